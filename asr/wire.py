@@ -1,0 +1,184 @@
+"""What the two halves of asr say to each other over one local stream socket.
+
+A frame is two unsigned 32-bit big-endian lengths, a JSON header and a payload: ``len(header) | len(payload) | header |
+payload``. The header holds one message below; the payload is PCM and only ``Audio`` has one. Every message of a session
+carries its generation: a recycled session never hears another's words.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from asr.contract import SessionOptions
+from protocol.words import Word
+
+_LENGTHS = struct.Struct("!II")
+MAX_HEADER_BYTES = 1 << 20  # an utterance of 30 s has under 200 words of about 80 bytes
+MAX_PAYLOAD_BYTES = 1 << 20  # 32 s of sound; a block is far shorter
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Open(_Message):
+    """To the worker: a session begins; its first sample will be ``start_samples``."""
+
+    type: Literal["open"] = "open"
+    session_id: str
+    generation: int
+    start_samples: int
+    options: SessionOptions
+
+
+class Audio(_Message):
+    """To the worker: the next sound of a session, without holes; the payload is 16 kHz mono s16 PCM."""
+
+    type: Literal["audio"] = "audio"
+    session_id: str
+    generation: int
+    start_samples: int
+
+
+class Finalize(_Message):
+    """To the worker: make finals of all sound so far, then answer with a ``Marker`` of the same number."""
+
+    type: Literal["finalize"] = "finalize"
+    session_id: str
+    generation: int
+    marker: int
+
+
+class Close(_Message):
+    """To the worker: forget the session now. Say ``Finalize`` first if its words are wanted."""
+
+    type: Literal["close"] = "close"
+    session_id: str
+    generation: int
+
+
+class Ping(_Message):
+    type: Literal["ping"] = "ping"
+    number: int
+
+
+class Shutdown(_Message):
+    type: Literal["shutdown"] = "shutdown"
+
+
+class Ready(_Message):
+    """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen."""
+
+    type: Literal["ready"] = "ready"
+    engine: str
+    model: str
+    device: str
+    languages: tuple[str, ...]
+    reason: str
+    notice: str = ""
+
+
+class Heard(_Message):
+    """From the worker: the words of the open utterance of a session.
+
+    ``final``: the utterance ended and these are its words, none of them will change (none at all: it was not speech).
+    ``through_samples``: all sound before it went into this.
+    """
+
+    type: Literal["heard"] = "heard"
+    session_id: str
+    generation: int
+    start_samples: int
+    end_samples: int
+    words: tuple[Word, ...]
+    final: bool
+    through_samples: int
+    language: str | None = None
+
+
+class Settled(_Message):
+    """From the worker: everything before ``samples`` is silence or told as final; a replay may begin there.
+
+    ``through_samples``: how far the worker has listened at all (voice activity), for the lag.
+    """
+
+    type: Literal["settled"] = "settled"
+    session_id: str
+    generation: int
+    samples: int
+    through_samples: int
+
+
+class Marker(_Message):
+    """From the worker: everything that came before ``Finalize`` of this number is through, finals included."""
+
+    type: Literal["marker"] = "marker"
+    session_id: str
+    generation: int
+    marker: int
+
+
+class Pong(_Message):
+    """From the worker's loop (not from a side thread): it is alive. Figures for the metrics."""
+
+    type: Literal["pong"] = "pong"
+    number: int
+    sessions: int = 0
+    backlog_samples: int = 0
+    steps: int = 0
+    step_s: float = 0.0
+
+
+class Broken(_Message):
+    """From the worker: it cannot go on, and why. It exits after this."""
+
+    type: Literal["broken"] = "broken"
+    code: str
+    message: str
+
+
+ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
+FromWorker = Annotated[Ready | Heard | Settled | Marker | Pong | Broken, Field(discriminator="type")]
+
+TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
+FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
+
+
+class FrameError(ValueError):
+    """The peer sent something that is no frame."""
+
+
+def frame(message: BaseModel, payload: bytes = b"") -> bytes:
+    header = message.model_dump_json(exclude_defaults=False).encode()
+    if len(header) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
+        raise FrameError(f"frame too long: {len(header)} + {len(payload)} bytes")
+    return _LENGTHS.pack(len(header), len(payload)) + header + payload
+
+
+class FrameReader:
+    """Bytes in, ``(header, payload)`` out, whole or piece by piece. ``FrameError`` at a length over the limits."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        self._buffer += data
+        frames: list[tuple[bytes, bytes]] = []
+        at = 0
+        while len(self._buffer) - at >= _LENGTHS.size:
+            header_bytes, payload_bytes = _LENGTHS.unpack_from(self._buffer, at)
+            if header_bytes > MAX_HEADER_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
+                raise FrameError(f"frame too long: {header_bytes} + {payload_bytes} bytes")
+            body = at + _LENGTHS.size
+            end = body + header_bytes + payload_bytes
+            if len(self._buffer) < end:
+                break
+            frames.append(
+                (bytes(self._buffer[body : body + header_bytes]), bytes(self._buffer[body + header_bytes : end]))
+            )
+            at = end
+        del self._buffer[:at]
+        return frames

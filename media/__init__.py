@@ -1,0 +1,1 @@
+"""Sound in, from any wire or file, to Blocks; and sound kept."""

@@ -1,0 +1,158 @@
+"""Every error that a client can see, as one tree.
+
+    EarshotError
+    ├── BadInput                 their fault: 400, close 4000, not worth trying again
+    │   ├── InvalidMessage       a frame, JSON text or field that is not as documented
+    │   ├── AudioFormatError     an encoding, container, sample rate or channel count we do not take
+    │   ├── SdpError             a session description we cannot answer
+    │   ├── ValidationFailed     422: the body's fields
+    │   └── TooLarge             413, close 1009: over a size, duration or count limit
+    ├── NotAuthorised            401, close 4001
+    ├── Forbidden                403, close 4003
+    ├── NotFound                 404, close 4004: unknown and foreign alike
+    ├── Conflict                 409, close 4009
+    │   ├── Replaced             another connection took the session over
+    │   └── IllegalMove          a state table has no such move
+    ├── SlowReader               close 4008: the reader's queue was full
+    ├── TryLater                 503, retryable
+    │   ├── Overloaded           close 4013
+    │   └── Draining             close 4010: reconnect elsewhere
+    ├── RateLimited              429, close 4029, retryable
+    └── Internal                 500, close 1011: our fault
+        ├── EngineFailed         the recogniser could not do its work
+        └── StoreUnavailable     503, close 4013, retryable
+
+Each class knows its wire code, HTTP status, close code and whether trying again can help. Errors of libraries are
+translated into these once, at the edge where the library is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class EarshotError(Exception):
+    """Base of all. ``message`` is for people and says what to do; ``details`` is for programs and holds no secret."""
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    http_status: ClassVar[int] = 500
+    close_code: ClassVar[int] = 1011
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, details: Mapping[str, Any] | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: dict[str, Any] = dict(details or {})
+        self.retry_after_s = retry_after_s
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "details": self.details}
+
+
+class BadInput(EarshotError):
+    code = "BAD_REQUEST"
+    http_status = 400
+    close_code = 4000
+
+
+class InvalidMessage(BadInput):
+    code = "INVALID_MESSAGE"
+
+
+class AudioFormatError(BadInput):
+    code = "AUDIO_FORMAT_ERROR"
+
+
+class SdpError(BadInput):
+    code = "SDP_ERROR"
+
+
+class ValidationFailed(BadInput):
+    code = "VALIDATION_ERROR"
+    http_status = 422
+
+
+class TooLarge(BadInput):
+    code = "TOO_LARGE"
+    http_status = 413
+    close_code = 1009
+
+
+class NotAuthorised(EarshotError):
+    code = "NOT_AUTHORISED"
+    http_status = 401
+    close_code = 4001
+
+
+class Forbidden(EarshotError):
+    code = "FORBIDDEN"
+    http_status = 403
+    close_code = 4003
+
+
+class NotFound(EarshotError):
+    code = "NOT_FOUND"
+    http_status = 404
+    close_code = 4004
+
+
+class Conflict(EarshotError):
+    code = "CONFLICT"
+    http_status = 409
+    close_code = 4009
+
+
+class Replaced(Conflict):
+    code = "REPLACED"
+
+
+class IllegalMove(Conflict):
+    code = "ILLEGAL_STATE"
+
+
+class SlowReader(EarshotError):
+    code = "SLOW_READER"
+    http_status = 503
+    close_code = 4008
+    retryable = True
+
+
+class TryLater(EarshotError):
+    code = "TRY_LATER"
+    http_status = 503
+    close_code = 4013
+    retryable = True
+
+
+class Overloaded(TryLater):
+    code = "OVERLOADED"
+
+
+class Draining(TryLater):
+    code = "DRAINING"
+    close_code = 4010
+
+
+class RateLimited(EarshotError):
+    code = "RATE_LIMITED"
+    http_status = 429
+    close_code = 4029
+    retryable = True
+
+
+class Internal(EarshotError):
+    code = "INTERNAL_ERROR"
+
+
+class EngineFailed(Internal):
+    code = "ENGINE_FAILED"
+
+
+class StoreUnavailable(Internal):
+    code = "STORE_UNAVAILABLE"
+    http_status = 503
+    close_code = 4013
+    retryable = True

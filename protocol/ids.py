@@ -1,0 +1,39 @@
+"""Identifiers. A transcript's id is its capability in public mode, so it must not be guessable: 122 random bits."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+
+def new_transcript_id() -> str:
+    return str(uuid.uuid4())
+
+
+def is_transcript_id(text: str) -> bool:
+    """Whether ``text`` is an id as we spell them. Anything else never reaches a path or a query."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def new_track_id() -> str:
+    return f"trk_{secrets.token_hex(8)}"
+
+
+def new_segment_id() -> str:
+    return f"seg_{secrets.token_hex(8)}"
+
+
+def new_session_id() -> str:
+    return f"ses_{secrets.token_hex(8)}"
+
+
+def new_resume_token() -> str:
+    """A secret: whoever holds it may take the session over. Never logged."""
+    return secrets.token_urlsafe(24)
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(8)}"

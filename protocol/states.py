@@ -1,0 +1,99 @@
+"""The state machines, as literal tables. Everything that decides what may follow what lives here.
+
+``move`` is the only way to go from one state to another: it returns the new state, or raises ``IllegalMove`` when the
+table has no such move. The docs draw their diagrams from these tables (``python -m protocol.states``).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from protocol.errors import IllegalMove
+
+
+class TranscriptState(StrEnum):
+    IDLE = "idle"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    PROCESSING = "processing"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class SessionState(StrEnum):
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALLED = "stalled"
+    RESUMING = "resuming"
+    CLOSED = "closed"
+
+
+class ChunkState(StrEnum):
+    ANNOUNCED = "announced"
+    UPLOADED = "uploaded"
+    CONFIRMED = "confirmed"
+    TRANSCRIBED = "transcribed"
+    FAILED = "failed"
+
+
+S = TypeVar("S", TranscriptState, SessionState, ChunkState)
+Table = dict[S, frozenset[S]]
+
+_T, _S, _C = TranscriptState, SessionState, ChunkState
+
+TRANSCRIPT_MOVES: Table[TranscriptState] = {
+    _T.IDLE: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
+    _T.RECORDING: frozenset({_T.PAUSED, _T.PROCESSING, _T.FAILED}),
+    _T.PAUSED: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
+    # Back to recording: a source attached again while the rest was still being worked through.
+    _T.PROCESSING: frozenset({_T.RECORDING, _T.ENDED, _T.FAILED}),
+    # Processing again: re-transcribed, or a late chunk. Recording again: somebody goes on speaking.
+    _T.ENDED: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
+    # A failed transcript keeps its sound, so both ways on stay open.
+    _T.FAILED: frozenset({_T.RECORDING, _T.PROCESSING}),
+}
+
+SESSION_MOVES: Table[SessionState] = {
+    _S.CONNECTING: frozenset({_S.LIVE, _S.CLOSED}),
+    _S.LIVE: frozenset({_S.STALLED, _S.RESUMING, _S.CLOSED}),
+    _S.STALLED: frozenset({_S.LIVE, _S.RESUMING, _S.CLOSED}),
+    _S.RESUMING: frozenset({_S.LIVE, _S.CLOSED}),
+    _S.CLOSED: frozenset(),
+}
+
+CHUNK_MOVES: Table[ChunkState] = {
+    _C.ANNOUNCED: frozenset({_C.UPLOADED, _C.FAILED}),
+    _C.UPLOADED: frozenset({_C.CONFIRMED, _C.FAILED}),
+    _C.CONFIRMED: frozenset({_C.TRANSCRIBED, _C.FAILED}),
+    _C.TRANSCRIBED: frozenset(),
+    # Tried again.
+    _C.FAILED: frozenset({_C.CONFIRMED}),
+}
+
+
+def move(table: Table[S], here: S, there: S) -> S:
+    """Go from ``here`` to ``there``, or raise ``IllegalMove``."""
+    if there not in table[here]:
+        raise IllegalMove(
+            f"cannot go from {here.value} to {there.value}",
+            details={"state": here.value, "asked": there.value, "allowed": sorted(s.value for s in table[here])},
+        )
+    return there
+
+
+def diagram(table: Table[S]) -> str:
+    """The table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2"]
+    for here, theres in table.items():
+        lines.extend(f"    {here.value} --> {there.value}" for there in sorted(theres))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    for title, drawn in (
+        ("Transcript", diagram(TRANSCRIPT_MOVES)),
+        ("Session", diagram(SESSION_MOVES)),
+        ("Chunk", diagram(CHUNK_MOVES)),
+    ):
+        print(f"## {title}\n\n```mermaid\n{drawn}\n```\n")

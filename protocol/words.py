@@ -1,0 +1,52 @@
+"""Words and segments: what was said, when, and how sure the recogniser is."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Word(BaseModel):
+    """One word. Times are samples at 16 kHz since the track began; ``confidence`` is 0..1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    start_samples: int
+    end_samples: int
+    confidence: float = 1.0
+
+
+class Hypothesis(BaseModel):
+    """What an engine says of one utterance now: ``committed`` words will not change, ``tentative`` ones may."""
+
+    model_config = ConfigDict(frozen=True)
+
+    committed: tuple[Word, ...] = ()
+    tentative: tuple[Word, ...] = ()
+    language: str | None = None
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return self.committed + self.tentative
+
+
+class Segment(BaseModel):
+    """What a reader sees of one stretch of speech; interim until final, one id for its whole life.
+
+    ``revision`` counts the versions told under this id, from 1. A final's text never changes except by a later
+    revision that an event announces. An interim without text takes the segment back: there was no speech after all.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    segment_id: str
+    track: str
+    text: str
+    start_samples: int
+    end_samples: int
+    is_final: bool
+    revision: int = 1
+    words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    language: str | None = None
+    confidence: float = Field(default=1.0, ge=0.0, le=1.0)

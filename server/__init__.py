@@ -1,0 +1,1 @@
+"""Everything that serves: settings, app, live sessions, journal, store, doors, the command line."""

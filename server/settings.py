@@ -1,0 +1,167 @@
+"""Every setting, once: its unit is in its name, its default, bounds and one sentence beside it.
+
+Settings come from options of ``earshot serve``, then the environment (``EARSHOT_PORT``), then ``earshot.toml`` in the
+working directory (or ``EARSHOT_CONFIG``), then the defaults here. Unknown names fail the start.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "EARSHOT_"
+# Read by tests and benches, or naming the file itself: not settings of the server.
+NOT_SETTINGS = frozenset({"EARSHOT_CONFIG", "EARSHOT_TEST_DATA", "EARSHOT_SERVER"})
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message names each problem."""
+
+
+class Settings(BaseSettings):
+    """All settings of a node."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    # Where it serves and what it keeps.
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port for pages, REST and sockets; 0 takes a free one.")
+    data_dir: Path = Field(Path("data"), description="Folder for the database, recordings and fetched models.")
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="How log lines look; auto: text on a terminal, JSON otherwise."
+    )
+
+    # Who may use it.
+    access_token: SecretStr | None = Field(
+        None, description="When set, every request must carry this bearer token; unset: whoever reaches the port."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Web origins besides our own whose pages may call us, comma-separated."
+    )
+
+    # The recogniser.
+    engine: str = Field("auto", description="auto, or a model's name from `earshot models list`, or scripted (tests).")
+    language: str = Field("en", description="Language assumed when a session names none; auto lets the engine detect.")
+    utterance_silence_ms: int = Field(500, ge=100, le=5000, description="Silence that ends an utterance.")
+    utterance_max_s: float = Field(20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut.")
+    interim_interval_ms: int = Field(300, ge=100, le=5000, description="Wanted time between interims of a session.")
+    engine_step_deadline_s: float = Field(
+        30.0, ge=1.0, le=600.0, description="The inference process is restarted when it does not answer for so long."
+    )
+    engine_start_deadline_s: float = Field(
+        180.0, ge=5.0, le=3600.0, description="Longest time the inference process may take to load its model."
+    )
+    engine_memory_max_mb: int = Field(
+        0, ge=0, description="The inference process is restarted above this resident size; 0: no limit."
+    )
+
+    # Promises about sound.
+    record_write_interval_ms: int = Field(
+        200, ge=20, le=1000, description="Sound is written at least so often; equals what kill -9 may cost."
+    )
+    record_sync_interval_ms: int = Field(
+        1000, ge=50, le=10_000, description="Sound is synced to disk so often; equals what a power cut may cost."
+    )
+    journal_commit_interval_ms: int = Field(
+        20, ge=0, le=50, description="Events wait at most so long to be stored together."
+    )
+    disk_reserve_mb: int = Field(200, ge=0, description="New sessions are refused when less disk than this is free.")
+
+    # Sessions and their limits.
+    sessions_max: int = Field(64, ge=1, le=10_000, description="Live sessions at once; one more gets 503.")
+    session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session.")
+    resume_grace_s: float = Field(
+        60.0, ge=0, le=3600, description="A lost connection keeps its session for so long, then it is finished."
+    )
+    connect_deadline_s: float = Field(15.0, ge=1, le=120, description="A WebRTC peer must be connected within this.")
+    stalled_after_s: float = Field(5.0, ge=0.5, le=60, description="Without sound for so long a session is stalled.")
+    idle_deadline_s: float = Field(
+        30.0, ge=1, le=600, description="A speaking socket without sound or keepalive for so long is closed."
+    )
+    first_message_deadline_s: float = Field(5.0, ge=0.5, le=60, description="A speaking socket's start must come by.")
+    write_deadline_s: float = Field(10.0, ge=0.5, le=120, description="A socket that takes no bytes so long is cut.")
+    ping_interval_s: float = Field(10.0, ge=1, le=60, description="Sockets are pinged so often.")
+    drain_deadline_s: float = Field(20.0, ge=0, le=600, description="Longest wait for finals when told to stop.")
+    message_max_bytes: int = Field(256 * 1024, ge=4096, le=1 << 24, description="Largest socket message.")
+    catch_up_factor: float = Field(
+        8.0, ge=1.0, le=100.0, description="A speaking socket may send so many times faster than real time."
+    )
+    sdp_max_bytes: int = Field(64 * 1024, ge=1024, le=1 << 20, description="Largest session description.")
+    upload_max_mb: int = Field(500, ge=1, le=10_000, description="Largest uploaded file.")
+    upload_max_s: float = Field(6 * 3600, ge=1, description="Longest uploaded recording.")
+    subscribers_max: int = Field(64, ge=1, le=10_000, description="Readers of one transcript at once.")
+    subscriber_queue_max: int = Field(256, ge=4, le=100_000, description="Events waiting for one reader at most.")
+
+    # The network of WebRTC.
+    ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="STUN server URLs that the server and the page use, comma-separated; none by default."
+    )
+
+    @property
+    def database(self) -> str:
+        """The database's URL. Holds a password: never logged."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'earshot.db'}"
+
+    @property
+    def recordings_dir(self) -> Path:
+        return self.data_dir / "recordings"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))
+        return init_settings, env_settings, toml
+
+    @field_validator("allowed_origins", "ice_servers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+def load_settings(**options: object) -> Settings:
+    """Read the settings; ``options`` (None means not given) win. Raises ``SettingsError`` naming every problem."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    problems = [
+        f"{name}: no such setting"
+        for name in sorted(os.environ)
+        if name.startswith(PREFIX) and name not in known | NOT_SETTINGS
+    ]
+    try:
+        settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        # The offending value is left out: it may be a secret.
+        problems += [f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsError("\n".join(problems)) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the settings file cannot be read: {error}") from None
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
