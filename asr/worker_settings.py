@@ -1,0 +1,37 @@
+"""What the server tells the inference process at its start; both halves of asr import it, and it imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """Settings of one inference process; units are in the names.
+
+    ``engine`` is ``auto``, a model's name from the catalogue, or ``scripted`` (tests). ``step_deadline_s``,
+    ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``.
+    """
+
+    engine: str = "auto"
+    language: str = "en"
+    models_dir: Path = Path("data/models")
+    utterance_silence_ms: int = 500
+    utterance_max_s: float = 20.0
+    interim_interval_ms: int = 300
+    step_deadline_s: float = 30.0
+    start_deadline_s: float = 180.0
+    memory_max_mb: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"models_dir": str(self.models_dir)})
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """The opposite of ``to_json``. Raises ``ValueError`` for text that it did not write."""
+        values = json.loads(text)
+        if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
+            raise ValueError("these are no worker settings")
+        return cls(**values | {"models_dir": Path(values["models_dir"])})
