@@ -55,7 +55,8 @@ TRANSCRIPT_MOVES: Table[TranscriptState] = {
 }
 
 SESSION_MOVES: Table[SessionState] = {
-    _S.CONNECTING: frozenset({_S.LIVE, _S.CLOSED}),
+    # Resuming at once: found after a restart, its source may come back.
+    _S.CONNECTING: frozenset({_S.LIVE, _S.RESUMING, _S.CLOSED}),
     _S.LIVE: frozenset({_S.STALLED, _S.RESUMING, _S.CLOSED}),
     _S.STALLED: frozenset({_S.LIVE, _S.RESUMING, _S.CLOSED}),
     _S.RESUMING: frozenset({_S.LIVE, _S.CLOSED}),

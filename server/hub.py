@@ -1,0 +1,318 @@
+"""All live sessions of this node: who may begin, who is there, what a transcript's state is, and how all of it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from asr.client import AsrClient
+from asr.contract import SessionOptions
+from media.disk_writer import DiskWriter
+from media.recorder import TrackRecorder
+from media.recording import Recording
+from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, Overloaded, TooLarge
+from protocol.events import Failed, StatusChanged
+from protocol.states import SessionState, TranscriptState
+from server.journal import Journal
+from server.live import LiveSession, SourceOptions
+from server.pipeline import TrackPipeline
+from server.resume import ResumeTokens
+from server.settings import Settings
+from server.status import StatusTeller, logged
+from server.store import Store
+from server.store.records import Track, Transcript
+
+log = structlog.get_logger(__name__)
+
+CHECK_INTERVAL_S = 1.0
+MEBIBYTE = 1 << 20
+
+
+class Hub:
+    """The node's live sessions.
+
+    Moves transcripts between their states and tells it in their journals: recording while a session is there,
+    processing while finals are still due, ended after the last.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, journal: Journal, asr: AsrClient, disk: DiskWriter, tokens: ResumeTokens
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._journal = journal
+        self._asr = asr
+        self._disk = disk
+        self._tokens = tokens
+        self._sessions: dict[str, LiveSession] = {}
+        self._last_speaker: dict[str, str] = {}  # per transcript with sessions
+        # Attaching, pausing and ending happen one after the other for each transcript.
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._status = StatusTeller(store, journal, asr, self._sessions)
+        self._ticker: asyncio.Task[None] | None = None
+        self.draining = False
+
+    @property
+    def sessions(self) -> Mapping[str, LiveSession]:
+        return self._sessions
+
+    def start(self) -> None:
+        self._ticker = asyncio.create_task(self._check_sessions(), name="check sessions")
+
+    async def drain(self, deadline_s: float) -> bool:
+        """Refuse new sessions, end those there are, wait for their finals; whether all came in time."""
+        self.draining = True
+        finishing = []
+        for session in list(self._sessions.values()):
+            session.end(Draining("the server is about to stop; connect again"))
+            finishing.append(session.finish_soon())
+        if not finishing:
+            return True
+        _done, late = await asyncio.wait(finishing, timeout=deadline_s)
+        return not late
+
+    async def stop(self) -> None:
+        """Let go of everything. What has no finals yet gets them at the next start."""
+        self.draining = True
+        late = [session.finishing for session in self._sessions.values() if session.finishing]
+        if self._ticker is not None:
+            late.append(self._ticker)
+        for task in late:
+            task.cancel()
+        closing = [session.finish_soon(finals=False) for session in self._sessions.values()]
+        await asyncio.gather(*late, *closing, return_exceptions=True)
+        await self._status.stop()
+
+    # Sessions.
+
+    async def attach(
+        self, transcript_id: str, options: SourceOptions, *, resume_token: str | None = None
+    ) -> LiveSession:
+        """A session for a new source, or the one that ``resume_token`` continues; call its ``attach`` next.
+
+        Raises ``NotFound``, ``Replaced``, ``Overloaded`` or ``Draining``.
+        """
+        if self.draining:
+            raise Draining("the server is about to stop; connect again", retry_after_s=5)
+        transcript = await self._store.get_transcript(transcript_id)
+        async with self._lock(transcript_id):
+            if resume_token is not None:
+                track_id = self._tokens.track_of(transcript_id, resume_token)
+                for session in self._of(transcript_id):
+                    if session.track.id == track_id and session.state is not SessionState.CLOSED:
+                        return session
+                self._admit()
+                track = await self._closed_track(transcript_id, track_id)
+            else:
+                self._admit()
+                track = await self._new_track(transcript, options)
+            session = await self._open(track, options)
+            if options.kind == "file":
+                await self._status.move(transcript_id, TranscriptState.PROCESSING, audio="none")
+            else:
+                await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
+            return session
+
+    async def recover(self, track: Track) -> LiveSession:
+        """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
+        async with self._lock(track.transcript_id):
+            return await self._open(track, SourceOptions(lane="file", kind=track.kind))
+
+    def find(self, transcript_id: str, session_id: str) -> LiveSession:
+        session = self._sessions.get(session_id)
+        if session is None or session.transcript_id != transcript_id:
+            raise NotFound("no such session")
+        return session
+
+    def _admit(self) -> None:
+        live = sum(1 for session in self._sessions.values() if session.state is not SessionState.CLOSED)
+        if live >= self._settings.sessions_max:
+            raise Overloaded("all places are taken; try again soon", details={"sessions": live}, retry_after_s=10)
+        free_bytes = shutil.disk_usage(self._settings.data_dir).free
+        if free_bytes < self._settings.disk_reserve_mb * MEBIBYTE:
+            raise Overloaded("the disk is nearly full; nothing new is recorded", retry_after_s=60)
+
+    async def _new_track(self, transcript: Transcript, options: SourceOptions) -> Track:
+        tracks = await self._store.tracks_of(transcript.id)
+        return await self._store.create_track(
+            transcript_id=transcript.id,
+            name=options.track or f"track-{len(tracks) + 1}",
+            speaker=options.speaker or f"Speaker {len(tracks) + 1}",
+            kind=options.kind,
+            started_at=time.time(),
+        )
+
+    async def _closed_track(self, transcript_id: str, track_id: str) -> Track:
+        for session in self._of(transcript_id):
+            if session.track.id == track_id:  # it is just finishing: its recorder must be let go first
+                await asyncio.wait([session.finish_soon()])
+        return await self._store.get_track(track_id)
+
+    async def _open(self, track: Track, options: SourceOptions) -> LiveSession:
+        path = self.recording_path(track)
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        recorder = await TrackRecorder.open(path, self._disk)
+        pipeline = TrackPipeline(
+            track,
+            recorder,
+            Recording(path),
+            self._journal,
+            heard_samples=await self._heard(track),
+            speaker_changed=lambda speaker: self._speaker_changed(track.transcript_id, speaker),
+            on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
+        )
+        session = LiveSession(
+            pipeline,
+            self._tokens.make(track.transcript_id, track.id),
+            finish=self._finish,
+            on_audio_state=self._status.audio_changed,
+            resume_grace_s=self._settings.resume_grace_s,
+            # A file comes as fast as it is heard: it does not stall.
+            stalled_after_s=math.inf if options.kind == "file" else self._settings.stalled_after_s,
+        )
+        self._sessions[session.session_id] = session
+        lane = options.lane
+        language = options.language or track_language(self._settings)
+        pipeline.start(
+            self._asr,
+            SessionOptions(language=language, hotwords=options.hotwords, interim=options.interim, lane=lane),
+        )
+        return session
+
+    async def _heard(self, track: Track) -> int:
+        """Where recognition goes on: the end of the track's last final."""
+        return await self._store.last_final_samples(track.id)
+
+    def recording_path(self, track: Track) -> Path:
+        return self._settings.recordings_dir / track.transcript_id / f"{track.id}.rec"
+
+    # How a session ends.
+
+    async def _finish(self, session: LiveSession, finals: bool) -> None:
+        transcript_id, track = session.transcript_id, session.track
+        try:
+            others = [s for s in self._of(transcript_id) if s is not session and s.state is not SessionState.CLOSED]
+            if not others and finals:
+                async with self._lock(transcript_id):
+                    await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+            await session.pipeline.finish(finals=finals)
+            if finals:
+                await self._store.update_track(
+                    track.id, length_samples=session.pipeline.length_samples, state="finished"
+                )
+        except NotFound:
+            pass  # deleted meanwhile
+        except EarshotError as error:
+            log.error("session did not finish well", session=session.session_id, code=error.code)
+            await self._fail(transcript_id, error)
+        finally:
+            self._sessions.pop(session.session_id, None)
+        if finals and not self._of(transcript_id):
+            await self.settle(transcript_id)
+
+    async def settle(self, transcript_id: str) -> None:
+        """The transcript is at its end: nothing of it is open any more."""
+        async with self._lock(transcript_id):
+            await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+            await self._status.try_move(transcript_id, TranscriptState.ENDED, audio="none")
+        self._forget(transcript_id)
+
+    async def _fail(self, transcript_id: str, error: EarshotError) -> None:
+        with logged(transcript_id):
+            failed = Failed(code=error.code, message=error.message, recoverable=error.retryable)
+            await self._journal.append(transcript_id, failed)
+
+    async def delete(self, transcript_id: str) -> None:
+        """End its sessions without finals, and forget its words and its sound."""
+        for session in self._of(transcript_id):
+            finishing = session.finish_soon(finals=False)
+            session.end(NotFound("the transcript was deleted"))
+            await asyncio.wait([finishing])
+        await self._store.delete_transcript(transcript_id)
+        self._journal.deleted(transcript_id)
+        self._forget(transcript_id)
+        folder = self._settings.recordings_dir / transcript_id
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _forget(self, transcript_id: str) -> None:
+        self._last_speaker.pop(transcript_id, None)
+        self._status.forget(transcript_id)
+        lock = self._locks.get(transcript_id)
+        if lock is not None and not lock.locked():
+            del self._locks[transcript_id]
+
+    # What a transcript's readers ask for.
+
+    async def status(self, transcript_id: str) -> tuple[StatusChanged, int]:
+        """Where the transcript stands now, and its lag in ms."""
+        lag_ms = max((session.pipeline.lag_ms for session in self._of(transcript_id)), default=0)
+        return await self._status.now(transcript_id), lag_ms
+
+    async def tell_progress(self, transcript_id: str, progress: float, message: str) -> None:
+        """How much of a file is through, 0..100. Raises ``NotFound`` when the transcript was deleted."""
+        await self._status.tell_progress(transcript_id, progress, message)
+
+    async def pause(self, transcript_id: str) -> None:
+        """The tracks' time goes on, as silence. Raises ``IllegalMove`` when nothing is being recorded."""
+        await self._store.get_transcript(transcript_id)
+        async with self._lock(transcript_id):
+            await self._status.move(transcript_id, TranscriptState.PAUSED, audio="paused")
+        for session in self._of(transcript_id):
+            session.paused = True
+
+    async def pause_session(self, session: LiveSession, *, paused: bool) -> None:
+        """Pause or go on with one source; the transcript is paused while all of its sources are."""
+        session.paused = paused
+        if not paused:
+            await self.unpause(session.transcript_id, only=session)
+        elif all(other.paused for other in self._of(session.transcript_id)):
+            await self.pause(session.transcript_id)
+
+    async def unpause(self, transcript_id: str, *, only: LiveSession | None = None) -> None:
+        """Go on after a pause; when nothing is paused, nothing happens."""
+        transcript = await self._store.get_transcript(transcript_id)
+        for session in self._of(transcript_id):
+            session.paused = session.paused and only is not None and session is not only
+        if transcript.state is not TranscriptState.PAUSED:
+            return
+        async with self._lock(transcript_id):
+            await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
+
+    async def end(self, transcript_id: str) -> None:
+        """Finish every session of the transcript, as if each had stopped. ``IllegalMove`` when there is none."""
+        await self._store.get_transcript(transcript_id)
+        sessions = self._of(transcript_id)
+        if not sessions:
+            raise IllegalMove("nothing is being recorded")
+        for session in sessions:
+            session.end(None)
+
+    def _speaker_changed(self, transcript_id: str, speaker: str) -> bool:
+        before = self._last_speaker.get(transcript_id)
+        self._last_speaker[transcript_id] = speaker
+        return before != speaker
+
+    async def _check_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL_S)
+            now_s = time.monotonic()
+            for session in list(self._sessions.values()):
+                session.check(now_s)
+                if now_s - session.opened_at_s > self._settings.session_max_s and session.attached:
+                    session.end(TooLarge("the longest time of a session is over; begin a new one"))
+
+    def _of(self, transcript_id: str) -> list[LiveSession]:
+        return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
+
+    def _lock(self, transcript_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(transcript_id, asyncio.Lock())
+
+
+def track_language(settings: Settings) -> str | None:
+    return None if settings.language == "auto" else settings.language

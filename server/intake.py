@@ -1,0 +1,131 @@
+"""Files in: through the same pipeline as live sound, as fast as it is heard, behind everything live."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from media.decode import DecodeLimits, decode_file, probe_duration_s
+from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.errors import AudioFormatError, EarshotError, NotFound, Overloaded
+from protocol.events import Failed
+from server.hub import Hub
+from server.journal import Journal
+from server.live import LiveSession, SourceOptions
+from server.settings import Settings
+from server.status import logged
+
+log = structlog.get_logger(__name__)
+
+MEBIBYTE = 1 << 20
+FILES_WAITING_MAX = 100
+FILES_AT_ONCE = 2
+PROGRESS_STEP_PERCENT = 5.0
+
+
+class Intake:
+    """Takes files over, keeps them beside their recordings, and feeds their sound to their tracks."""
+
+    def __init__(self, settings: Settings, hub: Hub, journal: Journal) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._journal = journal
+        self._limits = DecodeLimits(bytes_max=settings.upload_max_mb * MEBIBYTE, duration_max_s=settings.upload_max_s)
+        self._turns = asyncio.Semaphore(FILES_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def add_file(self, transcript_id: str, path: Path, *, filename: str) -> str:
+        """Take the file at ``path`` over and begin to transcribe it; returns its track's id.
+
+        Raises ``AudioFormatError`` or ``TooLarge`` when it holds no sound we take (the file stays where it is),
+        ``NotFound``, ``Overloaded``, ``Draining``.
+        """
+        if len(self._tasks) >= FILES_WAITING_MAX:
+            raise Overloaded("too many files are waiting; try again later", retry_after_s=60)
+        await asyncio.to_thread(self._try, path)
+        name = Path(filename).name[:100] or "upload"
+        session = await self._hub.attach(transcript_id, SourceOptions(track=name, kind="file", lane="file"))
+        kept = self.kept_path(session)
+        await asyncio.to_thread(shutil.move, path, kept)
+        self.begin(session)
+        return session.track.id
+
+    def kept_path(self, session: LiveSession) -> Path:
+        """Where the uploaded bytes lie."""
+        return self._hub.recording_path(session.track).with_suffix(".upload")
+
+    def begin(self, session: LiveSession) -> None:
+        """Feed the session from its kept file, in the background; also after a restart, from the beginning: what is
+        recorded already is not recorded twice, and what was told is not told twice."""
+        gone = asyncio.Event()
+        session.attach(lambda _error: gone.set())
+        task = asyncio.create_task(self._run(session, gone), name=f"intake {session.track.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _try(self, path: Path) -> None:
+        """Raises when not even the first sound can be decoded."""
+        blocks = decode_file(path, self._limits)
+        try:
+            if next(blocks, None) is None:
+                raise AudioFormatError("the file holds no sound")
+        finally:
+            _close(blocks)
+
+    async def _run(self, session: LiveSession, gone: asyncio.Event) -> None:
+        path = self.kept_path(session)
+        try:
+            async with self._turns:
+                await self._feed(session, path, gone)
+        except NotFound:
+            return  # deleted meanwhile
+        except EarshotError as error:
+            log.warning("file ended early", track=session.track.id, code=error.code)
+            await self._tell(session.transcript_id, error)
+        if not gone.is_set():
+            await session.stop()
+
+    async def _feed(self, session: LiveSession, path: Path, gone: asyncio.Event) -> None:
+        duration_s = await asyncio.to_thread(probe_duration_s, path, self._limits)
+        blocks = decode_file(path, self._limits)
+        told_percent = 0.0
+        try:
+            while not gone.is_set() and (block := await asyncio.to_thread(next, blocks, None)) is not None:
+                session.feed(block)
+                await session.pipeline.room()
+                heard_s = session.pipeline.settled_samples / SAMPLE_RATE_HZ
+                percent = 100.0 * heard_s / duration_s if duration_s else 0.0
+                if percent >= told_percent + PROGRESS_STEP_PERCENT and percent < 100.0:
+                    told_percent = percent
+                    await self._hub.tell_progress(session.transcript_id, percent, _progress_text(heard_s, duration_s))
+        finally:
+            await asyncio.to_thread(_close, blocks)
+
+    async def _tell(self, transcript_id: str, error: EarshotError) -> None:
+        failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=True)
+        with logged(transcript_id):
+            await self._journal.append(transcript_id, failed)
+
+
+def _progress_text(heard_s: float, duration_s: float | None) -> str:
+    minutes, seconds = divmod(int(heard_s), 60)
+    if not duration_s:
+        return f"Heard {minutes}:{seconds:02}"
+    all_minutes, all_seconds = divmod(int(duration_s), 60)
+    return f"Heard {minutes}:{seconds:02} of {all_minutes}:{all_seconds:02}"
+
+
+def _close(blocks: Iterator[Block]) -> None:
+    close = getattr(blocks, "close", None)
+    if close is not None:
+        close()

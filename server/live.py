@@ -1,0 +1,183 @@
+"""A live session: one source attached to one track, from its connection to the last final.
+
+The session outlives its connection: when that is lost, the session waits for the source to come back with its resume
+token, and finishes as if stopped when it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
+from protocol.errors import EarshotError, Replaced
+from protocol.ids import new_session_id
+from protocol.states import SESSION_MOVES, SessionState, move
+from server.pipeline import TrackPipeline
+from server.store.records import Track
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """What a source asks for. ``track`` is the client's own name for its track; ``speaker`` who speaks on it."""
+
+    language: str | None = None
+    speaker: str | None = None
+    track: str | None = None
+    hotwords: tuple[str, ...] = ()
+    interim: bool = True
+    lane: str = "live"
+    kind: str = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a session came to."""
+
+    duration_s: float
+    segments: int
+    words: int
+
+
+class LiveSession:
+    """One source on one track.
+
+    ``feed`` takes blocks in the track's time; a source that counts from its own beginning adds ``place()`` first.
+    Whoever attaches gives ``on_ended``: it is called once, when our side ends the attachment: with the reason
+    (replaced, draining, deleted), or None when the recording was stopped. It is never called after the source left by
+    itself.
+    """
+
+    def __init__(
+        self,
+        pipeline: TrackPipeline,
+        resume_token: str,
+        *,
+        finish: Callable[[LiveSession, bool], Awaitable[None]],
+        on_audio_state: Callable[[LiveSession], None],
+        resume_grace_s: float,
+        stalled_after_s: float,
+    ) -> None:
+        self.session_id = new_session_id()
+        self.resume_token = resume_token
+        self.pipeline = pipeline
+        self._finish = finish
+        self._on_audio_state = on_audio_state
+        self._resume_grace_s = resume_grace_s
+        self._stalled_after_s = stalled_after_s
+
+        self.state = SessionState.CONNECTING
+        self.paused = False
+        self.opened_at_s = time.monotonic()
+        # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
+        self._opened_at_samples = max(0, round((time.time() - pipeline.track.started_at) * SAMPLE_RATE_HZ))
+        self._sound_at_s = time.monotonic()  # when sound last came
+        self._on_ended: Callable[[EarshotError | None], None] | None = None
+        self._grace: asyncio.TimerHandle | None = None
+        self.finishing: asyncio.Task[None] | None = None
+        # Whatever a source needs to go on after a lost connection (a decoder with its state).
+        self.source: object | None = None
+        # Told how far the track is durable; belongs to the connection that is attached.
+        self.on_durable: Callable[[int], None] | None = None
+        pipeline.recorder.on_durable(self._durable)
+
+    @property
+    def track(self) -> Track:
+        return self.pipeline.track
+
+    @property
+    def transcript_id(self) -> str:
+        return self.track.transcript_id
+
+    @property
+    def attached(self) -> bool:
+        return self._on_ended is not None
+
+    def place(self) -> int:
+        """The track sample that is now: where the sound of a source belongs that begins to count at this moment."""
+        since_open = round((time.monotonic() - self.opened_at_s) * SAMPLE_RATE_HZ)
+        return max(self.pipeline.length_samples, self._opened_at_samples + since_open)
+
+    def attach(self, on_ended: Callable[[EarshotError | None], None]) -> None:
+        """Become this session's source. One that was there before is told that it was replaced."""
+        previous, self._on_ended = self._on_ended, on_ended
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        if previous is not None:
+            previous(Replaced("another connection continues this session"))
+        self._sound_at_s = time.monotonic()
+
+    def feed(self, block: Block) -> None:
+        """Take sound; never blocks. While paused the track's time goes on, as silence."""
+        if self.finishing is not None:
+            return
+        self._sound_at_s = time.monotonic()
+        if self.state is not SessionState.LIVE:
+            self._move(SessionState.LIVE)
+        if self.paused:
+            block = Block(block.start_samples, bytes(block.length_samples * BYTES_PER_SAMPLE))
+        self.pipeline.feed(block)
+
+    def check(self, now_s: float) -> None:
+        """Called about every second: without sound for a while the session is stalled."""
+        if self.state is SessionState.LIVE and now_s - self._sound_at_s >= self._stalled_after_s:
+            self._move(SessionState.STALLED)
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone: wait for it to come back, then finish as if stopped. Idempotent."""
+        if self._on_ended is None or self.finishing is not None:
+            return
+        self._on_ended = None
+        log.info("session lost its connection", session=self.session_id, track=self.track.id, reason=reason)
+        if self.state is SessionState.CONNECTING:
+            self.finish_soon()  # nothing was ever heard: nothing to come back to
+            return
+        self.wait_for_source()
+
+    def wait_for_source(self) -> None:
+        """Keep the session for a source that may come back with the resume token; finish when none does in time."""
+        self._move(SessionState.RESUMING)
+        self._grace = asyncio.get_running_loop().call_later(self._resume_grace_s, self.finish_soon)
+
+    def end(self, error: EarshotError | None) -> None:
+        """Send the source away, and finish."""
+        on_ended, self._on_ended = self._on_ended, None
+        if on_ended is not None:
+            on_ended(error)
+        self.finish_soon()
+
+    def finish_soon(self, *, finals: bool = True) -> asyncio.Task[None]:
+        """Begin to finish, in the background; a second call joins the first."""
+        if self.finishing is None:
+            if self._grace is not None:
+                self._grace.cancel()
+            if self.state is not SessionState.CLOSED:
+                self._move(SessionState.CLOSED)
+            self.finishing = asyncio.create_task(self._run_finish(finals), name=f"finish {self.session_id}")
+        return self.finishing
+
+    async def stop(self) -> Finished:
+        """Finish: returns when the last final is durable and the track is closed."""
+        self._on_ended = None
+        await asyncio.shield(self.finish_soon())
+        pipeline = self.pipeline
+        return Finished(pipeline.length_samples / SAMPLE_RATE_HZ, pipeline.segments, pipeline.words)
+
+    async def _run_finish(self, finals: bool) -> None:
+        await self._finish(self, finals)
+
+    def _durable(self, samples: int) -> None:
+        if self.on_durable is not None:
+            self.on_durable(samples)
+
+    def _move(self, state: SessionState) -> None:
+        before, self.state = self.state, move(SESSION_MOVES, self.state, state)
+        log.info("session moved", session=self.session_id, track=self.track.id, before=before.value, now=state.value)
+        self._on_audio_state(self)

@@ -1,0 +1,229 @@
+"""WebRTC sources: one peer connection feeds one live session, and carries its events on a data channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from media.webrtc import PeerSettings, WebRtcPeer
+from protocol.blocks import Block
+from protocol.errors import BadInput, EarshotError, NotFound, SlowReader
+from protocol.events import Event
+from protocol.states import SessionState
+from protocol.wire import v1
+from protocol.wire.v1 import Action
+from server.hub import Hub
+from server.journal import Journal
+from server.live import LiveSession, SourceOptions
+from server.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+CHANNEL_RETRY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One side's session description, and the session it belongs to."""
+
+    sdp: str
+    type: str
+    session_id: str
+    resume_token: str
+
+
+class Peers:
+    """Connects WebRTC peers to live sessions."""
+
+    def __init__(self, settings: Settings, hub: Hub, journal: Journal) -> None:
+        self._hub = hub
+        self._journal = journal
+        self._settings = settings
+        self._peer_settings = PeerSettings(
+            connect_deadline_s=settings.connect_deadline_s,
+            stalled_after_s=settings.stalled_after_s,
+            ice_servers=settings.ice_servers,
+            sdp_max_bytes=settings.sdp_max_bytes,
+            loopback=settings.host in LOOPBACK_HOSTS,
+        )
+        self._sources: dict[str, _PeerSource] = {}  # by session id
+
+    async def answer(
+        self, transcript_id: str, sdp: str, type: str, options: SourceOptions, *, resume_token: str | None = None
+    ) -> Described:
+        """Our answer to a client's offer. Raises ``SdpError``, ``TooLarge`` and whatever ``Hub.attach`` raises."""
+        source = await self._source(transcript_id, options, resume_token)
+        try:
+            described = await source.peer.answer(sdp, type)
+        except BaseException:
+            await source.refuse()
+            raise
+        return self._described(source.session, described)
+
+    async def offer(self, transcript_id: str, options: SourceOptions, *, resume_token: str | None = None) -> Described:
+        """Our offer; the client's answer comes by ``accept``."""
+        source = await self._source(transcript_id, options, resume_token)
+        try:
+            described = await source.peer.offer()
+        except BaseException:
+            await source.refuse()
+            raise
+        return self._described(source.session, described)
+
+    async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:
+        """The client's answer to our offer. Raises ``NotFound``, ``SdpError``, ``TooLarge``."""
+        source = self._sources.get(session_id)
+        if source is None or source.session.transcript_id != transcript_id:
+            raise NotFound("no such session waits for an answer")
+        await source.peer.accept(sdp, type)
+
+    async def stop(self) -> None:
+        """Close every peer."""
+        await asyncio.gather(*(source.close("the server stops") for source in list(self._sources.values())))
+
+    async def _source(self, transcript_id: str, options: SourceOptions, resume_token: str | None) -> _PeerSource:
+        session = await self._hub.attach(transcript_id, options, resume_token=resume_token)
+        source = _PeerSource(self._peer_settings, session, self._hub, self._journal, self._settings, self._forget)
+        session.attach(source.ended)
+        self._sources[session.session_id] = source
+        return source
+
+    def _forget(self, source: _PeerSource) -> None:
+        if self._sources.get(source.session.session_id) is source:
+            del self._sources[source.session.session_id]
+
+    def _described(self, session: LiveSession, described: tuple[str, str]) -> Described:
+        sdp, type_ = described
+        return Described(sdp, type_, session.session_id, session.resume_token)
+
+
+class _PeerSource:
+    """One peer as the source of one session. What comes from the wire arrives on the loop and never blocks it."""
+
+    def __init__(
+        self,
+        peer_settings: PeerSettings,
+        session: LiveSession,
+        hub: Hub,
+        journal: Journal,
+        settings: Settings,
+        forget: Any,
+    ) -> None:
+        self.session = session
+        self.peer = WebRtcPeer(peer_settings, self)
+        self._hub = hub
+        self._journal = journal
+        self._settings = settings
+        self._forget = forget
+        self._origin_samples: int | None = None  # the track sample where the peer's own count begins
+        self._closing = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # What the peer tells.
+
+    def on_block(self, block: Block) -> None:
+        if self._closing:
+            return
+        if self._origin_samples is None:
+            self._origin_samples = self.session.place() - block.start_samples
+        try:
+            self.session.feed(Block(self._origin_samples + block.start_samples, block.pcm))
+        except EarshotError as error:
+            self.session.end(error)
+
+    def on_channel_open(self) -> None:
+        self._go(self._tell_events(), "events")
+
+    def on_message(self, text: str) -> None:
+        self._go(self._act(text), "action")
+
+    def on_state(self, state: SessionState, reason: str) -> None:
+        if state is SessionState.CLOSED and not self._closing:
+            self.session.lost(reason)
+            self._go(self.close(reason), "close")
+
+    # What the session tells.
+
+    def ended(self, error: EarshotError | None) -> None:
+        """Our side ended the attachment."""
+        if error is not None:
+            self._send(v1.render_error(error, recoverable=error.retryable))
+        if error is None or error.retryable:
+            # The recording was stopped, or we drain: the peer stays a little for its last finals.
+            self._go(self._close_after_finals(), "close after finals")
+        else:
+            self._go(self.close(error.code), "close")
+
+    async def _close_after_finals(self) -> None:
+        await asyncio.wait([self.session.finish_soon()], timeout=self._settings.drain_deadline_s)
+        await asyncio.sleep(0)  # the last events are on their way to the channel
+        await self.close("stopped")
+
+    async def refuse(self) -> None:
+        """The handshake failed: nothing of this session is worth keeping."""
+        self.session.lost("no connection was made")
+        await self.close("refused")
+
+    async def close(self, reason: str) -> None:
+        """Close the peer and everything it started. Idempotent."""
+        if self._closing:
+            return
+        self._closing = True
+        self._forget(self)
+        me = asyncio.current_task()
+        others = [task for task in self._tasks if task is not me]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.peer.close(reason)
+
+    async def _act(self, text: str) -> None:
+        transcript_id = self.session.transcript_id
+        try:
+            action = v1.parse_action(text)
+            if action is Action.STOP:
+                self.session.end(None)
+                return
+            if action is Action.PAUSE:
+                await self._hub.pause_session(self.session, paused=True)
+            elif action in (Action.RESUME, Action.START):
+                await self._hub.pause_session(self.session, paused=False)
+            elif action is Action.PONG:
+                return
+            status, lag_ms = await self._hub.status(transcript_id)
+            self._send(v1.render_status(status, lag_ms=lag_ms))
+        except EarshotError as error:
+            self._send(v1.render_error(error, recoverable=isinstance(error, BadInput) or error.retryable))
+
+    async def _tell_events(self) -> None:
+        """The listening socket's messages, from the live edge on."""
+        try:
+            async with self._journal.subscribe(
+                self.session.transcript_id, after=None, types=None, queue_max=self._settings.subscriber_queue_max
+            ) as subscription:
+                async for item in subscription:
+                    message = v1.render(item) if isinstance(item, Event) else v1.render_interim(item)
+                    await self._send_patiently(message)
+        except EarshotError as error:
+            self._send(v1.render_error(error, recoverable=True))
+
+    async def _send_patiently(self, message: dict[str, Any]) -> None:
+        deadline_s = asyncio.get_running_loop().time() + self._settings.write_deadline_s
+        while not self._send(message):
+            if asyncio.get_running_loop().time() > deadline_s:
+                raise SlowReader("the data channel takes no messages; use the listening socket")
+            await asyncio.sleep(CHANNEL_RETRY_S)
+
+    def _send(self, message: dict[str, Any]) -> bool:
+        return self.peer.send(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+    def _go(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=f"{name} {self.session.session_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

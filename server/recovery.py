@@ -1,0 +1,44 @@
+"""After a start: transcripts that a crash left unfinished are completed by themselves.
+
+Their recordings were cut at the last good record when they were opened; what lies after the last final is heard
+again. A live source has the usual time to come back with its resume token before its track is finished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from protocol.errors import EarshotError
+from protocol.states import TranscriptState
+from server.hub import Hub
+from server.intake import Intake
+from server.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+async def recover(store: Store, hub: Hub, intake: Intake) -> int:
+    """Open every unfinished track again; returns how many there were. What they still need goes on in background."""
+    count = 0
+    for transcript, tracks in await store.unfinished():
+        unfinished = [track for track in tracks if track.state == "open"]
+        for track in unfinished:
+            try:
+                session = await hub.recover(track)
+            except (EarshotError, OSError) as error:
+                log.error("track not recovered", track=track.id, error=type(error).__name__)
+                continue
+            count += 1
+            if await asyncio.to_thread(intake.kept_path(session).exists):
+                intake.begin(session)
+            elif transcript.state is TranscriptState.PROCESSING or track.kind == "file":
+                session.finish_soon()  # it had been stopped: only its finals were still due
+            else:
+                session.wait_for_source()
+        if not unfinished:
+            await hub.settle(transcript.id)
+    if count:
+        log.info("recovering unfinished tracks", count=count)
+    return count

@@ -1,0 +1,95 @@
+"""Everything that runs behind the doors, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+
+from asr.client import AsrClient
+from asr.worker_settings import WorkerSettings
+from media.disk_writer import DiskWriter
+from server.bus import LocalBus
+from server.hub import Hub
+from server.intake import Intake
+from server.journal import Journal
+from server.peers import Peers
+from server.recovery import recover
+from server.resume import ResumeTokens
+from server.settings import Settings
+from server.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    """What the inference process is told at its start."""
+    return WorkerSettings(
+        engine=settings.engine,
+        language=settings.language,
+        models_dir=settings.models_dir,
+        utterance_silence_ms=settings.utterance_silence_ms,
+        utterance_max_s=settings.utterance_max_s,
+        interim_interval_ms=settings.interim_interval_ms,
+        step_deadline_s=settings.engine_step_deadline_s,
+        start_deadline_s=settings.engine_start_deadline_s,
+        memory_max_mb=settings.engine_memory_max_mb,
+    )
+
+
+@dataclass
+class Services:
+    """The rooms behind the doors of one node."""
+
+    settings: Settings
+    store: Store
+    journal: Journal
+    disk: DiskWriter
+    asr: AsrClient
+    hub: Hub
+    intake: Intake
+    peers: Peers
+    _stack: AsyncExitStack = field(repr=False)
+
+    @classmethod
+    async def start(cls, settings: Settings) -> Services:
+        """Start all of it, or nothing. Raises ``StoreUnavailable`` or ``OSError`` when data cannot be kept."""
+        async with AsyncExitStack() as stack:
+            for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
+                await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+            tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
+            store = await Store.open(settings.database)
+            stack.push_async_callback(store.close)
+            journal = Journal(store, LocalBus(), commit_interval_s=settings.journal_commit_interval_ms / 1000)
+            await journal.start()
+            stack.push_async_callback(journal.stop)
+            disk = DiskWriter(
+                write_interval_s=settings.record_write_interval_ms / 1000,
+                sync_interval_s=settings.record_sync_interval_ms / 1000,
+            )
+            disk.start()
+            stack.push_async_callback(disk.stop)
+            asr = AsrClient(worker_settings(settings))
+            await asr.start()
+            stack.push_async_callback(asr.stop)
+            hub = Hub(settings, store, journal, asr, disk, tokens)
+            hub.start()
+            stack.push_async_callback(hub.stop)
+            intake = Intake(settings, hub, journal)
+            stack.push_async_callback(intake.stop)
+            peers = Peers(settings, hub, journal)
+            stack.push_async_callback(peers.stop)
+            await recover(store, hub, intake)
+            return cls(settings, store, journal, disk, asr, hub, intake, peers, stack.pop_all())
+        raise AssertionError("unreachable: the stack swallows nothing")
+
+    async def drain(self) -> None:
+        """Refuse new sessions and wait for the finals of those there are, no longer than the setting allows."""
+        if not await self.hub.drain(self.settings.drain_deadline_s):
+            log.warning("some finals are still due; they come at the next start")
+
+    async def stop(self) -> None:
+        """Close everything, last started first."""
+        await self._stack.aclose()

@@ -1,0 +1,240 @@
+"""One speaking socket, without knowing WebSockets: control messages and audio in, messages out.
+
+What a connection leaves behind when it is lost (the decoder with its state) stays with the live session, so that the
+next connection goes on at the very sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from media.container_stream import ContainerDecoder
+from media.decode import DecodeLimits
+from media.sockets import SocketDecoder
+from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.errors import Conflict, EarshotError
+from protocol.wire import stream, v1
+from protocol.wire.stream import Control, Encoding, Start
+from server.hub import Hub
+from server.live import LiveSession, SourceOptions
+from server.settings import Settings
+
+MEBIBYTE = 1 << 20
+# So much sound may run ahead of the clock before a sender is held back at all: clients send in bursts.
+FREE_AHEAD_S = 10.0
+BURST_S = 30.0
+
+Send = Callable[[dict[str, Any]], None]
+
+
+# Encoding, sample rate and channels: what a resumed session must keep.
+Form = tuple[Encoding, int, int]
+
+
+class _SampleSource:
+    """Samples or Opus packets: every position of the client's is a sample of the track."""
+
+    def __init__(self, session: LiveSession, start: Start) -> None:
+        self.form = form_of(start)
+        self._session = session
+        length_samples = session.pipeline.length_samples
+        self._decoder = SocketDecoder(
+            start.encoding,
+            start.sample_rate,
+            start.channels,
+            start_position=length_samples * start.sample_rate // SAMPLE_RATE_HZ,
+            start_samples=length_samples,
+        )
+
+    @property
+    def position(self) -> int:
+        return self._decoder.position
+
+    async def feed(self, data: bytes) -> None:
+        for block in self._decoder.feed(data):
+            self._session.feed(block)
+
+    async def flush(self) -> None:
+        for block in self._decoder.flush():
+            self._session.feed(block)
+
+    def durable_position(self, durable_samples: int) -> int:
+        return min(self._decoder.position_of(durable_samples), self._decoder.position)
+
+
+class _ContainerSource:
+    """A container as it comes: positions are bytes. What is not decoded yet waits in the decoder's own thread."""
+
+    def __init__(self, session: LiveSession, start: Start, limits: DecodeLimits) -> None:
+        self.form = form_of(start)
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._origin_samples = session.pipeline.length_samples
+        self._decoder = ContainerDecoder(limits, self._on_block)
+        self.position = 0
+        # Bytes fed so far beside the sound they had given by then, until that sound is durable.
+        self._marks: list[tuple[int, int]] = []
+        self._durable_position = 0
+
+    def _on_block(self, block: Block) -> None:
+        self._loop.call_soon_threadsafe(self._hear, Block(self._origin_samples + block.start_samples, block.pcm))
+
+    def _hear(self, block: Block) -> None:
+        self._session.feed(block)
+        # Everything but the last second of bytes has surely been through the decoder when its sound comes out.
+        self._marks.append((self.position, block.end_samples))
+
+    async def feed(self, data: bytes) -> None:
+        await asyncio.to_thread(self._decoder.feed, data)
+        self.position += len(data)
+
+    async def flush(self) -> None:
+        await asyncio.to_thread(self._decoder.close)
+
+    def durable_position(self, durable_samples: int) -> int:
+        while self._marks and self._marks[0][1] <= durable_samples:
+            self._durable_position = self._marks.pop(0)[0]
+        return self._durable_position
+
+
+_Source = _SampleSource | _ContainerSource
+
+
+class SpeakingSession:
+    """One connection of a speaking socket. ``send`` must never block."""
+
+    def __init__(self, hub: Hub, settings: Settings, session: LiveSession, source: _Source, send: Send) -> None:
+        self.session = session
+        self._hub = hub
+        self._settings = settings
+        self._source = source
+        self._send = send
+        self._began_at_s = time.monotonic()
+        self._began_samples = session.pipeline.length_samples
+        self._acked = -1
+        self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._finalizing: set[asyncio.Task[None]] = set()
+        self._detached = False
+
+    @classmethod
+    async def begin(cls, hub: Hub, settings: Settings, transcript_id: str, start: Start, send: Send) -> SpeakingSession:
+        """Attach, and say ``started``. Raises what ``Hub.attach`` raises, ``AudioFormatError``, ``Conflict``."""
+        participant = start.participant
+        options = SourceOptions(
+            language=start.language,
+            speaker=participant.name if participant else None,
+            track=start.track or (participant.id if participant else None),
+            hotwords=start.hotwords,
+            interim=start.interim,
+        )
+        session = await hub.attach(transcript_id, options, resume_token=start.resume)
+        source = session.source
+        if not isinstance(source, _SampleSource | _ContainerSource):
+            source = session.source = _open_source(session, start, settings)
+        if source.form != form_of(start):
+            raise Conflict("a resumed session keeps its encoding, sample rate and channels")
+        speaking = cls(hub, settings, session, source, send)
+        session.attach(speaking._end)
+        session.on_durable = speaking._durable
+        send(
+            stream.started(
+                session_id=session.session_id,
+                resume_token=session.resume_token,
+                position=source.position,
+                max_message_bytes=settings.message_max_bytes,
+                keepalive_s=settings.idle_deadline_s / 3,
+            )
+        )
+        return speaking
+
+    async def audio(self, data: bytes) -> None:
+        """Take one binary message; holds a sender back that runs far ahead of the clock, and loses nothing of it."""
+        if self._ended.done():
+            return
+        await self._source.feed(data)
+        ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
+        if ahead_s > FREE_AHEAD_S:
+            await self._hold_back()
+
+    async def _hold_back(self) -> None:
+        room: asyncio.Future[Any] = asyncio.ensure_future(self.session.pipeline.room())
+        try:
+            await asyncio.wait((room, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            room.cancel()
+        over_s = self._sent_s() - BURST_S - (time.monotonic() - self._began_at_s) * self._settings.catch_up_factor
+        if over_s > 0 and not self._ended.done():
+            await asyncio.wait([self._ended], timeout=over_s / self._settings.catch_up_factor)
+
+    def _sent_s(self) -> float:
+        return (self.session.pipeline.length_samples - self._began_samples) / SAMPLE_RATE_HZ
+
+    async def control(self, control: Control) -> None:
+        """Do what a control message asks. ``stop`` is a method of its own."""
+        if control is Control.FINALIZE:
+            task = asyncio.create_task(self._finalize(), name=f"finalize {self.session.session_id}")
+            self._finalizing.add(task)
+            task.add_done_callback(self._finalizing.discard)
+        elif control in (Control.PAUSE, Control.RESUME):
+            await self._hub.pause_session(self.session, paused=control is Control.PAUSE)
+            await self._tell_status()
+        elif control is Control.GET_STATUS:
+            await self._tell_status()
+
+    async def _finalize(self) -> None:
+        position = self._source.position
+        await self.session.pipeline.finalize()
+        self._send(stream.finalized(position))
+
+    async def _tell_status(self) -> None:
+        status, lag_ms = await self._hub.status(self.session.transcript_id)
+        self._send(v1.render_status(status, lag_ms=lag_ms))
+
+    async def stop(self) -> None:
+        """The rest of the finals, the last ack, ``stopped``. The connection may be closed after this."""
+        if not self._ended.done():
+            await self._source.flush()
+        finished = await self.session.stop()
+        self._detach()
+        self._send(stream.ack(self._source.position))
+        self._send(stream.stopped(duration_s=finished.duration_s, segments=finished.segments, words=finished.words))
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone. Idempotent; nothing after a stop."""
+        if not self._detached and not self._ended.done():
+            self.session.lost(reason)
+        self._detach()
+
+    async def wait_ended(self) -> EarshotError | None:
+        """Returns when our side ends the attachment: the reason, or None when the recording was stopped."""
+        error: EarshotError | None = await asyncio.shield(self._ended)
+        return error
+
+    def _end(self, error: EarshotError | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(error)
+
+    def _detach(self) -> None:
+        self._detached = True
+        for task in list(self._finalizing):
+            task.cancel()
+
+    def _durable(self, durable_samples: int) -> None:
+        position = self._source.durable_position(durable_samples)
+        if position > self._acked and not self._detached and not self._ended.done():
+            self._acked = position
+            self._send(stream.ack(position))
+
+
+def form_of(start: Start) -> Form:
+    return start.encoding, start.sample_rate, start.channels
+
+
+def _open_source(session: LiveSession, start: Start, settings: Settings) -> _Source:
+    if start.encoding is Encoding.CONTAINER:
+        limits = DecodeLimits(bytes_max=settings.upload_max_mb * MEBIBYTE, duration_max_s=settings.session_max_s)
+        return _ContainerSource(session, start, limits)
+    return _SampleSource(session, start)
