@@ -1,0 +1,162 @@
+"""Where speech begins and ends in one session: frame by frame in, utterances out. Pure.
+
+    silence --frame over ONSET--> candidate --3 voiced frames--> open --silence_samples of no voice--> ended
+                                  candidate --256 ms of no voice--> silence (a click, a breath: no engine call)
+                                  open --max_samples long--> ended at its quietest recent frame, and open again
+
+An utterance begins up to 400 ms before its onset, so that a soft first sound is not lost, and ends 256 ms after its last
+voiced frame, or where it was cut. Utterances never overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from protocol.blocks import MS_SAMPLES
+
+FRAME_SAMPLES = 512  # what silero takes at 16 kHz: 32 ms
+PRE_ROLL_SAMPLES = 400 * MS_SAMPLES
+TAIL_SAMPLES = 8 * FRAME_SAMPLES
+CANDIDATE_SILENCE_SAMPLES = 8 * FRAME_SAMPLES
+CONFIRMING_FRAMES = 3  # 96 ms: shorter than the shortest word, longer than a click
+FORCED_FRAMES = 2  # at a forced end less proof is enough: the rest of the word will never come
+ONSET = 0.5  # silero's own default threshold
+STAY = 0.35  # and its hysteresis, 0.15 below
+CUT_WITHIN_SAMPLES = 6 * 16_000  # how far back from the cap a quiet place is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A stretch of speech in samples of the track; ``voiced`` are the spans in it that held voice."""
+
+    start_samples: int
+    end_samples: int
+    voiced: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class _Frame:
+    start_samples: int
+    level: float
+    voiced: bool
+
+
+class Utterances:
+    """The gate of one session. Frames come in order and without holes; every answer depends on them alone."""
+
+    def __init__(self, start_samples: int, *, silence_samples: int, max_samples: int) -> None:
+        self._silence_samples = silence_samples
+        self._max_samples = max_samples
+        self._floor_samples = start_samples  # the end of the last utterance: no later one begins before it
+        self.listened_samples = start_samples
+        self._start_samples: int | None = None  # of the candidate or open utterance
+        self._confirmed = False
+        self._speaking = False  # whether the last frame was voiced
+        self._frames: list[_Frame] = []  # of the candidate or open utterance, from its onset
+
+    @property
+    def open_samples(self) -> int | None:
+        """Where the open utterance begins; None when none is open or it is no more than a candidate."""
+        return self._start_samples if self._confirmed else None
+
+    @property
+    def settled_samples(self) -> int:
+        """Everything before is silence or in an utterance that ended. It never goes back."""
+        if self._start_samples is not None:
+            return self._start_samples
+        return max(self._floor_samples, self.listened_samples - PRE_ROLL_SAMPLES)
+
+    def voiced_spans(self) -> tuple[tuple[int, int], ...]:
+        """The spans of voice in the open utterance so far."""
+        return _spans(self._frames)
+
+    def feed(self, probability: float, level: float) -> Utterance | None:
+        """Take the next frame: how likely it holds voice, and how loud it is (any monotone measure).
+
+        Returns the utterance that ended with it, if one did.
+        """
+        frame = _Frame(self.listened_samples, level, probability >= (STAY if self._speaking else ONSET))
+        self._speaking = frame.voiced
+        self.listened_samples += FRAME_SAMPLES
+        if self._start_samples is None:
+            if not frame.voiced:
+                return None
+            self._start_samples = max(self._floor_samples, frame.start_samples - PRE_ROLL_SAMPLES)
+        self._frames.append(frame)
+        return self._judge(self._start_samples)
+
+    def finalize(self, position_samples: int) -> Utterance | None:
+        """End whatever is open at ``position_samples``, which is at most one frame after the last; go on after it."""
+        start_samples, frames = self._start_samples, self._frames
+        enough = sum(frame.voiced for frame in frames) >= FORCED_FRAMES
+        self._begin_anew(position_samples)
+        if start_samples is None or not enough:
+            return None
+        return _utterance(start_samples, position_samples, frames)
+
+    def _judge(self, start_samples: int) -> Utterance | None:
+        voiced = [frame for frame in self._frames if frame.voiced]
+        silent_samples = self.listened_samples - (voiced[-1].start_samples + FRAME_SAMPLES)
+        if not self._confirmed:
+            self._confirmed = len(voiced) >= CONFIRMING_FRAMES
+        if not self._confirmed:
+            if silent_samples >= CANDIDATE_SILENCE_SAMPLES:
+                self._begin_anew(self._floor_samples)
+            return None
+        if silent_samples >= self._silence_samples:
+            ended = _utterance(start_samples, self.listened_samples, self._frames)
+            self._begin_anew(ended.end_samples)
+            return ended
+        if self.listened_samples + FRAME_SAMPLES - start_samples > self._max_samples:
+            return self._cut(start_samples)
+        return None
+
+    def _cut(self, start_samples: int) -> Utterance:
+        """End the utterance in the middle of its quietest recent frame and open the next one there."""
+        oldest = max(start_samples + self._max_samples // 2, self.listened_samples - CUT_WITHIN_SAMPLES)
+        first = next(i for i, frame in enumerate(self._frames) if frame.start_samples >= oldest)
+        # Of equally quiet frames the last; a frame's neighbours count, so that no stop consonant passes for a pause.
+        quietest = min(range(first, len(self._frames)), key=lambda i: (_level_around(self._frames, i), -i))
+        cut_samples = self._frames[quietest].start_samples + FRAME_SAMPLES // 2
+        before, after = self._frames[: quietest + 1], self._frames[quietest + 1 :]
+        ended = Utterance(start_samples, cut_samples, _clipped(_spans(before), cut_samples))
+        self._begin_anew(cut_samples)
+        if any(frame.voiced for frame in after):
+            self._start_samples = cut_samples
+            self._frames = after
+            self._confirmed = sum(frame.voiced for frame in after) >= CONFIRMING_FRAMES
+        return ended
+
+    def _begin_anew(self, floor_samples: int) -> None:
+        self._floor_samples = floor_samples
+        self._start_samples = None
+        self._confirmed = False
+        self._frames = []
+
+
+def _level_around(frames: list[_Frame], i: int) -> float:
+    near = frames[max(0, i - 1) : i + 2]
+    return sum(frame.level for frame in near) / len(near)
+
+
+def _spans(frames: list[_Frame]) -> tuple[tuple[int, int], ...]:
+    spans: list[tuple[int, int]] = []
+    for frame in frames:
+        if not frame.voiced:
+            continue
+        end_samples = frame.start_samples + FRAME_SAMPLES
+        if spans and spans[-1][1] == frame.start_samples:
+            spans[-1] = (spans[-1][0], end_samples)
+        else:
+            spans.append((frame.start_samples, end_samples))
+    return tuple(spans)
+
+
+def _clipped(spans: tuple[tuple[int, int], ...], end_samples: int) -> tuple[tuple[int, int], ...]:
+    return tuple((start, min(end, end_samples)) for start, end in spans if start < end_samples)
+
+
+def _utterance(start_samples: int, limit_samples: int, frames: list[_Frame]) -> Utterance:
+    spans = _spans(frames)
+    end_samples = min(limit_samples, spans[-1][1] + TAIL_SAMPLES)
+    return Utterance(start_samples, end_samples, _clipped(spans, end_samples))
