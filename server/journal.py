@@ -1,0 +1,251 @@
+"""The journal: a transcript's events, stored first, told afterwards, in the order of their numbers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from protocol.errors import EarshotError, Internal, NotFound, Overloaded, StoreUnavailable
+from protocol.events import Event, EventBody, Interim, Transcribed
+from server.bus import Bus, Deleted
+from server.store.records import NewEvent
+from server.store.store import Store
+from server.subscription import Subscription
+
+log = structlog.get_logger(__name__)
+
+BATCH_MAX = 256  # events per transaction: far above what 20 ms bring, and one statement's worth of parameters
+PENDING_MAX = 8192  # reached only while the database fails; about 10 s of 64 sessions that all speak at once
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 1.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    new: NewEvent
+    done: asyncio.Future[Event | EarshotError]
+    is_given_up: bool = False  # its appender stopped waiting
+
+
+class Journal:
+    """Stores events in groups and tells them; keeps the newest interim of each open segment.
+
+    One task commits. What is appended while a commit runs waits for the next one, together, whatever transcript it
+    belongs to; commits start at least ``commit_interval_s`` apart, so an append waits at most so long for company and
+    an idle journal stores at once. While the database fails, the same batch is tried again with growing pauses.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        *,
+        commit_interval_s: float,
+        append_deadline_s: float = 10.0,
+        subscribers_max: int = 64,
+        pending_max: int = PENDING_MAX,
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._commit_interval_s = commit_interval_s
+        self._append_deadline_s = append_deadline_s
+        self._subscribers_max = subscribers_max
+        self._pending_max = pending_max
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._pending: deque[_Pending] = deque()  # bounded by pending_max; policy: refuse
+        self._woken = asyncio.Event()  # something is pending, or the journal stops
+        self._hurry = asyncio.Event()  # no more waiting for company: the journal stops
+        # Finals on their way, by (transcript, segment): a late interim must not come back after its final.
+        self._pending_finals: Counter[tuple[str, str]] = Counter()
+        self._interims: dict[str, dict[str, Interim]] = {}  # open segments only
+        self._subscriptions: dict[str, set[Subscription]] = {}
+
+    def start(self) -> None:
+        assert self._task is None, "a journal starts once"
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    async def stop(self) -> None:
+        """Store what is pending (each append keeps its deadline), refuse more, end the subscriptions. Idempotent."""
+        self._is_stopping = True
+        self._woken.set()
+        self._hurry.set()
+        if self._task is not None:
+            await self._task
+        for subscription in [s for group in self._subscriptions.values() for s in group]:
+            subscription.close()
+
+    @property
+    def pending(self) -> int:
+        """Appends that are not stored yet."""
+        return len(self._pending)
+
+    async def append(self, transcript_id: str, body: EventBody) -> Event:
+        """Store an event and tell it; it is durable when this returns. Cancelling the wait does not take it back.
+
+        Calls for one transcript are numbered in the order they are made. Raises ``NotFound`` when the transcript does
+        not exist, ``InvalidMessage`` for text that is not Unicode, ``StoreUnavailable`` when it could not be stored
+        within the deadline (it may have been, when the database's answer was lost) or too many wait already.
+        """
+        if self._is_stopping or self._task is None:
+            raise StoreUnavailable("the journal is not running")
+        if len(self._pending) >= self._pending_max:
+            raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
+        entry = _Pending(NewEvent.of(transcript_id, body), asyncio.get_running_loop().create_future())
+        self._pending.append(entry)
+        self._count_final(entry.new, +1)
+        self._woken.set()
+        done, _ = await asyncio.wait({entry.done}, timeout=self._append_deadline_s)
+        if not done:
+            entry.is_given_up = True
+            raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0)
+        result = entry.done.result()
+        if isinstance(result, EarshotError):
+            raise result
+        return result
+
+    def tell(self, interim: Interim) -> None:
+        """The newest state of an open segment; without text, the segment is taken back. Not durable, never blocks."""
+        segment_id = interim.segment.segment_id
+        if self._pending_finals[interim.transcript_id, segment_id]:
+            return
+        if interim.segment.text:
+            self._interims.setdefault(interim.transcript_id, {})[segment_id] = interim
+        else:
+            self.forget_interim(interim.transcript_id, segment_id)
+        self._bus.publish(interim)
+
+    def forget_interim(self, transcript_id: str, segment_id: str) -> None:
+        """Nobody who subscribes from now on is told it. Unknown ones are no error."""
+        open_segments = self._interims.get(transcript_id, {})
+        open_segments.pop(segment_id, None)
+        if not open_segments:
+            self._interims.pop(transcript_id, None)
+
+    def interims(self, transcript_id: str) -> Sequence[Interim]:
+        """The current interim of each open segment."""
+        return tuple(self._interims.get(transcript_id, {}).values())
+
+    def deleted(self, transcript_id: str) -> None:
+        """The transcript is gone from the store: its readers get ``NotFound``."""
+        self._interims.pop(transcript_id, None)
+        self._bus.publish(Deleted(transcript_id))
+
+    def subscribe(
+        self,
+        transcript_id: str,
+        *,
+        after: int | None,
+        types: frozenset[str] | None = None,
+        queue_max: int = 256,
+    ) -> Subscription:
+        """Read from the event after seq ``after`` on, or from now on (None). Close it when done.
+
+        ``types`` are names of message types to keep (``transcription``, ``status``, ...). Raises ``Overloaded`` when
+        the transcript has ``subscribers_max`` readers. The first step of the iteration tells an unknown transcript.
+        """
+        if self._is_stopping:
+            raise StoreUnavailable("the journal is not running")
+        readers = self._subscriptions.setdefault(transcript_id, set())
+        if len(readers) >= self._subscribers_max:
+            raise Overloaded(
+                "this transcript has as many readers as it may have",
+                details={"readers_max": self._subscribers_max},
+                retry_after_s=5.0,
+            )
+        subscription = Subscription(
+            store=self._store,
+            bus=self._bus,
+            transcript_id=transcript_id,
+            after=after,
+            types=types,
+            queue_max=queue_max,
+            open_interims=self.interims,
+            on_close=self._closed,
+        )
+        readers.add(subscription)
+        return subscription
+
+    def _closed(self, subscription: Subscription) -> None:
+        readers = self._subscriptions.get(subscription.transcript_id, set())
+        readers.discard(subscription)
+        if not readers:
+            self._subscriptions.pop(subscription.transcript_id, None)
+
+    # The committing task.
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._pending:
+                if self._is_stopping:
+                    return
+                self._woken.clear()
+                await self._woken.wait()
+                continue
+            next_commit = loop.time() + self._commit_interval_s
+            batch = [self._pending[i] for i in range(min(len(self._pending), BATCH_MAX))]
+            await self._commit(batch)
+            for entry in batch:
+                self._count_final(entry.new, -1)
+                self._pending.popleft()
+            await self._pause(next_commit - loop.time())
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the journal stops."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._hurry.wait()
+
+    async def _commit(self, batch: list[_Pending], *, again: bool = False) -> None:
+        """Bring each entry of ``batch`` to its end: stored and told, or failed."""
+        backoff_s = BACKOFF_FIRST_S
+        while wanted := [entry for entry in batch if not entry.done.done() and not entry.is_given_up]:
+            try:
+                events = await self._store.append_events([entry.new for entry in wanted], again=again)
+            except StoreUnavailable:
+                again = True
+                log.warning("events wait for the store", events=len(wanted), pending=len(self._pending))
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+            except Exception as error:
+                await self._isolate(wanted, error)
+            else:
+                for entry, event in zip(wanted, events, strict=True):
+                    self._finish(entry, event)
+
+    async def _isolate(self, wanted: list[_Pending], error: Exception) -> None:
+        """Something in the batch cannot be stored at all. Store the others."""
+        if len(wanted) > 1:
+            for entry in wanted:
+                await self._commit([entry], again=True)
+            return
+        # Only the type: the text may hold speech.
+        log.error("event cannot be stored", transcript=wanted[0].new.transcript_id, error=type(error).__name__)
+        self._settle(wanted[0], Internal("the event could not be stored"))
+
+    def _finish(self, entry: _Pending, event: Event | None) -> None:
+        if event is None:
+            transcript_id = entry.new.transcript_id
+            self._settle(entry, NotFound("no such transcript", details={"transcript_id": transcript_id}))
+            return
+        if isinstance(event.body, Transcribed):
+            self.forget_interim(event.transcript_id, event.body.segment.segment_id)
+        self._bus.publish(event)
+        self._settle(entry, event)
+
+    @staticmethod
+    def _settle(entry: _Pending, result: Event | EarshotError) -> None:
+        if not entry.done.done():
+            entry.done.set_result(result)
+
+    def _count_final(self, new: NewEvent, by: int) -> None:
+        if isinstance(new.body, Transcribed):
+            key = new.transcript_id, new.body.segment.segment_id
+            self._pending_finals[key] += by
+            if not self._pending_finals[key]:
+                del self._pending_finals[key]

@@ -1,0 +1,162 @@
+"""The database behind the store: how it is opened, and what its errors mean. SQLite or PostgreSQL, by the URL."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from protocol.errors import EarshotError, Internal, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+ACQUIRE_TIMEOUT_S = 2.0  # without one, a waiter for a connection waits for ever
+COMMAND_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_MS = 5000
+READERS_MAX = 4  # SQLite: each is a thread
+CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+@dataclass(frozen=True)
+class Database:
+    """Two engines: on SQLite one connection writes and several read; on PostgreSQL both are the same pool."""
+
+    reads: AsyncEngine
+    writes: AsyncEngine
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Raises ``StoreUnavailable`` when the URL or the file cannot be used."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise StoreUnavailable("the database URL cannot be read: use postgresql+asyncpg://... ") from None
+        if parsed.get_backend_name() == "sqlite":
+            return await cls._open_sqlite(parsed.set(drivername="sqlite+aiosqlite"))
+        if parsed.get_backend_name() == "postgresql":
+            return cls._open_postgresql(parsed.set(drivername="postgresql+asyncpg"))
+        raise StoreUnavailable("the database URL must name SQLite or PostgreSQL", details={"got": parsed.drivername})
+
+    @classmethod
+    async def _open_sqlite(cls, url: URL) -> Database:
+        if not url.database or url.database == ":memory:":
+            raise StoreUnavailable("the SQLite URL must name a file")
+        path = Path(url.database)
+        await asyncio.to_thread(_prepare_file, path)
+        return cls(
+            reads=_sqlite_engine(url, connections=READERS_MAX, begin="BEGIN"),
+            # One writer: others queue here, in order, not in SQLite's busy loop. IMMEDIATE, because a transaction that
+            # reads first and then wants to write can fail at once with "locked", whatever the timeout.
+            writes=_sqlite_engine(url, connections=1, begin="BEGIN IMMEDIATE"),
+        )
+
+    @classmethod
+    def _open_postgresql(cls, url: URL) -> Database:
+        engine = create_async_engine(
+            url,
+            hide_parameters=True,  # they hold speech
+            pool_size=8,
+            max_overflow=8,
+            pool_timeout=ACQUIRE_TIMEOUT_S,
+            pool_pre_ping=True,  # a restarted database costs one look, not an error per pooled connection
+            connect_args={"timeout": ACQUIRE_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
+        )
+        return cls(reads=engine, writes=engine)
+
+    async def close(self) -> None:
+        await self.reads.dispose()
+        if self.writes is not self.reads:
+            await self.writes.dispose()
+
+
+def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
+    engine = create_async_engine(
+        url, hide_parameters=True, pool_size=connections, max_overflow=0, pool_timeout=BUSY_TIMEOUT_MS / 1000
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver starts no transaction of its own
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT_MS}",
+            "journal_mode = WAL",
+            # FULL: the log is synced at every commit, so a stored event survives a power cut. With NORMAL only a
+            # killed process is survived, and the last commits are lost with the power.
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _prepare_file(path: Path) -> None:
+    """Make the folder; look the file over; keep a corrupt one aside. Blocking."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not _is_sound(path):
+            _keep_aside(path)
+    except (OSError, sqlite3.Error) as error:
+        log.error("database file cannot be opened", path=str(path), error=type(error).__name__)
+        raise StoreUnavailable("the database file cannot be opened", details={"path": str(path)}) from None
+
+
+def _is_sound(path: Path) -> bool:
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError as error:
+        # The low byte is the primary code. Locked, unreadable or no space is not corrupt.
+        if error.sqlite_errorcode & 0xFF in CORRUPT_CODES:
+            return False
+        raise
+    finally:
+        connection.close()
+
+
+def _keep_aside(path: Path) -> None:
+    suffix = f".corrupt-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}"
+    for part in ("", "-wal", "-shm"):
+        file = Path(f"{path}{part}")
+        if file.exists():
+            file.rename(f"{path}{suffix}{part}")
+    log.critical("database file is corrupt; it is kept aside and an empty one is made", kept=f"{path}{suffix}")
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction. Library errors become ``StoreUnavailable`` (try again) or ``Internal`` (our statement is wrong).
+
+    Their texts are dropped, not chained: some drivers put the values, which hold speech, into the message.
+    """
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    except EarshotError:
+        raise
+    except (IntegrityError, DataError, ProgrammingError) as error:
+        log.error("database refused a statement", error=type(error.orig).__name__)
+        raise Internal("the store could not do this") from None
+    except (DBAPIError, PoolTimeout, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        known = error.orig if isinstance(error, DBAPIError) else error
+        log.warning("database unavailable", error=type(known).__name__)
+        raise StoreUnavailable("the store is unavailable; try again", retry_after_s=1.0) from None

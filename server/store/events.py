@@ -1,0 +1,85 @@
+"""Statements about the numbered events. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.events import BODY, Event
+from server.store.records import NewEvent
+from server.store.segments import write_segments
+from server.store.tables import events, transcripts
+from server.store.transcripts import write_summaries
+
+
+async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float, again: bool) -> list[Event | None]:
+    """Number and store a batch; None stands where the transcript does not exist (any more).
+
+    ``again``: this batch was tried before, and whether that commit happened is not known; what is there already is
+    returned, not stored twice.
+    """
+    stored = await _stored(conn, batch) if again else {}
+    fresh = [new for new in batch if new.key not in stored]
+    next_seq = await _take_numbers(conn, Counter(new.transcript_id for new in fresh), now)
+    told: list[Event] = []
+    rows = []
+    for new in fresh:
+        seq = next_seq.get(new.transcript_id)
+        if seq is None:
+            continue
+        next_seq[new.transcript_id] = seq + 1
+        event = Event(transcript_id=new.transcript_id, seq=seq, at=now, body=new.body)
+        stored[new.key] = event
+        told.append(event)
+        rows.append({"transcript_id": event.transcript_id, "seq": seq, "at": now, "key": new.key, "body": new.json})
+    if rows:
+        await conn.execute(sa.insert(events), rows)
+        await write_segments(conn, told)
+        await write_summaries(conn, told)
+    return [stored.get(new.key) for new in batch]
+
+
+async def _take_numbers(conn: AsyncConnection, counts: Counter[str], now: float) -> dict[str, int]:
+    """The first free seq of each transcript. The update holds the row until the commit, so no two nodes get the same
+    number, and a number taken by a transaction that fails is free again: no holes."""
+    first: dict[str, int] = {}
+    for transcript_id, count in sorted(counts.items()):  # in one order everywhere: two nodes cannot wait for each other
+        taken = await conn.execute(
+            sa.update(transcripts)
+            .where(transcripts.c.id == transcript_id)
+            .values(last_seq=transcripts.c.last_seq + count, updated_at=now)
+            .returning(transcripts.c.last_seq)
+        )
+        last = taken.scalar_one_or_none()
+        if last is not None:
+            first[transcript_id] = last - count + 1
+    return first
+
+
+async def _stored(conn: AsyncConnection, batch: Sequence[NewEvent]) -> dict[str, Event]:
+    # The first try may still be running at the database: wait for its rows before looking.
+    ids = sorted({new.transcript_id for new in batch})
+    await conn.execute(
+        sa.select(transcripts.c.id).where(transcripts.c.id.in_(ids)).order_by(transcripts.c.id).with_for_update()
+    )
+    rows = await conn.execute(sa.select(events).where(events.c.key.in_([new.key for new in batch])))
+    bodies = {new.key: new.body for new in batch}
+    return {
+        row.key: Event(transcript_id=row.transcript_id, seq=row.seq, at=row.at, body=bodies[row.key]) for row in rows
+    }
+
+
+async def after(conn: AsyncConnection, transcript_id: str, seq: int, limit: int) -> list[Event]:
+    rows = await conn.execute(
+        sa.select(events)
+        .where(events.c.transcript_id == transcript_id, events.c.seq > seq)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [
+        Event(transcript_id=row.transcript_id, seq=row.seq, at=row.at, body=BODY.validate_json(row.body))
+        for row in rows
+    ]

@@ -1,0 +1,97 @@
+"""What the store returns: frozen, without a database behind them."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from pydantic_core import PydanticSerializationError
+
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import InvalidMessage
+from protocol.events import BODY, EventBody
+from protocol.states import TranscriptState
+from protocol.words import Segment
+
+TrackState = Literal["open", "finished", "failed"]
+SourceKind = Literal["webrtc", "stream", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The durable record of one thing that was said. ``*_at`` are epoch seconds."""
+
+    id: str
+    name: str
+    state: TranscriptState
+    language: str
+    created_at: float
+    updated_at: float
+    owner: str | None  # whose it is; None in public mode
+    summary: dict[str, Any] | None  # the fields of the newest Summarised event, or what a client wrote
+    last_seq: int  # of its newest event; 0 before the first
+    segments: int  # how many, each counted once whatever its revisions
+    words: int  # of the newest revisions
+    duration_samples: int  # time that some track covers; what tracks share counts once
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One continuous timeline of sound inside a transcript."""
+
+    id: str
+    transcript_id: str
+    name: str  # the client's own name for it, or ""
+    speaker: str | None
+    started_at: float  # epoch time of sample 0
+    length_samples: int
+    transcribed_samples: int  # everything before it is settled: its finals are stored
+    state: TrackState
+    source: SourceKind
+    path: str  # of its recording, relative to the folder of recordings
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSegment:
+    """The newest revision of a final segment; ``seq`` is the event that brought it."""
+
+    segment: Segment
+    track_started_at: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that wants to be stored. ``key`` names this append, whatever number of times it is tried."""
+
+    transcript_id: str
+    body: EventBody
+    json: str = field(repr=False)
+    key: str
+
+    @classmethod
+    def of(cls, transcript_id: str, body: EventBody) -> Self:
+        """Raises ``InvalidMessage`` for text that UTF-8 cannot hold: it must not spoil the batch it would share."""
+        try:
+            text = BODY.dump_json(body).decode()
+        except PydanticSerializationError:
+            raise InvalidMessage("an event's text must be valid Unicode") from None
+        return cls(transcript_id, body, text, secrets.token_hex(16))
+
+
+def covered_samples(tracks: Iterable[tuple[float, int]]) -> int:
+    """Length of the union of ``(started_at, length_samples)``: overlaps count once, breaks between do not count."""
+    covered_s, end_s = 0.0, -math.inf
+    for started_at, length_samples in sorted(tracks):
+        stop_s = started_at + length_samples / SAMPLE_RATE_HZ
+        covered_s += max(0.0, stop_s - max(started_at, end_s))
+        end_s = max(end_s, stop_s)
+    return round(covered_s * SAMPLE_RATE_HZ)
+
+
+def storable(text: str) -> str:
+    """Names that clients gave, without what a database cannot hold: NUL (PostgreSQL) and lone surrogates (UTF-8)."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,161 @@
+"""Statements about segments: every version is kept, one per segment is the newest. Inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.events import Event, SpeakerTurn, Transcribed
+from protocol.words import Segment
+from server.store.records import StoredSegment
+from server.store.tables import segments, transcripts
+
+Key = tuple[str, str]  # transcript id, segment id
+
+
+@dataclass
+class _Version:
+    transcript_id: str
+    segment: Segment
+    track_started_at: float
+    seq: int
+    is_stored: bool  # false: this transaction is about to insert it
+    newest: bool = True
+
+    @property
+    def key(self) -> Key:
+        return self.transcript_id, self.segment.segment_id
+
+    @property
+    def words(self) -> int:
+        return len(self.segment.words) or len(self.segment.text.split())
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "transcript_id": self.transcript_id,
+            "segment_id": self.segment.segment_id,
+            "seq": self.seq,
+            "newest": self.newest,
+            "starts_at": self.track_started_at + self.segment.start_samples / SAMPLE_RATE_HZ,
+            "track_started_at": self.track_started_at,
+            "words": self.words,
+            "body": self.segment.model_dump_json(),
+        }
+
+
+async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None:
+    """Write what ``events`` (numbered, in order) say of segments, and count words and segments of their transcripts.
+
+    The caller holds the rows of the transcripts, so nobody else writes their segments meanwhile.
+    """
+    newest = await _newest(conn, events)
+    new: list[_Version] = []
+    superseded: list[_Version] = []
+    more_segments: Counter[str] = Counter()
+    more_words: Counter[str] = Counter()
+    for version in _versions(events, newest):
+        new.append(version)
+        before = newest.get(version.key)
+        if before is not None and before.segment.revision > version.segment.revision:
+            version.newest = False  # an older revision that came late: kept, but not what readers see
+            continue
+        if before is None:
+            more_segments[version.transcript_id] += 1
+        else:
+            before.newest = False
+            more_words[version.transcript_id] -= before.words
+            if before.is_stored:
+                superseded.append(before)
+        more_words[version.transcript_id] += version.words
+        newest[version.key] = version
+    if new:
+        await _write(conn, new, superseded)
+        await _count(conn, more_segments, more_words)
+
+
+def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterator[_Version]:
+    """What each event makes of segments. ``newest`` grows while this runs."""
+    for event in events:
+        body = event.body
+        if isinstance(body, Transcribed):
+            yield _Version(event.transcript_id, body.segment, body.track_started_at, event.seq, is_stored=False)
+        elif isinstance(body, SpeakerTurn):
+            for segment_id in dict.fromkeys(body.segment_ids):
+                told = newest.get((event.transcript_id, segment_id))
+                if told is not None:
+                    segment = told.segment.model_copy(update={"speaker": body.speaker})
+                    yield _Version(event.transcript_id, segment, told.track_started_at, event.seq, is_stored=False)
+
+
+async def _newest(conn: AsyncConnection, events: Sequence[Event]) -> dict[Key, _Version]:
+    wanted: dict[str, set[str]] = {}
+    for event in events:
+        body = event.body
+        if isinstance(body, Transcribed):
+            wanted.setdefault(event.transcript_id, set()).add(body.segment.segment_id)
+        elif isinstance(body, SpeakerTurn) and body.segment_ids:
+            wanted.setdefault(event.transcript_id, set()).update(body.segment_ids)
+    found: dict[Key, _Version] = {}
+    for transcript_id, segment_ids in wanted.items():
+        rows = await conn.execute(
+            sa.select(segments).where(
+                segments.c.transcript_id == transcript_id,
+                segments.c.segment_id.in_(segment_ids),
+                segments.c.newest.is_(True),
+            )
+        )
+        for row in rows:
+            segment = Segment.model_validate_json(row.body)
+            version = _Version(transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
+            found[version.key] = version
+    return found
+
+
+async def _write(conn: AsyncConnection, new: Sequence[_Version], superseded: Sequence[_Version]) -> None:
+    if superseded:
+        await conn.execute(
+            sa.update(segments)
+            .where(
+                segments.c.transcript_id == sa.bindparam("of_transcript"),
+                segments.c.segment_id == sa.bindparam("of_segment"),
+                segments.c.seq == sa.bindparam("of_seq"),
+            )
+            .values(newest=False),
+            [
+                {"of_transcript": old.transcript_id, "of_segment": old.segment.segment_id, "of_seq": old.seq}
+                for old in superseded
+            ],
+        )
+    # One event may bring several versions of a segment only by naming it twice, which ``_versions`` leaves out.
+    await conn.execute(sa.insert(segments), [version.row() for version in new])
+
+
+async def _count(conn: AsyncConnection, more_segments: Counter[str], more_words: Counter[str]) -> None:
+    ids = sorted({key for counts in (more_segments, more_words) for key, count in counts.items() if count})
+    if ids:
+        await conn.execute(
+            sa.update(transcripts)
+            .where(transcripts.c.id == sa.bindparam("of_transcript"))
+            .values(
+                segments=transcripts.c.segments + sa.bindparam("more_segments"),
+                words=transcripts.c.words + sa.bindparam("more_words"),
+            ),
+            [{"of_transcript": key, "more_segments": more_segments[key], "more_words": more_words[key]} for key in ids],
+        )
+
+
+async def segments_of(conn: AsyncConnection, transcript_id: str, offset: int, limit: int) -> list[StoredSegment]:
+    rows = await conn.execute(
+        sa.select(segments)
+        .where(segments.c.transcript_id == transcript_id, segments.c.newest.is_(True))
+        .order_by(segments.c.starts_at, segments.c.segment_id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return [StoredSegment(Segment.model_validate_json(row.body), row.track_started_at, row.seq) for row in rows]

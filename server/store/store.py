@@ -1,0 +1,212 @@
+"""The store: what survives. Every method is one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol import ids
+from protocol.errors import StoreUnavailable
+from protocol.events import Event
+from protocol.states import TranscriptState
+from server.store import events, migrate, segments, tracks, transcripts
+from server.store.database import Database, transaction
+from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript
+
+
+class _Unset:
+    """Stands for "leave as it is" where None means "none"."""
+
+
+UNSET: Final = _Unset()
+
+
+class Store:
+    """Records, events and segments in SQLite or PostgreSQL.
+
+    Raises ``StoreUnavailable`` when the database is down, slow or locked (nothing was changed, except where a commit's
+    answer was lost), ``NotFound`` for unknown ids, ``Internal`` for what should not happen. Library errors stay inside.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._is_open = True
+
+    @classmethod
+    async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
+        """Open, check and migrate the database. ``clock`` gives epoch seconds."""
+        database = await Database.open(url)
+        try:
+            async with transaction(database.writes) as conn:
+                await conn.run_sync(migrate.upgrade)
+        except BaseException:
+            await database.close()
+            raise
+        return cls(database, clock)
+
+    async def close(self) -> None:
+        """Idempotent. Everything stored stays stored; calls after it raise ``StoreUnavailable``."""
+        self._is_open = False
+        await self._database.close()
+
+    # Transcripts.
+
+    async def create_transcript(self, *, name: str = "", language: str = "en", owner: str | None = None) -> Transcript:
+        async with self._write() as conn:
+            return await transcripts.create(
+                conn, ids.new_transcript_id(), name=name, language=language, owner=owner, now=self._clock()
+            )
+
+    async def get_transcript(self, transcript_id: str) -> Transcript:
+        async with self._read() as conn:
+            return await transcripts.get(conn, transcript_id)
+
+    async def list_transcripts(
+        self, *, page: int = 1, size: int = 50, search: str = ""
+    ) -> tuple[list[Transcript], int]:
+        """One page (from 1), newest first, and the number of all that match; ``search`` is a part of the name."""
+        async with self._read() as conn:
+            return await transcripts.page(conn, number=page, size=size, search=search)
+
+    async def update_transcript(
+        self,
+        transcript_id: str,
+        *,
+        name: str | None = None,
+        language: str | None = None,
+        summary: dict[str, Any] | _Unset | None = UNSET,
+    ) -> Transcript:
+        """Change what is given; ``summary=None`` removes it."""
+        values: dict[str, Any] = {} if isinstance(summary, _Unset) else {"summary": summary}
+        values |= _given(name=name, language=language)
+        async with self._write() as conn:
+            return await transcripts.change(conn, transcript_id, values, now=self._clock())
+
+    async def set_state(self, transcript_id: str, state: TranscriptState) -> Transcript:
+        """Move it, or raise ``IllegalMove``."""
+        async with self._write() as conn:
+            return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
+
+    async def delete_transcript(self, transcript_id: str) -> list[Track]:
+        """Remove it with its tracks, events and segments. Next: ``Journal.deleted``, and remove the tracks' files."""
+        async with self._write() as conn:
+            return await transcripts.delete(conn, transcript_id)
+
+    async def unfinished(self) -> list[tuple[Transcript, list[Track]]]:
+        """Those that recording, paused or processing were cut short, oldest first, each with its tracks."""
+        async with self._read() as conn:
+            found = await transcripts.unfinished(conn)
+            return [(transcript, await tracks.tracks_of(conn, transcript.id)) for transcript in found]
+
+    # Tracks.
+
+    async def create_track(
+        self,
+        transcript_id: str,
+        *,
+        source: SourceKind,
+        path: str | None = None,
+        started_at: float,
+        name: str = "",
+        speaker: str | None = None,
+        track_id: str | None = None,
+    ) -> Track:
+        """A new open track. Without ``path`` it is ``<transcript id>/<track id>``."""
+        track_id = track_id or ids.new_track_id()
+        track = Track(
+            id=track_id,
+            transcript_id=transcript_id,
+            name=name,
+            speaker=speaker,
+            started_at=started_at,
+            length_samples=0,
+            transcribed_samples=0,
+            state="open",
+            source=source,
+            path=path or f"{transcript_id}/{track_id}",
+        )
+        async with self._write() as conn:
+            return await tracks.create(conn, track)
+
+    async def get_track(self, track_id: str) -> Track:
+        async with self._read() as conn:
+            return await tracks.get(conn, track_id)
+
+    async def tracks_of(self, transcript_id: str) -> list[Track]:
+        """In the order they started."""
+        async with self._read() as conn:
+            return await tracks.tracks_of(conn, transcript_id)
+
+    async def update_track(
+        self,
+        track_id: str,
+        *,
+        length_samples: int | None = None,
+        transcribed_samples: int | None = None,
+        state: TrackState | None = None,
+        speaker: str | None = None,
+        started_at: float | None = None,
+    ) -> Track:
+        values = _given(
+            length_samples=length_samples,
+            transcribed_samples=transcribed_samples,
+            state=state,
+            speaker=speaker,
+            started_at=started_at,
+        )
+        async with self._write() as conn:
+            return await tracks.change(conn, track_id, values)
+
+    # Events and segments.
+
+    async def append_events(self, batch: Sequence[NewEvent], *, again: bool = False) -> list[Event | None]:
+        """Number and store a batch in one transaction, in order; None stands for a transcript that does not exist.
+
+        ``again``: the batch was tried before and the outcome is unknown; nothing is stored twice.
+        """
+        async with self._write() as conn:
+            return await events.append(conn, batch, now=self._clock(), again=again)
+
+    async def events_after(self, transcript_id: str, after: int, limit: int) -> list[Event]:
+        """The first ``limit`` events with a greater seq, in order; none for an unknown transcript."""
+        async with self._read() as conn:
+            return await events.after(conn, transcript_id, after, limit)
+
+    async def segments_of(self, transcript_id: str, *, offset: int = 0, limit: int = 1000) -> list[StoredSegment]:
+        """The newest revision of each, by time; there are ``Transcript.segments`` of them in all."""
+        async with self._read() as conn:
+            return await segments.segments_of(conn, transcript_id, offset, limit)
+
+    async def check(self) -> None:
+        """Whether the database answers; raises ``StoreUnavailable``."""
+        async with self._read() as conn:
+            await conn.exec_driver_sql("SELECT 1")
+
+    # The edge to the database.
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._transaction("reads") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._transaction("writes") as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _transaction(self, kind: Literal["reads", "writes"]) -> AsyncIterator[AsyncConnection]:
+        if not self._is_open:
+            raise StoreUnavailable("the store is closed")
+        engine = self._database.reads if kind == "reads" else self._database.writes
+        async with transaction(engine) as conn:
+            yield conn
+
+
+def _given(**values: object) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,55 @@
+"""Statements about tracks. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.errors import NotFound
+from server.store.records import Track, storable
+from server.store.tables import tracks, transcripts
+
+
+def not_found(track_id: str) -> NotFound:
+    return NotFound("no such track", details={"track_id": track_id})
+
+
+async def create(conn: AsyncConnection, track: Track) -> Track:
+    # The transcript's row is held, so that it cannot go between the look and the insert.
+    held = await conn.execute(
+        sa.select(transcripts.c.id).where(transcripts.c.id == track.transcript_id).with_for_update()
+    )
+    if held.scalar_one_or_none() is None:
+        raise NotFound("no such transcript", details={"transcript_id": track.transcript_id})
+    speaker = None if track.speaker is None else storable(track.speaker)
+    track = replace(track, name=storable(track.name), speaker=speaker)
+    await conn.execute(sa.insert(tracks).values(**asdict(track)))
+    return track
+
+
+async def get(conn: AsyncConnection, track_id: str) -> Track:
+    row = (await conn.execute(sa.select(tracks).where(tracks.c.id == track_id))).one_or_none()
+    if row is None:
+        raise not_found(track_id)
+    return _record(row)
+
+
+async def tracks_of(conn: AsyncConnection, transcript_id: str) -> list[Track]:
+    rows = await conn.execute(
+        sa.select(tracks).where(tracks.c.transcript_id == transcript_id).order_by(tracks.c.started_at, tracks.c.id)
+    )
+    return [_record(row) for row in rows]
+
+
+async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -> Track:
+    values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
+    if values:
+        await conn.execute(sa.update(tracks).where(tracks.c.id == track_id).values(**values))
+    return await get(conn, track_id)
+
+
+def _record(row: sa.Row[Any]) -> Track:
+    return Track(**row._mapping)

@@ -1,0 +1,211 @@
+"""One reader of a transcript's journal.
+
+It is *behind* while it reads pages of the store, and *live* while it queues what the bus brings. Behind, it only notes
+the highest seq that the bus told (nothing is queued, so a slow reader of a long journal costs one page); it becomes
+live when a page leaves nothing between itself and that seq. A hole in the seq of live events puts it behind again:
+another node stored an event that has not been told here, or not yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from protocol.errors import EarshotError, NotFound, SlowReader
+from protocol.events import Event, Interim, Transcribed
+from server.bus import Bus, Deleted, Message
+from server.store.store import Store
+
+PAGE_EVENTS = 200  # one query; an event with words is a few kB, so a page stays below a MB
+
+
+class Subscription:
+    """An async iterator of ``Event`` and ``Interim``, for one task; leave it by ``close`` or the ``async with`` block.
+
+    Every durable event with seq > ``after`` comes once and in order, then the current interim of each open segment,
+    then what is new. ``after=None``: from now on, after the current interims.
+
+    Live events queue up to ``queue_max`` entries, policy ``close_slow``: an interim replaces the one of its segment
+    that still waits, a final removes it, a final is never skipped, and one entry too many ends the iteration with
+    ``SlowReader`` whose details name ``last_seq``. Ends with ``NotFound`` when there is no such transcript (any more),
+    with ``StoreUnavailable`` when the store cannot be read (iterating again goes on where it was).
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        transcript_id: str,
+        after: int | None,
+        types: frozenset[str] | None,
+        queue_max: int,
+        open_interims: Callable[[str], Sequence[Interim]],
+        on_close: Callable[[Subscription], None],
+    ) -> None:
+        self.transcript_id = transcript_id
+        self.last_seq = after or 0  # of the newest event that the reader was given, or from which it started
+        self._store = store
+        self._types = types
+        self._limit = queue_max
+        self._open_interims = open_interims
+        self._on_close = on_close
+        self._seen = after  # everything up to here is delivered, in the page or in the queue; None: not known yet
+        self._heard = 0  # highest seq that the bus told
+        self._is_behind = after is not None
+        self._was_live = False  # from then on the reader shows interims, and must hear what becomes of them
+        self._is_known = False  # that the transcript exists
+        self._page: deque[Event] = deque()
+        self._queue: OrderedDict[int | str, Event | Interim] = OrderedDict()  # by seq, or by segment id
+        self._error: EarshotError | None = None
+        self._is_closed = False
+        self._woken = asyncio.Event()
+        self._stop_listening = bus.listen(transcript_id, self._hear)
+        if after is None:
+            self._become_live()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the iteration, from whichever task. Idempotent."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._let_go()
+            self._on_close(self)
+
+    @property
+    def waiting(self) -> int:
+        """Entries in the queue."""
+        return len(self._queue)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event | Interim:
+        if not self._is_known:
+            await self._look_up()
+        while not self._is_closed:
+            if self._error is not None:
+                error = self._error
+                self.close()
+                raise error
+            if self._page:
+                return self._take_from_page()
+            if self._queue:
+                return self._take_from_queue()
+            if self._is_behind:
+                await self._read_page()
+            else:
+                self._woken.clear()
+                await self._woken.wait()
+        raise StopAsyncIteration
+
+    def _take_from_page(self) -> Event:
+        event = self._page.popleft()
+        self.last_seq = event.seq
+        if isinstance(event.body, Transcribed):
+            segment_id = event.body.segment.segment_id
+            if all(interim.segment.segment_id != segment_id for interim in self._open_interims(self.transcript_id)):
+                self._queue.pop(segment_id, None)  # an interim older than this final
+        return event
+
+    def _take_from_queue(self) -> Event | Interim:
+        _, message = self._queue.popitem(last=False)
+        if isinstance(message, Event):
+            self.last_seq = message.seq
+        return message
+
+    async def _look_up(self) -> None:
+        try:
+            transcript = await self._store.get_transcript(self.transcript_id)
+        except NotFound as error:
+            self._fail(error)
+            return
+        self._is_known = True
+        if self._seen is None and self.last_seq == 0:
+            self.last_seq = transcript.last_seq
+
+    async def _read_page(self) -> None:
+        assert self._seen is not None, "only a reader that knows where it is can be behind"
+        events = await self._store.events_after(self.transcript_id, self._seen, PAGE_EVENTS)
+        if events:
+            self._seen = events[-1].seq
+            self._page.extend(event for event in events if self._wants(event.body.type))
+        if len(events) < PAGE_EVENTS and self._heard <= self._seen:
+            # No await since the store answered: what is committed from here on will be heard.
+            self._become_live()
+        elif not events and not self._page:
+            # The bus told of an event that the store does not have: the transcript is going, or a replica is late.
+            await self._look_up()
+            self._heard = self._seen
+
+    def _hear(self, message: Message) -> None:
+        if isinstance(message, Deleted):
+            self._fail(NotFound("the transcript was deleted", details={"transcript_id": self.transcript_id}))
+        elif isinstance(message, Event):
+            self._hear_event(message)
+        elif self._was_live:
+            self._put_interim(message)
+        self._woken.set()
+
+    def _hear_event(self, event: Event) -> None:
+        self._heard = max(self._heard, event.seq)
+        if self._is_behind:
+            return
+        if self._seen is None:
+            self._seen = event.seq - 1
+            self.last_seq = self._seen
+        if event.seq > self._seen + 1:
+            self._is_behind = True
+        elif event.seq == self._seen + 1:
+            self._seen = event.seq
+            if isinstance(event.body, Transcribed):
+                self._queue.pop(event.body.segment.segment_id, None)
+            if self._wants(event.body.type):
+                self._put(event.seq, event)
+
+    def _become_live(self) -> None:
+        self._is_behind = False
+        if not self._was_live and self._wants("transcription"):
+            for interim in self._open_interims(self.transcript_id):
+                self._queue[interim.segment.segment_id] = interim
+            # However many speak at once, that alone makes nobody a slow reader.
+            self._limit += len(self._queue)
+        self._was_live = True
+
+    def _put_interim(self, interim: Interim) -> None:
+        if self._wants("transcription"):
+            self._put(interim.segment.segment_id, interim)
+
+    def _put(self, key: int | str, message: Event | Interim) -> None:
+        if key not in self._queue and len(self._queue) >= self._limit:
+            self._fail(
+                SlowReader(
+                    "this reader is too slow; come back with after=<last_seq>", details={"last_seq": self.last_seq}
+                )
+            )
+            return
+        self._queue[key] = message
+
+    def _wants(self, kind: str) -> bool:
+        return self._types is None or kind in self._types
+
+    def _fail(self, error: EarshotError) -> None:
+        if self._error is None:
+            self._error = error
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._stop_listening()
+        self._queue.clear()
+        self._page.clear()
+        self._woken.set()
