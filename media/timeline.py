@@ -1,0 +1,246 @@
+"""From RTP packets of Opus, as the network brings them, to sound in which sample index equals media time.
+
+Pure: no I/O, no clock of its own. In order means delivered at once; a recogniser needs no play-out delay. On a hole,
+later packets wait until the missing one comes, three newer ones wait, or 60 ms have passed. What is missing for good
+is concealed for 100 ms and silent after that. Time comes from the RTP timestamps (48 kHz, RFC 7587 section 4.1) in
+integers, so nothing drifts.
+
+What a sender can do to time is bounded by the clock on the wall: sound runs at most ``RATE_MAX`` times as fast, plus
+some slack, and a timestamp that jumps backwards, or further than 30 s, is placed by the wall instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from media.opus import STEP_SAMPLES, OpusDecoder, packet_samples
+from protocol.blocks import BYTES_PER_SAMPLE, MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
+from protocol.errors import AudioFormatError
+
+TICKS_PER_SAMPLE = 3
+HOLD_S = 0.060
+HOLD_PACKETS = 3
+CONCEAL_MAX_SAMPLES = 100 * MS_SAMPLES
+JUMP_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
+AHEAD_MAX_PACKETS = 1500
+LATE_MAX_PACKETS = 100
+RESYNC_PACKETS = 5
+RATE_MAX = 8
+SLACK_SAMPLES = 5 * SAMPLE_RATE_HZ
+
+
+@dataclass(slots=True)
+class TimelineStats:
+    """Counters of one timeline since it began."""
+
+    packets: int = 0
+    lost: int = 0
+    late: int = 0
+    broken: int = 0
+    refused: int = 0
+    resyncs: int = 0
+    concealed_samples: int = 0
+    length_samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    sequence: int
+    timestamp: int
+    payload: bytes
+    arrived_s: float
+
+
+class OpusTimeline:
+    """Packets in any order in, blocks in order out: they never overlap and never go back.
+
+    Silence is filled in up to 30 s at a time; a longer pause leaves a hole between two blocks. Memory is bounded: at
+    most ``HOLD_PACKETS`` held back and ``RESYNC_PACKETS`` under suspicion.
+    """
+
+    def __init__(self, decoder: OpusDecoder) -> None:
+        self.stats = TimelineStats()
+        self._decoder = decoder
+        self._next: int | None = None
+        self._held: dict[int, _Packet] = {}
+        self._suspects: list[_Packet] = []
+        # Where the timestamps of now lie on the track: ``_anchor_timestamp`` is ``_anchor_ticks`` since its start.
+        self._anchor_timestamp = 0
+        self._anchor_ticks = 0
+        self._rebase = False
+        self._end_samples = 0
+        self._began_s = 0.0
+        self._last_s = 0.0
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When ``poll`` is due: the clock's value after which what is held back no longer waits; None for never."""
+        if not self._held:
+            return None
+        return min(packet.arrived_s for packet in self._held.values()) + HOLD_S
+
+    @property
+    def end_samples(self) -> int:
+        """Where the sound delivered so far ends."""
+        return self._end_samples
+
+    def push(self, sequence: int, timestamp: int, payload: bytes, now_s: float) -> list[Block]:
+        """Take one packet (16-bit sequence, 32-bit timestamp as on the wire); returns what can be heard now."""
+        packet = _Packet(sequence & 0xFFFF, timestamp & 0xFFFFFFFF, payload, now_s)
+        self.stats.packets += 1
+        if self._next is None:
+            self._begin(packet)
+        assert self._next is not None
+        ahead = (packet.sequence - self._next) & 0xFFFF
+        if ahead >= 0x8000:
+            ahead -= 0x10000
+        if ahead > AHEAD_MAX_PACKETS or ahead < -LATE_MAX_PACKETS:
+            return self._suspect(packet)
+        if ahead < 0 or packet.sequence in self._held:
+            self.stats.late += 1
+            return []
+        self._acquit()
+        self._held[packet.sequence] = packet
+        blocks = self._drain()
+        while len(self._held) >= HOLD_PACKETS:
+            blocks += self._skip()
+        return blocks
+
+    def poll(self, now_s: float) -> list[Block]:
+        """Give up on holes that have been waited for long enough."""
+        blocks: list[Block] = []
+        while (due := self.deadline_s) is not None and now_s >= due:
+            blocks += self._skip()
+        return blocks
+
+    def flush(self) -> list[Block]:
+        """Everything held back, at the end."""
+        blocks: list[Block] = []
+        while self._held:
+            blocks += self._skip()
+        return blocks
+
+    def restart(self) -> list[Block]:
+        """The sender began anew (another SSRC): what comes next follows by the wall clock; returns what was held."""
+        blocks = self.flush()
+        if self._next is not None:
+            self._next = None
+            self._rebase = True
+            self.stats.resyncs += 1
+        return blocks
+
+    def _begin(self, packet: _Packet) -> None:
+        self._next = packet.sequence
+        if not self._rebase:
+            self._began_s = self._last_s = packet.arrived_s
+            self._anchor_timestamp = packet.timestamp
+
+    def _suspect(self, packet: _Packet) -> list[Block]:
+        # A packet from far away is noise, unless others follow it in order: then the sender began anew.
+        if self._suspects and packet.sequence != (self._suspects[-1].sequence + 1) & 0xFFFF:
+            self._acquit()
+        self._suspects.append(packet)
+        if len(self._suspects) < RESYNC_PACKETS:
+            return []
+        found, self._suspects = self._suspects, []
+        blocks = self.restart()
+        self._next = found[0].sequence
+        self._held = {each.sequence: each for each in found}
+        return blocks + self._drain()
+
+    def _acquit(self) -> None:
+        self.stats.late += len(self._suspects)
+        self._suspects.clear()
+
+    def _drain(self) -> list[Block]:
+        blocks: list[Block] = []
+        while self._next is not None and (packet := self._held.pop(self._next, None)) is not None:
+            self._next = (self._next + 1) & 0xFFFF
+            blocks += self._deliver(packet, lost=False)
+        return blocks
+
+    def _skip(self) -> list[Block]:
+        # What is missing before the nearest packet held is lost.
+        expected = self._next
+        assert expected is not None
+        nearest = min(self._held, key=lambda sequence: (sequence - expected) & 0xFFFF)
+        self.stats.lost += (nearest - expected) & 0xFFFF
+        packet = self._held.pop(nearest)
+        self._next = (nearest + 1) & 0xFFFF
+        return self._deliver(packet, lost=nearest != expected) + self._drain()
+
+    def _deliver(self, packet: _Packet, *, lost: bool) -> list[Block]:
+        length_samples = packet_samples(packet.payload)
+        if not length_samples:
+            self.stats.broken += 1
+            return []
+        position = self._place(packet, length_samples)
+        if position is None:
+            self.stats.refused += 1
+            return []
+        blocks = self._fill(position, packet.payload, length_samples, lost=lost)
+        try:
+            pcm = self._decoder.decode(packet.payload)
+        except AudioFormatError:
+            self.stats.broken += 1
+            pcm = bytes(length_samples * BYTES_PER_SAMPLE)
+        sound = Block(position, pcm).after(self._end_samples)
+        if sound is not None and sound.pcm:
+            blocks.append(sound)
+            self._end_samples = sound.end_samples
+        self.stats.length_samples = self._end_samples
+        return blocks
+
+    def _place(self, packet: _Packet, length_samples: int) -> int | None:
+        """Where the packet begins on the track, in samples; None when it would be too far ahead of the wall's clock."""
+        step = (packet.timestamp - self._anchor_timestamp) & 0xFFFFFFFF
+        if step >= 0x80000000:
+            step -= 0x100000000
+        ticks = self._anchor_ticks + step
+        position = ticks // TICKS_PER_SAMPLE
+        waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
+        by_wall = self._end_samples + waited_samples
+        limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
+        if (
+            self._rebase
+            or position + length_samples <= self._end_samples
+            or position - self._end_samples > JUMP_MAX_SAMPLES
+            or position + length_samples > limit
+        ):
+            position = by_wall
+            ticks = position * TICKS_PER_SAMPLE
+            if position + length_samples > limit:
+                return None
+        self._rebase = False
+        self._anchor_timestamp = packet.timestamp
+        self._anchor_ticks = ticks
+        self._last_s = max(self._last_s, packet.arrived_s)
+        return position
+
+    def _fill(self, position: int, payload: bytes, length_samples: int, *, lost: bool) -> list[Block]:
+        """What lies between the sound so far and ``position``: concealed where packets were lost, else silence."""
+        gap = position - self._end_samples
+        if gap <= 0:
+            return []
+        blocks: list[Block] = []
+        if lost:
+            blocks.append(Block(self._end_samples, self._conceal(gap, payload, length_samples)))
+            self._end_samples = blocks[0].end_samples
+        if self._end_samples < position <= self._end_samples + JUMP_MAX_SAMPLES:
+            blocks.append(silence(self._end_samples, position))
+            self._end_samples = position
+        return [block for block in blocks if block.pcm]
+
+    def _conceal(self, gap_samples: int, payload: bytes, length_samples: int) -> bytes:
+        samples = min(gap_samples, CONCEAL_MAX_SAMPLES) // STEP_SAMPLES * STEP_SAMPLES
+        # The packet after a hole may carry a copy of the one before it, but only of that one.
+        copied = min(length_samples, samples) if gap_samples <= CONCEAL_MAX_SAMPLES else 0
+        try:
+            pcm = self._decoder.conceal(samples - copied)
+            if copied:
+                pcm += self._decoder.recover(payload, copied)
+        except AudioFormatError:
+            return b""
+        pcm = pcm[: samples * BYTES_PER_SAMPLE]
+        self.stats.concealed_samples += len(pcm) // BYTES_PER_SAMPLE
+        return pcm

@@ -1,0 +1,308 @@
+"""One WebRTC peer: a browser's sound in, as blocks, and texts both ways on the data channel ``events``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import structlog
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+
+from media.webrtc.guard import Guard
+from media.webrtc.receiver import OpusReceiver
+from media.webrtc.sdp import clean, polish
+from protocol.blocks import Block
+from protocol.errors import EarshotError, Internal, SdpError
+from protocol.states import SESSION_MOVES, SessionState, move
+
+log = structlog.get_logger(__name__)
+
+CHANNEL_LABEL = "events"
+BUFFER_MAX_BYTES = 1 << 20
+CLOSE_DEADLINE_S = 5.0
+CLOSE_TURNS = 20
+
+
+@dataclass(frozen=True)
+class PeerSettings:
+    """Deadlines and limits of one peer.
+
+    ``loopback``: the server listens on loopback, so 127.0.0.1 and ::1 are offered, and accepted, as candidates too.
+    ``gone_after_s``: nothing at all heard for so long, not even an ICE check, and the peer is taken for dead.
+    """
+
+    connect_deadline_s: float = 15.0
+    stalled_after_s: float = 5.0
+    ice_servers: tuple[str, ...] = ()
+    sdp_max_bytes: int = 64 * 1024
+    loopback: bool = False
+    gone_after_s: float = 18.0
+
+
+class PeerListener(Protocol):
+    """Told of everything, on the event loop. Must not block."""
+
+    def on_block(self, block: Block) -> None:
+        """``start_samples`` counts from the peer's first packet = 0; media time, gaps up to 30 s filled."""
+
+    def on_message(self, text: str) -> None:
+        """A text on the data channel ``events``."""
+
+    def on_channel_open(self) -> None:
+        """The data channel ``events`` can be written to."""
+
+    def on_state(self, state: SessionState, reason: str) -> None:
+        """connecting -> live <-> stalled -> closed. After closed nothing more is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStats:
+    """Counters since the peer began."""
+
+    packets: int = 0
+    lost: int = 0
+    late: int = 0
+    concealed: int = 0
+    received_samples: int = 0
+    datagrams_dropped: int = 0
+
+
+class WebRtcPeer:
+    """Either ``answer``, or ``offer`` and then ``accept``; ``close`` in any case."""
+
+    def __init__(self, settings: PeerSettings, listener: PeerListener) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._state = SessionState.CONNECTING
+        self._pc: RTCPeerConnection | None = None
+        self._channel: RTCDataChannel | None = None
+        self._receiver = OpusReceiver(self._on_blocks, self._on_excess)
+        self._guards: list[Guard] = []
+        self._deadline_s = self._loop.time() + settings.connect_deadline_s
+        self._live_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> SessionState:
+        return self._state
+
+    @property
+    def stats(self) -> PeerStats:
+        counted = self._receiver.timeline.stats
+        return PeerStats(
+            packets=counted.packets,
+            lost=counted.lost,
+            late=counted.late,
+            concealed=counted.concealed_samples,
+            received_samples=counted.length_samples,
+            datagrams_dropped=sum(guard.dropped for guard in self._guards),
+        )
+
+    @property
+    def buffered_bytes(self) -> int:
+        return int(self._channel.bufferedAmount) if self._channel is not None else 0
+
+    async def answer(self, sdp: str, type: str) -> tuple[str, str]:
+        """Our answer to the client's offer, with all candidates. Raises SdpError, TooLarge."""
+        text = self._clean(sdp, type, "offer")
+        with self._opening() as pc:
+            # Made before the offer is read, so that the offer's audio meets our list of codecs.
+            self._add_audio(pc)
+            await self._try(pc.setRemoteDescription(RTCSessionDescription(text, "offer")), SdpError)
+            self._guard(pc)
+            return await self._describe(pc)
+
+    async def offer(self) -> tuple[str, str]:
+        """Our offer, with all candidates: audio to us, and the data channel ``events``."""
+        with self._opening() as pc:
+            self._add_audio(pc)
+            self._take_channel(pc.createDataChannel(CHANNEL_LABEL))
+            self._guard(pc)
+            return await self._describe(pc)
+
+    async def accept(self, sdp: str, type: str) -> None:
+        """The client's answer to our offer. Raises SdpError, TooLarge; the offer stands after a refused answer."""
+        text = self._clean(sdp, type, "answer")
+        if self._pc is None or self._closing is not None:
+            raise SdpError("there is no offer to answer")
+        await self._try(self._pc.setRemoteDescription(RTCSessionDescription(text, "answer")), SdpError)
+
+    def send(self, text: str) -> bool:
+        """Put a text on the data channel; False when it is not open, or more than 1 MiB waits in it already."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or channel.bufferedAmount > BUFFER_MAX_BYTES:
+            return False
+        try:
+            channel.send(text)
+        except Exception as exc:  # over the peer's message size, or closed this very moment
+            log.warning("text not sent", error=type(exc).__name__, size=len(text))
+            return False
+        return True
+
+    async def close(self, reason: str = "") -> None:
+        """End the peer. Idempotent; what is held back is delivered first. Joins nothing, waits for 5 s at most."""
+        self._close_soon(reason)
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    # Putting it together.
+
+    def _clean(self, sdp: str, type: str, wanted: Literal["offer", "answer"]) -> str:
+        if type != wanted:
+            raise SdpError(f"an {wanted} is expected", details={"type": type[:16]})
+        return clean(sdp, wanted, max_bytes=self._settings.sdp_max_bytes, loopback=self._settings.loopback)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Any:
+        if self._pc is not None or self._closing is not None:
+            raise SdpError("the peer has been described already")
+        # An empty list is not the same as none: with none, aiortc asks a public STUN server.
+        servers = [RTCIceServer(url) for url in self._settings.ice_servers]
+        pc = self._pc = RTCPeerConnection(RTCConfiguration(servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        pc.on("connectionstatechange", self._on_connection_state)
+        pc.on("datachannel", self._take_channel)
+        try:
+            yield pc
+        except BaseException:
+            self._close_soon("not set up")
+            raise
+        self._tick()
+
+    async def _try(self, work: Awaitable[None], error: type[EarshotError]) -> None:
+        try:
+            await work
+        except Exception as exc:  # aiortc raises whatever its parsing met
+            raise error("the session description was not accepted") from exc
+
+    def _add_audio(self, pc: RTCPeerConnection) -> None:
+        transceiver = pc.addTransceiver("audio", direction="recvonly")
+        known = RTCRtpReceiver.getCapabilities("audio")
+        assert known is not None
+        transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
+        self._receiver.take_over(transceiver)
+
+    def _guard(self, pc: RTCPeerConnection) -> None:
+        transports = {id(each): each for each in (t.receiver.transport.transport for t in pc.getTransceivers())}
+        if pc.sctp is not None:
+            transports[id(pc.sctp.transport.transport)] = pc.sctp.transport.transport
+        self._guards = [
+            Guard(transport._connection, loopback=self._settings.loopback) for transport in transports.values()
+        ]
+
+    async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
+        await self._try(pc.setLocalDescription(), Internal)
+        if self._closing is not None:
+            raise SdpError("the peer was closed meanwhile")
+        return polish(pc.localDescription.sdp), str(pc.localDescription.type)
+
+    def _take_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label != CHANNEL_LABEL or self._channel is not None:
+            return
+        self._channel = channel
+        channel.on("message", self._on_message)
+        channel.on("close", self._on_channel_close)
+        if channel.readyState == "open":
+            self._tell(self._listener.on_channel_open)
+        else:
+            channel.on("open", lambda: self._tell(self._listener.on_channel_open))
+
+    # What happens.
+
+    def _on_connection_state(self) -> None:
+        state = self._pc.connectionState if self._pc is not None else "closed"
+        if state == "connected" and self._state is SessionState.CONNECTING:
+            self._live_s = self._loop.time()
+            self._go(SessionState.LIVE, "connected")
+        elif state == "failed":
+            self._close_soon("the connection failed")
+        elif state == "closed":
+            self._close_soon("closed by the peer")
+
+    def _on_channel_close(self) -> None:
+        # A closed channel alone ends nothing; a closed association means that the peer is gone.
+        if self._pc is not None and self._pc.sctp is not None and self._pc.sctp.state == "closed":
+            self._close_soon("closed by the peer")
+
+    def _on_message(self, message: object) -> None:
+        if isinstance(message, str):
+            self._tell(self._listener.on_message, message)
+
+    def _on_blocks(self, blocks: list[Block]) -> None:
+        if self._state is SessionState.STALLED:
+            self._go(SessionState.LIVE, "sound again")
+        for block in blocks:
+            self._tell(self._listener.on_block, block)
+
+    def _on_excess(self) -> None:
+        self._close_soon("too many RTP sources")
+
+    def _tick(self) -> None:
+        """Look at the clocks: not connected in time, no sound, nothing heard at all."""
+        if self._state is SessionState.CLOSED:
+            return
+        now_s = self._loop.time()
+        settings = self._settings
+        if self._state is SessionState.CONNECTING:
+            if now_s >= self._deadline_s:
+                self._close_soon("not connected in time")
+                return
+        else:
+            if now_s - max((guard.heard_s for guard in self._guards), default=now_s) > settings.gone_after_s:
+                self._close_soon("nothing heard from the peer")
+                return
+            silent_s = now_s - max(self._live_s, self._receiver.packet_s or 0.0)
+            if self._state is SessionState.LIVE and silent_s > settings.stalled_after_s:
+                self._go(SessionState.STALLED, "no sound comes")
+        wait_s = min(0.5, settings.stalled_after_s / 4, settings.connect_deadline_s / 4)
+        self._watch = self._loop.call_later(wait_s, self._tick)
+
+    def _go(self, state: SessionState, reason: str) -> None:
+        self._state = move(SESSION_MOVES, self._state, state)
+        self._tell(self._listener.on_state, state, reason)
+
+    def _tell(self, callback: Any, *arguments: object) -> None:
+        # Called from within aiortc's tasks: an error of ours must not look like one of the network's.
+        try:
+            callback(*arguments)
+        except Exception:
+            log.exception("a peer's listener failed")
+            if self._state is not SessionState.CLOSED:
+                self._close_soon("internal error")
+
+    # The end.
+
+    def _close_soon(self, reason: str) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(reason), name="close webrtc peer")
+
+    async def _close(self, reason: str) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._receiver.end()
+        self._go(SessionState.CLOSED, reason)
+        pc = self._pc
+        if pc is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                await pc.close()
+        except TimeoutError:
+            log.warning("closing a peer took too long")
+        except Exception:
+            log.exception("closing a peer failed")
+        # aiortc's own connecting task, which nothing can wait for, sees the end within a few turns of the loop.
+        for _ in range(CLOSE_TURNS):
+            await asyncio.sleep(0)
