@@ -1,0 +1,200 @@
+"""One inference process: started, spoken to over a socket pair, and ended for certain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from enum import Enum
+from pathlib import Path
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from asr.wire import FROM_WORKER, FrameError, FrameReader, FromWorker, Shutdown, frame
+from asr.worker_settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+WORKER_COMMAND = (sys.executable, "-m", "asr.worker")
+
+# glibc maps every large tensor anew by default, and 25-40 % of an encoder's time goes into page faults. One arena,
+# because those of threads are capped at 64 MB and map again.
+ALLOCATOR_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "4294967296",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_ARENA_MAX": "1",
+}
+WRITE_HIGH_BYTES = 256 * 1024  # 8 s of sound: senders wait above it
+READ_BYTES = 64 * 1024
+LINE_MAX_CHARS = 500
+LINES_PER_S_MAX = 50
+GRACE_S = 2.0  # for a stack dump, or for leaving after Shutdown
+
+
+class Ending(Enum):
+    """How to end the process."""
+
+    LEAVE = "leave"  # it is leaving by itself
+    SHUTDOWN = "shutdown"  # it is asked to
+    DUMP = "dump"  # it hangs: it writes the stacks of its threads first (SIGABRT, Python's fault handler)
+    KILL = "kill"
+
+
+class ChildGone(Exception):
+    """The process went away or talks nonsense; internal to ``asr``."""
+
+
+def worker_environment() -> dict[str, str]:
+    """Ours, without our own settings (the access token among them), with what the allocator and stack dumps need."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
+    return {**inherited, **ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Child:
+    """A running inference process. ``end`` must be awaited; it reaps the process and closes everything.
+
+    The process holds the other end of the socket: when this process dies, it reads the end of the stream and leaves.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._said = asyncio.create_task(self._log_what_it_says(), name="asr-child-log")
+
+    @classmethod
+    async def spawn(cls, command: Sequence[str], settings: WorkerSettings) -> Child:
+        """Start it. Raises ``ChildGone`` when the command cannot be run."""
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                *("--fd", str(theirs.fileno()), "--settings", settings.to_json()),
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=worker_environment(),
+            )
+        except OSError as error:
+            ours.close()
+            raise ChildGone(f"the inference process cannot be started: {error}") from error
+        finally:
+            theirs.close()
+        if sys.platform == "linux":
+            # A core file would hold gigabytes of model, and speech.
+            with contextlib.suppress(OSError):
+                resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        writer.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        return cls(process, reader, writer)
+
+    def write(self, message: BaseModel) -> None:
+        """Say something short, without waiting for room."""
+        if not self._writer.transport.is_closing():
+            self._writer.write(frame(message))
+
+    async def send(self, message: BaseModel, payload: bytes = b"") -> None:
+        """Say it and wait while more than the high water mark is unread. Raises ``ChildGone``."""
+        try:
+            self._writer.write(frame(message, payload))
+            await self._writer.drain()
+        except (OSError, RuntimeError) as error:
+            raise ChildGone("the inference process reads no more") from error
+
+    async def messages(self) -> AsyncIterator[FromWorker]:
+        """What it says, until it leaves. Raises ``ChildGone`` when it is not as documented."""
+        frames = FrameReader()
+        while True:
+            try:
+                data = await self._reader.read(READ_BYTES)
+                if not data:
+                    return
+                for header, _ in frames.feed(data):
+                    yield FROM_WORKER.validate_json(header)
+            except OSError:
+                return
+            except (FrameError, ValidationError) as error:
+                raise ChildGone("the inference process sent something that is no message") from error
+
+    def resident_mb(self) -> float | None:
+        """Its resident memory; None where the system does not tell or it is gone."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            return None
+        return pages * resource.getpagesize() / (1 << 20)
+
+    async def end(self, how: Ending) -> str:
+        """Reap it, by force after a grace, and say how it ended. Afterwards nothing of it is open."""
+        if how is Ending.SHUTDOWN:
+            self.write(Shutdown())
+        if how is Ending.DUMP:
+            # Continued as well: a stopped process would keep the abort waiting.
+            self._signal(signal.SIGABRT)
+            self._signal(signal.SIGCONT)
+        if how is Ending.KILL or not await self._left(GRACE_S):
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+        self._writer.transport.abort()
+        # A process that it started itself may hold its output open: that must not hold us.
+        await asyncio.wait({self._said}, timeout=GRACE_S)
+        self._said.cancel()
+        await asyncio.wait({self._said})
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+        return _how_it_ended(self._process.returncode)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def _left(self, within_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._process.wait(), within_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _log_what_it_says(self) -> None:
+        """Line by line; long lines are cut, and more than ``LINES_PER_S_MAX`` are counted instead."""
+        output = self._process.stdout
+        assert output is not None
+        loop = asyncio.get_running_loop()
+        rest, second, lines, dropped = b"", 0, 0, 0
+        while data := await output.read(READ_BYTES):
+            *whole, rest = re.split(rb"\r\n|\n|\r", rest + data)
+            rest = rest[: LINE_MAX_CHARS * 4]
+            for line in whole:
+                if int(loop.time()) != second:
+                    if dropped:
+                        log.warning("inference process lines dropped", pid=self.pid, lines=dropped)
+                    second, lines, dropped = int(loop.time()), 0, 0
+                lines += 1
+                if lines > LINES_PER_S_MAX:
+                    dropped += 1
+                elif line.strip():
+                    log.info(
+                        "inference process says", pid=self.pid, line=line.decode(errors="replace")[:LINE_MAX_CHARS]
+                    )
+        if rest.strip():
+            log.info("inference process says", pid=self.pid, line=rest.decode(errors="replace")[:LINE_MAX_CHARS])
+
+
+def _how_it_ended(returncode: int | None) -> str:
+    if returncode is not None and returncode < 0:
+        with contextlib.suppress(ValueError):
+            return f"the inference process was ended by {signal.Signals(-returncode).name}"
+    return f"the inference process exited with code {returncode}"

@@ -1,0 +1,297 @@
+"""One track's way through the recogniser, as the server process sees it: sound in, segments out, over any restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import structlog
+
+from asr.backlog import PIECE_SAMPLES, Backlog, Missing
+from asr.child import Child, ChildGone
+from asr.contract import SessionOptions
+from asr.segments import SegmentBook
+from asr.supervisor import SessionMessage
+from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
+from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
+from protocol.errors import EngineFailed
+from protocol.ids import new_session_id
+from protocol.words import Segment
+
+log = structlog.get_logger(__name__)
+
+ReadBack = Callable[[int, int], Iterator[Block]]
+
+ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogniser
+READ_BACK_ATTEMPTS = 6  # with the delays between them about 6 s; then this piece is heard as silence
+READ_BACK_DELAY_S = 0.2
+
+
+class AsrListener(Protocol):
+    """Who hears of a session. Called on the loop; what it raises is logged and goes no further."""
+
+    def on_segment(self, segment: Segment, lag_ms: int) -> None: ...
+
+    def on_settled(self, samples: int) -> None: ...
+
+    def on_engine_state(self, state: Literal["ok", "degraded"]) -> None: ...
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A caller of ``finalize``. ``asked``: the present process has been told."""
+
+    number: int
+    position_samples: int
+    done: asyncio.Future[None]
+    asked: bool = False
+
+
+class AsrSession:
+    """Made by ``AsrClient.open``; ``close`` must be awaited.
+
+    ``feed`` keeps sound (bounded, see ``asr.backlog``), one task sends it as the worker takes it. After a restart
+    everything since ``settled_samples`` is sent again under a new generation.
+    """
+
+    def __init__(
+        self,
+        *,
+        track: str,
+        backlog: Backlog,
+        options: SessionOptions,
+        listener: AsrListener,
+        read_back: ReadBack,
+        on_close: Callable[[AsrSession], None],
+    ) -> None:
+        self.session_id = new_session_id()
+        self.track = track
+        self._options = options
+        self._listener = listener
+        self._read_back = read_back
+        self._on_close = on_close
+        self._backlog = backlog
+        self._book = SegmentBook(track, options.language)
+        self._through_samples = backlog.settled_samples
+        self._child: Child | None = None
+        self._generation = 0
+        self._opened = False  # the present process knows this session
+        self._waiting: list[_Waiting] = []
+        self._markers = 0
+        self._closed = False
+        self._told_state: Literal["ok", "degraded"] = "ok"
+        self._wake = asyncio.Event()  # for the pump: there may be something to send
+        self._progress = asyncio.Event()  # for room(): something was heard
+        self._log = log.bind(track=track, asr_session=self.session_id)
+        self._pump = asyncio.create_task(self._pump_until_closed(), name=f"asr-pump-{self.session_id}")
+
+    # What the server does.
+
+    @property
+    def fed_samples(self) -> int:
+        return self._backlog.fed_samples
+
+    @property
+    def settled_samples(self) -> int:
+        return self._backlog.settled_samples
+
+    @property
+    def unheard_samples(self) -> int:
+        return max(0, self._backlog.fed_samples - self._through_samples)
+
+    @property
+    def lag_ms(self) -> int:
+        """How far the recogniser is behind the sound fed, in milliseconds of sound."""
+        return self.unheard_samples // MS_SAMPLES
+
+    def feed(self, block: Block) -> None:
+        """Take in the next sound. Never blocks, never drops; nothing happens once the session is closed."""
+        if not self._closed:
+            self._backlog.feed(block)
+            self._wake.set()
+
+    async def room(self) -> None:
+        """Return when less than ``ROOM_SAMPLES`` are unheard, or the session is closed."""
+        while not self._closed and self.unheard_samples >= ROOM_SAMPLES:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def finalize(self) -> int:
+        """Have finals made of all sound fed so far; returns its end once the listener was given all of them.
+
+        Over restarts it waits on: set a deadline around it. Raises ``EngineFailed`` when the session is closed.
+        """
+        if self._closed:
+            raise EngineFailed("the session is closed")
+        position_samples = self._backlog.fed_samples
+        if self._backlog.settled_samples >= position_samples and self._book.open_segment is None:
+            return position_samples
+        self._markers += 1
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(self._markers, position_samples, done)
+        self._waiting.append(waiting)
+        self._wake.set()
+        try:
+            await done
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+        return position_samples
+
+    async def close(self) -> None:
+        """Forget the session, here and in the worker. Finals of what is unheard are not awaited. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._on_close(self)
+            if self._child is not None and self._opened:
+                self._child.write(Close(session_id=self.session_id, generation=self._generation))
+            self._child = None
+            self._progress.set()
+            for waiting in self._waiting:
+                if not waiting.done.done():
+                    waiting.done.set_exception(EngineFailed("the session was closed"))
+            self._pump.cancel()
+        await asyncio.wait({self._pump})
+
+    # What the client does.
+
+    def attach(self, child: Child, generation: int) -> None:
+        """A process is ready: everything that is not settled goes to it, under a generation never used before."""
+        self._child, self._generation, self._opened = child, generation, False
+        self._backlog.rewind()
+        self._through_samples = self._backlog.settled_samples
+        for waiting in self._waiting:
+            waiting.asked = False
+        self._wake.set()
+
+    def detach(self) -> None:
+        """The process is gone; sound is kept until the next one."""
+        self._child, self._generation, self._opened = None, 0, False
+
+    def tell_engine_state(self, state: Literal["ok", "degraded"]) -> None:
+        if state != self._told_state and not self._closed:
+            self._told_state = state
+            self._tell(self._listener.on_engine_state, state)
+
+    def on_message(self, message: SessionMessage) -> None:
+        """Whatever an earlier process said under an earlier generation is not heard."""
+        if message.generation != self._generation or self._closed:
+            return
+        match message:
+            case Heard():
+                self._on_heard(message)
+            case Settled():
+                self._on_settled(message.samples, message.through_samples)
+            case Marker():
+                self._on_marker(message.marker)
+        self._progress.set()
+        self._wake.set()
+
+    def _on_heard(self, heard: Heard) -> None:
+        self._through_samples = max(self._through_samples, heard.through_samples)
+        self._tell_segment(self._book.heard(heard.words, heard.language, final=heard.final))
+        if heard.final:
+            # At once, not only when the worker says so: should it end in between, these words are not said twice.
+            end_samples = max((word.end_samples for word in heard.words), default=heard.end_samples)
+            self._on_settled(max(heard.end_samples, end_samples), heard.through_samples)
+
+    def _on_settled(self, samples: int, through_samples: int) -> None:
+        self._through_samples = max(self._through_samples, through_samples)
+        if self._backlog.settle(samples):
+            self._tell_segment(self._book.settled(self._backlog.settled_samples))
+            self._tell(self._listener.on_settled, self._backlog.settled_samples)
+
+    def _on_marker(self, number: int) -> None:
+        for waiting in [waiting for waiting in self._waiting if waiting.number == number]:
+            # All finals up to here are told, so what is still open there was nothing.
+            open_segment = self._book.open_segment
+            if open_segment is not None and open_segment.start_samples < waiting.position_samples:
+                self._tell_segment(self._book.take_back())
+            self._on_settled(waiting.position_samples, waiting.position_samples)
+            if not waiting.done.done():
+                waiting.done.set_result(None)
+
+    def _tell_segment(self, segment: Segment | None) -> None:
+        if segment is not None:
+            self._tell(self._listener.on_segment, segment, self.lag_ms)
+
+    def _tell(self, call: Callable[..., None], *arguments: object) -> None:
+        try:
+            call(*arguments)
+        except Exception:
+            self._log.exception("listener failed")
+
+    # The pump.
+
+    async def _pump_until_closed(self) -> None:
+        while not self._closed:
+            self._wake.clear()
+            child = self._child
+            try:
+                if child is None or not await self._send_next(child):
+                    await self._wake.wait()
+            except Exception as error:
+                # With the next process everything is sent again; without the pump no word would ever come.
+                if not isinstance(error, ChildGone):
+                    self._log.exception("pump failed")
+                if self._child is child:
+                    self.detach()
+
+    async def _send_next(self, child: Child) -> bool:
+        """Send one thing; False when there is nothing to send. Everything waits for the worker to take it."""
+        named = {"session_id": self.session_id, "generation": self._generation}
+        if not self._opened:
+            self._opened = True
+            await child.send(Open(**named, start_samples=self._backlog.sent_samples, options=self._options))
+            return True
+        waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
+        if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:
+            waiting.asked = True
+            await child.send(Finalize(**named, marker=waiting.number))
+            return True
+        piece = self._backlog.take(waiting.position_samples if waiting else self._backlog.fed_samples)
+        if piece is None:
+            return False
+        for part in _pieces(await self._read(piece)) if isinstance(piece, Missing) else (piece,):
+            if self._child is not child:
+                break
+            self._backlog.sent_elsewhere(part.end_samples)
+            await child.send(Audio(**named, start_samples=part.start_samples), part.pcm)
+        return True
+
+    async def _read(self, missing: Missing) -> Block:
+        """Sound from the recording, with silence in its holes; silence when it cannot be read at all."""
+        for attempt in range(READ_BACK_ATTEMPTS):
+            try:
+                piece = await asyncio.to_thread(_gather, self._read_back, missing)
+            except Exception as error:
+                self._log.warning("sound not read back", attempt=attempt, error=type(error).__name__)
+                piece = None
+            if piece is not None:
+                return piece
+            await asyncio.sleep(READ_BACK_DELAY_S * 2**attempt)
+        self._log.error("sound is lost", start_samples=missing.start_samples, end_samples=missing.end_samples)
+        return silence(missing.start_samples, missing.end_samples)
+
+
+def _pieces(block: Block) -> Iterator[Block]:
+    rest: Block | None = block
+    while rest is not None:
+        yield Block(rest.start_samples, rest.pcm[: PIECE_SAMPLES * 2])
+        rest = rest.after(rest.start_samples + PIECE_SAMPLES)
+
+
+def _gather(read_back: ReadBack, missing: Missing) -> Block | None:
+    """The sound from the start of ``missing`` as far as the recording has it; None when it has none of it."""
+    parts: list[bytes] = []
+    position_samples = missing.start_samples
+    for block in read_back(missing.start_samples, missing.end_samples):
+        rest = block.after(position_samples)
+        if rest is None or rest.start_samples >= missing.end_samples:
+            continue
+        pcm = rest.pcm[: (missing.end_samples - rest.start_samples) * 2]
+        parts += [bytes((rest.start_samples - position_samples) * 2), pcm]
+        position_samples = rest.start_samples + len(pcm) // 2
+    return Block(missing.start_samples, b"".join(parts)) if position_samples > missing.start_samples else None

@@ -1,0 +1,177 @@
+"""Keeps one inference process running: deadlines, memory limit, stack dump, kill, restart with back-off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
+from asr.watch import Backoff, Heartbeat
+from asr.wire import Broken, Heard, Marker, Ping, Pong, Ready, Settled
+from asr.worker_settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+SessionMessage = Heard | Settled | Marker
+
+
+class WorkerEvents(Protocol):
+    """Who is told. All calls come on the loop; between ``on_ready`` and ``on_lost`` the child can be spoken to."""
+
+    def on_ready(self, child: Child, ready: Ready) -> None: ...
+
+    def on_message(self, message: SessionMessage) -> None: ...
+
+    def on_lost(self, *, planned: bool) -> None: ...
+
+
+class Supervisor:
+    """Runs the worker command until ``stop``: after every end it is started again, at once when it was asked to.
+
+    ``reason`` says why there is no process now, ``restarts`` counts the ends that nobody asked for.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        events: WorkerEvents,
+        *,
+        command: Sequence[str] = WORKER_COMMAND,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._command = command
+        self._backoff = backoff or Backoff()
+        self._task: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()  # to reload or to stop: ends a run, and the wait for the next
+        self._stopping = False
+        self._ready_at_s: float | None = None
+        self.reason = ""
+        self.restarts = 0
+        self.pid: int | None = None
+        self.figures: Pong | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="asr-supervisor")
+
+    async def stop(self) -> None:
+        """End the process and wait for it. Idempotent."""
+        self._stopping = True
+        self._asked.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def reload(self, settings: WorkerSettings | None = None) -> None:
+        """Have the process end and another one started, with ``settings`` if given."""
+        self._settings = settings or self._settings
+        self._asked.set()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._asked.clear()
+            try:
+                planned = await self._life()
+            except Exception:
+                # Ours, not the worker's; but without the supervisor no word would ever come again.
+                log.exception("supervisor failed")
+                self.reason, planned = "internal error", False
+            if planned:
+                continue
+            self.restarts += 1
+            ready_for_s = 0.0 if self._ready_at_s is None else time.monotonic() - self._ready_at_s
+            delay_s = self._backoff.after(ready_for_s)
+            log.error("inference process lost", reason=self.reason, restart_in_s=delay_s, restarts=self.restarts)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), delay_s)
+
+    async def _life(self) -> bool:
+        """One process from start to end. Returns whether its end was asked for."""
+        self._ready_at_s = None
+        try:
+            child = await Child.spawn(self._command, self._settings)
+        except ChildGone as error:
+            self.reason = str(error)
+            self._events.on_lost(planned=False)
+            return False
+        self.pid = child.pid
+        log.info("inference process started", pid=child.pid)
+        heartbeat = Heartbeat(self._settings.step_deadline_s, self._tick_s)
+        reading = asyncio.create_task(self._read(child, heartbeat), name="asr-read")
+        watching = asyncio.create_task(self._watch(child, heartbeat), name="asr-watch")
+        asked = asyncio.create_task(self._asked.wait(), name="asr-asked")
+        tasks: set[asyncio.Task[tuple[Ending, str]] | asyncio.Task[str] | asyncio.Task[bool]] = {
+            reading,
+            watching,
+            asked,
+        }
+        ending = Ending.KILL
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done():
+                ending, self.reason = Ending.SHUTDOWN, "asked to restart"
+            elif watching.done():
+                ending, self.reason = Ending.DUMP, watching.result()
+            else:
+                ending, self.reason = reading.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._events.on_lost(planned=ending is Ending.SHUTDOWN)
+            self.pid, self.figures = None, None
+            how = await child.end(ending)
+            log.info("inference process ended", pid=child.pid, how=how)
+        self.reason = self.reason or how
+        return ending is Ending.SHUTDOWN
+
+    async def _read(self, child: Child, heartbeat: Heartbeat) -> tuple[Ending, str]:
+        """Pass on what it says until it leaves; how to end it, and why it left (empty when it did not say)."""
+        reason = ""
+        try:
+            async for message in child.messages():
+                match message:
+                    case Ready() if self._asked.is_set():
+                        pass  # of the process that is to go
+                    case Ready():
+                        self._ready_at_s = time.monotonic()
+                        self.reason = ""
+                        self._events.on_ready(child, message)
+                    case Pong():
+                        heartbeat.answered(message.number)
+                        self.figures = message
+                    case Broken():
+                        reason = message.message
+                    case _:
+                        self._events.on_message(message)
+        except ChildGone as error:
+            return Ending.KILL, str(error)
+        return Ending.LEAVE, reason
+
+    async def _watch(self, child: Child, heartbeat: Heartbeat) -> str:
+        """Returns when the process has to be ended, and why."""
+        started_at_s = time.monotonic()
+        settings = self._settings
+        while True:
+            await asyncio.sleep(self._tick_s)
+            resident_mb = child.resident_mb()
+            if settings.memory_max_mb and resident_mb is not None and resident_mb > settings.memory_max_mb:
+                return f"the inference process grew to {resident_mb:.0f} MB, its limit is {settings.memory_max_mb} MB"
+            if self._ready_at_s is None:
+                if time.monotonic() - started_at_s > settings.start_deadline_s:
+                    return f"the inference process was not ready within {settings.start_deadline_s:g} s"
+                continue
+            number = heartbeat.look(time.monotonic())
+            if number is not None:
+                child.write(Ping(number=number))
+            if heartbeat.overdue:
+                return f"the inference process did not answer for {settings.step_deadline_s:g} s"
+
+    @property
+    def _tick_s(self) -> float:
+        return min(1.0, self._settings.step_deadline_s / 5)

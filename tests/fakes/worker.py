@@ -1,0 +1,246 @@
+"""An inference process without an engine: hears words that are written into the sound as plain values.
+
+A run of samples of value ``n`` (1..29999) is the word ``w<n>``, zeros are silence, ``GAP_SAMPLES`` of it end an
+utterance. The values of ``Cue`` make it misbehave. ``--state`` names a file that counts its starts, so that the first
+runs (``--failures N``) and what a cue does (in the first run only, unless ``--always``) differ from what comes after.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import itertools
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from asr.contract import Samples
+from asr.wire import (
+    TO_WORKER,
+    Audio,
+    Broken,
+    Close,
+    Finalize,
+    FrameReader,
+    Heard,
+    Marker,
+    Open,
+    Ping,
+    Pong,
+    Ready,
+    Settled,
+    Shutdown,
+    frame,
+)
+from protocol.words import Word
+
+GAP_SAMPLES = 4800
+
+
+class Cue(IntEnum):
+    CRASH = 30001
+    HANG = 30002
+    LEAK = 30003  # 400 MB
+    GARBAGE = 30004
+    GHOST = 30005  # shown as an interim word, but not in the final
+    STALE = 30006  # says words under an earlier generation
+
+
+def spoken(*words: int, gap_samples: int = 800, word_samples: int = 1600, end_samples: int = 8000) -> bytes:
+    """The sound of one utterance of these words, with silence after it."""
+    sound = b"".join(np.full(word_samples, word, "<i2").tobytes() + bytes(2 * gap_samples) for word in words)
+    return sound + bytes(2 * end_samples)
+
+
+def command(*options: str) -> tuple[str, ...]:
+    return (sys.executable, str(Path(__file__).resolve()), *options)
+
+
+@dataclass
+class Hearing:
+    """What one generation of one session has heard."""
+
+    opened: Open
+    position_samples: int = 0
+    value: int = 0
+    since_samples: int = 0
+    words: list[Word] = field(default_factory=list)
+    utterance_samples: int | None = None
+
+    def runs(self, samples: Samples) -> Iterator[int]:
+        """Go through the sound; yields the value of each run that ended."""
+        edges = [0, *(np.flatnonzero(np.diff(samples)) + 1).tolist(), len(samples)]
+        for start, end in itertools.pairwise(edges):
+            value = int(samples[start])
+            if value != self.value:
+                yield from self.end_run()
+                self.value, self.since_samples = value, self.position_samples
+            if value and self.utterance_samples is None:
+                self.utterance_samples = self.position_samples
+            self.position_samples += end - start
+            if not value and self.position_samples - self.since_samples >= GAP_SAMPLES and self.words:
+                yield 0
+
+    def end_run(self) -> Iterator[int]:
+        if self.value:
+            text = "ghost" if self.value == Cue.GHOST else f"w{self.value}"
+            self.words.append(
+                Word(text=text, start_samples=self.since_samples, end_samples=self.position_samples, confidence=0.5)
+            )
+            yield self.value
+            self.value, self.since_samples = 0, self.position_samples
+
+
+class Worker:
+    def __init__(self, connection: socket.socket, options: argparse.Namespace, first: bool) -> None:
+        self.connection = connection
+        self.options = options
+        self.cues_work = first or options.always
+        self.hearings: dict[tuple[str, int], Hearing] = {}
+        self.leaked: list[bytes] = []
+
+    def say(self, message: BaseModel) -> None:
+        self.connection.sendall(frame(message))
+
+    def serve(self) -> None:
+        frames = FrameReader()
+        while data := self.connection.recv(65536):
+            for header, payload in frames.feed(data):
+                message = TO_WORKER.validate_json(header)
+                if isinstance(message, Shutdown):
+                    return
+                self.take(message, payload)
+
+    def take(self, message: BaseModel, payload: bytes) -> None:
+        match message:
+            case Ping():
+                self.say(Pong(number=message.number, sessions=len(self.hearings), steps=1, step_s=0.5))
+            case Open():
+                key = (message.session_id, message.generation)
+                self.hearings[key] = Hearing(message, message.start_samples, since_samples=message.start_samples)
+            case Close():
+                self.hearings.pop((message.session_id, message.generation), None)
+            case Audio():
+                hearing = self.hearings[message.session_id, message.generation]
+                assert message.start_samples == hearing.position_samples, "a hole or an overlap in the sound"
+                assert 0 < len(payload) <= 32000
+                time.sleep(self.options.slow * len(payload) / 32000)
+                self.hear(hearing, np.frombuffer(payload, "<i2"))
+            case Finalize():
+                hearing = self.hearings[message.session_id, message.generation]
+                for value in hearing.end_run():
+                    self.on_run(hearing, value)
+                self.final(hearing)
+                self.settled(hearing)
+                self.say(
+                    Marker(session_id=message.session_id, generation=message.generation, marker=message.marker),
+                )
+
+    def hear(self, hearing: Hearing, samples: Samples) -> None:
+        for value in hearing.runs(samples):
+            self.on_run(hearing, value)
+        self.settled(hearing)
+
+    def on_run(self, hearing: Hearing, value: int) -> None:
+        if not value:
+            self.final(hearing)
+        elif self.cues_work and value in (Cue.CRASH, Cue.HANG, Cue.LEAK, Cue.GARBAGE):
+            self.misbehave(Cue(value))
+        elif value == Cue.STALE:
+            hearing.words.pop()
+            for session_id, generation in ((hearing.opened.session_id, hearing.opened.generation - 1), ("ses_x", 1)):
+                self.heard(hearing, [Word(text="stale", start_samples=0, end_samples=9)], True, session_id, generation)
+        else:
+            if value in set(Cue) and value != Cue.GHOST:
+                hearing.words.pop()
+            if hearing.words and hearing.opened.options.interim:
+                self.heard(hearing, hearing.words, False)
+
+    def misbehave(self, cue: Cue) -> None:
+        if cue is Cue.CRASH:
+            os._exit(3)
+        if cue is Cue.LEAK:
+            self.leaked.append(b"x" * (400 << 20))
+        if cue is Cue.GARBAGE:
+            self.connection.sendall(b"\xff" * 64)
+        while True:
+            time.sleep(60)
+
+    def final(self, hearing: Hearing) -> None:
+        if hearing.utterance_samples is not None:
+            self.heard(hearing, [word for word in hearing.words if word.text != "ghost"], True)
+            hearing.words, hearing.utterance_samples = [], None
+
+    def heard(
+        self,
+        hearing: Hearing,
+        words: Sequence[Word],
+        final: bool,
+        session_id: str | None = None,
+        generation: int | None = None,
+    ) -> None:
+        self.say(
+            Heard(
+                session_id=session_id or hearing.opened.session_id,
+                generation=hearing.opened.generation if generation is None else generation,
+                start_samples=hearing.utterance_samples or 0,
+                end_samples=hearing.position_samples,
+                words=tuple(words),
+                final=final,
+                through_samples=hearing.position_samples,
+            )
+        )
+
+    def settled(self, hearing: Hearing) -> None:
+        utterance = hearing.utterance_samples
+        self.say(
+            Settled(
+                session_id=hearing.opened.session_id,
+                generation=hearing.opened.generation,
+                samples=hearing.position_samples if utterance is None else utterance,
+                through_samples=hearing.position_samples,
+            )
+        )
+
+
+def main() -> None:
+    faulthandler.enable()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int)
+    parser.add_argument("--settings")
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--start", choices=("ready", "broken", "exit", "silent"), default="ready")
+    parser.add_argument("--failures", type=int, default=1_000_000)
+    parser.add_argument("--always", action="store_true")
+    parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--say", default="")
+    options = parser.parse_args()
+    starts = 1
+    if options.state:
+        with options.state.open("a") as state:
+            state.write("x")
+        starts = options.state.stat().st_size
+    connection = socket.socket(fileno=options.fd)
+    worker = Worker(connection, options, first=starts == 1)
+    if options.say:
+        print(options.say, flush=True)
+    if options.start != "ready" and starts <= options.failures:
+        if options.start == "broken":
+            worker.say(Broken(code="no_model", message="there is no model"))
+        if options.start == "silent":
+            time.sleep(600)
+        sys.exit(1)
+    worker.say(Ready(engine="fake", model=f"run-{starts}", device="cpu", languages=("en",), reason="a test asked"))
+    worker.serve()
+
+
+if __name__ == "__main__":
+    main()
