@@ -25,8 +25,8 @@ from server.pipeline import TrackPipeline
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.status import StatusTeller, logged
-from server.store import Store
 from server.store.records import Track, Transcript
+from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +113,7 @@ class Hub:
                 self._admit()
                 track = await self._new_track(transcript, options)
             session = await self._open(track, options)
-            if options.kind == "file":
+            if options.source == "file":
                 await self._status.move(transcript_id, TranscriptState.PROCESSING, audio="none")
             else:
                 await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
@@ -122,7 +122,7 @@ class Hub:
     async def recover(self, track: Track) -> LiveSession:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
         async with self._lock(track.transcript_id):
-            return await self._open(track, SourceOptions(lane="file", kind=track.kind))
+            return await self._open(track, SourceOptions(lane="file", source=track.source))
 
     def find(self, transcript_id: str, session_id: str) -> LiveSession:
         session = self._sessions.get(session_id)
@@ -141,10 +141,10 @@ class Hub:
     async def _new_track(self, transcript: Transcript, options: SourceOptions) -> Track:
         tracks = await self._store.tracks_of(transcript.id)
         return await self._store.create_track(
-            transcript_id=transcript.id,
+            transcript.id,
             name=options.track or f"track-{len(tracks) + 1}",
             speaker=options.speaker or f"Speaker {len(tracks) + 1}",
-            kind=options.kind,
+            source=options.source,
             started_at=time.time(),
         )
 
@@ -163,7 +163,6 @@ class Hub:
             recorder,
             Recording(path),
             self._journal,
-            heard_samples=await self._heard(track),
             speaker_changed=lambda speaker: self._speaker_changed(track.transcript_id, speaker),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
         )
@@ -174,7 +173,7 @@ class Hub:
             on_audio_state=self._status.audio_changed,
             resume_grace_s=self._settings.resume_grace_s,
             # A file comes as fast as it is heard: it does not stall.
-            stalled_after_s=math.inf if options.kind == "file" else self._settings.stalled_after_s,
+            stalled_after_s=math.inf if options.source == "file" else self._settings.stalled_after_s,
         )
         self._sessions[session.session_id] = session
         lane = options.lane
@@ -185,12 +184,8 @@ class Hub:
         )
         return session
 
-    async def _heard(self, track: Track) -> int:
-        """Where recognition goes on: the end of the track's last final."""
-        return await self._store.last_final_samples(track.id)
-
     def recording_path(self, track: Track) -> Path:
-        return self._settings.recordings_dir / track.transcript_id / f"{track.id}.rec"
+        return self._settings.recordings_dir / track.path
 
     # How a session ends.
 

@@ -48,7 +48,7 @@ class Intake:
             raise Overloaded("too many files are waiting; try again later", retry_after_s=60)
         await asyncio.to_thread(self._try, path)
         name = Path(filename).name[:100] or "upload"
-        session = await self._hub.attach(transcript_id, SourceOptions(track=name, kind="file", lane="file"))
+        session = await self._hub.attach(transcript_id, SourceOptions(track=name, source="file", lane="file"))
         kept = self.kept_path(session)
         await asyncio.to_thread(shutil.move, path, kept)
         self.begin(session)

@@ -18,7 +18,7 @@ from protocol.errors import EarshotError, Replaced
 from protocol.ids import new_session_id
 from protocol.states import SESSION_MOVES, SessionState, move
 from server.pipeline import TrackPipeline
-from server.store.records import Track
+from server.store.records import SourceKind, Track
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class SourceOptions:
     hotwords: tuple[str, ...] = ()
     interim: bool = True
     lane: str = "live"
-    kind: str = "stream"
+    source: SourceKind = "stream"
 
 
 @dataclass(frozen=True, slots=True)

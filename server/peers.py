@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -88,7 +88,7 @@ class Peers:
         await asyncio.gather(*(source.close("the server stops") for source in list(self._sources.values())))
 
     async def _source(self, transcript_id: str, options: SourceOptions, resume_token: str | None) -> _PeerSource:
-        session = await self._hub.attach(transcript_id, options, resume_token=resume_token)
+        session = await self._hub.attach(transcript_id, replace(options, source="webrtc"), resume_token=resume_token)
         source = _PeerSource(self._peer_settings, session, self._hub, self._journal, self._settings, self._forget)
         session.attach(source.ended)
         self._sources[session.session_id] = source

@@ -1,16 +1,14 @@
 """The way of one track's sound: recorder and recogniser side by side, segments into the journal.
 
-A pipeline has no source and no clock: blocks come in by ``feed``, in the track's own time. What has been recorded but
-not yet heard (after a crash, or because somebody came back to a track) is read back from the recording first, while
-live blocks go on being recorded; then the pipeline switches over without a seam.
+A pipeline has no source and no clock: blocks come in by ``feed``, in the track's own time. What was recorded before it
+began and never heard (after a crash) is read back from the recording first.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import structlog
@@ -19,7 +17,7 @@ from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.blocks import Block
 from protocol.errors import EarshotError, NotFound
 from protocol.events import EventBody, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
@@ -30,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 EngineState = Literal["ok", "degraded"]
 
-# Close enough to the live edge that the rest may be kept in memory while the last bit is read back.
-SWITCH_OVER_SAMPLES = 2 * SAMPLE_RATE_HZ
 # A store that is down makes finals wait; they are asked again at this pace and never dropped.
 RETRY_STORE_S = 1.0
 
@@ -50,7 +46,6 @@ class TrackPipeline:
         recording: Recording,
         journal: Journal,
         *,
-        heard_samples: int,
         speaker_changed: Callable[[str], bool],
         on_engine_state: Callable[[EngineState], None],
     ) -> None:
@@ -61,11 +56,6 @@ class TrackPipeline:
         # Says whether this speaker is another than the one who spoke last in the transcript.
         self._speaker_changed = speaker_changed
         self._asr: AsrSession | None = None
-        self._heard_samples = heard_samples
-        # Live blocks while the last of the recording is read back; None: not needed, blocks are only recorded.
-        self._kept: list[Block] | None = None
-        self._caught_up = asyncio.Event()
-        self._catch_up: asyncio.Task[None] | None = None
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
         self._finals: deque[Segment] = deque()
         self._finals_wake = asyncio.Event()
@@ -79,16 +69,13 @@ class TrackPipeline:
     def start(self, asr: AsrClient, options: SessionOptions) -> None:
         self._asr = asr.open(
             track=self.track.id,
-            start_samples=self._heard_samples,
+            start_samples=self.track.transcribed_samples,
+            recorded_samples=self.recorder.length_samples,
             options=options,
             listener=self,
-            read_back=self._read_back,
+            read_back=self._recording.blocks,
         )
         self._teller = asyncio.create_task(self._tell_finals(), name=f"tell {self.track.id}")
-        if self.recorder.length_samples > self._heard_samples:
-            self._catch_up = asyncio.create_task(self._read_what_was_missed(), name=f"catch up {self.track.id}")
-        else:
-            self._caught_up.set()
 
     @property
     def length_samples(self) -> int:
@@ -96,7 +83,7 @@ class TrackPipeline:
 
     @property
     def settled_samples(self) -> int:
-        return self._asr.settled_samples if self._asr else self._heard_samples
+        return self._asr.settled_samples if self._asr else self.track.transcribed_samples
 
     @property
     def lag_ms(self) -> int:
@@ -106,21 +93,16 @@ class TrackPipeline:
         """Take a block; never blocks. Raises ``StoreUnavailable`` when the disk took no sound."""
         assert self._asr is not None, "start first"
         self.recorder.append(block)
-        if self._caught_up.is_set():
-            self._asr.feed(block)
-        elif self._kept is not None:
-            self._kept.append(block)
+        self._asr.feed(block)
 
     async def room(self) -> None:
         """Wait until the recogniser has caught up enough; for sources that can wait."""
         assert self._asr is not None
-        await self._caught_up.wait()
         await self._asr.room()
 
     async def finalize(self) -> None:
         """Returns when every final of the sound fed so far is durable."""
         assert self._asr is not None
-        await self._caught_up.wait()
         await self._asr.finalize()
         await self._finals_told.wait()
 
@@ -130,11 +112,9 @@ class TrackPipeline:
             if finals and self._asr is not None:
                 await self.finalize()
         finally:
-            for task in (self._catch_up, self._teller):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+            if self._teller is not None:
+                self._teller.cancel()
+                await asyncio.wait([self._teller])
             if self._asr is not None:
                 asr, self._asr = self._asr, None
                 await asr.close()
@@ -198,43 +178,3 @@ class TrackPipeline:
             except EarshotError as error:
                 log.error("final waits for the store", track=self.track.id, code=error.code)
                 await asyncio.sleep(RETRY_STORE_S)
-
-    # What was recorded and not heard.
-
-    def _read_back(self, start_samples: int, end_samples: int) -> Iterator[Block]:
-        return self._recording.blocks(start_samples, end_samples)
-
-    async def _read_what_was_missed(self) -> None:
-        try:
-            await self._catch_up_with_recording()
-        except (EarshotError, OSError) as error:
-            # The sound stays on disk; going on with what comes now is worth more than stopping.
-            log.error("recording could not be read back", track=self.track.id, error=type(error).__name__)
-        finally:
-            self._kept = None
-            self._caught_up.set()
-
-    async def _catch_up_with_recording(self) -> None:
-        assert self._asr is not None
-        position = self._heard_samples
-        while True:
-            if self.recorder.length_samples - position < SWITCH_OVER_SAMPLES:
-                self._kept = []
-            await self.recorder.flush()
-            end = self.recorder.length_samples if self._kept is None else self._kept_from(self.recorder.length_samples)
-            await self._hear_recorded(position, end)
-            position = end
-            if self._kept is not None:
-                break
-        for block in self._kept:
-            self._asr.feed(block)
-
-    def _kept_from(self, length_samples: int) -> int:
-        return self._kept[0].start_samples if self._kept else length_samples
-
-    async def _hear_recorded(self, start_samples: int, end_samples: int) -> None:
-        assert self._asr is not None
-        blocks = self._recording.blocks(start_samples, end_samples)
-        while (block := await asyncio.to_thread(next, blocks, None)) is not None:
-            self._asr.feed(block)
-            await self._asr.room()

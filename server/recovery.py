@@ -14,7 +14,7 @@ from protocol.errors import EarshotError
 from protocol.states import TranscriptState
 from server.hub import Hub
 from server.intake import Intake
-from server.store import Store
+from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ async def recover(store: Store, hub: Hub, intake: Intake) -> int:
             count += 1
             if await asyncio.to_thread(intake.kept_path(session).exists):
                 intake.begin(session)
-            elif transcript.state is TranscriptState.PROCESSING or track.kind == "file":
+            elif transcript.state is TranscriptState.PROCESSING or track.source == "file":
                 session.finish_soon()  # it had been stopped: only its finals were still due
             else:
                 session.wait_for_source()

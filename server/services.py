@@ -11,7 +11,7 @@ import structlog
 from asr.client import AsrClient
 from asr.worker_settings import WorkerSettings
 from media.disk_writer import DiskWriter
-from server.bus import LocalBus
+from server.bus import InProcessBus
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
@@ -19,7 +19,7 @@ from server.peers import Peers
 from server.recovery import recover
 from server.resume import ResumeTokens
 from server.settings import Settings
-from server.store import Store
+from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +62,8 @@ class Services:
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
-            journal = Journal(store, LocalBus(), commit_interval_s=settings.journal_commit_interval_ms / 1000)
-            await journal.start()
+            journal = Journal(store, InProcessBus(), commit_interval_s=settings.journal_commit_interval_ms / 1000)
+            journal.start()
             stack.push_async_callback(journal.stop)
             disk = DiskWriter(
                 write_interval_s=settings.record_write_interval_ms / 1000,

@@ -15,7 +15,7 @@ from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server.journal import Journal
 from server.live import LiveSession
-from server.store import Store
+from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -12,6 +12,7 @@ from protocol.events import BODY, Event
 from server.store.records import NewEvent
 from server.store.segments import write_segments
 from server.store.tables import events, transcripts
+from server.store.tracks import write_heard
 from server.store.transcripts import write_summaries
 
 
@@ -39,6 +40,7 @@ async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float
         await conn.execute(sa.insert(events), rows)
         await write_segments(conn, told)
         await write_summaries(conn, told)
+        await write_heard(conn, told)
     return [stored.get(new.key) for new in batch]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import NotFound
+from protocol.events import Event, Transcribed
 from server.store.records import Track, storable
 from server.store.tables import tracks, transcripts
 
@@ -49,6 +51,23 @@ async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -
     if values:
         await conn.execute(sa.update(tracks).where(tracks.c.id == track_id).values(**values))
     return await get(conn, track_id)
+
+
+async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
+    """Let each track's ``transcribed_samples`` follow its finals: stored with them, so that a restart that hears the
+    rest again says none of them twice."""
+    heard: dict[str, int] = {}
+    for event in events:
+        if isinstance(event.body, Transcribed):
+            segment = event.body.segment
+            end_samples = max([segment.end_samples, *(word.end_samples for word in segment.words)])
+            heard[segment.track] = max(end_samples, heard.get(segment.track, 0))
+    for track_id, end_samples in heard.items():
+        await conn.execute(
+            sa.update(tracks)
+            .where(tracks.c.id == track_id, tracks.c.transcribed_samples < end_samples)
+            .values(transcribed_samples=end_samples)
+        )
 
 
 def _record(row: sa.Row[Any]) -> Track:
