@@ -25,6 +25,7 @@ from typing import Any
 
 QUEUE_MAX_DATAGRAMS = 1024
 TRUSTED_MAX = 256
+SETTLE_TURNS = 20
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 _FAULTY_BEFORE = (1, 17)
 
@@ -47,9 +48,27 @@ class Guard:
         self._gather = connection.get_component_candidates
         self._receive = connection.data_received
         self._check_incoming = connection.check_incoming
+        self._connect = connection.connect
+        self._settled = asyncio.Event()
+        self._settled.set()
         connection.check_incoming = self._checked
+        connection.connect = self._connecting
         connection.get_component_candidates = self._get_component_candidates
         connection.data_received = self._data_received
+
+    async def settled(self) -> None:
+        """After the connection was closed: until nobody waits in its ``connect`` any more."""
+        await self._settled.wait()
+        # The task that waited there, aiortc's own, which nothing can wait for, ends within a few turns of the loop.
+        for _ in range(SETTLE_TURNS):
+            await asyncio.sleep(0)
+
+    async def _connecting(self) -> None:
+        self._settled.clear()
+        try:
+            await self._connect()
+        finally:
+            self._settled.set()
 
     async def _get_component_candidates(self, component: int, addresses: Sequence[str], timeout: int = 5) -> Any:
         wanted = [*addresses]

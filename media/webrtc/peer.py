@@ -31,7 +31,6 @@ log = structlog.get_logger(__name__)
 CHANNEL_LABEL = "events"
 BUFFER_MAX_BYTES = 1 << 20
 CLOSE_DEADLINE_S = 5.0
-CLOSE_TURNS = 20
 
 
 @dataclass(frozen=True)
@@ -299,10 +298,9 @@ class WebRtcPeer:
         try:
             async with asyncio.timeout(CLOSE_DEADLINE_S):
                 await pc.close()
+                for guard in self._guards:
+                    await guard.settled()
         except TimeoutError:
             log.warning("closing a peer took too long")
         except Exception:
             log.exception("closing a peer failed")
-        # aiortc's own connecting task, which nothing can wait for, sees the end within a few turns of the loop.
-        for _ in range(CLOSE_TURNS):
-            await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A WebRTC client such as a browser is, by aiortc: streams given sound, and collects texts of the channel ``events``."""
+"""A WebRTC client such as a browser is, by aiortc: streams given sound, collects texts of the channel ``events``."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SoundTrack(MediaStreamTrack):
 class RtcClient:
     """Use as an async context manager, then ``connect`` (our offer) or ``answer`` (theirs).
 
-    ``loopback`` adds 127.0.0.1 to the candidates, which aiortc leaves out; without it this is a stock client.
+    ``loopback`` adds 127.0.0.1 to the candidates, which aiortc leaves out; without it only the machine's own.
     """
 
     def __init__(self, pcm: bytes = b"", *, speed: float = 1.0, loopback: bool = True, endless: bool = True) -> None:
@@ -82,6 +82,7 @@ class RtcClient:
         self.channel: RTCDataChannel | None = None
         self._loopback = loopback
         self._changed = asyncio.Condition()
+        self._guards: list[Guard] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
         self.pc.on("connectionstatechange", self._on_state)
@@ -140,17 +141,14 @@ class RtcClient:
         await self.pc.close()
         while self._tasks:
             await asyncio.gather(*self._tasks)
-        # aiortc's own connecting task ends within a few turns.
-        for _ in range(20):
-            await asyncio.sleep(0)
+        for guard in self._guards:
+            await guard.settled()
 
     def _add_loopback(self) -> None:
-        if self._loopback:
-            transports = {t.receiver.transport.transport for t in self.pc.getTransceivers()}
-            if self.pc.sctp is not None:
-                transports.add(self.pc.sctp.transport.transport)
-            for transport in transports:
-                Guard(transport._connection, loopback=True)
+        transports = {t.receiver.transport.transport for t in self.pc.getTransceivers()}
+        if self.pc.sctp is not None:
+            transports.add(self.pc.sctp.transport.transport)
+        self._guards = [Guard(transport._connection, loopback=self._loopback) for transport in transports]
 
     def _take(self, channel: RTCDataChannel) -> None:
         self.channel = channel

@@ -41,3 +41,135 @@ async def test_sound_and_texts_pass_and_no_decoder_thread_is_there() -> None:
         await peer.close("done")
     assert [state for state, _ in listening.states] == [SessionState.LIVE, SessionState.CLOSED]
     assert listening.states[-1][1] == "done"
+
+
+async def test_our_offer_is_answered() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient(tone(0.5)) as client:
+        sdp, type_ = await peer.offer()
+        assert "a=recvonly" in sdp
+        assert "a=candidate" in sdp
+        await peer.accept(*await client.answer(sdp, type_))
+        await client.wait_connected()
+        await listening.until(lambda: listening.end_samples >= 6_000)
+        assert peer.send("from the server")
+        await client.wait_message(lambda text: text == "from the server")
+        client.send("from the client")
+        await listening.until(lambda: listening.messages == ["from the client"])
+        await peer.close()
+
+
+async def test_an_answer_is_whole_and_says_what_we_want_of_opus() -> None:
+    peer = WebRtcPeer(LOCAL, Listening())
+    async with RtcClient() as client:
+        answers: list[str] = []
+
+        async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+            answer = await peer.answer(sdp, type_)
+            answers.append(answer[0])
+            return answer
+
+        await client.connect(exchange)
+        await peer.close()
+    lines = answers[0].splitlines()
+    assert any(line.startswith("a=candidate") and " 127.0.0.1 " in line for line in lines)
+    assert "a=end-of-candidates" in lines
+    fmtp = [line for line in lines if line.startswith("a=fmtp")]
+    assert len(fmtp) == 1
+    assert "maxplaybackrate=16000" in fmtp[0]
+    assert "useinbandfec=1" in fmtp[0]
+    assert "usedtx=1" in fmtp[0]
+    assert [line.split("rtpmap:")[1].split()[1] for line in lines if "rtpmap" in line] == ["opus/48000/2"]
+
+
+async def test_a_client_that_closes_ends_the_peer_at_once() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient(tone(0.2)) as client:
+        await client.connect(peer.answer)
+        await listening.until(lambda: listening.end_samples > 0)
+    await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=1.0)
+    assert listening.states[-1][1] == "closed by the peer"
+    await peer.close()
+
+
+async def test_a_peer_that_closes_ends_the_client_at_once() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient(tone(0.2)) as client:
+        await client.connect(peer.answer)
+        await peer.close("enough")
+        await peer.close("twice is the same")
+        async with asyncio.timeout(1.0):
+            await client.closed.wait()
+    assert [reason for _, reason in listening.states] == ["connected", "enough"]
+    assert not peer.send("too late")
+
+
+async def test_a_client_that_never_comes_is_given_up() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(replace(LOCAL, connect_deadline_s=0.3), listening)
+    await peer.offer()
+    await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=2.0)
+    assert listening.states == [(SessionState.CLOSED, "not connected in time")]
+    await peer.close()
+
+
+async def test_closing_while_connecting_leaves_nothing() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient() as client:
+        client.pc.addTrack(client.track)
+        await client.pc.setLocalDescription()
+        await peer.answer(client.pc.localDescription.sdp, "offer")
+        await asyncio.sleep(0)
+        await peer.close()
+    assert [state for state, _ in listening.states] == [SessionState.CLOSED]
+
+
+async def test_a_listener_that_fails_ends_the_peer_and_nothing_else() -> None:
+    class Failing(Listening):
+        def on_message(self, text: str) -> None:
+            raise RuntimeError("a bug")
+
+    listening = Failing()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient() as client:
+        await client.connect(peer.answer)
+        client.send("bang")
+        await listening.until(lambda: listening.state is SessionState.CLOSED)
+    assert listening.states[-1][1] == "internal error"
+    await peer.close()
+
+
+async def test_a_full_channel_refuses_more() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient() as client:
+        await client.connect(peer.answer)
+        await listening.channel_open.wait()
+        text = "x" * 60_000
+        sent = 0
+        while peer.send(text):
+            sent += 1
+        assert BUFFER_MAX_BYTES < peer.buffered_bytes <= BUFFER_MAX_BYTES + len(text)
+        assert sent <= 19
+        await peer.close()
+
+
+async def test_wrong_types_are_refused() -> None:
+    peer = WebRtcPeer(LOCAL, Listening())
+    with pytest.raises(SdpError):
+        await peer.answer("v=0", "answer")
+    with pytest.raises(SdpError):
+        await peer.accept("v=0", "offer")
+    await peer.close()
+
+
+async def test_a_peer_is_described_once() -> None:
+    peer = WebRtcPeer(LOCAL, Listening())
+    await peer.offer()
+    with pytest.raises(SdpError):
+        await peer.offer()
+    await peer.close()
