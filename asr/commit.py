@@ -1,4 +1,4 @@
-"""When words of a re-decoding engine stop changing, and which of them were never said. Pure but for the engine it wraps.
+"""When words of a re-decoding engine stop changing, and which of them were never said.
 
 LocalAgreement-2 (Liu et al. 2020, Macháček et al. 2023): words on which two hypotheses in a row agree are committed;
 the next window begins behind them. Case and punctuation do not count for agreement and stay in the text. While an

@@ -1,8 +1,8 @@
 """What the model runs next. Pure: wishes and times in, a choice out.
 
-Finals of live sessions first; then the most overdue interim; files fill what is left, except that one which has waited
-``FILE_PATIENCE_S`` goes before interims, so that a busy house starves nobody. The device is never idle while anything is
-wanted.
+Finals of live sessions first; then the most overdue interim; files fill what is left, except that one which has
+waited ``FILE_PATIENCE_S`` goes before interims, so that a busy house starves nobody. The device is never idle while
+anything is wanted.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
                                   candidate --256 ms of no voice--> silence (a click, a breath: no engine call)
                                   open --max_samples long--> ended at its quietest recent frame, and open again
 
-An utterance begins up to 400 ms before its onset, so that a soft first sound is not lost, and ends 256 ms after its last
-voiced frame, or where it was cut. Utterances never overlap.
+An utterance begins up to 400 ms before its onset, so that a soft first sound is not lost, and ends 256 ms after its
+last voiced frame, or where it was cut. Utterances never overlap.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ class Utterances:
         if self._start_samples is not None:
             return self._start_samples
         return max(self._floor_samples, self.listened_samples - PRE_ROLL_SAMPLES)
+
+    @property
+    def speech_end_samples(self) -> int:
+        """Where the open utterance would end if no more voice came; what lies behind is not worth an engine's time."""
+        voiced = [frame.start_samples for frame in self._frames if frame.voiced]
+        return min(self.listened_samples, voiced[-1] + FRAME_SAMPLES + TAIL_SAMPLES) if voiced else self._floor_samples
 
     def voiced_spans(self) -> tuple[tuple[int, int], ...]:
         """The spans of voice in the open utterance so far."""

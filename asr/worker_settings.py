@@ -1,4 +1,4 @@
-"""What the server tells the inference process at its start; both halves of asr import it, and it imports nothing heavy."""
+"""What the server tells the inference process at its start. Both halves of asr import it: nothing heavy here."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ Each word is a chord of two tones, a low and a high one. Sound is looked at in c
 sample 0; all tones are multiples of 50 Hz, so that they do not leak into each other in a cell. A word is a run of at
 least three cells with its chord, and its times are exact when it was laid on cells.
 
-Some words are faults: heard once, they make the process crash, hang, think slowly, or leak. Each happens once per models
+Some words are faults: heard, they make the process crash, hang, think slowly, or leak. Each happens once per models
 folder, where it leaves a note, so that a test can watch the recovery. A model's name makes a fault lasting:
-``scripted-crash`` and ``scripted-hang`` fail at every such word, ``scripted-slow`` thinks as long as the sound lasts, and
-``scripted-broken`` does not load.
+``scripted-crash`` and ``scripted-hang`` fail at every such word, ``scripted-slow`` thinks as long as the sound lasts,
+and ``scripted-broken`` does not load.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEAST_CELLS = 3
 LOW_HZ = (500, 600, 700, 800, 900, 1000, 1100, 1200)
 HIGH_HZ = (1500, 1700, 1900, 2100, 2300, 2500, 2700, 2900)  # all within a telephone's band
 FAULTS = ("crash", "hang", "slow", "leak")
-VOCABULARY = (
+VOCABULARY = (  # noqa: SIM905 - words read better as a text
     "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa quebec romeo "
     "sierra tango uniform victor whiskey xray yankee zulu zero one two three four five six seven eight nine good "
     "morning river stone bridge garden winter summer yellow silver ocean forest window table paper candle "

@@ -1,0 +1,222 @@
+"""The recognisers that a user may fetch, and those that are here. Nothing is fetched unasked.
+
+A model is a folder ``models_dir/NAME`` with the files below and a note of where they came from. It is put together
+under another name and renamed when whole, so that a folder of that name is always complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import EngineFailed, NotFound
+
+Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (0: not known)
+
+NOTE = "earshot-model.json"
+_CHUNK_BYTES = 1 << 20
+_WHISPER_FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.*", "preprocessor_config.json")
+_WHISPER_NEEDED = ("config.json", "model.bin", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of the catalogue. ``repo`` empty: nothing to fetch. ``size_mb`` is what the download takes, about.
+
+    ``cost``: how heavy it is beside the others of its engine, the tiny Whisper being 1. ``languages`` empty: about a
+    hundred.
+    """
+
+    name: str
+    engine: str
+    repo: str
+    size_mb: int
+    languages: tuple[str, ...]
+    licence: str
+    summary: str
+    cost: int = 0
+
+
+def _whisper(name: str, repo: str, size_mb: int, cost: int, summary: str) -> Model:
+    languages = ("en",) if name.endswith(".en") else ()
+    return Model(f"whisper-{name}", "faster-whisper", repo, size_mb, languages, "MIT", summary, cost)
+
+
+CATALOGUE: dict[str, Model] = {
+    model.name: model
+    for model in (
+        Model("embedded-en", "pocketsphinx", "", 0, ("en",), "BSD", "in every installation; modest accuracy"),
+        _whisper("tiny.en", "Systran/faster-whisper-tiny.en", 78, 1, "English; fast on any laptop"),
+        _whisper("tiny", "Systran/faster-whisper-tiny", 78, 1, "about 100 languages; fast on any laptop"),
+        _whisper("base.en", "Systran/faster-whisper-base.en", 148, 2, "English; a good start without a GPU"),
+        _whisper("base", "Systran/faster-whisper-base", 148, 2, "about 100 languages; a good start without a GPU"),
+        _whisper("small.en", "Systran/faster-whisper-small.en", 486, 6, "English; for machines with many cores"),
+        _whisper("small", "Systran/faster-whisper-small", 486, 6, "about 100 languages; for machines with many cores"),
+        _whisper("medium", "Systran/faster-whisper-medium", 1530, 18, "about 100 languages; wants a GPU"),
+        _whisper("large-v3", "Systran/faster-whisper-large-v3", 3090, 40, "the most accurate; wants a GPU"),
+        _whisper(
+            "large-v3-turbo",
+            "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+            1620,
+            22,
+            "the best choice with a GPU: nearly as accurate as large-v3 and much faster",
+        ),
+    )
+}
+
+
+def model_named(name: str) -> Model:
+    """The entry of the catalogue. Raises ``NotFound`` that lists the names there are."""
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        raise NotFound(f"no model is called {name!r}; there are {', '.join(CATALOGUE)}") from None
+
+
+def folder(name: str, models_dir: Path) -> Path:
+    return models_dir / model_named(name).name
+
+
+def present(models_dir: Path) -> list[Model]:
+    """The models that are on this machine and whole, in the order of the catalogue."""
+    return [model for model in CATALOGUE.values() if not model.repo or is_whole(models_dir / model.name)]
+
+
+def is_whole(path: Path) -> bool:
+    return all((path / name).is_file() for name in _WHISPER_NEEDED)
+
+
+def remove(name: str, models_dir: Path) -> bool:
+    """Delete a fetched model; False when it was not here."""
+    path = folder(name, models_dir)
+    partial = _partial(path)
+    found = path.is_dir()
+    for each in (path, partial):
+        if each.is_dir():
+            shutil.rmtree(each)
+    return found
+
+
+def pull(
+    name: str,
+    models_dir: Path,
+    source_dir: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    revision: str = "main",
+    endpoint: str | None = None,
+) -> Path:
+    """Fetch a model and return its folder; at once when it is here already. Blocking.
+
+    From the Hugging Face hub (``endpoint``: another one), at the commit that ``revision`` is now, which the note
+    keeps; a fetch that was broken off goes on where it stopped. Sizes, and SHA-256 where the hub gives them, are
+    checked. ``source_dir``: from a folder instead, for machines without a network. Raises ``NotFound`` for an unknown
+    name, ``EngineFailed`` when it cannot be fetched or is not whole.
+    """
+    model = model_named(name)
+    path = models_dir / model.name
+    if not model.repo:
+        return path
+    if is_whole(path):
+        return path
+    partial = _partial(path)
+    partial.mkdir(parents=True, exist_ok=True)
+    report = progress or (lambda file, done, total: None)
+    try:
+        note = _copy(source_dir, partial, report) if source_dir else _fetch(model, partial, report, revision, endpoint)
+    except OSError as error:
+        raise EngineFailed(f"{model.name} could not be put into {models_dir}: {error}") from error
+    if not is_whole(partial):
+        missing = [needed for needed in _WHISPER_NEEDED if not (partial / needed).is_file()]
+        raise EngineFailed(f"{model.name} is not whole: {', '.join(missing)} missing")
+    (partial / NOTE).write_text(json.dumps({"model": model.name, "licence": model.licence, **note}, indent=1))
+    shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping of broken fetches
+    partial.rename(path)
+    return path
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+def _copy(source: Path, target: Path, report: Progress) -> dict[str, Any]:
+    if not source.is_dir():
+        raise EngineFailed(f"{source} is no folder")
+    files = sorted({file for pattern in _WHISPER_FILES for file in source.glob(pattern)})
+    for file in files:
+        total = file.stat().st_size
+        with file.open("rb") as reader, (target / file.name).open("wb") as writer:
+            done = 0
+            while chunk := reader.read(_CHUNK_BYTES):
+                writer.write(chunk)
+                done += len(chunk)
+                report(file.name, done, total)
+    return {"source": "folder"}
+
+
+def _fetch(model: Model, target: Path, report: Progress, revision: str, endpoint: str | None) -> dict[str, Any]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    api = HfApi(endpoint=endpoint)
+    try:
+        info = api.model_info(model.repo, revision=revision, files_metadata=True)
+        commit = str(info.sha)
+        wanted = [file for file in info.siblings or [] if _is_wanted(file.rfilename)]
+        for file in wanted:
+            api.hf_hub_download(
+                model.repo,
+                file.rfilename,
+                revision=commit,
+                local_dir=target,
+                tqdm_class=_reporting(file.rfilename, file.size or 0, report),
+            )
+            _check(target / file.rfilename, file.size, file.lfs.sha256 if file.lfs else None)
+    except (HfHubHTTPError, LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
+        raise EngineFailed(f"{model.name} could not be fetched from the hub: {_short(error)}") from error
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in {"httpx", "httpcore", "huggingface_hub", "hf_xet"}:
+            raise
+        raise EngineFailed(f"{model.name} could not be fetched from the hub: {_short(error)}") from error
+    return {"source": model.repo, "commit": commit}
+
+
+def _is_wanted(file: str) -> bool:
+    return any(Path(file).match(pattern) for pattern in _WHISPER_FILES) and "/" not in file
+
+
+def _check(path: Path, size_bytes: int | None, sha256: str | None) -> None:
+    """Delete the file and raise ``EngineFailed`` when it is not what the hub says it has."""
+    wrong = size_bytes is not None and path.stat().st_size != size_bytes
+    if not wrong and sha256 is not None:
+        with path.open("rb") as file:
+            wrong = hashlib.file_digest(file, "sha256").hexdigest() != sha256
+    if wrong:
+        path.unlink()
+        raise EngineFailed(f"{path.name} came damaged; pull again")
+
+
+def _reporting(file: str, total: int, report: Progress) -> type:
+    """A progress bar, as the hub client wants one, that reports instead of drawing."""
+    from huggingface_hub.utils import tqdm
+
+    class Reporting(tqdm):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **{**named, "disable": True})
+            self.done = int(named.get("initial") or 0)
+
+        def update(self, n: float | None = 1) -> None:
+            self.done += int(n or 0)
+            report(file, self.done, total)
+
+    return Reporting
+
+
+def _short(error: Exception) -> str:
+    lines: Iterable[str] = str(error).splitlines() or [type(error).__name__]
+    return next(iter(lines))[:300]

@@ -1,0 +1,188 @@
+"""The inference process: ``python -m asr.worker --fd N --settings JSON``.
+
+A thread takes frames from the socket into a bounded inbox; the main thread owns the model and runs the loop. The
+process ends when the socket does, so it never outlives its server, whatever the main thread is doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from asr import wire
+from asr.contract import StreamingEngine
+from asr.engines.choose import Choice, choose, load
+from asr.loop import InferenceLoop
+from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
+from asr.worker_settings import WorkerSettings
+from protocol.errors import EarshotError
+
+log = structlog.get_logger(__name__)
+
+INBOX_MAX_BYTES = 4 << 20
+_READ_BYTES = 1 << 18
+_IDLE_S = 1.0
+# glibc's mallopt: keep freed memory instead of giving every large tensor back to the kernel and faulting it in anew,
+# which costs a third of a Whisper encoder's time.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_KEEP_BYTES = 1 << 30
+
+
+class Inbox:
+    """Frames on their way from the reader to the loop. Bounded by bytes; policy: block the reader, hence the socket."""
+
+    def __init__(self, max_bytes: int = INBOX_MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._frames: deque[tuple[bytes, bytes]] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    def put(self, header: bytes, payload: bytes) -> None:
+        """Blocks while the inbox is full; a single frame always fits an empty one."""
+        size = len(header) + len(payload)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._frames or self._bytes + size <= self._max_bytes)
+            self._frames.append((header, payload))
+            self._bytes += size
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float) -> list[tuple[bytes, bytes]]:
+        """Everything there is, after waiting for something for at most ``timeout_s``."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._frames), timeout_s)
+            frames = list(self._frames)
+            self._frames.clear()
+            self._bytes = 0
+            self._changed.notify_all()
+        return frames
+
+
+def read_all(link: socket.socket, inbox: Inbox) -> None:
+    """The reader thread: until the socket ends, and then the process with it."""
+    reader = wire.FrameReader()
+    try:
+        while data := link.recv(_READ_BYTES):
+            for header, payload in reader.feed(data):
+                inbox.put(header, payload)
+    except (OSError, wire.FrameError) as error:
+        log.warning("the link to the server broke", error=type(error).__name__)
+    # Nobody is left to tell anything to, and the main thread may be deep in a model.
+    os._exit(0)
+
+
+def watch_parent(parent: int, interval_s: float = 1.0) -> None:
+    """A thread for the case that the socket lives on in another process though the server died."""
+    while os.getppid() == parent:
+        time.sleep(interval_s)
+    os._exit(0)
+
+
+def serve(loop: InferenceLoop, inbox: Inbox) -> None:
+    """Run the loop until it is told to stop. Whatever it raises ends the process."""
+    busy = False
+    while not loop.stopped:
+        if not loop.full:
+            for header, payload in inbox.take(0.0 if busy else _patience_s(loop)):
+                loop.take(wire.TO_WORKER.validate_json(header), payload)
+        busy = loop.turn()
+
+
+def _patience_s(loop: InferenceLoop) -> float:
+    due_s = loop.next_due_s()
+    return _IDLE_S if due_s is None else min(_IDLE_S, max(0.0, due_s - time.monotonic()))
+
+
+def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
+    return wire.Ready(
+        engine=engine.info.name,
+        model=engine.info.model,
+        device=engine.info.device,
+        languages=engine.info.languages,
+        reason=choice.reason,
+        notice=choice.notice,
+    )
+
+
+def _voice_activity(choice: Choice) -> VoiceActivity:
+    return EnergyVoiceActivity() if choice.engine == "scripted" else SileroVoiceActivity()
+
+
+def run(link: socket.socket, settings: WorkerSettings) -> int:
+    """Load, tell, serve. Returns the exit status; what went wrong was told as ``Broken`` by then."""
+
+    def tell(message: BaseModel) -> None:
+        link.sendall(wire.frame(message))
+
+    def broken(code: str, message: str) -> int:
+        log.error("the inference process gives up", code=code, reason=message)
+        with contextlib.suppress(OSError):
+            tell(wire.Broken(code=code, message=message))
+        return 1
+
+    inbox = Inbox()
+    threading.Thread(target=read_all, args=(link, inbox), name="reader", daemon=True).start()
+    threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    try:
+        choice = choose(settings.engine, settings.language, settings.models_dir)
+        engine = load(choice, settings)
+        loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic)
+        tell(_ready(choice, engine))
+        log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)
+        serve(loop, inbox)
+    except EarshotError as error:
+        return broken(error.code, error.message)
+    except MemoryError:
+        return broken("OUT_OF_MEMORY", "the recogniser ran out of memory")
+    except (ValidationError, wire.FrameError) as error:
+        return broken("PROTOCOL", f"the server sent something unexpected: {type(error).__name__}")
+    except OSError as error:
+        return broken("LINK", f"the link to the server broke: {error.strerror}")
+    except Exception as error:  # the last line: it must be told, whatever it is
+        log.exception("the recogniser failed")
+        return broken("ENGINE_FAILED", f"the recogniser failed: {type(error).__name__}: {error}")
+    return 0
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep what it has; elsewhere nothing."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            libc = ctypes.CDLL(None)
+            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="asr.worker")
+    parser.add_argument("--fd", type=int, required=True, help="the socket to the server, inherited")
+    parser.add_argument("--settings", required=True, help="WorkerSettings as JSON")
+    options = parser.parse_args(arguments)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the server's to handle
+    keep_memory()
+    return run(socket.socket(fileno=options.fd), WorkerSettings.from_json(options.settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
