@@ -1,0 +1,239 @@
+"""The checks of ``earshot doctor``. Each looks at one thing, changes nothing, and never raises."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from server.commands.failure import CommandFailed
+from server.commands.options import load
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+HEALTH_DEADLINE_S = 2.0
+DATABASE_DEADLINE_S = 5.0
+MINUTE_MB = 2  # a minute of 16 kHz PCM as it is recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``found`` says what is so; ``todo``, empty when ``ok``, what to do about it."""
+
+    name: str
+    level: Literal["ok", "warn", "fail"]
+    found: str
+    todo: str = ""
+
+
+def run_checks() -> Iterator[Check]:
+    """All of them, one after the other."""
+    yield python()
+    try:
+        settings = load()
+    except CommandFailed as failure:
+        yield Check("Settings", "fail", failure.message, "Correct the environment or earshot.toml.")
+        return
+    yield Check("Settings", "ok", f"earshot {_version('earshot')}, {_config_source()}")
+    checks: tuple[Callable[[Settings], Check], ...] = (
+        recogniser,
+        fetched_models,
+        gpu,
+        ffmpeg,
+        opus,
+        port,
+        udp_loopback,
+        data_folder,
+        disk,
+        database,
+    )
+    for check in checks:
+        try:
+            yield check(settings)
+        except Exception as error:  # a check that breaks is a finding, and the others still count
+            yield Check(check.__name__.replace("_", " ").capitalize(), "fail", f"{type(error).__name__}: {error}")
+
+
+def python() -> Check:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = f"{sys.version.split()[0]} at {sys.prefix}, {cores} cores"
+    # An older one could not even read this file.
+    return Check("Python", "ok", found)
+
+
+def recogniser(settings: Settings) -> Check:
+    from asr.engines.choose import choose
+    from protocol.errors import EarshotError
+
+    try:
+        chosen = choose(settings.engine, settings.language, settings.models_dir)
+    except EarshotError as error:
+        return Check("Recogniser", "fail", error.message, "`earshot models list` shows the names; see EARSHOT_ENGINE.")
+    found = f"{chosen.model} ({chosen.engine} on {chosen.device}). {chosen.reason}"
+    return Check("Recogniser", "warn" if chosen.notice else "ok", found, chosen.notice)
+
+
+def fetched_models(settings: Settings) -> Check:
+    from asr.models import present
+
+    names = [str(getattr(model, "name", model)) for model in present(settings.models_dir)]
+    if names:
+        return Check("Models", "ok", ", ".join(sorted(names)))
+    return Check("Models", "ok", f"none fetched into {settings.models_dir}; `earshot models list` shows what there is")
+
+
+def gpu(settings: Settings) -> Check:
+    """What the system shows; whether the recogniser uses it is said by its own line."""
+    names = _gpu_names()
+    if not names:
+        return Check("GPU", "ok", "none found; recognisers run on the CPU")
+    return Check("GPU", "ok", ", ".join(names))
+
+
+def _gpu_names() -> list[str]:
+    # The kernel driver's own list: it needs no library, and no process to be started.
+    found = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in file.read_text(errors="replace").splitlines():
+            if line.startswith("Model:"):
+                found.append(line.partition(":")[2].strip())
+    return found
+
+
+def ffmpeg(settings: Settings) -> Check:
+    import media.decode  # noqa: F401 - that it loads is the check
+
+    return Check("FFmpeg", "ok", f"inside PyAV {_version('av')}")
+
+
+def opus(settings: Settings) -> Check:
+    import media.opus  # noqa: F401 - that it loads is the check
+
+    return Check("Opus", "ok", "libopus loads")
+
+
+def port(settings: Settings) -> Check:
+    from server.commands.serve import check_port
+
+    try:
+        check_port(settings.host, settings.port)
+    except CommandFailed as failure:
+        if _earshot_answers(settings):
+            return Check("Port", "ok", f"{settings.host}:{settings.port}: Earshot is serving there now")
+        return Check("Port", "fail", failure.message.split(". ")[0] + ".", "Name another with EARSHOT_PORT or --port.")
+    return Check("Port", "ok", f"{settings.host}:{settings.port} is free")
+
+
+def _earshot_answers(settings: Settings) -> bool:
+    import httpx
+
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - compared, not bound
+    try:
+        answer = httpx.get(f"http://{host}:{settings.port}/health", timeout=HEALTH_DEADLINE_S)
+        return "engine" in answer.json()
+    except (httpx.HTTPError, ValueError, TypeError):
+        return False
+
+
+def udp_loopback(settings: Settings) -> Check:
+    """WebRTC is UDP; where not even the loopback carries it, pages fall back to WebSocket audio."""
+    try:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        ):
+            receiver.bind(("127.0.0.1", 0))
+            receiver.settimeout(1.0)
+            sender.sendto(b"earshot", receiver.getsockname())
+            receiver.recvfrom(16)
+    except OSError as error:
+        return Check("UDP", "warn", f"the loopback carries none ({error})", "Allow UDP, or live with WebSocket audio.")
+    return Check("UDP", "ok", "the loopback carries it")
+
+
+def data_folder(settings: Settings) -> Check:
+    folder = settings.data_dir.absolute()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        reason = "is a file" if error.errno == errno.ENOTDIR else error.strerror
+        return Check("Data folder", "fail", f"{folder}: {nearest} {reason}", "Name another with EARSHOT_DATA_DIR.")
+    return Check("Data folder", "ok", f"{folder} {'can be written' if nearest == folder else 'will be made'}")
+
+
+def disk(settings: Settings) -> Check:
+    folder = settings.data_dir.absolute()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    free_mb = shutil.disk_usage(nearest).free // (1 << 20)
+    usable_mb = free_mb - settings.disk_reserve_mb
+    found = f"{free_mb:,} MB free, room for about {max(usable_mb, 0) // MINUTE_MB // 60:,} hours of sound"
+    if usable_mb <= 0:
+        return Check("Disk", "fail", found, f"Free more than {settings.disk_reserve_mb} MB, or lower disk_reserve_mb.")
+    if usable_mb < 1024:
+        return Check("Disk", "warn", found, "Free some space soon.")
+    return Check("Disk", "ok", found)
+
+
+def database(settings: Settings) -> Check:
+    if settings.database_url is None:
+        file = settings.data_dir.absolute() / "earshot.db"
+        if not file.exists():
+            return Check("Database", "ok", f"SQLite, will be made at {file}")
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(settings.database)
+    except ArgumentError:
+        return Check(
+            "Database", "fail", "the URL cannot be read", "Write one such as postgresql+asyncpg://user@host/name."
+        )
+    shown = url.render_as_string(hide_password=True)
+    trouble = asyncio.run(_database_trouble(settings.database))
+    if trouble:
+        return Check("Database", "fail", f"{shown}: {trouble}", "Check EARSHOT_DATABASE_URL and that it is running.")
+    return Check("Database", "ok", shown)
+
+
+async def _database_trouble(url: str) -> str:
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    try:
+        engine = create_async_engine(url)
+    except (SQLAlchemyError, ImportError) as error:
+        return str(error).splitlines()[0]
+    try:
+        async with asyncio.timeout(DATABASE_DEADLINE_S), engine.connect() as connection:
+            # SQLite opens anything; only reading shows whether it is a database.
+            await connection.execute(text("select count(*) from sqlite_master" if "sqlite" in url[:7] else "select 1"))
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return (str(error) or "no answer").splitlines()[0]
+    finally:
+        await engine.dispose()
+    return ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _config_source() -> str:
+    file = Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml"))
+    return f"settings from {file.absolute()}" if file.exists() else "no earshot.toml, so defaults and environment"

@@ -1,0 +1,119 @@
+"""``earshot transcribe --server``: sound over the speaking socket, words back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from protocol.words import Segment
+from server.commands.addresses import ServerAddress
+from server.commands.failure import CommandFailed
+from server.commands.feeding import ThreadFeed
+from server.commands.hearing import Heard, Wanted, pcm_pieces, raw_pieces, stdin_chunks
+from server.commands.options import load
+from server.commands.outbox import Outbox
+from server.commands.screens import Screen
+from server.commands.speaking import SpeakingClient
+from server.commands.transcripts import all_segments, create_transcript
+from server.commands.wire_segments import segment_from
+
+# After Ctrl-C the words of what was sent still come, but nobody waits long.
+LAST_WORDS_S = 15.0
+
+
+async def hear_remotely(wanted: Wanted, screen: Screen, stop: asyncio.Event, total_s: float | None) -> Heard:
+    """By the server that ``wanted`` names."""
+    token = load().access_token
+    address = ServerAddress(wanted.server or "", token.get_secret_value() if token else None)
+    async with httpx.AsyncClient(base_url=address.http, headers=address.headers, timeout=30.0) as http:
+        transcript_id = await create_transcript(http, wanted.name, wanted.language)
+        words = _Words(screen)
+        trouble = await _speak(wanted, address, transcript_id, words, screen, stop, total_s)
+        # The journal is the truth: what a broken connection swallowed is there.
+        segments = await all_segments(http, transcript_id)
+    for segment in segments:
+        words.final(segment)
+    return Heard(segments, trouble)
+
+
+async def _speak(
+    wanted: Wanted,
+    address: ServerAddress,
+    transcript_id: str,
+    words: _Words,
+    screen: Screen,
+    stop: asyncio.Event,
+    total_s: float | None,
+) -> str:
+    """Says what went wrong, or nothing."""
+    start, outbox, feed, rate_hz = _sound(wanted)
+
+    def acked(position: int) -> None:
+        if rate_hz:
+            screen.progress(position / rate_hz, total_s)
+
+    client = SpeakingClient(
+        address,
+        transcript_id,
+        start,
+        outbox,
+        feed.get,
+        on_message=words.take,
+        on_acked=acked,
+        on_trouble=screen.notice,
+    )
+    speaking = asyncio.create_task(client.speak())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not speaking.done():
+            client.finish_now()
+            await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
+        if speaking.done():
+            speaking.result()
+        return client.source_error.message if client.source_error else ""
+    except CommandFailed as failure:
+        if not words.told:
+            raise
+        return failure.message
+    finally:
+        for task in (speaking, stopping):
+            task.cancel()
+        await asyncio.gather(speaking, stopping, return_exceptions=True)
+        await feed.close()
+
+
+def _sound(wanted: Wanted) -> tuple[dict[str, Any], Outbox, ThreadFeed[bytes], int]:
+    """The start message's data, what keeps the sound, where it comes from, and positions per second (0: bytes)."""
+    language = {"language": wanted.language} if wanted.language else {}
+    if wanted.source == "-" and wanted.raw_rate_hz is None:
+        return {"encoding": "container", **language}, Outbox(1), ThreadFeed(stdin_chunks), 0
+    rate_hz = wanted.raw_rate_hz or SAMPLE_RATE_HZ
+    start = {"encoding": "pcm_s16le", "sample_rate": rate_hz, "channels": 1, **language}
+    feed = ThreadFeed(lambda: raw_pieces(rate_hz) if wanted.raw_rate_hz else pcm_pieces(wanted))
+    return start, Outbox(BYTES_PER_SAMPLE), feed, rate_hz
+
+
+class _Words:
+    """Messages to the screen; each final once, however often it is told."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.told: set[str] = set()
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        if message.get("type") == "transcription":
+            segment = segment_from(message["data"])
+            if segment.is_final:
+                self.final(segment)
+            elif segment.segment_id not in self.told:
+                self._screen.interim(segment)
+
+    def final(self, segment: Segment) -> None:
+        if segment.segment_id not in self.told:
+            self.told.add(segment.segment_id)
+            self._screen.final(segment)

@@ -1,0 +1,116 @@
+"""``earshot serve``: check what can be checked, say what will happen, serve."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.commands.failure import USAGE, CommandFailed
+from server.commands.options import load
+
+if TYPE_CHECKING:
+    from server.settings import Settings
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port for pages, REST and sockets; 0 takes a free one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for the database, recordings and models.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, or a name from `earshot models list`.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language assumed when a session names none.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, text or json.")] = None,
+) -> None:
+    """Serve the page, the API and the sockets. Every setting is an option: `earshot config` lists them."""
+    settings = load(
+        context.args,
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        engine=engine,
+        language=language,
+        log_level=log_level,
+        log_format=log_format,
+    )
+    check_data_dir(settings.data_dir)
+    check_port(settings.host, settings.port)
+    say_what_will_run(settings)
+
+    from server.serving import serve as run
+
+    raise typer.Exit(run(settings, announce=_say))
+
+
+def check_data_dir(data_dir: Path) -> None:
+    """Make the folder where it is missing. Exit code 2 when nothing can be written there."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise CommandFailed(
+            f"The data folder {data_dir.absolute()} cannot be written ({error.strerror}). "
+            "Name another with --data-dir or EARSHOT_DATA_DIR.",
+            USAGE,
+        ) from None
+
+
+def check_port(host: str, port: int) -> None:
+    """Exit code 2 when the address cannot be listened on. A port of 0 is always free."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":  # elsewhere the option would share the port with another server
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise CommandFailed(_port_trouble(host, port, error), USAGE) from None
+
+
+def _port_trouble(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use by another program. Name another with --port or EARSHOT_PORT."
+    if error.errno == errno.EACCES:
+        return f"Port {port} may not be used by this user. Name one above 1023 with --port or EARSHOT_PORT."
+    return f"{host}:{port} cannot be listened on ({error.strerror or error}). Check --host and --port."
+
+
+def say_what_will_run(settings: Settings) -> None:
+    """The recogniser, why it was chosen, and where the data lives; a loud notice where it is a modest one."""
+    from asr.engines.choose import choose
+    from protocol.errors import EarshotError
+
+    try:
+        chosen = choose(settings.engine, settings.language, settings.models_dir)
+    except EarshotError as error:
+        raise CommandFailed(f"{error.message} `earshot models list` shows what there is.", USAGE) from None
+    _say(f"Recogniser: {chosen.model} ({chosen.engine} on {chosen.device}). {chosen.reason}")
+    if chosen.notice:
+        _notice(chosen.notice)
+    _say(f"Data: {settings.data_dir.absolute()}")
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()  # in a pipe too: whoever started us waits for the address
+
+
+def _notice(text: str) -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+
+    console = Console()
+    if console.is_terminal:
+        console.print(Panel(text, title="Notice", border_style="yellow", expand=False), markup=False)
+    else:
+        _say(f"NOTICE: {text}")

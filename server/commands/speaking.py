@@ -1,0 +1,242 @@
+"""A client of the speaking socket: sends as fast as the server takes it, and goes on after a broken connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from protocol.errors import EarshotError
+from server.commands.addresses import ServerAddress
+from server.commands.failure import CommandFailed
+from server.commands.outbox import Outbox
+from server.commands.patience import FINAL_CLOSE_CODES, Patience
+
+# Sent but not acknowledged: 64 s of 16 kHz PCM. More would only be memory, the server writes every 200 ms.
+WINDOW_BYTES = 2 * 1024 * 1024
+# The server tells how it fares at least every 10 s; a connection that is silent for so long is dead.
+SILENT_S = 40.0
+STARTED_WITHIN_S = 30.0
+
+Message = Mapping[str, Any]
+
+
+class Refused(CommandFailed):
+    """The server said no, and would say so again."""
+
+
+class SpeakingClient:
+    """One track being spoken to one server.
+
+    ``source`` gives sound, whole units at a time, and None after the last. ``on_message`` gets every message that is
+    not about the transport itself (``transcription``, ``status``, ...); ``on_trouble`` a sentence when the connection
+    breaks. ``speak`` may be called once.
+    """
+
+    def __init__(
+        self,
+        address: ServerAddress,
+        transcript_id: str,
+        start: Mapping[str, Any],
+        outbox: Outbox,
+        source: Callable[[], Coroutine[Any, Any, bytes | None]],
+        *,
+        on_message: Callable[[Message], None],
+        on_acked: Callable[[int], None] = lambda position: None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
+        give_up_s: float = 60.0,
+    ) -> None:
+        self._address = address
+        self._url = f"{address.websocket}/v1/transcripts_stream/{transcript_id}"
+        self._start = dict(start)
+        self._outbox = outbox
+        self._source = source
+        self._on_message = on_message
+        self._on_acked = on_acked
+        self._on_trouble = on_trouble
+        self._patience = Patience(give_up_s)
+
+        self._resume_token: str | None = None  # from the first `started` on
+        self._ended = False  # the source has given its last
+        self._hurry = asyncio.Event()  # set by `finish_now`
+        self._room = asyncio.Event()  # set while less than the window is unacknowledged
+        self._room.set()
+        self._stopped: dict[str, Any] | None = None  # data of `stopped`
+        self._refusal: Refused | None = None
+        self._last_error = ""  # the message of the last error that ended a connection
+        self._getting: asyncio.Future[bytes | None] | None = None  # the source being asked
+        self._hurry_task: asyncio.Task[bool] | None = None
+        # What broke the source off, if anything did: the sound before it was sent all the same.
+        self.source_error: EarshotError | None = None
+
+    def finish_now(self) -> None:
+        """Send nothing more from the source; ask for the words of what was sent."""
+        self._hurry.set()
+        self._room.set()
+
+    async def speak(self) -> dict[str, Any]:
+        """The data of the server's ``stopped``. Raises ``CommandFailed`` when it refused or was gone for too long."""
+        try:
+            return await self._speak()
+        finally:
+            for task in (self._getting, self._hurry_task):
+                if task is not None:
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+
+    async def _speak(self) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                trouble = await self._connection()
+            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+                trouble = said(error)
+            if self._stopped is not None:
+                return self._stopped
+            if self._refusal is not None:
+                raise self._refusal
+            wait_s = self._patience.failed(loop.time())
+            if wait_s is None:
+                raise CommandFailed(f"The server at {self._address} cannot be reached ({trouble}).")
+            if self._resume_token is not None:
+                self._on_trouble(f"Connection lost ({trouble}); connecting again.")
+            await asyncio.sleep(wait_s)
+
+    async def _connection(self) -> str:
+        """One connection, until it ends; says why it did."""
+        async with connect(
+            self._url,
+            additional_headers=self._address.headers,
+            compression=None,  # sound does not compress
+            ping_interval=None,  # SILENT_S does this job, also while back-pressure holds our frames
+            open_timeout=10,
+            close_timeout=5,
+        ) as socket:
+            await socket.send(json.dumps({"type": "start", "data": self._start_data()}))
+            started = await self._await_started(socket)
+            if started is None:
+                return "the server closed the connection"
+            self._patience.worked()
+            sending = asyncio.create_task(self._send(socket, started))
+            try:
+                await self._read(socket)
+            finally:
+                sending.cancel()
+                # What can go wrong in it is the connection's end, which reading has seen as well.
+                await asyncio.gather(sending, return_exceptions=True)
+            return f"closed with code {socket.close_code}"
+
+    def _start_data(self) -> dict[str, Any]:
+        return {**self._start, "resume": self._resume_token} if self._resume_token else self._start
+
+    async def _await_started(self, socket: ClientConnection) -> dict[str, Any] | None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                async with asyncio.timeout(STARTED_WITHIN_S):
+                    message = json.loads(await socket.recv())
+                if message.get("type") == "started":
+                    data: dict[str, Any] = message["data"]
+                    self._resume_token = data["resume_token"]
+                    return data
+                self._take(message)
+        self._judge(socket)
+        return None
+
+    async def _send(self, socket: ClientConnection, started: Mapping[str, Any]) -> None:
+        try:
+            again = self._outbox.since(int(started["position"]))
+        except ValueError as error:
+            self._refusal = Refused(f"The recording cannot go on: {error}.")
+            await socket.close()
+            return
+        self._acked(int(started["position"]))
+        for sound in again:
+            await socket.send(sound)
+        # Half the time after which the server would take us for gone.
+        keepalive_s = max(float(started.get("keepalive_s", 10.0)) / 2, 0.5)
+        while not self._ended and not self._hurry.is_set():
+            await self._room.wait()
+            sound_or_end = await self._next(keepalive_s)
+            if sound_or_end == b"":
+                await socket.send(json.dumps({"type": "keepalive"}))
+            elif sound_or_end is None:
+                self._ended = True
+            else:
+                self._outbox.append(sound_or_end)
+                self._mind_the_window()
+                await socket.send(sound_or_end)
+        await socket.send(json.dumps({"type": "stop"}))
+
+    async def _next(self, within_s: float) -> bytes | None:
+        """Sound; empty when there was none within the time; None after the last."""
+        if self._getting is None:
+            self._getting = asyncio.ensure_future(self._source())
+        # It outlives a broken connection: what was asked for is taken by the next one, not lost.
+        await asyncio.wait({self._getting, self._hurrying()}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if not self._getting.done():
+            return None if self._hurry.is_set() else b""
+        got, self._getting = self._getting, None
+        try:
+            return got.result()
+        except EarshotError as error:
+            self.source_error = error
+            return None
+
+    def _hurrying(self) -> asyncio.Task[bool]:
+        if self._hurry_task is None:
+            self._hurry_task = asyncio.create_task(self._hurry.wait())
+        return self._hurry_task
+
+    async def _read(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                async with asyncio.timeout(SILENT_S):
+                    self._take(json.loads(await socket.recv()))
+        self._judge(socket)
+
+    def _take(self, message: Message) -> None:
+        data = message.get("data") or {}
+        match message.get("type"):
+            case "ack":
+                self._acked(int(data["position"]))
+            case "stopped":
+                self._stopped = dict(data)
+            case "error" if not data.get("recoverable", True):
+                # The close code that follows says whether trying again can help; this says why in words.
+                self._on_trouble(str(data.get("message", "")))
+                self._last_error = str(data.get("message", ""))
+            case "ping":
+                pass
+            case _:
+                self._on_message(message)
+
+    def _judge(self, socket: ClientConnection) -> None:
+        """After a close: whether the server meant it."""
+        if self._stopped is None and socket.close_code in FINAL_CLOSE_CODES:
+            reason = self._last_error or socket.close_reason or f"close code {socket.close_code}"
+            self._refusal = Refused(f"The server refused: {reason}")
+
+    def _acked(self, position: int) -> None:
+        self._outbox.ack(position)
+        self._mind_the_window()
+        self._on_acked(self._outbox.acked)
+
+    def _mind_the_window(self) -> None:
+        if self._outbox.unacked_bytes < WINDOW_BYTES or self._hurry.is_set():
+            self._room.set()
+        else:
+            self._room.clear()
+
+
+def said(error: Exception) -> str:
+    """Why a connection failed, in a few words."""
+    if isinstance(error, InvalidStatus):
+        return f"HTTP status {error.response.status_code}"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__

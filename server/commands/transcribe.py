@@ -1,0 +1,82 @@
+"""``earshot transcribe``: a file or standard input becomes text, by a server or in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.commands.failure import INTERRUPTED, USAGE, CommandFailed
+from server.exports import ExportFormat, export
+
+
+def transcribe(
+    source: Annotated[str, typer.Argument(metavar="FILE|-", help="A recording, or - for standard input.")],
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="EARSHOT_SERVER", help="Server to use, such as http://127.0.0.1:8000; none: this process."),
+    ] = None,
+    form: Annotated[ExportFormat, typer.Option("--format", "-f", help="What is written.")] = ExportFormat.TXT,
+    raw: Annotated[
+        int | None,
+        typer.Option("--raw", metavar="RATE", help="Standard input is mono 16-bit PCM of this rate, in Hz."),
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="Language spoken, such as en; auto lets it be found.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Recogniser, when no server is named.")] = None,
+    name: Annotated[str | None, typer.Option(help="The transcript's name on the server.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where fetched models are, when no server is named.")] = None,
+) -> None:
+    """Transcribe a recording: live text on a terminal, a document in a pipe. Ctrl-C prints what there is."""
+    if source != "-" and not Path(source).is_file():
+        raise CommandFailed(f"There is no file {source}.", USAGE)
+    if raw is not None and source != "-":
+        raise CommandFailed("--raw describes standard input; name it with -.", USAGE)
+    if raw is not None and not 8000 <= raw <= 48_000:
+        raise CommandFailed("--raw takes a rate of 8000 to 48000 Hz.", USAGE)
+    if source == "-" and sys.stdin.isatty():
+        raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
+    from server.commands.hearing import Wanted
+
+    wanted = Wanted(
+        source=source,
+        raw_rate_hz=raw,
+        language=language,
+        engine=engine,
+        name=name or (Path(source).name if source != "-" else "Standard input"),
+        server=server,
+        data_dir=data_dir,
+        print_finals=form is ExportFormat.TXT,
+    )
+    raise typer.Exit(asyncio.run(_run(wanted, form)))
+
+
+async def _run(wanted: object, form: ExportFormat) -> int:
+    from server.commands.hearing import Wanted, hear
+    from server.commands.screens import open_screen
+
+    assert isinstance(wanted, Wanted)
+    screen = open_screen(print_finals=wanted.print_finals)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # The first Ctrl-C asks for the words so far; the second ends at once.
+    loop.add_signal_handler(signal.SIGINT, _interrupted, stop, loop)
+    try:
+        heard = await hear(wanted, screen, stop)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        screen.close()
+    if form is not ExportFormat.TXT:
+        sys.stdout.write(export(heard.segments, form, name=wanted.name))
+        sys.stdout.flush()
+    if heard.trouble:
+        raise CommandFailed(heard.trouble)
+    return INTERRUPTED if stop.is_set() else 0
+
+
+def _interrupted(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    stop.set()
+    loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from server.commands import checks
+from server.settings import Settings
+
+
+def settings(tmp_path: Path, **more: object) -> Settings:
+    return Settings(**{"data_dir": tmp_path / "data", "port": 0, **more})  # type: ignore[arg-type]
+
+
+def test_a_fresh_machine_is_well(tmp_path: Path) -> None:
+    fresh = settings(tmp_path)
+    for check in (checks.udp_loopback, checks.data_folder, checks.database, checks.port, checks.opus, checks.gpu):
+        assert check(fresh).level == "ok", check
+    assert not (tmp_path / "data").exists(), "a check changes nothing"
+
+
+def test_a_port_in_use_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = checks.port(settings(tmp_path, port=taken.getsockname()[1]))
+    assert found.level == "fail"
+    assert "in use" in found.found
+    assert "EARSHOT_PORT" in found.todo
+
+
+def test_a_data_folder_that_cannot_be_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = checks.data_folder(settings(tmp_path, data_dir=tmp_path / "file" / "data"))
+    assert found.level == "fail"
+    assert "EARSHOT_DATA_DIR" in found.todo
+
+
+def test_too_little_disk_fails(tmp_path: Path) -> None:
+    found = checks.disk(settings(tmp_path, disk_reserve_mb=1 << 40))
+    assert found.level == "fail"
+
+
+def test_a_database_that_does_not_answer_fails_without_its_password(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    found = checks.database(settings(tmp_path, database_url=f"postgresql+asyncpg://me:secret@127.0.0.1:{port}/x"))
+    assert found.level == "fail"
+    assert "secret" not in found.found
+
+
+def test_an_sqlite_file_that_is_none_fails(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "earshot.db").write_bytes(b"no database " * 100)
+    assert checks.database(settings(tmp_path)).level == "fail"
+
+
+def test_settings_that_cannot_be_used_end_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_PROT", "1")
+    found = list(checks.run_checks())
+    assert [check.name for check in found] == ["Python", "Settings"]
+    assert found[-1].level == "fail"
+
+
+def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken() -> list[str]:
+        raise OSError("no such device")
+
+    monkeypatch.setattr(checks, "_gpu_names", broken)
+    monkeypatch.setenv("EARSHOT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("EARSHOT_CONFIG", str(tmp_path / "none.toml"))
+    found = {check.name: check for check in checks.run_checks()}
+    assert found["Gpu"].level == "fail"
+    assert "no such device" in found["Gpu"].found
+    assert "Disk" in found

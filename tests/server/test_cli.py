@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from server.settings_text import as_toml
+
+EARSHOT = [sys.executable, "-c", "from server.cli import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("EARSHOT_") and name != "EARSHOT_TEST_DATA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("EARSHOT_CONFIG", str(tmp_path / "none.toml"))
+
+
+def earshot(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*EARSHOT, *arguments], input=stdin, capture_output=True, timeout=60, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.process
+def test_help_is_there_at_once_and_names_the_commands() -> None:
+    took_s = []
+    for _ in range(3):
+        began_s = time.perf_counter()
+        shown = earshot("--help")
+        took_s.append(time.perf_counter() - began_s)
+    assert shown.returncode == 0
+    for command in (b"serve", b"transcribe", b"listen", b"doctor", b"config", b"models"):
+        assert command in shown.stdout
+    # Twice the promise: the machine that runs tests is busy with tests.
+    assert min(took_s) < 1.0
+
+
+def test_nothing_slow_is_imported_for_help() -> None:
+    slow = {"pydantic_settings", "numpy", "av", "fastapi", "httpx", "websockets", "sqlalchemy"}
+    code = f"import sys; from server.cli import app; print(sorted({slow} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_version() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0
+    assert shown.output.startswith("earshot 0.")
+
+
+@pytest.mark.process
+def test_serve_says_in_one_sentence_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cases = [
+            (["--port", str(taken.getsockname()[1]), "--data-dir", str(tmp_path / "data")], b"in use"),
+            (["--port", "0", "--data-dir", str(tmp_path / "file" / "data")], b"cannot be written"),
+            (["--port", "99999"], b"port: Input should be less than or equal to 65535"),
+            (["--session-max", "3"], b"Did you mean --sessions-max"),
+        ]
+        for arguments, sentence in cases:
+            shown = earshot("serve", *arguments)
+            assert shown.returncode == 2, arguments
+            assert sentence in shown.stderr
+            assert b"Traceback" not in shown.stderr
+            assert len(shown.stderr.splitlines()) == 1
+
+
+@pytest.mark.process
+def test_wrong_use_of_transcribe_is_said() -> None:
+    for arguments, sentence in (
+        (["transcribe", "nowhere.wav"], b"There is no file nowhere.wav"),
+        (["transcribe", "nowhere.wav", "--raw", "16000"], b"There is no file"),
+        (["transcribe", "-", "--raw", "5"], b"8000 to 48000"),
+        (["transcribe", "-", "--server", "ftp://x"], b"no server address"),
+    ):
+        shown = earshot(*arguments)
+        assert shown.returncode == 2, arguments
+        assert sentence in shown.stderr
+        assert b"Traceback" not in shown.stderr
+
+
+@pytest.mark.process
+def test_a_server_that_is_not_there_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    shown = earshot("transcribe", "-", "--raw", "16000", EARSHOT_SERVER=f"127.0.0.1:{port}", stdin=bytes(32_000))
+    assert shown.returncode == 1
+    assert b"Is it running?" in shown.stderr
+    assert b"Traceback" not in shown.stderr
+
+
+def test_config_shows_values_and_masks_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_PORT", "9123")
+    monkeypatch.setenv("EARSHOT_ACCESS_TOKEN", "hush-hush")
+    shown = CliRunner().invoke(app, ["config"])
+    assert shown.exit_code == 0
+    assert "9123" in shown.output
+    assert "hush" not in shown.output
+    assert "resume_grace_s" in shown.output
+
+
+def test_config_writes_a_sample_and_does_not_overwrite(tmp_path: Path) -> None:
+    file = tmp_path / "earshot.toml"
+    runner = CliRunner()
+    assert runner.invoke(app, ["config", "--sample", "-o", str(file)]).exit_code == 0
+    assert file.read_text() == as_toml()
+    file.write_text("port = 1\n")
+    assert runner.invoke(app, ["config", "--sample", "-o", str(file)]).exception is not None
+    assert file.read_text() == "port = 1\n"
+    assert runner.invoke(app, ["config", "--sample", "-o", str(file), "--force"]).exit_code == 0
+    assert runner.invoke(app, ["config", "--sample", "-o", "-"]).output == as_toml()
+
+
+@pytest.mark.process
+def test_doctor_exits_with_1_when_something_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    shown = earshot("doctor", EARSHOT_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert shown.returncode == 1
+    assert b"EARSHOT_DATA_DIR" in shown.stdout
