@@ -1,0 +1,18 @@
+"""The first API: transcripts, their sound, and the sockets, under ``/v1``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.doors.v1 import audio, describe, engine, export, listen, stream, transcripts, webrtc
+
+ROUTERS: tuple[APIRouter, ...] = (
+    describe.router,
+    transcripts.router,
+    audio.router,
+    export.router,
+    webrtc.router,
+    listen.router,
+    stream.router,
+    engine.router,
+)

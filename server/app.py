@@ -1,0 +1,94 @@
+"""The application, put together by one function. Nothing happens at import and there are no globals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from server.doors import health, pages
+from server.doors.errors import CatchErrors, install_error_handlers
+from server.doors.v1 import ROUTERS as V1_ROUTERS
+from server.leaving import Leaving
+from server.limits import Seats
+from server.metrics import Metrics
+from server.model_pulls import ModelPulls, fetch_model
+from server.request_context import RequestContext
+from server.services import Services
+from server.settings import Settings
+
+DESCRIPTION = "Realtime speech server: sound comes in, live and durable text goes out."
+
+
+def build_app(settings: Settings, *, services: Services | None = None, metrics: Metrics | None = None) -> FastAPI:
+    """The whole server as an ASGI app.
+
+    Its lifespan starts and stops the services. ``services`` that are given (by tests) are used as they are, and are
+    the caller's to stop.
+    """
+    metrics = metrics or Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.services = services if services is not None else await Services.start(settings)
+        _watch(metrics, app)
+        metrics.start()
+        try:
+            yield
+        finally:
+            await app.state.model_pulls.stop()
+            await metrics.stop()
+            if services is None:
+                await app.state.services.stop()
+
+    app = FastAPI(
+        title="Earshot",
+        version=version("earshot"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Ours: it asks for the token, and the interactive pages would load code from other hosts.
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        # Both spellings reach a route by themselves; a redirect would break multipart clients.
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.services = services
+    app.state.metrics = metrics
+    app.state.leaving = Leaving()
+    app.state.readers = Seats(settings.subscribers_max)
+    app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
+    app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
+    install_error_handlers(app)
+    # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
+    for router in (health.router, *V1_ROUTERS, pages.router):
+        app.router.routes.extend(router.routes)
+    # The last one added is the outermost.
+    app.add_middleware(CatchErrors)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Range", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "X-Process-Time-Ms", "Retry-After", "Content-Range", "ETag"],
+        )
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app
+
+
+def _watch(metrics: Metrics, app: FastAPI) -> None:
+    def services() -> Services:
+        running: Services = app.state.services
+        return running
+
+    metrics.watch("sessions_live", "Live sessions now.", lambda: len(services().hub.sessions))
+    metrics.watch(
+        "engine_restarts", "Times the inference process was restarted.", lambda: services().asr.status.restarts
+    )
+    metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)
+    metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets)

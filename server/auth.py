@@ -1,0 +1,109 @@
+"""Who is asking, and may they: ``authorize`` is the one function that every entry calls before anything else.
+
+There is one secret today, ``access_token``. Without it whoever reaches the port may do everything. With it a request
+carries ``Authorization: Bearer <token>``; a browser's WebSocket, which cannot set headers, offers the subprotocols
+``["bearer", "<token>"]``. The token is never taken from a query: those end up in logs and histories.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from protocol.errors import Forbidden, NotAuthorised
+
+BEARER = "bearer"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+class Action(StrEnum):
+    """Everything that can be asked for. Each route names one; a test walks them all."""
+
+    PAGE = "page"
+    HEALTH = "health"
+    METRICS = "metrics"
+    DESCRIBE = "describe"
+    LIST = "list"
+    CREATE = "create"
+    READ = "read"
+    CHANGE = "change"
+    DELETE = "delete"
+    UPLOAD = "upload"
+    SPEAK = "speak"
+    LISTEN = "listen"
+    READ_ENGINE = "read_engine"
+    PULL_MODEL = "pull_model"
+
+
+# The pages are the same for everybody and hold no data; health is for machines that carry no secret.
+PUBLIC = frozenset({Action.PAGE, Action.HEALTH})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. ``trusted``: the token was right, or none is configured."""
+
+    name: str
+    trusted: bool
+
+
+def identify(access_token: str | None, headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> Principal:
+    """The principal of a request, by what it carries. ``headers`` has lower-case names. Never raises."""
+    if access_token is None:
+        return Principal("anyone", trusted=True)
+    given = _bearer(headers.get("authorization", "")) or _offered(subprotocols)
+    if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), access_token.encode()):
+        return Principal("holder", trusted=True)
+    return Principal("anonymous", trusted=False)
+
+
+def authorize(principal: Principal, action: Action, resource: str | None = None) -> None:
+    """Let ``principal`` do ``action`` with ``resource`` (a transcript's id), or raise ``NotAuthorised``."""
+    if principal.trusted or action in PUBLIC:
+        return
+    raise NotAuthorised(
+        "this server needs its access token: send Authorization: Bearer <token>",
+        details={"action": action.value},
+    )
+
+
+def check_origin(origin: str | None, host: str | None, allowed: Sequence[str]) -> None:
+    """Refuse a page of another site that reaches for us through a visitor's browser (``Forbidden``).
+
+    Absent means that no browser's page asks, which is allowed: there are no cookies that it could ride on.
+    """
+    if origin is None or origin in allowed:
+        return
+    if host is not None and _authority(origin) == host.lower().strip():
+        return
+    raise Forbidden(
+        "pages of this origin may not call this server; add it to allowed_origins", details={"origin": origin[:200]}
+    )
+
+
+def _bearer(value: str) -> str | None:
+    scheme, _, token = value.partition(" ")
+    return token.strip() or None if scheme.lower() == BEARER else None
+
+
+def _offered(subprotocols: Sequence[str]) -> str | None:
+    if len(subprotocols) == 2 and subprotocols[0].lower() == BEARER:
+        return subprotocols[1]
+    return None
+
+
+def _authority(origin: str) -> str | None:
+    """``host[:port]`` of an origin as a Host header spells it; None for ``null`` and for what is no origin."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.path or parts.query or "@" in parts.netloc:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"

@@ -1,0 +1,148 @@
+"""Every error becomes the envelope ``{"error": {"code", "message", "details"}}`` here, once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from protocol.errors import EarshotError, Internal, ValidationFailed
+
+log = structlog.get_logger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
+
+_CODES = {
+    400: "BAD_REQUEST",
+    401: "NOT_AUTHORISED",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "TOO_LARGE",
+    416: "RANGE_NOT_SATISFIABLE",
+}
+
+
+class ErrorBody(BaseModel):
+    """What went wrong: ``code`` for programs, ``message`` for people."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+class ErrorEnvelope(BaseModel):
+    error: ErrorBody
+
+
+# For OpenAPI: every route may answer with these.
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": meaning}
+    for status, meaning in {
+        400: "Bad request",
+        401: "The access token is missing or wrong",
+        404: "No such thing, or not yours",
+        409: "The state does not allow it",
+        413: "Larger than allowed",
+        422: "A field is not as documented",
+        500: "Our fault; the request id finds it in our log",
+        503: "Try again after Retry-After seconds",
+    }.items()
+}
+
+
+def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "details": dict(details or {})}}
+
+
+def error_response(error: EarshotError) -> JSONResponse:
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif error.http_status == 503:
+        headers["Retry-After"] = "5"
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": error.to_dict()}, status_code=error.http_status, headers=headers)
+
+
+def validation_failed(problems: list[Any]) -> ValidationFailed:
+    """From pydantic's ``errors()``. The offending values are left out: they may be secrets, or not JSON."""
+    details = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in problems]
+    return ValidationFailed("the request is not as documented", details={"problems": details[:50]})
+
+
+def parse_body(model: type[M], body: bytes) -> M:
+    """A JSON body as ``model``; an empty one as ``{}``. Raises ``ValidationFailed``."""
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise validation_failed(error.errors(include_input=False, include_context=False)) from None
+
+
+async def _on_earshot_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, EarshotError)
+    if error.http_status >= 500 and not error.retryable:
+        log.error("request failed", code=error.code, exc_info=error)
+    return error_response(error)
+
+
+async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return error_response(validation_failed(list(error.errors())))
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "HTTP_ERROR")
+    return JSONResponse(envelope(code, str(error.detail)), error.status_code, headers=dict(error.headers or {}))
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(EarshotError, _on_earshot_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+class CatchErrors:
+    """The last net: an unexpected error is logged with its traceback and answered with the request's id.
+
+    It sits inside the middleware that adds headers, so that a 500 has them too; and it lets nothing out, so that the
+    server's own log never prints an error a second time.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception:
+            log.exception("unexpected error", kind=scope["type"])
+            if begun:
+                return
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": Internal.close_code, "reason": ""})
+                return
+            body = envelope(
+                Internal.code, "something went wrong on our side", {"request_id": scope["state"]["request_id"]}
+            )
+            await JSONResponse(body, status_code=500)(scope, receive, send)

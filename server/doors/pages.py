@@ -1,0 +1,91 @@
+"""The pages and their files, from ``web_client/`` as they lie there: no build step, no listing, no other folder."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path, PurePosixPath
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from protocol.errors import NotFound
+from server.auth import Action
+from server.doors.access import entry
+
+# Lies beside the package `server`, in the source tree as in an installed one.
+WEB_CLIENT = Path(__file__).resolve().parents[2] / "web_client"
+
+# Only what a page is made of. Recipes and notes that lie beside it stay inside.
+SERVED_SUFFIXES = frozenset(
+    {".html", ".js", ".css", ".json", ".svg", ".png", ".ico", ".webmanifest", ".woff2", ".flac", ".wav", ".mp3"}
+)
+
+# Which file is shown under which path.
+LIVE_PAGE = "index.html"
+LIBRARY_PAGE = "library.html"
+TRANSCRIPT_PAGE = "transcript.html"
+
+
+class PageRoute(APIRoute):
+    """Answers only what it can: unknown paths of the API and other methods are for others to refuse."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child_scope = super().matches(scope)
+        if match is not Match.FULL or str(scope["path"]).startswith("/v1/"):
+            return Match.NONE, {}
+        return match, child_scope
+
+
+router = APIRouter(include_in_schema=False, dependencies=[entry(Action.PAGE)], route_class=PageRoute)
+
+
+class PageFiles:
+    """The files of one folder. A name that leads out of it, or to a kind that is not served, is not found."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = StaticFiles(directory=folder, check_dir=False)
+
+    async def respond(self, name: str, request: Request) -> Response:
+        """The file as a response with ETag, 304 where the browser has it, 206 for a range. Raises ``NotFound``."""
+        parts = PurePosixPath(name)
+        if parts.suffix not in SERVED_SUFFIXES or "\0" in name or any(part.startswith(".") for part in parts.parts):
+            raise NotFound("no such page")
+        path, found = await anyio.to_thread.run_sync(self._files.lookup_path, name)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            raise NotFound("no such page")
+        response = self._files.file_response(path, found, request.scope)
+        # Asked again each time and answered 304: a new version is seen at once, without names that carry hashes.
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+async def _page(name: str, request: Request) -> Response:
+    files: PageFiles = request.app.state.pages
+    return await files.respond(name, request)
+
+
+@router.api_route("/", methods=["GET", "HEAD"])
+async def live_page(request: Request) -> Response:
+    return await _page(LIVE_PAGE, request)
+
+
+@router.api_route("/t", methods=["GET", "HEAD"])
+async def library_page(request: Request) -> Response:
+    return await _page(LIBRARY_PAGE, request)
+
+
+@router.api_route("/t/{page_id}", methods=["GET", "HEAD"])
+async def transcript_page(request: Request, page_id: str) -> Response:
+    """The page asks for the transcript itself: whether it is there is not told here."""
+    return await _page(TRANSCRIPT_PAGE, request)
+
+
+@router.api_route("/{name:path}", methods=["GET", "HEAD"])
+async def page_file(request: Request, name: str) -> Response:
+    """Comes last of all routes, so that whatever nothing else answers is looked for here."""
+    return await _page(name, request)

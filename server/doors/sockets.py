@@ -1,0 +1,178 @@
+"""One WebSocket at a door: every write has a deadline, every end is a typed error and then a close code.
+
+The connection is accepted before anything is checked (but the page's origin), because a browser is told the close code
+only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from uvicorn.protocols.utils import ClientDisconnected
+
+from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage
+from protocol.wire import v1
+from server.auth import BEARER, Action, Principal
+from server.doors.access import enter, leaving_of, settings_of
+
+log = structlog.get_logger(__name__)
+
+NORMAL = 1000
+REASON_MAX_BYTES = 123  # RFC 6455, 5.5: a control frame holds 125 bytes, two of them are the code
+
+
+class Gone(Exception):
+    """The other side is not there any more. Nobody's fault, nothing to tell."""
+
+
+class SocketConnection:
+    """A WebSocket as doors see it. Any task may ``send``; one task reads."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self.websocket = websocket
+        self.principal = Principal("anonymous", trusted=False)
+        settings = settings_of(websocket)
+        self._write_deadline_s = settings.write_deadline_s
+        self._ping_interval_s = settings.ping_interval_s
+        self._sending = asyncio.Lock()  # messages leave whole, and a close leaves last
+
+    @property
+    def transcript_id(self) -> str:
+        return str(self.websocket.path_params["transcript_id"])
+
+    async def accept(self) -> None:
+        offered = self.websocket.scope["subprotocols"]
+        # A client that offers subprotocols fails the connection unless one is chosen. The token is never echoed.
+        chosen = next((name for name in offered if name.lower() == BEARER), None)
+        await self.websocket.accept(subprotocol=chosen)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send one message. Raises ``Gone``; a peer that takes no bytes for the deadline is cut."""
+        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        async with self._sending:
+            await self._within_deadline(self.websocket.send_text(text))
+
+    async def receive(self) -> str | bytes:
+        """The next text or binary message. Raises ``Gone``."""
+        try:
+            message = await self.websocket.receive()
+        except RuntimeError:
+            raise Gone from None
+        if message["type"] == "websocket.disconnect":
+            raise Gone
+        text: str | None = message.get("text")
+        return text if text is not None else message["bytes"]
+
+    async def refuse(self, error: EarshotError, *, reason: str = "") -> None:
+        """Tell the error, then close with its code."""
+        with contextlib.suppress(Gone):
+            await self.send(v1.render_error(error, recoverable=error.retryable))
+            await self.close(error.close_code, reason or error.code)
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        async with self._sending:
+            if self.websocket.application_state is not WebSocketState.CONNECTED:
+                return
+            await self._within_deadline(
+                self.websocket.close(code, reason.encode()[:REASON_MAX_BYTES].decode(errors="ignore"))
+            )
+        # The closing handshake needs a peer that reads. One that does not is cut.
+        asyncio.get_running_loop().call_later(self._write_deadline_s, self.abort)
+
+    def abort(self) -> None:
+        """Cut the connection; needs our own protocol class below, else the server's time-outs have to do it."""
+        cut: Callable[[], None] | None = self.websocket.scope.get("state", {}).get("abort_connection")
+        if cut is not None:
+            cut()
+
+    async def ping(self) -> None:
+        """Send a ping message every interval, for ever."""
+        while True:
+            await asyncio.sleep(self._ping_interval_s)
+            await self.send(v1.render_ping(time.time()))
+
+    async def wait_leaving(self) -> None:
+        """Until the node leaves; then raises ``Draining``."""
+        leaving = leaving_of(self.websocket)
+        await leaving.told.wait()
+        raise leaving.error()
+
+    async def _within_deadline(self, write: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._write_deadline_s):
+                await write
+        except TimeoutError:
+            log.info("reader took no bytes and is cut", deadline_s=self._write_deadline_s)
+            self.abort()
+            raise Gone from None
+        except (WebSocketDisconnect, ClientDisconnected, RuntimeError, OSError):
+            raise Gone from None
+
+
+async def serve_socket(
+    websocket: WebSocket, action: Action, speak: Callable[[SocketConnection], Awaitable[None]]
+) -> None:
+    """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close."""
+    connection = SocketConnection(websocket)
+    try:
+        principal = enter(websocket, action)
+    except Forbidden:
+        await websocket.close()  # before it was accepted: HTTP 403
+        return
+    except EarshotError as error:
+        await connection.accept()
+        await connection.refuse(error)
+        return
+    connection.principal = principal
+    await connection.accept()
+    leaving = leaving_of(websocket)
+    with leaving:
+        try:
+            leaving.refuse_new()
+            await speak(connection)
+            await connection.close()
+        except Gone:
+            pass
+        except EarshotError as error:
+            if error.http_status >= 500 and not error.retryable:
+                log.error("socket failed", code=error.code, exc_info=error)
+            await connection.refuse(error, reason=_reason(error))
+        except Exception:
+            log.exception("unexpected error on a socket")
+            request_id = websocket.scope["state"]["request_id"]
+            await connection.refuse(Internal("something went wrong on our side", details={"request_id": request_id}))
+
+
+def _reason(error: EarshotError) -> str:
+    """A slow reader finds the last seq it was sent in the reason: that is where it goes on."""
+    last_seq = error.details.get("last_seq")
+    return error.code if last_seq is None else str(last_seq)
+
+
+async def until_first(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run them together until one ends; end the others; raise what the first one raised."""
+    tasks = [asyncio.create_task(coroutine, name="socket") for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    # In the order they were given, when several ended at once.
+    for task in tasks:
+        if task in done:
+            task.result()
+
+
+def text_of(message: str | bytes) -> str:
+    """The message when it is text. Raises ``InvalidMessage`` for a binary one."""
+    if isinstance(message, bytes):
+        raise InvalidMessage("send JSON text; this socket takes no binary frames")
+    return message

@@ -1,0 +1,119 @@
+"""The listening socket ``/v1/transcripts_websocket/{id}``: a transcript's events, from any seq on, and its controls."""
+
+from __future__ import annotations
+
+import contextlib
+
+from fastapi import APIRouter, WebSocket
+
+from protocol.errors import EarshotError, IllegalMove, InvalidMessage, SlowReader
+from protocol.events import Event
+from protocol.wire import v1
+from server.auth import Action, authorize
+from server.doors.access import metrics_of, services_of, settings_of
+from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
+from server.limits import Seats
+from server.services import Services
+from server.subscription import Subscription
+
+router = APIRouter()
+
+# Pings come whatever was asked for: they keep the connection.
+FILTERABLE = frozenset(v1.MESSAGE_TYPES) - {"ping"}
+
+
+@router.websocket("/v1/transcripts_websocket/{transcript_id}")
+async def listen(websocket: WebSocket) -> None:
+    """``?after=<seq>`` or ``after=now`` says from where, ``?types=transcription,status`` what."""
+    await serve_socket(websocket, Action.LISTEN, _listen)
+
+
+async def _listen(connection: SocketConnection) -> None:
+    websocket = connection.websocket
+    services, settings, metrics = services_of(websocket), settings_of(websocket), metrics_of(websocket)
+    after = parse_after(websocket.query_params.get("after"))
+    types = parse_types(websocket.query_params.get("types"))
+    transcript_id = connection.transcript_id
+    await services.store.get_transcript(transcript_id)
+    seats: Seats = websocket.app.state.readers
+    with seats.take(transcript_id), metrics.subscribers.labels("listen").track_inprogress():
+        subscription = services.journal.subscribe(
+            transcript_id, after=after, types=types, queue_max=settings.subscriber_queue_max
+        )
+        async with subscription:
+            try:
+                await until_first(
+                    tell(connection, subscription),
+                    _obey(connection, services),
+                    connection.ping(),
+                    connection.wait_leaving(),
+                )
+            except SlowReader:
+                metrics.slow_readers.inc()
+                raise
+
+
+async def tell(connection: SocketConnection, subscription: Subscription) -> None:
+    """Send what the subscription brings, for as long as it does. Raises ``SlowReader``, ``Gone``."""
+    async for item in subscription:
+        await connection.send(v1.render(item) if isinstance(item, Event) else v1.render_interim(item))
+
+
+async def _obey(connection: SocketConnection, services: Services) -> None:
+    """Do what the reader asks for and answer each with a status or an error; the socket stays open."""
+    while True:
+        message = await connection.receive()
+        try:
+            action = v1.parse_action(text_of(message))
+            if action is v1.Action.PONG:
+                continue
+            await act(connection, services, action)
+        except EarshotError as error:
+            if error.http_status >= 500 and not error.retryable:
+                raise
+            await connection.send(v1.render_error(error, recoverable=True))
+
+
+async def act(connection: SocketConnection, services: Services, action: v1.Action) -> None:
+    """One action of a reader, answered by the status afterwards. Raises what the hub raises."""
+    transcript_id = connection.transcript_id
+    if action is not v1.Action.GET_STATUS:
+        authorize(connection.principal, Action.CHANGE, transcript_id)
+    match action:
+        case v1.Action.START:
+            # Processing begins by itself with the sound; all there is to start is what was paused.
+            with contextlib.suppress(IllegalMove):
+                await services.hub.unpause(transcript_id)
+        case v1.Action.PAUSE:
+            await services.hub.pause(transcript_id)
+        case v1.Action.RESUME:
+            await services.hub.unpause(transcript_id)
+        case v1.Action.STOP:
+            await services.hub.end(transcript_id)
+        case _:
+            pass
+    status, lag_ms = await services.hub.status(transcript_id)
+    await connection.send(v1.render_status(status, lag_ms=lag_ms))
+
+
+def parse_after(text: str | None) -> int | None:
+    """A seq to go on after; 0 when absent: everything. None for ``now``: the live edge."""
+    if text is None or text == "":
+        return 0
+    if text == "now":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise InvalidMessage("after is a seq, or now", details={"after": text[:32]})
+    return int(text)
+
+
+def parse_types(text: str | None) -> frozenset[str] | None:
+    """The wanted message types; None when absent: all."""
+    if not text:
+        return None
+    types = frozenset(part.strip() for part in text.split(","))
+    if unknown := types - FILTERABLE:
+        raise InvalidMessage(
+            "unknown message types", details={"unknown": sorted(unknown)[:10], "known": sorted(FILTERABLE)}
+        )
+    return types

@@ -1,0 +1,199 @@
+"""The speaking socket ``/v1/transcripts_stream/{id}``: sound in, acks and (unless ``events`` is false) words out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import ExitStack
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+
+from protocol.errors import BadInput, EarshotError, InvalidMessage, SlowReader
+from protocol.events import Event
+from protocol.wire import v1
+from protocol.wire.stream import Control, Start, parse_client
+from server.auth import Action
+from server.doors.access import metrics_of, services_of, settings_of
+from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
+from server.services import Services
+from server.settings import Settings
+from server.speaking import SpeakingSession
+from server.subscription import Subscription
+
+router = APIRouter()
+
+OUTGOING_MAX = 256  # answers to control messages; acks replace each other, so only a flood of controls fills it
+# What must come after the finals it speaks of.
+_AFTER_FINALS = frozenset({"finalized", "stopped"})
+CATCH_UP_DEADLINE_S = 10.0  # finals that are stored are told within milliseconds; a store that is down must not hang us
+
+
+@router.websocket("/v1/transcripts_stream/{transcript_id}")
+async def stream(websocket: WebSocket) -> None:
+    await serve_socket(websocket, Action.SPEAK, _stream)
+
+
+class Outgoing:
+    """Messages of the session on their way out; policy ``close_slow``. Acks that wait replace each other."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._woken = asyncio.Event()
+        self._overflowed = False
+
+    def put(self, message: dict[str, Any]) -> None:
+        """Never blocks. One message too many ends the reading side with ``SlowReader``."""
+        if self._waiting and message["type"] == "ack" and self._waiting[-1]["type"] == "ack":
+            self._waiting[-1] = message
+        elif len(self._waiting) >= OUTGOING_MAX:
+            self._overflowed = True
+        else:
+            self._waiting.append(message)
+        self._woken.set()
+
+    async def take(self) -> dict[str, Any]:
+        while not self._waiting:
+            self._woken.clear()
+            await self._woken.wait()
+        if self._overflowed:
+            raise SlowReader("this connection takes its messages too slowly; resume it")
+        return self._waiting.popleft()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+
+class _Speaking:
+    """One speaking socket from its start message on."""
+
+    def __init__(self, connection: SocketConnection, services: Services, settings: Settings) -> None:
+        self.connection = connection
+        self.services = services
+        self.settings = settings
+        self.outgoing = Outgoing()
+        self.subscription: Subscription | None = None
+        self._told_seq = 0
+        self._told_more = asyncio.Event()
+
+    async def run(self, start: Start) -> None:
+        transcript_id = self.connection.transcript_id
+        with ExitStack() as stack:
+            if start.events:
+                # Before the session begins, so that nothing it causes is missed.
+                self.subscription = self.services.journal.subscribe(
+                    transcript_id, after=None, types=None, queue_max=self.settings.subscriber_queue_max
+                )
+                stack.callback(self.subscription.close)
+            session = await SpeakingSession.begin(
+                self.services.hub, self.settings, transcript_id, start, self.outgoing.put
+            )
+            reason = "connection lost"
+            try:
+                await until_first(
+                    self._hear(session),
+                    self._answer(),
+                    self._tell(),
+                    self._ended(session),
+                    self.connection.ping(),
+                    self.connection.wait_leaving(),
+                )
+                await self._flush()
+            except EarshotError as error:
+                reason = error.code
+                raise
+            finally:
+                session.lost(reason)
+
+    async def _hear(self, session: SpeakingSession) -> None:
+        """Take what the client sends until it says stop."""
+        while True:
+            message = await self._next_message()
+            if isinstance(message, bytes):
+                await session.audio(message)
+                continue
+            try:
+                control = parse_client(message)
+                if isinstance(control, Start):
+                    raise InvalidMessage("this session has started already")
+                if control is Control.STOP:
+                    break
+                await session.control(control)
+            except EarshotError as error:
+                if error.http_status >= 500 and not error.retryable:
+                    raise
+                self.outgoing.put(v1.render_error(error, recoverable=True))
+        await session.stop()
+
+    async def _next_message(self) -> str | bytes:
+        deadline_s = self.settings.idle_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self.connection.receive()
+        except TimeoutError:
+            raise BadInput(
+                f"no sound and no keepalive for {deadline_s:g} s; send one, or resume", details={"idle_s": deadline_s}
+            ) from None
+
+    async def _answer(self) -> None:
+        while True:
+            await self._send(await self.outgoing.take())
+
+    async def _flush(self) -> None:
+        while not self.outgoing.is_empty:
+            await self._send(await self.outgoing.take())
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] in _AFTER_FINALS and self.subscription is not None:
+            await self._until_finals_told()
+        await self.connection.send(message)
+
+    async def _until_finals_told(self) -> None:
+        """Let the teller send every event that is stored by now."""
+        transcript = await self.services.store.get_transcript(self.connection.transcript_id)
+        if transcript.last_seq <= self._told_seq:
+            return
+        try:
+            async with asyncio.timeout(CATCH_UP_DEADLINE_S):
+                while transcript.last_seq > self._told_seq:
+                    self._told_more.clear()
+                    await self._told_more.wait()
+        except TimeoutError:
+            raise SlowReader("finals could not be told in time; read them again from the listening socket") from None
+
+    async def _tell(self) -> None:
+        if self.subscription is None:
+            await asyncio.Event().wait()
+            return
+        async for item in self.subscription:
+            await self.connection.send(v1.render(item) if isinstance(item, Event) else v1.render_interim(item))
+            self._told_seq = max(self._told_seq, self.subscription.last_seq)
+            self._told_more.set()
+
+    async def _ended(self, session: SpeakingSession) -> None:
+        """Somebody else ended it: replaced, too long, deleted, stopped by a reader."""
+        error = await session.wait_ended()
+        if error is not None:
+            raise error
+
+
+async def _stream(connection: SocketConnection) -> None:
+    websocket = connection.websocket
+    services, settings = services_of(websocket), settings_of(websocket)
+    start = await _first_message(connection, settings)
+    with metrics_of(websocket).subscribers.labels("stream").track_inprogress():
+        await _Speaking(connection, services, settings).run(start)
+
+
+async def _first_message(connection: SocketConnection, settings: Settings) -> Start:
+    deadline_s = settings.first_message_deadline_s
+    try:
+        async with asyncio.timeout(deadline_s):
+            message = await connection.receive()
+    except TimeoutError:
+        raise InvalidMessage(f"no start message within {deadline_s:g} s") from None
+    start = parse_client(text_of(message))
+    if not isinstance(start, Start):
+        raise InvalidMessage('the first message must be {"type": "start", "data": {...}}')
+    return start

@@ -1,0 +1,122 @@
+"""The WebRTC door: descriptions in, descriptions out; every candidate is in them, nothing trickles."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from protocol.errors import TooLarge
+from server.auth import Action
+from server.doors.access import entry, leaving_of, services_of, settings_of
+from server.doors.errors import DOCUMENTED, parse_body
+from server.limits import JSON_MAX_BYTES, read_body
+from server.live import SourceOptions
+from server.settings import Settings
+
+router = APIRouter(tags=["webrtc"], responses=DOCUMENTED)
+
+M = TypeVar("M", bound=BaseModel)
+
+_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$"
+
+
+class Offer(BaseModel):
+    """Without ``sdp`` the server makes the offer. ``resume_token`` goes on with a session that lost its connection."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sdp: str | None = None
+    type: Literal["offer"] = "offer"
+    resume_token: str | None = Field(default=None, max_length=128)
+    language: str | None = Field(default=None, max_length=16, pattern=_LANGUAGE)
+    speaker: str | None = Field(default=None, max_length=200)
+    track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
+    interim: bool = True
+    hotwords: tuple[str, ...] = Field(default=(), max_length=200)
+
+    def options(self) -> SourceOptions:
+        return SourceOptions(
+            language=self.language,
+            speaker=self.speaker,
+            track=self.track,
+            hotwords=self.hotwords,
+            interim=self.interim,
+            source="webrtc",
+        )
+
+
+class Answer(BaseModel):
+    """The client's answer to the server's offer."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sdp: str
+    type: Literal["answer"] = "answer"
+    session_id: str = Field(max_length=64)
+
+
+def _body(model: type[BaseModel], *, required: bool) -> dict[str, Any]:
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}
+    }
+
+
+async def _read(model: type[M], request: Request, settings: Settings) -> M:
+    # JSON writes each line end of a description as four characters, so a body may be somewhat longer than it.
+    message = parse_body(model, await read_body(request, 2 * settings.sdp_max_bytes + JSON_MAX_BYTES))
+    sdp: str | None = getattr(message, "sdp", None)
+    if sdp is not None and len(sdp.encode()) > settings.sdp_max_bytes:
+        raise TooLarge("the session description is too long", details={"max_bytes": settings.sdp_max_bytes})
+    return message
+
+
+@router.post(
+    "/v1/transcripts_webrtc/{transcript_id}/offer",
+    dependencies=[entry(Action.SPEAK)],
+    openapi_extra=_body(Offer, required=False),
+)
+@router.post(
+    "/v1/transcripts/{transcript_id}/record/webrtc", dependencies=[entry(Action.SPEAK)], include_in_schema=False
+)
+async def offer(request: Request, transcript_id: str) -> Response:
+    """Answer a client's offer, or, with an empty body, make one for it to answer at ``/answer``."""
+    leaving_of(request).refuse_new()
+    services, settings = services_of(request), settings_of(request)
+    wanted = await _read(Offer, request, settings)
+    options = wanted.options()
+    if wanted.sdp:
+        described = await services.peers.answer(
+            transcript_id, wanted.sdp, wanted.type, options, resume_token=wanted.resume_token
+        )
+    else:
+        described = await services.peers.offer(transcript_id, options, resume_token=wanted.resume_token)
+    body = {
+        "sdp": described.sdp,
+        "type": described.type,
+        "session_id": described.session_id,
+        "resume_token": described.resume_token,
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/v1/transcripts_webrtc/{transcript_id}/answer",
+    dependencies=[entry(Action.SPEAK)],
+    openapi_extra=_body(Answer, required=True),
+)
+async def answer(request: Request, transcript_id: str) -> Response:
+    """The client's answer to our offer."""
+    services, settings = services_of(request), settings_of(request)
+    given = await _read(Answer, request, settings)
+    await services.peers.accept(transcript_id, given.session_id, given.sdp, given.type)
+    return JSONResponse({"session_id": given.session_id})
+
+
+@router.get("/v1/ice-servers", dependencies=[entry(Action.READ_ENGINE)])
+async def ice_servers(request: Request) -> Response:
+    """Addresses that a client's peer connection should use; none by default."""
+    urls = settings_of(request).ice_servers
+    return JSONResponse({"ice_servers": [{"urls": list(urls)}] if urls else []})

@@ -1,0 +1,103 @@
+"""What every response carries and every request leaves in the log. Pure ASGI, outside of everything else.
+
+``X-Request-ID`` and ``X-Process-Time-Ms`` on every response there is: errors, unknown paths, files, handshakes. The
+log line holds the route's template, never the path, its query or a header.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from protocol.ids import is_transcript_id, new_request_id
+from server.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+# An id that somebody else made is kept when it is short and plain, so that it is safe in headers and logs.
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+
+SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
+    # blob: is for players of sound that was fetched with a token; data: for pictures in the stylesheet.
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        b"form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"permissions-policy", b"microphone=(self), camera=(), geolocation=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+class RequestContext:
+    """Also takes one trailing slash off paths under ``/v1/``: both spellings reach one route, without a redirect."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        started_s = time.perf_counter()
+        path: str = scope["path"]
+        if path.startswith("/v1/") and path.endswith("/") and len(path) > len("/v1/"):
+            scope["path"] = path[:-1]
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
+                status = message.get("status", 101)
+                message = {**message, "headers": [*message.get("headers", ()), *self._headers(request_id, started_s)]}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_headers)
+            finally:
+                self._served(scope, status, started_s)
+
+    def _headers(self, request_id: str, started_s: float) -> list[tuple[bytes, bytes]]:
+        spent_ms = (time.perf_counter() - started_s) * 1000
+        return [
+            (b"x-request-id", request_id.encode()),
+            (b"x-process-time-ms", f"{spent_ms:.1f}".encode()),
+            *SECURITY_HEADERS,
+        ]
+
+    def _served(self, scope: Scope, status: int, started_s: float) -> None:
+        route = route_template(scope)
+        method = scope.get("method", "WS")
+        spent_s = time.perf_counter() - started_s
+        self.metrics.served(method, route, status, None if scope["type"] == "websocket" else spent_s)
+        fields: dict[str, Any] = {"method": method, "route": route, "status": status, "ms": round(spent_s * 1000, 1)}
+        transcript_id = scope.get("path_params", {}).get("transcript_id", "")
+        if is_transcript_id(transcript_id):
+            fields["transcript"] = transcript_id
+        # Probes come every few seconds and say nothing.
+        level = log.debug if route in ("/health", "/metrics") else log.info
+        level("request served", **fields)
+
+
+def route_template(scope: Scope) -> str:
+    """Such as ``/v1/transcripts/{transcript_id}``; ``unknown`` where no route matched, so that labels stay few."""
+    return str(getattr(scope.get("route"), "path", "unknown"))
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            return given if _SANE_ID.fullmatch(given) else new_request_id()
+    return new_request_id()

@@ -1,0 +1,242 @@
+"""Serving the app: our own listening socket, uvicorn's loop, and our own way to stop.
+
+What uvicorn leaves open and is closed here:
+
+- A peer that takes no bytes is never given up by uvicorn, neither by pings nor by close: ``TCP_USER_TIMEOUT`` on the
+  listening socket, which accepted sockets inherit, and ``abort_connection`` in each socket's scope, end it.
+- On SIGTERM uvicorn closes WebSockets at once. Sessions must first get their finals: we drain, tell everybody, and
+  only then let uvicorn stop. A second signal ends the process at once.
+- Its log of WebSockets has queries in it; it is held back in ``server.logs``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+
+from protocol.errors import EarshotError
+from server.app import build_app
+from server.leaving import Leaving
+from server.logs import set_up_logs
+from server.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 512
+HEADERS_MAX_BYTES = 32 * 1024  # h11: request line and headers together; browsers and proxies send some 2 KiB
+KEEP_ALIVE_S = 15
+GOODBYE_S = 2.0  # for readers to take their last message and their close
+LEFTOVERS_S = 3  # for requests under way when everybody has been told
+EXIT_HARD = 130
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, which its door can cut, and which a peer that is behind does not lose by its own pings."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        # The scope's state is a copy of this, so that the door finds the way to cut its own connection there.
+        super().__init__(config, server_state, {**app_state, "abort_connection": self.abort}, _loop)
+        self._heard_at_s = 0.0
+
+    def abort(self) -> None:
+        """End the TCP connection now, with whatever it still had to send."""
+        if self.transport is not None and not self.disconnected:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at_s = self.loop.time()
+        super().data_received(data)
+
+    def keepalive_timeout(self) -> None:
+        # A pong waits behind the sound that was sent before it. While sound comes, or we do not read because we hold
+        # the sender back, the peer is not dead.
+        if self.read_paused or self._heard_at_s > self.ping_sent_at:
+            self.pong_timer = None
+            self.pending_ping_payload = None
+            self.schedule_ping()
+            return
+        super().keepalive_timeout()
+        # The close waits for a buffer that may never empty.
+        self.loop.call_later(self.close_timeout, self.abort)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ours are set on the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) -> int:
+    """Serve until told to stop; the process's exit code. ``announce`` gets one line with the address."""
+    set_up_logs(settings)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(Serving(settings, announce=announce).run())
+    except EarshotError as error:
+        log.error("cannot start", code=error.code, reason=error.message)
+        return 1
+    except OSError as error:
+        log.error("cannot listen", reason=error.strerror or str(error))
+        return 1
+    return 0
+
+
+class Serving:
+    """One node being served. ``run`` returns when it has stopped; ``stop`` asks for that, from the loop's thread."""
+
+    def __init__(
+        self, settings: Settings, *, app: FastAPI | None = None, announce: Callable[[str], None] | None = None
+    ) -> None:
+        self.settings = settings
+        self.app = app if app is not None else build_app(settings)
+        self.ready = asyncio.Event()
+        self.url = ""
+        self._announce = announce
+        self._stopping: asyncio.Task[None] | None = None
+        self._server: Server | None = None
+
+    async def run(self, *, handle_signals: bool = True) -> None:
+        """Serve. Raises ``OSError`` when the address cannot be listened on."""
+        listening = listen(self.settings)
+        self._server = Server(configure(self.app, self.settings))
+        ready = asyncio.create_task(self._tell_ready(listening), name="tell ready")
+        loop = asyncio.get_running_loop()
+        if handle_signals:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._on_signal)
+        try:
+            await self._server.serve(sockets=[listening])
+        except SystemExit:
+            # uvicorn's answer to a lifespan that failed; the reason was logged where it happened.
+            raise EarshotError("the server could not start; the log says why") from None
+        finally:
+            ready.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ready
+            if handle_signals:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.remove_signal_handler(number)
+            listening.close()
+
+    def stop(self) -> None:
+        """Begin to stop: refuse what is new, let finals be made, tell everybody, close. Idempotent."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="stopping")
+
+    def _on_signal(self) -> None:
+        if self._stopping is None:
+            log.info("stopping; once more to stop at once")
+            self.stop()
+        else:
+            log.warning("stopped at once")
+            sys.stderr.flush()
+            os._exit(EXIT_HARD)
+
+    async def _stop(self) -> None:
+        assert self._server is not None
+        leaving: Leaving = self.app.state.leaving
+        leaving.draining = True
+        try:
+            # The services keep the deadline themselves; the second one is for a bug in that.
+            async with asyncio.timeout(self.settings.drain_deadline_s + 2):
+                await self.app.state.services.drain()
+        except TimeoutError:
+            log.error("finals were not ready in time; their sound is kept and heard at the next start")
+        except Exception:
+            log.exception("drain failed")
+        leaving.told.set()
+        if not await leaving.wait_empty(GOODBYE_S):
+            log.warning("sockets did not close and are cut", count=leaving.sockets)
+        self._server.should_exit = True
+
+    async def _tell_ready(self, listening: socket.socket) -> None:
+        assert self._server is not None
+        while not self._server.started:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(0.02)
+        host, port = listening.getsockname()[:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self.ready.set()
+        log.info("serving", host=host, port=port)
+        if self._announce is not None:
+            self._announce(f"Earshot is at {self._shown_url(port)}")
+
+    def _shown_url(self, port: int) -> str:
+        # A wildcard is no address that a browser can open, and browsers give the microphone to localhost only.
+        host = self.settings.host
+        if host in ("0.0.0.0", "::", "127.0.0.1", "::1", ""):  # noqa: S104 - compared, not bound
+            host = "localhost"
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket. What is accepted from it is reset when a peer acknowledges nothing for the deadline."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":  # elsewhere the option would share the port with another server
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux, RFC 5482
+            timeout_ms = int((settings.write_deadline_s + settings.ping_interval_s) * 1000)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+        # Interims are small and must leave at once.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws=WebSocketConnection,
+        ws_max_size=settings.message_max_bytes,
+        ws_ping_interval=settings.ping_interval_s,
+        ws_ping_timeout=settings.ping_interval_s * 2,
+        # Costs memory per connection, and a small message could unpack into a large one.
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Addresses of clients decide nothing here.
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=LEFTOVERS_S,
+        h11_max_incomplete_event_size=HEADERS_MAX_BYTES,
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,104 @@
+"""The multipart reader: whole and in pieces it gives the same parts, and nothing makes it fail otherwise."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import BadInput
+from server.doors.v1.multipart import HEADERS_MAX_BYTES, MultipartReader, PartBegins, PartData, boundary_of
+
+Parts = list[tuple[str, str | None, bytes]]
+
+
+def body_of(parts: Parts, boundary: bytes = b"XX") -> bytes:
+    body = b""
+    for name, filename, data in parts:
+        disposition = f'form-data; name="{name}"' + (f'; filename="{filename}"' if filename is not None else "")
+        body += b"--" + boundary + b"\r\nContent-Disposition: " + disposition.encode()
+        body += b"\r\nContent-Type: application/x\r\n\r\n" + data + b"\r\n"
+    return body + b"--" + boundary + b"--\r\n"
+
+
+def read(pieces: list[bytes], boundary: bytes = b"XX") -> tuple[Parts, bool]:
+    reader = MultipartReader(boundary)
+    parts: Parts = []
+    for piece in pieces:
+        for item in reader.feed(piece):
+            if isinstance(item, PartBegins):
+                parts.append((item.name, item.filename, b""))
+            elif isinstance(item, PartData):
+                name, filename, data = parts[-1]
+                parts[-1] = (name, filename, data + item.data)
+    return parts, reader.is_done
+
+
+PARTS: Parts = [("file", "a b.wav", b"RIFF\r\n--X\r\n--\r\n\r\n"), ("empty", None, b""), ("name", None, b"caf\xc3\xa9")]
+
+
+def test_a_body_gives_its_parts() -> None:
+    assert read([body_of(PARTS)]) == (PARTS, True)
+
+
+def test_byte_by_byte_gives_the_same() -> None:
+    body = body_of(PARTS)
+    assert read([body[i : i + 1] for i in range(len(body))]) == (PARTS, True)
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=6))
+def test_data_goes_through_unchanged_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
+    body = body_of([("file", "x", data)])
+    edges = sorted({0, len(body), *(min(cut, len(body)) for cut in cuts)})
+    pieces = [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts, is_done = read(pieces)
+    if b"\r\n--XX" not in b"\r\n" + data:
+        assert (parts, is_done) == ([("file", "x", data)], True)
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8))
+def test_anything_else_is_refused_or_unfinished(pieces: list[bytes]) -> None:
+    try:
+        read([b"--XX\r\n", *pieces])
+    except BadInput:
+        pass
+
+
+@given(st.integers(0, 200))
+def test_a_cut_body_is_not_done(at: int) -> None:
+    body = body_of(PARTS)[:-4]
+    assert not read([body[:at]])[1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--XX\r\n\r\ndata\r\n--XX--",
+        b"--XX\r\nContent-Type: text/plain\r\n\r\ndata\r\n--XX--",
+        b"--XX\r\nContent-Disposition: attachment; name=x\r\n\r\ndata\r\n--XX--",
+        b"--XXjunk\r\nContent-Disposition: form-data; name=x\r\n\r\ndata\r\n--XX--",
+        b"--XX\r\nX: " + b"y" * HEADERS_MAX_BYTES + b"\r\n\r\n",
+        b"--XX\r\nContent-Disposition: form-data; name=x\r\n\r\n\r\n" * 40,
+        b"--XX" + b"y" * 200,
+    ],
+)
+def test_broken_bodies_are_bad_input(body: bytes) -> None:
+    with pytest.raises(BadInput):
+        read([body])
+
+
+def test_names_with_quotes_and_backslashes() -> None:
+    body = b'--XX\r\ncontent-disposition: form-data; name="file"; filename="a\\"b%22c.wav"\r\n\r\nx\r\n--XX--'
+    assert read([body])[0] == [("file", 'a"b"c.wav', b"x")]
+
+
+def test_the_boundary_is_read_and_checked() -> None:
+    assert boundary_of("multipart/form-data; boundary=abc") == b"abc"
+    assert boundary_of('multipart/form-data; boundary="a b"') == b"a b"
+    for content_type in (
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        f"multipart/form-data; boundary={'x' * 71}",
+    ):
+        with pytest.raises(BadInput):
+            boundary_of(content_type)

@@ -1,0 +1,106 @@
+"""Who may do what, and which pages may ask."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.errors import Forbidden, NotAuthorised
+from server.auth import PUBLIC, Action, Principal, authorize, check_origin, identify
+
+TOKEN = "s3cret-token"
+
+
+@pytest.mark.parametrize(
+    ("headers", "subprotocols", "trusted"),
+    [
+        ({}, (), False),
+        ({"authorization": f"Bearer {TOKEN}"}, (), True),
+        ({"authorization": f"bearer  {TOKEN} "}, (), True),
+        ({"authorization": f"Basic {TOKEN}"}, (), False),
+        ({"authorization": TOKEN}, (), False),
+        ({"authorization": "Bearer "}, (), False),
+        ({"authorization": f"Bearer {TOKEN}x"}, (), False),
+        ({}, ("bearer", TOKEN), True),
+        ({}, ("bearer", TOKEN + "x"), False),
+        ({}, (TOKEN,), False),
+        ({}, ("chat", TOKEN), False),
+        ({}, ("bearer", "x", TOKEN), False),
+    ],
+)
+def test_only_the_right_token_in_the_right_place_is_trusted(
+    headers: dict[str, str], subprotocols: tuple[str, ...], trusted: bool
+) -> None:
+    assert identify(TOKEN, headers, subprotocols).trusted is trusted
+
+
+def test_without_a_configured_token_everybody_is_trusted() -> None:
+    assert identify(None, {}).trusted
+    assert identify(None, {"authorization": "Bearer whatever"}).trusted
+
+
+@given(st.text(), st.lists(st.text(), max_size=3))
+def test_nothing_that_a_stranger_sends_is_trusted_or_raises(header: str, subprotocols: list[str]) -> None:
+    if TOKEN not in header and TOKEN not in subprotocols:
+        assert not identify(TOKEN, {"authorization": header}, subprotocols).trusted
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_a_stranger_may_do_only_what_is_public(action: Action) -> None:
+    stranger = Principal("anonymous", trusted=False)
+    if action in PUBLIC:
+        authorize(stranger, action)
+    else:
+        with pytest.raises(NotAuthorised):
+            authorize(stranger, action, "some transcript")
+    authorize(Principal("holder", trusted=True), action)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        (None, "earshot.example"),
+        (None, None),
+        ("https://earshot.example", "earshot.example"),
+        ("http://earshot.example", "EARSHOT.example"),
+        ("http://localhost:8000", "localhost:8000"),
+        ("http://[::1]:8000", "[::1]:8000"),
+        ("https://friend.example", "earshot.example"),
+    ],
+)
+def test_our_own_pages_and_allowed_ones_may_ask(origin: str | None, host: str | None) -> None:
+    check_origin(origin, host, ("https://friend.example",))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "",
+        "https://earshot.example.evil.example",
+        "https://evilearshot.example",
+        "https://sub.earshot.example",
+        "https://earshot.example:444",
+        "https://earshot.example@evil.example",
+        "https://earshot.example/path",
+        "file://earshot.example",
+        "https://friend.example.evil.example",
+        "http://friend.example",
+        "https://[::1",
+        "https://earshot.example:99999999",
+    ],
+)
+def test_pages_of_other_sites_may_not(origin: str) -> None:
+    with pytest.raises(Forbidden):
+        check_origin(origin, "earshot.example", ("https://friend.example",))
+
+
+@given(st.text())
+def test_any_text_as_an_origin_is_taken_or_refused(origin: str) -> None:
+    try:
+        check_origin(origin, "earshot.example", ())
+    except Forbidden:
+        return
+    assert "earshot.example" in origin.lower()
