@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import structlog
+from pydantic import BaseModel
 
 from asr.backlog import PIECE_SAMPLES, Backlog, Missing
-from asr.child import Child, ChildGone
+from asr.child import ChildGone
 from asr.contract import SessionOptions
 from asr.segments import SegmentBook
 from asr.supervisor import SessionMessage
@@ -27,6 +28,14 @@ ReadBack = Callable[[int, int], Iterator[Block]]
 ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogniser
 READ_BACK_ATTEMPTS = 6  # with the delays between them about 6 s; then this piece is heard as silence
 READ_BACK_DELAY_S = 0.2
+
+
+class Link(Protocol):
+    """The way to a worker that is ready: ``asr.child.Child``."""
+
+    def write(self, message: BaseModel) -> None: ...
+
+    async def send(self, message: BaseModel, payload: bytes = b"") -> None: ...
 
 
 class AsrListener(Protocol):
@@ -75,7 +84,7 @@ class AsrSession:
         self._backlog = backlog
         self._book = SegmentBook(track, options.language)
         self._through_samples = backlog.settled_samples
-        self._child: Child | None = None
+        self._link: Link | None = None
         self._generation = 0
         self._opened = False  # the present process knows this session
         self._waiting: list[_Waiting] = []
@@ -145,9 +154,9 @@ class AsrSession:
         if not self._closed:
             self._closed = True
             self._on_close(self)
-            if self._child is not None and self._opened:
-                self._child.write(Close(session_id=self.session_id, generation=self._generation))
-            self._child = None
+            if self._link is not None and self._opened:
+                self._link.write(Close(session_id=self.session_id, generation=self._generation))
+            self._link = None
             self._progress.set()
             for waiting in self._waiting:
                 if not waiting.done.done():
@@ -157,9 +166,9 @@ class AsrSession:
 
     # What the client does.
 
-    def attach(self, child: Child, generation: int) -> None:
+    def attach(self, link: Link, generation: int) -> None:
         """A process is ready: everything that is not settled goes to it, under a generation never used before."""
-        self._child, self._generation, self._opened = child, generation, False
+        self._link, self._generation, self._opened = link, generation, False
         self._backlog.rewind()
         self._through_samples = self._backlog.settled_samples
         for waiting in self._waiting:
@@ -168,7 +177,7 @@ class AsrSession:
 
     def detach(self) -> None:
         """The process is gone; sound is kept until the next one."""
-        self._child, self._generation, self._opened = None, 0, False
+        self._link, self._generation, self._opened = None, 0, False
 
     def tell_engine_state(self, state: Literal["ok", "degraded"]) -> None:
         if state != self._told_state and not self._closed:
@@ -228,37 +237,37 @@ class AsrSession:
     async def _pump_until_closed(self) -> None:
         while not self._closed:
             self._wake.clear()
-            child = self._child
+            link = self._link
             try:
-                if child is None or not await self._send_next(child):
+                if link is None or not await self._send_next(link):
                     await self._wake.wait()
             except Exception as error:
                 # With the next process everything is sent again; without the pump no word would ever come.
                 if not isinstance(error, ChildGone):
                     self._log.exception("pump failed")
-                if self._child is child:
+                if self._link is link:
                     self.detach()
 
-    async def _send_next(self, child: Child) -> bool:
+    async def _send_next(self, link: Link) -> bool:
         """Send one thing; False when there is nothing to send. Everything waits for the worker to take it."""
         named = {"session_id": self.session_id, "generation": self._generation}
         if not self._opened:
             self._opened = True
-            await child.send(Open(**named, start_samples=self._backlog.sent_samples, options=self._options))
+            await link.send(Open(**named, start_samples=self._backlog.sent_samples, options=self._options))
             return True
         waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
         if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:
             waiting.asked = True
-            await child.send(Finalize(**named, marker=waiting.number))
+            await link.send(Finalize(**named, marker=waiting.number))
             return True
         piece = self._backlog.take(waiting.position_samples if waiting else self._backlog.fed_samples)
         if piece is None:
             return False
         for part in _pieces(await self._read(piece)) if isinstance(piece, Missing) else (piece,):
-            if self._child is not child:
+            if self._link is not link:
                 break
             self._backlog.sent_elsewhere(part.end_samples)
-            await child.send(Audio(**named, start_samples=part.start_samples), part.pcm)
+            await link.send(Audio(**named, start_samples=part.start_samples), part.pcm)
         return True
 
     async def _read(self, missing: Missing) -> Block:

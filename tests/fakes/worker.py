@@ -221,7 +221,7 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=1_000_000)
     parser.add_argument("--always", action="store_true")
     parser.add_argument("--slow", type=float, default=0.0)
-    parser.add_argument("--say", default="")
+    parser.add_argument("--lines", type=int, default=0, help="lines to print first")
     options = parser.parse_args()
     starts = 1
     if options.state:
@@ -230,8 +230,8 @@ def main() -> None:
         starts = options.state.stat().st_size
     connection = socket.socket(fileno=options.fd)
     worker = Worker(connection, options, first=starts == 1)
-    if options.say:
-        print(options.say, flush=True)
+    for _ in range(options.lines):
+        print("x" * 9000, flush=True)
     if options.start != "ready" and starts <= options.failures:
         if options.start == "broken":
             worker.say(Broken(code="no_model", message="there is no model"))

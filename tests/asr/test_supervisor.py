@@ -1,0 +1,186 @@
+"""The supervisor with real processes: started, watched, ended and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from asr.child import Child, ChildGone, Ending, worker_environment
+from asr.supervisor import SessionMessage, Supervisor
+from asr.watch import Backoff
+from asr.wire import Audio, Ready
+from tests.asr.conftest import WAIT_S, settings, until
+from tests.fakes.worker import command
+
+
+class Events:
+    def __init__(self) -> None:
+        self.models: list[str] = []
+        self.lost: list[bool] = []
+        self.child: Child | None = None
+
+    def on_ready(self, child: Child, ready: Ready) -> None:
+        self.models.append(ready.model)
+        self.child = child
+
+    def on_message(self, message: SessionMessage) -> None: ...
+
+    def on_lost(self, *, planned: bool) -> None:
+        self.lost.append(planned)
+
+
+MakeSupervisor = Callable[..., Awaitable[tuple[Supervisor, Events]]]
+
+
+@pytest.fixture
+async def supervise(tmp_path: Path) -> AsyncIterator[MakeSupervisor]:
+    made: list[Supervisor] = []
+
+    async def make(*options: str, run: tuple[str, ...] | None = None, **changes: float) -> tuple[Supervisor, Events]:
+        events = Events()
+        supervisor = Supervisor(
+            settings(**changes),
+            events,
+            command=run or command("--state", str(tmp_path / "starts"), *options),
+            backoff=Backoff(first_s=0.02, cap_s=0.05),
+        )
+        made.append(supervisor)
+        supervisor.start()
+        return supervisor, events
+
+    yield make
+    for supervisor in made:
+        await supervisor.stop()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_stop_ends_the_process(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise()
+    await until(lambda: bool(events.models))
+    pid = supervisor.pid
+    assert pid is not None
+    await supervisor.stop()
+    await supervisor.stop()
+    assert not is_running(pid)
+    assert events.lost == [True]
+    assert supervisor.restarts == 0
+
+
+async def test_it_starts_again_until_it_works(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise("--start", "exit", "--failures", "2")
+    await until(lambda: bool(events.models))
+    assert events.models == ["run-3"]
+    assert events.lost == [False, False]
+    assert supervisor.restarts == 2
+    assert supervisor.reason == ""
+
+
+async def test_a_silent_start_is_ended_at_the_deadline(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise(
+        "--start", "silent", "--failures", "1", start_deadline_s=0.5, step_deadline_s=0.5
+    )
+    await until(lambda: bool(events.lost))
+    assert supervisor.reason == "the inference process was not ready within 0.5 s"
+
+
+async def test_a_command_that_does_not_exist_is_a_reason_not_a_crash(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise(run=("/nonexistent/worker",))
+    await until(lambda: len(events.lost) > 1)
+    assert supervisor.reason.startswith("the inference process cannot be started")
+
+
+async def test_a_kill_is_named(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise()
+    await until(lambda: bool(events.models))
+    assert supervisor.pid is not None
+    os.kill(supervisor.pid, 9)
+    await until(lambda: bool(supervisor.reason))
+    assert supervisor.reason == "the inference process was ended by SIGKILL"
+
+
+async def test_reload_is_no_failure(supervise: MakeSupervisor) -> None:
+    supervisor, events = await supervise()
+    await until(lambda: bool(events.models))
+    supervisor.reload()
+    await until(lambda: len(events.models) == 2)
+    assert events.lost == [True]
+    assert supervisor.restarts == 0
+
+
+async def test_reload_cuts_the_waiting_short(tmp_path: Path) -> None:
+    events = Events()
+    supervisor = Supervisor(
+        settings(),
+        events,
+        command=command("--state", str(tmp_path / "starts"), "--start", "exit", "--failures", "1"),
+        backoff=Backoff(first_s=600, cap_s=600),
+    )
+    supervisor.start()
+    await until(lambda: supervisor.restarts == 1)
+    supervisor.reload()
+    await until(lambda: bool(events.models))
+    await supervisor.stop()
+
+
+async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
+    with capture_logs() as logs:
+        child = await Child.spawn(command("--start", "silent", "--lines", "1"), settings())
+        await until(lambda: any("x" in entry.get("line", "") for entry in logs))
+        how = await asyncio.wait_for(child.end(Ending.DUMP), WAIT_S)
+    assert how == "the inference process was ended by SIGABRT"
+    assert any("tests/fakes/worker.py" in entry.get("line", "") for entry in logs)
+
+
+async def test_what_it_says_is_logged_in_bounds() -> None:
+    with capture_logs() as logs:
+        child = await Child.spawn(command("--start", "exit", "--lines", "300"), settings())
+        assert await asyncio.wait_for(child.end(Ending.LEAVE), WAIT_S) == "the inference process exited with code 1"
+    lines = [entry["line"] for entry in logs if "line" in entry]
+    assert 0 < len(lines) <= 150
+    assert max(len(line) for line in lines) == 500
+
+
+async def test_writing_waits_while_nobody_reads() -> None:
+    child = await Child.spawn(command("--start", "silent"), settings())
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        while True:
+            await child.send(Audio(session_id="s", generation=1, start_samples=0), bytes(32000))
+            sent += 1
+
+    sending = asyncio.create_task(send())
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(sending), 0.3)
+    assert sent < 60  # 2 MB: its buffer and ours
+    await child.end(Ending.KILL)
+    with pytest.raises(ChildGone):
+        await asyncio.wait_for(sending, WAIT_S)
+
+
+async def test_it_leaves_when_this_process_is_gone() -> None:
+    """The end of the stream is all it needs: no process outlives the server."""
+    child = await Child.spawn(command(), settings())
+    assert isinstance(await anext(aiter(child.messages())), Ready)
+    child._writer.transport.abort()
+    assert await asyncio.wait_for(child.end(Ending.LEAVE), WAIT_S) == "the inference process exited with code 0"
+
+
+def test_our_secrets_are_not_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_ACCESS_TOKEN", "secret")
+    environment = worker_environment()
+    assert "EARSHOT_ACCESS_TOKEN" not in environment
+    assert environment["MALLOC_ARENA_MAX"] == "1"
