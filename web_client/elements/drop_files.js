@@ -1,0 +1,81 @@
+// Takes sound files, by dropping or choosing, and sends each into a transcript of its own, showing how far it is.
+
+import { ApiError, createTranscript, deleteTranscript, upload } from '../js/api.js';
+import { h } from '../js/dom.js';
+import { t } from '../js/strings.js';
+
+const ACCEPT = 'audio/*,video/mp4,video/webm,.wav,.mp3,.m4a,.flac,.ogg,.opus,.webm,.mp4';
+
+/** Events: `taken` (detail: `{id, name}`) when a file lies at the server whole. */
+class DropFiles extends HTMLElement {
+  #list = h('ul', { class: 'sending', 'aria-live': 'polite' });
+
+  connectedCallback() {
+    if (this.hasChildNodes()) return;
+    const input = h('input', { type: 'file', id: 'files', multiple: true, accept: ACCEPT, class: 'visually-hidden' });
+    input.addEventListener('change', () => {
+      this.#take(input.files);
+      input.value = '';
+    });
+    this.append(
+      input,
+      h('div', { class: 'drop' },
+        h('span', { text: t('drop.what') }), ' ',
+        h('label', { for: 'files', class: 'button', text: t('drop.choose') }),
+        h('span', { class: 'muted', text: t('drop.formats') })),
+      this.#list,
+    );
+    this.#catchDrops();
+  }
+
+  /** The whole page takes drops: a file that misses the box must not open in the browser instead. */
+  #catchDrops() {
+    let depth = 0;
+    const hover = (change) => {
+      depth = Math.max(0, depth + change);
+      this.classList.toggle('hover', depth > 0);
+    };
+    addEventListener('dragenter', () => hover(1));
+    addEventListener('dragleave', () => hover(-1));
+    addEventListener('dragover', (event) => event.preventDefault());
+    addEventListener('drop', (event) => {
+      event.preventDefault();
+      hover(-depth);
+      this.#take(event.dataTransfer.files);
+    });
+  }
+
+  /** One after another: two halves of an upload help nobody. */
+  async #take(files) {
+    for (const file of [...files]) await this.#send(file);
+  }
+
+  async #send(file) {
+    const { name } = file;
+    const row = h('li', {});
+    const say = (key, values, percent = null) =>
+      row.replaceChildren(
+        h('span', { text: t(key, { name, ...values }) }),
+        ...(percent === null ? [] : [h('progress', { max: 100, value: percent, 'aria-label': name })]),
+      );
+    this.#list.append(row);
+    say('drop.sending', { percent: 0 }, 0);
+    let id = null;
+    try {
+      ({ id } = await createTranscript({ name }));
+      await upload(id, file, {
+        onProgress: (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100),
+      });
+      say('drop.sent');
+      this.dispatchEvent(new CustomEvent('taken', { detail: { id, name } }));
+      setTimeout(() => row.remove(), 8000);
+    } catch (error) {
+      row.classList.add('failed');
+      say('drop.failed', { message: error.message });
+      // A refused file leaves no empty transcript behind.
+      if (id && error instanceof ApiError && error.status >= 400) deleteTranscript(id).catch(() => {});
+    }
+  }
+}
+
+customElements.define('drop-files', DropFiles);

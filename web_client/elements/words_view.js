@@ -1,0 +1,205 @@
+// The words, as they are said: one line a segment, grey until final; follows the live edge until the reader scrolls.
+
+import { h, icon, ICONS, reducedMotion, show } from '../js/dom.js';
+import { Segments } from '../js/segments.js';
+import { t } from '../js/strings.js';
+import { Line } from '../js/line.js';
+
+const EDGE_PX = 120; // this near to the end counts as reading the live edge
+const STALE_MS = 2500; // after a reconnect the server tells every open interim at once; what is not told then is gone
+const SPEAKER_COLOURS = 8;
+const LONG_PAUSE_S = 20; // the time is shown again after this, though the speaker is the same
+
+/** Events: `play-from` (detail: `{time, track}`) when a word or a time is pressed. */
+class WordsView extends HTMLElement {
+  #segments = new Segments();
+  #lines = new Map(); // segment id -> Line
+  #list = h('div', { class: 'lines', role: 'list', 'aria-label': t('words') });
+  #finals = h('div', { class: 'visually-hidden', role: 'log', 'aria-live': 'polite', 'aria-label': t('words.live') });
+  #back = h('button', { class: 'back-to-live', onclick: () => this.follow() }, icon(...ICONS.down), t('words.back'));
+  #speakers = new Map(); // name -> colour number
+  #following = true;
+  #live = false;
+  #playable = false;
+  #lastTop = 0;
+  #spoken = null; // the word element being played
+
+  connectedCallback() {
+    if (!this.hasChildNodes()) this.append(this.#list, show(this.#back, false), this.#finals);
+    addEventListener('scroll', this.#onScroll, { passive: true });
+    this.#list.addEventListener('click', this.#onClick);
+  }
+
+  disconnectedCallback() {
+    removeEventListener('scroll', this.#onScroll);
+    this.#list.removeEventListener('click', this.#onClick);
+  }
+
+  get segments() {
+    return this.#segments.all;
+  }
+
+  get empty() {
+    return this.#segments.all.length === 0;
+  }
+
+  /** Live: finals are read out and the view follows the newest line. */
+  set live(value) {
+    this.#live = value;
+    if (value) this.follow();
+    else show(this.#back, false);
+  }
+
+  /** Playable: words and times can be pressed. */
+  set playable(value) {
+    this.#playable = value;
+    this.classList.toggle('playable', value);
+    for (const line of this.#lines.values()) line.playable = value;
+  }
+
+  clear() {
+    this.#segments = new Segments();
+    this.#lines.clear();
+    this.#speakers.clear();
+    this.#list.replaceChildren();
+    this.#finals.replaceChildren();
+  }
+
+  /** Many finals at once, of a stored transcript. */
+  load(items) {
+    for (const data of items) this.#take(data);
+  }
+
+  /** A message of the listening socket; those that are not about words change nothing. */
+  apply({ type, data }) {
+    if (type === 'transcription') this.#take(data);
+    else if (type === 'diarization') {
+      for (const segment of this.#segments.relabel(data)) this.#dress(segment);
+    }
+  }
+
+  /** The connection is new: open interims that are not told again soon were taken back meanwhile. */
+  reconnected() {
+    const open = new Map(this.#segments.open().map((id) => [id, this.#lines.get(id)?.changes]));
+    setTimeout(() => {
+      for (const [id, changes] of open) {
+        const segment = this.#segments.get(id);
+        if (segment && !segment.is_final && this.#lines.get(id).changes === changes) this.#take({ ...segment, text: '' });
+      }
+    }, STALE_MS);
+  }
+
+  #take(data) {
+    const { change, segment, before } = this.#segments.apply(data);
+    if (change === 'none') return;
+    const id = segment.segment_id;
+    if (change === 'removed') {
+      this.#lines.get(id).element.remove();
+      this.#lines.delete(id);
+      this.#headings();
+      return;
+    }
+    if (change === 'added') {
+      const line = new Line(id, this.#playable);
+      this.#lines.set(id, line);
+      this.#list.insertBefore(line.element, before ? this.#lines.get(before.segment_id).element : null);
+    }
+    this.#lines.get(id).show(segment);
+    this.#dress(segment);
+    if (segment.is_final && this.#live) this.#readOut(segment);
+    if (this.#live && this.#following) this.#toEdge();
+  }
+
+  #dress(segment) {
+    const line = this.#lines.get(segment.segment_id);
+    const name = segment.speaker || '';
+    if (name && !this.#speakers.has(name)) this.#speakers.set(name, (this.#speakers.size % SPEAKER_COLOURS) + 1);
+    line.speaker(name, this.#speakers.get(name) ?? 0);
+    this.#headings();
+  }
+
+  /** Name and time stand where a turn begins; within a turn the time shows on hover only. */
+  #headings() {
+    let before = null;
+    for (const segment of this.#segments.all) {
+      const turn = !before || before.speaker !== segment.speaker || before.track !== segment.track;
+      const pause = before && segment.start - before.shown > LONG_PAUSE_S;
+      this.#lines.get(segment.segment_id).heading(turn, turn || pause);
+      before = { ...segment, shown: turn || pause ? segment.start : before.shown };
+    }
+  }
+
+  #readOut(segment) {
+    this.#finals.append(h('p', { text: segment.speaker ? `${segment.speaker}: ${segment.text}` : segment.text }));
+    while (this.#finals.childElementCount > 3) this.#finals.firstElementChild.remove();
+  }
+
+  // -- the live edge ----------------------------------------------------------------------------------------------
+
+  follow() {
+    this.#following = true;
+    show(this.#back, false);
+    this.#toEdge();
+  }
+
+  #toEdge() {
+    const top = document.documentElement.scrollHeight;
+    scrollTo({ top, behavior: reducedMotion() ? 'auto' : 'smooth' });
+  }
+
+  #onScroll = () => {
+    const top = scrollY;
+    const left = document.documentElement.scrollHeight - innerHeight - top;
+    if (left < EDGE_PX) this.#following = true;
+    else if (top < this.#lastTop) this.#following = false; // only a reader scrolls up
+    this.#lastTop = top;
+    show(this.#back, this.#live && !this.#following);
+  };
+
+  // -- playing ----------------------------------------------------------------------------------------------------
+
+  #onClick = (event) => {
+    if (!this.#playable || String(getSelection()).length) return; // selecting to copy is not pressing
+    const target = event.target.closest('[data-start]');
+    if (!target) return;
+    const track = target.closest('[data-track]')?.dataset.track;
+    this.dispatchEvent(new CustomEvent('play-from', { detail: { time: Number(target.dataset.start), track } }));
+  };
+
+  /** Mark the word spoken at `time` on `track` (any track when not given); null unmarks. */
+  mark(time, track) {
+    const found = time === null ? null : this.#wordAt(time, track);
+    if (found === this.#spoken) return;
+    this.#spoken?.classList.remove('spoken');
+    this.#spoken?.closest('.line')?.classList.remove('current');
+    this.#spoken = found;
+    if (!found) return;
+    found.classList.add('spoken');
+    found.closest('.line').classList.add('current');
+    this.#keepInSight(found);
+  }
+
+  #wordAt(time, track) {
+    for (const segment of this.#segments.all) {
+      if (track && segment.track !== track) continue;
+      if (time >= segment.start && time < segment.end) return this.#lines.get(segment.segment_id).wordAt(time);
+    }
+    return null;
+  }
+
+  #keepInSight(element) {
+    const box = element.getBoundingClientRect();
+    if (box.top > 90 && box.bottom < innerHeight - 200) return;
+    element.scrollIntoView({ block: 'center', behavior: reducedMotion() ? 'auto' : 'smooth' });
+  }
+
+  /** Where the segment `step` after (or before, when negative) the one at `time` begins; null beyond the ends. */
+  neighbour(time, step) {
+    const all = this.#segments.all.filter((segment) => segment.is_final);
+    const at = all.findLastIndex((segment) => segment.start <= time + 0.05);
+    return all[Math.max(0, at + step)]?.start ?? null;
+  }
+
+}
+
+customElements.define('words-view', WordsView);

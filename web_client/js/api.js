@@ -1,0 +1,124 @@
+// The server's REST interface, as functions. Every failure is an ApiError that says what happened.
+
+import { askForToken, authorization, token } from './token.js';
+
+export class ApiError extends Error {
+  /** `code` is the server's, or `UNREACHABLE` when no answer came; `status` is 0 then. */
+  constructor(message, { code = 'INTERNAL_ERROR', status = 0, details = {}, retryAfterS = null } = {}) {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.details = details;
+    this.retryAfterS = retryAfterS;
+  }
+
+  /** Whether the same request may succeed later. */
+  get passing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+const DEADLINE_MS = 15_000; // a control request that takes longer has been lost
+
+function errorOf(status, retryAfter, text) {
+  let body = {};
+  try {
+    body = JSON.parse(text)?.error ?? {};
+  } catch {
+    // Not our envelope: a proxy in between. The status says enough.
+  }
+  return new ApiError(body.message ?? `HTTP ${status}`, {
+    code: body.code ?? `HTTP_${status}`,
+    status,
+    details: body.details ?? {},
+    retryAfterS: Number.parseFloat(retryAfter) || null,
+  });
+}
+
+/** Send a request; asks for the access token when the server wants one. Raises ApiError. */
+export async function request(method, path, { json, signal } = {}) {
+  const headers = authorization();
+  if (json !== undefined) headers['Content-Type'] = 'application/json';
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: json === undefined ? undefined : JSON.stringify(json),
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      cache: 'no-store',
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(String(error?.message ?? error), { code: 'UNREACHABLE' });
+  }
+  if (response.status === 401 && (await askForToken())) return request(method, path, { json, signal });
+  if (!response.ok) throw errorOf(response.status, response.headers.get('Retry-After'), await response.text());
+  return response;
+}
+
+const jsonOf = async (response) => (response.status === 204 ? null : response.json());
+const get = async (path, options) => jsonOf(await request('GET', path, options));
+const post = async (path, json, options = {}) => jsonOf(await request('POST', path, { ...options, json }));
+
+const query = (track) => (track ? `?track=${encodeURIComponent(track)}` : '');
+const at = (id) => `/v1/transcripts/${encodeURIComponent(id)}`;
+
+export const createTranscript = (fields = {}) => post('/v1/transcripts', fields);
+export const getTranscript = (id) => get(at(id));
+export const deleteTranscript = (id) => request('DELETE', at(id));
+export const renameTranscript = async (id, name) => jsonOf(await request('PATCH', at(id), { json: { name } }));
+export const listTranscripts = (page = 1, size = 50) => get(`/v1/transcripts?page=${page}&size=${size}`);
+export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`);
+export const engine = () => get('/v1/engine');
+export const models = () => get('/v1/models');
+export const pullModel = (name) => post(`/v1/models/${encodeURIComponent(name)}/pull`, {});
+export const sendOffer = (id, body, options) => post(`/v1/transcripts_webrtc/${encodeURIComponent(id)}/offer`, body, options);
+
+/** Addresses of STUN and TURN servers; none when the server names none or cannot be asked. */
+export async function iceServers() {
+  try {
+    return (await get('/v1/ice-servers')).ice_servers ?? [];
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return [];
+    throw error;
+  }
+}
+
+/** Every segment of a transcript, in pages as the server gives them. */
+export async function allSegments(id) {
+  const items = [];
+  for (let page = 1; ; page += 1) {
+    const answer = await get(`${at(id)}/segments?page=${page}&size=500`);
+    items.push(...answer.items);
+    if (answer.items.length === 0 || items.length >= answer.total) return items;
+  }
+}
+
+export const audioPath = (id, track) => `${at(id)}/audio${query(track)}`;
+export const exportPath = (id, format) => `${at(id)}/export?format=${format}`;
+
+/** A path as something an element can load: itself, or a blob URL where a token must be sent along. */
+export async function loadable(path) {
+  if (!token()) return path;
+  return URL.createObjectURL(await (await request('GET', path)).blob());
+}
+
+/** Upload a file into a transcript. `onProgress` gets 0..1. XMLHttpRequest, because fetch tells no upload progress. */
+export function upload(id, file, { onProgress = () => {}, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open('POST', `/v1/transcripts_audio/${encodeURIComponent(id)}/upload`);
+    for (const [name, value] of Object.entries(authorization())) xhr.setRequestHeader(name, value);
+    xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    xhr.onerror = () => reject(new ApiError('the upload was cut off', { code: 'UNREACHABLE' }));
+    xhr.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
+    xhr.onload = () =>
+      xhr.status < 300 ? resolve() : reject(errorOf(xhr.status, xhr.getResponseHeader('Retry-After'), xhr.responseText));
+    signal?.addEventListener('abort', () => xhr.abort());
+    const form = new FormData();
+    form.append('file', file, file.name);
+    xhr.send(form);
+  });
+}

@@ -1,0 +1,246 @@
+// One recording from the first press to the last word: opens the transcript, sends the sound by the way that works,
+// keeps it connected, and finishes it. Knows nothing of the page; tells every change as a `change` event.
+
+import { ApiError, createTranscript } from './api.js';
+import { countdown, delayS } from './backoff.js';
+import { ConnectionLost } from './connection.js';
+import { Listening } from './listening.js';
+import { closeStream, openMicrophone } from './microphone.js';
+import { problemOf } from './problem.js';
+import { Sample } from './sample.js';
+import { SocketAudio } from './socket_audio.js';
+import { supported as webRtcSupported, WebRtcConnection } from './webrtc.js';
+
+const STATUS_EVERY_MS = 3000; // lag is told with every interim; this keeps it fresh while nobody speaks
+const LAST_WORD_MS = 300; // what was said at the moment of the press is still on its way through the encoder
+const SAME_SESSION_GONE = new Set(['REPLACED', 'NOT_FOUND', 'CONFLICT', 'ILLEGAL_STATE']);
+
+/**
+ * Phases: idle -> opening -> connecting -> live <-> lost -> finishing -> done, and failed from any of them.
+ * Events: `change` (the session itself is the snapshot), `message` (of the listening socket), `stream` (sound opened).
+ */
+export class LiveSession extends EventTarget {
+  phase = 'idle';
+  source = 'microphone'; // or `sample`
+  transcriptId = null;
+  transport = null;
+  retryInS = null; // seconds until the next try while lost
+  listening = 'closed'; // state of the listening socket
+  listeningRetryInS = null;
+  lagMs = null;
+  engineState = 'ok';
+  progress = 0;
+  problem = null; // {key, values} of a sentence; set when failed
+  startedAt = null; // performance.now() of the first sound sent
+  muted = false; // the system or a switch on the microphone silenced it
+
+  #transports;
+  #stream = null;
+  #sample = null;
+  #connection = null;
+  #listener = null;
+  #abort = new AbortController();
+  #statusTimer = 0;
+
+  /** `transport`: `auto` (WebRTC, then WebSocket), or `websocket`. */
+  constructor({ transport = 'auto' } = {}) {
+    super();
+    this.#transports = transport === 'websocket' || !webRtcSupported() ? [SocketAudio] : [WebRtcConnection, SocketAudio];
+  }
+
+  get waitingS() {
+    return this.#connection?.waitingS ?? 0;
+  }
+
+  /** Seconds since sound began to flow. */
+  get elapsedS() {
+    return this.startedAt === null ? 0 : (performance.now() - this.startedAt) / 1000;
+  }
+
+  get running() {
+    return ['opening', 'connecting', 'live', 'lost'].includes(this.phase);
+  }
+
+  /** Open the microphone (or the sample) and begin. Never raises: what went wrong is in `problem`. */
+  async start({ source = 'microphone', audible = false, name } = {}) {
+    this.source = source;
+    this.#set({ phase: 'opening' });
+    try {
+      await this.#openSound(audible);
+      if (this.#abort.signal.aborted) return this.#release();
+      this.#set({ phase: 'connecting' });
+      const transcript = await createTranscript(name ? { name } : {});
+      this.#set({ transcriptId: transcript.id });
+      this.#listen();
+      await this.#keepConnected();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #openSound(audible) {
+    if (this.source === 'sample') {
+      this.#sample = await Sample.open({ audible });
+      this.#stream = this.#sample.stream;
+    } else {
+      this.#stream = await openMicrophone();
+      const [track] = this.#stream.getAudioTracks();
+      track.onmute = () => this.#set({ muted: true });
+      track.onunmute = () => this.#set({ muted: false });
+      track.onended = () => this.stop(); // unplugged, or taken away in the browser's own dialogue
+    }
+    this.dispatchEvent(new CustomEvent('stream', { detail: this.#stream }));
+  }
+
+  // -- the words ------------------------------------------------------------------------------------------------
+
+  #listen() {
+    this.#listener = new Listening(this.transcriptId, { after: 0 });
+    this.#listener.addEventListener('message', ({ detail }) => this.#heard(detail));
+    this.#listener.addEventListener('state', ({ detail }) =>
+      this.#set({ listening: detail.state, listeningRetryInS: detail.retryInS ?? null }));
+    this.#listener.addEventListener('refused', ({ detail }) =>
+      this.#fail(new ApiError(detail.message, { code: detail.code, status: 400 })));
+    this.#listener.start();
+    this.#statusTimer = setInterval(() => this.#listener.send({ action: 'get_status' }), STATUS_EVERY_MS);
+  }
+
+  #heard(message) {
+    const { type, data = {} } = message;
+    if (type === 'transcription' && Number.isFinite(data.lag_ms)) this.#set({ lagMs: data.lag_ms });
+    if (type === 'status') this.#status(data, Number.isInteger(message.seq));
+    this.dispatchEvent(new CustomEvent('message', { detail: message }));
+  }
+
+  #status(data, durable) {
+    const news = { engineState: data.engine_state ?? this.engineState, progress: data.progress ?? 0 };
+    if (!durable && Number.isFinite(data.lag_ms)) news.lagMs = data.lag_ms; // durable ones carry no present lag
+    this.#set(news);
+    if (this.phase !== 'finishing') return;
+    if (data.status === 'completed') this.#done();
+    if (data.status === 'failed') this.#fail(new ApiError(data.message, { code: 'TRANSCRIPT_FAILED', status: 500 }));
+  }
+
+  // -- the sound ------------------------------------------------------------------------------------------------
+
+  async #keepConnected() {
+    let attempt = 0;
+    let token = null;
+    while (!this.#abort.signal.aborted) {
+      try {
+        token = await this.#connect(token);
+        attempt = 0;
+        const loss = await this.#connection.lost;
+        if (this.#over()) return;
+        if (loss.reason === 'refused') throw loss;
+      } catch (error) {
+        if (this.#over()) return;
+        const action = this.#after(error, token);
+        if (action === 'fail') throw error;
+        if (action === 'anew') token = null;
+        if (action === 'next-transport') this.#nextTransport();
+        if (action !== 'later') continue;
+      }
+      await this.#pauseBeforeRetry(attempt++);
+    }
+  }
+
+  async #connect(token) {
+    this.#connection ??= new this.#transports[0](this.#stream, this.transcriptId);
+    this.#set({ transport: this.#connection.transport });
+    await this.#connection.connect(token, { elapsedS: this.elapsedS });
+    if (this.startedAt === null) {
+      this.startedAt = performance.now();
+      await this.#playSample();
+    }
+    if (this.phase !== 'finishing') this.#set({ phase: 'live', retryInS: null });
+    return this.#connection.resumeToken;
+  }
+
+  async #playSample() {
+    if (!this.#sample) return;
+    await this.#sample.play();
+    this.#sample.ended.then(() => this.stop());
+  }
+
+  /** What to do about a failed try: `fail`, `anew` (without the token), `next-transport`, or `later`. */
+  #after(error, token) {
+    if (token && SAME_SESSION_GONE.has(error.code)) return 'anew';
+    if (error instanceof ConnectionLost && error.reason !== 'refused') {
+      return error.reason === 'no-path' && this.#transports.length > 1 ? 'next-transport' : 'later';
+    }
+    if (!(error instanceof ApiError && error.passing)) return 'fail';
+    // Sound that was flowing: the WebSocket keeps it in memory until the server is back, WebRTC cannot.
+    if (error.code === 'UNREACHABLE' && this.startedAt !== null && this.#transports.length > 1) return 'next-transport';
+    return 'later';
+  }
+
+  #nextTransport() {
+    this.#connection.close();
+    this.#connection = null;
+    this.#transports.shift();
+  }
+
+  async #pauseBeforeRetry(attempt) {
+    if (this.phase !== 'finishing') this.#set({ phase: 'lost' });
+    const onTick = (retryInS) => this.#set({ retryInS });
+    await countdown(delayS(attempt), { signal: this.#abort.signal, onTick });
+    this.#set({ retryInS: null });
+  }
+
+  /** Nothing left to keep connected: ended, or finishing with nothing waiting to be sent. */
+  #over() {
+    return this.#abort.signal.aborted || (this.phase === 'finishing' && this.waitingS === 0);
+  }
+
+  // -- the end --------------------------------------------------------------------------------------------------
+
+  /** Finish: the rest is sent and written down, then the phase is `done`. */
+  async stop() {
+    if (this.phase === 'opening' || this.transcriptId === null) {
+      this.#abort.abort();
+      this.#release();
+      this.#set({ phase: 'idle' });
+      return;
+    }
+    if (!this.running) return;
+    this.#set({ phase: 'finishing', retryInS: null });
+    await new Promise((resolve) => setTimeout(resolve, this.#sample ? 0 : LAST_WORD_MS));
+    const asked = (await this.#connection?.stop()) ?? false;
+    closeStream(this.#stream);
+    if (!asked && this.waitingS === 0) this.#askToStop();
+  }
+
+  /** Without a way of its own the request goes over the listening socket, as soon as that is open. */
+  #askToStop() {
+    const ask = () => this.phase === 'finishing' && this.#listener.send({ action: 'stop' });
+    if (ask()) return;
+    this.#listener.addEventListener('state', ({ detail }) => detail.state === 'open' && ask());
+  }
+
+  async #done() {
+    this.#set({ phase: 'done' });
+    this.#abort.abort();
+    this.#release();
+  }
+
+  #fail(error) {
+    if (this.#abort.signal.aborted) return;
+    this.#set({ phase: 'failed', problem: problemOf(error) });
+    this.#abort.abort();
+    this.#release();
+  }
+
+  #release() {
+    clearInterval(this.#statusTimer);
+    this.#connection?.close();
+    this.#listener?.close();
+    this.#sample?.close();
+    closeStream(this.#stream);
+  }
+
+  #set(news) {
+    Object.assign(this, news);
+    this.dispatchEvent(new CustomEvent('change'));
+  }
+}

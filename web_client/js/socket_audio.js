@@ -1,0 +1,171 @@
+// Sound to the server over a WebSocket: for networks where WebRTC finds no path. Keeps what was not acknowledged.
+
+import { ConnectionLost } from './connection.js';
+import { PcmCapture } from './pcm_capture.js';
+import { CLOSE, FINAL_CLOSES, socketAddress } from './socket_address.js';
+import { askForToken, subprotocols } from './token.js';
+import { Unsent } from './unsent.js';
+
+const KEPT_S = 10 * 60; // 19 MB at 16 kHz
+const FRAME_MS = 500; // largest frame when catching up; the protocol allows 1000
+const BUFFERED_BYTES = 256 * 1024; // more than this in the socket means the network is slower than we are
+const START_MS = 8000;
+
+export class SocketAudio {
+  transport = 'websocket';
+  resumeToken = null;
+  lost = null;
+
+  #stream;
+  #id;
+  #capture = null;
+  #unsent = null;
+  #sent = 0; // position up to which sound was given to the present socket
+  #socket = null;
+  #adopted = false; // our positions agree with the server's
+  #ready = false; // `started` came on the present socket
+  #stopping = false;
+  #elapsedS = 0; // age of the recording at this connect
+  #pump = 0;
+  #keepalive = 0;
+
+  constructor(stream, transcriptId) {
+    this.#stream = stream;
+    this.#id = transcriptId;
+  }
+
+  get waitingS() {
+    return this.#unsent ? this.#unsent.length / this.#capture.sampleRate : 0;
+  }
+
+  /** Connect, or connect again and send what is missing. Raises ConnectionLost. */
+  async connect(resumeToken = this.resumeToken, { elapsedS = 0 } = {}) {
+    await this.#listen();
+    this.#elapsedS = elapsedS;
+    const socket = new WebSocket(
+      socketAddress(`/v1/transcripts_stream/${encodeURIComponent(this.#id)}`), subprotocols());
+    socket.binaryType = 'arraybuffer';
+    this.#socket = socket;
+    this.#ready = false;
+    const closed = new Promise((resolve) => (socket.onclose = resolve));
+    const refusal = { code: '', message: '' };
+    const started = this.#started(socket, resumeToken, refusal);
+    const deadline = setTimeout(() => socket.close(), START_MS);
+    const end = await Promise.race([started, closed]);
+    clearTimeout(deadline);
+    if (end) {
+      if (end.code === CLOSE.NOT_AUTHORISED && (await askForToken())) return this.connect(resumeToken, { elapsedS });
+      throw new ConnectionLost(FINAL_CLOSES.has(end.code) ? 'refused' : 'no-path', refusal);
+    }
+    this.lost = closed.then((event) => this.#closed(event, refusal));
+    this.#send();
+  }
+
+  /** The microphone is heard from the first connect on, whether or not the server can be reached. */
+  async #listen() {
+    if (this.#capture) return;
+    let early = [];
+    this.#capture = await PcmCapture.open(this.#stream, (frame) => {
+      if (!this.#unsent) return early.push(frame);
+      this.#unsent.append(frame);
+      this.#send();
+    });
+    this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
+    for (const frame of early) this.#unsent.append(frame);
+    early = [];
+  }
+
+  #started(socket, resumeToken, refusal) {
+    return new Promise((resolve) => {
+      socket.onopen = () => {
+        const data = { encoding: 'pcm_s16le', sample_rate: this.#capture.sampleRate, channels: 1, events: false };
+        if (resumeToken) data.resume = resumeToken;
+        socket.send(JSON.stringify({ type: 'start', data }));
+      };
+      socket.onmessage = (event) => {
+        const { type, data } = JSON.parse(event.data);
+        if (type === 'started') {
+          this.#begin(data);
+          resolve(null);
+        } else if (type === 'ack') {
+          this.#unsent.acknowledge(data.position);
+          this.#send();
+        } else if (type === 'error') {
+          Object.assign(refusal, { code: data.code, message: data.message });
+        }
+      };
+    });
+  }
+
+  #begin({ resume_token: token, position, keepalive_s: keepaliveS }) {
+    if (!this.#adopted) this.#adopt(position);
+    this.resumeToken = token;
+    this.#unsent.acknowledge(position);
+    this.#sent = position;
+    this.#ready = true;
+    clearInterval(this.#keepalive);
+    this.#keepalive = setInterval(() => this.#tell('keepalive'), ((keepaliveS || 10) * 1000) / 2);
+  }
+
+  /** A track begun another way goes on where it stands; what nobody heard in between becomes silence. */
+  #adopt(position) {
+    this.#adopted = true;
+    if (position === 0) return;
+    const kept = this.#unsent;
+    this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
+    this.#unsent.startAt(position);
+    const unheard = Math.round(this.#elapsedS * this.#capture.sampleRate) - position - kept.length;
+    if (unheard > 0) this.#unsent.append(new Int16Array(unheard));
+    for (let at = kept.start; at < kept.end; ) {
+      const block = kept.read(at, kept.end - at);
+      this.#unsent.append(block);
+      at += block.length;
+    }
+  }
+
+  /** Give the socket what it can take; called for every frame, ack and, while it is full, by a timer. */
+  #send() {
+    clearTimeout(this.#pump);
+    if (!this.#ready || this.#socket.readyState !== WebSocket.OPEN) return;
+    const most = Math.round((this.#capture.sampleRate * FRAME_MS) / 1000);
+    while (this.#sent < this.#unsent.end) {
+      if (this.#socket.bufferedAmount > BUFFERED_BYTES) {
+        this.#pump = setTimeout(() => this.#send(), 100);
+        return;
+      }
+      const samples = this.#unsent.read(this.#sent, most);
+      this.#socket.send(samples);
+      this.#sent += samples.length;
+    }
+    if (this.#stopping) {
+      this.#tell('stop');
+      this.#ready = false;
+    }
+  }
+
+  #tell(type) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ type }));
+  }
+
+  #closed(event, refusal) {
+    this.#ready = false;
+    clearInterval(this.#keepalive);
+    clearTimeout(this.#pump);
+    return new ConnectionLost(FINAL_CLOSES.has(event.code) ? 'refused' : 'gone', refusal);
+  }
+
+  /** Send what is left, then ask the server to finish. */
+  async stop() {
+    await this.#capture?.close();
+    this.#stopping = true;
+    this.#send();
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  close() {
+    clearInterval(this.#keepalive);
+    clearTimeout(this.#pump);
+    this.#capture?.close();
+    this.#socket?.close(CLOSE.NORMAL);
+  }
+}

@@ -1,0 +1,36 @@
+// The access token of a server that wants one. Kept for this tab only; never in a URL.
+
+const KEY = 'earshot.token';
+
+export const token = () => sessionStorage.getItem(KEY) ?? '';
+
+export function keep(value) {
+  if (value) sessionStorage.setItem(KEY, value);
+  else sessionStorage.removeItem(KEY);
+}
+
+/** Headers that carry the token, if there is one. */
+export const authorization = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
+
+/** Subprotocols that carry the token on a WebSocket, where a browser lets a page set no header. */
+export const subprotocols = () => (token() ? ['bearer', token()] : []);
+
+let asking = null; // one form at a time, however many requests were refused
+
+/** Ask the person for a token. Resolves to true when one was given, false when they closed the form. */
+export function askForToken() {
+  asking ??= (async () => {
+    await import('../elements/token_form.js');
+    const form = document.createElement('token-form');
+    document.body.append(form);
+    try {
+      const value = await form.ask(token() !== '');
+      if (value) keep(value);
+      return Boolean(value);
+    } finally {
+      form.remove();
+      asking = null;
+    }
+  })();
+  return asking;
+}

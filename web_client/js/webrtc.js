@@ -1,0 +1,108 @@
+// Sound to the server over WebRTC: one audio track out, one data channel for STOP.
+
+import { iceServers, sendOffer } from './api.js';
+import { ConnectionLost } from './connection.js';
+
+const GATHER_MS = 2000; // candidates after this are rarely the ones that work
+const CONNECT_MS = 8000; // after this the page tries the WebSocket instead
+const UNSTEADY_MS = 4000; // `disconnected` often mends itself within a few seconds
+
+export const supported = () => typeof RTCPeerConnection === 'function';
+
+function once(target, event, test, ms) {
+  return new Promise((resolve) => {
+    const finish = (result) => {
+      clearTimeout(timer);
+      target.removeEventListener(event, check);
+      resolve(result);
+    };
+    const check = () => test() && finish(true);
+    const timer = setTimeout(() => finish(false), ms);
+    target.addEventListener(event, check);
+    check();
+  });
+}
+
+export class WebRtcConnection {
+  transport = 'webrtc';
+  resumeToken = null;
+  waitingS = 0; // nothing waits here: what cannot be sent now is not sent later
+  lost = null; // resolves with a ConnectionLost when a connection that was up is gone
+
+  #stream;
+  #id;
+  #peer = null;
+  #channel = null;
+  #closing = false;
+
+  constructor(stream, transcriptId) {
+    this.#stream = stream;
+    this.#id = transcriptId;
+  }
+
+  /** Make the offer and wait until sound can flow. Raises ApiError, or ConnectionLost when no path was found in time. */
+  async connect(resumeToken = this.resumeToken) {
+    this.#drop();
+    this.#closing = false;
+    const peer = new RTCPeerConnection({ iceServers: await iceServers() });
+    this.#peer = peer;
+    this.#channel = peer.createDataChannel('events');
+    for (const track of this.#stream.getAudioTracks()) {
+      peer.addTransceiver(track, { direction: 'sendonly', streams: [this.#stream] });
+    }
+    try {
+      await this.#negotiate(peer, resumeToken);
+    } catch (error) {
+      this.#drop();
+      throw error;
+    }
+    this.lost = this.#watch(peer, this.#channel);
+  }
+
+  async #negotiate(peer, resumeToken) {
+    await peer.setLocalDescription();
+    await once(peer, 'icegatheringstatechange', () => peer.iceGatheringState === 'complete', GATHER_MS);
+    const { sdp, type } = peer.localDescription;
+    const answer = await sendOffer(this.#id, { sdp, type, ...(resumeToken ? { resume_token: resumeToken } : {}) });
+    this.resumeToken = answer.resume_token ?? null;
+    await peer.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
+    const settled = () => ['connected', 'failed', 'closed'].includes(peer.connectionState);
+    await once(peer, 'connectionstatechange', settled, CONNECT_MS);
+    if (peer.connectionState !== 'connected') throw new ConnectionLost('no-path');
+  }
+
+  #watch(peer, channel) {
+    return new Promise((resolve) => {
+      let unsteady = 0;
+      const gone = () => this.#closing || resolve(new ConnectionLost('gone'));
+      peer.onconnectionstatechange = () => {
+        clearTimeout(unsteady);
+        if (peer.connectionState === 'disconnected') unsteady = setTimeout(gone, UNSTEADY_MS);
+        else if (peer.connectionState !== 'connected') gone();
+      };
+      channel.onclose = gone;
+    });
+  }
+
+  /** Ask the server to finish. False when this connection cannot carry it: ask another way. */
+  stop() {
+    this.#closing = true;
+    if (this.#channel?.readyState !== 'open') return false;
+    this.#channel.send(JSON.stringify({ cmd: 'STOP' }));
+    return true;
+  }
+
+  close() {
+    this.#closing = true;
+    this.#drop();
+  }
+
+  #drop() {
+    if (!this.#peer) return;
+    this.#peer.onconnectionstatechange = null;
+    if (this.#channel) this.#channel.onclose = null;
+    this.#peer.close();
+    this.#peer = null;
+    this.#channel = null;
+  }
+}

@@ -1,0 +1,180 @@
+// The live page: one button, the words, and what becomes of them.
+
+import '../elements/download_links.js';
+import '../elements/engine_notice.js';
+import '../elements/level_meter.js';
+import '../elements/problem_note.js';
+import '../elements/site_header.js';
+import '../elements/state_line.js';
+import '../elements/transcript_player.js';
+import '../elements/words_view.js';
+import { getTranscript } from '../js/api.js';
+import { h, icon, ICONS, show } from '../js/dom.js';
+import { clock } from '../js/format.js';
+import { Level } from '../js/level.js';
+import { LiveSession } from '../js/live_session.js';
+import { tie } from '../js/reading.js';
+import { stateWords } from '../js/state_words.js';
+import { t } from '../js/strings.js';
+
+const transport = new URLSearchParams(location.search).get('transport') ?? 'auto';
+const BUSY = ['opening', 'connecting', 'live', 'lost'];
+
+class LivePage {
+  #session = new LiveSession({ transport });
+  #level = null;
+  #silent = false;
+  #untie = null;
+
+  #button = h('button', { class: 'big', type: 'button', onclick: () => this.#press() });
+  #buttonText = h('span', {});
+  #audible = h('input', { type: 'checkbox', id: 'audible', checked: true });
+  #meter = document.createElement('level-meter');
+  #elapsed = h('span', { class: 'elapsed', role: 'timer', 'aria-label': t('live.elapsed') });
+  #state = document.createElement('state-line');
+  #words = document.createElement('words-view');
+  #waiting = h('p', { class: 'waiting muted' });
+  #problem = document.createElement('problem-note');
+  #player = document.createElement('transcript-player');
+  #downloads = document.createElement('download-links');
+  #own = h('a', { class: 'own-page' });
+  #new = h('button', { type: 'button', text: t('live.new'), onclick: () => this.#reset() });
+  #hint = h('p', { class: 'muted hint', text: t('player.hint') });
+
+  #welcome = h('div', { class: 'welcome' },
+    h('h1', { text: t('live.heading') }),
+    h('p', { class: 'lead', text: t('live.intro') }));
+
+  #sample = h('div', { class: 'sample' },
+    h('p', { class: 'muted', text: t('live.sample.what') }),
+    h('div', { class: 'row' },
+      h('button', { type: 'button', class: 'sample-button', text: t('live.sample'), onclick: () => this.#start('sample') }),
+      h('label', { class: 'check' }, this.#audible, t('live.sample.audible'))));
+
+  #after = h('div', { class: 'after' }, this.#hint, this.#downloads, h('div', { class: 'row' }, this.#new, this.#own));
+
+  build() {
+    document.title = t('title.live');
+    const main = document.querySelector('main');
+    main.append(
+      this.#welcome, this.#words, this.#waiting, this.#problem, this.#after,
+      h('div', { class: 'dock' },
+        h('div', { class: 'dock-row' }, this.#button, this.#meter, this.#elapsed),
+        this.#player, this.#state, document.createElement('engine-notice')),
+      this.#sample);
+    this.#button.append(h('span', { class: 'big-icon' }), this.#buttonText);
+    addEventListener('keydown', (event) => {
+      if (event.key !== ' ' || this.#session.phase !== 'idle') return;
+      if (event.target.closest('button, a, input, summary')) return;
+      event.preventDefault();
+      this.#start('microphone');
+    });
+    addEventListener('beforeunload', (event) => this.#session.running && event.preventDefault());
+    this.#player.addEventListener('problem', () => this.#problem.show({ key: 'problem.sound' }));
+    setInterval(() => this.#render(), 500);
+    this.#render();
+  }
+
+  #press() {
+    if (BUSY.includes(this.#session.phase)) this.#session.stop();
+    else this.#start('microphone');
+  }
+
+  #start(source) {
+    this.#reset();
+    const session = this.#session;
+    let broken = false;
+    session.addEventListener('change', () => {
+      if (session.listening === 'waiting') broken = true;
+      if (session.listening === 'open' && broken) {
+        broken = false;
+        this.#words.reconnected();
+      }
+      this.#render();
+      if (session.phase === 'done') this.#finished();
+      if (session.phase === 'failed') this.#failed();
+    });
+    session.addEventListener('message', ({ detail }) => this.#words.apply(detail));
+    session.addEventListener('stream', ({ detail }) => this.#measure(detail));
+    this.#words.live = true;
+    const name = source === 'sample' ? t('live.sample.name') : undefined;
+    session.start({ source, audible: this.#audible.checked, name });
+  }
+
+  #measure(stream) {
+    this.#level?.close();
+    this.#level = new Level(stream, ({ db, silent }) => {
+      this.#meter.push(db);
+      this.#silent = silent;
+    });
+  }
+
+  #quiet() {
+    this.#level?.close();
+    this.#level = null;
+    this.#silent = false;
+    this.#meter.reset();
+    this.#words.live = false;
+  }
+
+  async #finished() {
+    this.#quiet();
+    const id = this.#session.transcriptId;
+    this.#own.href = `/t/${encodeURIComponent(id)}`;
+    this.#own.textContent = t('live.open');
+    this.#downloads.show(id);
+    this.#untie = tie(this.#words, this.#player);
+    show(this.#after, true);
+    const transcript = await getTranscript(id).catch(() => null);
+    await this.#player.load(id, { duration: transcript?.data.duration, track: transcript?.data.tracks?.[0]?.id });
+  }
+
+  #failed() {
+    this.#quiet();
+    const retry = h('button', { type: 'button', text: t('retry'), onclick: () => this.#start(this.#session.source) });
+    this.#problem.show(this.#session.problem, [retry]);
+  }
+
+  #reset() {
+    this.#quiet();
+    this.#untie?.();
+    this.#untie = null;
+    this.#words.clear();
+    this.#problem.clear();
+    this.#session = new LiveSession({ transport });
+    this.#render();
+  }
+
+  #render() {
+    const session = this.#session;
+    const { phase } = session;
+    const busy = BUSY.includes(phase);
+    document.body.dataset.phase = phase;
+    this.#button.classList.toggle('on', busy);
+    this.#button.disabled = phase === 'finishing';
+    const label = t(busy || phase === 'finishing' ? 'live.stop' : 'live.start');
+    if (this.#buttonText.textContent !== label) {
+      this.#buttonText.textContent = label;
+      this.#button.firstChild.replaceChildren(icon(...ICONS[busy || phase === 'finishing' ? 'stop' : 'microphone']));
+    }
+    const before = phase === 'idle' || phase === 'failed';
+    show(this.#button, phase !== 'done');
+    show(this.#welcome, before && this.#words.empty);
+    show(this.#sample, before);
+    show(this.#meter, busy);
+    show(this.#elapsed, busy && session.startedAt !== null);
+    show(this.#after, phase === 'done');
+    show(this.#player, phase === 'done' && !this.#words.empty);
+    show(this.#waiting, (phase === 'live' || phase === 'done') && this.#words.empty);
+    this.#waiting.textContent = this.#waitingText(phase);
+    if (busy) this.#elapsed.textContent = clock(session.elapsedS);
+    this.#state.show(stateWords(session, { silent: this.#silent }));
+  }
+
+  #waitingText(phase) {
+    if (phase === 'done') return t('live.nothing');
+    return t(this.#session.source === 'sample' ? 'live.waiting.sample' : 'live.waiting');
+  }
+}
+
+new LivePage().build();

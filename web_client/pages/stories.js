@@ -1,0 +1,132 @@
+// Every element in every state, without a server: to look at, and for tests.
+
+import '../elements/download_links.js';
+import '../elements/drop_files.js';
+import '../elements/engine_notice.js';
+import '../elements/level_meter.js';
+import '../elements/problem_note.js';
+import '../elements/site_header.js';
+import '../elements/state_line.js';
+import '../elements/transcript_list.js';
+import '../elements/transcript_player.js';
+import '../elements/words_view.js';
+import { h } from '../js/dom.js';
+import { stateWords } from '../js/state_words.js';
+import { has } from '../js/strings.js';
+
+const main = document.querySelector('main');
+main.append(h('h1', { text: 'Elements' }));
+
+function story(name, ...elements) {
+  main.append(h('section', { class: 'story', id: name.replace(/\W+/g, '-') }, h('h2', { text: name }), ...elements));
+}
+
+function words(messages, { live = false, playable = false } = {}) {
+  const view = document.createElement('words-view');
+  queueMicrotask(() => {
+    for (const data of messages) view.apply({ type: 'transcription', data });
+    view.playable = playable;
+    if (live) view.live = true;
+  });
+  return view;
+}
+
+const T0 = 1_700_000_000;
+let count = 0;
+
+function segment(speaker, start, text, more = {}) {
+  const spoken = text.split(' ');
+  const each = 0.35;
+  return {
+    segment_id: `seg_${(count += 1)}`, text, speaker, timestamp: T0 + start, start, end: start + spoken.length * each,
+    is_final: true, revision: 1, track: 'trk_1', language: 'en', confidence: 0.9,
+    words: spoken.map((word, i) => ({ text: word, start: start + i * each, end: start + (i + 1) * each, confidence: 0.9 })),
+    ...more,
+  };
+}
+
+const conversation = () => [
+  segment('Anna', 0.9, 'good morning everyone and thank you for coming to the meeting'),
+  segment('Ben', 4.7, 'good morning i would like to talk about the new water system in the city'),
+  segment('Ben', 9.8, 'it is a large piece of work'),
+  segment('Anna', 13.2, 'how many people will use it in the first year'),
+];
+
+story('words finals', words(conversation(), { playable: true }));
+story('words interim', words([...conversation(), segment('Ben', 18, 'we think about twenty thousand peop', { is_final: false })]));
+story('words right to left', words([segment('دانا', 1, 'صباح الخير وشكرا لكم على الحضور', { language: 'ar' })]));
+story('words hostile', words([segment('<b>x</b>', 1, '<img src=x onerror="window.hurt=1"> <script>window.hurt=1</script>')]));
+story('words long', words([segment('Somebody with a really long name indeed', 3725, `${'a'.repeat(120)} ${'and so on '.repeat(30).trim()}`)]));
+
+const states = {
+  'state idle': { phase: 'idle' },
+  'state opening': { phase: 'opening', source: 'microphone' },
+  'state connecting': { phase: 'connecting' },
+  'state live': { phase: 'live', lagMs: 400 },
+  'state behind': { phase: 'live', lagMs: 1200 },
+  'state far behind': { phase: 'live', lagMs: 7300 },
+  'state silent': { phase: 'live', lagMs: 100, silent: true },
+  'state degraded': { phase: 'live', lagMs: 2100, engineState: 'degraded' },
+  'state words lost': { phase: 'live', lagMs: 100, listening: 'waiting', listeningRetryInS: 3 },
+  'state lost': { phase: 'lost', transport: 'webrtc', retryInS: 3 },
+  'state lost but kept': { phase: 'lost', transport: 'websocket', retryInS: 3, waitingS: 12 },
+  'state finishing': { phase: 'finishing', lagMs: 2400 },
+  'state done': { phase: 'done' },
+  'state failed': { phase: 'failed' },
+};
+for (const [name, state] of Object.entries(states)) {
+  const line = document.createElement('state-line');
+  story(name, line);
+  const session = { source: 'microphone', transport: 'webrtc', engineState: 'ok', waitingS: 0, lagMs: null, ...state };
+  line.show(stateWords(session, { silent: state.silent }));
+}
+
+const meter = document.createElement('level-meter');
+story('level', meter);
+for (let i = 0; i < 24; i += 1) meter.push(-50 + 45 * Math.abs(Math.sin(i / 3)));
+
+const notice = 'The recogniser in use is the small one. For a much better one: earshot models pull whisper-base.en';
+const items = [{ name: 'whisper-base', size_mb: 148 }, { name: 'whisper-base.en', size_mb: 148 }];
+const engines = {
+  'engine embedded': [{ state: 'ok', notice }, { items }],
+  'engine fetching': [{ state: 'ok', notice }, { items, pull: { state: 'pulling', model: 'whisper-base.en', done_bytes: 42e6, total_bytes: 148e6 } }],
+  'engine fetch failed': [{ state: 'ok', notice }, { items, pull: { state: 'failed', model: 'whisper-base.en', message: 'no network' } }],
+  'engine good': [{ state: 'ok', notice: '', model: 'whisper-base.en', engine: 'faster-whisper' }, null],
+  'engine starting': [{ state: 'starting', notice: '' }, null],
+  'engine degraded': [{ state: 'degraded', notice: '' }, null],
+};
+for (const [name, [status, catalogue]] of Object.entries(engines)) {
+  const element = h('engine-notice', { story: true });
+  story(name, element);
+  element.render(status, catalogue);
+}
+
+const problems = ['microphone.denied', 'microphone.missing', 'microphone.insecure', 'UNREACHABLE', 'OVERLOADED', 'other'];
+for (const key of problems.map((name) => `problem.${name}`)) {
+  const note = document.createElement('problem-note');
+  story(key, note);
+  note.show({ key: has(key) ? key : 'problem.other', values: { message: 'the disk is full' } }, [h('button', { text: 'Try again' })]);
+}
+
+const player = document.createElement('transcript-player');
+story('player', player);
+const downloads = document.createElement('download-links');
+story('downloads', downloads);
+downloads.show('story');
+
+const listed = (id, name, state, duration, count_) => ({
+  id, name, created_at: '2026-11-21T09:30:00Z', data: { state, duration, words: count_ },
+});
+const list = h('transcript-list', { story: true });
+story('list', list);
+list.items = [
+  listed('a', 'Council meeting', 'ended', 3725, 5120),
+  listed('b', '', 'recording', 62, 1),
+  listed('c', 'interview with a name that is quite long and goes on for a while.m4a', 'processing', 1800, 210),
+  listed('d', '<img src=x onerror="window.hurt=1">', 'failed', 3, 0),
+];
+const none = h('transcript-list', { story: true });
+story('list empty', none);
+none.items = [];
+story('drop', document.createElement('drop-files'));
+document.documentElement.dataset.ready = 'true';
