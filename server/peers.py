@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from media.webrtc import PeerSettings, WebRtcPeer
+from media.webrtc.peer import PeerSettings, WebRtcPeer
 from protocol.blocks import Block
 from protocol.errors import BadInput, EarshotError, NotFound, SlowReader
 from protocol.events import Event

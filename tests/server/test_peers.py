@@ -1,0 +1,106 @@
+"""WebRTC sources over loopback: an aiortc client speaks, the node hears."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import NotFound, SdpError
+from protocol.states import TranscriptState
+from server.live import SourceOptions
+from server.peers import Described
+from server.services import Services
+from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
+from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.net.rtc_client import RtcClient
+
+SENTENCE = sentence("alpha bravo charlie", 0.6)
+SOUND = scripted_sound(SENTENCE, length_s=2.2)
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    async with running_services(tmp_path) as services:
+        await services.asr.wait_ready()
+        yield services
+
+
+async def connect(services: Services, client: Client, peer: RtcClient, *, resume: str | None = None) -> Described:
+    made: list[Described] = []
+
+    async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+        made.append(await services.peers.answer(client.transcript_id, sdp, type_, SourceOptions(), resume_token=resume))
+        return made[0].sdp, made[0].type
+
+    await peer.connect(exchange)
+    return made[0]
+
+
+async def test_a_voice_over_webrtc_becomes_words_on_its_channel_and_in_the_journal(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        await connect(services, client, peer)
+        final = json.loads(await peer.wait_message(lambda text: '"is_final":true' in text))
+        assert final["data"]["text"] == "alpha bravo charlie"
+        assert final["seq"] > 0
+        peer.send('{"cmd":"STOP"}')
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+    interims = [m for m in map(json.loads, peer.messages) if m["type"] == "transcription" and "seq" not in m]
+    assert interims
+    assert {m["data"]["segment_id"] for m in interims} == {final["data"]["segment_id"]}
+
+
+async def test_the_server_may_make_the_offer(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        offered = await services.peers.offer(client.transcript_id, SourceOptions())
+        sdp, type_ = await peer.answer(offered.sdp, offered.type)
+        await services.peers.accept(client.transcript_id, offered.session_id, sdp, type_)
+        await peer.wait_connected()
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_peer_that_comes_back_goes_on_with_its_track(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        first = await connect(services, client, peer)
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+    async with RtcClient(SOUND) as peer:
+        second = await connect(services, client, peer, resume=first.resume_token)
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+        peer.send('{"cmd":"STOP"}')
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+    assert second.session_id == first.session_id
+    [track] = await services.store.tracks_of(client.transcript_id)
+    words = await words_of(services, client.transcript_id)
+    assert texts(words) == "alpha bravo charlie alpha bravo charlie"
+    assert words[3][1] - words[0][1] >= len(SOUND) // 2  # its time went on meanwhile
+    assert track.length_samples > len(SOUND)
+
+
+async def test_a_refused_description_leaves_no_session(services: Services) -> None:
+    client = await new_client(services)
+    with pytest.raises(SdpError):
+        await services.peers.answer(client.transcript_id, "v=0\r\nnonsense", "offer", SourceOptions())
+    with pytest.raises(NotFound):
+        await services.peers.accept(client.transcript_id, "ses_0", "v=0", "answer")
+    for session in list(services.hub.sessions.values()):
+        await session.stop()
+    assert not services.hub.sessions
+
+
+async def test_unknown_actions_on_the_channel_get_a_typed_error(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        await connect(services, client, peer)
+        peer.send("not json")
+        error = json.loads(await peer.wait_message(lambda text: '"type":"error"' in text))
+        assert (error["data"]["code"], error["data"]["recoverable"]) == ("INVALID_MESSAGE", True)
+        peer.send('{"action":"pause"}')
+        paused = json.loads(await peer.wait_message(lambda text: '"status":"paused"' in text))
+        assert paused["data"]["audio"] == "paused"
