@@ -10,11 +10,25 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment, Word
+from server.export_formats import ExportFormat
+
+__all__ = [
+    "MEDIA_TYPES",
+    "Cue",
+    "ExportFormat",
+    "as_json",
+    "as_srt",
+    "as_txt",
+    "as_vtt",
+    "clean",
+    "cues",
+    "export",
+    "printable",
+]
 
 # Two lines of 42 characters, at most about 7 s on the screen: what subtitle guides of broadcasters agree on.
 LINE_MAX_CHARS = 42
@@ -33,13 +47,6 @@ PARAGRAPH_PAUSE_SAMPLES = 3 * SAMPLE_RATE_HZ
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _SPACES = re.compile(r"\s+")
 _SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
-
-
-class ExportFormat(StrEnum):
-    TXT = "txt"
-    JSON = "json"
-    SRT = "srt"
-    VTT = "vtt"
 
 
 MEDIA_TYPES: dict[ExportFormat, str] = {

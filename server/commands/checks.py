@@ -79,7 +79,7 @@ def recogniser(settings: Settings) -> Check:
         chosen = choose(settings.engine, settings.language, settings.models_dir)
     except EarshotError as error:
         return Check("Recogniser", "fail", error.message, "`earshot models list` shows the names; see EARSHOT_ENGINE.")
-    found = f"{chosen.model} ({chosen.engine} on {chosen.device}). {chosen.reason}"
+    found = f"{chosen.model} ({chosen.engine} on {chosen.device}): {chosen.reason}"
     return Check("Recogniser", "warn" if chosen.notice else "ok", found, chosen.notice)
 
 
@@ -93,11 +93,15 @@ def fetched_models(settings: Settings) -> Check:
 
 
 def gpu(settings: Settings) -> Check:
-    """What the system shows; whether the recogniser uses it is said by its own line."""
-    names = _gpu_names()
-    if not names:
-        return Check("GPU", "ok", "none found; recognisers run on the CPU")
-    return Check("GPU", "ok", ", ".join(names))
+    from asr.engines.choose import has_gpu
+
+    names = ", ".join(_gpu_names())
+    if has_gpu():
+        return Check("GPU", "ok", names or "found")
+    if names:
+        todo = "Install NVIDIA's driver, cuBLAS and cuDNN, or go on with the CPU."
+        return Check("GPU", "warn", f"{names}, but the recogniser cannot use it", todo)
+    return Check("GPU", "ok", "none found; recognisers run on the CPU")
 
 
 def _gpu_names() -> list[str]:

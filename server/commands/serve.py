@@ -93,8 +93,8 @@ def say_what_will_run(settings: Settings) -> None:
     try:
         chosen = choose(settings.engine, settings.language, settings.models_dir)
     except EarshotError as error:
-        raise CommandFailed(f"{error.message} `earshot models list` shows what there is.", USAGE) from None
-    _say(f"Recogniser: {chosen.model} ({chosen.engine} on {chosen.device}). {chosen.reason}")
+        raise CommandFailed(f"{error.message}. `earshot models list` shows what there is.", USAGE) from None
+    _say(f"Recogniser: {chosen.model} ({chosen.engine} on {chosen.device}): {chosen.reason}.")
     if chosen.notice:
         _notice(chosen.notice)
     _say(f"Data: {settings.data_dir.absolute()}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from server.commands.failure import INTERRUPTED, USAGE, CommandFailed
-from server.exports import ExportFormat, export
+from server.export_formats import ExportFormat
 
 
 def transcribe(
@@ -57,6 +57,7 @@ def transcribe(
 async def _run(wanted: object, form: ExportFormat) -> int:
     from server.commands.hearing import Wanted, hear
     from server.commands.screens import open_screen
+    from server.exports import export
 
     assert isinstance(wanted, Wanted)
     screen = open_screen(print_finals=wanted.print_finals)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from server.cli import app
+from server.commands.failure import USAGE, CommandFailed
+
+
+@pytest.fixture
+def data_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("EARSHOT_CONFIG", str(tmp_path / "none.toml"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def whisper(tmp_path: Path) -> Path:
+    """A folder with a model's files; what is in them does not matter to fetching."""
+    folder = tmp_path / "whisper"
+    folder.mkdir()
+    for name in ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"):
+        (folder / name).write_bytes(b"x" * 100)
+    return folder
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["models", *arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_the_list_tells_what_is_here(data_dir: Path) -> None:
+    shown = run("list", "--data-dir", str(data_dir))
+    assert "whisper-base.en" in shown
+    embedded = next(line for line in shown.splitlines() if line.startswith("embedded-en"))
+    assert "auto" in embedded
+
+
+def test_a_model_is_pulled_from_a_folder_listed_and_removed(data_dir: Path, whisper: Path) -> None:
+    shown = run("pull", "whisper-tiny.en", "--from", str(whisper), "--data-dir", str(data_dir))
+    assert "licence MIT" in shown
+    assert (data_dir / "models" / "whisper-tiny.en" / "model.bin").is_file()
+    row = next(x for x in run("list", "--data-dir", str(data_dir)).splitlines() if x.startswith("whisper-tiny.en"))
+    assert "auto" in row
+    assert "here already" in run("pull", "whisper-tiny.en", "--data-dir", str(data_dir))
+    assert "is removed" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
+    assert "was not here" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(data_dir: Path) -> None:
+    for command in ("pull", "remove"):
+        with pytest.raises(CommandFailed, match="whisper-base.en") as failed:
+            run(command, "whisper-huge", "--data-dir", str(data_dir))
+        assert failed.value.exit_code == USAGE
+
+
+def test_a_folder_that_is_none_is_said(data_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="no folder"):
+        run("pull", "whisper-tiny.en", "--from", str(tmp_path / "nothing"), "--data-dir", str(data_dir))
