@@ -199,7 +199,7 @@ class OpusTimeline:
         ticks = self._anchor_ticks + step
         position = ticks // TICKS_PER_SAMPLE
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
-        by_wall = self._end_samples + waited_samples
+        by_wall = max(self._end_samples, self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples)
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase

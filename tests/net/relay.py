@@ -18,7 +18,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 Address = tuple[str, int]
 Exchange = Callable[[str, str], Awaitable[tuple[str, str]]]
@@ -150,8 +150,7 @@ class _Face(asyncio.DatagramProtocol):
         self._received = received
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self._received(data, (addr[0], addr[1]))

@@ -1,0 +1,145 @@
+"""Our peer against a client, through a network that loses, delays, repeats and overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from media.webrtc.peer import WebRtcPeer
+from protocol.states import SessionState
+from tests.media.webrtc.listening import LOCAL, Listening
+from tests.net.relay import UdpRelay
+from tests.net.rtc_client import RtcClient
+
+SPEECH_S = 3.0
+SAMPLE_RATE_HZ = 16_000
+
+
+def marked(length_s: float) -> bytes:
+    """Noise bursts of 100 ms at the start of every half second, for telling where in time sound came out."""
+    sound = np.zeros(int(length_s * SAMPLE_RATE_HZ))
+    dice = np.random.default_rng(5)
+    for start in range(0, len(sound), SAMPLE_RATE_HZ // 2):
+        sound[start : start + 1_600] = dice.normal(0, 6_000, len(sound[start : start + 1_600]))
+    return np.clip(sound, -30_000, 30_000).astype("<i2").tobytes()
+
+
+def onsets_s(pcm: bytes) -> list[float]:
+    """Where the bursts begin."""
+    sound = np.abs(np.frombuffer(pcm, "<i2").astype(float))
+    loud = np.convolve(sound, np.ones(160) / 160, "valid")[::80] > 800
+    starts = np.flatnonzero(loud[1:] & ~loud[:-1]) * 80 / SAMPLE_RATE_HZ
+    kept: list[float] = []
+    for start in starts:
+        if not kept or start - kept[-1] > 0.2:
+            kept.append(float(start))
+    return kept
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {},
+        {"loss": 0.01},
+        {"loss": 0.05},
+        {"reorder": 0.10},
+        {"duplicate": 0.10},
+        {"jitter_s": 0.040, "delay_s": 0.020},
+        {"loss": 0.05, "reorder": 0.03, "duplicate": 0.02, "corrupt": 0.01, "truncate": 0.01},
+    ],
+    ids=lambda faults: "+".join(faults) + "".join(f" {rate}" for rate in faults.values()) or "none",
+)
+async def test_samples_out_are_media_time(faults: dict[str, float]) -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with UdpRelay(seed=11) as relay, RtcClient(marked(SPEECH_S)) as client:
+        await client.connect(relay.between(peer.answer))
+        with relay.to_b.faults(**faults):
+            await client.sent()
+            await listening.until(lambda: listening.end_samples >= (SPEECH_S + 0.1) * SAMPLE_RATE_HZ)
+        found = onsets_s(listening.pcm())
+        await peer.close()
+    # The first packets may be lost, and time begins with the first that came: positions are held against each other.
+    wanted = np.arange(0, SPEECH_S, 0.5)
+    matched = [(min(wanted, key=lambda at, f=f: abs(at - f)), f) for f in found]  # type: ignore[misc]
+    assert len(matched) >= len(wanted) - 2
+    offsets = [f - at for at, f in matched]
+    assert max(offsets) - min(offsets) <= 0.020
+    if faults.get("loss", 0) == 0:
+        assert peer.stats.lost == 0
+
+
+async def test_one_loss_delays_for_less_than_200_ms() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with UdpRelay(seed=3) as relay, RtcClient(marked(2.5)) as client:
+        await client.connect(relay.between(peer.answer))
+        await listening.until(lambda: listening.end_samples >= SAMPLE_RATE_HZ)
+        relay.to_b.chosen = lambda data: 128 <= data[0] <= 191 and len(data) > 1 and data[1] & 0x7F not in range(72, 77)
+        relay.to_b.drop_next = 1
+        lost_s = asyncio.get_running_loop().time()
+        await listening.until(lambda: listening.end_samples >= 2 * SAMPLE_RATE_HZ)
+        await peer.close()
+    assert peer.stats.lost == 1
+    assert peer.stats.concealed >= 320
+    delays = np.array(
+        [
+            at - block.end_samples / SAMPLE_RATE_HZ
+            for at, block in zip(listening.arrived_s, listening.blocks, strict=True)
+        ]
+    )
+    arrived = np.array(listening.arrived_s)
+    base = np.median(delays[arrived < lost_s])
+    after = np.median(delays[arrived > lost_s + 0.2])
+    assert after - base < 0.020
+    assert delays[arrived > lost_s].max() - base < 0.200
+
+
+async def test_a_black_hole_stalls_and_its_end_revives() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(replace(LOCAL, stalled_after_s=0.4), listening)
+    async with UdpRelay(seed=5) as relay, RtcClient() as client:
+        await client.connect(relay.between(peer.answer))
+        await listening.until(lambda: listening.end_samples > 3_200)
+        with relay.both(black_hole=True):
+            await listening.until(lambda: listening.state is SessionState.STALLED, timeout_s=3.0)
+        await listening.until(lambda: listening.state is SessionState.LIVE, timeout_s=3.0)
+        await peer.close()
+    assert [state for state, _ in listening.states] == [
+        SessionState.LIVE,
+        SessionState.STALLED,
+        SessionState.LIVE,
+        SessionState.CLOSED,
+    ]
+
+
+async def test_a_peer_that_is_gone_is_closed() -> None:
+    listening = Listening()
+    peer = WebRtcPeer(replace(LOCAL, stalled_after_s=0.3, gone_after_s=1.0), listening)
+    async with UdpRelay(seed=6) as relay, RtcClient() as client:
+        await client.connect(relay.between(peer.answer))
+        await listening.until(lambda: listening.end_samples > 0)
+        with relay.both(black_hole=True):
+            await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=4.0)
+    assert listening.states[-1][1] == "nothing heard from the peer"
+    await peer.close()
+
+
+async def test_candidates_nobody_can_reach_are_no_hindrance() -> None:
+    """A browser that hides its addresses behind mDNS names is found by its own checks."""
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+
+    async def hidden(sdp: str, type_: str) -> tuple[str, str]:
+        lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate")]
+        at = lines.index("a=end-of-candidates")
+        lines.insert(at, "a=candidate:1 1 udp 2113937151 0b5f0f42-3f2e-4a6e.local 54321 typ host")
+        return await peer.answer("\r\n".join(lines) + "\r\n", type_)
+
+    async with RtcClient() as client:
+        await client.connect(hidden)
+        await listening.until(lambda: listening.end_samples > 0)
+        await peer.close()
