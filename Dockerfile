@@ -1,0 +1,64 @@
+# syntax=docker/dockerfile:1
+# docker build -t earshot .                    for the CPU
+# docker build -t earshot-cuda --target cuda . for an NVIDIA GPU; run it with --gpus all
+#
+# docker run -p 8000:8000 -v earshot:/data earshot
+# WebRTC is UDP on ports the system picks: with --network host it connects from everywhere; behind -p the page falls
+# back to audio over WebSocket.
+
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/earshot
+COPY requirements.lock ./
+# By hash, from the lock alone; wheels only, so that no compiler is needed and no build script runs.
+RUN /opt/earshot/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
+      --only-binary :all: -r requirements.lock
+COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
+COPY protocol protocol
+COPY media media
+COPY asr asr
+COPY server server
+COPY web_client web_client
+RUN /opt/earshot/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
+ && /opt/earshot/bin/python -m compileall -q /opt/earshot/lib
+
+FROM python:3.12-slim AS cpu-base
+COPY --from=build /opt/earshot /opt/earshot
+
+# The same environment above NVIDIA's cuBLAS and cuDNN, which CTranslate2 loads.
+FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS cuda
+RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
+COPY --from=build /opt/earshot /opt/earshot
+# The environment was made by another image's Python 3.12; it is this image's now.
+RUN ln -sf /usr/bin/python3.12 /opt/earshot/bin/python \
+ && ln -sf python /opt/earshot/bin/python3 && ln -sf python /opt/earshot/bin/python3.12 \
+ && sed -i 's|^home = .*|home = /usr/bin|' /opt/earshot/pyvenv.cfg \
+ && groupadd --system --gid 10001 earshot \
+ && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
+ && install -d -o earshot -g earshot /data
+ENV PATH=/opt/earshot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
+WORKDIR /data
+USER earshot
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['EARSHOT_PORT'] + '/health', timeout=2)"]
+CMD ["earshot", "serve"]
+
+# The last one is what a build without --target makes. It writes to /data and /tmp only: --read-only --tmpfs /tmp works.
+FROM cpu-base AS cpu
+RUN groupadd --system --gid 10001 earshot \
+ && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
+ && install -d -o earshot -g earshot /data
+ENV PATH=/opt/earshot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
+WORKDIR /data
+USER earshot
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['EARSHOT_PORT'] + '/health', timeout=2)"]
+CMD ["earshot", "serve"]
