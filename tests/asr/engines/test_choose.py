@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.engines.choose import choose
+from protocol.errors import EngineFailed
+
+
+def put(models_dir: Path, *names: str) -> Path:
+    for name in names:
+        for file in ("config.json", "model.bin", "tokenizer.json"):
+            (models_dir / name).mkdir(parents=True, exist_ok=True)
+            (models_dir / name / file).touch()
+    return models_dir
+
+
+def test_with_nothing_fetched_the_embedded_one_says_what_would_be_better(tmp_path: Path) -> None:
+    choice = choose("auto", "en", tmp_path, gpu=False)
+    assert (choice.name, choice.engine) == ("embedded-en", "pocketsphinx")
+    assert "earshot models pull whisper-base.en" in choice.notice
+    assert "earshot models pull whisper-large-v3-turbo" in choose("auto", "en", tmp_path, gpu=True).notice
+    assert "only English" in choose("auto", "de", tmp_path, gpu=False).notice
+
+
+def test_the_language_decides_first(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-tiny", "whisper-base.en")
+    assert choose("auto", "de", tmp_path, gpu=True).name == "whisper-tiny"
+    assert choose("auto", "auto", tmp_path, gpu=True).name == "whisper-tiny"
+    assert choose("auto", "en-GB", tmp_path, gpu=True).name == "whisper-base.en"
+
+
+def test_of_the_same_size_the_model_of_one_language_wins(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-tiny", "whisper-tiny.en")
+    assert choose("auto", "en", tmp_path, gpu=False).name == "whisper-tiny.en"
+
+
+@pytest.mark.parametrize(("cores", "name"), [(2, "whisper-tiny"), (4, "whisper-base"), (16, "whisper-small")])
+def test_without_a_gpu_the_largest_that_keeps_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, name: str
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    put(tmp_path, "whisper-tiny", "whisper-base", "whisper-small", "whisper-large-v3")
+    assert choose("auto", "en", tmp_path, gpu=False).name == name
+
+
+def test_a_model_that_is_too_slow_is_used_and_it_is_said(tmp_path: Path) -> None:
+    choice = choose("auto", "en", put(tmp_path, "whisper-large-v3"), gpu=False)
+    assert choice.name == "whisper-large-v3"
+    assert "too slow" in choice.reason
+
+
+def test_a_gpu_takes_turbo(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-large-v3", "whisper-large-v3-turbo", "whisper-tiny")
+    choice = choose("auto", "en", tmp_path, gpu=True)
+    assert (choice.name, choice.device, choice.notice) == ("whisper-large-v3-turbo", "cuda", "")
+
+
+def test_a_model_asked_for_by_name(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-tiny.en")
+    assert choose("whisper-tiny.en", "en", tmp_path, gpu=False).path == tmp_path / "whisper-tiny.en"
+    assert "only English" in choose("whisper-tiny.en", "de", tmp_path, gpu=False).notice
+    assert choose("embedded-en", "en", tmp_path).engine == "pocketsphinx"
+    assert choose("scripted-slow", "en", tmp_path).engine == "scripted"
+    with pytest.raises(EngineFailed, match="earshot models pull whisper-base"):
+        choose("whisper-base", "en", tmp_path)
+    with pytest.raises(EngineFailed, match="there are"):
+        choose("nonsense", "en", tmp_path)
+
+
+def test_choosing_loads_no_engine(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from asr.engines.choose import choose; import asr.models\n"
+        f"choose('auto', 'en', pathlib.Path({str(tmp_path)!r}), gpu=False)\n"
+        "heavy = {'ctranslate2', 'faster_whisper', 'pocketsphinx', 'onnxruntime', 'huggingface_hub'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

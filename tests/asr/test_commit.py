@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.commit import CommittingEngine, agreed, believable, fold, inside_voiced, without_loops
+from asr.contract import EngineInfo, SessionOptions, Step, StreamingEngine, Window
+from protocol.words import Word
+
+
+def said(text: str, start: int = 0, each: int = 4000) -> tuple[Word, ...]:
+    return tuple(
+        Word(text=word, start_samples=start + i * each, end_samples=start + (i + 1) * each)
+        for i, word in enumerate(text.split())
+    )
+
+
+def text(words: Sequence[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+class Readings:
+    """A re-decoding engine that reads its hypotheses from a list and remembers its windows."""
+
+    def __init__(self, readings: list[tuple[Word, ...]]) -> None:
+        self.readings = readings
+        self.windows: list[Window] = []
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo(name="readings", model="readings", languages=())
+
+    def transcribe(self, windows: Sequence[Window]) -> list[tuple[Word, ...]]:
+        self.windows += windows
+        return [self.readings.pop(0) for _ in windows]
+
+
+def test_case_and_punctuation_do_not_count() -> None:
+    assert agreed(said("Good, morning EVERYONE."), said("good morning everyone there")) == 3
+    assert fold(said("...")[0]) == "..."
+
+
+def test_two_readings_commit_what_they_share_and_keep_the_later_text() -> None:
+    readings = Readings([said("good morning every"), said("Good morning, everyone"), said("everyone here", 8000)])
+    engine = CommittingEngine(readings)
+    assert isinstance(engine, StreamingEngine)
+    stream = engine.open(SessionOptions())
+    sound = np.zeros(16_000, np.int16)
+    [first] = engine.step([Step(stream, sound, 0, False)])
+    assert (text(first.committed), text(first.tentative)) == ("", "good morning every")
+    [second] = engine.step([Step(stream, sound, 16_000, False)])
+    assert (text(second.committed), text(second.tentative)) == ("Good morning,", "everyone")
+    [third] = engine.step([Step(stream, sound, 32_000, False)])
+    assert readings.windows[2].start_samples == 8000
+    assert readings.windows[2].before == "Good morning,"
+    assert (text(third.committed), text(third.tentative)) == ("Good morning, everyone", "here")
+
+
+def test_the_final_hears_the_whole_utterance_alone() -> None:
+    readings = Readings([said("a b"), said("a b c"), said("whole truth", 100)])
+    engine = CommittingEngine(readings)
+    stream = engine.open(SessionOptions())
+    sound = np.zeros(16_000, np.int16)
+    for i in range(2):
+        engine.step([Step(stream, sound, 100 + i * 16_000, False)])
+    [final] = engine.step([Step(stream, sound[:0], 32_100, True)])
+    assert text(final.committed) == "whole truth"
+    assert not final.tentative
+    window = readings.windows[-1]
+    assert (window.start_samples, len(window.samples), window.before, window.final) == (100, 32_000, "", True)
+
+
+def test_too_little_sound_is_not_given_to_the_engine() -> None:
+    readings = Readings([])
+    engine = CommittingEngine(readings)
+    [hypothesis] = engine.step([Step(engine.open(SessionOptions()), np.zeros(100, np.int16), 0, False)])
+    assert hypothesis.words == ()
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=8))
+def test_committed_words_only_grow_while_open(readings: list[list[str]]) -> None:
+    engine = CommittingEngine(Readings([said(" ".join(reading), each=2000) for reading in readings]))
+    stream = engine.open(SessionOptions())
+    committed: tuple[Word, ...] = ()
+    for i in range(len(readings)):
+        [hypothesis] = engine.step([Step(stream, np.zeros(16_000, np.int16), i * 16_000, False)])
+        assert hypothesis.committed[: len(committed)] == committed
+        committed = hypothesis.committed
+
+
+def test_words_outside_voice_are_dropped() -> None:
+    words = said("one two three", each=8000)
+    assert text(inside_voiced(words, [(0, 4000)])) == "one"
+    assert inside_voiced(words, []) == ()
+
+
+def test_loops_are_said_once() -> None:
+    assert (
+        text(without_loops(said("well thank you thank you thank you thank you thank you bye"))) == "well thank you bye"
+    )
+    assert text(without_loops(said("no no no no"))) == "no no no no"
+    assert text(without_loops(said("la " * 12))) == "la"
+
+
+def test_text_that_cannot_have_been_said_is_not_believed() -> None:
+    assert believable(said("a perfectly normal sentence of some words"), 48_000)
+    assert not believable(said("word " * 40), 16_000)
+    assert not believable(said("over and over again we go " * 8), 30 * 16_000)

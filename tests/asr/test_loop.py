@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from asr import wire
+from asr.contract import SessionOptions, Step
+from asr.engines.scripted import ScriptedEngine
+from asr.loop import InferenceLoop
+from asr.vad import EnergyVoiceActivity
+from asr.worker_settings import WorkerSettings
+from protocol.words import Hypothesis, Word
+from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+
+LIVE = SessionOptions()
+FILE = SessionOptions(lane="file")
+
+
+class CountingEngine(ScriptedEngine):
+    """Counts its steps, and its open streams; ``cost_s`` of the bench's clock passes with each step."""
+
+    def __init__(self, bench: Bench, cost_s: float) -> None:
+        super().__init__("scripted", Path("unused"))
+        self.bench = bench
+        self.cost_s = cost_s
+        self.finals = 0
+        self.interims = 0
+        self.streams = 0
+
+    def open(self, options: SessionOptions) -> Any:
+        self.streams += 1
+        return super().open(options)
+
+    def close(self, stream: Any) -> None:
+        self.streams -= 1
+        super().close(stream)
+
+    def step(self, steps: Sequence[Step]) -> list[Hypothesis]:
+        self.bench.now_s += self.cost_s * len(steps)
+        self.finals += sum(step.flush for step in steps)
+        self.interims += sum(not step.flush for step in steps)
+        return super().step(steps)
+
+
+@dataclass
+class Bench:
+    """A loop with the clock in hand."""
+
+    cost_s: float = 0.0
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.said: list[BaseModel] = []
+        self.engine = CountingEngine(self, self.cost_s)
+        self.loop = InferenceLoop(
+            self.engine, EnergyVoiceActivity(), self.settings, self.said.append, lambda: self.now_s
+        )
+
+    def open(self, name: str = "s", options: SessionOptions = LIVE, *, start: int = 0, generation: int = 1) -> None:
+        self.loop.take(wire.Open(session_id=name, generation=generation, start_samples=start, options=options))
+
+    def audio(self, start: int, pcm: bytes, name: str = "s", generation: int = 1) -> None:
+        self.loop.take(wire.Audio(session_id=name, generation=generation, start_samples=start), pcm)
+
+    def finalize(self, marker: int = 1, name: str = "s") -> None:
+        self.loop.take(wire.Finalize(session_id=name, generation=1, marker=marker))
+
+    def idle(self) -> None:
+        while self.loop.turn():
+            pass
+
+    def live(self, pcm: bytes, *, name: str = "s", start: int = 0, block_samples: int = 1600) -> None:
+        """In real time, the clock going with the sound."""
+        for at in range(0, len(pcm) // 2, block_samples):
+            piece = pcm[2 * at : 2 * (at + block_samples)]
+            self.now_s += len(piece) / 2 / 16_000
+            self.audio(start + at, piece, name)
+            self.idle()
+
+    def of(self, kind: type[BaseModel], name: str = "s") -> list[Any]:
+        return [m for m in self.said if isinstance(m, kind) and getattr(m, "session_id", name) == name]
+
+    def finals(self, name: str = "s") -> list[Any]:
+        return [heard for heard in self.of(wire.Heard, name) if heard.final]
+
+    def words(self, name: str = "s") -> list[Word]:
+        return [word for heard in self.finals(name) for word in heard.words]
+
+
+TALK = [*sentence("good morning river stone", 0.5), *sentence("silver ocean", 3.5)]
+
+
+def test_speech_is_told_live_then_final() -> None:
+    bench = Bench()
+    bench.open()
+    bench.live(scripted_sound(TALK))
+    assert bench.words() == scripted_words(TALK)
+    first, second = bench.finals()
+    assert first.end_samples <= second.start_samples
+    interims = [heard for heard in bench.of(wire.Heard) if not heard.final]
+    assert len(interims) >= 4
+    assert all(heard.words for heard in interims)
+    assert bench.engine.streams == 0
+
+
+def test_silence_costs_no_engine_call_and_settles() -> None:
+    bench = Bench()
+    bench.open(start=16_000)
+    bench.live(bytes(2 * 160_000), start=16_000)
+    assert bench.engine.finals == bench.engine.interims == 0
+    settled = bench.of(wire.Settled)
+    assert not bench.of(wire.Heard)
+    throughs = [16_000, *[each.through_samples for each in settled]]
+    assert max(b - a for a, b in pairwise(throughs)) <= 4800
+    assert settled[-1].samples >= 176_000 - 6400 - 512 - 3200
+
+
+def test_a_final_is_settled_at_once_and_settled_never_goes_back() -> None:
+    bench = Bench()
+    bench.open()
+    bench.live(scripted_sound(TALK))
+    for i, message in enumerate(bench.said):
+        if isinstance(message, wire.Heard) and message.final:
+            follower = bench.said[i + 1]
+            assert isinstance(follower, wire.Settled)
+            assert follower.samples >= message.end_samples
+    positions = [each.samples for each in bench.of(wire.Settled)]
+    assert positions == sorted(positions)
+
+
+def test_finalize_forces_the_open_utterance_and_the_session_goes_on() -> None:
+    bench = Bench()
+    bench.open()
+    words = sentence("good morning river stone")
+    pcm = scripted_sound(words)
+    cut = scripted_words(words)[1].end_samples + 320
+    bench.audio(0, pcm[: 2 * cut])
+    bench.finalize(7)
+    bench.audio(cut, pcm[2 * cut :])
+    bench.finalize(8)
+    bench.idle()
+    kinds = [m for m in bench.said if isinstance(m, wire.Marker) or (isinstance(m, wire.Heard) and m.final)]
+    assert [getattr(m, "marker", None) for m in kinds] == [None, 7, None, 8]
+    assert bench.words() == scripted_words(words)
+    assert bench.of(wire.Settled)[-1].samples == len(pcm) // 2
+
+
+def test_a_marker_comes_back_in_silence_too() -> None:
+    bench = Bench()
+    bench.open()
+    bench.finalize(1)
+    bench.audio(0, bytes(2 * 100))
+    bench.finalize(2)
+    bench.idle()
+    assert [m.marker for m in bench.of(wire.Marker)] == [1, 2]
+
+
+@settings(max_examples=25)
+@given(st.data(), st.sampled_from([LIVE, FILE, SessionOptions(interim=False)]))
+def test_finals_do_not_depend_on_how_the_sound_was_cut(data: st.DataObject, options: SessionOptions) -> None:
+    pcm = scripted_sound([*sentence("good morning river stone " * 5, 0.5), *sentence("silver ocean", 9.0)])
+    bench = Bench(settings=WorkerSettings(utterance_max_s=5.0))
+    bench.open(options=options, start=333)
+    at = 0
+    while at < len(pcm) // 2:
+        count = data.draw(st.sampled_from([1, 160, 511, 512, 1600, 16_000, 40_000]))
+        bench.audio(333 + at, pcm[2 * at : 2 * (at + count)])
+        bench.now_s += count / 16_000
+        at += count
+        if data.draw(st.booleans()):
+            bench.idle()
+        if count == 1:
+            bench.audio(333 + at, pcm[2 * at : 2 * (at + 3000)])
+            at += 3000
+    bench.finalize()
+    bench.idle()
+    reference = Bench(settings=WorkerSettings(utterance_max_s=5.0))
+    reference.open(options=FILE, start=333)
+    reference.audio(333, pcm)
+    reference.finalize()
+    reference.idle()
+    assert bench.finals() == reference.finals()
+    assert bench.engine.streams == 0
+
+
+def test_files_make_no_interims() -> None:
+    bench = Bench()
+    bench.open(options=FILE)
+    bench.live(scripted_sound(TALK))
+    assert bench.engine.interims == 0
+    assert bench.words() == scripted_words(TALK)
+
+
+def test_a_live_final_goes_before_a_file() -> None:
+    bench = Bench()
+    pcm = scripted_sound(TALK)
+    bench.open("file", FILE)
+    bench.open("live")
+    bench.audio(0, pcm, "file")
+    bench.audio(0, pcm, "live")
+    bench.idle()
+    order = [heard.session_id for heard in bench.said if isinstance(heard, wire.Heard) and heard.final]
+    assert order[0] == "live"
+    assert sorted(order) == ["file", "file", "live", "live"]
+
+
+def test_a_slow_machine_drops_interims_and_keeps_finals() -> None:
+    quick, slow = Bench(), Bench(cost_s=0.7)
+    pcm = scripted_sound(sentence("good morning river stone bridge garden winter summer", 0.5))
+    for bench in (quick, slow):
+        for name in "abc":
+            bench.open(name)
+        for at in range(0, len(pcm) // 2, 1600):
+            bench.now_s = max(bench.now_s, at / 16_000)
+            for name in "abc":
+                bench.audio(at, pcm[2 * at : 2 * (at + 1600)], name)
+            bench.loop.turn()
+        bench.idle()
+    assert slow.engine.interims < quick.engine.interims / 2
+    assert [slow.words(name) for name in "abc"] == [quick.words(name) for name in "abc"]
+
+
+def test_a_session_of_another_generation_is_not_heard() -> None:
+    bench = Bench()
+    bench.open(generation=2)
+    bench.audio(0, scripted_sound(TALK), generation=1)
+    bench.idle()
+    assert not bench.said
+    bench.open(generation=3)
+    bench.audio(0, scripted_sound(TALK), generation=3)
+    bench.loop.turn()
+    bench.loop.take(wire.Close(session_id="s", generation=3))
+    said = len(bench.said)
+    bench.idle()
+    assert len(bench.said) == said
+    assert bench.engine.streams == 0
+
+
+def test_sound_twice_is_trimmed_and_a_hole_is_refused() -> None:
+    bench = Bench()
+    bench.open()
+    pcm = scripted_sound(TALK)
+    bench.audio(0, pcm[:32_000])
+    bench.audio(8000, pcm[16_000:])
+    bench.idle()
+    assert bench.words() == scripted_words(TALK)
+    with pytest.raises(wire.FrameError):
+        bench.audio(len(pcm), pcm)
+
+
+def test_a_ping_is_answered_with_figures() -> None:
+    bench = Bench()
+    bench.open()
+    bench.audio(0, np.zeros(1600, np.int16).tobytes())
+    bench.loop.take(wire.Ping(number=5))
+    [pong] = [m for m in bench.said if isinstance(m, wire.Pong)]
+    assert (pong.number, pong.sessions, pong.backlog_samples) == (5, 1, 1600)
+    bench.loop.take(wire.Shutdown())
+    assert bench.loop.stopped

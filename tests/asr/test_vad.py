@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr.contract import Samples
+from asr.utterances import FRAME_SAMPLES
+from asr.vad import _WHEELS, EnergyVoiceActivity, SileroVoiceActivity, levels, silero_path
+from tests.fakes.spoken_sample import spoken_sample
+
+
+def noise(frames: int, level: float, seed: int = 1) -> Samples:
+    return (np.random.default_rng(seed).standard_normal(frames * FRAME_SAMPLES) * level).astype(np.int16)
+
+
+def voice(frames: int) -> Samples:
+    return spoken_sample().samples[16_000:][: frames * FRAME_SAMPLES]
+
+
+@pytest.fixture(scope="module")
+def silero() -> SileroVoiceActivity:
+    return SileroVoiceActivity()
+
+
+def test_silence_and_hiss_hold_no_voice(silero: SileroVoiceActivity) -> None:
+    sounds = [np.zeros(40 * FRAME_SAMPLES, np.int16), noise(40, 200)]
+    for probabilities in silero.listen([(silero.open(), sound) for sound in sounds]):
+        assert max(probabilities[5:]) < 0.35
+
+
+def test_sessions_do_not_hear_each_other(silero: SileroVoiceActivity) -> None:
+    sounds = [voice(20), noise(31, 3000), np.zeros(7 * FRAME_SAMPLES, np.int16), voice(3)]
+    together = silero.listen([(silero.open(), sound) for sound in sounds])
+    for sound, probabilities in zip(sounds, together, strict=True):
+        [alone] = silero.listen([(silero.open(), sound)])
+        assert probabilities == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize("wheel", _WHEELS, ids=[name for name, _ in _WHEELS])
+def test_sound_may_come_in_pieces(wheel: tuple[str, str]) -> None:
+    path = Path(silero_path()).parents[2] / wheel[1]
+    if not path.is_file():
+        pytest.skip(f"{wheel[0]} is not installed")
+    silero = SileroVoiceActivity(path)
+    sound = voice(24)
+    [whole] = silero.listen([(silero.open(), sound)])
+    state = silero.open()
+    pieces: list[float] = []
+    for piece in np.split(sound, [FRAME_SAMPLES, 4 * FRAME_SAMPLES, 11 * FRAME_SAMPLES]):
+        pieces += silero.listen([(state, piece)])[0]
+    assert pieces == pytest.approx(whole, abs=1e-5)
+    assert max(whole) > 0.5
+
+
+def test_nothing_to_listen_to(silero: SileroVoiceActivity) -> None:
+    assert silero.listen([]) == []
+
+
+def test_energy_takes_sound_for_voice() -> None:
+    energy = EnergyVoiceActivity()
+    sound = np.concatenate([np.zeros(FRAME_SAMPLES, np.int16), noise(1, 1000)])
+    assert energy.listen([(energy.open(), sound)]) == [[0.0, 1.0]]
+    assert levels(np.full(FRAME_SAMPLES, 100, np.int16)) == [100.0]

@@ -1,0 +1,123 @@
+"""The inference process as it is: started, spoken to over its socket, ended."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import jiwer
+import pytest
+
+from asr import wire
+from asr.contract import SessionOptions
+from asr.engines.scripted import CRASH_STATUS
+from asr.worker import Inbox
+from asr.worker_settings import WorkerSettings
+from tests.fakes.scripted_sound import blocks_of, scripted_sound, scripted_words, sentence
+from tests.fakes.spoken_sample import spoken_sample
+from tests.fakes.worker_link import WorkerLink, finals
+
+
+def settings(tmp_path: Path, engine: str = "scripted") -> WorkerSettings:
+    return WorkerSettings(engine=engine, models_dir=tmp_path)
+
+
+def is_marker(message: wire.FromWorker) -> bool:
+    return isinstance(message, wire.Marker)
+
+
+def is_first(message: wire.FromWorker) -> bool:
+    return isinstance(message, wire.Ready | wire.Broken)
+
+
+def test_words_come_back_and_shutdown_ends_it(tmp_path: Path) -> None:
+    words = [*sentence("good morning river"), *sentence("silver ocean", 3.0)]
+    with WorkerLink(settings(tmp_path)) as link:
+        link.open()  # before it is ready
+        for block in blocks_of(scripted_sound(words)):
+            link.audio(block.start_samples, block.pcm)
+        link.finalize(3)
+        messages = link.until(is_marker)
+        assert isinstance(messages[0], wire.Ready)
+        assert messages[0].engine == "scripted"
+        assert [word for heard in finals(messages) for word in heard.words] == scripted_words(words)
+        link.send(wire.Ping(number=9))
+        assert link.until(lambda message: isinstance(message, wire.Pong))
+        link.send(wire.Shutdown())
+        assert link.until(lambda message: False) == []
+        assert link.process.wait(10) == 0
+
+
+def test_a_crash_is_a_crash(tmp_path: Path) -> None:
+    with WorkerLink(settings(tmp_path)) as link:
+        link.open()
+        link.audio(0, scripted_sound([("crash", 0.5)]))
+        link.finalize()
+        link.until(is_marker)
+        assert link.process.wait(10) == CRASH_STATUS
+
+
+def test_it_ends_with_its_socket_whatever_it_does(tmp_path: Path) -> None:
+    with WorkerLink(settings(tmp_path)) as link:
+        link.until(is_first)
+        link.open()
+        link.audio(0, scripted_sound([("hang", 0.5)]))
+        link.finalize()
+        link.socket.shutdown(socket.SHUT_RDWR)
+        assert link.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        ("scripted-broken", "asked not to load"),
+        ("whisper-base", "earshot models pull whisper-base"),
+        ("nonsense", "auto"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said(tmp_path: Path, engine: str, says: str) -> None:
+    with WorkerLink(settings(tmp_path, engine)) as link:
+        [broken] = link.until(is_first)
+        assert isinstance(broken, wire.Broken)
+        assert says in broken.message
+        assert link.process.wait(10) == 1
+
+
+def test_a_hole_in_the_sound_is_refused(tmp_path: Path) -> None:
+    with WorkerLink(settings(tmp_path)) as link:
+        link.open()
+        link.audio(16_000, bytes(3200))
+        broken = link.until(lambda message: isinstance(message, wire.Broken))[-1]
+        assert isinstance(broken, wire.Broken)
+        assert broken.code == "PROTOCOL"
+
+
+def test_speech_becomes_its_words_out_of_the_box(tmp_path: Path) -> None:
+    sample = spoken_sample()
+    with WorkerLink(settings(tmp_path, "auto")) as link:
+        link.open(options=SessionOptions(lane="file"))
+        for block in blocks_of(sample.samples.tobytes(), block_samples=16_000):
+            link.audio(block.start_samples, block.pcm)
+        link.finalize()
+        messages = link.until(is_marker)
+    ready = messages[0]
+    assert isinstance(ready, wire.Ready)
+    assert "earshot models pull" in ready.notice
+    heard = finals(messages)
+    assert jiwer.wer(sample.text, " ".join(word.text for each in heard for word in each.words)) <= 0.1
+    assert len(heard) == len(sample.turns)
+    for each, (start_s, end_s, _) in zip(heard, sample.turns, strict=True):
+        assert each.start_samples / 16_000 == pytest.approx(start_s, abs=0.25)
+        assert each.end_samples / 16_000 == pytest.approx(end_s, abs=0.25)
+
+
+def test_a_full_inbox_holds_its_reader_back() -> None:
+    inbox = Inbox(max_bytes=10)
+    inbox.put(b"", b"x" * 100)  # a single frame always fits
+    held = threading.Thread(target=inbox.put, args=(b"", b"y"))
+    held.start()
+    assert inbox.take(5.0) == [(b"", b"x" * 100)]
+    held.join(5.0)
+    assert inbox.take(5.0) == [(b"", b"y")]
+    assert inbox.take(0.0) == []
