@@ -76,7 +76,7 @@ def test_a_browsers_offer_keeps_opus_and_the_channel() -> None:
     assert audio.rtp.headerExtensions == []
     assert (audio.rtp.muxId, channel.rtp.muxId) == ("0", "1")
     assert channel.sctp_port == 5000
-    assert audio.ice.usernameFragment == channel.ice.usernameFragment == "abcd"
+    assert all(media.ice is not None and media.ice.usernameFragment == "abcd" for media in parsed.media)
     assert not audio.ice_candidates_complete
     assert set(candidates(cleaned(OFFER))) == {"192.0.2.7"}
 
@@ -86,7 +86,7 @@ def test_the_transport_is_the_first_of_the_bundle() -> None:
     at = lines.index("m=application 9 UDP/DTLS/SCTP webrtc-datachannel")
     lines = [*lines[:at], *(line.replace("ice-ufrag:abcd", "ice-ufrag:wxyz") for line in lines[at:])]
     parsed = SessionDescription.parse(cleaned(lines))
-    assert {media.ice.usernameFragment for media in parsed.media} == {"wxyz"}
+    assert all(media.ice is not None and media.ice.usernameFragment == "wxyz" for media in parsed.media)
     assert candidates(cleaned(lines)) == []
     assert parsed.group[0].items == ["1", "0"]
 
@@ -214,9 +214,10 @@ pieces = st.one_of(
 
 @given(st.lists(pieces, max_size=60).map("\r\n".join) | st.text(max_size=500))
 def test_any_text_is_cleaned_or_refused(text: str) -> None:
-    for type_ in ("offer", "answer"):
-        with contextlib.suppress(SdpError, TooLarge):
-            clean(text, type_, max_bytes=65_536, loopback=False)  # type: ignore[arg-type]
+    with contextlib.suppress(SdpError, TooLarge):
+        clean(text, "offer", max_bytes=65_536, loopback=False)
+    with contextlib.suppress(SdpError, TooLarge):
+        clean(text, "answer", max_bytes=65_536, loopback=False)
 
 
 mutations = st.lists(st.tuples(st.integers(0, len(OFFER) - 1), st.none() | pieces), min_size=1, max_size=6)
