@@ -203,8 +203,7 @@ class AsrSession:
         self._tell_segment(self._book.heard(heard.words, heard.language, final=heard.final))
         if heard.final:
             # At once, not only when the worker says so: should it end in between, these words are not said twice.
-            end_samples = max((word.end_samples for word in heard.words), default=heard.end_samples)
-            self._on_settled(max(heard.end_samples, end_samples), heard.through_samples)
+            self._on_settled(heard.through_samples, heard.through_samples)
 
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)

@@ -148,6 +148,7 @@ class Supervisor:
                     case Broken():
                         reason = message.message
                     case _:
+                        heartbeat.said_something()
                         self._events.on_message(message)
         except ChildGone as error:
             return Ending.KILL, str(error)

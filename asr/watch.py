@@ -4,8 +4,11 @@ from __future__ import annotations
 
 
 class Heartbeat:
-    """One ping is out at a time. Silence counts only while we look: if our own process slept, its sleep is not held
-    against the other (``now_s`` is monotonic)."""
+    """One ping is out at a time; any other sign of life ends the silence as well, because it may be long under way.
+
+    Silence counts only while we look: if our own process slept, its sleep is not held against the other. ``now_s`` is
+    monotonic.
+    """
 
     def __init__(self, deadline_s: float, interval_s: float) -> None:
         self._deadline_s = deadline_s
@@ -27,6 +30,9 @@ class Heartbeat:
 
     def answered(self, number: int) -> None:
         self._answered = max(self._answered, number)
+        self._silent_s = 0.0
+
+    def said_something(self) -> None:
         self._silent_s = 0.0
 
     @property

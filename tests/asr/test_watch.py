@@ -30,6 +30,15 @@ def test_an_answer_ends_the_silence() -> None:
     assert not heartbeat.overdue
 
 
+def test_any_sign_of_life_ends_the_silence() -> None:
+    heartbeat = Heartbeat(deadline_s=3, interval_s=1)
+    for second in range(20):
+        heartbeat.look(float(second))
+        heartbeat.said_something()
+    assert not heartbeat.overdue
+    assert heartbeat.look(20.0) is None
+
+
 def test_our_own_sleep_is_not_held_against_it() -> None:
     heartbeat = Heartbeat(deadline_s=5, interval_s=1)
     heartbeat.look(0.0)
