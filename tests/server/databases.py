@@ -118,7 +118,6 @@ class SocketRelay:
         self.folder = Path(tempfile.mkdtemp(prefix="earshot-relay-", dir="/tmp"))
         self._target = target
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._passes = asyncio.Event()  # cleared: bytes are taken and go nowhere
         self._passes.set()
@@ -136,15 +135,15 @@ class SocketRelay:
 
     async def cut(self) -> None:
         """Refuse connections, reset those there are."""
-        if self._server is not None:
-            self._server.close()
-            for writer in list(self._writers):
-                writer.transport.abort()
-            self._passes.set()  # what waits in silence is dropped with its connection
-            await self._server.wait_closed()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await server.wait_closed()
             (self.folder / SOCKET).unlink(missing_ok=True)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def heal(self) -> None:
         self._passes.set()
@@ -157,18 +156,21 @@ class SocketRelay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self._server is None:  # cut before this task began
+            writer.transport.abort()
+            return
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        up_reader, up_writer = await asyncio.open_unix_connection(str(self._target / SOCKET))
-        self._writers |= {writer, up_writer}
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, up_writer))
-                group.create_task(self._pump(up_reader, writer))
+            up_reader, up_writer = await asyncio.open_unix_connection(str(self._target / SOCKET))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._pump(reader, up_writer))
+                    group.create_task(self._pump(up_reader, writer))
+            finally:
+                up_writer.transport.abort()
         finally:
-            self._writers -= {writer, up_writer}
-            writer.close()
-            up_writer.close()
+            writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
