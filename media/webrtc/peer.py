@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 CHANNEL_LABEL = "events"
 BUFFER_MAX_BYTES = 1 << 20
-CLOSE_DEADLINE_S = 5.0
+CLOSE_DEADLINE_S = 8.0
+"""Longer than aioice waits for a STUN server."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class WebRtcPeer:
         self._deadline_s = self._loop.time() + settings.connect_deadline_s
         self._live_s = 0.0
         self._watch: asyncio.TimerHandle | None = None
+        self._describing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -152,7 +154,7 @@ class WebRtcPeer:
         return True
 
     async def close(self, reason: str = "") -> None:
-        """End the peer. Idempotent; what is held back is delivered first. Joins nothing, waits for 5 s at most."""
+        """End the peer. Idempotent; what is held back is delivered first. Joins nothing, waits for 8 s at most."""
         self._close_soon(reason)
         if self._closing is not None:
             await asyncio.shield(self._closing)
@@ -175,15 +177,20 @@ class WebRtcPeer:
         pc.on("datachannel", self._take_channel)
         try:
             yield pc
-        except BaseException:
+        except (EarshotError, asyncio.CancelledError):
             self._close_soon("not set up")
             raise
+        except Exception as exc:  # an ICE server that is no URL, for one
+            self._close_soon("not set up")
+            raise Internal("the peer could not be set up") from exc
         self._tick()
 
     async def _try(self, work: Awaitable[None], error: type[EarshotError]) -> None:
         try:
             await work
         except Exception as exc:  # aiortc raises whatever its parsing met
+            if self._closing is not None:
+                raise SdpError("the peer was closed meanwhile") from exc
             raise error("the session description was not accepted") from exc
 
     def _add_audio(self, pc: RTCPeerConnection) -> None:
@@ -202,7 +209,9 @@ class WebRtcPeer:
         ]
 
     async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
-        await self._try(pc.setLocalDescription(), Internal)
+        # On its own, because sockets that are being opened would leak when the caller is cancelled.
+        self._describing = asyncio.create_task(pc.setLocalDescription(), name="gather candidates")
+        await self._try(asyncio.shield(self._describing), Internal)
         if self._closing is not None:
             raise SdpError("the peer was closed meanwhile")
         return polish(pc.localDescription.sdp), str(pc.localDescription.type)
@@ -214,9 +223,9 @@ class WebRtcPeer:
         channel.on("message", self._on_message)
         channel.on("close", self._on_channel_close)
         if channel.readyState == "open":
-            self._tell(self._listener.on_channel_open)
+            self._on_channel_open()
         else:
-            channel.on("open", lambda: self._tell(self._listener.on_channel_open))
+            channel.on("open", self._on_channel_open)
 
     # What happens.
 
@@ -230,16 +239,22 @@ class WebRtcPeer:
         elif state == "closed":
             self._close_soon("closed by the peer")
 
+    def _on_channel_open(self) -> None:
+        if self._state is not SessionState.CLOSED:
+            self._tell(self._listener.on_channel_open)
+
     def _on_channel_close(self) -> None:
         # A closed channel alone ends nothing; a closed association means that the peer is gone.
         if self._pc is not None and self._pc.sctp is not None and self._pc.sctp.state == "closed":
             self._close_soon("closed by the peer")
 
     def _on_message(self, message: object) -> None:
-        if isinstance(message, str):
+        if isinstance(message, str) and self._state is not SessionState.CLOSED:
             self._tell(self._listener.on_message, message)
 
     def _on_blocks(self, blocks: list[Block]) -> None:
+        if self._state is SessionState.CLOSED:
+            return
         if self._state is SessionState.STALLED:
             self._go(SessionState.LIVE, "sound again")
         for block in blocks:
@@ -297,6 +312,8 @@ class WebRtcPeer:
             return
         try:
             async with asyncio.timeout(CLOSE_DEADLINE_S):
+                if self._describing is not None:
+                    await asyncio.wait({self._describing})
                 await pc.close()
                 for guard in self._guards:
                     await guard.settled()

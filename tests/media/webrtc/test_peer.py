@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from media.webrtc.peer import BUFFER_MAX_BYTES, WebRtcPeer
-from protocol.errors import SdpError
+from media.webrtc.peer import BUFFER_MAX_BYTES, PeerSettings, WebRtcPeer
+from protocol.errors import Internal, SdpError
 from protocol.states import SessionState
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.rtc_client import RtcClient
@@ -173,3 +175,68 @@ async def test_a_peer_is_described_once() -> None:
     with pytest.raises(SdpError):
         await peer.offer()
     await peer.close()
+
+
+async def test_a_caller_that_gives_up_or_closes_meanwhile_leaves_no_socket() -> None:
+    async with RtcClient() as client:
+        client.pc.addTrack(client.track)
+        await client.pc.setLocalDescription()
+        for turns in range(1, 12):
+            listening = Listening()
+            peer = WebRtcPeer(LOCAL, listening)
+            asked = asyncio.create_task(peer.answer(client.pc.localDescription.sdp, "offer"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if turns % 2:
+                asked.cancel()
+            await peer.close()
+            with contextlib.suppress(asyncio.CancelledError, SdpError):
+                await asked
+            assert listening.state is SessionState.CLOSED
+            assert all(not guard._connection._protocols for guard in peer._guards)
+
+
+async def test_a_machine_with_loopback_only_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    listening = Listening()
+    peer = WebRtcPeer(LOCAL, listening)
+    async with RtcClient() as client:
+        await client.connect(peer.answer)
+        await listening.until(lambda: listening.end_samples > 0)
+        await peer.close()
+
+
+async def test_loopback_is_not_offered_unless_the_settings_say() -> None:
+    peer = WebRtcPeer(PeerSettings(), Listening())
+    sdp, _ = await peer.offer()
+    assert not [line for line in sdp.splitlines() if line.startswith("a=candidate") and " 127.0.0.1 " in line]
+    await peer.close()
+
+
+async def test_an_ice_server_that_is_no_url_is_our_own_fault() -> None:
+    peer = WebRtcPeer(replace(LOCAL, ice_servers=("http://nowhere",)), Listening())
+    with pytest.raises(Internal):
+        await peer.offer()
+    await peer.close()
+
+
+async def test_peers_that_came_and_went_leave_nothing_open() -> None:
+    async def once() -> None:
+        listening = Listening()
+        peer = WebRtcPeer(LOCAL, listening)
+        async with RtcClient() as client:
+            await client.connect(peer.answer)
+            await listening.until(lambda: listening.end_samples > 0)
+            await peer.close()
+
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("no /proc to count open files in")
+    await once()
+    before, tasks = open_files(), len(asyncio.all_tasks())
+    for _ in range(10):
+        await once()
+    assert open_files() <= before
+    assert len(asyncio.all_tasks()) == tasks
