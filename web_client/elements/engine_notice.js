@@ -34,6 +34,7 @@ class EngineNotice extends HTMLElement {
 
   #again(ms) {
     clearTimeout(this.#timer);
+    if (this.hasAttribute('story')) return;
     this.#timer = setTimeout(() => this.isConnected && this.refresh(), ms);
   }
 
@@ -46,8 +47,7 @@ class EngineNotice extends HTMLElement {
     else if (pull?.state === 'done' && status.notice) {
       parts.push(h('p', { role: 'status', text: t('engine.pulled', { name: pull.model }) }));
       this.#again(STARTING_POLL_MS); // until it is in use
-    }
-    else parts.push(...this.#offer(status, catalogue));
+    } else parts.push(...this.#offer(status, catalogue));
     this.replaceChildren(...parts);
   }
 
@@ -60,13 +60,11 @@ class EngineNotice extends HTMLElement {
   #offer(status, catalogue) {
     const better = status.notice && catalogue ? betterModel(status.notice, catalogue.items ?? []) : null;
     if (!better) return [];
-    const label = better.sizeBytes
-      ? t('engine.get.size', { name: better.name, size: size(better.sizeBytes) })
-      : t('engine.get', { name: better.name });
+    const label = better.sizeBytes ? t('engine.get.size', { size: size(better.sizeBytes) }) : t('engine.get');
     const failed = catalogue.pull?.state === 'failed' && t('engine.failed', { message: catalogue.pull.message });
     return [
       failed ? h('p', { class: 'engine-failed', role: 'alert', text: failed }) : null,
-      h('button', { class: 'link', type: 'button', text: label, onclick: () => this.#pull(better.name) }),
+      h('button', { class: 'link', type: 'button', text: label, title: better.name, onclick: () => this.#pull(better.name) }),
     ].filter(Boolean);
   }
 

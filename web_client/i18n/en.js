@@ -7,7 +7,6 @@ export default {
   'nav.library': 'Transcripts',
   'cancel': 'Cancel',
   'retry': 'Try again',
-  'close': 'Close',
 
   'title.live': 'Live transcript · Earshot',
   'title.library': 'Transcripts · Earshot',
@@ -25,7 +24,6 @@ export default {
   'live.waiting': 'Listening. Say something.',
   'live.waiting.sample': 'The sample is playing. The first words come in a moment.',
   'live.nothing': 'Nothing was understood in this recording.',
-  'live.saved': 'Saved.',
   'live.open': 'Open its own page',
   'live.elapsed': 'Recorded so far',
 
@@ -60,8 +58,8 @@ export default {
 
   'engine.using': 'Recogniser: {name}.',
   'engine.basic': 'Recogniser: embedded English, basic accuracy.',
-  'engine.get': 'Get a better one ({name})',
-  'engine.get.size': 'Get a better one ({name}, {size})',
+  'engine.get': 'Get a better one',
+  'engine.get.size': 'Get a better one ({size})',
   'engine.pulling': 'Fetching {name}: {percent} %',
   'engine.checking': 'Checking {name}.',
   'engine.pulled': '{name} is here. The recogniser is changing over to it.',
@@ -96,7 +94,6 @@ export default {
   'library.delete': 'Delete',
   'library.delete.what': 'Delete “{name}”',
   'library.delete.sure': 'Delete “{name}” and its sound for good?',
-  'library.column.length': 'Length',
   'library.words': ({ count }) => (count === 1 ? '1 word' : `${count} words`),
   'library.filter': 'Find by name',
   'library.none': 'No transcript has this in its name.',

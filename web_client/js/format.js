@@ -23,8 +23,9 @@ export function when(iso) {
   return Number.isNaN(date.getTime()) ? '' : moment.format(date);
 }
 
-/** Bytes as `3.4 MB`. */
+/** Bytes as `3.4 MB`, `148 MB` or `1.6 GB`. */
 export function size(bytes) {
   const mega = bytes / 1e6;
-  return mega >= 1000 ? `${decimal.format(mega / 1000)} GB` : `${decimal.format(mega)} MB`;
+  if (mega >= 1000) return `${decimal.format(mega / 1000)} GB`;
+  return mega >= 10 ? `${Math.round(mega)} MB` : `${decimal.format(mega)} MB`;
 }

@@ -9,6 +9,7 @@ import '../elements/state_line.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { getTranscript } from '../js/api.js';
+import { dock } from '../js/dock.js';
 import { h, icon, ICONS, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
 import { Level } from '../js/level.js';
@@ -58,7 +59,7 @@ class LivePage {
     const main = document.querySelector('main');
     main.append(
       this.#welcome, this.#words, this.#waiting, this.#problem, this.#after,
-      h('div', { class: 'dock' },
+      dock(
         h('div', { class: 'dock-row' }, this.#button, this.#meter, this.#elapsed),
         this.#player, this.#state, document.createElement('engine-notice')),
       this.#sample);
@@ -160,6 +161,7 @@ class LivePage {
     const before = phase === 'idle' || phase === 'failed';
     show(this.#button, phase !== 'done');
     show(this.#welcome, before && this.#words.empty);
+    show(this.#words, !(before && this.#words.empty));
     show(this.#sample, before);
     show(this.#meter, busy);
     show(this.#elapsed, busy && session.startedAt !== null);

@@ -6,6 +6,7 @@ import '../elements/site_header.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { allSegments, deleteTranscript, getTranscript, renameTranscript } from '../js/api.js';
+import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
 import { Listening } from '../js/listening.js';
@@ -26,7 +27,7 @@ const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
 const hint = h('p', { class: 'muted hint', text: t('player.hint') });
 const remove = h('button', { class: 'quiet', type: 'button', text: t('transcript.delete'), onclick: () => removeAll() });
-const dock = h('div', { class: 'dock' }, player, hint);
+const lower = dock(player, hint);
 
 let saved = '';
 
@@ -73,7 +74,7 @@ async function removeAll() {
 /** The sound is there once nothing is being recorded any more. */
 function readable(transcript) {
   const audible = (transcript.data.duration ?? 0) > 0;
-  show(dock, audible);
+  show(lower, audible);
   downloads.show(id);
   if (audible) {
     tie(words, player);
@@ -106,8 +107,9 @@ function follow(transcript) {
 }
 
 async function open() {
-  document.querySelector('main').append(name, facts, progress, problem, words, h('div', { class: 'row foot' }, downloads, remove), dock);
-  show(dock, false);
+  const foot = h('div', { class: 'row foot' }, downloads, remove);
+  document.querySelector('main').append(name, facts, progress, problem, words, foot, lower);
+  show(lower, false);
   name.addEventListener('change', rename);
   name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
   player.addEventListener('problem', () => problem.show({ key: 'problem.sound' }));
