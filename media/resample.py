@@ -62,12 +62,17 @@ def to_s16le(mono: npt.NDArray[np.float32]) -> bytes:
     return samples.tobytes()
 
 
-def mix_to_mono(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Shape ``(n, channels)`` to ``(n,)``: the mean, so that nothing clips. What is no number is silence."""
+def mix_to_mono(
+    channels: npt.NDArray[np.float32], weights: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
+    """Shape ``(n, channels)`` to ``(n,)``: the (weighted) mean, so that nothing clips. What is no number is silence."""
     if not np.isfinite(channels).all():
         channels = np.nan_to_num(channels, nan=0.0, posinf=1.0, neginf=-1.0)
     # Clipped first: a mean of samples near the largest float would overflow.
-    mono: npt.NDArray[np.float32] = np.clip(channels, -1.0, 1.0).mean(axis=1, dtype=np.float32)
+    channels = np.clip(channels, -1.0, 1.0)
+    mono: npt.NDArray[np.float32] = (
+        channels.mean(axis=1, dtype=np.float32) if weights is None else channels @ (weights / weights.sum())
+    )
     return mono
 
 

@@ -1,0 +1,236 @@
+"""Files to blocks. With ``container_stream`` the only place that opens media, and never as libav would by itself.
+
+The demuxer is forced by magic, codecs are on an allow-list, libav may open nothing but the bytes it is given, and every
+count that a hostile file could blow up has a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import av
+import av.error
+import structlog
+
+from media.containers import CODECS, HEAD_BYTES, Container, sniff
+from media.disk_writer import disk_error
+from media.frames import FrameJoiner
+from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.errors import AudioFormatError, NotFound, TooLarge
+
+log = structlog.get_logger(__name__)
+
+_BLOCK_BYTES = 2 * SAMPLE_RATE_HZ  # one second
+_LIVE_BUFFER_BYTES = 4 * 1024
+_FILE_BUFFER_BYTES = 64 * 1024
+# Headers are often a frame or two off; a file that is this much shorter than it says was cut.
+_CUT_MIN_S = 1.0
+# What libav and PyAV raise on damaged input: FFmpegError for most, the others from odd sizes and texts in headers.
+LIBAV_ERRORS = (av.error.FFmpegError, ValueError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What one file or stream may ask of us; beyond is ``TooLarge`` or ``AudioFormatError``."""
+
+    bytes_max: int
+    duration_max_s: float
+    channels_max: int = 8
+    sample_rate_min_hz: int = 8_000
+    sample_rate_max_hz: int = 192_000
+    streams_max: int = 16  # a film has a picture, a few languages and subtitles
+    work_max_s: float = 1800.0  # time spent inside libav; six hours take about two minutes
+
+
+class Readable(Protocol):
+    """What libav reads from: a file, or a pipe without ``seek``."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _OpenFile:
+    """A file without its name, so that no error text can carry a path."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+class PacketDecoder:
+    """The first audio stream of an open container as blocks; a damaged packet is skipped and counted."""
+
+    def __init__(self, source: Readable, container: Container, limits: DecodeLimits, *, live: bool = False) -> None:
+        """Raises ``AudioFormatError``. ``live``: open on as few bytes as possible. Must be closed."""
+        self.damaged_packets = 0
+        self.cut = False  # the stream ended in an error
+        self._limits = limits
+        self._work_s = 0.0
+        self.joiner = FrameJoiner(
+            length_max_samples=round(limits.duration_max_s * SAMPLE_RATE_HZ),
+            channels_max=limits.channels_max,
+            rate_min_hz=limits.sample_rate_min_hz,
+            rate_max_hz=limits.sample_rate_max_hz,
+        )
+        with _translated("the file cannot be read as audio"):
+            self._input = open_container(source, container, limits, live=live)
+        try:
+            self.stream = audio_stream(self._input)
+        except AudioFormatError:
+            self.close()
+            raise
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block. Raises ``TooLarge``, or ``AudioFormatError`` when there is no sound at all."""
+        packets = self._input.demux(self.stream)
+        while True:
+            started_s = time.monotonic()
+            packet = self._next(packets)
+            if packet is None:
+                break
+            found = self._decode(packet)
+            self._work_s += time.monotonic() - started_s
+            if self._work_s > self._limits.work_max_s:
+                raise TooLarge("the file takes too long to decode", details={"work_max_s": self._limits.work_max_s})
+            yield from found
+        yield from self.joiner.flush()
+        self._report()
+        if not self.joiner.end_samples:
+            raise AudioFormatError("there is no sound in this file")
+
+    def declared_duration_s(self) -> float | None:
+        """As the header has it; not to be believed."""
+        if self.stream.duration is not None and self.stream.time_base is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        return self._input.duration / av.time_base if self._input.duration is not None else None
+
+    def close(self) -> None:
+        self._input.close()
+
+    def _report(self) -> None:
+        declared_s, decoded_s = self.declared_duration_s() or 0.0, self.joiner.end_samples / SAMPLE_RATE_HZ
+        if self.damaged_packets or self.cut or declared_s - decoded_s > _CUT_MIN_S:
+            log.warning(
+                "damaged media",
+                damaged_packets=self.damaged_packets,
+                cut=self.cut,
+                declared_s=round(declared_s, 3),
+                decoded_s=round(decoded_s, 3),
+            )
+
+    def _next(self, packets: Iterator[av.Packet[av.AudioStream]]) -> av.Packet[av.AudioStream] | None:
+        try:
+            return next(packets, None)
+        except LIBAV_ERRORS:
+            self.cut = True
+            return None
+
+    def _decode(self, packet: av.Packet[av.AudioStream]) -> list[Block]:
+        try:
+            frames = packet.decode()
+        except EOFError:  # a second flush packet
+            return []
+        except LIBAV_ERRORS:
+            self.damaged_packets += 1
+            return []
+        return [block for frame in frames for block in self.joiner.add(frame)]
+
+
+def decode_file(path: Path, limits: DecodeLimits) -> Iterator[Block]:
+    """The sound of ``path`` in blocks of about a second from 0 on. Blocking.
+
+    A cut or damaged file gives what can be decoded (a warning in the log tells). Raises ``AudioFormatError`` when that
+    is nothing, ``TooLarge`` over a limit (after the blocks before it), ``NotFound`` and ``StoreUnavailable``.
+    """
+    with _opened(path, limits) as decoder:
+        start_samples = 0
+        pcm = bytearray()
+        for block in decoder.blocks():
+            pcm += block.pcm
+            if len(pcm) >= _BLOCK_BYTES:
+                yield Block(start_samples, bytes(pcm))
+                start_samples = block.end_samples
+                pcm.clear()
+        if pcm:
+            yield Block(start_samples, bytes(pcm))
+
+
+def probe_duration_s(path: Path, limits: DecodeLimits) -> float | None:
+    """What the file's header says of its length, None when it says nothing (as MediaRecorder's). Raises as above."""
+    with _opened(path, limits) as decoder:
+        return decoder.declared_duration_s()
+
+
+def open_container(source: Readable, container: Container, limits: DecodeLimits, *, live: bool) -> Any:
+    options = {
+        "codec_whitelist": ",".join(sorted(CODECS)),
+        "format_whitelist": container.demuxer,
+        "protocol_whitelist": "none",
+        "max_streams": str(limits.streams_max),
+    }
+    if live:
+        # Everything needed stands in the header; looking ahead would cost seconds of delay.
+        options |= {"probesize": "32", "analyzeduration": "0"}
+    return av.open(
+        source,
+        format=container.demuxer,
+        container_options=options,
+        metadata_errors="replace",
+        io_open=_refuse_to_open,
+        # A full buffer is waited for in places; small ones keep a live stream's delay small.
+        buffer_size=_LIVE_BUFFER_BYTES if live else _FILE_BUFFER_BYTES,
+    )
+
+
+def audio_stream(opened: Any) -> Any:
+    """The first stream of sound, ready to decode."""
+    if not opened.streams.audio:
+        raise AudioFormatError("there is no sound in this file")
+    stream = opened.streams.audio[0]
+    codec = stream.codec_context
+    if codec is None or codec.name not in CODECS:
+        raise AudioFormatError("unsupported codec", details={"codec": codec.name if codec else "unknown"})
+    codec.thread_count = 1
+    return stream
+
+
+@contextmanager
+def _opened(path: Path, limits: DecodeLimits) -> Iterator[PacketDecoder]:
+    try:
+        file = path.open("rb")
+        size_bytes = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as error:
+        raise NotFound("there is no such file") from error
+    except OSError as error:
+        raise disk_error(error, "reading the file") from error
+    with file:
+        if size_bytes > limits.bytes_max:
+            raise TooLarge("the file is too large", details={"bytes_max": limits.bytes_max})
+
+        def read_at(offset_bytes: int) -> bytes:
+            file.seek(offset_bytes)
+            return file.read(HEAD_BYTES)
+
+        container = sniff(read_at(0), read_at)
+        file.seek(0)
+        decoder = PacketDecoder(_OpenFile(file), container, limits)
+        try:
+            yield decoder
+        finally:
+            decoder.close()
+
+
+@contextmanager
+def _translated(message: str) -> Iterator[None]:
+    try:
+        yield
+    except LIBAV_ERRORS as error:
+        raise AudioFormatError(message) from error
+
+
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> None:
+    raise PermissionError("media may not name other media")
