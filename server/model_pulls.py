@@ -91,9 +91,40 @@ class ModelPulls:
 
 
 def list_models(models_dir: Path) -> list[dict[str, Any]]:
-    """The catalogue, with what is here. Blocking."""
-    return []
+    """The catalogue, and what of it is on this machine. Blocking."""
+    from asr.models import CATALOGUE, present
+
+    here = {model.name for model in present(models_dir)}
+    return [
+        {
+            "name": model.name,
+            "engine": model.engine,
+            "size_mb": model.size_mb,
+            "languages": list(model.languages),
+            "license": model.licence,
+            "summary": model.summary,
+            "present": model.name in here,
+        }
+        for model in CATALOGUE.values()
+    ]
+
+
+def check_model(name: str) -> None:
+    """Raises ``NotFound`` for a name that the catalogue does not have."""
+    from asr.models import model_named
+
+    model_named(name)
 
 
 def fetch_model(name: str, models_dir: Path, tell: Callable[[int, int], None]) -> object:
-    raise NotFound("no such model")
+    """Blocking. A model is several files; their bytes are told together, of about as many as the catalogue says."""
+    from asr.models import model_named, pull
+
+    about_bytes = model_named(name).size_mb * 1_000_000
+    done: dict[str, int] = {}
+
+    def progress(file: str, done_bytes: int, _total_bytes: int) -> None:
+        done[file] = done_bytes
+        tell(sum(done.values()), max(about_bytes, sum(done.values())))
+
+    return pull(name, models_dir, progress=progress)

@@ -29,14 +29,16 @@ SERVED_SUFFIXES = frozenset(
 LIVE_PAGE = "index.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
+FILE_PATH = "/{name:path}"
 
 
 class PageRoute(APIRoute):
-    """Answers only what it can: unknown paths of the API and other methods are for others to refuse."""
+    """The one for files, which fits every path, leaves unknown paths of the API and other methods to be refused."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
-        if match is not Match.FULL or str(scope["path"]).startswith("/v1/"):
+        is_last = self.path == FILE_PATH
+        if is_last and (match is not Match.FULL or str(scope["path"]).startswith("/v1/")):
             return Match.NONE, {}
         return match, child_scope
 
@@ -55,7 +57,10 @@ class PageFiles:
         parts = PurePosixPath(name)
         if parts.suffix not in SERVED_SUFFIXES or "\0" in name or any(part.startswith(".") for part in parts.parts):
             raise NotFound("no such page")
-        path, found = await anyio.to_thread.run_sync(self._files.lookup_path, name)
+        try:
+            path, found = await anyio.to_thread.run_sync(self._files.lookup_path, name)
+        except (OSError, ValueError):  # such as a name that is too long
+            raise NotFound("no such page") from None
         if found is None or not stat.S_ISREG(found.st_mode):
             raise NotFound("no such page")
         response = self._files.file_response(path, found, request.scope)
@@ -85,7 +90,7 @@ async def transcript_page(request: Request, page_id: str) -> Response:
     return await _page(TRANSCRIPT_PAGE, request)
 
 
-@router.api_route("/{name:path}", methods=["GET", "HEAD"])
+@router.api_route(FILE_PATH, methods=["GET", "HEAD"])
 async def page_file(request: Request, name: str) -> Response:
     """Comes last of all routes, so that whatever nothing else answers is looked for here."""
     return await _page(name, request)

@@ -93,8 +93,7 @@ class Socket:
             while True:
                 await self.receive()
         except ConnectionClosed as error:
-            assert error.rcvd is not None, "cut without a close"
-            return error.rcvd.code, error.rcvd.reason
+            return (error.rcvd.code, error.rcvd.reason) if error.rcvd else (1006, "")
 
     def of(self, type_: str) -> Sequence[Message]:
         return [message for message in self.messages if message["type"] == type_]

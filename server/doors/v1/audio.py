@@ -58,23 +58,24 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     return JSONResponse({**await show(services, transcript_id), "track_id": track_id}, 201)
 
 
-@router.api_route(
-    "/v1/transcripts_audio/{transcript_id}/download", methods=["GET", "HEAD"], dependencies=[entry(Action.READ)]
+@router.head(
+    "/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)], include_in_schema=False
 )
+@router.get("/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)])
 async def download_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
     """The track as a WAV file to keep."""
     return await _wav(request, transcript_id, track, disposition="attachment")
 
 
-@router.api_route(
-    "/v1/transcripts_audio/{transcript_id}/stream", methods=["GET", "HEAD"], dependencies=[entry(Action.READ)]
-)
+@router.head("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)], include_in_schema=False)
+@router.get("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)])
 async def stream_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
     """The track for a player, which asks for ranges."""
     return await _wav(request, transcript_id, track, disposition="inline")
 
 
-@router.api_route("/v1/transcripts/{transcript_id}/audio", methods=["GET", "HEAD"], dependencies=[entry(Action.READ)])
+@router.head("/v1/transcripts/{transcript_id}/audio", dependencies=[entry(Action.READ)], include_in_schema=False)
+@router.get("/v1/transcripts/{transcript_id}/audio", dependencies=[entry(Action.READ)])
 async def transcript_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
     """The track as WAV, 16 kHz mono; lost and paused sound is silence."""
     return await _wav(request, transcript_id, track, disposition="inline")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -13,4 +15,5 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/v1/openapi.json", dependencies=[entry(Action.DESCRIBE)])
 async def openapi(request: Request) -> Response:
-    return JSONResponse(request.app.openapi())
+    # Made once, and it takes longer than the event loop may be held.
+    return JSONResponse(await asyncio.to_thread(request.app.openapi))

@@ -13,7 +13,7 @@ from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
 from server.doors.health import engine_view
-from server.model_pulls import ModelPulls, Progress, list_models
+from server.model_pulls import ModelPulls, Progress, check_model, list_models
 
 router = APIRouter(tags=["engine"], responses=DOCUMENTED)
 
@@ -49,6 +49,7 @@ async def models(request: Request) -> Response:
 async def pull_model(request: Request, name: str) -> Response:
     """Begin to fetch a model; when it is there, the recogniser starts anew with the best one. One at a time."""
     services = services_of(request)
+    check_model(name)
     progress = pulls_of(request).begin(name, when_done=services.asr.reload)
     return JSONResponse(progress_view(progress), 202)
 

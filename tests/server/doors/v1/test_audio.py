@@ -1,0 +1,145 @@
+"""Sound over REST: uploads in every way, and a WAV that players can seek in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.states import TranscriptState
+from server.doors.v1.audio import parse_range
+from server.services import Services
+from server.settings import Settings
+from tests.fakes.node import node_settings, wait_for_state
+from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.wav import wav_of
+
+
+@pytest.fixture
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return node_settings(tmp_path_factory.mktemp("node"), upload_max_mb=1)
+
+
+@pytest.fixture
+def pcm() -> bytes:
+    return scripted_sound(sentence("alpha bravo", 0.5))
+
+
+@pytest.fixture
+async def recorded(client: httpx.AsyncClient, services: Services, pcm: bytes) -> str:
+    """The id of a transcript with this sound."""
+    transcript_id = (await client.post("/v1/transcripts/")).json()["id"]
+    response = await client.post(
+        f"/v1/transcripts_audio/{transcript_id}/upload", files={"file": ("talk.wav", wav_of(pcm))}
+    )
+    assert response.status_code == 201
+    await wait_for_state(services, transcript_id, TranscriptState.ENDED)
+    return transcript_id
+
+
+@pytest.mark.parametrize("way", ["file", "chunk", "raw"])
+async def test_a_recording_is_taken_in_each_way(
+    client: httpx.AsyncClient, services: Services, pcm: bytes, way: str
+) -> None:
+    transcript_id = (await client.post("/v1/transcripts/")).json()["id"]
+    path = f"/v1/transcripts_audio/{transcript_id}/upload"
+    if way == "raw":
+        response = await client.post(path, content=wav_of(pcm), headers={"X-Filename": "../../etc/caf%C3%A9.wav"})
+    else:
+        response = await client.post(path, files={way: ("..\\..\\talk.wav", wav_of(pcm), "audio/wav")})
+    assert response.status_code == 201
+    assert response.json()["track_id"] == response.json()["data"]["tracks"][0]["id"]
+    assert response.json()["data"]["tracks"][0]["name"] == ("café.wav" if way == "raw" else "talk.wav")
+    await wait_for_state(services, transcript_id, TranscriptState.ENDED)
+    assert (await client.get(f"/v1/transcripts/{transcript_id}")).json()["data"]["words"] == 2
+    assert not list((services.settings.data_dir / "incoming").iterdir())
+
+
+async def test_what_is_no_sound_or_too_much_is_refused_and_not_kept(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    transcript_id = (await client.post("/v1/transcripts/")).json()["id"]
+    path = f"/v1/transcripts_audio/{transcript_id}/upload"
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield bytes(64 * 1024)
+
+    assert (await client.post(path)).status_code == 400
+    assert (await client.post(path, content=b"ffconcat version 1.0\nfile /etc/passwd\n")).status_code == 400
+    assert (await client.post(path, content=endless())).status_code == 413
+    assert (await client.post(path, files={"file": ("a.wav", bytes(1_200_000))})).status_code == 413
+    cut = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert (await client.post(path, content=cut, headers=headers)).status_code == 400
+    assert not list((services.settings.data_dir / "incoming").iterdir())
+    assert (await client.get(f"/v1/transcripts/{transcript_id}")).json()["data"]["tracks"] == []
+
+
+@pytest.mark.parametrize(
+    "template", ["/v1/transcripts/{}/audio", "/v1/transcripts_audio/{}/stream", "/v1/transcripts_audio/{}/download"]
+)
+async def test_the_whole_and_its_ranges(client: httpx.AsyncClient, recorded: str, pcm: bytes, template: str) -> None:
+    path = template.format(recorded)
+    whole = await client.get(path)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "audio/wav")
+    assert whole.content[44:] == pcm
+    assert whole.headers["accept-ranges"] == "bytes"
+    size = len(whole.content)
+    for header, start, end in (
+        ("bytes=0-0", 0, 1),
+        ("bytes=44-", 44, size),
+        ("bytes=-100", size - 100, size),
+        ("bytes=40-50000000", 40, size),
+        (f"bytes=-{size * 2}", 0, size),
+    ):
+        part = await client.get(path, headers={"Range": header})
+        assert part.status_code == 206
+        assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
+        assert part.content == whole.content[start:end]
+    head = await client.head(path)
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
+    assert "attachment" in whole.headers["content-disposition"] or "download" not in path
+
+
+async def test_ranges_that_cannot_be_and_versions(client: httpx.AsyncClient, recorded: str) -> None:
+    path = f"/v1/transcripts/{recorded}/audio"
+    whole = await client.get(path)
+    beyond = await client.get(path, headers={"Range": f"bytes={len(whole.content)}-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    assert beyond.json()["error"]["code"] == "RANGE_NOT_SATISFIABLE"
+    etag = whole.headers["etag"]
+    assert (await client.get(path, headers={"If-None-Match": etag})).status_code == 304
+    assert (await client.get(path, headers={"Range": "bytes=0-1", "If-Range": etag})).status_code == 206
+    assert (await client.get(path, headers={"Range": "bytes=0-1", "If-Range": '"old"'})).status_code == 200
+    assert (await client.get(path, headers={"Range": "bytes=0-1,5-6"})).status_code == 200
+
+
+async def test_tracks_of_others_are_not_found(client: httpx.AsyncClient, services: Services, recorded: str) -> None:
+    (track,) = await services.store.tracks_of(recorded)
+    other = (await client.post("/v1/transcripts/")).json()["id"]
+    assert (await client.get(f"/v1/transcripts/{recorded}/audio?track={track.id}")).status_code == 200
+    assert (await client.get(f"/v1/transcripts/{recorded}/audio?track=trk_no")).status_code == 404
+    assert (await client.get(f"/v1/transcripts/{other}/audio?track={track.id}")).status_code == 404
+
+
+async def test_the_waveform_follows_the_sound(client: httpx.AsyncClient, recorded: str, pcm: bytes) -> None:
+    body = (await client.get(f"/v1/transcripts/{recorded}/waveform?count=50")).json()
+    assert len(body["data"]) == 50
+    assert max(body["data"]) > 0.05
+    assert all(0 <= peak <= 1 for peak in body["data"])
+    assert body["duration"] == round(len(pcm) / 32000, 3)
+    assert (await client.get(f"/v1/transcripts/{recorded}/waveform?count=0")).status_code == 422
+
+
+@given(st.text(max_size=30) | st.from_regex(r"bytes=\d{0,20}-\d{0,20}", fullmatch=True), st.integers(44, 10_000))
+def test_every_range_header_is_a_range_or_the_whole(header: str, total: int) -> None:
+    found = parse_range(header, total)
+    if found is not None:
+        start, end = found
+        assert start >= 0
+        assert end <= total
