@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -34,7 +34,7 @@ class Follower:
         self._last_error = ""
         self._socket: ClientConnection | None = None
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncGenerator[Message, None]:
         """Until the caller stops. Raises ``CommandFailed`` when the server refuses, or is gone for too long."""
         loop = asyncio.get_running_loop()
         while True:
@@ -61,7 +61,7 @@ class Follower:
             except ConnectionClosed:
                 return  # the next connection tells
 
-    async def _connection(self) -> AsyncIterator[Message]:
+    async def _connection(self) -> AsyncGenerator[Message, None]:
         self._socket = None
         async with connect(
             f"{self._url}?after={self.after}",

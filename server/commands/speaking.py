@@ -177,7 +177,8 @@ class SpeakingClient:
         if self._getting is None:
             self._getting = asyncio.ensure_future(self._source())
         # It outlives a broken connection: what was asked for is taken by the next one, not lost.
-        await asyncio.wait({self._getting, self._hurrying()}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {self._getting, self._hurrying()}
+        await asyncio.wait(waited, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if not self._getting.done():
             return None if self._hurry.is_set() else b""
         got, self._getting = self._getting, None

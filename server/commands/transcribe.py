@@ -41,6 +41,7 @@ def transcribe(
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
     from server.commands.hearing import Wanted
 
+    _quiet()
     wanted = Wanted(
         source=source,
         raw_rate_hz=raw,
@@ -52,6 +53,18 @@ def transcribe(
         print_finals=form is ExportFormat.TXT,
     )
     raise typer.Exit(asyncio.run(_run(wanted, form)))
+
+
+def _quiet() -> None:
+    """Standard output is for words alone; what the rooms log is not, unless it is an error."""
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 async def _run(wanted: object, form: ExportFormat) -> int:

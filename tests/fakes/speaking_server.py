@@ -178,5 +178,5 @@ async def _tell(websocket: WebSocket, behaviour: SpeakingServer) -> None:
     while True:
         asked = json.loads(await websocket.receive_text())
         if asked.get("action") == "get_status":
-            status = next((m["data"] for m in reversed(behaviour.journal) if m["type"] == "status"), {})
+            status: dict[str, Any] = next((m["data"] for m in reversed(behaviour.journal) if m["type"] == "status"), {})
             await websocket.send_json({"type": "status", "data": status})

@@ -21,7 +21,7 @@ def test_bounds_and_choices_are_words() -> None:
 
 
 def test_secrets_are_masked() -> None:
-    settings = Settings(access_token="hush", database_url="postgresql+asyncpg://me:hush@host/db")  # type: ignore[arg-type]
+    settings = Settings(access_token="hush", database_url="postgresql+asyncpg://me:hush@host/db")
     shown = {one.name: one.shown(getattr(settings, one.name)) for one in described()}
     assert shown["access_token"] == shown["database_url"] == MASKED
     assert shown["ice_servers"] == UNSET
