@@ -85,15 +85,19 @@ class LivePage {
     this.#reset();
     const session = this.#session;
     let broken = false;
+    let before = session.phase;
     session.addEventListener('change', () => {
+      if (session !== this.#session) return;
       if (session.listening === 'waiting') broken = true;
       if (session.listening === 'open' && broken) {
         broken = false;
         this.#words.reconnected();
       }
       this.#render();
-      if (session.phase === 'done') this.#finished();
-      if (session.phase === 'failed') this.#failed();
+      if (session.phase === before) return;
+      before = session.phase;
+      if (before === 'done') this.#finished();
+      if (before === 'failed') this.#failed();
     });
     session.addEventListener('message', ({ detail }) => this.#words.apply(detail));
     session.addEventListener('stream', ({ detail }) => this.#measure(detail));
