@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from protocol.errors import EngineFailed, NotFound
+from protocol.errors import EarshotError, EngineFailed, NotFound
 
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (0: not known)
 
@@ -114,9 +114,10 @@ def pull(
     """Fetch a model and return its folder; at once when it is here already. Blocking.
 
     From the Hugging Face hub (``endpoint``: another one), at the commit that ``revision`` is now, which the note
-    keeps; a fetch that was broken off goes on where it stopped. Sizes, and SHA-256 where the hub gives them, are
-    checked. ``source_dir``: from a folder instead, for machines without a network. Raises ``NotFound`` for an unknown
-    name, ``EngineFailed`` when it cannot be fetched or is not whole.
+    keeps. A connection that breaks is resumed, and after a failure the files that are whole are not fetched again.
+    Sizes, and SHA-256 where the hub gives them, are checked. ``source_dir``: from a folder instead, for machines
+    without a network. Raises ``NotFound`` for an unknown name, ``EngineFailed`` when it cannot be fetched or is not
+    whole.
     """
     model = model_named(name)
     path = models_dir / model.name
@@ -161,7 +162,6 @@ def _copy(source: Path, target: Path, report: Progress) -> dict[str, Any]:
 
 def _fetch(model: Model, target: Path, report: Progress, revision: str, endpoint: str | None) -> dict[str, Any]:
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     api = HfApi(endpoint=endpoint)
     try:
@@ -177,11 +177,10 @@ def _fetch(model: Model, target: Path, report: Progress, revision: str, endpoint
                 tqdm_class=_reporting(file.rfilename, file.size or 0, report),
             )
             _check(target / file.rfilename, file.size, file.lfs.sha256 if file.lfs else None)
-    except (HfHubHTTPError, LocalEntryNotFoundError, ConnectionError, TimeoutError) as error:
-        raise EngineFailed(f"{model.name} could not be fetched from the hub: {_short(error)}") from error
+    except EarshotError:
+        raise
+    # The hub's client lets errors of its HTTP libraries through, and which those are changes with its version.
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in {"httpx", "httpcore", "huggingface_hub", "hf_xet"}:
-            raise
         raise EngineFailed(f"{model.name} could not be fetched from the hub: {_short(error)}") from error
     return {"source": model.repo, "commit": commit}
 
@@ -203,9 +202,11 @@ def _check(path: Path, size_bytes: int | None, sha256: str | None) -> None:
 
 def _reporting(file: str, total: int, report: Progress) -> type:
     """A progress bar, as the hub client wants one, that reports instead of drawing."""
-    from huggingface_hub.utils import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     class Reporting(tqdm):  # type: ignore[misc]
+        monitor_interval = 0
+
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **{**named, "disable": True})
             self.done = int(named.get("initial") or 0)

@@ -45,7 +45,6 @@ class SphinxEngine:
         self._final = _decoder(_FINAL)
         self._idle: list[Decoder] = [_decoder(_LIVE)]
         self._lent = 0
-        self._fresh_means = self._idle[0].get_cmn()
 
     @property
     def info(self) -> EngineInfo:
@@ -77,6 +76,8 @@ class SphinxEngine:
         sound = np.concatenate(stream.sound)
         if len(sound) < 2 * _FRAME_SAMPLES:  # no frame: nothing to hear, and the decoder would complain
             return ()
+        # Its noise tracker and mean outlive an utterance: without this, words would depend on who spoke before.
+        self._final.reinit_feat()
         self._final.start_utt()
         self._final.process_raw(sound.tobytes(), full_utt=True)
         self._final.end_utt()
@@ -100,7 +101,7 @@ class SphinxEngine:
             self._idle.append(_decoder(_LIVE))
         stream.decoder = self._idle.pop()
         self._lent += 1
-        stream.decoder.set_cmn(self._fresh_means)  # nothing of the speaker before stays
+        stream.decoder.reinit_feat()
         stream.decoder.start_utt()
         return True
 

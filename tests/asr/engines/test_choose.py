@@ -75,7 +75,8 @@ def test_choosing_loads_no_engine(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib; from asr.engines.choose import choose; import asr.models\n"
         f"choose('auto', 'en', pathlib.Path({str(tmp_path)!r}), gpu=False)\n"
-        "heavy = {'ctranslate2', 'faster_whisper', 'pocketsphinx', 'onnxruntime', 'huggingface_hub'} & set(sys.modules)\n"
+        "libraries = {'ctranslate2', 'faster_whisper', 'pocketsphinx', 'onnxruntime', 'huggingface_hub'}\n"
+        "heavy = libraries & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
