@@ -13,8 +13,8 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from media.webrtc.guard import QUEUE_MAX_DATAGRAMS, upstream_empty_datagram_fault
-from media.webrtc.peer import WebRtcPeer
 from protocol.states import SessionState
+from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.rtc_client import RtcClient
 
@@ -51,16 +51,16 @@ async def throw(datagrams: list[bytes], targets: list[tuple[str, int]]) -> None:
     await asyncio.sleep(0.05)
 
 
-async def test_strangers_end_no_session_and_fill_no_memory() -> None:
+async def test_strangers_end_no_session_and_fill_no_memory(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     sdps: list[str] = []
 
     async def exchange(sdp: str, type_: str) -> tuple[str, str]:
         answer = await peer.answer(sdp, type_)
         sdps.append(answer[0])
         # Before the session is up as well.
-        await throw(rubbish(1_000), ports(answer[0]))
+        await throw(rubbish(300), ports(answer[0]))
         (guard,) = peer._guards
         assert guard._connection._queue.qsize() == 0
         return answer
@@ -81,9 +81,9 @@ async def test_strangers_end_no_session_and_fill_no_memory() -> None:
         await peer.close()
 
 
-async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing() -> None:
+async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient() as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples > 0)
@@ -96,8 +96,8 @@ async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing() 
     assert [reason for _, reason in listening.states] == ["connected", "done"]
 
 
-async def test_the_queue_is_bounded_before_anybody_reads_it() -> None:
-    peer = WebRtcPeer(LOCAL, Listening())
+async def test_the_queue_is_bounded_before_anybody_reads_it(opened: Opened) -> None:
+    peer = opened(LOCAL, Listening())
     await peer.offer()
     (guard,) = peer._guards
     for _ in range(3 * QUEUE_MAX_DATAGRAMS):

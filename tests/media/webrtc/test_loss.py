@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from media.webrtc.peer import WebRtcPeer
 from protocol.states import SessionState
+from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.relay import UdpRelay
 from tests.net.rtc_client import RtcClient
 
-SPEECH_S = 3.0
+SPEECH_S = 2.0
 SAMPLE_RATE_HZ = 16_000
+REACH_SAMPLES = 3_200
 
 
 def marked(length_s: float) -> bytes:
@@ -27,16 +28,18 @@ def marked(length_s: float) -> bytes:
     return np.clip(sound, -30_000, 30_000).astype("<i2").tobytes()
 
 
-def onsets_s(pcm: bytes) -> list[float]:
-    """Where the bursts begin."""
-    sound = np.abs(np.frombuffer(pcm, "<i2").astype(float))
-    loud = np.convolve(sound, np.ones(160) / 160, "valid")[::80] > 800
-    starts = np.flatnonzero(loud[1:] & ~loud[:-1]) * 80 / SAMPLE_RATE_HZ
-    kept: list[float] = []
-    for start in starts:
-        if not kept or start - kept[-1] > 0.2:
-            kept.append(float(start))
-    return kept
+def offsets_samples(pcm: bytes, sent: bytes) -> list[int]:
+    """How much later than sent each burst is heard; bursts that were mostly lost are left out."""
+    heard, wanted = (np.frombuffer(sound, "<i2").astype(float) for sound in (pcm, sent))
+    heard = np.concatenate([np.zeros(REACH_SAMPLES), heard, np.zeros(2 * REACH_SAMPLES)])
+    found: list[int] = []
+    for start in range(0, len(wanted), SAMPLE_RATE_HZ // 2):
+        burst = wanted[start : start + 1_600]
+        around = heard[start : start + len(burst) + 2 * REACH_SAMPLES]
+        match = np.correlate(around, burst, "valid")
+        if match.max() > 0.3 * np.dot(burst, burst):
+            found.append(int(match.argmax()) - REACH_SAMPLES)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -45,36 +48,33 @@ def onsets_s(pcm: bytes) -> list[float]:
         {},
         {"loss": 0.01},
         {"loss": 0.05},
-        {"reorder": 0.10},
+        {"reorder": 0.10, "reorder_s": 0.025},
         {"duplicate": 0.10},
-        {"jitter_s": 0.040, "delay_s": 0.020},
+        {"jitter_s": 0.030, "delay_s": 0.020},
         {"loss": 0.05, "reorder": 0.03, "duplicate": 0.02, "corrupt": 0.01, "truncate": 0.01},
     ],
     ids=lambda faults: "+".join(faults) + "".join(f" {rate}" for rate in faults.values()) or "none",
 )
-async def test_samples_out_are_media_time(faults: dict[str, float]) -> None:
+async def test_samples_out_are_media_time(opened: Opened, faults: dict[str, float]) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with UdpRelay(seed=11) as relay, RtcClient(marked(SPEECH_S)) as client:
         await client.connect(relay.between(peer.answer))
         with relay.to_b.faults(**faults):
             await client.sent()
             await listening.until(lambda: listening.end_samples >= (SPEECH_S + 0.1) * SAMPLE_RATE_HZ)
-        found = onsets_s(listening.pcm())
+        offsets = offsets_samples(listening.pcm(), marked(SPEECH_S))
         await peer.close()
-    # The first packets may be lost, and time begins with the first that came: positions are held against each other.
-    wanted = np.arange(0, SPEECH_S, 0.5)
-    matched = [(min(wanted, key=lambda at, f=f: abs(at - f)), f) for f in found]  # type: ignore[misc]
-    assert len(matched) >= len(wanted) - 2
-    offsets = [f - at for at, f in matched]
-    assert max(offsets) - min(offsets) <= 0.020
-    if faults.get("loss", 0) == 0:
+    # The first packets may be lost, and time begins with the first that came: offsets are held against each other.
+    assert len(offsets) >= SPEECH_S * 2 - 2
+    assert max(offsets) - min(offsets) <= 0.020 * SAMPLE_RATE_HZ
+    if not faults or ("duplicate" in faults and len(faults) == 1):
         assert peer.stats.lost == 0
 
 
-async def test_one_loss_delays_for_less_than_200_ms() -> None:
+async def test_one_loss_delays_for_less_than_200_ms(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with UdpRelay(seed=3) as relay, RtcClient(marked(2.5)) as client:
         await client.connect(relay.between(peer.answer))
         await listening.until(lambda: listening.end_samples >= SAMPLE_RATE_HZ)
@@ -98,9 +98,9 @@ async def test_one_loss_delays_for_less_than_200_ms() -> None:
     assert delays[arrived > lost_s].max() - base < 0.200
 
 
-async def test_a_black_hole_stalls_and_its_end_revives() -> None:
+async def test_a_black_hole_stalls_and_its_end_revives(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(replace(LOCAL, stalled_after_s=0.4), listening)
+    peer = opened(replace(LOCAL, stalled_after_s=0.4), listening)
     async with UdpRelay(seed=5) as relay, RtcClient() as client:
         await client.connect(relay.between(peer.answer))
         await listening.until(lambda: listening.end_samples > 3_200)
@@ -116,9 +116,9 @@ async def test_a_black_hole_stalls_and_its_end_revives() -> None:
     ]
 
 
-async def test_a_peer_that_is_gone_is_closed() -> None:
+async def test_a_peer_that_is_gone_is_closed(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(replace(LOCAL, stalled_after_s=0.3, gone_after_s=1.0), listening)
+    peer = opened(replace(LOCAL, stalled_after_s=0.3, gone_after_s=1.0), listening)
     async with UdpRelay(seed=6) as relay, RtcClient() as client:
         await client.connect(relay.between(peer.answer))
         await listening.until(lambda: listening.end_samples > 0)
@@ -128,10 +128,10 @@ async def test_a_peer_that_is_gone_is_closed() -> None:
     await peer.close()
 
 
-async def test_candidates_nobody_can_reach_are_no_hindrance() -> None:
+async def test_candidates_nobody_can_reach_are_no_hindrance(opened: Opened) -> None:
     """A browser that hides its addresses behind mDNS names is found by its own checks."""
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
 
     async def hidden(sdp: str, type_: str) -> tuple[str, str]:
         lines = [line for line in sdp.splitlines() if not line.startswith("a=candidate")]

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.webrtc.peer import BUFFER_MAX_BYTES, PeerSettings, WebRtcPeer
+from media.webrtc.peer import BUFFER_MAX_BYTES, PeerSettings
 from protocol.errors import Internal, SdpError
 from protocol.states import SessionState
+from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.rtc_client import RtcClient
 
@@ -23,9 +24,9 @@ def tone(length_s: float, frequency_hz: float = 440.0) -> bytes:
     return (8_000 * np.sin(2 * np.pi * frequency_hz * time_s)).astype("<i2").tobytes()
 
 
-async def test_sound_and_texts_pass_and_no_decoder_thread_is_there() -> None:
+async def test_sound_and_texts_pass_and_no_decoder_thread_is_there(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient(tone(1.0)) as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples >= 14_000)
@@ -45,9 +46,9 @@ async def test_sound_and_texts_pass_and_no_decoder_thread_is_there() -> None:
     assert listening.states[-1][1] == "done"
 
 
-async def test_our_offer_is_answered() -> None:
+async def test_our_offer_is_answered(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient(tone(0.5)) as client:
         sdp, type_ = await peer.offer()
         assert "a=recvonly" in sdp
@@ -62,8 +63,8 @@ async def test_our_offer_is_answered() -> None:
         await peer.close()
 
 
-async def test_an_answer_is_whole_and_says_what_we_want_of_opus() -> None:
-    peer = WebRtcPeer(LOCAL, Listening())
+async def test_an_answer_is_whole_and_says_what_we_want_of_opus(opened: Opened) -> None:
+    peer = opened(LOCAL, Listening())
     async with RtcClient() as client:
         answers: list[str] = []
 
@@ -85,9 +86,9 @@ async def test_an_answer_is_whole_and_says_what_we_want_of_opus() -> None:
     assert [line.split("rtpmap:")[1].split()[1] for line in lines if "rtpmap" in line] == ["opus/48000/2"]
 
 
-async def test_a_client_that_closes_ends_the_peer_at_once() -> None:
+async def test_a_client_that_closes_ends_the_peer_at_once(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient(tone(0.2)) as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples > 0)
@@ -96,9 +97,9 @@ async def test_a_client_that_closes_ends_the_peer_at_once() -> None:
     await peer.close()
 
 
-async def test_a_peer_that_closes_ends_the_client_at_once() -> None:
+async def test_a_peer_that_closes_ends_the_client_at_once(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient(tone(0.2)) as client:
         await client.connect(peer.answer)
         await peer.close("enough")
@@ -109,18 +110,18 @@ async def test_a_peer_that_closes_ends_the_client_at_once() -> None:
     assert not peer.send("too late")
 
 
-async def test_a_client_that_never_comes_is_given_up() -> None:
+async def test_a_client_that_never_comes_is_given_up(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(replace(LOCAL, connect_deadline_s=0.3), listening)
+    peer = opened(replace(LOCAL, connect_deadline_s=0.3), listening)
     await peer.offer()
     await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=2.0)
     assert listening.states == [(SessionState.CLOSED, "not connected in time")]
     await peer.close()
 
 
-async def test_closing_while_connecting_leaves_nothing() -> None:
+async def test_closing_while_connecting_leaves_nothing(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient() as client:
         client.pc.addTrack(client.track)
         await client.pc.setLocalDescription()
@@ -130,13 +131,13 @@ async def test_closing_while_connecting_leaves_nothing() -> None:
     assert [state for state, _ in listening.states] == [SessionState.CLOSED]
 
 
-async def test_a_listener_that_fails_ends_the_peer_and_nothing_else() -> None:
+async def test_a_listener_that_fails_ends_the_peer_and_nothing_else(opened: Opened) -> None:
     class Failing(Listening):
         def on_message(self, text: str) -> None:
             raise RuntimeError("a bug")
 
     listening = Failing()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient() as client:
         await client.connect(peer.answer)
         client.send("bang")
@@ -145,9 +146,9 @@ async def test_a_listener_that_fails_ends_the_peer_and_nothing_else() -> None:
     await peer.close()
 
 
-async def test_a_full_channel_refuses_more() -> None:
+async def test_a_full_channel_refuses_more(opened: Opened) -> None:
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient() as client:
         await client.connect(peer.answer)
         await listening.channel_open.wait()
@@ -160,8 +161,8 @@ async def test_a_full_channel_refuses_more() -> None:
         await peer.close()
 
 
-async def test_wrong_types_are_refused() -> None:
-    peer = WebRtcPeer(LOCAL, Listening())
+async def test_wrong_types_are_refused(opened: Opened) -> None:
+    peer = opened(LOCAL, Listening())
     with pytest.raises(SdpError):
         await peer.answer("v=0", "answer")
     with pytest.raises(SdpError):
@@ -169,21 +170,21 @@ async def test_wrong_types_are_refused() -> None:
     await peer.close()
 
 
-async def test_a_peer_is_described_once() -> None:
-    peer = WebRtcPeer(LOCAL, Listening())
+async def test_a_peer_is_described_once(opened: Opened) -> None:
+    peer = opened(LOCAL, Listening())
     await peer.offer()
     with pytest.raises(SdpError):
         await peer.offer()
     await peer.close()
 
 
-async def test_a_caller_that_gives_up_or_closes_meanwhile_leaves_no_socket() -> None:
+async def test_a_caller_that_gives_up_or_closes_meanwhile_leaves_no_socket(opened: Opened) -> None:
     async with RtcClient() as client:
         client.pc.addTrack(client.track)
         await client.pc.setLocalDescription()
         for turns in range(1, 12):
             listening = Listening()
-            peer = WebRtcPeer(LOCAL, listening)
+            peer = opened(LOCAL, listening)
             asked = asyncio.create_task(peer.answer(client.pc.localDescription.sdp, "offer"))
             for _ in range(turns):
                 await asyncio.sleep(0)
@@ -196,34 +197,34 @@ async def test_a_caller_that_gives_up_or_closes_meanwhile_leaves_no_socket() -> 
             assert all(not guard._connection._protocols for guard in peer._guards)
 
 
-async def test_a_machine_with_loopback_only_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_with_loopback_only_is_enough(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: [])
     listening = Listening()
-    peer = WebRtcPeer(LOCAL, listening)
+    peer = opened(LOCAL, listening)
     async with RtcClient() as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples > 0)
         await peer.close()
 
 
-async def test_loopback_is_not_offered_unless_the_settings_say() -> None:
-    peer = WebRtcPeer(PeerSettings(), Listening())
+async def test_loopback_is_not_offered_unless_the_settings_say(opened: Opened) -> None:
+    peer = opened(PeerSettings(), Listening())
     sdp, _ = await peer.offer()
     assert not [line for line in sdp.splitlines() if line.startswith("a=candidate") and " 127.0.0.1 " in line]
     await peer.close()
 
 
-async def test_an_ice_server_that_is_no_url_is_our_own_fault() -> None:
-    peer = WebRtcPeer(replace(LOCAL, ice_servers=("http://nowhere",)), Listening())
+async def test_an_ice_server_that_is_no_url_is_our_own_fault(opened: Opened) -> None:
+    peer = opened(replace(LOCAL, ice_servers=("http://nowhere",)), Listening())
     with pytest.raises(Internal):
         await peer.offer()
     await peer.close()
 
 
-async def test_peers_that_came_and_went_leave_nothing_open() -> None:
+async def test_peers_that_came_and_went_leave_nothing_open(opened: Opened) -> None:
     async def once() -> None:
         listening = Listening()
-        peer = WebRtcPeer(LOCAL, listening)
+        peer = opened(LOCAL, listening)
         async with RtcClient() as client:
             await client.connect(peer.answer)
             await listening.until(lambda: listening.end_samples > 0)
@@ -240,3 +241,12 @@ async def test_peers_that_came_and_went_leave_nothing_open() -> None:
         await once()
     assert open_files() <= before
     assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_a_client_faster_than_time_is_heard_whole(opened: Opened) -> None:
+    listening = Listening()
+    peer = opened(LOCAL, listening)
+    async with RtcClient(tone(4.0), speed=4.0) as client:
+        await client.connect(peer.answer)
+        await listening.until(lambda: listening.end_samples >= 4 * 16_000, timeout_s=3.0)
+        await peer.close()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from media.webrtc.peer import WebRtcPeer
 from media.webrtc.sdp import CANDIDATES_MAX, LINES_MAX, clean, is_sensible, polish
 from protocol.errors import SdpError, TooLarge
+from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening
 
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
@@ -239,12 +240,12 @@ async def test_any_offer_is_answered_or_refused(changes: list[tuple[int, str | N
         await peer.close()
 
 
-async def test_no_packet_leaves_for_candidates_that_are_not_sensible() -> None:
+async def test_no_packet_leaves_for_candidates_that_are_not_sensible(opened: Opened) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as inner:
         inner.bind(("127.0.0.1", 0))
         inner.setblocking(False)
         lines = [line.replace("192.0.2.7 54321", f"127.0.0.1 {inner.getsockname()[1]}") for line in OFFER]
-        peer = WebRtcPeer(type(LOCAL)(connect_deadline_s=0.3), listening := Listening())
+        peer = opened(type(LOCAL)(connect_deadline_s=0.3), listening := Listening())
         await peer.answer("\r\n".join(lines), "offer")
         await listening.until(lambda: bool(listening.states))
         await peer.close()
