@@ -35,7 +35,9 @@ class WorkerLink:
     def __enter__(self) -> WorkerLink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.socket.close()
         try:
             self.process.wait(10)
