@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,8 +60,6 @@ class Journal:
         self._pending: deque[_Pending] = deque()  # bounded by pending_max; policy: refuse
         self._woken = asyncio.Event()  # something is pending, or the journal stops
         self._hurry = asyncio.Event()  # no more waiting for company: the journal stops
-        # Finals on their way, by (transcript, segment): a late interim must not come back after its final.
-        self._pending_finals: Counter[tuple[str, str]] = Counter()
         self._interims: dict[str, dict[str, Interim]] = {}  # open segments only
         self._subscriptions: dict[str, set[Subscription]] = {}
 
@@ -97,7 +95,6 @@ class Journal:
             raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
         entry = _Pending(NewEvent.of(transcript_id, body), asyncio.get_running_loop().create_future())
         self._pending.append(entry)
-        self._count_final(entry.new, +1)
         self._woken.set()
         done, _ = await asyncio.wait({entry.done}, timeout=self._append_deadline_s)
         if not done:
@@ -111,8 +108,6 @@ class Journal:
     def tell(self, interim: Interim) -> None:
         """The newest state of an open segment; without text, the segment is taken back. Not durable, never blocks."""
         segment_id = interim.segment.segment_id
-        if self._pending_finals[interim.transcript_id, segment_id]:
-            return
         if interim.segment.text:
             self._interims.setdefault(interim.transcript_id, {})[segment_id] = interim
         else:
@@ -190,8 +185,7 @@ class Journal:
             next_commit = loop.time() + self._commit_interval_s
             batch = [self._pending[i] for i in range(min(len(self._pending), BATCH_MAX))]
             await self._commit(batch)
-            for entry in batch:
-                self._count_final(entry.new, -1)
+            for _ in batch:
                 self._pending.popleft()
             await self._pause(next_commit - loop.time())
 
@@ -242,10 +236,3 @@ class Journal:
     def _settle(entry: _Pending, result: Event | EarshotError) -> None:
         if not entry.done.done():
             entry.done.set_result(result)
-
-    def _count_final(self, new: NewEvent, by: int) -> None:
-        if isinstance(new.body, Transcribed):
-            key = new.transcript_id, new.body.segment.segment_id
-            self._pending_finals[key] += by
-            if not self._pending_finals[key]:
-                del self._pending_finals[key]

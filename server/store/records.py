@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, ValidationError
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import InvalidMessage
@@ -74,11 +74,13 @@ class NewEvent:
 
     @classmethod
     def of(cls, transcript_id: str, body: EventBody) -> Self:
-        """Raises ``InvalidMessage`` for text that UTF-8 cannot hold: it must not spoil the batch it would share."""
+        """Raises ``InvalidMessage`` for what could not be stored, or not be read back: text that UTF-8 cannot hold,
+        NaN. It must spoil neither the batch it would share nor every later reading of the transcript."""
         try:
             text = BODY.dump_json(body).decode()
-        except PydanticSerializationError:
-            raise InvalidMessage("an event's text must be valid Unicode") from None
+            BODY.validate_json(text)
+        except (PydanticSerializationError, ValidationError):
+            raise InvalidMessage("an event's text must be valid Unicode and its numbers finite") from None
         return cls(transcript_id, body, text, secrets.token_hex(16))
 
 

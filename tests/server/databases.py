@@ -88,7 +88,17 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 def _initialise(binaries: Path, data: Path, user: str | None) -> None:
-    command = [binaries / "initdb", "--auth=trust", "--encoding=utf8", "--locale=C", "-U", "postgres", "-N", "-D", data]
+    command: list[str | Path] = [
+        binaries / "initdb",
+        "--auth=trust",
+        "--encoding=utf8",
+        "--locale=C",
+        "-U",
+        "postgres",
+        "-N",
+        "-D",
+        data,
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, user=user, cwd="/", timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
