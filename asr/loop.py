@@ -92,9 +92,12 @@ class InferenceLoop:
     def turn(self) -> bool:
         """Listen to what is new, and run one batch. True when there may be more to do at once."""
         busy = self._listen()
+        self._say_guessed()
         now_s = self._clock()
         chosen = schedule.choose(self._wishes(), now_s, self._batch_max)
-        if chosen:
+        if chosen and chosen[0].guess:
+            self._guess(self._sessions[chosen[0].session_id])
+        elif chosen:
             self._run(chosen, now_s)
         return busy or bool(chosen)
 
@@ -140,9 +143,30 @@ class InferenceLoop:
             live = session.options.lane == "live"
             if session.owed:
                 wishes.append(Wish(session.session_id, True, live, session.owed[0].since_s))
+            elif live and self._cadence.keeps_up and session.utterances.expected is not None:
+                if session.guess is None or session.guess[0] != session.utterances.expected:
+                    wishes.append(Wish(session.session_id, False, live, 0.0, guess=True))
             elif live and session.options.interim and self._new_sound(session) >= NEW_SOUND_SAMPLES:
                 wishes.append(Wish(session.session_id, False, live, session.interim_due_s))
         return wishes
+
+    def _guess(self, session: ListeningSession) -> None:
+        """Run the final of an utterance whose last pause has begun: nothing else is to do, and it is likely the end."""
+        utterance = session.utterances.expected
+        assert utterance is not None
+        stream = self._engine.open(session.options)
+        sound = session.sound(utterance.start_samples, utterance.end_samples)
+        began_s = self._clock()
+        [hypothesis] = self._engine.step([Step(stream, sound, utterance.start_samples, flush=True)])
+        self._steps += 1
+        self._step_s += self._clock() - began_s
+        self._engine.close(stream)
+        session.guess = (utterance, hypothesis)
+
+    def _say_guessed(self) -> None:
+        for session in self._sessions.values():
+            if session.owed and session.guess is not None and session.guess[0] == session.owed[0].utterance:
+                self._said(session, session.owed[0], session.guess[1])
 
     @staticmethod
     def _new_sound(session: ListeningSession) -> int:
@@ -195,8 +219,10 @@ class InferenceLoop:
         utterance = owed.utterance
         assert utterance is not None
         session.owed.popleft()
-        self._engine.close(session.stream)
-        session.stream = None
+        if session.stream is not None:
+            self._engine.close(session.stream)
+            session.stream = None
+        session.guess = None
         session.told = False
         words = inside_voiced(hypothesis.words, utterance.voiced)
         self._heard(session, words, (utterance.start_samples, utterance.end_samples), hypothesis.language, final=True)

@@ -1,8 +1,8 @@
 """What the model runs next. Pure: wishes and times in, a choice out.
 
 Finals of live sessions first; then the most overdue interim; files fill what is left, except that one which has
-waited ``FILE_PATIENCE_S`` goes before interims, so that a busy house starves nobody. The device is never idle while
-anything is wanted.
+waited ``FILE_PATIENCE_S`` goes before interims, so that a busy house starves nobody; guesses last. The device is never
+idle while anything is wanted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ SLOWEST_INTERIM_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One step that a session wants. ``due_s``: monotonic time at which it was wanted."""
+    """One step that a session wants. ``due_s``: monotonic time at which it was wanted.
+
+    ``guess``: a final ahead of time, in the hope that the pause which began ends the utterance.
+    """
 
     session_id: str
     final: bool
     live: bool
     due_s: float
+    guess: bool = False
 
 
 def choose(wishes: Sequence[Wish], now_s: float, batch_max: int) -> list[Wish]:
@@ -41,7 +45,7 @@ def _rank(wish: Wish, now_s: float) -> int:
         if wish.live:
             return 0
         return 1 if now_s - wish.due_s > FILE_PATIENCE_S else 3
-    return 2
+    return 4 if wish.guess else 2
 
 
 class Cadence:
@@ -50,6 +54,10 @@ class Cadence:
     def __init__(self, wanted_s: float) -> None:
         self._wanted_s = wanted_s
         self.interval_s = wanted_s
+
+    @property
+    def keeps_up(self) -> bool:
+        return self.interval_s <= self._wanted_s
 
     def ran(self, late_s: float) -> None:
         """An interim began ``late_s`` after it was due."""

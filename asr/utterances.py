@@ -72,6 +72,14 @@ class Utterances:
         voiced = [frame.start_samples for frame in self._frames if frame.voiced]
         return min(self.listened_samples, voiced[-1] + FRAME_SAMPLES + TAIL_SAMPLES) if voiced else self._floor_samples
 
+    @property
+    def expected(self) -> Utterance | None:
+        """The open utterance as it will be if no more voice comes; None while its end is not even near."""
+        if not self._confirmed or self._start_samples is None:
+            return None
+        utterance = _utterance(self._start_samples, self.listened_samples, self._frames)
+        return utterance if utterance.voiced[-1][1] + TAIL_SAMPLES <= self.listened_samples else None
+
     def voiced_spans(self) -> tuple[tuple[int, int], ...]:
         """The spans of voice in the open utterance so far."""
         return _spans(self._frames)

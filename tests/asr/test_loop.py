@@ -193,6 +193,31 @@ def test_finals_do_not_depend_on_how_the_sound_was_cut(data: st.DataObject, opti
     assert bench.engine.streams == 0
 
 
+def test_the_final_is_guessed_in_the_pause_and_told_at_its_end() -> None:
+    bench = Bench()
+    bench.open()
+    words = sentence("good morning river")
+    end = scripted_words(words)[-1].end_samples
+    pcm = scripted_sound(words, length_s=3.0)
+    heard = 2 * (end + 12 * 512)
+    bench.live(pcm[:heard])
+    assert (bench.engine.finals, bench.finals()) == (1, [])
+    bench.live(pcm[heard:], start=heard // 2)
+    assert bench.engine.finals == 1
+    assert bench.words() == scripted_words(words)
+    assert bench.engine.streams == 0
+
+
+def test_a_wrong_guess_is_never_told() -> None:
+    bench = Bench()
+    bench.open()
+    words = [("good", 0.5), ("morning", 1.16)]  # 420 ms of pause: worth a guess, and too short for an end
+    bench.live(scripted_sound(words))
+    assert bench.engine.finals == 2
+    assert bench.words() == scripted_words(words)
+    assert len(bench.finals()) == 1
+
+
 def test_files_make_no_interims() -> None:
     bench = Bench()
     bench.open(options=FILE)
