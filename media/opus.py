@@ -163,8 +163,8 @@ class AvDecoder16k:
         except (self._av.FFmpegError, ValueError) as exc:
             raise AudioFormatError("an Opus packet that cannot be decoded") from exc
         pcm = bytes(self._left[:length_bytes])
-        del self._left[: max(0, len(self._left) - 20 * MS_SAMPLES) if len(pcm) < length_bytes else length_bytes]
-        return pcm + bytes(length_bytes - len(pcm))
+        del self._left[:length_bytes]
+        return pcm.ljust(length_bytes, b"\0")
 
     def conceal(self, samples: int) -> bytes:
         return bytes(samples * BYTES_PER_SAMPLE)
