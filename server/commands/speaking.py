@@ -10,6 +10,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode
 
 from protocol.errors import EarshotError
 from server.commands.addresses import ServerAddress
@@ -68,6 +69,7 @@ class SpeakingClient:
         self._room.set()
         self._stopped: dict[str, Any] | None = None  # data of `stopped`
         self._refusal: Refused | None = None
+        self._stop_sent = False
         self._last_error = ""  # the message of the last error that ended a connection
         self._getting: asyncio.Future[bytes | None] | None = None  # the source being asked
         self._hurry_task: asyncio.Task[bool] | None = None
@@ -117,11 +119,11 @@ class SpeakingClient:
             open_timeout=10,
             close_timeout=5,
         ) as socket:
+            self._stop_sent = False
             await socket.send(json.dumps({"type": "start", "data": self._start_data()}))
             started = await self._await_started(socket)
             if started is None:
                 return "the server closed the connection"
-            self._patience.worked()
             sending = asyncio.create_task(self._send(socket, started))
             try:
                 await self._read(socket)
@@ -171,6 +173,7 @@ class SpeakingClient:
                 self._mind_the_window()
                 await socket.send(sound_or_end)
         await socket.send(json.dumps({"type": "stop"}))
+        self._stop_sent = True
 
     async def _next(self, within_s: float) -> bytes | None:
         """Sound; empty when there was none within the time; None after the last."""
@@ -205,6 +208,7 @@ class SpeakingClient:
         match message.get("type"):
             case "ack":
                 self._acked(int(data["position"]))
+                self._patience.worked()  # not a mere connection: a server that always breaks would be tried for ever
             case "stopped":
                 self._stopped = dict(data)
             case "error" if not data.get("recoverable", True):
@@ -218,6 +222,8 @@ class SpeakingClient:
 
     def _judge(self, socket: ClientConnection) -> None:
         """After a close: whether the server meant it."""
+        if self._stopped is None and self._stop_sent and socket.close_code == CloseCode.NORMAL_CLOSURE:
+            self._stopped = {}  # it ended as it should; only the goodbye did not reach us
         if self._stopped is None and socket.close_code in FINAL_CLOSE_CODES:
             reason = self._last_error or socket.close_reason or f"close code {socket.close_code}"
             self._refusal = Refused(f"The server refused: {reason}")
