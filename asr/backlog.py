@@ -16,6 +16,8 @@ PIECE_SAMPLES = SAMPLE_RATE_HZ  # at most 1 s (32 kB) goes out at once, so that 
 MEMORY_SAMPLES = 120 * SAMPLE_RATE_HZ  # 3.8 MB per session; what is older is read back from the recording
 READ_BACK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at once from the recording, which has to find the place each time
 WINDOW_SAMPLES = 60 * SAMPLE_RATE_HZ  # far above the longest utterance (28 s), or nothing could settle
+LONG_HOLE_SAMPLES = 30 * SAMPLE_RATE_HZ  # a pause; its silence is not worth listening to
+LEAD_SAMPLES = SAMPLE_RATE_HZ  # of silence before the sound after a long hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,19 @@ class Backlog:
             self._held_samples -= gone.length_samples
             self._held_from_samples = max(self._held_from_samples, gone.end_samples)
         return True
+
+    @property
+    def after_long_hole_samples(self) -> int | None:
+        """Where to go on if what comes next is a long hole."""
+        if not self._unsent or self.sent_samples < self._held_from_samples:
+            return None
+        sound_samples = self._unsent[0].start_samples
+        return sound_samples - LEAD_SAMPLES if sound_samples - self.sent_samples > LONG_HOLE_SAMPLES else None
+
+    def jump(self, samples: int) -> None:
+        """Leave out the silence up to ``samples``. Everything sent before must be through."""
+        self.settle(self.sent_samples)
+        self.sent_samples = self.settled_samples = self._held_from_samples = samples
 
     def rewind(self) -> None:
         """Whoever listened is gone: everything after ``settled_samples`` is to be sent again."""

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 ReadBack = Callable[[int, int], Iterator[Block]]
 
 ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogniser
+LEAST_SAMPLES = 60 * MS_SAMPLES  # of live sound at once: the 20 ms of a packet are not worth a message
 READ_BACK_ATTEMPTS = 6  # with the delays between them about 6 s; then this piece is heard as silence
 READ_BACK_DELAY_S = 0.2
 
@@ -58,6 +59,14 @@ class _Waiting:
     asked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Skip:
+    """A long hole comes next: once marker ``number`` is back, go on at ``to_samples`` as if newly opened."""
+
+    number: int
+    to_samples: int
+
+
 class AsrSession:
     """Made by ``AsrClient.open``; ``close`` must be awaited.
 
@@ -88,6 +97,7 @@ class AsrSession:
         self._generation = 0
         self._opened = False  # the present process knows this session
         self._waiting: list[_Waiting] = []
+        self._skip: _Skip | None = None
         self._markers = 0
         self._closed = False
         self._told_state: Literal["ok", "degraded"] = "ok"
@@ -171,6 +181,7 @@ class AsrSession:
         self._link, self._generation, self._opened = link, generation, False
         self._backlog.rewind()
         self._through_samples = self._backlog.settled_samples
+        self._skip = None
         for waiting in self._waiting:
             waiting.asked = False
         self._wake.set()
@@ -212,14 +223,23 @@ class AsrSession:
             self._tell(self._listener.on_settled, self._backlog.settled_samples)
 
     def _on_marker(self, number: int) -> None:
+        if self._skip is not None and number == self._skip.number:
+            self._all_told(self._backlog.sent_samples)
+            self._backlog.jump(self._skip.to_samples)
+            self._through_samples = max(self._through_samples, self._backlog.settled_samples)
+            self._tell(self._listener.on_settled, self._backlog.settled_samples)
+            self._skip, self._opened = None, False
         for waiting in [waiting for waiting in self._waiting if waiting.number == number]:
-            # All finals up to here are told, so what is still open there was nothing.
-            open_segment = self._book.open_segment
-            if open_segment is not None and open_segment.start_samples < waiting.position_samples:
-                self._tell_segment(self._book.take_back())
-            self._on_settled(waiting.position_samples, waiting.position_samples)
+            self._all_told(waiting.position_samples)
             if not waiting.done.done():
                 waiting.done.set_result(None)
+
+    def _all_told(self, samples: int) -> None:
+        """All finals up to here are told, so what is still open there was nothing."""
+        open_segment = self._book.open_segment
+        if open_segment is not None and open_segment.start_samples < samples:
+            self._tell_segment(self._book.take_back())
+        self._on_settled(samples, samples)
 
     def _tell_segment(self, segment: Segment | None) -> None:
         if segment is not None:
@@ -259,6 +279,14 @@ class AsrSession:
             waiting.asked = True
             await link.send(Finalize(**named, marker=waiting.number))
             return True
+        if self._skip is not None or not self._worth_sending(waiting):
+            return False
+        after_hole_samples = self._backlog.after_long_hole_samples
+        if after_hole_samples is not None:
+            self._markers += 1
+            self._skip = _Skip(self._markers, after_hole_samples)
+            await link.send(Finalize(**named, marker=self._skip.number))
+            return True
         piece = self._backlog.take(waiting.position_samples if waiting else self._backlog.fed_samples)
         if piece is None:
             return False
@@ -268,6 +296,9 @@ class AsrSession:
             self._backlog.sent_elsewhere(part.end_samples)
             await link.send(Audio(**named, start_samples=part.start_samples), part.pcm)
         return True
+
+    def _worth_sending(self, waiting: _Waiting | None) -> bool:
+        return waiting is not None or self._backlog.fed_samples - self._backlog.sent_samples >= LEAST_SAMPLES
 
     async def _read(self, missing: Missing) -> Block:
         """Sound from the recording, with silence in its holes; silence when it cannot be read at all."""

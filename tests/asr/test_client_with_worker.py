@@ -13,6 +13,7 @@ import pytest
 from asr.client import AsrClient, AsrSession, WorkerSettings
 from asr.contract import SessionOptions
 from asr.watch import Backoff
+from protocol.blocks import SAMPLE_RATE_HZ, Block
 from tests.asr.conftest import WAIT_S, Heard, feed, open_session
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 
@@ -131,3 +132,17 @@ async def test_an_engine_slower_than_the_sound_only_makes_lag(make_client: MakeC
     await finalized(session)
     assert heard.text == " ".join(TEXTS)
     assert client.status.restarts == 0
+
+
+async def test_an_hour_of_pause_costs_nothing(make_client: MakeClient) -> None:
+    client = await make_client()
+    heard = Heard()
+    session = open_session(client, heard)
+    feed(session, conversation(TEXTS[0]))
+    await finalized(session)
+    sound = conversation(TEXTS[1])
+    session.feed(Block(3600 * SAMPLE_RATE_HZ, sound))
+    await asyncio.wait_for(session.finalize(), 5.0)
+    assert [final.text for final in heard.finals] == list(TEXTS[:2])
+    first = heard.finals[1].words[0].start_samples - 3600 * SAMPLE_RATE_HZ
+    assert first == scripted_words(sentence(TEXTS[1]))[0].start_samples

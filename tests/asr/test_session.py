@@ -15,6 +15,7 @@ from asr.contract import SessionOptions
 from asr.session import AsrSession, ReadBack
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
+from protocol.errors import EngineFailed
 from protocol.words import Word
 from tests.asr.conftest import WAIT_S, feed, nothing_recorded, until
 from tests.asr.conftest import Heard as Told
@@ -180,7 +181,7 @@ async def test_a_marker_follows_the_sound_before_it_and_is_asked_again_after_a_r
     feed(session, bytes(2 * 800))
     finalizing = asyncio.create_task(session.finalize())
     await asyncio.sleep(0)
-    feed(session, bytes(2 * 500))
+    feed(session, bytes(2 * 1500))
     await settle_down()
     kinds = [type(message) for message in first.said]
     assert kinds == [Open, Audio, Finalize, Audio]
@@ -243,29 +244,80 @@ async def test_a_link_that_fails_is_left_until_the_next(bench: Bench) -> None:
     session.attach(link, 1)
     await settle_down()
     link.gone = True
-    feed(session, bytes(200))
+    feed(session, bytes(2000))
     await settle_down()
     after = Remembering()
     session.attach(after, 2)
     await settle_down()
-    assert len(after.sound) == 200
+    assert len(after.sound) == 2000
+
+
+async def test_live_sound_goes_out_60_ms_at_once(bench: Bench) -> None:
+    session = bench.session(Told())
+    link = Remembering()
+    session.attach(link, 1)
+    for _ in range(8):
+        feed(session, bytes(640))
+        await settle_down()
+    assert len(link.of(Audio)) == 2
+    finalizing = asyncio.create_task(session.finalize())
+    await settle_down()
+    assert len(link.sound) == 8 * 640
+    await session.close()
+    with pytest.raises(EngineFailed):
+        await finalizing
+
+
+async def test_a_long_pause_is_left_out_once_all_before_it_is_told(bench: Bench) -> None:
+    told = Told()
+    session = bench.session(told)
+    link = Remembering()
+    session.attach(link, 1)
+    feed(session, bytes(2 * 16000))
+    session.feed(Block(3600 * 16000, b"\1\1" * 16000))
+    await settle_down()
+    assert [type(message) for message in link.said] == [Open, Audio, Finalize]
+    marker = link.said[-1]
+    assert isinstance(marker, Finalize)
+    session.on_message(heard(session, 1, "one", start=100, end=3000))
+    session.on_message(Marker(session_id=session.session_id, generation=1, marker=marker.marker))
+    await settle_down()
+    opened, *_ = link.said[3:]
+    assert isinstance(opened, Open)
+    assert opened.start_samples == 3599 * 16000
+    assert link.sound == bytes(2 * 16000) + bytes(2 * 16000) + b"\1\1" * 16000
+    assert told.settled == [3000, 16000, 3599 * 16000]
+    assert session.lag_ms == 2000
+
+
+async def test_a_restart_during_a_long_pause_asks_again(bench: Bench) -> None:
+    session = bench.session(Told())
+    session.attach(Remembering(), 1)
+    feed(session, bytes(2 * 16000))
+    session.feed(Block(3600 * 16000, b"\1\1" * 16000))
+    await settle_down()
+    link = Remembering()
+    session.attach(link, 2)
+    await settle_down()
+    assert [type(message) for message in link.said] == [Open, Audio, Finalize]
+    assert len(link.sound) == 2 * 16000
 
 
 async def test_a_recording_that_ends_early_is_asked_again_for_the_rest(bench: Bench) -> None:
-    sound = bytes(range(1, 201)) * 10
+    sound = bytes(range(1, 201)) * 100
     asked: list[tuple[int, int]] = []
 
     def read_back(start_samples: int, end_samples: int) -> Iterator[Block]:
         asked.append((start_samples, end_samples))
-        end = min(end_samples, start_samples + 300)
+        end = min(end_samples, start_samples + 3000)
         yield Block(start_samples, sound[2 * start_samples : 2 * end])
 
-    session = bench.session(Told(), backlog=Backlog(0, recorded_samples=1000), read_back=read_back)
+    session = bench.session(Told(), backlog=Backlog(0, recorded_samples=10_000), read_back=read_back)
     link = Remembering()
     session.attach(link, 1)
-    await until(lambda: len(link.sound) == 2000)
+    await until(lambda: len(link.sound) == 20_000)
     assert link.sound == sound
-    assert [start for start, _ in asked] == [0, 300, 600, 900]
+    assert [start for start, _ in asked] == [0, 3000, 6000, 9000]
 
 
 async def test_a_recording_that_cannot_be_read_is_tried_again_and_at_last_silence(
