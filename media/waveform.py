@@ -18,9 +18,15 @@ def peaks(recording: Recording, count: int) -> list[float]:
         return []
     highest = np.zeros(count, dtype=np.int64)
     for block in recording.blocks(0, length_samples, _BLOCK_SAMPLES):
-        loud = np.abs(np.frombuffer(block.pcm, "<i2").astype(np.int64))
-        shares = (np.arange(block.start_samples, block.end_samples, dtype=np.int64) * count) // length_samples
-        # Shares ascend, so each run of equal ones is reduced at once.
-        firsts = np.concatenate(([0], np.flatnonzero(np.diff(shares)) + 1))
-        np.maximum.at(highest, shares[firsts], np.maximum.reduceat(loud, firsts))
+        samples = np.frombuffer(block.pcm, "<i2")
+        # Sample s belongs to share s * count // length; so share k begins at k * length / count, rounded up.
+        shares = np.arange(
+            block.start_samples * count // length_samples, (block.end_samples - 1) * count // length_samples + 1
+        )
+        begins = np.maximum(-(-shares * length_samples // count) - block.start_samples, 0)
+        has_samples = np.diff(begins, append=len(samples)) > 0
+        shares, begins = shares[has_samples], begins[has_samples]
+        # Not abs, which has no place for the most negative sample.
+        loud = np.maximum(np.maximum.reduceat(samples, begins), -np.minimum.reduceat(samples, begins).astype(np.int64))
+        highest[shares] = np.maximum(highest[shares], loud)
     return [round(float(value) / _FULL_SCALE, 4) for value in highest]
