@@ -18,7 +18,8 @@ PACKET_S = 0.020
 PACKET_TICKS = 960
 PACKET_SAMPLES = 320
 CELT_20_MS = 0xF8
-"""First byte of a packet of one 20 ms frame."""
+SILK_60_MS = 0x18
+"""First bytes of packets of one frame."""
 
 
 class Marking:
@@ -27,7 +28,7 @@ class Marking:
     def decode(self, packet: bytes) -> bytes:
         if packet[1:2] == b"\xff":
             raise AudioFormatError("broken")
-        length = {0xF8: 320, 0xF9: 640, 0x7B: 1920, 0x1F: 1920}.get(packet[0], 320)
+        length = {CELT_20_MS: 320, SILK_60_MS: 960}[packet[0]]
         return np.full(length, packet[1], "<i2").tobytes()
 
     def conceal(self, samples: int) -> bytes:
@@ -143,7 +144,7 @@ def test_hours_do_not_drift() -> None:
     end_samples = 0
     for index in range(2 * 3600 * 1000 // 60):
         ticks = (4_000_000_001 + index * 2880) & 0xFFFFFFFF
-        for block in timeline.push(index & 0xFFFF, ticks, b"\x1f" + payload(index)[1:], index * 0.060):
+        for block in timeline.push(index & 0xFFFF, ticks, bytes([SILK_60_MS, index % 200 + 1]), index * 0.060):
             assert block.start_samples == end_samples
             end_samples = block.end_samples
     assert end_samples == 2 * 3600 * 16_000
@@ -194,7 +195,7 @@ def test_timestamps_cannot_outrun_the_wall() -> None:
 def test_packets_in_the_past_cannot_stretch_time() -> None:
     timeline = OpusTimeline(Marking())
     for index in range(20_000):
-        timeline.push(index & 0xFFFF, 0, b"\x1f\x01", index * 0.0001)
+        timeline.push(index & 0xFFFF, 0, bytes([SILK_60_MS, 1]), index * 0.0001)
     assert timeline.end_samples <= 2 * 16_000 * RATE_MAX + SLACK_SAMPLES
     assert timeline.stats.refused > 0
 
