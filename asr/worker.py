@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -27,7 +28,7 @@ from asr.engines.choose import Choice, choose, load
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EarshotError
+from protocol.errors import EarshotError, EngineFailed
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,20 @@ def _patience_s(loop: InferenceLoop) -> float:
     return _IDLE_S if due_s is None else min(_IDLE_S, max(0.0, due_s - time.monotonic()))
 
 
+def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
+    """The recogniser for the settings. Left the choice, it takes the processor when the GPU cannot be used."""
+    choice = choose(settings.engine, settings.language, settings.models_dir)
+    try:
+        return choice, load(choice, settings)
+    except EngineFailed as error:
+        if choice.device == "cpu" or settings.engine != "auto":
+            raise
+        log.warning("the GPU cannot be used", reason=error.message)
+        slower = choose(settings.engine, settings.language, settings.models_dir, gpu=False)
+        notice = f"This machine's GPU could not be used ({error.message}). {slower.notice}".strip()
+        return replace(slower, notice=notice), load(slower, settings)
+
+
 def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
     return wire.Ready(
         engine=engine.info.name,
@@ -135,8 +150,7 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     threading.Thread(target=read_all, args=(link, inbox), name="reader", daemon=True).start()
     threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
-        choice = choose(settings.engine, settings.language, settings.models_dir)
-        engine = load(choice, settings)
+        choice, engine = _load(settings)
         loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic)
         tell(_ready(choice, engine))
         log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)
