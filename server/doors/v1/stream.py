@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -40,6 +41,7 @@ class Outgoing:
     def __init__(self) -> None:
         self._waiting: deque[dict[str, Any]] = deque()
         self._woken = asyncio.Event()
+        self._empty = asyncio.Event()
         self._overflowed = False
 
     def put(self, message: dict[str, Any]) -> None:
@@ -50,19 +52,23 @@ class Outgoing:
             self._overflowed = True
         else:
             self._waiting.append(message)
+        self._empty.clear()
         self._woken.set()
 
-    async def take(self) -> dict[str, Any]:
-        while not self._waiting:
-            self._woken.clear()
-            await self._woken.wait()
-        if self._overflowed:
-            raise SlowReader("this connection takes its messages too slowly; resume it")
-        return self._waiting.popleft()
+    async def run(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Send what is put, in order, for ever."""
+        while True:
+            while not self._waiting:
+                self._empty.set()
+                self._woken.clear()
+                await self._woken.wait()
+            if self._overflowed:
+                raise SlowReader("this connection takes its messages too slowly; resume it")
+            await send(self._waiting.popleft())
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._waiting
+    async def wait_sent(self) -> None:
+        """Until everything that was put is sent."""
+        await self._empty.wait()
 
 
 class _Speaking:
@@ -75,6 +81,7 @@ class _Speaking:
         self.outgoing = Outgoing()
         self.subscription: Subscription | None = None
         self._told_seq = 0
+        self._stopping = False
         self._told_more = asyncio.Event()
 
     async def run(self, start: Start) -> None:
@@ -93,13 +100,12 @@ class _Speaking:
             try:
                 await until_first(
                     self._hear(session),
-                    self._answer(),
+                    self.outgoing.run(self._send),
                     self._tell(),
                     self._ended(session),
                     self.connection.ping(),
                     self.connection.wait_leaving(),
                 )
-                await self._flush()
             except EarshotError as error:
                 reason = error.code
                 raise
@@ -124,7 +130,8 @@ class _Speaking:
                 if error.http_status >= 500 and not error.retryable:
                     raise
                 self.outgoing.put(v1.render_error(error, recoverable=True))
-        await session.stop()
+        self._stopping = True
+        await self._stop(session)
 
     async def _next_message(self) -> str | bytes:
         deadline_s = self.settings.idle_deadline_s
@@ -135,14 +142,6 @@ class _Speaking:
             raise BadInput(
                 f"no sound and no keepalive for {deadline_s:g} s; send one, or resume", details={"idle_s": deadline_s}
             ) from None
-
-    async def _answer(self) -> None:
-        while True:
-            await self._send(await self.outgoing.take())
-
-    async def _flush(self) -> None:
-        while not self.outgoing.is_empty:
-            await self._send(await self.outgoing.take())
 
     async def _send(self, message: dict[str, Any]) -> None:
         if message["type"] in _AFTER_FINALS and self.subscription is not None:
@@ -172,10 +171,17 @@ class _Speaking:
             self._told_more.set()
 
     async def _ended(self, session: SpeakingSession) -> None:
-        """Somebody else ended it: replaced, too long, deleted, stopped by a reader."""
+        """Somebody else ended it: replaced, too long, deleted; or a reader stopped it, as if the client had."""
         error = await session.wait_ended()
         if error is not None:
             raise error
+        if self._stopping:
+            await asyncio.Event().wait()
+        await self._stop(session)
+
+    async def _stop(self, session: SpeakingSession) -> None:
+        await session.stop()
+        await self.outgoing.wait_sent()
 
 
 async def _stream(connection: SocketConnection) -> None:

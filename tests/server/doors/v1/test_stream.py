@@ -1,0 +1,208 @@
+"""The speaking socket on a real server, with the scripted recogniser behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import SlowReader
+from protocol.ids import new_transcript_id
+from protocol.states import TranscriptState
+from server.doors.v1.stream import OUTGOING_MAX, Outgoing
+from tests.fakes.node import wait_for_state
+from tests.fakes.running_app import Message, RunningApp, Socket, running_app
+from tests.fakes.scripted_sound import scripted_sound, sentence
+
+WORDS = ["alpha", "bravo", "charlie"]
+
+
+@pytest.fixture(scope="module")
+def sound() -> bytes:
+    return scripted_sound(sentence("alpha bravo", 0.5) + sentence("charlie", 2.0))
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
+    async with running_app(tmp_path, first_message_deadline_s=0.5, resume_grace_s=20) as running:
+        yield running
+
+
+def path_of(transcript_id: str) -> str:
+    return f"/v1/transcripts_stream/{transcript_id}"
+
+
+async def start(socket: Socket, **data: object) -> dict[str, object]:
+    await socket.send({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000, **data}})
+    started: dict[str, object] = (await socket.until("started"))["data"]
+    return started
+
+
+async def say(socket: Socket, pcm: bytes) -> None:
+    for at in range(0, len(pcm), 6400):
+        await socket.send(pcm[at : at + 6400])
+
+
+def words_of(socket: Socket) -> list[str]:
+    finals = [message["data"] for message in socket.of("transcription") if message["data"]["is_final"]]
+    return [word["text"] for final in finals for word in final["words"]]
+
+
+async def test_a_whole_conversation(node: RunningApp, sound: bytes) -> None:
+    id_ = await node.new_transcript()
+    async with node.socket(path_of(id_) + "/") as socket:
+        started = await start(socket)
+        assert (started["position"], started["max_message_bytes"]) == (0, 256 * 1024)
+        await say(socket, sound)
+        await socket.send({"type": "stop"})
+        stopped = await socket.until("stopped")
+        assert stopped["data"] == {"duration": round(len(sound) / 32000, 3), "segments": 2, "words": 3}
+        assert words_of(socket) == WORDS
+        assert socket.of("ack")[-1]["data"]["position"] == len(sound) // 2
+        assert (await socket.closed())[0] == 1000
+    seqs = [message["seq"] for message in socket.messages if "seq" in message]
+    assert seqs == list(range(1, len(seqs) + 1))
+    await wait_for_state(node.services, id_, TranscriptState.ENDED)
+
+
+async def test_finalized_comes_after_the_finals_it_speaks_of(node: RunningApp, sound: bytes) -> None:
+    async with node.socket(path_of(await node.new_transcript())) as socket:
+        await start(socket)
+        await say(socket, sound)
+        await socket.send({"type": "finalize"})
+        assert (await socket.until("finalized"))["data"]["position"] == len(sound) // 2
+        assert words_of(socket) == WORDS
+        for control in ("pause", "resume", "get_status"):
+            await socket.send({"type": control})
+            await socket.until("status")
+        await socket.send({"type": "stop"})
+        await socket.until("stopped")
+
+
+async def test_without_events_only_answers_come(node: RunningApp, sound: bytes) -> None:
+    async with node.socket(path_of(await node.new_transcript())) as socket:
+        await start(socket, events=False)
+        await say(socket, sound)
+        await socket.send({"type": "stop"})
+        await socket.until("stopped")
+        assert {message["type"] for message in socket.messages} <= {"started", "ack", "stopped", "ping"}
+
+
+async def test_a_lost_connection_goes_on_where_it_was(node: RunningApp, sound: bytes) -> None:
+    id_ = await node.new_transcript()
+    half = len(sound) // 4 * 2
+    async with node.socket(path_of(id_)) as socket:
+        started = await start(socket)
+        await say(socket, sound[:half])
+        await socket.until(lambda message: message["type"] == "ack" and message["data"]["position"] > 0)
+        socket.connection.transport.abort()
+    async with node.socket(path_of(id_)) as socket:
+        again = await start(socket, resume=started["resume_token"])
+        position = again["position"]
+        assert isinstance(position, int)
+        assert 0 < position <= half // 2
+        await say(socket, sound[2 * position :])
+        await socket.send({"type": "stop"})
+        stopped = await socket.until("stopped")
+        assert stopped["data"]["words"] == 3
+        assert stopped["data"]["duration"] == round(len(sound) / 32000, 3)
+
+
+async def test_a_second_connection_with_the_token_replaces_the_first(node: RunningApp, sound: bytes) -> None:
+    id_ = await node.new_transcript()
+    async with node.socket(path_of(id_)) as first:
+        started = await start(first)
+        await say(first, sound[:6400])
+        async with node.socket(path_of(id_)) as second:
+            await start(second, resume=started["resume_token"])
+            assert (await first.closed())[0] == 4009
+            assert first.of("error")[-1]["data"]["code"] == "REPLACED"
+            await second.send({"type": "stop"})
+            await second.until("stopped")
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "close"),
+    [
+        ({"type": "keepalive"}, "INVALID_MESSAGE", 4000),
+        ({"type": "start", "data": {"encoding": "mp9"}}, "AUDIO_FORMAT_ERROR", 4000),
+        ({"type": "start", "data": {"sample_rate": 5}}, "AUDIO_FORMAT_ERROR", 4000),
+        ({"type": "start", "data": {"language": "??"}}, "INVALID_MESSAGE", 4000),
+        ({"type": "start", "data": {"resume": "never-given"}}, "REPLACED", 4009),
+        ({"type": "nonsense"}, "INVALID_MESSAGE", 4000),
+        (b"binary", "INVALID_MESSAGE", 4000),
+        (None, "INVALID_MESSAGE", 4000),
+    ],
+)
+async def test_a_beginning_that_is_not_as_documented(
+    node: RunningApp, message: dict[str, object] | bytes | None, code: str, close: int
+) -> None:
+    async with node.socket(path_of(await node.new_transcript())) as socket:
+        if message is not None:
+            await socket.send(message)
+        assert (await socket.closed())[0] == close
+        assert socket.messages[-1]["data"]["code"] == code
+
+
+async def test_unknown_messages_are_answered_and_silence_ends_it(tmp_path: Path) -> None:
+    async with (
+        running_app(tmp_path, idle_deadline_s=1) as node,
+        node.socket(path_of(await node.new_transcript())) as socket,
+    ):
+        await start(socket)
+        for wrong in ({"type": "dance"}, {"type": "start"}):
+            await socket.send(wrong)
+            assert (await socket.until("error"))["data"]["recoverable"] is True
+        assert (await socket.closed())[0] == 4000
+        assert "keepalive" in socket.messages[-1]["data"]["message"]
+
+
+async def test_unknown_transcripts_and_full_houses(tmp_path: Path) -> None:
+    async with running_app(tmp_path, sessions_max=1) as node:
+        async with node.socket(path_of(new_transcript_id())) as socket:
+            await socket.send({"type": "start"})
+            assert (await socket.closed())[0] == 4004
+        async with node.socket(path_of(await node.new_transcript())) as first:
+            await start(first)
+            async with node.socket(path_of(await node.new_transcript())) as second:
+                await second.send({"type": "start"})
+                assert (await second.closed())[0] == 4013
+                assert second.messages[-1]["data"]["code"] == "OVERLOADED"
+            await first.send({"type": "stop"})
+            await first.until("stopped")
+
+
+async def test_a_server_that_stops_gets_the_finals_out_first(tmp_path: Path, sound: bytes) -> None:
+    async with running_app(tmp_path) as node:
+        id_ = await node.new_transcript()
+        async with node.socket(f"/v1/transcripts_websocket/{id_}") as reader, node.socket(path_of(id_)) as speaker:
+            await start(speaker)
+            await say(speaker, sound)
+            await speaker.until("ack")
+            node.serving.stop()
+            assert (await speaker.closed())[0] == 4010
+            assert (await reader.closed())[0] == 4010
+            assert words_of(reader) == WORDS
+
+
+async def test_acks_replace_each_other_and_a_flood_ends_the_connection() -> None:
+    outgoing = Outgoing()
+    for position in range(10 * OUTGOING_MAX):
+        outgoing.put({"type": "ack", "data": {"position": position}})
+    for _ in range(OUTGOING_MAX - 1):
+        outgoing.put({"type": "error", "data": {}})
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    task = asyncio.create_task(outgoing.run(send))
+    await outgoing.wait_sent()
+    assert [message["type"] for message in sent] == ["ack"] + ["error"] * (OUTGOING_MAX - 1)
+    assert sent[0]["data"]["position"] == 10 * OUTGOING_MAX - 1
+    for _ in range(OUTGOING_MAX + 1):
+        outgoing.put({"type": "error", "data": {}})
+    with pytest.raises(SlowReader):
+        await task
