@@ -66,7 +66,7 @@ async def test_words_and_their_times(make_client: MakeClient) -> None:
 async def test_a_worker_lost_in_mid_utterance_loses_and_repeats_no_word(
     make_client: MakeClient, signal_number: signal.Signals
 ) -> None:
-    client = await make_client(step_deadline_s=1.0)
+    client = await make_client(step_deadline_s=2.0)
     heard = Heard()
     session = open_session(client, heard)
     sound = conversation(*TEXTS)
@@ -99,7 +99,7 @@ async def test_ten_sessions_at_once_over_a_kill(make_client: MakeClient) -> None
 
 @pytest.mark.parametrize("fault", ["crash", "hang"])
 async def test_an_engine_that_fails_on_a_word_goes_on_after_it(make_client: MakeClient, fault: str) -> None:
-    client = await make_client(step_deadline_s=1.0)
+    client = await make_client(step_deadline_s=2.0)
     heard = Heard()
     session = open_session(client, heard)
     feed(session, conversation("alpha bravo", f"charlie {fault} delta", "echo"))
