@@ -37,7 +37,7 @@ def lines_of(stream: io.StringIO) -> list[dict[str, object]]:
 
 
 def json_settings(level: str = "info") -> Settings:
-    return Settings(log_format="json", log_level=level)  # type: ignore[arg-type]
+    return Settings(log_format="json", log_level=level)
 
 
 @pytest.mark.usefixtures("restored_logging")
@@ -75,7 +75,7 @@ def test_a_level_is_kept_and_warnings_are_captured() -> None:
 def test_text_lines_have_tracebacks_without_local_variables() -> None:
     for form in ("text", "json"):
         stream = io.StringIO()
-        set_up_logs(Settings(log_format=form), stream)  # type: ignore[arg-type]
+        set_up_logs(Settings(log_format=form), stream)
         secret_words = "canary-" + "speech"
         try:
             raise ValueError("broken") from None

@@ -15,7 +15,7 @@ from server.model_pulls import Fetch, ModelPulls, list_models
 
 async def settled(pulls: ModelPulls) -> None:
     async with asyncio.timeout(5):
-        while pulls.progress is not None and pulls.progress.state == "pulling":
+        while pulls.progress is not None and pulls.progress.state == "pulling":  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
@@ -38,7 +38,7 @@ async def test_progress_is_told_and_the_recogniser_is_told_when_it_is_there(tmp_
 
     pulls = ModelPulls(tmp_path, fetch)
     assert pulls.begin("tiny", when_done=reload).state == "pulling"
-    while pulls.progress_of("tiny").done_bytes == 0:
+    while pulls.progress_of("tiny").done_bytes == 0:  # noqa: ASYNC110
         await asyncio.sleep(0)
     assert pulls.progress_of("tiny").total_bytes == 10
     with pytest.raises(Conflict):

@@ -31,7 +31,7 @@ def pcm() -> bytes:
 @pytest.fixture
 async def recorded(client: httpx.AsyncClient, services: Services, pcm: bytes) -> str:
     """The id of a transcript with this sound."""
-    transcript_id = (await client.post("/v1/transcripts/")).json()["id"]
+    transcript_id = str((await client.post("/v1/transcripts/")).json()["id"])
     response = await client.post(
         f"/v1/transcripts_audio/{transcript_id}/upload", files={"file": ("talk.wav", wav_of(pcm))}
     )

@@ -1,0 +1,63 @@
+"""Health for machines and people."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from protocol.errors import StoreUnavailable
+from server.services import Services
+
+
+async def test_health_says_how_the_node_fares(client: httpx.AsyncClient, services: Services) -> None:
+    await services.asr.wait_ready()
+    response = await client.get("/health")
+    body = response.json()
+    assert (response.status_code, body["status"], body["store"]) == (200, "ok", "ok")
+    assert body["engine"]["engine"] == "scripted"
+    assert set(body["engine"]) >= {"state", "engine", "model", "device", "languages", "reason", "notice", "restarts"}
+    assert body["sessions"] == {"live": 0, "max": services.settings.sessions_max}
+    assert body["disk"]["free_mb"] > 0
+
+
+async def test_a_node_that_cannot_store_or_is_leaving_takes_no_work(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down() -> None:
+        raise StoreUnavailable("the database is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.store, "check", down)
+        response = await client.get("/health")
+        assert (response.status_code, response.json()["store"]) == (503, "unavailable")
+    client.app.state.leaving.draining = True  # type: ignore[attr-defined]
+    response = await client.get("/health")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    refused = await client.post("/v1/transcripts/")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "DRAINING")
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_the_engine_its_models_and_its_servers(client: httpx.AsyncClient, services: Services) -> None:
+    await services.asr.wait_ready()
+    assert (await client.get("/v1/engine")).json()["model"] == "scripted"
+    models = (await client.get("/v1/models/")).json()
+    assert models["pull"] is None
+    assert models["total"] == len(models["items"]) > 3
+    assert (await client.post("/v1/models/no-such/pull")).status_code == 404
+    assert (await client.get("/v1/models/no-such/pull")).status_code == 404
+    assert (await client.get("/v1/ice-servers")).json() == {"ice_servers": []}
+
+
+async def test_metrics_are_told(client: httpx.AsyncClient) -> None:
+    await client.get("/v1/transcripts/")
+    text = (await client.get("/metrics")).text
+    assert 'earshot_http_requests_total{method="GET",route="/v1/transcripts",status="200"} 1.0' in text
+    for name in (
+        "sessions_live",
+        "engine_restarts",
+        "engine_lag_seconds",
+        "sockets_open",
+        "event_loop_lag_seconds_bucket",
+    ):
+        assert f"earshot_{name}" in text

@@ -1,0 +1,48 @@
+"""The WebRTC door: descriptions over REST, a real peer at the other end."""
+
+from __future__ import annotations
+
+import httpx
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from protocol.ids import new_transcript_id
+from server.settings import Settings
+
+
+async def test_an_offer_is_answered_and_ours_can_be_answered(client: httpx.AsyncClient) -> None:
+    id_ = (await client.post("/v1/transcripts/")).json()["id"]
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTransceiver("audio", direction="sendonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    for path in (f"/v1/transcripts_webrtc/{id_}/offer", f"/v1/transcripts/{id_}/record/webrtc/"):
+        response = await client.post(path, json={"sdp": peer.localDescription.sdp, "type": "offer"})
+        assert response.status_code == 200, response.text
+        assert response.headers["cache-control"] == "no-store"
+        assert set(response.json()) == {"sdp", "type", "session_id", "resume_token"}
+        assert response.json()["type"] == "answer"
+    await peer.close()
+
+    ours = (await client.post(f"/v1/transcripts_webrtc/{id_}/offer")).json()
+    assert ours["type"] == "offer"
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.addTrack(AudioStreamTrack())
+    await peer.setRemoteDescription(RTCSessionDescription(ours["sdp"], "offer"))
+    await peer.setLocalDescription(await peer.createAnswer())
+    answer = {"sdp": peer.localDescription.sdp, "type": "answer", "session_id": ours["session_id"]}
+    response = await client.post(f"/v1/transcripts_webrtc/{id_}/answer", json=answer)
+    await peer.close()
+    assert response.status_code == 200, response.text
+    unknown = await client.post(f"/v1/transcripts_webrtc/{id_}/answer", json={**answer, "session_id": "ses_no"})
+    assert unknown.status_code == 404
+
+
+async def test_descriptions_that_are_none(client: httpx.AsyncClient, settings: Settings) -> None:
+    id_ = (await client.post("/v1/transcripts/")).json()["id"]
+    path = f"/v1/transcripts_webrtc/{id_}/offer"
+    assert (await client.post(path, json={"sdp": "nonsense"})).json()["error"]["code"] == "SDP_ERROR"
+    assert (await client.post(path, json={"sdp": "v=0\r\n" * 20_000})).status_code == 413
+    assert (await client.post(path, content=b"x" * 10 * settings.sdp_max_bytes)).status_code == 413
+    assert (await client.post(path, json={"sdp": "x", "type": "answer"})).status_code == 422
+    assert (await client.post(path, json={"sdp": "x", "resume_token": "never"})).status_code == 409
+    assert (await client.post(f"/v1/transcripts_webrtc/{new_transcript_id()}/offer", json={})).status_code == 404
+    assert (await client.post(f"/v1/transcripts_webrtc/{id_}/answer", json={})).status_code == 422

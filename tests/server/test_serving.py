@@ -1,0 +1,90 @@
+"""The server as a process: it says where it is, stops when told, and at once when told twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.serving import listen
+from tests.fakes.node import node_settings
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from server.serving import serve
+from tests.fakes.node import node_settings
+settings = node_settings(Path(sys.argv[1]), port=0, drain_deadline_s=float(sys.argv[2]))
+sys.exit(serve(settings, announce=lambda line: print(line, flush=True)))
+"""
+
+
+@asynccontextmanager
+async def process(data_dir: Path, drain_deadline_s: float = 5) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A server of its own; and its address, without the last slash."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        SCRIPT,
+        str(data_dir),
+        str(drain_deadline_s),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert started.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            line = (await started.stdout.readline()).decode()
+        assert line.startswith("Earshot is at http://localhost:"), (
+            line,
+            await started.stderr.read() if started.stderr else b"",
+        )
+        yield started, line.split()[-1].rstrip("/")
+    finally:
+        if started.returncode is None:
+            started.kill()
+        await started.communicate()
+
+
+@pytest.mark.process
+async def test_it_serves_says_where_and_stops_with_zero(tmp_path: Path) -> None:
+    async with process(tmp_path) as (server, url):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            health = await client.get(f"{url}/health")
+            assert health.status_code == 200
+            assert (await client.get(f"{url}/v1/transcripts/?search=canary")).status_code == 200
+        server.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            _, log = await server.communicate()
+        assert server.returncode == 0
+        assert b"canary" not in log
+        assert b"Traceback" not in log
+
+
+@pytest.mark.process
+async def test_an_address_in_use_ends_it_with_one(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = node_settings(tmp_path, port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            listen(settings)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="TCP_USER_TIMEOUT is Linux's")
+def test_accepted_connections_inherit_the_user_timeout(tmp_path: Path) -> None:
+    settings = node_settings(tmp_path, port=0, write_deadline_s=3, ping_interval_s=4)
+    with listen(settings) as listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
