@@ -6,7 +6,8 @@
 # WebRTC is UDP on ports the system picks: with --network host it connects from everywhere; behind -p the page falls
 # back to audio over WebSocket.
 
-FROM python:3.12-slim AS build
+# Bookworm: what was linked here also runs above the newer C library of the CUDA image.
+FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/earshot
 COPY requirements.lock ./
@@ -22,18 +23,15 @@ COPY web_client web_client
 RUN /opt/earshot/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation . \
  && /opt/earshot/bin/python -m compileall -q /opt/earshot/lib
 
-FROM python:3.12-slim AS cpu-base
-COPY --from=build /opt/earshot /opt/earshot
-
-# The same environment above NVIDIA's cuBLAS and cuDNN, which CTranslate2 loads.
+# The same Python and the same environment above NVIDIA's cuBLAS and cuDNN, which CTranslate2 loads.
 FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04 AS cuda
-RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates libbz2-1.0 libffi8 liblzma5 libsqlite3-0 libssl3t64 zlib1g \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=build /usr/local /usr/local
 COPY --from=build /opt/earshot /opt/earshot
-# The environment was made by another image's Python 3.12; it is this image's now.
-RUN ln -sf /usr/bin/python3.12 /opt/earshot/bin/python \
- && ln -sf python /opt/earshot/bin/python3 && ln -sf python /opt/earshot/bin/python3.12 \
- && sed -i 's|^home = .*|home = /usr/bin|' /opt/earshot/pyvenv.cfg \
- && groupadd --system --gid 10001 earshot \
+RUN ldconfig
+RUN groupadd --system --gid 10001 earshot \
  && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
  && install -d -o earshot -g earshot /data
 ENV PATH=/opt/earshot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
@@ -48,7 +46,8 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 CMD ["earshot", "serve"]
 
 # The last one is what a build without --target makes. It writes to /data and /tmp only: --read-only --tmpfs /tmp works.
-FROM cpu-base AS cpu
+FROM python:3.11-slim-bookworm AS cpu
+COPY --from=build /opt/earshot /opt/earshot
 RUN groupadd --system --gid 10001 earshot \
  && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
  && install -d -o earshot -g earshot /data
