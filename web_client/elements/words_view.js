@@ -5,7 +5,7 @@ import { Segments } from '../js/segments.js';
 import { t } from '../js/strings.js';
 import { Line } from '../js/line.js';
 
-const EDGE_PX = 120; // this near to the end counts as reading the live edge
+const EDGE_PX = 24; // this near to the end is the live edge
 const STALE_MS = 2500; // after a reconnect the server tells every open interim at once; what is not told then is gone
 const SPEAKER_COLOURS = 8;
 const LONG_PAUSE_S = 20; // the time is shown again after this, though the speaker is the same

@@ -97,8 +97,10 @@ export class LiveSession extends EventTarget {
   #listen() {
     this.#listener = new Listening(this.transcriptId, { after: 0 });
     this.#listener.addEventListener('message', ({ detail }) => this.#heard(detail));
-    this.#listener.addEventListener('state', ({ detail }) =>
-      this.#set({ listening: detail.state, listeningRetryInS: detail.retryInS ?? null }));
+    this.#listener.addEventListener('state', ({ detail }) => {
+      if (detail.unanswered && this.phase === 'live') this.#connection?.suspect();
+      this.#set({ listening: detail.state, listeningRetryInS: detail.retryInS ?? null });
+    });
     this.#listener.addEventListener('refused', ({ detail }) =>
       this.#fail(new ApiError(detail.message, { code: detail.code, status: 400 })));
     this.#listener.start();
@@ -135,9 +137,10 @@ export class LiveSession extends EventTarget {
         if (loss.reason === 'refused') throw loss;
       } catch (error) {
         if (this.#over()) return;
+        token = this.#connection?.resumeToken ?? token; // the server may know us, though no sound came through
         const action = this.#after(error, token);
         if (action === 'fail') throw error;
-        if (action === 'anew') token = null;
+        if (action === 'anew') token = this.#connection.resumeToken = null;
         if (action === 'next-transport') this.#nextTransport();
         if (action !== 'later') continue;
       }

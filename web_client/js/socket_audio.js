@@ -154,6 +154,9 @@ export class SocketAudio {
     return new ConnectionLost(FINAL_CLOSES.has(event.code) ? 'refused' : 'gone', refusal);
   }
 
+  /** A WebSocket notices by itself that its server is gone. */
+  suspect() {}
+
   /** Send what is left, then ask the server to finish. */
   async stop() {
     await this.#capture?.close();

@@ -34,6 +34,7 @@ export class WebRtcConnection {
   #peer = null;
   #channel = null;
   #closing = false;
+  #giveUp = () => {};
 
   constructor(stream, transcriptId) {
     this.#stream = stream;
@@ -81,7 +82,13 @@ export class WebRtcConnection {
         else if (peer.connectionState !== 'connected') gone();
       };
       channel.onclose = gone;
+      this.#giveUp = gone;
     });
+  }
+
+  /** The server answers nothing else either: no need to wait until the peer connection notices. */
+  suspect() {
+    this.#giveUp();
   }
 
   /** Ask the server to finish. False when this connection cannot carry it: ask another way. */

@@ -1,0 +1,86 @@
+"""When something is missing, the page says what happened and what to do, and goes on when it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.browser import microphone, visiting
+from tests.e2e.conftest import Spoken
+from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.server_process import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+
+async def test_microphone_denied(server: ServerProcess, chromium: str) -> None:
+    async with visiting(chromium, "--use-fake-device-for-media-stream") as visit:
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_role("button", name="Start speaking").click()
+        note = page.get_by_role("alert").filter(has_text="The microphone is not allowed.")
+        await expect(note).to_contain_text("Allow it for this page")
+        await assert_sound_page(page)
+        await page.context.grant_permissions(["microphone"])
+        await note.get_by_role("button", name="Try again").click()
+        await visit.until_state("Listening")
+        await expect(note).to_be_hidden()
+
+
+async def test_no_microphone(server: ServerProcess, chromium: str) -> None:
+    async with visiting(chromium, "--use-fake-ui-for-media-stream") as visit:
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_role("button", name="Start speaking").click()
+        note = page.get_by_role("alert").filter(has_text="No microphone was found.")
+        await expect(note).to_contain_text("Or play the sample.")
+        await expect(page.get_by_role("button", name="Play a sample")).to_be_visible()
+
+
+async def test_no_transcript_is_left_of_a_denied_start(server: ServerProcess, chromium: str) -> None:
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_role("button", name="Start speaking").click()
+        await visit.until_phase("failed")
+        await page.goto(f"{server.url}/t")
+        await expect(page.get_by_text("Nothing here yet.")).to_be_visible()
+
+
+async def test_no_server(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+        page = visit.page
+        async with ServerProcess(tmp_path / "data") as server:
+            await page.goto(server.url)
+            await visit.until_state("Ready.")
+            port = int(server.url.rpartition(":")[2])
+        await page.get_by_role("button", name="Start speaking").click()
+        note = page.get_by_role("alert").filter(has_text="The server does not answer.")
+        await expect(note).to_contain_text("Check that it is running")
+        async with ServerProcess(tmp_path / "data", port=port):
+            await note.get_by_role("button", name="Try again").click()
+            await visit.until_state("Listening")
+
+
+async def test_access_token_is_asked_for_and_kept_for_the_tab(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+    async with (
+        ServerProcess(tmp_path / "data", access_token="open-sesame") as server,
+        visiting(chromium, *microphone(voice.path), outages=True) as visit,
+    ):
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_label("Access token").fill("wrong")
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_text("The token was not accepted.")).to_be_visible()
+        await page.get_by_label("Access token").fill("open-sesame")
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_role("dialog")).to_be_hidden()
+        await page.get_by_role("button", name="Start speaking").click()
+        await visit.until_state("Listening")
+        await page.get_by_role("button", name="Stop").click()
+        await visit.until_phase("done")
+        await page.get_by_role("link", name="Transcripts").click()
+        await expect(page.locator(".rows li")).to_have_count(1)
+        assert "sesame" not in page.url

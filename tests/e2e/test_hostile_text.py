@@ -1,0 +1,88 @@
+"""What strangers say or write is shown as text, whatever it looks like."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.e2e.browser import visiting
+from tests.fakes.server_process import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
+
+
+async def new_transcript(url: str, name: str) -> str:
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        return str((await http.post("/v1/transcripts", json={"name": name})).raise_for_status().json()["id"])
+
+
+async def unhurt(page: Page) -> bool:
+    return not await page.evaluate("'hurt' in window") and await page.locator("main img, main script").count() == 0
+
+
+async def test_names(server: ServerProcess, chromium: str) -> None:
+    transcript_id = await new_transcript(server.url, HOSTILE)
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(f"{server.url}/t")
+        await expect(page.locator(".row-name")).to_have_text(HOSTILE)
+        assert await unhurt(page)
+        await page.goto(f"{server.url}/t/{transcript_id}")
+        await expect(page.get_by_label("Name of this transcript")).to_have_value(HOSTILE)
+        assert await unhurt(page)
+
+
+async def test_words_and_speakers(server: ServerProcess, chromium: str) -> None:
+    transcript_id = await new_transcript(server.url, "")
+    word = {"text": HOSTILE, "start": 1.0, "end": 2.0, "confidence": 1.0}
+    segment = {
+        "segment_id": "seg_1",
+        "text": HOSTILE,
+        "speaker": HOSTILE,
+        "track": '"><img src=x>',
+        "language": "en",
+        "timestamp": 1.7e9,
+        "start": 1.0,
+        "end": 2.0,
+        "is_final": True,
+        "revision": 1,
+        "confidence": 1.0,
+    }
+
+    async def tell(route: Route) -> None:
+        items = [{**segment, "words": [word]}, {**segment, "segment_id": '"><script>', "words": []}]
+        await route.fulfill(content_type="application/json", body=json.dumps({"items": items, "total": 2}))
+
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.route("**/v1/**/segments*", tell)
+        await page.goto(f"{server.url}/t/{transcript_id}")
+        await expect(page.locator(".line .text").first).to_have_text(HOSTILE)
+        await expect(page.locator(".line .name").first).to_have_text(HOSTILE)
+        assert await unhurt(page)
+
+
+async def test_a_page_may_run_no_code_of_others(server: ServerProcess, chromium: str) -> None:
+    """The policy that would stop it, if text ever became markup."""
+    async with visiting(chromium, outages=True) as visit:
+        page = visit.page
+        response = await page.goto(server.url)
+        assert response is not None
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        await page.evaluate(
+            """() => {
+              const script = document.createElement('script');
+              script.textContent = 'window.hurt = 1';
+              document.body.append(script);
+              document.body.insertAdjacentHTML('beforeend', '<img src="data:," onerror="window.hurt = 2">');
+            }"""
+        )
+        assert not await page.evaluate("'hurt' in window")
+        visit.faults.clear()  # the browser's complaints about what was just tried

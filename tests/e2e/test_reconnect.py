@@ -1,0 +1,42 @@
+"""The server dies in the middle and comes back: the page says so, reconnects, and sends what it kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jiwer
+import pytest
+
+from tests.e2e.browser import microphone, visiting
+from tests.e2e.conftest import Spoken
+from tests.fakes.server_process import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+
+# Over a WebSocket nothing is lost, so only the recogniser errs. Over WebRTC what was said around the moment of the
+# crash is gone: one of six turns.
+@pytest.mark.parametrize(("transport", "errors_max"), [("websocket", 0.3), ("auto", 0.5)])
+async def test_a_killed_server_costs_no_word_that_was_kept(
+    chromium: str, long_voice: Spoken, tmp_path: Path, transport: str, errors_max: float
+) -> None:
+    options = {"engine": "embedded-en"}
+    async with visiting(chromium, *microphone(long_voice.path), outages=True) as visit:
+        page = visit.page
+        async with ServerProcess(tmp_path / "data", **options) as server:
+            port = int(server.url.rpartition(":")[2])
+            await page.goto(f"{server.url}/?transport={transport}")
+            await page.get_by_role("button", name="Start speaking").click()
+            await visit.until_heard("morning")
+            await server.kill()
+            await visit.until_state("Connection lost")
+            await visit.until_state("trying again in")
+            await visit.until_state("kept here and will be sent")
+        async with ServerProcess(tmp_path / "data", port=port, **options):
+            await visit.until_state("Listening")
+            await visit.until_heard("agrees", timeout_ms=60_000)
+            await page.get_by_role("button", name="Stop").click()
+            await visit.until_phase("done")
+            heard = await visit.heard()
+            assert jiwer.wer(long_voice.text, heard) <= errors_max, heard
+            assert heard.count("agrees") == 1

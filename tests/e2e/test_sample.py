@@ -1,0 +1,32 @@
+"""No microphone: the spoken sample goes the same way and ends by itself."""
+
+from __future__ import annotations
+
+import jiwer
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.browser import visiting
+from tests.fakes.server_process import ServerProcess
+from tests.fakes.spoken_sample import spoken_sample
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+WORD_ERRORS_MAX = 0.2
+
+
+async def test_the_sample_is_heard_to_its_end(server: ServerProcess, chromium: str) -> None:
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_label("Let me hear it, too").uncheck()
+        await page.get_by_role("button", name="Play a sample").click()
+        await visit.until_state("Playing the sample")
+        await visit.until_state("WebRTC")
+        await expect(page.locator(".line.interim").first).to_be_visible(timeout=20_000)
+        await visit.until_phase("done", timeout_ms=90_000)
+        assert jiwer.wer(spoken_sample().text, await visit.heard()) <= WORD_ERRORS_MAX
+        await page.get_by_role("link", name="Transcripts").click()
+        row = page.get_by_role("link", name="Sample conversation")
+        await expect(row).to_contain_text("finished")
+        await expect(row).to_contain_text("0:2")
