@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -41,15 +42,17 @@ class Figures:
         return path
 
     def show(self) -> None:
+        """Print the table."""
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(title=self.title, title_justify="left", box=None, pad_edge=False, show_header=False)
+        table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column("figure", no_wrap=True)
         table.add_column("value", justify="right", style="bold")
         for name, value in self.values.items():
             table.add_row(name, shown(value))
         console = Console(highlight=False)
+        console.print(self.title, style="bold")
         console.print(table)
         for note in self.notes:
             console.print(f"  {note}", style="dim", markup=False)
@@ -68,7 +71,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
     if not values:
         return float("nan")
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(percent / 100 * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
 
 
 def histogram_percentile(counts: Mapping[float, float], percent: float) -> float:

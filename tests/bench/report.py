@@ -1,0 +1,84 @@
+"""``python -m tests.bench.report``: docs/performance.md from what the benches wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.bench.figures import FOLDER, shown
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
+ORDER = ("websocket", "webrtc", "words")
+MEANINGS = {
+    "streams": "live streams at once",
+    "seconds": "length of each stream, s",
+    "server_cpu_ms_per_stream_second": "server's process, ms of processor per second of a stream",
+    "inference_cpu_ms_per_stream_second": "inference process (voice activity, scheduling, scripted engine), the same",
+    "idle_cpu_ms_per_second": "both processes with nobody there, ms of processor a second",
+    "loop_lag_p50_ms": "event loop's lag, median, ms",
+    "loop_lag_p99_ms": "event loop's lag, 99th percentile, ms",
+    "word_to_interim_p50_ms": "end of a word sent to the word told, median, ms",
+    "word_to_interim_p95_ms": "the same, 95th percentile, ms",
+    "speech_to_final_p50_ms": "end of speech sent to its final told, median, ms (500 ms of silence end an utterance)",
+    "speech_to_final_p95_ms": "the same, 95th percentile, ms",
+    "words_said": "words said",
+    "words_final": "words in finals",
+    "words_wrong": "words lost, added or changed",
+    "sound_s": "sound heard, s",
+    "live_seconds_per_sound_second": "live: seconds per second of sound, sent as fast as it was taken",
+    "whole_seconds_per_sound_second": "whole file: seconds per second of sound",
+}
+INTRODUCTION = """# Performance
+
+Made by `python -m tests.bench.report` from what `make bench` wrote; nothing here is typed by hand.
+
+The server and its inference process run on one core, the load on another. Live streams say known words in tones that
+the scripted engine hears, so their figures are those of the server and not of a recogniser. Word error rates are those
+of the embedded recogniser (pocketsphinx) on read speech, without punctuation and case. *Live* went through the socket;
+*whole file* is the same engine hearing each file as one utterance: the live path must not be worse.
+"""
+
+
+def report(folder: Path = FOLDER) -> str:
+    """The document. A bench that was not run is left out."""
+    parts = [INTRODUCTION]
+    for name in ORDER:
+        path = folder / f"{name}.json"
+        if path.exists():
+            parts.append(_section(json.loads(path.read_text())))
+    if len(parts) == 1:
+        parts.append("No bench has been run yet.\n")
+    return "\n".join(parts)
+
+
+def _section(bench: dict[str, Any]) -> str:
+    lines = [f"## {bench['title']}", ""]
+    figures: dict[str, float] = bench["figures"]
+    corpora = [name.removesuffix("_live_word_error_rate") for name in figures if name.endswith("_live_word_error_rate")]
+    if corpora:
+        lines += [
+            "| recordings | words | errors live | errors whole file | lost live | lost whole file |",
+            "|---|--:|--:|--:|--:|--:|",
+        ]
+        lines += [_corpus_row(figures, corpus) for corpus in corpora]
+        lines.append("")
+    rows = [(MEANINGS[name], value) for name, value in figures.items() if name in MEANINGS]
+    lines += ["| figure | |", "|---|--:|", *(f"| {meaning} | {shown(value)} |" for meaning, value in rows), ""]
+    lines += [f"- {note}" for note in bench["notes"]]
+    lines.append(f"- {bench['date'][:10]}, commit {bench['commit']}; {bench['machine']}.")
+    return "\n".join(lines) + "\n"
+
+
+def _corpus_row(figures: dict[str, float], corpus: str) -> str:
+    rates = [
+        figures[f"{corpus}_{which}"]
+        for which in ("live_word_error_rate", "whole_word_error_rate", "live_deleted_rate", "whole_deleted_rate")
+    ]
+    percents = " | ".join(f"{rate:.1%}" for rate in rates)
+    return f"| {corpus} | {shown(figures[f'{corpus}_words'])} | {percents} |"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(report())
+    print(f"wrote {DOCUMENT}")
