@@ -25,15 +25,22 @@ class ContainerDecoder:
     Blocks touch and begin at 0; a hole between timestamps is silence. ``on_block`` may block, and then ``feed`` does:
     what waits is bounded. The first failure, also one that ``on_block`` raises, is raised by ``feed`` and ``close``:
     ``AudioFormatError`` for bytes that are no container we take or hold no sound, ``TooLarge`` over a limit.
+    ``on_drained`` is called in that thread with the number of bytes worked through, whenever that is all there is.
     """
 
     fed_bytes: int  # all that ``feed`` has taken
 
-    def __init__(self, limits: DecodeLimits, on_block: Callable[[Block], None]) -> None:
+    def __init__(
+        self,
+        limits: DecodeLimits,
+        on_block: Callable[[Block], None],
+        *,
+        on_drained: Callable[[int], None] = lambda taken_bytes: None,
+    ) -> None:
         self.fed_bytes = 0
         self._limits = limits
         self._on_block = on_block
-        self._pipe = _Pipe(_PIPE_MAX_BYTES)
+        self._pipe = _Pipe(_PIPE_MAX_BYTES, on_drained)
         self._failure: EarshotError | None = None
         # Started by the first bytes, so that a stream without any needs no close.
         self._thread: threading.Thread | None = None
@@ -83,8 +90,10 @@ class ContainerDecoder:
 class _Pipe:
     """Bytes from one thread to another; the writer waits while ``max_bytes`` or more are inside (policy: block)."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, on_drained: Callable[[int], None]) -> None:
         self._max_bytes = max_bytes
+        self._on_drained = on_drained
+        self._taken_bytes = 0
         self._changed = threading.Condition()
         self._chunks: deque[bytes] = deque()
         self._inside_bytes = 0
@@ -123,6 +132,8 @@ class _Pipe:
     def read(self, size: int) -> bytes:
         """What is there, at most ``size``; waits for the first byte. Empty at the end."""
         with self._changed:
+            if not self._chunks and not self._ended:
+                self._on_drained(self._taken_bytes)
             self._changed.wait_for(lambda: self._chunks or self._ended)
             if not self._chunks:
                 return b""
@@ -131,5 +142,6 @@ class _Pipe:
                 self._chunks.appendleft(chunk[size:])
                 chunk = chunk[:size]
             self._inside_bytes -= len(chunk)
+            self._taken_bytes += len(chunk)
             self._changed.notify_all()
             return chunk

@@ -66,15 +66,13 @@ class Hub:
         self._ticker = asyncio.create_task(self._check_sessions(), name="check sessions")
 
     async def drain(self, deadline_s: float) -> bool:
-        """Refuse new sessions, end those there are, wait for their finals; whether all came in time."""
+        """Refuse new sessions, finish those there are; whether all finals came in time. Sources are told last."""
         self.draining = True
-        finishing = []
-        for session in list(self._sessions.values()):
+        sessions = list(self._sessions.values())
+        finishing = [session.finish_soon() for session in sessions]
+        late = (await asyncio.wait(finishing, timeout=deadline_s))[1] if finishing else set()
+        for session in sessions:
             session.end(Draining("the server is about to stop; connect again"))
-            finishing.append(session.finish_soon())
-        if not finishing:
-            return True
-        _done, late = await asyncio.wait(finishing, timeout=deadline_s)
         return not late
 
     async def stop(self) -> None:

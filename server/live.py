@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -43,6 +44,13 @@ class Finished:
     duration_s: float
     segments: int
     words: int
+
+
+class Source(Protocol):
+    """What turns a connection's bytes into blocks."""
+
+    async def flush(self) -> None:
+        """Feed what is still inside, and let go of everything. Raises what was wrong with the last bytes."""
 
 
 class LiveSession:
@@ -81,8 +89,10 @@ class LiveSession:
         self._on_ended: Callable[[EarshotError | None], None] | None = None
         self._grace: asyncio.TimerHandle | None = None
         self.finishing: asyncio.Task[None] | None = None
-        # Whatever a source needs to go on after a lost connection (a decoder with its state).
-        self.source: object | None = None
+        # The decoder of a socket, with its state: it outlives a lost connection, and is flushed when all is over.
+        self.source: Source | None = None
+        self.source_error: EarshotError | None = None  # what the flush found wrong with the end of the sound
+        self._deaf = False  # after the flush: what still comes is not heard
         # Told how far the track is durable; belongs to the connection that is attached.
         self.on_durable: Callable[[int], None] | None = None
         pipeline.recorder.on_durable(self._durable)
@@ -116,14 +126,18 @@ class LiveSession:
 
     def feed(self, block: Block) -> None:
         """Take sound; never blocks. While paused the track's time goes on, as silence."""
-        if self.finishing is not None:
+        if self._deaf:
             return
-        self._sound_at_s = time.monotonic()
-        if self.state is not SessionState.LIVE:
-            self._move(SessionState.LIVE)
+        self.alive()
         if self.paused:
             block = Block(block.start_samples, bytes(block.length_samples * BYTES_PER_SAMPLE))
         self.pipeline.feed(block)
+
+    def alive(self) -> None:
+        """Something came from the source, be it only half a packet."""
+        self._sound_at_s = time.monotonic()
+        if self.state not in (SessionState.LIVE, SessionState.CLOSED):
+            self._move(SessionState.LIVE)
 
     def check(self, now_s: float) -> None:
         """Called about every second: without sound for a while the session is stalled."""
@@ -171,6 +185,13 @@ class LiveSession:
         return Finished(pipeline.length_samples / SAMPLE_RATE_HZ, pipeline.segments, pipeline.words)
 
     async def _run_finish(self, finals: bool) -> None:
+        if self.source is not None:
+            try:
+                await self.source.flush()
+            except EarshotError as error:
+                log.info("sound ended badly", session=self.session_id, code=error.code)
+                self.source_error = error
+        self._deaf = True
         await self._finish(self, finals)
 
     def _durable(self, samples: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -70,22 +71,17 @@ class _ContainerSource:
 
     def __init__(self, session: LiveSession, start: Start, limits: DecodeLimits) -> None:
         self.form = form_of(start)
+        self.position = 0
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._origin_samples = session.pipeline.length_samples
-        self._decoder = ContainerDecoder(limits, self._on_block)
-        self.position = 0
-        # Bytes fed so far beside the sound they had given by then, until that sound is durable.
-        self._marks: list[tuple[int, int]] = []
+        self._origin_samples = self._heard_samples = session.pipeline.length_samples
+        self._decoder = ContainerDecoder(limits, self._on_block, on_drained=self._on_drained)
+        # When the decoder had worked through all it had been given: how many bytes that were, and the sound so far.
+        self._drained_bytes = 0
+        self._drained_samples = self._origin_samples
+        # Bytes that are surely in the sound before a sample, oldest first; gone as soon as that sound is durable.
+        self._marks: deque[tuple[int, int]] = deque()
         self._durable_position = 0
-
-    def _on_block(self, block: Block) -> None:
-        self._loop.call_soon_threadsafe(self._hear, Block(self._origin_samples + block.start_samples, block.pcm))
-
-    def _hear(self, block: Block) -> None:
-        self._session.feed(block)
-        # Everything but the last second of bytes has surely been through the decoder when its sound comes out.
-        self._marks.append((self.position, block.end_samples))
 
     async def feed(self, data: bytes) -> None:
         await asyncio.to_thread(self._decoder.feed, data)
@@ -96,8 +92,31 @@ class _ContainerSource:
 
     def durable_position(self, durable_samples: int) -> int:
         while self._marks and self._marks[0][1] <= durable_samples:
-            self._durable_position = self._marks.pop(0)[0]
+            self._durable_position = self._marks.popleft()[0]
         return self._durable_position
+
+    # In the decoder's thread.
+
+    def _on_block(self, block: Block) -> None:
+        self._loop.call_soon_threadsafe(self._hear, Block(self._origin_samples + block.start_samples, block.pcm))
+
+    def _on_drained(self, taken_bytes: int) -> None:
+        self._loop.call_soon_threadsafe(self._mark, taken_bytes)
+
+    # On the loop.
+
+    def _hear(self, block: Block) -> None:
+        self._heard_samples = block.end_samples
+        try:
+            self._session.feed(block)
+        except EarshotError as error:
+            self._session.end(error)
+
+    def _mark(self, taken_bytes: int) -> None:
+        # The last bytes may be half a packet. The sound that came since the time before holds all bytes of that time.
+        if self._heard_samples > self._drained_samples:
+            self._marks.append((self._drained_bytes, self._heard_samples))
+            self._drained_bytes, self._drained_samples = taken_bytes, self._heard_samples
 
 
 _Source = _SampleSource | _ContainerSource
@@ -114,7 +133,7 @@ class SpeakingSession:
         self._send = send
         self._began_at_s = time.monotonic()
         self._began_samples = session.pipeline.length_samples
-        self._acked = -1
+        self._acked = 0
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._finalizing: set[asyncio.Task[None]] = set()
         self._detached = False
@@ -154,6 +173,7 @@ class SpeakingSession:
         """Take one binary message; holds a sender back that runs far ahead of the clock, and loses nothing of it."""
         if self._ended.done():
             return
+        self.session.alive()
         await self._source.feed(data)
         ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
         if ahead_s > FREE_AHEAD_S:
@@ -194,11 +214,14 @@ class SpeakingSession:
         self._send(v1.render_status(status, lag_ms=lag_ms))
 
     async def stop(self) -> None:
-        """The rest of the finals, the last ack, ``stopped``. The connection may be closed after this."""
-        if not self._ended.done():
-            await self._source.flush()
+        """The rest of the finals, the last ack, ``stopped``. The connection may be closed after this.
+
+        Raises what was wrong with the end of the sound; what came before it is kept all the same.
+        """
         finished = await self.session.stop()
         self._detach()
+        if self.session.source_error is not None:
+            raise self.session.source_error
         self._send(stream.ack(self._source.position))
         self._send(stream.stopped(duration_s=finished.duration_s, segments=finished.segments, words=finished.words))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.fakes.node import (
     words_of,
 )
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.wav import wav_of
 
 SENTENCE = sentence("alpha bravo charlie delta", 0.5) + sentence("echo foxtrot golf", 3.0)
 EXPECTED = [(word.text, word.start_samples) for word in scripted_words(SENTENCE)]
@@ -264,3 +266,51 @@ async def test_the_worker_killed_in_the_middle_of_a_word_costs_no_word(services:
     states = [e.body.engine_state for e in await events_of(services, client.transcript_id) if e.body.type == "status"]
     assert "degraded" in states
     assert states[-1] == "ok"
+
+
+async def test_a_container_gives_its_words_and_is_acknowledged_by_bytes(services: Services, sound: bytes) -> None:
+    client = await new_client(services)
+    await client.begin(encoding="container")
+    data = wav_of(sound)
+    for at in range(0, 100_000, 5000):
+        await client.say(data[at : at + 5000])
+        await asyncio.sleep(0.02)  # as a microphone gives it: the decoder is drained in between
+    await client.wait_for(lambda client: bool(client.of("ack")))
+    assert 0 < client.of("ack")[-1]["position"] <= 100_000
+    await client.say(data[100_000:])
+    await client.stop()
+    assert await words_of(services, client.transcript_id) == EXPECTED
+    assert client.of("ack")[-1]["position"] == len(data)
+
+
+async def test_a_container_goes_on_after_a_lost_connection(services: Services, sound: bytes) -> None:
+    client = await new_client(services)
+    speaking = await client.begin(encoding="container")
+    data = wav_of(sound)
+    await client.say(data[:99_999])
+    speaking.lost("cable pulled")
+    await client.begin(encoding="container", resume=client.of("started")[0]["resume_token"])
+    assert client.of("started")[1]["position"] == 99_999
+    await client.say(data[99_999:])
+    await client.stop()
+    assert await words_of(services, client.transcript_id) == EXPECTED
+
+
+async def test_a_container_that_nobody_comes_back_to_is_flushed_and_its_thread_ends(
+    tmp_path: Path, sound: bytes
+) -> None:
+    async with running_services(tmp_path, resume_grace_s=0.1) as services:
+        client = await new_client(services)
+        speaking = await client.begin(encoding="container")
+        await client.say(wav_of(sound))
+        speaking.lost("gone")
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+        assert await words_of(services, client.transcript_id) == EXPECTED
+
+
+async def test_what_is_no_container_gets_a_typed_error(services: Services) -> None:
+    client = await new_client(services)
+    await client.begin(encoding="container")
+    await client.say(b"<html>an error page</html>")
+    with pytest.raises(AudioFormatError):
+        await client.stop()
