@@ -105,8 +105,12 @@ async def small_buttons(page: Page) -> list[str]:
 
 async def assert_sound_page(page: Page) -> None:
     """All of them at once."""
-    assert await nameless_controls(page) == []
-    assert await pale_text(page) == []
-    assert await ids_used_twice(page) == []
-    assert await wider_than_the_screen(page) == []
-    assert await small_buttons(page) == []
+    found = {
+        "without a name": await nameless_controls(page),
+        "too pale": await pale_text(page),
+        "ids used twice": await ids_used_twice(page),
+        "too wide": await wider_than_the_screen(page),
+        "too small": await small_buttons(page),
+    }
+    faults = {name: offenders for name, offenders in found.items() if offenders}
+    assert not faults, faults

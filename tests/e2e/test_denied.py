@@ -71,10 +71,10 @@ async def test_access_token_is_asked_for_and_kept_for_the_tab(chromium: str, voi
     ):
         page = visit.page
         await page.goto(server.url)
-        await page.get_by_label("Access token").fill("wrong")
+        await page.get_by_role("textbox", name="Access token").fill("wrong")
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_text("The token was not accepted.")).to_be_visible()
-        await page.get_by_label("Access token").fill("open-sesame")
+        await page.get_by_role("textbox", name="Access token").fill("open-sesame")
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_role("dialog")).to_be_hidden()
         await page.get_by_role("button", name="Start speaking").click()

@@ -12,7 +12,7 @@ const REFRESH_MS = 3000; // while something is being recorded or written down
 
 /** Events: `problem` (detail: the error). */
 class TranscriptList extends HTMLElement {
-  #filter = h('input', { type: 'search', id: 'filter', 'aria-label': t('library.filter'), placeholder: t('library.filter') });
+  #filter = h('input', { type: 'search', 'aria-label': t('library.filter'), placeholder: t('library.filter') });
   #rows = h('ul', { class: 'rows' });
   #none = h('p', { class: 'muted' });
   #more = h('button', { type: 'button', text: t('library.more'), onclick: () => this.#load(this.#pages + 1) });

@@ -38,6 +38,7 @@ export class LiveSession extends EventTarget {
   #stream = null;
   #sample = null;
   #connection = null;
+  #spare = null; // the WebSocket way, ready for when the server cannot be reached any more
   #listener = null;
   #abort = new AbortController();
   #statusTimer = 0;
@@ -149,7 +150,7 @@ export class LiveSession extends EventTarget {
   }
 
   async #connect(token) {
-    this.#connection ??= new this.#transports[0](this.#stream, this.transcriptId);
+    this.#connection ??= this.#spare ?? new this.#transports[0](this.#stream, this.transcriptId);
     this.#set({ transport: this.#connection.transport });
     await this.#connection.connect(token, { elapsedS: this.elapsedS });
     if (this.startedAt === null) {
@@ -157,7 +158,14 @@ export class LiveSession extends EventTarget {
       await this.#playSample();
     }
     if (this.phase !== 'finishing') this.#set({ phase: 'live', retryInS: null });
+    this.#prepareSpare();
     return this.#connection.resumeToken;
+  }
+
+  #prepareSpare() {
+    if (this.#spare || this.#transports.length < 2) return;
+    this.#spare = new SocketAudio(this.#stream, this.transcriptId);
+    this.#spare.prepare().catch(() => (this.#spare = null)); // tried again when it is needed
   }
 
   async #playSample() {
@@ -172,10 +180,10 @@ export class LiveSession extends EventTarget {
     if (error instanceof ConnectionLost && error.reason !== 'refused') {
       return error.reason === 'no-path' && this.#transports.length > 1 ? 'next-transport' : 'later';
     }
-    if (!(error instanceof ApiError && error.passing)) return 'fail';
-    // Sound that was flowing: the WebSocket keeps it in memory until the server is back, WebRTC cannot.
-    if (error.code === 'UNREACHABLE' && this.startedAt !== null && this.#transports.length > 1) return 'next-transport';
-    return 'later';
+    // Before any sound a person is told and decides; later it goes on by itself.
+    if (!(error instanceof ApiError && error.passing) || this.startedAt === null) return 'fail';
+    // The WebSocket keeps sound in memory until the server is back, WebRTC cannot.
+    return error.code === 'UNREACHABLE' && this.#transports.length > 1 ? 'next-transport' : 'later';
   }
 
   #nextTransport() {
@@ -237,6 +245,7 @@ export class LiveSession extends EventTarget {
   #release() {
     clearInterval(this.#statusTimer);
     this.#connection?.close();
+    this.#spare?.close();
     this.#listener?.close();
     this.#sample?.close();
     closeStream(this.#stream);

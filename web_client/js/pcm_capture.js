@@ -5,12 +5,12 @@ const WANTED_RATE_HZ = 16_000;
 export class PcmCapture {
   #context;
   #source;
-  #node;
+  #node = null;
 
-  /** Starts at once; `onFrame` gets Int16Array frames at `sampleRate`. */
-  static async open(stream, onFrame) {
+  /** Fetch and set up everything, so that `start` works without a server; silent until then. */
+  static async prepare(stream) {
     const capture = new PcmCapture();
-    await capture.#open(stream, onFrame);
+    await capture.#prepare(stream);
     return capture;
   }
 
@@ -18,7 +18,7 @@ export class PcmCapture {
     return this.#context.sampleRate;
   }
 
-  async #open(stream, onFrame) {
+  async #prepare(stream) {
     try {
       this.#context = new AudioContext({ sampleRate: WANTED_RATE_HZ });
       this.#source = this.#context.createMediaStreamSource(stream);
@@ -29,6 +29,11 @@ export class PcmCapture {
       this.#source = this.#context.createMediaStreamSource(stream);
     }
     await this.#context.audioWorklet.addModule(new URL('./pcm_worklet.js', import.meta.url));
+    await this.#context.suspend();
+  }
+
+  /** `onFrame` gets Int16Array frames at `sampleRate` from now on. */
+  async start(onFrame) {
     this.#node = new AudioWorkletNode(this.#context, 'pcm-frames', {
       numberOfInputs: 1,
       numberOfOutputs: 0,
@@ -43,6 +48,12 @@ export class PcmCapture {
   /** Hand over what is left of the last frame, then end. */
   async close() {
     if (this.#context.state === 'closed') return;
+    if (this.#node) await this.#flush();
+    this.#source.disconnect();
+    await this.#context.close();
+  }
+
+  async #flush() {
     const flushed = new Promise((resolve) => {
       const give = this.#node.port.onmessage;
       this.#node.port.onmessage = (event) => (event.data ? give(event) : resolve());
@@ -50,7 +61,5 @@ export class PcmCapture {
     });
     this.#node.port.postMessage('flush');
     await flushed;
-    this.#source.disconnect();
-    await this.#context.close();
   }
 }

@@ -18,7 +18,8 @@ export class SocketAudio {
 
   #stream;
   #id;
-  #capture = null;
+  #prepared = null; // promise of a PcmCapture that is not started
+  #capture = null; // the same, once it listens
   #unsent = null;
   #sent = 0; // position up to which sound was given to the present socket
   #socket = null;
@@ -61,18 +62,22 @@ export class SocketAudio {
     this.#send();
   }
 
+  /** Fetch what capturing needs, while there is a server to fetch it from. */
+  async prepare() {
+    this.#prepared ??= PcmCapture.prepare(this.#stream);
+    await this.#prepared;
+  }
+
   /** The microphone is heard from the first connect on, whether or not the server can be reached. */
   async #listen() {
     if (this.#capture) return;
-    let early = [];
-    this.#capture = await PcmCapture.open(this.#stream, (frame) => {
-      if (!this.#unsent) return early.push(frame);
+    await this.prepare();
+    this.#capture = await this.#prepared;
+    this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
+    await this.#capture.start((frame) => {
       this.#unsent.append(frame);
       this.#send();
     });
-    this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
-    for (const frame of early) this.#unsent.append(frame);
-    early = [];
   }
 
   #started(socket, resumeToken, refusal) {
@@ -168,7 +173,7 @@ export class SocketAudio {
   close() {
     clearInterval(this.#keepalive);
     clearTimeout(this.#pump);
-    this.#capture?.close();
+    this.#prepared?.then((capture) => capture.close(), () => {});
     this.#socket?.close(CLOSE.NORMAL);
   }
 }

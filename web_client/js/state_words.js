@@ -41,6 +41,9 @@ function lost(session) {
 function finishing(session) {
   const waiting = session.waitingS >= NOTABLE_WAITING_S;
   const detail = waiting ? t('state.waiting', { seconds: Math.round(session.waitingS) }) : lag(session);
+  if (session.listening === 'waiting') {
+    return { tone: 'bad', text: t('state.lost', { again: tryingAgain(session.listeningRetryInS) }), detail };
+  }
   return { tone: 'busy', text: t('state.finishing'), detail };
 }
 
