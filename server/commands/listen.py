@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping
@@ -28,6 +27,8 @@ def listen(
     """Follow a transcript: its finals, and on a terminal its interims, until it ends."""
     if after != "now" and not after.isdigit():
         raise CommandFailed("--after takes an event's number, or now.", USAGE)
+    import asyncio
+
     try:
         raise typer.Exit(asyncio.run(_listen(server, transcript_id, after, as_json=as_json, follow=follow)))
     except KeyboardInterrupt:

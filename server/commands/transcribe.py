@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.commands.failure import INTERRUPTED, USAGE, CommandFailed
 from server.export_formats import ExportFormat
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def transcribe(
@@ -39,6 +41,8 @@ def transcribe(
         raise CommandFailed("--raw takes a rate of 8000 to 48000 Hz.", USAGE)
     if source == "-" and sys.stdin.isatty():
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
+    import asyncio
+
     from server.commands.hearing import Wanted
 
     _quiet()
@@ -68,6 +72,8 @@ def _quiet() -> None:
 
 
 async def _run(wanted: object, form: ExportFormat) -> int:
+    import asyncio
+
     from server.commands.hearing import Wanted, hear
     from server.commands.screens import open_screen
     from server.exports import export

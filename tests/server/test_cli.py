@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,20 +32,21 @@ def earshot(*arguments: str, stdin: bytes = b"", **environment: str) -> subproce
 
 @pytest.mark.process
 def test_help_is_there_at_once_and_names_the_commands() -> None:
-    took_s = []
+    spent_s = []
     for _ in range(3):
-        began_s = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         shown = earshot("--help")
-        took_s.append(time.perf_counter() - began_s)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert shown.returncode == 0
     for command in (b"serve", b"transcribe", b"listen", b"doctor", b"config", b"models"):
         assert command in shown.stdout
-    # Twice the promise: the machine that runs tests is busy with tests.
-    assert min(took_s) < 1.0
+    # Half a second alone; processor time, and half as much again, because the machine is busy with other tests.
+    assert min(spent_s) < 0.75
 
 
 def test_nothing_slow_is_imported_for_help() -> None:
-    slow = {"pydantic_settings", "numpy", "av", "fastapi", "httpx", "websockets", "sqlalchemy"}
+    slow = {"pydantic", "asyncio", "numpy", "av", "fastapi", "httpx", "websockets", "sqlalchemy"}
     code = f"import sys; from server.cli import app; print(sorted({slow} & set(sys.modules)))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
