@@ -33,7 +33,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.services = services if services is not None else await Services.start(settings)
+        app.state.services = services if services is not None else await Services.start(settings, metrics=metrics)
         _watch(metrics, app)
         metrics.start()
         try:

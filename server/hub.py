@@ -21,6 +21,7 @@ from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
+from server.metrics import Metrics
 from server.pipeline import TrackPipeline
 from server.resume import ResumeTokens
 from server.settings import Settings
@@ -42,7 +43,14 @@ class Hub:
     """
 
     def __init__(
-        self, settings: Settings, store: Store, journal: Journal, asr: AsrClient, disk: DiskWriter, tokens: ResumeTokens
+        self,
+        settings: Settings,
+        store: Store,
+        journal: Journal,
+        asr: AsrClient,
+        disk: DiskWriter,
+        tokens: ResumeTokens,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -50,6 +58,7 @@ class Hub:
         self._asr = asr
         self._disk = disk
         self._tokens = tokens
+        self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
         self._last_speaker: dict[str, str] = {}  # per transcript with sessions
         # Attaching, pausing and ending happen one after the other for each transcript.
@@ -161,6 +170,7 @@ class Hub:
             recorder,
             Recording(path),
             self._journal,
+            self._metrics,
             speaker_changed=lambda speaker: self._speaker_changed(track.transcript_id, speaker),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
         )

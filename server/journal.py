@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -48,6 +49,7 @@ class Journal:
         append_deadline_s: float = 10.0,
         subscribers_max: int = 64,
         pending_max: int = PENDING_MAX,
+        on_commit: Callable[[float], None] = lambda spent_s: None,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -55,6 +57,7 @@ class Journal:
         self._append_deadline_s = append_deadline_s
         self._subscribers_max = subscribers_max
         self._pending_max = pending_max
+        self._on_commit = on_commit  # told how long storing a group took
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._pending: deque[_Pending] = deque()  # bounded by pending_max; policy: refuse
@@ -199,6 +202,7 @@ class Journal:
         """Bring each entry of ``batch`` to its end: stored and told, or failed."""
         backoff_s = BACKOFF_FIRST_S
         while wanted := [entry for entry in batch if not entry.done.done() and not entry.is_given_up]:
+            began_s = time.perf_counter()
             try:
                 events = await self._store.append_events([entry.new for entry in wanted], again=again)
             except StoreUnavailable:
@@ -209,6 +213,7 @@ class Journal:
             except Exception as error:
                 await self._isolate(wanted, error)
             else:
+                self._on_commit(time.perf_counter() - began_s)
                 for entry, event in zip(wanted, events, strict=True):
                     self._finish(entry, event)
 

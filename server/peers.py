@@ -20,6 +20,7 @@ from protocol.wire.v1 import Action
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
+from server.metrics import Metrics
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ class Described:
 class Peers:
     """Connects WebRTC peers to live sessions."""
 
-    def __init__(self, settings: Settings, hub: Hub, journal: Journal) -> None:
+    def __init__(self, settings: Settings, hub: Hub, journal: Journal, metrics: Metrics) -> None:
         self._hub = hub
         self._journal = journal
         self._settings = settings
@@ -52,6 +53,7 @@ class Peers:
             sdp_max_bytes=settings.sdp_max_bytes,
             loopback=settings.host in LOOPBACK_HOSTS,
         )
+        self._metrics = metrics
         self._sources: dict[str, _PeerSource] = {}  # by session id
 
     async def answer(
@@ -95,6 +97,8 @@ class Peers:
         return source
 
     def _forget(self, source: _PeerSource) -> None:
+        self._metrics.packets_lost.inc(source.peer.stats.lost)
+        self._metrics.samples_concealed.inc(source.peer.stats.concealed)
         if self._sources.get(source.session.session_id) is source:
             del self._sources[source.session.session_id]
 

@@ -22,6 +22,7 @@ from protocol.errors import EarshotError, NotFound
 from protocol.events import EventBody, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
 from server.journal import Journal
+from server.metrics import Metrics
 from server.store.records import Track
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class TrackPipeline:
         recorder: TrackRecorder,
         recording: Recording,
         journal: Journal,
+        metrics: Metrics,
         *,
         speaker_changed: Callable[[str], bool],
         on_engine_state: Callable[[EngineState], None],
@@ -53,6 +55,10 @@ class TrackPipeline:
         self.recorder = recorder
         self._recording = recording
         self._journal = journal
+        self._metrics = metrics
+        # Found once: a label is looked up by its text.
+        self._blocks_in = metrics.blocks_in.labels(track.source)
+        self._samples_in = metrics.samples_in.labels(track.source)
         # Says whether this speaker is another than the one who spoke last in the transcript.
         self._speaker_changed = speaker_changed
         self._asr: AsrSession | None = None
@@ -94,6 +100,8 @@ class TrackPipeline:
         assert self._asr is not None, "start first"
         self.recorder.append(block)
         self._asr.feed(block)
+        self._blocks_in.inc()
+        self._samples_in.inc(block.length_samples)
 
     async def room(self) -> None:
         """Wait until the recogniser has caught up enough; for sources that can wait."""
@@ -123,12 +131,14 @@ class TrackPipeline:
     # What the recogniser says.
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
+        self._metrics.words_lag_s.labels("final" if segment.is_final else "interim").observe(lag_ms / 1000)
         segment = segment.model_copy(update={"speaker": self.track.speaker})
         if segment.is_final:
             self._finals.append(segment)
             self._finals_told.clear()
             self._finals_wake.set()
         else:
+            self._metrics.interims.inc()
             self._journal.tell(
                 Interim(
                     transcript_id=self.track.transcript_id,
@@ -153,6 +163,7 @@ class TrackPipeline:
                 if self._speaker_changed(segment.speaker or ""):
                     await self._append(self._turn(segment))
                 await self._append(Transcribed(segment=segment, track_started_at=self.track.started_at))
+                self._metrics.finals.inc()
                 self.segments += 1
                 self.words += len(segment.words)
                 self._finals.popleft()

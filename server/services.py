@@ -15,6 +15,7 @@ from server.bus import InProcessBus
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.metrics import Metrics
 from server.peers import Peers
 from server.recovery import recover
 from server.resume import ResumeTokens
@@ -51,18 +52,26 @@ class Services:
     hub: Hub
     intake: Intake
     peers: Peers
+    metrics: Metrics
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
-    async def start(cls, settings: Settings) -> Services:
+    async def start(cls, settings: Settings, *, metrics: Metrics | None = None) -> Services:
         """Start all of it, or nothing. Raises ``StoreUnavailable`` or ``OSError`` when data cannot be kept."""
+        metrics = metrics or Metrics()
         async with AsyncExitStack() as stack:
             for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
-            journal = Journal(store, InProcessBus(), commit_interval_s=settings.journal_commit_interval_ms / 1000)
+            journal = Journal(
+                store,
+                InProcessBus(),
+                commit_interval_s=settings.journal_commit_interval_ms / 1000,
+                subscribers_max=settings.subscribers_max,
+                on_commit=metrics.commit_s.observe,
+            )
             journal.start()
             stack.push_async_callback(journal.stop)
             disk = DiskWriter(
@@ -74,15 +83,15 @@ class Services:
             asr = AsrClient(worker_settings(settings))
             await asr.start()
             stack.push_async_callback(asr.stop)
-            hub = Hub(settings, store, journal, asr, disk, tokens)
+            hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
             hub.start()
             stack.push_async_callback(hub.stop)
             intake = Intake(settings, hub, journal)
             stack.push_async_callback(intake.stop)
-            peers = Peers(settings, hub, journal)
+            peers = Peers(settings, hub, journal, metrics)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            return cls(settings, store, journal, disk, asr, hub, intake, peers, stack.pop_all())
+            return cls(settings, store, journal, disk, asr, hub, intake, peers, metrics, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:
