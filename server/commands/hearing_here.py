@@ -89,7 +89,8 @@ async def _transcribe(
     session = client.open(
         track="trk_here",
         start_samples=0,
-        options=SessionOptions(language=wanted.language, lane="file"),
+        # Interims are worth their cost where somebody may be speaking into the other end.
+        options=SessionOptions(language=wanted.language, lane="live" if wanted.source == "-" else "file"),
         listener=_Listener(heard, screen, total_s),
         read_back=spool.read_back,
     )

@@ -29,7 +29,8 @@ SENTENCES = (
     "one two three four",
 )
 SENTENCE_EVERY_S = 4.0  # 1.4 s of speech, 2.6 s of silence: a talk with two sides
-SETTLE_S = 2.0  # not measured: connecting, and the first sentence of each
+SETTLE_S = 2.0  # not measured: while the others are still connecting
+IDLE_S = 3.0
 
 
 @dataclass
@@ -52,11 +53,13 @@ class Heard:
             spoken = self._spoken(word)
             if spoken is not None and spoken not in self._told:
                 self._told.add(spoken)
+                if spoken < SETTLE_S:
+                    continue
                 self.interim_ms.append((now_s - self.began_s - spoken - WORD_S) * 1000)
         if data["is_final"] and data["words"]:
             self.finals += [word["text"] for word in data["words"]]
             last = self._spoken(data["words"][-1])
-            if last is not None:
+            if last is not None and last >= SETTLE_S:
                 self.final_ms.append((now_s - self.began_s - last - WORD_S) * 1000)
 
     def _spoken(self, word: Mapping[str, Any]) -> float | None:
@@ -129,12 +132,12 @@ async def measure(figures: Figures, open_stream: OpenStream, *, count: int, seco
 async def _idle(node: Node) -> float:
     """What the whole server costs with nobody there, in ms of processor a second."""
     before = node.cost()
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(IDLE_S)
     after = node.cost()
     if before is None or after is None:
         return float("nan")
     spent = after.since(before)
-    return (spent.server_s + spent.worker_s) * 1000
+    return (spent.server_s + spent.worker_s) * 1000 / IDLE_S
 
 
 def _words(figures: Figures, heard: list[Heard]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.figures import Figures, histogram_percentile, percentile, shown
 from tests.bench.report import MEANINGS, report
-from tests.bench.streams import SENTENCE_EVERY_S, Heard, talk
+from tests.bench.streams import SENTENCE_EVERY_S, SETTLE_S, Heard, talk
 from tests.bench.words import errors, normal
 
 
@@ -38,17 +38,17 @@ def test_figures_are_written_as_documented_and_reported(tmp_path: Path) -> None:
 
 
 def test_latency_is_from_the_end_of_each_word() -> None:
-    words, sound = talk(SENTENCE_EVERY_S + 3, 0.0)
-    assert len(sound) == 7 * 32_000
+    words, sound = talk(2 * SENTENCE_EVERY_S + 3, 0.0)
+    assert len(sound) == 11 * 32_000
     heard = Heard(words, began_s=100.0)
-    text, start = words[0]
+    text, start = next((text, start) for text, start in words if start > SETTLE_S)
     told = {"words": [{"text": text, "start": start, "end": start + 0.24}], "is_final": False}
-    for now_s in (101.0, 102.0):  # told again: only the first time counts
+    for now_s in (106.0, 107.0):  # told again: only the first time counts
         heard.take({"type": "transcription", "data": told}, now_s)
-    assert [round(ms) for ms in heard.interim_ms] == [round((1.0 - start - 0.24) * 1000)]
-    heard.take({"type": "transcription", "data": {**told, "is_final": True}}, 103.0)
+    assert [round(ms) for ms in heard.interim_ms] == [round((6.0 - start - 0.24) * 1000)]
+    heard.take({"type": "transcription", "data": {**told, "is_final": True}}, 108.0)
     assert heard.finals == [text]
-    assert [round(ms) for ms in heard.final_ms] == [round((3.0 - start - 0.24) * 1000)]
+    assert [round(ms) for ms in heard.final_ms] == [round((8.0 - start - 0.24) * 1000)]
 
 
 def test_words_are_compared_without_case_and_punctuation() -> None:
