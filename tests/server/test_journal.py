@@ -187,11 +187,19 @@ async def test_an_append_does_not_wait_longer_than_its_deadline_for_a_silent_dat
             await journal.append(made, status("given up"))
         await relay.cut()
         await relay.heal()
-        later = await journal.append(made, status("later"))
+        later = await _append_once_it_answers(journal, made, status("later"))
         assert isinstance(later.body, StatusChanged)
         assert later.body.message == "later"
         await journal.stop()
         await store.close()
+
+
+async def _append_once_it_answers(journal: Journal, transcript_id: str, body: StatusChanged) -> Event:
+    """How long a database takes to be there again is the machine's matter."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                return await journal.append(transcript_id, body)
 
 
 async def test_two_nodes_tell_every_reader_everything(database_url: str, bus: InProcessBus) -> None:
