@@ -9,13 +9,17 @@ from pathlib import Path
 import jiwer
 import pytest
 
+import asr.engines.choose
 from asr import wire
 from asr.contract import SessionOptions
+from asr.engines.choose import has_gpu
 from asr.engines.scripted import CRASH_STATUS
-from asr.worker import Inbox
+from asr.worker import Inbox, _load
 from asr.worker_settings import WorkerSettings
+from protocol.errors import EngineFailed
 from tests.fakes.scripted_sound import blocks_of, scripted_sound, scripted_words, sentence
 from tests.fakes.spoken_sample import spoken_sample
+from tests.fakes.tiny_whisper import build_tiny_whisper
 from tests.fakes.worker_link import WorkerLink, finals
 
 
@@ -110,6 +114,32 @@ def test_speech_becomes_its_words_out_of_the_box(tmp_path: Path) -> None:
     for each, (start_s, end_s, _) in zip(heard, sample.turns, strict=True):
         assert each.start_samples / 16_000 == pytest.approx(start_s, abs=0.25)
         assert each.end_samples / 16_000 == pytest.approx(end_s, abs=0.25)
+
+
+def test_a_fetched_model_is_used_and_runs(tmp_path: Path) -> None:
+    build_tiny_whisper(tmp_path / "whisper-tiny.en")
+    with WorkerLink(settings(tmp_path, "auto")) as link:
+        link.open(options=SessionOptions(lane="file"))
+        for block in blocks_of(spoken_sample().samples[: 4 * 16_000].tobytes(), block_samples=16_000):
+            link.audio(block.start_samples, block.pcm)
+        link.finalize()
+        messages = link.until(is_marker)
+    ready = messages[0]
+    assert isinstance(ready, wire.Ready)
+    assert (ready.engine, ready.model) == ("faster-whisper", "whisper-tiny.en")
+    assert len(finals(messages)) == 1
+
+
+def test_a_gpu_that_cannot_be_used_is_left_for_the_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if has_gpu():
+        pytest.skip("this machine's GPU works")
+    monkeypatch.setattr(asr.engines.choose, "has_gpu", lambda: True)
+    build_tiny_whisper(tmp_path / "whisper-tiny.en")
+    choice, engine = _load(settings(tmp_path, "auto"))
+    assert (choice.device, engine.info.device) == ("cpu", "cpu")
+    assert "GPU could not be used" in choice.notice
+    with pytest.raises(EngineFailed, match="cuda"):
+        _load(settings(tmp_path, "whisper-tiny.en"))
 
 
 def test_a_full_inbox_holds_its_reader_back() -> None:
