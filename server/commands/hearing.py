@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from media.container_stream import ContainerDecoder
 from media.decode import DecodeLimits, decode_file, probe_duration_s
@@ -17,7 +16,6 @@ from protocol.errors import EarshotError
 from protocol.wire.stream import Encoding
 from protocol.words import Segment
 from server.commands.failure import CommandFailed
-from server.commands.feeding import ThreadFeed
 from server.commands.screens import Screen
 
 STDIN_READ_BYTES = 32 * 1024
@@ -142,7 +140,3 @@ def _container_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
 def _taken(decoded: list[Block]) -> Iterator[Block]:
     while decoded:
         yield decoded.pop(0)
-
-
-def feed_of(make: Callable[[], Iterator[Any]]) -> ThreadFeed[Any]:
-    return ThreadFeed(make)
