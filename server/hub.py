@@ -94,6 +94,10 @@ class Hub:
             task.cancel()
         closing = [session.finish_soon(finals=False) for session in self._sessions.values()]
         await asyncio.gather(*late, *closing, return_exceptions=True)
+        # A task that was cancelled before it ran has let go of nothing.
+        for session in list(self._sessions.values()):
+            await session.release()
+        self._sessions.clear()
         await self._status.stop()
 
     # Sessions.
@@ -108,23 +112,32 @@ class Hub:
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         transcript = await self._store.get_transcript(transcript_id)
+        track_id = None if resume_token is None else self._tokens.track_of(transcript_id, resume_token)
+        if track_id is not None:
+            await self._let_finish(transcript_id, track_id)
         async with self._lock(transcript_id):
-            if resume_token is not None:
-                track_id = self._tokens.track_of(transcript_id, resume_token)
-                for session in self._of(transcript_id):
-                    if session.track.id == track_id and session.state is not SessionState.CLOSED:
-                        return session
-                self._admit()
-                track = await self._closed_track(transcript_id, track_id)
-            else:
-                self._admit()
+            for session in self._of(transcript_id):
+                if session.track.id == track_id:
+                    return session
+            self._admit()
+            if track_id is None:
                 track = await self._new_track(transcript, options)
-            session = await self._open(track, options)
-            if options.source == "file":
-                await self._status.move(transcript_id, TranscriptState.PROCESSING, audio="none")
             else:
-                await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
+                # Open again, so that a crash from here on is recovered from.
+                track = await self._store.update_track(track_id, state="open")
+            session = await self._open(track, options)
+            try:
+                await self._tell_attached(transcript_id, options)
+            except BaseException:
+                session.finish_soon()
+                raise
             return session
+
+    async def _tell_attached(self, transcript_id: str, options: SourceOptions) -> None:
+        if options.source == "file":
+            await self._status.move(transcript_id, TranscriptState.PROCESSING, audio="none")
+        else:
+            await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
 
     async def recover(self, track: Track) -> LiveSession:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
@@ -155,11 +168,16 @@ class Hub:
             started_at=time.time(),
         )
 
-    async def _closed_track(self, transcript_id: str, track_id: str) -> Track:
-        for session in self._of(transcript_id):
-            if session.track.id == track_id:  # it is just finishing: its recorder must be let go first
-                await asyncio.wait([session.finish_soon()])
-        return await self._store.get_track(track_id)
+    async def _let_finish(self, transcript_id: str, track_id: str) -> None:
+        """A session of the track that is just finishing must let go of its recorder before there is another."""
+        while closed := [
+            session
+            for session in self._of(transcript_id)
+            if session.track.id == track_id and session.state is SessionState.CLOSED
+        ]:
+            await asyncio.wait([session.finish_soon() for session in closed])
+            for session in closed:
+                self._sessions.pop(session.session_id, None)
 
     async def _open(self, track: Track, options: SourceOptions) -> LiveSession:
         path = self.recording_path(track)
@@ -199,11 +217,12 @@ class Hub:
 
     async def _finish(self, session: LiveSession, finals: bool) -> None:
         transcript_id, track = session.transcript_id, session.track
-        try:
-            others = [s for s in self._of(transcript_id) if s is not session and s.state is not SessionState.CLOSED]
-            if not others and finals:
+        others = [s for s in self._of(transcript_id) if s is not session and s.state is not SessionState.CLOSED]
+        if not others and finals:
+            with logged(transcript_id):
                 async with self._lock(transcript_id):
                     await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+        try:
             await session.pipeline.finish(finals=finals)
             if finals:
                 await self._store.update_track(
@@ -214,10 +233,10 @@ class Hub:
         except EarshotError as error:
             log.error("session did not finish well", session=session.session_id, code=error.code)
             await self._fail(transcript_id, error)
-        finally:
-            self._sessions.pop(session.session_id, None)
+        self._sessions.pop(session.session_id, None)
         if finals and not self._of(transcript_id):
-            await self.settle(transcript_id)
+            with logged(transcript_id):
+                await self.settle(transcript_id)
 
     async def settle(self, transcript_id: str) -> None:
         """The transcript is at its end: nothing of it is open any more."""
@@ -307,6 +326,8 @@ class Hub:
             now_s = time.monotonic()
             for session in list(self._sessions.values()):
                 session.check(now_s)
+                if not session.attached and now_s - session.opened_at_s > self._settings.connect_deadline_s:
+                    session.abandon()
                 if now_s - session.opened_at_s > self._settings.session_max_s and session.attached:
                     session.end(TooLarge("the longest time of a session is over; begin a new one"))
 

@@ -144,6 +144,11 @@ class LiveSession:
         if self.state is SessionState.LIVE and now_s - self._sound_at_s >= self._stalled_after_s:
             self._move(SessionState.STALLED)
 
+    def abandon(self) -> None:
+        """Its source never came: whoever asked for it was gone before it could attach."""
+        if self.state is SessionState.CONNECTING:
+            self.finish_soon()
+
     def lost(self, reason: str) -> None:
         """The connection is gone: wait for it to come back, then finish as if stopped. Idempotent."""
         if self._on_ended is None or self.finishing is not None:
@@ -184,7 +189,16 @@ class LiveSession:
         pipeline = self.pipeline
         return Finished(pipeline.length_samples / SAMPLE_RATE_HZ, pipeline.segments, pipeline.words)
 
+    async def release(self) -> None:
+        """Let go of everything at once; what has no finals yet gets them at the next start. Idempotent."""
+        await self._flush()
+        await self.pipeline.finish(finals=False)
+
     async def _run_finish(self, finals: bool) -> None:
+        await self._flush()
+        await self._finish(self, finals)
+
+    async def _flush(self) -> None:
         if self.source is not None:
             try:
                 await self.source.flush()
@@ -192,7 +206,6 @@ class LiveSession:
                 log.info("sound ended badly", session=self.session_id, code=error.code)
                 self.source_error = error
         self._deaf = True
-        await self._finish(self, finals)
 
     def _durable(self, samples: int) -> None:
         if self.on_durable is not None:

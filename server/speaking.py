@@ -150,11 +150,12 @@ class SpeakingSession:
             interim=start.interim,
         )
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
-        source = session.source
-        if not isinstance(source, _SampleSource | _ContainerSource):
-            source = session.source = _open_source(session, start, settings)
-        if source.form != form_of(start):
-            raise Conflict("a resumed session keeps its encoding, sample rate and channels")
+        try:
+            source = cls._source_of(session, start, settings)
+        except BaseException:
+            if not session.attached:
+                session.abandon()
+            raise
         speaking = cls(hub, settings, session, source, send)
         session.attach(speaking._end)
         session.on_durable = speaking._durable
@@ -168,6 +169,15 @@ class SpeakingSession:
             )
         )
         return speaking
+
+    @staticmethod
+    def _source_of(session: LiveSession, start: Start, settings: Settings) -> _Source:
+        source = session.source
+        if not isinstance(source, _SampleSource | _ContainerSource):
+            source = session.source = _open_source(session, start, settings)
+        if source.form != form_of(start):
+            raise Conflict("a resumed session keeps its encoding, sample rate and channels")
+        return source
 
     async def audio(self, data: bytes) -> None:
         """Take one binary message; holds a sender back that runs far ahead of the clock, and loses nothing of it."""

@@ -71,3 +71,11 @@ async def test_a_file_deleted_on_its_way_leaves_nothing(services: Services, tmp_
     await services.intake.add_file(client.transcript_id, path, filename="talk.wav")
     await services.hub.delete(client.transcript_id)
     assert not (services.settings.recordings_dir / client.transcript_id).exists()
+
+
+async def test_a_node_that_stops_in_the_middle_of_a_file_lets_go_of_everything(tmp_path: Path) -> None:
+    async with running_services(tmp_path / "data") as services:
+        client = await new_client(services)
+        path = write_wav(tmp_path / "talk.wav", scripted_sound(WORDS))
+        await services.intake.add_file(client.transcript_id, path, filename="talk.wav")
+        await services.hub.end(client.transcript_id)  # its finish is cancelled before it has run

@@ -12,6 +12,7 @@ import pytest
 from protocol.errors import AudioFormatError, Conflict, Draining, EarshotError, NotFound, Overloaded, Replaced
 from protocol.states import TranscriptState
 from protocol.wire.stream import Control
+from server.live import SourceOptions
 from server.services import Services
 from tests.fakes.node import (
     events_of,
@@ -314,3 +315,26 @@ async def test_what_is_no_container_gets_a_typed_error(services: Services) -> No
     await client.say(b"<html>an error page</html>")
     with pytest.raises(AudioFormatError):
         await client.stop()
+
+
+async def test_a_speaker_who_comes_back_after_a_stop_goes_on_with_the_track(services: Services, sound: bytes) -> None:
+    client = await new_client(services)
+    await client.begin()
+    await client.say(sound)
+    await services.hub.end(client.transcript_id)  # finishing while the client comes back
+    await client.begin(resume=client.of("started")[0]["resume_token"])
+    assert client.of("started")[1]["position"] == len(sound) // 2
+    await client.say(sound)
+    await client.stop()
+    shift = len(sound) // 2
+    assert await words_of(services, client.transcript_id) == EXPECTED + [(text, at + shift) for text, at in EXPECTED]
+    [track] = await services.store.tracks_of(client.transcript_id)
+    assert (track.state, track.length_samples) == ("finished", len(sound))
+
+
+async def test_a_session_whose_source_never_attaches_is_given_up(tmp_path: Path) -> None:
+    async with running_services(tmp_path, connect_deadline_s=1) as services:
+        client = await new_client(services)
+        await services.hub.attach(client.transcript_id, SourceOptions())
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+        assert not services.hub.sessions
