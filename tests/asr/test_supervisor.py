@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+import asr.child
 from asr.child import Child, ChildGone, Ending, worker_environment
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
@@ -32,6 +33,12 @@ class Events:
 
     def on_lost(self, *, planned: bool) -> None:
         self.lost.append(planned)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine even a willing process may need longer than the grace."""
+    monkeypatch.setattr(asr.child, "GRACE_S", WAIT_S)
 
 
 MakeSupervisor = Callable[..., Awaitable[tuple[Supervisor, Events]]]
@@ -134,6 +141,7 @@ async def test_reload_cuts_the_waiting_short(tmp_path: Path) -> None:
     await supervisor.stop()
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
     with capture_logs() as logs:
         child = await Child.spawn(command("--start", "silent", "--lines", "1"), settings())
@@ -143,6 +151,7 @@ async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
     assert any("tests/fakes/worker.py" in entry.get("line", "") for entry in logs)
 
 
+@pytest.mark.usefixtures("patience")
 async def test_what_it_says_is_logged_in_bounds() -> None:
     with capture_logs() as logs:
         child = await Child.spawn(command("--start", "exit", "--lines", "1000"), settings())
@@ -173,6 +182,7 @@ async def test_writing_waits_while_nobody_reads() -> None:
         await asyncio.wait_for(sending, WAIT_S)
 
 
+@pytest.mark.usefixtures("patience")
 async def test_it_leaves_when_this_process_is_gone() -> None:
     """The end of the stream is all it needs: no process outlives the server."""
     child = await Child.spawn(command(), settings())
