@@ -161,8 +161,8 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
         return broken("OUT_OF_MEMORY", "the recogniser ran out of memory")
     except (ValidationError, wire.FrameError) as error:
         return broken("PROTOCOL", f"the server sent something unexpected: {type(error).__name__}")
-    except OSError as error:
-        return broken("LINK", f"the link to the server broke: {error.strerror}")
+    except ConnectionError:
+        log.info("the server is gone")  # seen here before the reader saw it
     except Exception as error:  # the last line: it must be told, whatever it is
         log.exception("the recogniser failed")
         return broken("ENGINE_FAILED", f"the recogniser failed: {type(error).__name__}: {error}")
