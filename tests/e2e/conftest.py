@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.browser import find_chromium
-from tests.fakes.server_process import ServerProcess
+from tests.fakes.server_process import ADDRESS, START_DEADLINE_S, STOP_DEADLINE_S
 from tests.fakes.spoken_sample import spoken_sample
 from tests.fakes.wav import wav_of
 
@@ -57,12 +61,38 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
 
 @pytest.fixture(scope="session")
 def long_voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
-    """All six turns, 26 seconds."""
-    return speak(tmp_path_factory.mktemp("voice") / "long_voice.wav", 6)
+    """Four turns, 18 seconds."""
+    return speak(tmp_path_factory.mktemp("voice") / "long_voice.wav", 4)
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    """A server with the recogniser that every installation has."""
-    async with ServerProcess(tmp_path / "data", engine="embedded-en") as process:
-        yield process
+@dataclass(frozen=True)
+class Served:
+    """Where the server is that tests share when they do not hurt it."""
+
+    url: str
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with the recogniser that every installation has. Holds what other tests recorded, too."""
+    folder = tmp_path_factory.mktemp("server")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
+    options = {"DATA_DIR": str(folder / "data"), "ENGINE": "embedded-en", "PORT": "0", "DISK_RESERVE_MB": "0"}
+    output, log = folder / "output", folder / "log"
+    with output.open("wb") as out, log.open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", "serve"],
+            env=env | {f"EARSHOT_{name}": value for name, value in options.items()},
+            stdout=out,
+            stderr=err,
+        )
+    try:
+        deadline_s = time.monotonic() + START_DEADLINE_S
+        while (found := ADDRESS.search(output.read_text())) is None:
+            assert process.poll() is None, log.read_text()[-4000:]
+            assert time.monotonic() < deadline_s, log.read_text()[-4000:]
+            time.sleep(0.05)
+        yield Served(found[0])
+    finally:
+        process.terminate()
+        process.wait(STOP_DEADLINE_S)

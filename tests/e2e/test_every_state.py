@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.browser import visiting
+from tests.e2e.conftest import Served
 from tests.e2e.page_checks import assert_sound_page
-from tests.fakes.server_process import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -15,7 +15,7 @@ LANGUAGES = ("en", "de", "fr", "es")
 
 
 @pytest.fixture
-def stories(server: ServerProcess) -> str:
+def stories(server: Served) -> str:
     return f"{server.url}/stories.html"
 
 
@@ -57,7 +57,7 @@ async def test_every_language_has_every_phrase(stories: str, chromium: str) -> N
             assert sorted(phrases[language]) == sorted(phrases["en"]), language
 
 
-async def test_the_keyboard_reaches_everything(server: ServerProcess, chromium: str) -> None:
+async def test_the_keyboard_reaches_everything(server: Served, chromium: str) -> None:
     async with visiting(chromium) as visit:
         page = visit.page
         await page.goto(server.url)

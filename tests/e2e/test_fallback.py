@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import jiwer
 import pytest
 
 from tests.e2e.browser import microphone, visiting
-from tests.e2e.conftest import Spoken
-from tests.fakes.server_process import ServerProcess
+from tests.e2e.conftest import Served, Spoken
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
-
-WORD_ERRORS_MAX = 0.25
 
 NO_WEBRTC = "delete window.RTCPeerConnection;"
 # As behind a firewall: descriptions are exchanged, but no packet ever finds its way.
@@ -23,20 +19,19 @@ RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
 """
 
 
-async def test_asked_for_by_the_address(server: ServerProcess, chromium: str, voice: Spoken) -> None:
+async def test_asked_for_by_the_address(server: Served, chromium: str, voice: Spoken) -> None:
     async with visiting(chromium, *microphone(voice.path)) as visit:
         page = visit.page
         await page.goto(f"{server.url}/?transport=websocket")
         await page.get_by_role("button", name="Start speaking").click()
         await visit.until_state("WebSocket")
-        await visit.until_heard("city")
+        await visit.until_heard("morning")
         await page.get_by_role("button", name="Stop").click()
         await visit.until_phase("done")
-        assert jiwer.wer(voice.text, await visit.heard()) <= WORD_ERRORS_MAX
 
 
 @pytest.mark.parametrize("obstacle", [NO_WEBRTC, NO_PATH], ids=["missing", "no path"])
-async def test_taken_when_webrtc_does_not_connect(server: ServerProcess, chromium: str, obstacle: str) -> None:
+async def test_taken_when_webrtc_does_not_connect(server: Served, chromium: str, obstacle: str) -> None:
     async with visiting(chromium) as visit:
         page = visit.page
         await page.add_init_script(obstacle)

@@ -10,9 +10,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.browser import Visit, microphone, visiting
-from tests.e2e.conftest import Spoken
+from tests.e2e.conftest import Served, Spoken
 from tests.e2e.page_checks import assert_sound_page
-from tests.fakes.server_process import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -20,7 +19,7 @@ WORD_ERRORS_MAX = 0.25  # the embedded recogniser, after a browser's noise suppr
 
 
 async def test_a_voice_becomes_words_to_read_play_and_keep(
-    server: ServerProcess, chromium: str, voice: Spoken, tmp_path: Path
+    server: Served, chromium: str, voice: Spoken, tmp_path: Path
 ) -> None:
     async with visiting(chromium, *microphone(voice.path)) as visit:
         page = visit.page
@@ -136,7 +135,7 @@ async def own_page_shows_the_same(visit: Visit) -> None:
 
 
 async def test_on_a_phone_the_words_follow_until_the_reader_scrolls(
-    server: ServerProcess, chromium: str, voice: Spoken
+    server: Served, chromium: str, voice: Spoken
 ) -> None:
     async with visiting(
         chromium, *microphone(voice.path), width=320, height=480, color_scheme="dark", reduced_motion="reduce"

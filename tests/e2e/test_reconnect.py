@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
+import httpx
 import jiwer
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.e2e.browser import microphone, visiting
-from tests.e2e.conftest import Spoken
+from tests.e2e.conftest import Served, Spoken
 from tests.fakes.server_process import ServerProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -33,10 +37,43 @@ async def test_a_killed_server_costs_no_word_that_was_kept(
             await visit.until_state("trying again in")
             await visit.until_state("kept here and will be sent")
         async with ServerProcess(tmp_path / "data", port=port, **options):
-            await visit.until_state("Listening")
-            await visit.until_heard("agrees", timeout_ms=60_000)
+            await visit.until_phase("live")
+            await visit.until_heard("river", timeout_ms=60_000)
             await page.get_by_role("button", name="Stop").click()
             await visit.until_phase("done")
             heard = await visit.heard()
             assert jiwer.wer(long_voice.text, heard) <= errors_max, heard
-            assert heard.count("agrees") == 1
+            assert heard.count("river") == 1
+
+
+async def test_a_server_that_leaves_in_good_order_is_not_taken_for_the_end(
+    chromium: str, voice: Spoken, tmp_path: Path
+) -> None:
+    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+        page = visit.page
+        async with ServerProcess(tmp_path / "data", engine="embedded-en") as server:
+            port = int(server.url.rpartition(":")[2])
+            await page.goto(server.url)
+            await page.get_by_role("button", name="Start speaking").click()
+            await visit.until_heard("morning")
+            stopping = asyncio.create_task(server.stop())
+            await visit.until_state("kept here and will be sent")
+            await stopping
+        async with ServerProcess(tmp_path / "data", engine="embedded-en", port=port):
+            await visit.until_phase("live")  # the voice is silent by now, and the page says so
+            await page.get_by_role("button", name="Stop").click()
+            await visit.until_phase("done")
+
+
+async def test_stopped_by_somebody_else(server: Served, chromium: str, voice: Spoken) -> None:
+    async with visiting(chromium, *microphone(voice.path)) as visit:
+        page = visit.page
+        await page.goto(server.url)
+        await page.get_by_role("button", name="Start speaking").click()
+        await visit.until_state("Listening")
+        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+            transcript_id = (await http.get("/v1/transcripts")).json()["items"][0]["id"]
+        url = f"{server.url.replace('http', 'ws', 1)}/v1/transcripts_websocket/{transcript_id}"
+        async with connect(url, proxy=None) as socket:
+            await socket.send(json.dumps({"action": "stop"}))
+            await visit.until_phase("done")

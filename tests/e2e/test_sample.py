@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.browser import visiting
-from tests.fakes.server_process import ServerProcess
+from tests.e2e.conftest import Served
 from tests.fakes.spoken_sample import spoken_sample
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.process]
 WORD_ERRORS_MAX = 0.2
 
 
-async def test_the_sample_is_heard_to_its_end(server: ServerProcess, chromium: str) -> None:
+async def test_the_sample_is_heard_to_its_end(server: Served, chromium: str) -> None:
     async with visiting(chromium) as visit:
         page = visit.page
         await page.goto(server.url)
@@ -27,6 +27,6 @@ async def test_the_sample_is_heard_to_its_end(server: ServerProcess, chromium: s
         await visit.until_phase("done", timeout_ms=90_000)
         assert jiwer.wer(spoken_sample().text, await visit.heard()) <= WORD_ERRORS_MAX
         await page.get_by_role("link", name="Transcripts").click()
-        row = page.get_by_role("link", name="Sample conversation")
+        row = page.get_by_role("link", name="Sample conversation").first
         await expect(row).to_contain_text("finished")
         await expect(row).to_contain_text("0:2")

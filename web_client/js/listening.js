@@ -8,8 +8,8 @@ const SILENT_MS = 25_000; // the server pings every 10 s; two and a half of them
 const STABLE_MS = 5_000; // a connection that lived so long resets the back-off
 
 /**
- * Events: `message` (detail: the message), `state` (detail: `{state, retryInS, unanswered}`), where state is
- * `connecting | open | waiting | closed` and `unanswered` says that the last try did not even open, and `refused` (detail: `{code, message}`) when trying again is of no use.
+ * Events: `message` (detail: the message), `state` (detail: `{state, retryInS, away}`), where state is
+ * `connecting | open | waiting | closed` and `away` says that the server is gone or about to go, and `refused` (detail: `{code, message}`) when trying again is of no use.
  */
 export class Listening extends EventTarget {
   lastSeq;
@@ -48,16 +48,17 @@ export class Listening extends EventTarget {
   async #run() {
     while (!this.#abort.signal.aborted) {
       this.#tell('connecting');
-      const { code, reason, unanswered } = await this.#connection();
+      const { code, reason, opened } = await this.#connection();
       if (this.#abort.signal.aborted) break;
       if (code === CLOSE.NOT_AUTHORISED) {
         if (!(await askForToken())) return this.#refuse('NOT_AUTHORISED', reason);
         continue;
       }
       if (FINAL_CLOSES.has(code)) return this.#refuse(code === CLOSE.NOT_FOUND ? 'NOT_FOUND' : 'REFUSED', reason);
+      const away = !opened || code === CLOSE.DRAINING;
       await countdown(delayS(this.#attempt++), {
         signal: this.#abort.signal,
-        onTick: (retryInS) => this.#tell('waiting', { retryInS, unanswered }),
+        onTick: (retryInS) => this.#tell('waiting', { retryInS, away }),
       });
     }
     this.#tell('closed');
@@ -88,7 +89,7 @@ export class Listening extends EventTarget {
       socket.onclose = (event) => {
         clearTimeout(this.#watchdog);
         if (performance.now() - opened > STABLE_MS) this.#attempt = 0;
-        resolve({ code: event.code, reason: event.reason, unanswered: opened === Infinity });
+        resolve({ code: event.code, reason: event.reason, opened: opened !== Infinity });
       };
     });
   }

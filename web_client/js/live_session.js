@@ -42,6 +42,8 @@ export class LiveSession extends EventTarget {
   #listener = null;
   #abort = new AbortController();
   #statusTimer = 0;
+  #serverAway = false; // the server went, so that an end it told on its way is not somebody's wish
+  #told = ''; // the status last told
 
   /** `transport`: `auto` (WebRTC, then WebSocket), or `websocket`. */
   constructor({ transport = 'auto' } = {}) {
@@ -99,7 +101,10 @@ export class LiveSession extends EventTarget {
     this.#listener = new Listening(this.transcriptId, { after: 0 });
     this.#listener.addEventListener('message', ({ detail }) => this.#heard(detail));
     this.#listener.addEventListener('state', ({ detail }) => {
-      if (detail.unanswered && this.phase === 'live') this.#connection?.suspect();
+      if (detail.away && this.phase === 'live') {
+        this.#serverAway = true;
+        this.#connection?.suspect();
+      }
       this.#set({ listening: detail.state, listeningRetryInS: detail.retryInS ?? null });
     });
     this.#listener.addEventListener('refused', ({ detail }) =>
@@ -119,6 +124,7 @@ export class LiveSession extends EventTarget {
     const news = { engineState: data.engine_state ?? this.engineState, progress: data.progress ?? 0 };
     if (!durable && Number.isFinite(data.lag_ms)) news.lagMs = data.lag_ms; // durable ones carry no present lag
     this.#set(news);
+    this.#told = data.status;
     if (this.phase !== 'finishing') return;
     if (data.status === 'completed') this.#done();
     if (data.status === 'failed') this.#fail(new ApiError(data.message, { code: 'TRANSCRIPT_FAILED', status: 500 }));
@@ -135,6 +141,7 @@ export class LiveSession extends EventTarget {
         attempt = 0;
         const loss = await this.#connection.lost;
         if (this.#over()) return;
+        if (loss.code !== 'DRAINING' && this.#stoppedElsewhere()) return this.#done();
         if (loss.reason === 'refused') throw loss;
       } catch (error) {
         if (this.#over()) return;
@@ -157,6 +164,7 @@ export class LiveSession extends EventTarget {
       this.startedAt = performance.now();
       await this.#playSample();
     }
+    this.#serverAway = false;
     if (this.phase !== 'finishing') this.#set({ phase: 'live', retryInS: null });
     this.#prepareSpare();
     return this.#connection.resumeToken;
@@ -183,7 +191,7 @@ export class LiveSession extends EventTarget {
     // Before any sound a person is told and decides; later it goes on by itself.
     if (!(error instanceof ApiError && error.passing) || this.startedAt === null) return 'fail';
     // The WebSocket keeps sound in memory until the server is back, WebRTC cannot.
-    return error.code === 'UNREACHABLE' && this.#transports.length > 1 ? 'next-transport' : 'later';
+    return this.#transports.length > 1 ? 'next-transport' : 'later';
   }
 
   #nextTransport() {
@@ -197,6 +205,11 @@ export class LiveSession extends EventTarget {
     const onTick = (retryInS) => this.#set({ retryInS });
     await countdown(delayS(attempt), { signal: this.#abort.signal, onTick });
     this.#set({ retryInS: null });
+  }
+
+  /** Somebody else ended the recording: that is no loss to come back from. */
+  #stoppedElsewhere() {
+    return !this.#serverAway && (this.#told === 'completed' || this.#told === 'failed');
   }
 
   /** Nothing left to keep connected: ended, or finishing with nothing waiting to be sent. */
@@ -229,7 +242,7 @@ export class LiveSession extends EventTarget {
     this.#listener.addEventListener('state', ({ detail }) => detail.state === 'open' && ask());
   }
 
-  async #done() {
+  #done() {
     this.#set({ phase: 'done' });
     this.#abort.abort();
     this.#release();

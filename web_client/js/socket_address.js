@@ -14,6 +14,7 @@ export const CLOSE = {
   FORBIDDEN: 4003,
   NOT_FOUND: 4004,
   REPLACED: 4009,
+  DRAINING: 4010,
 };
 
 /** Closes after which the same request would be refused again. */

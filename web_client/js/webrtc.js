@@ -82,6 +82,11 @@ export class WebRtcConnection {
         else if (peer.connectionState !== 'connected') gone();
       };
       channel.onclose = gone;
+      channel.onmessage = (event) => {
+        const { type, data } = JSON.parse(event.data);
+        // Told before the server goes; words come over the listening socket, so nothing else here is of interest.
+        if (type === 'error' && data.code === 'DRAINING') resolve(new ConnectionLost('gone', data));
+      };
       this.#giveUp = gone;
     });
   }
@@ -107,7 +112,7 @@ export class WebRtcConnection {
   #drop() {
     if (!this.#peer) return;
     this.#peer.onconnectionstatechange = null;
-    if (this.#channel) this.#channel.onclose = null;
+    if (this.#channel) this.#channel.onclose = this.#channel.onmessage = null;
     this.#peer.close();
     this.#peer = null;
     this.#channel = null;
