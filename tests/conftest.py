@@ -1,4 +1,4 @@
-"""Guards that hold for every test: no leaked task, no leaked thread, recordings only where the environment names them."""
+"""Guards that hold for every test: no leaked task, no leaked thread, recordings where the environment names them."""
 
 from __future__ import annotations
 
