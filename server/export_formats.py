@@ -1,4 +1,4 @@
-"""The documents that a transcript can be had as. Apart from ``server.exports``: the command line's help needs only this."""
+"""The documents that a transcript can be had as; apart from ``server.exports``, which the help would load for nothing."""
 
 from __future__ import annotations
 
