@@ -1,4 +1,4 @@
-"""The documents that a transcript can be had as; apart from ``server.exports``, which the help would load for nothing."""
+"""The documents that a transcript can be had as; apart from ``server.exports``, which is slow to load."""
 
 from __future__ import annotations
 

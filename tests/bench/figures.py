@@ -36,7 +36,8 @@ class Figures:
             "machine": machine(),
             "title": self.title,
             "notes": self.notes,
-            "figures": self.values,
+            # JSON has no NaN; what could not be measured is left out.
+            "figures": {name: value for name, value in self.values.items() if not math.isnan(value)},
         }
         path.write_text(json.dumps(document, indent=2) + "\n")
         return path
@@ -61,6 +62,8 @@ class Figures:
 
 def shown(value: float) -> str:
     """Three digits that count: more would be noise."""
+    if math.isnan(value):
+        return "-"
     if value == int(value):
         return f"{int(value)}"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
