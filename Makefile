@@ -1,5 +1,8 @@
 # The commands of this house. Python 3.11 or newer and make are enough; uv is used where it is there.
-PYTHON ?= python3
+# The first Python here for which every library comes ready-made (3.11 to 3.13); else python3, which may need a compiler.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && exit; \
+  done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(shell command -v uv >/dev/null 2>&1 && echo "uv pip install --python $(BIN)/python" || echo "$(BIN)/python -m pip install --disable-pip-version-check")
