@@ -16,9 +16,9 @@ from protocol.errors import EarshotError
 from protocol.words import Segment
 from server.commands.failure import CommandFailed
 from server.commands.feeding import ThreadFeed
-from server.commands.hearing import Heard, Wanted, blocks_of
 from server.commands.options import load
 from server.commands.screens import Screen
+from server.commands.sound_given import Heard, Wanted, blocks_of
 from server.settings import Settings
 
 READ_BACK_SAMPLES = SAMPLE_RATE_HZ

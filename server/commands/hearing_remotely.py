@@ -13,10 +13,10 @@ from protocol.words import Segment
 from server.commands.addresses import ServerAddress
 from server.commands.failure import CommandFailed
 from server.commands.feeding import ThreadFeed
-from server.commands.hearing import Heard, Wanted, pcm_pieces, raw_pieces, stdin_chunks
 from server.commands.options import load
 from server.commands.outbox import Outbox
 from server.commands.screens import Screen
+from server.commands.sound_given import Heard, Wanted, pcm_pieces, raw_pieces, stdin_chunks
 from server.commands.speaking import SpeakingClient
 from server.commands.transcripts import all_segments, create_transcript
 from server.commands.wire_segments import segment_from

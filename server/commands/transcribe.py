@@ -43,7 +43,7 @@ def transcribe(
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
     import asyncio
 
-    from server.commands.hearing import Wanted
+    from server.commands.sound_given import Wanted
 
     _quiet()
     wanted = Wanted(
@@ -74,8 +74,9 @@ def _quiet() -> None:
 async def _run(wanted: object, form: ExportFormat) -> int:
     import asyncio
 
-    from server.commands.hearing import Wanted, hear
+    from server.commands.hearing import hear
     from server.commands.screens import open_screen
+    from server.commands.sound_given import Wanted
     from server.exports import export
 
     assert isinstance(wanted, Wanted)
