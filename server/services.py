@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import structlog
 
 from asr.client import AsrClient
-from asr.worker_settings import WorkerSettings
 from media.disk_writer import DiskWriter
 from server.bus import InProcessBus
 from server.hub import Hub
@@ -17,27 +16,13 @@ from server.intake import Intake
 from server.journal import Journal
 from server.metrics import Metrics
 from server.peers import Peers
+from server.recogniser import worker_settings
 from server.recovery import recover
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
-
-
-def worker_settings(settings: Settings) -> WorkerSettings:
-    """What the inference process is told at its start."""
-    return WorkerSettings(
-        engine=settings.engine,
-        language=settings.language,
-        models_dir=settings.models_dir,
-        utterance_silence_ms=settings.utterance_silence_ms,
-        utterance_max_s=settings.utterance_max_s,
-        interim_interval_ms=settings.interim_interval_ms,
-        step_deadline_s=settings.engine_step_deadline_s,
-        start_deadline_s=settings.engine_start_deadline_s,
-        memory_max_mb=settings.engine_memory_max_mb,
-    )
 
 
 @dataclass

@@ -10,7 +10,6 @@ from typing import Literal
 
 from asr.client import AsrClient
 from asr.contract import SessionOptions
-from asr.worker_settings import WorkerSettings
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
 from protocol.errors import EarshotError
 from protocol.words import Segment
@@ -19,7 +18,7 @@ from server.commands.feeding import ThreadFeed
 from server.commands.options import load
 from server.commands.screens import Screen
 from server.commands.sound_given import Heard, Wanted, blocks_of
-from server.settings import Settings
+from server.recogniser import worker_settings
 
 READ_BACK_SAMPLES = SAMPLE_RATE_HZ
 # After Ctrl-C the words of what was heard still come, but nobody waits long.
@@ -60,20 +59,6 @@ async def _ready(client: AsrClient, stop: asyncio.Event, deadline_s: float) -> b
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def worker_settings(settings: Settings) -> WorkerSettings:
-    return WorkerSettings(
-        engine=settings.engine,
-        language=settings.language,
-        models_dir=settings.models_dir,
-        utterance_silence_ms=settings.utterance_silence_ms,
-        utterance_max_s=settings.utterance_max_s,
-        interim_interval_ms=settings.interim_interval_ms,
-        step_deadline_s=settings.engine_step_deadline_s,
-        start_deadline_s=settings.engine_start_deadline_s,
-        memory_max_mb=settings.engine_memory_max_mb,
-    )
 
 
 async def _transcribe(

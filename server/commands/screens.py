@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from protocol.blocks import SAMPLE_RATE_HZ
@@ -31,7 +33,7 @@ class Screen(Protocol):
     def close(self) -> None: ...
 
 
-def open_screen(*, print_finals: bool, bar: bool = True) -> Screen:
+def open_screen(*, print_finals: bool, bar: bool = True, on_broken: Callable[[], None] = lambda: None) -> Screen:
     """On a terminal everything moves. In a pipe finals are lines (with ``print_finals``) and the bar, if any, is on
     standard error when that is a terminal.
     """
@@ -41,7 +43,7 @@ def open_screen(*, print_finals: bool, bar: bool = True) -> Screen:
         return TerminalScreen(Console(), finals=True, bar=bar)
     if bar and sys.stderr.isatty():
         return TerminalScreen(Console(stderr=True), finals=False, bar=True, lines=print_finals)
-    return PipeScreen(print_finals=print_finals)
+    return PipeScreen(print_finals=print_finals, on_broken=on_broken)
 
 
 def line_of(segment: Segment) -> str:
@@ -51,12 +53,22 @@ def line_of(segment: Segment) -> str:
 
 
 class PipeScreen:
-    def __init__(self, *, print_finals: bool) -> None:
+    """Lines of finals. ``on_broken`` is called when the reader of the pipe went away (``| head``)."""
+
+    def __init__(self, *, print_finals: bool, on_broken: Callable[[], None] = lambda: None) -> None:
         self._print_finals = print_finals
+        self._on_broken = on_broken
 
     def final(self, segment: Segment) -> None:
-        if self._print_finals:
+        if not self._print_finals:
+            return
+        try:
             print(line_of(segment), flush=True)
+        except BrokenPipeError:
+            self._print_finals = False
+            # What Python still wants to flush at its end goes nowhere, quietly.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._on_broken()
 
     def interim(self, segment: Segment) -> None:
         pass

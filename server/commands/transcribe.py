@@ -66,6 +66,11 @@ def _quiet() -> None:
     import structlog
 
     structlog.configure(
+        # Tracebacks without local variables: those hold words.
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
@@ -80,8 +85,8 @@ async def _run(wanted: object, form: ExportFormat) -> int:
     from server.exports import export
 
     assert isinstance(wanted, Wanted)
-    screen = open_screen(print_finals=wanted.print_finals)
     stop = asyncio.Event()
+    screen = open_screen(print_finals=wanted.print_finals, on_broken=stop.set)
     loop = asyncio.get_running_loop()
     # The first Ctrl-C asks for the words so far; the second ends at once.
     loop.add_signal_handler(signal.SIGINT, _interrupted, stop, loop)

@@ -1,0 +1,20 @@
+"""Our settings as the inference process is told them."""
+
+from __future__ import annotations
+
+from asr.worker_settings import WorkerSettings
+from server.settings import Settings
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    return WorkerSettings(
+        engine=settings.engine,
+        language=settings.language,
+        models_dir=settings.models_dir,
+        utterance_silence_ms=settings.utterance_silence_ms,
+        utterance_max_s=settings.utterance_max_s,
+        interim_interval_ms=settings.interim_interval_ms,
+        step_deadline_s=settings.engine_step_deadline_s,
+        start_deadline_s=settings.engine_start_deadline_s,
+        memory_max_mb=settings.engine_memory_max_mb,
+    )
