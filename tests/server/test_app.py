@@ -307,7 +307,8 @@ async def _try_everything(client: httpx.AsyncClient, transcript_id: str) -> None
         request = client.request(method, path, params=query, headers=more, content=body)
         response = asyncio.run_coroutine_threadsafe(request, loop).result()
         assert response.status_code < 500 or response.status_code == 503, (place, response.text)
-        if response.status_code >= 400 and method != "HEAD":
+        # Files say in plain text what is wrong with a range.
+        if response.status_code >= 400 and method != "HEAD" and template.startswith("/v1/"):
             assert set(response.json()["error"]) == {"code", "message", "details"}
 
     await asyncio.to_thread(attempt)

@@ -79,8 +79,8 @@ async def test_a_peer_that_comes_back_goes_on_with_its_track(services: Services)
     [track] = await services.store.tracks_of(client.transcript_id)
     words = await words_of(services, client.transcript_id)
     assert texts(words) == "alpha bravo charlie alpha bravo charlie"
-    assert words[3][1] - words[0][1] >= len(SOUND) // 2  # its time went on meanwhile
-    assert track.length_samples > len(SOUND)
+    assert words[3][1] > words[2][1] + 8000  # its time went on: the first three were final before it came back
+    assert track.length_samples > words[5][1]
 
 
 async def test_a_refused_description_leaves_no_session(services: Services) -> None:
