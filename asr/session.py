@@ -27,7 +27,7 @@ ReadBack = Callable[[int, int], Iterator[Block]]
 
 ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogniser
 LEAST_SAMPLES = 60 * MS_SAMPLES  # of live sound at once: the 20 ms of a packet are not worth a message
-READ_BACK_ATTEMPTS = 6  # with the delays between them about 6 s; then this piece is heard as silence
+READ_BACK_ATTEMPTS = 6  # with the doubling delays after each 12.6 s; then this piece is heard as silence
 READ_BACK_DELAY_S = 0.2
 
 
@@ -211,16 +211,22 @@ class AsrSession:
 
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
-        self._tell_segment(self._book.heard(heard.words, heard.language, final=heard.final))
-        if heard.final:
-            # At once, not only when the worker says so: should it end in between, these words are not said twice.
-            self._on_settled(heard.through_samples, heard.through_samples)
+        segment = self._book.heard(heard.words, heard.language, final=heard.final)
+        # At once, not only when the worker says so: should it end in between, these words are not said twice. And before
+        # they are told, so that who is told reads a position that has them.
+        progress = heard.final and self._backlog.settle(heard.through_samples)
+        self._tell_segment(segment)
+        if progress:
+            self._tell_settled()
 
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)
         if self._backlog.settle(samples):
-            self._tell_segment(self._book.settled(self._backlog.settled_samples))
-            self._tell(self._listener.on_settled, self._backlog.settled_samples)
+            self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        self._tell_segment(self._book.settled(self._backlog.settled_samples))
+        self._tell(self._listener.on_settled, self._backlog.settled_samples)
 
     def _on_marker(self, number: int) -> None:
         if self._skip is not None and number == self._skip.number:

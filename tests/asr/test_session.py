@@ -16,7 +16,7 @@ from asr.session import AsrSession, ReadBack
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
-from protocol.words import Word
+from protocol.words import Segment, Word
 from tests.asr.conftest import WAIT_S, feed, nothing_recorded, until
 from tests.asr.conftest import Heard as Told
 
@@ -126,6 +126,22 @@ async def test_a_final_is_settled_at_once_so_that_a_replay_cannot_repeat_it(benc
     assert link.said[0].start_samples == 3000
     assert len(link.sound) == 2 * 2000
     assert told.settled == [3000]
+
+
+async def test_who_is_told_a_final_reads_a_settled_position_that_has_it(bench: Bench) -> None:
+    class Reading(Told):
+        def on_segment(self, segment: Segment, lag_ms: int) -> None:
+            super().on_segment(segment, lag_ms)
+            read.append(session.settled_samples)
+
+    read: list[int] = []
+    session = bench.session(Reading())
+    feed(session, bytes(2 * 5000))
+    session.attach(Remembering(), 1)
+    await settle_down()
+    session.on_message(heard(session, 1, "one", start=100, end=2000, final=False))
+    session.on_message(heard(session, 1, "one", start=100, end=3000))
+    assert read == [0, 3000]
 
 
 async def test_what_an_earlier_generation_says_is_not_heard(bench: Bench) -> None:
