@@ -212,8 +212,8 @@ class AsrSession:
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
         segment = self._book.heard(heard.words, heard.language, final=heard.final)
-        # At once, not only when the worker says so: should it end in between, these words are not said twice. And before
-        # they are told, so that who is told reads a position that has them.
+        # At once, not only when the worker says so: should it end in between, these words are not said twice.
+        # And before they are told, so that who is told reads a position that has them.
         progress = heard.final and self._backlog.settle(heard.through_samples)
         self._tell_segment(segment)
         if progress:

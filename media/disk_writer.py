@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from media.records import encode_all, scan
+from media.records import HEADER_BYTES, encode_all, scan
 from protocol.blocks import Block
 from protocol.errors import StoreUnavailable
 
@@ -128,7 +128,8 @@ class DiskWriter:
         self._files: set[RecordFile] = set()
         self._queued_bytes = 0
         self._write_due_s: float | None = None  # monotonic; None when nothing is queued
-        self._sync_due_s: float | None = None  # monotonic; None when everything is synced
+        self._sync_due_s: float | None = None  # monotonic; None when everything put is synced or being synced
+        self._synced_at_s = 0.0  # when the last sync was due
         self._running = False
         self._asked = False  # a request, a close or the stop wants the thread now
 
@@ -167,8 +168,14 @@ class DiskWriter:
                 raise StoreUnavailable("the disk is too slow", details={"queued_bytes": self._queued_bytes})
             file.queue.append(block)
             self._queued_bytes += len(block.pcm)
+            now_s = time.monotonic()
+            if self._sync_due_s is None:
+                # From the sound on, not from its writing; and where sound never ends, from the sync before.
+                next_s = self._synced_at_s + self._sync_interval_s
+                self._sync_due_s = next_s if next_s > now_s else now_s + self._sync_interval_s
+                self._wake.notify()
             if self._write_due_s is None:
-                self._write_due_s = time.monotonic() + self._write_interval_s
+                self._write_due_s = now_s + self._write_interval_s
                 self._wake.notify()
 
     def request_sync(
@@ -211,11 +218,14 @@ class DiskWriter:
             asked = [(file, file.requests) for file in files if file.requests]
             for file, _ in asked:
                 file.requests = []
+            # Together with the queue as well: whatever is put from here on needs another sync.
+            sync_due = not running or (self._sync_due_s is not None and self._sync_due_s <= time.monotonic())
+            if sync_due:
+                self._synced_at_s, self._sync_due_s = self._sync_due_s or 0.0, None
         self._write(batches)
         for file, requests in asked:
             self._serve(file, requests)
-        sync_due_s = self._sync_due_s
-        if not running or (sync_due_s is not None and sync_due_s <= time.monotonic()):
+        if sync_due:
             self._sync_all(files)
         return running
 
@@ -242,11 +252,8 @@ class DiskWriter:
             written_bytes = sum(len(block.pcm) for block in blocks)
             with self._wake:
                 self._queued_bytes -= written_bytes
-        if batches and self._sync_due_s is None:
-            self._sync_due_s = time.monotonic() + self._sync_interval_s
 
     def _sync_all(self, files: list[RecordFile]) -> None:
-        self._sync_due_s = None
         for file in files:
             file.sync()
             # A slow disk must not keep the other recordings out of the page cache meanwhile.
@@ -274,11 +281,14 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _recover(path: Path, fd: int) -> tuple[int, int]:
-    """Cuts what is torn. Returns the end of the last whole record in bytes and in samples."""
-    offset_bytes = end_samples = 0
+    """Cuts what is torn after the last whole record; returns its end in bytes and in samples."""
+    offset_bytes = end_samples = damaged_bytes = 0
     with path.open("rb") as file:
         for record in scan(file):
+            damaged_bytes += record.offset_bytes - HEADER_BYTES - offset_bytes
             offset_bytes, end_samples = record.end_bytes, record.end_samples
+    if damaged_bytes:
+        log.error("recording damaged", path=path.name, damaged_bytes=damaged_bytes)
     torn_bytes = os.fstat(fd).st_size - offset_bytes
     if torn_bytes:
         log.warning("torn tail cut", path=path.name, torn_bytes=torn_bytes, end_samples=end_samples)

@@ -73,11 +73,11 @@ def test_damage_is_silence_never_wrong_sound(tmp_path_factory: pytest.TempPathFa
 
 def test_what_is_added_later_is_found(tmp_path: Path) -> None:
     path = tmp_path / "a.rec"
-    path.write_bytes(_FILE[:90])
+    path.write_bytes(_FILE[:98])
     recording = Recording(path)
     assert recording.length_samples() == 40
     with path.open("ab") as file:
-        file.write(_FILE[90:])
+        file.write(_FILE[98:])
     assert recording.length_samples() == 300
     assert b"".join(block.pcm for block in recording.blocks()) == _PCM
 

@@ -5,7 +5,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.records import RECORD_MAX_BYTES, encode, encode_all, scan
+from media.records import HEADER_BYTES, MARK, RECORD_MAX_BYTES, encode, encode_all, scan
 from protocol.blocks import Block
 
 
@@ -33,23 +33,61 @@ def test_what_was_encoded_is_found() -> None:
 
 @given(st.integers(0, len(DATA)))
 def test_a_cut_anywhere_leaves_every_record_before_it(cut: int) -> None:
-    whole = [part for number, part in enumerate(PARTS) if sum(16 + len(p) for _, p in PARTS[: number + 1]) <= cut]
+    whole = [
+        part for number, part in enumerate(PARTS) if sum(HEADER_BYTES + len(p) for _, p in PARTS[: number + 1]) <= cut
+    ]
     assert _read(DATA[:cut]) == whole
 
 
+def _touched(first: int, last: int) -> list[tuple[int, bytes]]:
+    """The records that have a byte from ``first`` to ``last``."""
+    touched, end = [], 0
+    for part in PARTS:
+        start, end = end, end + HEADER_BYTES + len(part[1])
+        if start <= last and first < end:
+            touched.append(part)
+    return touched
+
+
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
-def test_a_flipped_byte_costs_at_most_what_follows_and_never_gives_wrong_sound(at: int, flip: int) -> None:
+def test_a_flipped_byte_anywhere_costs_its_record_only(at: int, flip: int) -> None:
     damaged = bytearray(DATA)
     damaged[at] ^= flip
+    [lost] = _touched(at, at)
+    assert _read(bytes(damaged)) == [part for part in PARTS if part != lost]
+
+
+@given(st.integers(0, len(DATA) - 1), st.binary(min_size=1, max_size=120))
+def test_damage_anywhere_costs_the_records_it_lies_in(at: int, rubbish: bytes) -> None:
+    damaged = bytearray(DATA)
+    damaged[at : at + len(rubbish)] = rubbish[: len(DATA) - at]
+    changed = [place for place, (one, other) in enumerate(zip(DATA, damaged, strict=True)) if one != other]
+    lost = _touched(changed[0], changed[-1]) if changed else []
     found = _read(bytes(damaged))
-    end = 0
-    for number, part in enumerate(PARTS):
-        end += 16 + len(part[1])
-        if end > at:
-            break
-        assert found[number] == part
+    assert [part for part in PARTS if part in found] == found
+    assert [part for part in PARTS if part not in lost] == [part for part in found if part not in lost]
+
+
+@given(st.integers(0, len(DATA) - 1), st.integers(1, 60))
+def test_lost_bytes_cost_the_records_that_they_were_of(at: int, count: int) -> None:
+    lost = _touched(at, at + count - 1)
+    found = _read(DATA[:at] + DATA[at + count :])
+    assert [part for part in found if part not in lost] == [part for part in PARTS if part not in lost]
     assert all(part in PARTS for part in found)
-    assert len(found) < len(PARTS)
+
+
+def test_a_mark_within_sound_is_no_record() -> None:
+    sound = MARK * 40
+    data = encode(0, sound) + encode(80, b"aabb") + encode(90, sound)
+    assert _read(data) == [(0, sound), (80, b"aabb"), (90, sound)]
+    damaged = bytearray(data)
+    damaged[5] ^= 1
+    assert _read(bytes(damaged)) == [(80, b"aabb"), (90, sound)]
+
+
+@given(st.integers(RECORD_MAX_BYTES - 8, RECORD_MAX_BYTES + 8))
+def test_the_next_record_is_found_over_a_long_stretch_of_damage(damaged_bytes: int) -> None:
+    assert _read(bytes(damaged_bytes) + encode(7, b"aabb")) == [(7, b"aabb")]
 
 
 @given(st.binary(max_size=400))
@@ -59,7 +97,7 @@ def test_rubbish_after_the_last_record_is_never_sound(rubbish: bytes) -> None:
 
 def test_a_damaged_record_in_the_middle_costs_only_itself() -> None:
     damaged = bytearray(DATA)
-    damaged[16] ^= 1  # the first record's first sample
+    damaged[HEADER_BYTES] ^= 1  # the first record's first sample
     assert _read(bytes(damaged)) == PARTS[1:]
 
 
