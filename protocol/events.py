@@ -15,11 +15,15 @@ class _Body(BaseModel):
 
 
 class Transcribed(_Body):
-    """A segment became final, or a final got a new revision. ``track_started_at`` is the epoch time of sample 0."""
+    """A segment became final, or a final got a new revision. ``track_started_at`` is the epoch time of sample 0.
+
+    ``heard_samples``: everything before it is told with this; hearing goes on there after a restart.
+    """
 
     type: Literal["transcription"] = "transcription"
     segment: Segment
     track_started_at: float
+    heard_samples: int = 0
 
 
 class SpeakerTurn(_Body):

@@ -30,10 +30,5 @@ def new_session_id() -> str:
     return f"ses_{secrets.token_hex(8)}"
 
 
-def new_resume_token() -> str:
-    """A secret: whoever holds it may take the session over. Never logged."""
-    return secrets.token_urlsafe(24)
-
-
 def new_request_id() -> str:
     return f"req_{secrets.token_hex(8)}"

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -16,9 +17,10 @@ from asr.contract import SessionOptions
 from media.disk_writer import DiskWriter
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, Overloaded, TooLarge
+from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
+from server.admission import admit_sound, admit_speaker
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
@@ -32,7 +34,6 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 1.0
-MEBIBYTE = 1 << 20
 
 
 class Hub:
@@ -62,7 +63,8 @@ class Hub:
         self._sessions: dict[str, LiveSession] = {}
         self._last_speaker: dict[str, str] = {}  # per transcript with sessions
         # Attaching, pausing and ending happen one after the other for each transcript.
-        self._locks: dict[str, asyncio.Lock] = {}
+        # Whoever holds one or waits for it keeps it alive.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._status = StatusTeller(store, journal, asr, self._sessions)
         self._ticker: asyncio.Task[None] | None = None
         self.draining = False
@@ -78,10 +80,15 @@ class Hub:
         """Refuse new sessions, finish those there are; whether all finals came in time. Sources are told last."""
         self.draining = True
         sessions = list(self._sessions.values())
-        finishing = [session.finish_soon() for session in sessions]
+        leaving = Draining("the server is about to stop; connect again")
+        for session in sessions:
+            if session.track.source == "webrtc":
+                session.end(leaving)  # at once: what a peer says from here on it must keep for another connection
+        # A file goes on at the next start; everybody else gets the words of what was said.
+        finishing = [session.finish_soon(finals=session.track.source != "file") for session in sessions]
         late = (await asyncio.wait(finishing, timeout=deadline_s))[1] if finishing else set()
         for session in sessions:
-            session.end(Draining("the server is about to stop; connect again"))
+            session.end(leaving)
         return not late
 
     async def stop(self) -> None:
@@ -113,50 +120,60 @@ class Hub:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         transcript = await self._store.get_transcript(transcript_id)
         track_id = None if resume_token is None else self._tokens.track_of(transcript_id, resume_token)
-        if track_id is not None:
-            await self._let_finish(transcript_id, track_id)
-        async with self._lock(transcript_id):
-            for session in self._of(transcript_id):
-                if session.track.id == track_id:
+        while True:
+            if track_id is not None:
+                await self._let_finish(transcript_id, track_id)
+            async with self._lock(transcript_id):
+                session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
+                if session is None:
+                    return await self._begin(transcript, track_id, options)
+                if session.state is not SessionState.CLOSED:
+                    await self._go_on(session, options)
                     return session
-            self._admit()
-            if track_id is None:
-                track = await self._new_track(transcript, options)
-            else:
-                # Open again, so that a crash from here on is recovered from.
-                track = await self._store.update_track(track_id, state="open")
-            session = await self._open(track, options)
-            try:
-                await self._tell_attached(transcript_id, options)
-            except BaseException:
-                session.finish_soon()
-                raise
-            return session
+            # It was closed while the lock was waited for: look again.
 
-    async def _tell_attached(self, transcript_id: str, options: SourceOptions) -> None:
+    async def _begin(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
         if options.source == "file":
-            await self._status.move(transcript_id, TranscriptState.PROCESSING, audio="none")
+            admit_sound(self._settings)
         else:
-            await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
+            admit_speaker(self._settings, self._sessions.values())
+        if track_id is None:
+            track = await self._new_track(transcript, options)
+        else:
+            # Open again, so that a crash from here on is recovered from.
+            track = await self._store.update_track(track_id, state="open")
+        session = await self._open(track, options)
+        try:
+            await self._tell_begun(session)
+        except BaseException:
+            session.finish_soon()
+            raise
+        return session
+
+    async def _tell_begun(self, session: LiveSession) -> None:
+        transcript = await self._store.get_transcript(session.transcript_id)
+        if transcript.state is TranscriptState.PAUSED:
+            session.paused = session.is_live  # the whole transcript is
+        elif session.is_live:
+            await self._status.move(transcript.id, TranscriptState.RECORDING, audio="live")
+        elif not self._live_of(transcript.id):
+            await self._status.move(transcript.id, TranscriptState.PROCESSING, audio="none")
+
+    async def _go_on(self, session: LiveSession, options: SourceOptions) -> None:
+        """What a source that comes back does not say stays as it was."""
+        before = session.pipeline.options
+        wanted = {"language": options.language, "hotwords": options.hotwords, "interim": options.interim}
+        given = {name: value for name, value in wanted.items() if value not in (None, ())}
+        await session.pipeline.change(self._asr, before.model_copy(update=given))
 
     async def recover(self, track: Track) -> LiveSession:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
         async with self._lock(track.transcript_id):
-            return await self._open(track, SourceOptions(lane="file", source=track.source))
-
-    def find(self, transcript_id: str, session_id: str) -> LiveSession:
-        session = self._sessions.get(session_id)
-        if session is None or session.transcript_id != transcript_id:
-            raise NotFound("no such session")
-        return session
-
-    def _admit(self) -> None:
-        live = sum(1 for session in self._sessions.values() if session.state is not SessionState.CLOSED)
-        if live >= self._settings.sessions_max:
-            raise Overloaded("all places are taken; try again soon", details={"sessions": live}, retry_after_s=10)
-        free_bytes = shutil.disk_usage(self._settings.data_dir).free
-        if free_bytes < self._settings.disk_reserve_mb * MEBIBYTE:
-            raise Overloaded("the disk is nearly full; nothing new is recorded", retry_after_s=60)
+            lane = "file" if track.source == "file" else "live"
+            session = await self._open(track, SourceOptions(lane=lane, source=track.source))
+            transcript = await self._store.get_transcript(track.transcript_id)
+            session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
+            return session
 
     async def _new_track(self, transcript: Transcript, options: SourceOptions) -> Track:
         tracks = await self._store.tracks_of(transcript.id)
@@ -217,11 +234,11 @@ class Hub:
 
     async def _finish(self, session: LiveSession, finals: bool) -> None:
         transcript_id, track = session.transcript_id, session.track
-        others = [s for s in self._of(transcript_id) if s is not session and s.state is not SessionState.CLOSED]
-        if not others and finals:
+        if finals:
             with logged(transcript_id):
                 async with self._lock(transcript_id):
-                    await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+                    if not self._live_of(transcript_id):
+                        await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
         try:
             await session.pipeline.finish(finals=finals)
             if finals:
@@ -232,18 +249,23 @@ class Hub:
             pass  # deleted meanwhile
         except EarshotError as error:
             log.error("session did not finish well", session=session.session_id, code=error.code)
+            session.failure = error
             await self._fail(transcript_id, error)
         self._sessions.pop(session.session_id, None)
-        if finals and not self._of(transcript_id):
+        if finals:
             with logged(transcript_id):
-                await self.settle(transcript_id)
+                await self.settle(transcript_id, failed=session.failure is not None)
 
-    async def settle(self, transcript_id: str) -> None:
-        """The transcript is at its end: nothing of it is open any more."""
+    async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
+        """Unless somebody is there, the transcript is at its end: complete, or failed with its sound kept."""
         async with self._lock(transcript_id):
+            if self._of(transcript_id):
+                return
             await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
-            await self._status.try_move(transcript_id, TranscriptState.ENDED, audio="none")
-        self._forget(transcript_id)
+            end = TranscriptState.FAILED if failed else TranscriptState.ENDED
+            await self._status.try_move(transcript_id, end, audio="none")
+            self._last_speaker.pop(transcript_id, None)
+            self._status.forget(transcript_id)
 
     async def _fail(self, transcript_id: str, error: EarshotError) -> None:
         with logged(transcript_id):
@@ -252,22 +274,17 @@ class Hub:
 
     async def delete(self, transcript_id: str) -> None:
         """End its sessions without finals, and forget its words and its sound."""
-        for session in self._of(transcript_id):
-            finishing = session.finish_soon(finals=False)
-            session.end(NotFound("the transcript was deleted"))
-            await asyncio.wait([finishing])
-        await self._store.delete_transcript(transcript_id)
-        self._journal.deleted(transcript_id)
-        self._forget(transcript_id)
-        folder = self._settings.recordings_dir / transcript_id
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    def _forget(self, transcript_id: str) -> None:
-        self._last_speaker.pop(transcript_id, None)
-        self._status.forget(transcript_id)
-        lock = self._locks.get(transcript_id)
-        if lock is not None and not lock.locked():
-            del self._locks[transcript_id]
+        async with self._lock(transcript_id):
+            for session in self._of(transcript_id):
+                session.end(NotFound("the transcript was deleted"), finals=False)
+                await session.abort()
+                self._sessions.pop(session.session_id, None)
+            await self._store.delete_transcript(transcript_id)
+            self._journal.deleted(transcript_id)
+            self._last_speaker.pop(transcript_id, None)
+            self._status.forget(transcript_id)
+            folder = self._settings.recordings_dir / transcript_id
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     # What a transcript's readers ask for.
 
@@ -285,31 +302,30 @@ class Hub:
         await self._store.get_transcript(transcript_id)
         async with self._lock(transcript_id):
             await self._status.move(transcript_id, TranscriptState.PAUSED, audio="paused")
-        for session in self._of(transcript_id):
-            session.paused = True
+            for session in self._live_of(transcript_id):
+                session.paused = True
 
     async def pause_session(self, session: LiveSession, *, paused: bool) -> None:
         """Pause or go on with one source; the transcript is paused while all of its sources are."""
         session.paused = paused
         if not paused:
             await self.unpause(session.transcript_id, only=session)
-        elif all(other.paused for other in self._of(session.transcript_id)):
+        elif all(other.paused for other in self._live_of(session.transcript_id)):
             await self.pause(session.transcript_id)
 
     async def unpause(self, transcript_id: str, *, only: LiveSession | None = None) -> None:
         """Go on after a pause; when nothing is paused, nothing happens."""
-        transcript = await self._store.get_transcript(transcript_id)
-        for session in self._of(transcript_id):
-            session.paused = session.paused and only is not None and session is not only
-        if transcript.state is not TranscriptState.PAUSED:
-            return
         async with self._lock(transcript_id):
-            await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
+            transcript = await self._store.get_transcript(transcript_id)
+            for session in self._live_of(transcript_id):
+                session.paused = session.paused and only is not None and session is not only
+            if transcript.state is TranscriptState.PAUSED:
+                await self._status.move(transcript_id, TranscriptState.RECORDING, audio="live")
 
     async def end(self, transcript_id: str) -> None:
-        """Finish every session of the transcript, as if each had stopped. ``IllegalMove`` when there is none."""
+        """Finish every live session of the transcript, as if each had stopped. ``IllegalMove`` when there is none."""
         await self._store.get_transcript(transcript_id)
-        sessions = self._of(transcript_id)
+        sessions = self._live_of(transcript_id)
         if not sessions:
             raise IllegalMove("nothing is being recorded")
         for session in sessions:
@@ -328,14 +344,21 @@ class Hub:
                 session.check(now_s)
                 if not session.attached and now_s - session.opened_at_s > self._settings.connect_deadline_s:
                     session.abandon()
-                if now_s - session.opened_at_s > self._settings.session_max_s and session.attached:
+                is_too_long = now_s - session.opened_at_s > self._settings.session_max_s
+                if is_too_long and session.is_live and session.attached:
                     session.end(TooLarge("the longest time of a session is over; begin a new one"))
+
+    def _live_of(self, transcript_id: str) -> list[LiveSession]:
+        return [session for session in self._of(transcript_id) if session.is_live]
 
     def _of(self, transcript_id: str) -> list[LiveSession]:
         return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
 
     def _lock(self, transcript_id: str) -> asyncio.Lock:
-        return self._locks.setdefault(transcript_id, asyncio.Lock())
+        lock = self._locks.get(transcript_id)
+        if lock is None:
+            lock = self._locks[transcript_id] = asyncio.Lock()
+        return lock
 
 
 def track_language(settings: Settings) -> str | None:

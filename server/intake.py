@@ -68,6 +68,7 @@ class Intake:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
+        """Stop feeding; the files go on at the next start."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

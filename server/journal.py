@@ -85,12 +85,13 @@ class Journal:
         """Appends that are not stored yet."""
         return len(self._pending)
 
-    async def append(self, transcript_id: str, body: EventBody) -> Event:
+    async def append(self, transcript_id: str, body: EventBody, *, patient: bool = False) -> Event:
         """Store an event and tell it; it is durable when this returns. Cancelling the wait does not take it back.
 
         Calls for one transcript are numbered in the order they are made. Raises ``NotFound`` when the transcript does
         not exist, ``InvalidMessage`` for text that is not Unicode, ``StoreUnavailable`` when it could not be stored
         within the deadline (it may have been, when the database's answer was lost) or too many wait already.
+        ``patient``: no deadline. What must not be lost is asked once and waits; asked again it could be stored twice.
         """
         if self._is_stopping or self._task is None:
             raise StoreUnavailable("the journal is not running")
@@ -99,7 +100,7 @@ class Journal:
         entry = _Pending(NewEvent.of(transcript_id, body), asyncio.get_running_loop().create_future())
         self._pending.append(entry)
         self._woken.set()
-        done, _ = await asyncio.wait({entry.done}, timeout=self._append_deadline_s)
+        done, _ = await asyncio.wait({entry.done}, timeout=None if patient else self._append_deadline_s)
         if not done:
             entry.is_given_up = True
             raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0)
@@ -140,16 +141,18 @@ class Journal:
         after: int | None,
         types: frozenset[str] | None = None,
         queue_max: int = 256,
+        counted: bool = True,
     ) -> Subscription:
         """Read from the event after seq ``after`` on, or from now on (None). Close it when done.
 
         ``types`` are names of message types to keep (``transcription``, ``status``, ...). Raises ``Overloaded`` when
-        the transcript has ``subscribers_max`` readers. The first step of the iteration tells an unknown transcript.
+        the transcript has ``subscribers_max`` readers; one that is not ``counted`` (a speaker's own) is let in. The
+        first step of the iteration tells an unknown transcript.
         """
         if self._is_stopping:
             raise StoreUnavailable("the journal is not running")
         readers = self._subscriptions.setdefault(transcript_id, set())
-        if len(readers) >= self._subscribers_max:
+        if counted and sum(reader.counted for reader in readers) >= self._subscribers_max:
             raise Overloaded(
                 "this transcript has as many readers as it may have",
                 details={"readers_max": self._subscribers_max},
@@ -164,6 +167,7 @@ class Journal:
             queue_max=queue_max,
             open_interims=self.interims,
             on_close=self._closed,
+            counted=counted,
         )
         readers.add(subscription)
         return subscription

@@ -92,6 +92,7 @@ class LiveSession:
         # The decoder of a socket, with its state: it outlives a lost connection, and is flushed when all is over.
         self.source: Source | None = None
         self.source_error: EarshotError | None = None  # what the flush found wrong with the end of the sound
+        self.failure: EarshotError | None = None  # why it could not be finished as it should
         self._deaf = False  # after the flush: what still comes is not heard
         # Told how far the track is durable; belongs to the connection that is attached.
         self.on_durable: Callable[[int], None] | None = None
@@ -104,6 +105,11 @@ class LiveSession:
     @property
     def transcript_id(self) -> str:
         return self.track.transcript_id
+
+    @property
+    def is_live(self) -> bool:
+        """It has a source, or waits for one, that speaks at its own pace."""
+        return self.state is not SessionState.CLOSED and self.track.source != "file"
 
     @property
     def attached(self) -> bool:
@@ -162,15 +168,18 @@ class LiveSession:
 
     def wait_for_source(self) -> None:
         """Keep the session for a source that may come back with the resume token; finish when none does in time."""
-        self._move(SessionState.RESUMING)
+        if self.state is not SessionState.RESUMING:
+            self._move(SessionState.RESUMING)
+        if self._grace is not None:
+            self._grace.cancel()
         self._grace = asyncio.get_running_loop().call_later(self._resume_grace_s, self.finish_soon)
 
-    def end(self, error: EarshotError | None) -> None:
+    def end(self, error: EarshotError | None, *, finals: bool = True) -> None:
         """Send the source away, and finish."""
         on_ended, self._on_ended = self._on_ended, None
         if on_ended is not None:
             on_ended(error)
-        self.finish_soon()
+        self.finish_soon(finals=finals)
 
     def finish_soon(self, *, finals: bool = True) -> asyncio.Task[None]:
         """Begin to finish, in the background; a second call joins the first."""
@@ -188,6 +197,22 @@ class LiveSession:
         await asyncio.shield(self.finish_soon())
         pipeline = self.pipeline
         return Finished(pipeline.length_samples / SAMPLE_RATE_HZ, pipeline.segments, pipeline.words)
+
+    async def abort(self) -> None:
+        """Finish without finals, also when it waits for them just now. Its source should be told before."""
+        finishing = self.finish_soon(finals=False)
+        finishing.cancel()
+        await asyncio.wait([finishing])
+        await self.release()
+
+    async def drop_source(self) -> None:
+        """Another kind of connection goes on with the track: what its forerunner still held inside is heard first."""
+        source, self.source = self.source, None
+        if source is not None:
+            try:
+                await source.flush()
+            except EarshotError as error:
+                log.info("sound ended badly", session=self.session_id, code=error.code)
 
     async def release(self) -> None:
         """Let go of everything at once; what has no finals yet gets them at the next start. Idempotent."""

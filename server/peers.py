@@ -12,7 +12,7 @@ import structlog
 
 from media.webrtc.peer import PeerSettings, WebRtcPeer
 from protocol.blocks import Block
-from protocol.errors import BadInput, EarshotError, NotFound, SlowReader
+from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, SlowReader
 from protocol.events import Event
 from protocol.states import SessionState
 from protocol.wire import v1
@@ -25,7 +25,8 @@ from server.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+TEXTS_WAITING_MAX = 32  # a client's actions; a person makes a few a minute
 CHANNEL_RETRY_S = 0.05
 
 
@@ -94,6 +95,7 @@ class Peers:
         source = _PeerSource(self._peer_settings, session, self._hub, self._journal, self._settings, self._forget)
         session.attach(source.ended)
         self._sources[session.session_id] = source
+        await session.drop_source()
         return source
 
     def _forget(self, source: _PeerSource) -> None:
@@ -127,6 +129,8 @@ class _PeerSource:
         self._forget = forget
         self._origin_samples: int | None = None  # the track sample where the peer's own count begins
         self._closing = False
+        # Policy: refuse. One task takes them in order.
+        self._texts: asyncio.Queue[str] = asyncio.Queue(maxsize=TEXTS_WAITING_MAX)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # What the peer tells.
@@ -143,14 +147,18 @@ class _PeerSource:
 
     def on_channel_open(self) -> None:
         self._go(self._tell_events(), "events")
+        self._go(self._act_in_order(), "actions")
 
     def on_message(self, text: str) -> None:
-        self._go(self._act(text), "action")
+        try:
+            self._texts.put_nowait(text)
+        except asyncio.QueueFull:
+            self._send(v1.render_error(RateLimited("too many actions at once"), recoverable=True))
 
     def on_state(self, state: SessionState, reason: str) -> None:
         if state is SessionState.CLOSED and not self._closing:
-            self.session.lost(reason)
             self._go(self.close(reason), "close")
+            self.session.lost(reason)
 
     # What the session tells.
 
@@ -171,8 +179,10 @@ class _PeerSource:
 
     async def refuse(self) -> None:
         """The handshake failed: nothing of this session is worth keeping."""
-        self.session.lost("no connection was made")
-        await self.close("refused")
+        try:
+            self.session.lost("no connection was made")
+        finally:
+            await self.close("refused")
 
     async def close(self, reason: str) -> None:
         """Close the peer and everything it started. Idempotent."""
@@ -186,6 +196,10 @@ class _PeerSource:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self.peer.close(reason)
+
+    async def _act_in_order(self) -> None:
+        while True:
+            await self._act(await self._texts.get())
 
     async def _act(self, text: str) -> None:
         transcript_id = self.session.transcript_id
@@ -209,7 +223,11 @@ class _PeerSource:
         """The listening socket's messages, from the live edge on."""
         try:
             async with self._journal.subscribe(
-                self.session.transcript_id, after=None, types=None, queue_max=self._settings.subscriber_queue_max
+                self.session.transcript_id,
+                after=None,
+                types=None,
+                queue_max=self._settings.subscriber_queue_max,
+                counted=False,
             ) as subscription:
                 async for item in subscription:
                     message = v1.render(item) if isinstance(item, Event) else v1.render_interim(item)

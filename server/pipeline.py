@@ -18,7 +18,7 @@ from asr.contract import SessionOptions
 from media.recorder import TrackRecorder
 from media.recording import Recording
 from protocol.blocks import Block
-from protocol.errors import EarshotError, NotFound
+from protocol.errors import EarshotError, NotFound, StoreUnavailable
 from protocol.events import EventBody, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
 from server.journal import Journal
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 EngineState = Literal["ok", "degraded"]
 
-# A store that is down makes finals wait; they are asked again at this pace and never dropped.
+# A journal that takes nothing more makes finals wait; they are given again at this pace and never dropped.
 RETRY_STORE_S = 1.0
 
 
@@ -62,8 +62,9 @@ class TrackPipeline:
         # Says whether this speaker is another than the one who spoke last in the transcript.
         self._speaker_changed = speaker_changed
         self._asr: AsrSession | None = None
+        self.options = SessionOptions()  # what the recogniser was asked for
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
-        self._finals: deque[Segment] = deque()
+        self._finals: deque[Transcribed] = deque()
         self._finals_wake = asyncio.Event()
         self._finals_told = asyncio.Event()
         self._finals_told.set()
@@ -73,15 +74,31 @@ class TrackPipeline:
         self.words = 0
 
     def start(self, asr: AsrClient, options: SessionOptions) -> None:
+        self._teller = asyncio.create_task(self._tell_finals(), name=f"tell {self.track.id}")
+        self._listen(asr, options, self.track.transcribed_samples)
+
+    async def change(self, asr: AsrClient, options: SessionOptions) -> None:
+        """Go on with other options: what is not settled is heard again with them."""
+        if self._asr is None or options == self.options:
+            return
+        before = self._asr
+        self._listen(asr, options, before.settled_samples)
+        await before.close()
+        for interim in self._journal.interims(self.track.transcript_id):
+            if interim.segment.track == self.track.id:
+                taken_back = interim.segment.model_copy(update={"text": "", "words": ()})
+                self._journal.tell(interim.model_copy(update={"segment": taken_back}))
+
+    def _listen(self, asr: AsrClient, options: SessionOptions, start_samples: int) -> None:
+        self.options = options
         self._asr = asr.open(
             track=self.track.id,
-            start_samples=self.track.transcribed_samples,
+            start_samples=start_samples,
             recorded_samples=self.recorder.length_samples,
             options=options,
             listener=self,
             read_back=self._recording.blocks,
         )
-        self._teller = asyncio.create_task(self._tell_finals(), name=f"tell {self.track.id}")
 
     @property
     def length_samples(self) -> int:
@@ -104,9 +121,9 @@ class TrackPipeline:
         self._samples_in.inc(block.length_samples)
 
     async def room(self) -> None:
-        """Wait until the recogniser has caught up enough; for sources that can wait."""
-        assert self._asr is not None
-        await self._asr.room()
+        """Wait until the recogniser has caught up enough, or is not asked any more; for sources that can wait."""
+        if self._asr is not None:
+            await self._asr.room()
 
     async def finalize(self) -> None:
         """Returns when every final of the sound fed so far is durable."""
@@ -134,7 +151,13 @@ class TrackPipeline:
         self._metrics.words_lag_s.labels("final" if segment.is_final else "interim").observe(lag_ms / 1000)
         segment = segment.model_copy(update={"speaker": self.track.speaker})
         if segment.is_final:
-            self._finals.append(segment)
+            self._finals.append(
+                Transcribed(
+                    segment=segment,
+                    track_started_at=self.track.started_at,
+                    heard_samples=max(segment.end_samples, self.settled_samples),
+                )
+            )
             self._finals_told.clear()
             self._finals_wake.set()
         else:
@@ -159,13 +182,13 @@ class TrackPipeline:
             await self._finals_wake.wait()
             self._finals_wake.clear()
             while self._finals:
-                segment = self._finals[0]
-                if self._speaker_changed(segment.speaker or ""):
-                    await self._append(self._turn(segment))
-                await self._append(Transcribed(segment=segment, track_started_at=self.track.started_at))
+                final = self._finals[0]
+                if self._speaker_changed(final.segment.speaker or ""):
+                    await self._append(self._turn(final.segment))
+                await self._append(final)
                 self._metrics.finals.inc()
                 self.segments += 1
-                self.words += len(segment.words)
+                self.words += len(final.segment.words)
                 self._finals.popleft()
             self._finals_told.set()
 
@@ -180,12 +203,16 @@ class TrackPipeline:
         )
 
     async def _append(self, body: EventBody) -> None:
+        """Asked once, and waited for however long the store is away: asked twice it might be told twice."""
         while True:
             try:
-                await self._journal.append(self.track.transcript_id, body)
+                await self._journal.append(self.track.transcript_id, body, patient=True)
                 return
             except NotFound:
                 return  # deleted meanwhile: nobody wants these words
-            except EarshotError as error:
-                log.error("final waits for the store", track=self.track.id, code=error.code)
+            except StoreUnavailable:
+                # Not even taken: too many wait, or the journal has stopped, and then so shall we.
                 await asyncio.sleep(RETRY_STORE_S)
+            except EarshotError as error:
+                log.error("event cannot be stored", track=self.track.id, code=error.code)
+                return

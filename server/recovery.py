@@ -31,7 +31,7 @@ async def recover(store: Store, hub: Hub, intake: Intake) -> int:
                 log.error("track not recovered", track=track.id, error=type(error).__name__)
                 continue
             count += 1
-            if await asyncio.to_thread(intake.kept_path(session).exists):
+            if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
                 intake.begin(session)
             elif transcript.state is TranscriptState.PROCESSING or track.source == "file":
                 session.finish_soon()  # it had been stopped: only its finals were still due

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -45,6 +46,8 @@ class Services:
         """Start all of it, or nothing. Raises ``StoreUnavailable`` or ``OSError`` when data cannot be kept."""
         metrics = metrics or Metrics()
         async with AsyncExitStack() as stack:
+            # What a crash left of uploads on their way.
+            await asyncio.to_thread(shutil.rmtree, settings.data_dir / "incoming", ignore_errors=True)
             for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")

@@ -83,6 +83,9 @@ class Settings(BaseSettings):
 
     # Sessions and their limits.
     sessions_max: int = Field(64, ge=1, le=10_000, description="Live sessions at once; one more gets 503.")
+    admission_lag_max_s: float = Field(
+        15.0, ge=1, le=600, description="New live sessions get 503 while the words of one are so far behind."
+    )
     session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session.")
     resume_grace_s: float = Field(
         60.0, ge=0, le=3600, description="A lost connection keeps its session for so long, then it is finished."

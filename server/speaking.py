@@ -16,7 +16,7 @@ from media.container_stream import ContainerDecoder
 from media.decode import DecodeLimits
 from media.sockets import SocketDecoder
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError
+from protocol.errors import Conflict, EarshotError, RateLimited, Replaced
 from protocol.wire import stream, v1
 from protocol.wire.stream import Control, Encoding, Start
 from server.hub import Hub
@@ -27,6 +27,7 @@ MEBIBYTE = 1 << 20
 # So much sound may run ahead of the clock before a sender is held back at all: clients send in bursts.
 FREE_AHEAD_S = 10.0
 BURST_S = 30.0
+FINALIZING_MAX = 4
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -58,6 +59,9 @@ class _SampleSource:
         for block in self._decoder.feed(data):
             self._session.feed(block)
 
+    async def settled(self) -> None:
+        """Until what an earlier connection gave is taken."""
+
     async def flush(self) -> None:
         for block in self._decoder.flush():
             self._session.feed(block)
@@ -71,10 +75,10 @@ class _ContainerSource:
 
     def __init__(self, session: LiveSession, start: Start, limits: DecodeLimits) -> None:
         self.form = form_of(start)
-        self.position = 0
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._origin_samples = self._heard_samples = session.pipeline.length_samples
+        self._feeding: asyncio.Future[None] | None = None
         self._decoder = ContainerDecoder(limits, self._on_block, on_drained=self._on_drained)
         # When the decoder had worked through all it had been given: how many bytes that were, and the sound so far.
         self._drained_bytes = 0
@@ -83,11 +87,22 @@ class _ContainerSource:
         self._marks: deque[tuple[int, int]] = deque()
         self._durable_position = 0
 
+    @property
+    def position(self) -> int:
+        return self._decoder.fed_bytes
+
     async def feed(self, data: bytes) -> None:
-        await asyncio.to_thread(self._decoder.feed, data)
-        self.position += len(data)
+        # A connection that is lost meanwhile cancels us, but not the thread: its bytes count as taken.
+        self._feeding = asyncio.ensure_future(asyncio.to_thread(self._decoder.feed, data))
+        self._feeding.add_done_callback(lambda feeding: feeding.cancelled() or feeding.exception())
+        await asyncio.shield(self._feeding)
+
+    async def settled(self) -> None:
+        if self._feeding is not None:
+            await asyncio.wait([self._feeding])
 
     async def flush(self) -> None:
+        await self.settled()
         await asyncio.to_thread(self._decoder.close)
 
     def durable_position(self, durable_samples: int) -> int:
@@ -159,6 +174,7 @@ class SpeakingSession:
         speaking = cls(hub, settings, session, source, send)
         session.attach(speaking._end)
         session.on_durable = speaking._durable
+        await source.settled()
         send(
             stream.started(
                 session_id=session.session_id,
@@ -174,6 +190,8 @@ class SpeakingSession:
     def _source_of(session: LiveSession, start: Start, settings: Settings) -> _Source:
         source = session.source
         if not isinstance(source, _SampleSource | _ContainerSource):
+            if start.resume is not None and start.encoding is Encoding.CONTAINER:
+                raise Replaced("a container cannot go on here; begin a new one, without the token")
             source = session.source = _open_source(session, start, settings)
         if source.form != form_of(start):
             raise Conflict("a resumed session keeps its encoding, sample rate and channels")
@@ -205,6 +223,8 @@ class SpeakingSession:
     async def control(self, control: Control) -> None:
         """Do what a control message asks. ``stop`` is a method of its own."""
         if control is Control.FINALIZE:
+            if len(self._finalizing) >= FINALIZING_MAX:
+                raise RateLimited("wait for finalized before you ask again")
             task = asyncio.create_task(self._finalize(), name=f"finalize {self.session.session_id}")
             self._finalizing.add(task)
             task.add_done_callback(self._finalizing.discard)
@@ -216,8 +236,12 @@ class SpeakingSession:
 
     async def _finalize(self) -> None:
         position = self._source.position
-        await self.session.pipeline.finalize()
-        self._send(stream.finalized(position))
+        try:
+            await self.session.pipeline.finalize()
+        except EarshotError as error:
+            self._send(v1.render_error(error, recoverable=True))
+        else:
+            self._send(stream.finalized(position))
 
     async def _tell_status(self) -> None:
         status, lag_ms = await self._hub.status(self.session.transcript_id)
@@ -230,8 +254,9 @@ class SpeakingSession:
         """
         finished = await self.session.stop()
         self._detach()
-        if self.session.source_error is not None:
-            raise self.session.source_error
+        failure = self.session.failure or self.session.source_error
+        if failure is not None:
+            raise failure
         self._send(stream.ack(self._source.position))
         self._send(stream.stopped(duration_s=finished.duration_s, segments=finished.segments, words=finished.words))
 

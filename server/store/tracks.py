@@ -60,7 +60,7 @@ async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
     for event in events:
         if isinstance(event.body, Transcribed):
             segment = event.body.segment
-            end_samples = max([segment.end_samples, *(word.end_samples for word in segment.words)])
+            end_samples = max([event.body.heard_samples, segment.end_samples, *(w.end_samples for w in segment.words)])
             heard[segment.track] = max(end_samples, heard.get(segment.track, 0))
     for track_id, end_samples in heard.items():
         await conn.execute(

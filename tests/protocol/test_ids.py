@@ -15,7 +15,6 @@ MAKERS = [
     (ids.new_segment_id, r"seg_[0-9a-f]{16}"),
     (ids.new_session_id, r"ses_[0-9a-f]{16}"),
     (ids.new_request_id, r"req_[0-9a-f]{16}"),
-    (ids.new_resume_token, r"[\w-]{32}"),
 ]
 
 
