@@ -15,7 +15,7 @@ run: $(RUN_READY)
 	@exec $(BIN)/earshot serve
 
 test: $(DEV_READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(DEV_READY)
 	$(BIN)/ruff check .
