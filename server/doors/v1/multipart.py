@@ -14,7 +14,9 @@ from email.message import Message
 from protocol.errors import BadInput
 
 HEADERS_MAX_BYTES = 8 * 1024  # of one part; browsers send some 200 bytes
-PARTS_MAX = 32
+DISPOSITION_MAX_CHARS = 1024  # of those, the line that is parsed: a field's name and a file's
+CONTENT_TYPE_MAX_CHARS = 1024  # the standard library's reader of its parameters takes quadratic time
+PARTS_MAX = 16  # a file and a few plain fields
 BOUNDARY_MAX_BYTES = 70  # RFC 2046, 5.1.1
 
 
@@ -41,6 +43,8 @@ Item = PartBegins | PartData | PartEnds
 
 def boundary_of(content_type: str) -> bytes:
     """The boundary of a ``multipart/form-data`` content type. Raises ``BadInput``."""
+    if len(content_type) > CONTENT_TYPE_MAX_CHARS:
+        raise BadInput("the content type is too long")
     header = Message()
     header["content-type"] = content_type
     boundary = header.get_param("boundary")
@@ -138,22 +142,27 @@ def _begins(headers: bytes) -> PartBegins:
     for line in headers.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
         if name.strip().lower() == "content-disposition":
-            kind, _, parameters = value.strip().partition(";")
+            if len(value) > DISPOSITION_MAX_CHARS:
+                raise BadInput("a part of the multipart body has too long headers")
+            kind, separator, parameters = value.strip().partition(";")
             if kind.strip().lower() != "form-data":
                 break
-            found = _parameters(parameters)
+            found = _parameters(separator + parameters)
             if "name" in found:
                 return PartBegins(found["name"], found.get("filename"))
     raise BadInput("a part of the multipart body has no name")
 
 
 # Browsers escape only the quote, as %22 (HTML, 4.10.21.8); curl and Python write a backslash before it.
-_PARAMETER = re.compile(r';?\s*([A-Za-z*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+_PARAMETER = re.compile(r'\s*;\s*([A-Za-z0-9*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
 
 
 def _parameters(text: str) -> dict[str, str]:
+    """``;name=value`` after each other, up to what is none. Each is looked for where the last ended: linear time."""
     found = {}
-    for match in _PARAMETER.finditer(text):
+    at = 0
+    while match := _PARAMETER.match(text, at):
+        at = match.end()
         quoted, plain = match.group(2), match.group(3)
         value = re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else plain
         found[match.group(1).lower()] = value.replace("%22", '"')

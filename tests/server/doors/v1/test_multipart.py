@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import BadInput
-from server.doors.v1.multipart import HEADERS_MAX_BYTES, MultipartReader, PartBegins, PartData, boundary_of
+from server.doors.v1.multipart import (
+    DISPOSITION_MAX_CHARS,
+    HEADERS_MAX_BYTES,
+    PARTS_MAX,
+    MultipartReader,
+    PartBegins,
+    PartData,
+    _parameters,
+    boundary_of,
+)
 
 Parts = list[tuple[str, str | None, bytes]]
 
@@ -77,6 +87,8 @@ def test_a_cut_body_is_not_done(at: int) -> None:
         b"--XX\r\n\r\ndata\r\n--XX--",
         b"--XX\r\nContent-Type: text/plain\r\n\r\ndata\r\n--XX--",
         b"--XX\r\nContent-Disposition: attachment; name=x\r\n\r\ndata\r\n--XX--",
+        b"--XX\r\nContent-Disposition: form-data; name=" + b"x" * DISPOSITION_MAX_CHARS + b"\r\n\r\ndata\r\n--XX--",
+        b"--XX\r\nContent-Disposition: form-data; " + b"a" * 8000 + b"\r\n\r\ndata\r\n--XX--",
         b"--XXjunk\r\nContent-Disposition: form-data; name=x\r\n\r\ndata\r\n--XX--",
         b"--XX\r\nX: " + b"y" * HEADERS_MAX_BYTES + b"\r\n\r\n",
         b"--XX\r\nContent-Disposition: form-data; name=x\r\n\r\n\r\n" * 40,
@@ -93,6 +105,32 @@ def test_names_with_quotes_and_backslashes() -> None:
     assert read([body])[0] == [("file", 'a"b"c.wav', b"x")]
 
 
+@pytest.mark.parametrize("filler", ["a", ";", '"', "\\", " ", ";a=", ';a="', '="', ";a", "; ", '\\"'])
+def test_reading_parameters_takes_linear_time(filler: str) -> None:
+    hostile = f"form-data; name=x; {filler * 8000}"[:100_000]
+    began_s = time.thread_time()
+    _parameters(hostile)
+    # Quadratic reading takes a minute of this; linear a few milliseconds.
+    assert time.thread_time() - began_s < 1.0
+
+
+def test_a_form_of_many_parts_is_refused() -> None:
+    parts: Parts = [(f"field{number}", None, b"x") for number in range(PARTS_MAX)]
+    assert read([body_of(parts)])[1]
+    with pytest.raises(BadInput, match="parts"):
+        read([body_of([*parts, ("one-more", None, b"x")])])
+
+
+def test_parameters_in_every_spelling() -> None:
+    assert _parameters("; name=plain ;filename = \"a;b=c\";filename*=UTF-8''x; x-y=1;") == {
+        "name": "plain",
+        "filename": "a;b=c",
+        "filename*": "UTF-8''x",
+        "x-y": "1",
+    }
+    assert _parameters("; name=x; nonsense; filename=y") == {"name": "x"}
+
+
 def test_the_boundary_is_read_and_checked() -> None:
     assert boundary_of("multipart/form-data; boundary=abc") == b"abc"
     assert boundary_of('multipart/form-data; boundary="a b"') == b"a b"
@@ -100,6 +138,7 @@ def test_the_boundary_is_read_and_checked() -> None:
         "multipart/form-data",
         "multipart/form-data; boundary=",
         f"multipart/form-data; boundary={'x' * 71}",
+        'multipart/form-data; boundary=abc; a="' + ";" * 60_000,
     ):
         with pytest.raises(BadInput):
             boundary_of(content_type)
