@@ -84,6 +84,7 @@ def examples() -> dict[str, dict[str, Any]]:
             position=0,
             max_message_bytes=262_144,
             keepalive_s=10.0,
+            catch_up_factor=8.0,
         ),
         "ack": stream.ack(48_000),
         "finalized": stream.finalized(96_000),

@@ -115,15 +115,24 @@ def _start_error(error: ValidationError, data: dict[str, Any]) -> InvalidMessage
 
 
 def started(
-    *, session_id: str, resume_token: str, position: int, max_message_bytes: int, keepalive_s: float
+    *,
+    session_id: str,
+    resume_token: str,
+    position: int,
+    max_message_bytes: int,
+    keepalive_s: float,
+    catch_up_factor: float | None = None,
 ) -> dict[str, Any]:
-    data = {
+    """``catch_up_factor``: how many times faster than real time sound is taken; left out where None."""
+    data: dict[str, Any] = {
         "session_id": session_id,
         "resume_token": resume_token,
         "position": position,
         "max_message_bytes": max_message_bytes,
         "keepalive_s": keepalive_s,
     }
+    if catch_up_factor is not None:
+        data["catch_up_factor"] = catch_up_factor
     return {"type": "started", "data": data}
 
 

@@ -140,6 +140,10 @@ def test_what_we_say() -> None:
             "keepalive_s": 10.0,
         },
     }
+    quick = stream.started(
+        session_id="s", resume_token="t", position=0, max_message_bytes=1, keepalive_s=1.0, catch_up_factor=8.0
+    )
+    assert quick["data"]["catch_up_factor"] == 8.0
     assert stream.ack(5) == {"type": "ack", "data": {"position": 5}}
     assert stream.finalized(6) == {"type": "finalized", "data": {"position": 6}}
     assert stream.stopped(duration_s=1.23456, segments=2, words=3) == {
