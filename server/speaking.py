@@ -182,6 +182,7 @@ class SpeakingSession:
                 position=source.position,
                 max_message_bytes=settings.message_max_bytes,
                 keepalive_s=settings.idle_deadline_s / 3,
+                catch_up_factor=settings.catch_up_factor,
             )
         )
         return speaking
