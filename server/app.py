@@ -13,7 +13,6 @@ from server.doors import health, pages
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
-from server.limits import Seats
 from server.metrics import Metrics
 from server.model_pulls import ModelPulls, fetch_model
 from server.request_context import RequestContext
@@ -60,7 +59,6 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.services = services
     app.state.metrics = metrics
     app.state.leaving = Leaving()
-    app.state.readers = Seats(settings.subscribers_max)
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)

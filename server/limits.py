@@ -1,15 +1,13 @@
-"""Limits of sizes and counts at the doors: nothing that a stranger sends is kept without a bound."""
+"""Limits of sizes at the doors: nothing that a stranger sends is kept without a bound."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from protocol.errors import BadInput, Overloaded, TooLarge
+from protocol.errors import BadInput, TooLarge
 
 JSON_MAX_BYTES = 64 * 1024  # our largest JSON body is a PATCH with a summary
 BODY_IDLE_S = 30.0  # a body that brings nothing for so long is given up: no slow-loris holds a task for ever
@@ -44,31 +42,3 @@ async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
 async def read_body(request: Request, max_bytes: int = JSON_MAX_BYTES) -> bytes:
     """The whole body, at most ``max_bytes`` of it. Raises as ``body_pieces``."""
     return b"".join([piece async for piece in body_pieces(request, max_bytes)])
-
-
-class Seats:
-    """So many at once per key. A seat is taken for the length of a ``with``; one too many raises ``Overloaded``."""
-
-    def __init__(self, max_per_key: int) -> None:
-        self.max_per_key = max_per_key
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        return self._taken.total()
-
-    @contextmanager
-    def take(self, key: str) -> Iterator[None]:
-        if self._taken[key] >= self.max_per_key:
-            raise Overloaded(
-                f"{self.max_per_key} readers are connected already; try again later",
-                details={"max": self.max_per_key},
-                retry_after_s=5,
-            )
-        self._taken[key] += 1
-        try:
-            yield
-        finally:
-            self._taken[key] -= 1
-            if not self._taken[key]:
-                del self._taken[key]

@@ -1,4 +1,4 @@
-"""Bodies have a limit that counts bytes, and readers have seats."""
+"""Bodies have a limit that counts bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from protocol.errors import BadInput, Overloaded, TooLarge
-from server.limits import Seats, read_body
+from protocol.errors import BadInput, TooLarge
+from server.limits import read_body
 
 
 def request_of(pieces: Sequence[bytes], *, declared: str | None = None, cut: bool = False) -> Request:
@@ -43,14 +43,3 @@ async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
 async def test_a_body_that_is_cut_off_is_bad_input() -> None:
     with pytest.raises(BadInput, match="ended early"):
         await read_body(request_of([b"abc"], cut=True), 5)
-
-
-def test_seats_are_counted_per_key_and_given_back() -> None:
-    seats = Seats(2)
-    with seats.take("a"), seats.take("a"), seats.take("b"):
-        assert seats.taken == 3
-        with pytest.raises(Overloaded), seats.take("a"):
-            pass
-    assert seats.taken == 0
-    with seats.take("a"):
-        pass

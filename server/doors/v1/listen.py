@@ -12,7 +12,6 @@ from protocol.wire import v1
 from server.auth import Action, authorize
 from server.doors.access import metrics_of, services_of, settings_of
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
-from server.limits import Seats
 from server.services import Services
 from server.subscription import Subscription
 
@@ -35,8 +34,7 @@ async def _listen(connection: SocketConnection) -> None:
     types = parse_types(websocket.query_params.get("types"))
     transcript_id = connection.transcript_id
     await services.store.get_transcript(transcript_id)
-    seats: Seats = websocket.app.state.readers
-    with seats.take(transcript_id), metrics.subscribers.labels("listen").track_inprogress():
+    with metrics.subscribers.labels("listen").track_inprogress():
         subscription = services.journal.subscribe(
             transcript_id, after=after, types=types, queue_max=settings.subscriber_queue_max
         )
