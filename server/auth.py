@@ -8,7 +8,8 @@ carries ``Authorization: Bearer <token>``; a browser's WebSocket, which cannot s
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -83,6 +84,50 @@ def check_origin(origin: str | None, host: str | None, allowed: Sequence[str]) -
     raise Forbidden(
         "pages of this origin may not call this server; add it to allowed_origins", details={"origin": origin[:200]}
     )
+
+
+def check_host(host: str | None, allowed: Iterable[str]) -> None:
+    """Refuse a name that somebody else made point here (``Forbidden``): DNS rebinding.
+
+    A page of ``evil.example`` whose name is then turned to our address is of the same origin as we are, for a browser.
+    It cannot do that with an address, with a loopback name or with a name in ``allowed``. Absent: no browser asks.
+    """
+    if host is None:
+        return
+    name = _host_name(host)
+    if name == "localhost" or _is_address(name) or name in {_plain(each) for each in allowed}:
+        return
+    raise Forbidden(
+        "this server is not known by that name: add it to allowed_hosts, or set access_token",
+        details={"host": host[:200]},
+    )
+
+
+def host_of(origin: str) -> str:
+    """The name in an origin; empty when it has none."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _host_name(host: str) -> str:
+    """Without the port and the brackets of an IPv6 address."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return _plain(host.partition(":")[0])
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().removesuffix(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _bearer(value: str) -> str | None:

@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins besides our own whose pages may call us, comma-separated."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names, comma-separated, that may stand for this server's address when no access_token is set."
+    )
 
     # The recogniser.
     engine: str = Field("auto", description="auto, or a model's name from `earshot models list`, or scripted (tests).")
@@ -141,7 +144,7 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))
         return init_settings, env_settings, toml
 
-    @field_validator("allowed_origins", "ice_servers", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "ice_servers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

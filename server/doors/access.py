@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 
 from protocol.errors import NotFound
 from protocol.ids import is_transcript_id
-from server.auth import SAFE_METHODS, Action, Principal, authorize, check_origin, identify
+from server.auth import SAFE_METHODS, Action, Principal, authorize, check_host, check_origin, host_of, identify
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.services import Services
@@ -45,6 +45,10 @@ def enter(connection: HTTPConnection, action: Action) -> Principal:
     if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS:
         check_origin(headers.get("origin"), headers.get("host"), settings.allowed_origins)
     secret = settings.access_token.get_secret_value() if settings.access_token is not None else None
+    if secret is None:
+        # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
+        own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
+        check_host(headers.get("host"), filter(None, own))
     principal = identify(secret, headers, connection.scope.get("subprotocols", ()))
     transcript_id = connection.path_params.get("transcript_id")
     authorize(principal, action, transcript_id)

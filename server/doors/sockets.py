@@ -1,7 +1,7 @@
 """One WebSocket at a door: every write has a deadline, every end is a typed error and then a close code.
 
-The connection is accepted before anything is checked (but the page's origin), because a browser is told the close code
-only then.
+The connection is accepted before anything is checked (but the host and the page's origin), because a browser is told
+the close code only then.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ async def serve_socket(
     connection = SocketConnection(websocket)
     try:
         principal = enter(websocket, action)
-    except Forbidden:
+    except Forbidden as error:
+        # A browser's page is told nothing but that it failed; whoever runs the server finds the setting to set here.
+        log.info("socket refused", why=error.message)
         await websocket.close()  # before it was accepted: HTTP 403
         return
     except EarshotError as error:

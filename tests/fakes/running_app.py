@@ -123,7 +123,7 @@ async def in_process(settings: Settings, services: Services) -> AsyncIterator[ht
     app = build_app(settings, services=services)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         client.app = app  # type: ignore[attr-defined]
         yield client

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from protocol.ids import new_transcript_id
 from server.app import build_app
@@ -154,6 +155,32 @@ async def test_pages_of_other_sites_are_refused(guarded: RunningApp, origin: str
     with pytest.raises(Exception, match="403"):
         async with guarded.socket(f"/v1/transcripts_websocket/{new_transcript_id()}", additional_headers=headers):
             pass
+
+
+async def test_without_a_token_a_name_that_nobody_configured_is_refused(tmp_path: Path) -> None:
+    rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+    async with running_app(tmp_path, allowed_hosts="earshot.lan") as node:
+        for method, path in (("GET", "/v1/transcripts"), ("POST", "/v1/transcripts"), ("GET", "/")):
+            response = await node.http.request(method, path, headers=rebound)
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "FORBIDDEN")
+            assert "allowed_hosts" in response.json()["error"]["message"]
+        path = f"/v1/transcripts_websocket/{await node.new_transcript()}"
+        with pytest.raises(InvalidStatus, match="403"):
+            # The Host header is made from the address; the connection goes to the server all the same.
+            await connect(
+                f"ws://evil.example{path}",
+                host="127.0.0.1",
+                port=node.port,
+                proxy=None,
+                origin=Origin("http://evil.example"),
+            )
+        response = await node.http.get("/v1/transcripts", headers={"Host": "earshot.lan:8000"})
+        assert response.status_code == 200
+
+
+async def test_with_a_token_any_name_will_do(guarded: RunningApp) -> None:
+    headers = {"Host": "whatever.example", "Authorization": f"Bearer {TOKEN}"}
+    assert (await guarded.http.get("/v1/transcripts", headers=headers)).status_code == 200
 
 
 async def test_allowed_origins_get_cors_headers_and_others_do_not(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Forbidden, NotAuthorised
-from server.auth import PUBLIC, Action, Principal, authorize, check_origin, identify
+from server.auth import PUBLIC, Action, Principal, authorize, check_host, check_origin, host_of, identify
 
 TOKEN = "s3cret-token"
 
@@ -104,3 +106,48 @@ def test_any_text_as_an_origin_is_taken_or_refused(origin: str) -> None:
     except Forbidden:
         return
     assert "earshot.example" in origin.lower()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None,
+        "localhost",
+        "LOCALHOST:8000",
+        "127.0.0.1:8000",
+        "[::1]",
+        "[::1]:8000",
+        "192.168.1.20:8000",
+        "[fd00::5]:80",
+        "earshot.lan",
+        "Earshot.LAN.:8000",
+        "friend.example",
+    ],
+)
+def test_addresses_loopback_and_named_hosts_are_ours(host: str | None) -> None:
+    check_host(host, ("earshot.lan", host_of("https://friend.example:8443")))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "earshot.lan.evil.example",
+        "[evil.example]",
+        "sub.earshot.lan",
+        "127.0.0.1@evil.example",
+    ],
+)
+def test_a_name_that_a_stranger_points_here_is_refused(host: str) -> None:
+    with pytest.raises(Forbidden, match="allowed_hosts"):
+        check_host(host, ("earshot.lan",))
+
+
+@given(st.text())
+def test_any_text_as_a_host_is_taken_or_refused(host: str) -> None:
+    with contextlib.suppress(Forbidden):
+        check_host(host, (host_of(host),))
