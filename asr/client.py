@@ -16,7 +16,7 @@ from asr.contract import SessionOptions
 from asr.session import AsrListener, AsrSession, ReadBack
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
-from asr.wire import Ready
+from asr.wire import GaveUp, Ready, Working
 from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed
 
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 class EngineStatus:
     """What /health and the metrics say of the recogniser. ``reason``: why this engine, or why there is none now.
 
+    ``gave_up`` counts utterances that could not be heard.
     ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the worker itself has not worked
     through; ``steps`` and ``step_s`` count since the worker's start.
     """
@@ -47,6 +48,7 @@ class EngineStatus:
     steps: int
     step_s: float
     pid: int | None
+    gave_up: int = 0
 
 
 class AsrClient:
@@ -66,6 +68,7 @@ class AsrClient:
         self._ready: Ready | None = None  # of the latest process that was ready
         self._child: Child | None = None
         self._is_ready = asyncio.Event()
+        self._gave_up = 0
         self._stopped = False
 
     async def start(self) -> None:
@@ -117,6 +120,7 @@ class AsrClient:
             steps=figures.steps if figures else 0,
             step_s=figures.step_s if figures else 0.0,
             pid=self._supervisor.pid,
+            gave_up=self._gave_up,
         )
 
     def open(
@@ -171,11 +175,15 @@ class AsrClient:
             session.tell_engine_state("ok")
 
     def on_message(self, message: SessionMessage) -> None:
+        self._gave_up += isinstance(message, GaveUp)
         session = self._sessions.get(message.session_id)
         if session is not None:
             session.on_message(message)
 
-    def on_lost(self, *, planned: bool) -> None:
+    def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
+        for session_id, generation, end_samples in working.sessions if working else ():
+            session = self._sessions.get(session_id)
+            self._gave_up += session is not None and session.lost_at(generation, end_samples)
         self._lose("starting" if planned else "degraded")
 
     def _lose(self, state: Literal["starting", "degraded"]) -> None:

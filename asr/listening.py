@@ -13,6 +13,7 @@ from asr.contract import Samples, SessionOptions
 from asr.utterances import FRAME_SAMPLES, Utterance, Utterances
 from asr.wire import FrameError
 from protocol.blocks import BYTES_PER_SAMPLE
+from protocol.errors import EngineFailed
 from protocol.words import Hypothesis
 
 FRAMES_AT_ONCE_MAX = 64  # 2 s of sound: a file shall not keep a live session waiting
@@ -44,7 +45,8 @@ class ListeningSession:
         self.stream_samples = 0  # the engine has everything before
         self.interim_due_s = 0.0
         self.told = False  # words of the open utterance were told
-        self.guess: tuple[Utterance, Hypothesis] | None = None  # the final, run while the pause was not over
+        # The final, run while the pause was not over; or why there is none.
+        self.guess: tuple[Utterance, Hypothesis | EngineFailed] | None = None
         self._pcm = bytearray()
         self._pcm_samples = opened.start_samples  # index of the first sample in _pcm
         self._ends: deque[tuple[int, int]] = deque()  # (position, marker) asked for and not yet listened up to

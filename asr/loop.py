@@ -7,11 +7,11 @@ and sleeps no longer than ``next_due_s`` otherwise. What it has to say goes to `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from asr import schedule, wire
+from asr.attempts import Attempts, Work
 from asr.commit import inside_voiced
 from asr.contract import Step, StreamingEngine
 from asr.listening import ListeningSession, Owed
@@ -19,18 +19,11 @@ from asr.schedule import Cadence, Wish
 from asr.vad import VoiceActivity, levels
 from asr.worker_settings import WorkerSettings
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ
+from protocol.errors import EngineFailed
 from protocol.words import Hypothesis, Word
 
+FAILED_INTERIM_S = 3.0  # until an utterance whose interim failed is tried again
 NEW_SOUND_SAMPLES = 100 * MS_SAMPLES  # an interim is worth a step only with so much new sound
-
-
-@dataclass(slots=True)
-class _Work:
-    """A wish that was chosen, and the step it became."""
-
-    session: ListeningSession
-    owed: Owed | None
-    step: Step
 
 
 class InferenceLoop:
@@ -51,6 +44,7 @@ class InferenceLoop:
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
+        self._attempts = Attempts(engine, tell)
         self._voice = voice
         self._tell = tell
         self._clock = clock
@@ -156,12 +150,14 @@ class InferenceLoop:
         assert utterance is not None
         stream = self._engine.open(session.options)
         sound = session.sound(utterance.start_samples, utterance.end_samples)
+        step = Step(stream, sound, utterance.start_samples, flush=True)
+        work = Work(session, None, step, utterance.start_samples)
         began_s = self._clock()
-        [hypothesis] = self._engine.step([Step(stream, sound, utterance.start_samples, flush=True)])
+        [outcome] = self._attempts.run([work])
         self._steps += 1
         self._step_s += self._clock() - began_s
-        self._engine.close(stream)
-        session.guess = (utterance, hypothesis)
+        self._engine.close(work.step.stream)
+        session.guess = (utterance, outcome)
 
     def _say_guessed(self) -> None:
         for session in self._sessions.values():
@@ -182,18 +178,24 @@ class InferenceLoop:
         for wish in wishes:
             if not wish.final:
                 self._cadence.ran(now_s - wish.due_s)
-        hypotheses = self._engine.step([work.step for work in works])
+        outcomes = self._attempts.run(works)
         done_s = self._clock()
         self._steps += 1
         self._step_s += done_s - now_s
-        for work, hypothesis in zip(works, hypotheses, strict=True):
+        for work, outcome in zip(works, outcomes, strict=True):
+            work.session.stream = work.step.stream
             if work.owed is not None:
-                self._said(work.session, work.owed, hypothesis)
+                self._said(work.session, work.owed, outcome)
+            elif isinstance(outcome, EngineFailed):
+                # Its final may go well; and if not, it was tried often enough.
+                self._engine.close(work.session.stream)
+                work.session.stream = None
+                work.session.interim_due_s = done_s + FAILED_INTERIM_S
             else:
                 work.session.interim_due_s = done_s + self._cadence.interval_s
-                self._say_so_far(work.session, hypothesis)
+                self._say_so_far(work.session, outcome)
 
-    def _work(self, session: ListeningSession, wish: Wish) -> _Work:
+    def _work(self, session: ListeningSession, wish: Wish) -> Work:
         owed = session.owed[0] if wish.final else None
         if owed is not None:
             assert owed.utterance is not None
@@ -212,10 +214,10 @@ class InferenceLoop:
         sound = session.sound(session.stream_samples, end)
         step = Step(session.stream, sound, session.stream_samples, flush=owed is not None)
         session.stream_samples = end
-        return _Work(session, owed, step)
+        return Work(session, owed, step, start)
 
-    def _said(self, session: ListeningSession, owed: Owed, hypothesis: Hypothesis) -> None:
-        """The final of an utterance."""
+    def _said(self, session: ListeningSession, owed: Owed, outcome: Hypothesis | EngineFailed) -> None:
+        """The final of an utterance; without words when it is given up."""
         utterance = owed.utterance
         assert utterance is not None
         session.owed.popleft()
@@ -224,9 +226,24 @@ class InferenceLoop:
             session.stream = None
         session.guess = None
         session.told = False
-        words = inside_voiced(hypothesis.words, utterance.voiced)
-        self._heard(session, words, (utterance.start_samples, utterance.end_samples), hypothesis.language, final=True)
+        bounds = (utterance.start_samples, utterance.end_samples)
+        if isinstance(outcome, EngineFailed):
+            self._give_up(session, bounds, outcome.message)
+            outcome = Hypothesis(committed=())
+        words = inside_voiced(outcome.words, utterance.voiced)
+        self._heard(session, words, bounds, outcome.language, final=True)
         self._settle(session, now=True)
+
+    def _give_up(self, session: ListeningSession, bounds: tuple[int, int], reason: str) -> None:
+        self._tell(
+            wire.GaveUp(
+                session_id=session.session_id,
+                generation=session.generation,
+                start_samples=bounds[0],
+                end_samples=bounds[1],
+                message=reason,
+            )
+        )
 
     def _say_so_far(self, session: ListeningSession, hypothesis: Hypothesis) -> None:
         start = session.utterances.open_samples

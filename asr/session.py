@@ -15,7 +15,7 @@ from asr.child import ChildGone
 from asr.contract import SessionOptions
 from asr.segments import SegmentBook
 from asr.supervisor import SessionMessage
-from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
+from asr.wire import Audio, Close, Finalize, GaveUp, Heard, Marker, Open, Settled
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
 from protocol.errors import EngineFailed
 from protocol.ids import new_session_id
@@ -29,6 +29,7 @@ ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogn
 LEAST_SAMPLES = 60 * MS_SAMPLES  # of live sound at once: the 20 ms of a packet are not worth a message
 READ_BACK_ATTEMPTS = 6  # with the doubling delays after each 12.6 s; then this piece is heard as silence
 READ_BACK_DELAY_S = 0.2
+LOST_MAX = 3  # processes in a row that one utterance may cost everybody
 
 
 class Link(Protocol):
@@ -40,7 +41,10 @@ class Link(Protocol):
 
 
 class AsrListener(Protocol):
-    """Who hears of a session. Called on the loop; what it raises is logged and goes no further."""
+    """Who hears of a session. Called on the loop; what it raises is logged and goes no further.
+
+    One that has ``on_gave_up(start_samples, end_samples, message)`` is told as well what sound could not be heard.
+    """
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None: ...
 
@@ -95,7 +99,9 @@ class AsrSession:
         self._through_samples = backlog.settled_samples
         self._link: Link | None = None
         self._generation = 0
+        self._latest_generation = 0  # of the present process or, detached, of the one before
         self._opened = False  # the present process knows this session
+        self._lost = 0  # processes since the last final, lost while they heard this session
         self._waiting: list[_Waiting] = []
         self._skip: _Skip | None = None
         self._markers = 0
@@ -179,6 +185,7 @@ class AsrSession:
     def attach(self, link: Link, generation: int) -> None:
         """A process is ready: everything that is not settled goes to it, under a generation never used before."""
         self._link, self._generation, self._opened = link, generation, False
+        self._latest_generation = generation
         self._backlog.rewind()
         self._through_samples = self._backlog.settled_samples
         self._skip = None
@@ -189,6 +196,24 @@ class AsrSession:
     def detach(self) -> None:
         """The process is gone; sound is kept until the next one."""
         self._link, self._generation, self._opened = None, 0, False
+
+    def lost_at(self, generation: int, end_samples: int) -> bool:
+        """The process was lost hearing our sound up to ``end_samples``; the third in a row has that sound left out.
+
+        True if it is. To be called before the next ``attach``.
+        """
+        if generation != self._latest_generation or self._closed:
+            return False
+        self._lost += 1
+        if self._lost < LOST_MAX:
+            return False
+        self._lost = 0
+        start_samples = self._backlog.settled_samples
+        end_samples = min(end_samples, self._backlog.sent_samples)
+        self._on_gave_up(start_samples, end_samples, f"the recogniser was lost {LOST_MAX} times while it heard this")
+        self._all_told(end_samples)
+        self._progress.set()
+        return True
 
     def tell_engine_state(self, state: Literal["ok", "degraded"]) -> None:
         if state != self._told_state and not self._closed:
@@ -206,11 +231,15 @@ class AsrSession:
                 self._on_settled(message.samples, message.through_samples)
             case Marker():
                 self._on_marker(message.marker)
+            case GaveUp():
+                self._on_gave_up(message.start_samples, message.end_samples, message.message)
         self._progress.set()
         self._wake.set()
 
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
+        if heard.final:
+            self._lost = 0
         segment = self._book.heard(heard.words, heard.language, final=heard.final)
         # At once, not only when the worker says so: should it end in between, these words are not said twice.
         # And before they are told, so that who is told reads a position that has them.
@@ -227,6 +256,12 @@ class AsrSession:
     def _tell_settled(self) -> None:
         self._tell_segment(self._book.settled(self._backlog.settled_samples))
         self._tell(self._listener.on_settled, self._backlog.settled_samples)
+
+    def _on_gave_up(self, start_samples: int, end_samples: int, reason: str) -> None:
+        self._log.error("sound given up", start_samples=start_samples, end_samples=end_samples, reason=reason)
+        on_gave_up = getattr(self._listener, "on_gave_up", None)
+        if on_gave_up is not None:
+            self._tell(on_gave_up, start_samples, end_samples, reason)
 
     def _on_marker(self, number: int) -> None:
         if self._skip is not None and number == self._skip.number:

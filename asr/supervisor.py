@@ -12,22 +12,25 @@ import structlog
 
 from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
 from asr.watch import Backoff, Heartbeat
-from asr.wire import Broken, Heard, Marker, Ping, Pong, Ready, Settled
+from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ready, Settled, Working
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-SessionMessage = Heard | Settled | Marker
+SessionMessage = Heard | Settled | Marker | GaveUp
 
 
 class WorkerEvents(Protocol):
-    """Who is told. All calls come on the loop; between ``on_ready`` and ``on_lost`` the child can be spoken to."""
+    """Who is told. All calls come on the loop; between ``on_ready`` and ``on_lost`` the child can be spoken to.
+
+    ``working``: whose sound was being heard when the process was lost.
+    """
 
     def on_ready(self, child: Child, ready: Ready) -> None: ...
 
     def on_message(self, message: SessionMessage) -> None: ...
 
-    def on_lost(self, *, planned: bool) -> None: ...
+    def on_lost(self, *, planned: bool, working: Working | None = None) -> None: ...
 
 
 class Supervisor:
@@ -52,6 +55,7 @@ class Supervisor:
         self._asked = asyncio.Event()  # to reload or to stop: ends a run, and the wait for the next
         self._stopping = False
         self._ready_at_s: float | None = None
+        self._working: Working | None = None  # the last that was heard of the process
         self.reason = ""
         self.restarts = 0
         self.pid: int | None = None
@@ -92,7 +96,7 @@ class Supervisor:
 
     async def _life(self) -> bool:
         """One process from start to end. Returns whether its end was asked for."""
-        self._ready_at_s = None
+        self._ready_at_s = self._working = None
         try:
             child = await Child.spawn(self._command, self._settings)
         except ChildGone as error:
@@ -123,7 +127,8 @@ class Supervisor:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            self._events.on_lost(planned=ending is Ending.SHUTDOWN)
+            planned = ending is Ending.SHUTDOWN
+            self._events.on_lost(planned=planned, working=None if planned else self._working)
             self.pid, self.figures = None, None
             how = await child.end(ending)
             log.info("inference process ended", pid=child.pid, how=how)
@@ -135,6 +140,9 @@ class Supervisor:
         reason = ""
         try:
             async for message in child.messages():
+                if not isinstance(message, Broken):
+                    # One thread hears and tells: whatever it tells after this, it has heard that sound.
+                    self._working = message if isinstance(message, Working) else None
                 match message:
                     case Ready() if self._asked.is_set():
                         pass  # of the process that is to go
@@ -147,6 +155,8 @@ class Supervisor:
                         self.figures = message
                     case Broken():
                         reason = message.message
+                    case Working():
+                        heartbeat.said_something()
                     case _:
                         heartbeat.said_something()
                         self._events.on_message(message)

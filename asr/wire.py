@@ -121,6 +121,28 @@ class Marker(_Message):
     marker: int
 
 
+class GaveUp(_Message):
+    """From the worker: the engine failed on this utterance, alone as well. A final without words follows."""
+
+    type: Literal["gave_up"] = "gave_up"
+    session_id: str
+    generation: int
+    start_samples: int
+    end_samples: int
+    message: str
+
+
+class Working(_Message):
+    """From the worker, right before each step of the engine: whose sound is in it, and how far.
+
+    What ends the process while this was its last word is the fault of that sound: ``(session_id, generation,
+    end_samples)`` of each session in the step.
+    """
+
+    type: Literal["working"] = "working"
+    sessions: tuple[tuple[str, int, int], ...]
+
+
 class Pong(_Message):
     """From the worker's loop (not from a side thread): it is alive. Figures for the metrics."""
 
@@ -141,7 +163,7 @@ class Broken(_Message):
 
 
 ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
-FromWorker = Annotated[Ready | Heard | Settled | Marker | Pong | Broken, Field(discriminator="type")]
+FromWorker = Annotated[Ready | Heard | Settled | Marker | GaveUp | Working | Pong | Broken, Field(discriminator="type")]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
 FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)

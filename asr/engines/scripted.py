@@ -6,8 +6,8 @@ least three cells with its chord, and its times are exact when it was laid on ce
 
 Some words are faults: heard, they make the process crash, hang, think slowly, or leak. Each happens once per models
 folder, where it leaves a note, so that a test can watch the recovery. A model's name makes a fault lasting:
-``scripted-crash`` and ``scripted-hang`` fail at every such word, ``scripted-slow`` thinks as long as the sound lasts,
-and ``scripted-broken`` does not load.
+``scripted-crash`` and ``scripted-hang`` fail at every such word, ``scripted-refuse`` raises at every fault word,
+``scripted-slow`` thinks as long as the sound lasts, and ``scripted-broken`` does not load.
 """
 
 from __future__ import annotations
@@ -133,6 +133,8 @@ class ScriptedEngine:
         return Hypothesis(committed=tuple(words[:done]), tentative=tuple(words[done:]))
 
     def _fail(self, fault: str) -> None:
+        if self._model == "scripted-refuse":
+            raise EngineFailed("the scripted engine was asked not to hear this")
         if self._model != f"scripted-{fault}":
             note = self._notes_dir / f"scripted-{fault}-happened"
             if note.exists():

@@ -26,6 +26,7 @@ class Heard:
         self.lags_ms: list[int] = []
         self.settled: list[int] = []
         self.states: list[str] = []
+        self.gave_up: list[tuple[int, int]] = []
         self._told = asyncio.Event()
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
@@ -39,6 +40,10 @@ class Heard:
 
     def on_engine_state(self, state: str) -> None:
         self.states.append(state)
+        self._told.set()
+
+    def on_gave_up(self, start_samples: int, end_samples: int, message: str) -> None:
+        self.gave_up.append((start_samples, end_samples))
         self._told.set()
 
     @property

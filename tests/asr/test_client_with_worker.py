@@ -108,6 +108,35 @@ async def test_an_engine_that_fails_on_a_word_goes_on_after_it(make_client: Make
     assert client.status.restarts == 1
 
 
+@pytest.mark.parametrize("fault", ["crash", "hang"])
+async def test_a_stretch_that_ends_every_process_costs_only_itself(make_client: MakeClient, fault: str) -> None:
+    client = await make_client(engine=f"scripted-{fault}", step_deadline_s=1.0)
+    poisoned, other = Heard(), Heard()
+    sessions = open_session(client, poisoned), open_session(client, other)
+    feed(sessions[0], conversation("alpha bravo", f"charlie {fault} delta", "echo"))
+    feed(sessions[1], conversation(*TEXTS))
+    await finalized(*sessions)
+    assert poisoned.text == "alpha bravo echo"
+    assert other.text == " ".join(TEXTS)
+    [(start_samples, end_samples)] = poisoned.gave_up
+    before = len(conversation("alpha bravo")) // 2
+    [_, word, _] = scripted_words(sentence(f"charlie {fault} delta"))
+    assert start_samples <= before + word.start_samples < before + word.end_samples <= end_samples
+    assert (other.gave_up, client.status.gave_up, client.status.restarts) == ([], 1, 3)
+
+
+async def test_an_utterance_that_the_engine_refuses_costs_only_itself(make_client: MakeClient) -> None:
+    client = await make_client(engine="scripted-refuse")
+    poisoned, other = Heard(), Heard()
+    sessions = open_session(client, poisoned), open_session(client, other)
+    feed(sessions[0], conversation("alpha bravo", "charlie leak delta", "echo"))
+    feed(sessions[1], conversation(*TEXTS))
+    await finalized(*sessions)
+    assert poisoned.text == "alpha bravo echo"
+    assert other.text == " ".join(TEXTS)
+    assert (len(poisoned.gave_up), client.status.gave_up, client.status.restarts) == (1, 1, 0)
+
+
 async def test_an_engine_that_does_not_load_is_degraded_until_another_is_chosen(
     make_client: MakeClient, tmp_path: Path
 ) -> None:

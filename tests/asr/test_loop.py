@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -58,10 +58,11 @@ class Bench:
     cost_s: float = 0.0
     settings: WorkerSettings = field(default_factory=WorkerSettings)
     now_s: float = 0.0
+    engine_of: Callable[[Bench], CountingEngine] | None = None
 
     def __post_init__(self) -> None:
         self.said: list[BaseModel] = []
-        self.engine = CountingEngine(self, self.cost_s)
+        self.engine = self.engine_of(self) if self.engine_of else CountingEngine(self, self.cost_s)
         self.loop = InferenceLoop(
             self.engine, EnergyVoiceActivity(), self.settings, self.said.append, lambda: self.now_s
         )

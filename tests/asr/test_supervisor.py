@@ -14,7 +14,7 @@ import asr.child
 from asr.child import Child, ChildGone, Ending, worker_environment
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
-from asr.wire import Audio, Ready
+from asr.wire import Audio, Ready, Working
 from tests.asr.conftest import WAIT_S, settings, until
 from tests.fakes.worker import command
 
@@ -31,7 +31,7 @@ class Events:
 
     def on_message(self, message: SessionMessage) -> None: ...
 
-    def on_lost(self, *, planned: bool) -> None:
+    def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
         self.lost.append(planned)
 
 

@@ -37,6 +37,8 @@ FROM: list[BaseModel] = [
     ),
     wire.Settled(**NAMED, samples=4, through_samples=5),
     wire.Marker(**NAMED, marker=2),
+    wire.GaveUp(**NAMED, start_samples=4, end_samples=9, message="m"),
+    wire.Working(sessions=(("ses_1", 3, 9),)),
     wire.Pong(number=1, sessions=2, backlog_samples=3, steps=4, step_s=0.5),
     wire.Broken(code="c", message="m"),
 ]
