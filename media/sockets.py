@@ -85,8 +85,11 @@ class SocketDecoder:
         self.position += len(data) // frame_bytes
         if self._is_block_form:
             return self._blocks(bytes(data))
-        mono = mix_to_mono(_to_float(self._encoding, data).reshape(-1, self._channels))
-        return self._blocks(self._resampler.feed(mono))
+        sound = _to_float(self._encoding, data)
+        # Integers are numbers within full scale already: one channel of them is mono as it is.
+        if self._channels > 1 or self._encoding is Encoding.PCM_F32LE:
+            sound = mix_to_mono(sound.reshape(-1, self._channels))
+        return self._blocks(self._resampler.feed(sound))
 
     def flush(self) -> list[Block]:
         """What the resampler still held. Nothing may be fed afterwards."""

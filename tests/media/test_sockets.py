@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from media.sockets import PositionMap, SocketDecoder
 from protocol.blocks import Block
 from protocol.errors import AudioFormatError, InvalidMessage
-from protocol.wire.stream import Encoding
+from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 HOURS_12 = 12 * 3600
@@ -106,6 +106,16 @@ def test_telephone_sound(encoding: Encoding, silence: int, loudest: int) -> None
     assert len(samples) == 32_000
     assert np.abs(samples[:15_900]).max() <= 8
     assert samples[16_100:].min() > 32_000
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PCM_S16LE, Encoding.PCM_S32LE, Encoding.MULAW, Encoding.ALAW])
+def test_one_channel_of_integers_is_the_sound_of_two_that_are_alike(encoding: Encoding) -> None:
+    width = BYTES_PER_SAMPLE[encoding]
+    samples = np.random.default_rng(1).integers(0, 256, (8_000, width), dtype=np.uint8)
+    one, two = SocketDecoder(encoding, 8_000, 1), SocketDecoder(encoding, 8_000, 2)
+    mono = pcm_of(one.feed(samples.tobytes()) + one.flush())
+    assert mono == pcm_of(two.feed(np.repeat(samples, 2, axis=0).tobytes()) + two.flush())
+    assert one.position == two.position == 8_000
 
 
 def _opus_packets(frames: int, rate_hz: int = 48_000) -> list[bytes]:
