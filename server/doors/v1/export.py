@@ -13,12 +13,11 @@ from protocol.words import Segment
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
+from server.doors.v1.segment_pages import segment_pages
 from server.exports import MEDIA_TYPES, ExportFormat, export
 from server.services import Services
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
-
-PAGE_SEGMENTS = 1000
 
 
 @router.get("/v1/transcripts/{transcript_id}/export", dependencies=[entry(Action.READ)])
@@ -35,18 +34,16 @@ async def export_transcript(
     offsets = {track.id: round((track.started_at - began_at) * SAMPLE_RATE_HZ) for track in tracks}
     segments = await _all_segments(services, transcript_id)
     # Hours of speech take more than a few milliseconds to lay out.
-    text = await asyncio.to_thread(export, segments, form, name=transcript.name, track_offsets=offsets)
+    text = await asyncio.to_thread(
+        lambda: export(segments, form, name=transcript.name, track_offsets=offsets).encode("utf-8", "replace")
+    )
     headers = {
         "Content-Disposition": f'attachment; filename="{transcript_id}.{form.value}"',
         "Cache-Control": "no-cache",
     }
-    return Response(text.encode("utf-8", "replace"), headers=headers, media_type=MEDIA_TYPES[form])
+    return Response(text, headers=headers, media_type=MEDIA_TYPES[form])
 
 
 async def _all_segments(services: Services, transcript_id: str) -> list[Segment]:
-    segments: list[Segment] = []
-    while True:
-        page = await services.store.segments_of(transcript_id, offset=len(segments), limit=PAGE_SEGMENTS)
-        segments.extend(stored.segment for stored in page)
-        if len(page) < PAGE_SEGMENTS:
-            return segments
+    pages = segment_pages(services.store, transcript_id)
+    return [stored.segment async for page in pages for stored in page]

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
+from typing import Any
 
 import httpx
+import pytest
 
 from protocol.events import Transcribed
 from protocol.ids import is_transcript_id
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
+from server.doors.v1 import transcripts
+from server.doors.v1.segment_pages import PIECE_SEGMENTS, segment_pages
+from server.doors.v1.views import segment_view
 from server.services import Services
+from server.store.records import StoredSegment
 from tests.fakes.node import wait_for_state
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -162,6 +169,66 @@ async def test_segments_come_in_pages_and_documents_in_every_format(
         assert f'.{form}"' in response.headers["content-disposition"]
         assert "word1" in response.text
     assert (await client.get(f"{path}/export?format=exe")).status_code == 422
+
+
+async def test_large_pages_are_read_in_pieces_and_rendered_off_the_loop(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript = await services.store.create_transcript(name="Long talk")
+    await asyncio.gather(*(services.journal.append(transcript.id, _said(number)) for number in range(450)))
+    asked: list[int] = []
+    read = services.store.segments_of
+
+    async def watched_read(transcript_id: str, *, offset: int = 0, limit: int = 1000) -> list[StoredSegment]:
+        asked.append(limit)
+        return await read(transcript_id, offset=offset, limit=limit)
+
+    rendered_in: set[int] = set()
+
+    def watched_view(stored: StoredSegment) -> dict[str, Any]:
+        rendered_in.add(threading.get_ident())
+        return segment_view(stored)
+
+    monkeypatch.setattr(services.store, "segments_of", watched_read)
+    monkeypatch.setattr(transcripts, "segment_view", watched_view)
+    path = f"/v1/transcripts/{transcript.id}"
+    page = (await client.get(f"{path}/segments", params={"size": 1000})).json()
+    assert [item["text"] for item in page["items"]] == [f"word{number}" for number in range(450)]
+    assert (page["total"], page["page"], page["size"], page["pages"]) == (450, 1, 1000, 1)
+    assert len(page["items"]) == len({item["segment_id"] for item in page["items"]})
+    second = (await client.get(f"{path}/segments", params={"size": 300, "page": 2})).json()
+    assert [item["text"] for item in second["items"]] == [f"word{number}" for number in range(300, 450)]
+    assert (await client.get(f"{path}/segments", params={"page": 9})).json()["items"] == []
+    assert "word449" in (await client.get(f"{path}/export")).text
+    assert max(asked) <= PIECE_SEGMENTS
+    assert threading.get_ident() not in rendered_in
+
+
+async def test_a_segment_that_comes_between_two_reads_is_not_given_twice(services: Services) -> None:
+    transcript = await services.store.create_transcript(name="Talk")
+    said = [_said(number + 10) for number in range(PIECE_SEGMENTS + 1)]
+    await asyncio.gather(*(services.journal.append(transcript.id, each) for each in said))
+    found: list[str] = []
+    async for page in segment_pages(services.store, transcript.id):
+        if not found:
+            await services.journal.append(transcript.id, _said(1))
+        found += [stored.segment.segment_id for stored in page]
+    assert len(found) == len(set(found)) == PIECE_SEGMENTS + 1
+
+
+def _said(number: int) -> Transcribed:
+    start = number * 16000
+    word = Word(text=f"word{number}", start_samples=start, end_samples=start + 8000)
+    segment = Segment(
+        segment_id=f"seg_{number}",
+        track="trk_1",
+        text=word.text,
+        start_samples=start,
+        end_samples=start + 8000,
+        is_final=True,
+        words=(word,),
+    )
+    return Transcribed(segment=segment, track_started_at=1_700_000_000.0)
 
 
 async def test_many_at_once(client: httpx.AsyncClient) -> None:
