@@ -16,6 +16,7 @@
     ├── SlowReader               close 4008: the reader's queue was full
     ├── TryLater                 503, retryable
     │   ├── Overloaded           close 4013
+    │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
     └── Internal                 500, close 1011: our fault
@@ -129,6 +130,10 @@ class TryLater(EarshotError):
 
 class Overloaded(TryLater):
     code = "OVERLOADED"
+
+
+class Idle(TryLater):
+    code = "IDLE"
 
 
 class Draining(TryLater):

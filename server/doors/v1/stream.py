@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import BadInput, EarshotError, InvalidMessage, SlowReader
+from protocol.errors import EarshotError, Idle, InvalidMessage, SlowReader
 from protocol.events import Event
 from protocol.wire import v1
-from protocol.wire.stream import Control, Start, parse_client
+from protocol.wire.stream import BYTES_PER_SAMPLE, Control, Start, parse_client
 from server.auth import Action
 from server.doors.access import metrics_of, services_of, settings_of
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
@@ -80,7 +80,7 @@ class _Speaking:
         self.settings = settings
         self.outgoing = Outgoing()
         self.subscription: Subscription | None = None
-        self._told_seq = 0
+        self._told_seq = 0  # of the newest event that was sent, or from which the subscription began
         self._stopping = False
         self._told_more = asyncio.Event()
 
@@ -88,9 +88,15 @@ class _Speaking:
         transcript_id = self.connection.transcript_id
         with ExitStack() as stack:
             if start.events:
-                # Before the session begins, so that nothing it causes is missed.
+                # Before the session begins, so that nothing it causes is missed; and from a seq that is known, because
+                # what was stored before it is not waited for.
+                self._told_seq = (await self.services.store.get_transcript(transcript_id)).last_seq
                 self.subscription = self.services.journal.subscribe(
-                    transcript_id, after=None, types=None, queue_max=self.settings.subscriber_queue_max
+                    transcript_id,
+                    after=self._told_seq,
+                    types=None,
+                    queue_max=self.settings.subscriber_queue_max,
+                    counted=False,
                 )
                 stack.callback(self.subscription.close)
             session = await SpeakingSession.begin(
@@ -99,7 +105,7 @@ class _Speaking:
             reason = "connection lost"
             try:
                 await until_first(
-                    self._hear(session),
+                    self._hear(session, start),
                     self.outgoing.run(self._send),
                     self._tell(),
                     self._ended(session),
@@ -112,12 +118,15 @@ class _Speaking:
             finally:
                 session.lost(reason)
 
-    async def _hear(self, session: SpeakingSession) -> None:
+    async def _hear(self, session: SpeakingSession, start: Start) -> None:
         """Take what the client sends until it says stop."""
         while True:
             message = await self._next_message()
             if isinstance(message, bytes):
-                await session.audio(message)
+                for piece in slices_of(message, start):
+                    await session.audio(piece)
+                    # However long the message is, nobody else waits for more than a second of its sound.
+                    await asyncio.sleep(0)
                 continue
             try:
                 control = parse_client(message)
@@ -130,7 +139,6 @@ class _Speaking:
                 if error.http_status >= 500 and not error.retryable:
                     raise
                 self.outgoing.put(v1.render_error(error, recoverable=True))
-        self._stopping = True
         await self._stop(session)
 
     async def _next_message(self) -> str | bytes:
@@ -139,8 +147,10 @@ class _Speaking:
             async with asyncio.timeout(deadline_s):
                 return await self.connection.receive()
         except TimeoutError:
-            raise BadInput(
-                f"no sound and no keepalive for {deadline_s:g} s; send one, or resume", details={"idle_s": deadline_s}
+            # One that may come back by itself: a laptop that slept has done nothing wrong.
+            raise Idle(
+                f"no sound and no keepalive for {deadline_s:g} s; connect again and resume",
+                details={"idle_s": deadline_s},
             ) from None
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -175,13 +185,29 @@ class _Speaking:
         error = await session.wait_ended()
         if error is not None:
             raise error
-        if self._stopping:
-            await asyncio.Event().wait()
         await self._stop(session)
 
     async def _stop(self, session: SpeakingSession) -> None:
+        """Once: the client and a reader may say stop in the same moment, and `stopped` is told once."""
+        if self._stopping:
+            await asyncio.Event().wait()
+        self._stopping = True
         await session.stop()
         await self.outgoing.wait_sent()
+
+
+def slices_of(message: bytes, start: Start) -> Iterator[bytes]:
+    """A binary message as pieces of at most a second of sound, cut between samples of all channels.
+
+    Opus packets and containers stay whole, and so does what does not hold whole samples: it is refused as a whole.
+    """
+    frame_bytes = BYTES_PER_SAMPLE.get(start.encoding, 0) * start.channels
+    if not frame_bytes or len(message) % frame_bytes:
+        yield message
+        return
+    slice_bytes = frame_bytes * start.sample_rate
+    for at in range(0, max(1, len(message)), slice_bytes):
+        yield message[at : at + slice_bytes]
 
 
 async def _stream(connection: SocketConnection) -> None:

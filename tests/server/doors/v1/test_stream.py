@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from protocol.errors import SlowReader
+from protocol.errors import EarshotError, SlowReader
+from protocol.events import Failed
 from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
-from server.doors.v1.stream import OUTGOING_MAX, Outgoing
+from protocol.wire.stream import Encoding, Start
+from server.doors.v1.stream import CATCH_UP_DEADLINE_S, OUTGOING_MAX, Outgoing, slices_of
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import Message, RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -146,6 +149,143 @@ async def test_a_beginning_that_is_not_as_documented(
         assert socket.messages[-1]["data"]["code"] == code
 
 
+async def test_an_idle_session_goes_on_when_its_client_comes_back(tmp_path: Path, sound: bytes) -> None:
+    async with running_app(tmp_path, idle_deadline_s=1) as node:
+        id_ = await node.new_transcript()
+        async with node.socket(path_of(id_)) as socket:
+            token = (await start(socket))["resume_token"]
+            await say(socket, sound)
+            assert (await socket.closed())[0] == 4013
+        async with node.socket(path_of(id_)) as socket:
+            assert (await start(socket, resume=token))["position"] == len(sound) // 2
+            await socket.send({"type": "stop"})
+            assert (await socket.until("stopped"))["data"]["words"] == 3
+
+
+async def test_finalized_comes_at_once_when_all_events_are_old(node: RunningApp, sound: bytes) -> None:
+    id_ = await node.new_transcript()
+    async with node.socket(path_of(id_)) as socket:
+        token = (await start(socket))["resume_token"]
+        await say(socket, sound)
+        await socket.send({"type": "finalize"})
+        await socket.until("finalized")
+        socket.connection.transport.abort()
+    # More that is old and that the next connection is not told: as after a recording that went on for an hour.
+    for _ in range(3):
+        await node.services.journal.append(id_, Failed(code="X", message="old"))
+    async with node.socket(path_of(id_)) as socket:
+        await start(socket, resume=token)
+        async with asyncio.timeout(CATCH_UP_DEADLINE_S / 2):
+            await socket.send({"type": "finalize"})
+            await socket.until("finalized")
+        assert not socket.of("error")
+        await socket.send({"type": "stop"})
+        await socket.until("stopped")
+
+
+async def test_speakers_take_no_places_of_readers(tmp_path: Path) -> None:
+    async with running_app(tmp_path, subscribers_max=1) as node:
+        id_ = await node.new_transcript()
+        async with (
+            node.socket(path_of(id_)) as first,
+            node.socket(path_of(id_)) as second,
+            node.socket(f"/v1/transcripts_websocket/{id_}") as reader,
+        ):
+            await start(first, track="a")
+            await start(second, track="b")
+            await reader.send({"action": "get_status"})
+            await reader.until("status")
+            assert not reader.of("error")
+            for speaker in (first, second):
+                await speaker.send({"type": "stop"})
+                await speaker.until("stopped")
+
+
+async def test_stop_said_again_is_answered_once_and_ends_well(node: RunningApp, sound: bytes) -> None:
+    async with node.socket(path_of(await node.new_transcript())) as socket:
+        await start(socket)
+        await say(socket, sound)
+        for _ in range(3):
+            await socket.send({"type": "stop"})
+        assert (await socket.closed())[0] == 1000
+        assert len(socket.of("stopped")) == 1
+        assert words_of(socket) == WORDS
+
+
+async def test_stop_after_a_reader_stopped_the_recording_ends_well(node: RunningApp, sound: bytes) -> None:
+    id_ = await node.new_transcript()
+    async with node.socket(path_of(id_)) as speaker, node.socket(f"/v1/transcripts_websocket/{id_}") as reader:
+        await start(speaker)
+        await say(speaker, sound)
+        await speaker.until("ack")
+        await asyncio.gather(reader.send({"action": "stop"}), speaker.send({"type": "stop"}))
+        assert (await speaker.closed())[0] == 1000
+        assert len(speaker.of("stopped")) == 1
+        assert not speaker.of("error")
+
+
+def documented_closes() -> dict[str, int]:
+    """The table of docs/sockets.md: code of the error to close code."""
+    text = (Path(__file__).parents[4] / "docs" / "sockets.md").read_text()
+    table = text.partition("<!-- close codes -->")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (\d{4}) \| (.+?) \|", table, re.MULTILINE)
+    return {code: int(close) for close, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+
+
+def all_errors(kind: type[EarshotError] = EarshotError) -> list[type[EarshotError]]:
+    children = [child for child in kind.__subclasses__() if child.__module__ == EarshotError.__module__]
+    return [*children, *(error for child in children for error in all_errors(child))]
+
+
+async def test_every_typed_error_closes_as_documented(node: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    closes = documented_closes()
+    id_ = await node.new_transcript()
+    for kind in all_errors():
+
+        async def refuse(*_: object, kind: type[EarshotError] = kind, **__: object) -> None:
+            raise kind("as asked by the test")
+
+        monkeypatch.setattr(node.services.hub, "attach", refuse)
+        async with node.socket(path_of(id_)) as socket:
+            await socket.send({"type": "start"})
+            code, reason = await socket.closed()
+        assert (code, reason) == (closes[kind.code], kind.code)
+        error = socket.messages[-1]
+        assert (error["type"], error["data"]["code"]) == ("error", kind.code)
+        assert error["data"]["recoverable"] is kind.retryable
+
+
+def test_long_messages_are_cut_between_samples_into_seconds_at_most() -> None:
+    mulaw = Start(encoding=Encoding.MULAW, sample_rate=8000)
+    message = bytes(range(256)) * 1024
+    pieces = list(slices_of(message, mulaw))
+    assert b"".join(pieces) == message
+    assert [len(piece) for piece in pieces[:-1]] == [8000] * 32
+    assert len(pieces[-1]) == len(message) - 32 * 8000
+    wide = Start(encoding=Encoding.PCM_S32LE, sample_rate=11_025, channels=3)
+    frame_bytes = 12
+    pieces = list(slices_of(bytes(frame_bytes * 30_000), wide))
+    assert all(len(piece) % frame_bytes == 0 and len(piece) <= frame_bytes * 11_025 for piece in pieces)
+    for whole in (
+        Start(encoding=Encoding.OPUS, sample_rate=48_000),
+        Start(encoding=Encoding.CONTAINER),
+        Start(encoding=Encoding.PCM_S16LE, channels=7),
+    ):
+        assert list(slices_of(message, whole)) == [message]
+    assert list(slices_of(b"", mulaw)) == [b""]
+
+
+async def test_a_long_message_is_heard_whole(node: RunningApp, sound: bytes) -> None:
+    assert len(sound) <= node.settings.message_max_bytes
+    async with node.socket(path_of(await node.new_transcript())) as socket:
+        await start(socket)
+        await socket.send(sound)
+        await socket.send({"type": "stop"})
+        await socket.until("stopped")
+        assert words_of(socket) == WORDS
+        assert socket.of("ack")[-1]["data"]["position"] == len(sound) // 2
+
+
 async def test_unknown_messages_are_answered_and_silence_ends_it(tmp_path: Path) -> None:
     async with (
         running_app(tmp_path, idle_deadline_s=1) as node,
@@ -155,8 +295,11 @@ async def test_unknown_messages_are_answered_and_silence_ends_it(tmp_path: Path)
         for wrong in ({"type": "dance"}, {"type": "start"}):
             await socket.send(wrong)
             assert (await socket.until("error"))["data"]["recoverable"] is True
-        assert (await socket.closed())[0] == 4000
-        assert "keepalive" in socket.messages[-1]["data"]["message"]
+        # Told as something that passes: whoever slept comes back with the token, by itself.
+        assert (await socket.closed())[0] == 4013
+        error = socket.messages[-1]["data"]
+        assert (error["code"], error["recoverable"]) == ("IDLE", True)
+        assert "keepalive" in error["message"]
 
 
 async def test_unknown_transcripts_and_full_houses(tmp_path: Path) -> None:
