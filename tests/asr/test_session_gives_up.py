@@ -1,0 +1,76 @@
+"""A session whose sound cannot be heard: it goes on behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from asr.wire import GaveUp, Open
+from protocol.words import Segment
+from tests.asr.conftest import Heard as Told
+from tests.asr.conftest import feed
+from tests.asr.test_session import Bench, Remembering, heard, settle_down
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    bench = Bench()
+    yield bench
+    for session in list(bench.sessions):
+        await session.close()
+
+
+async def test_sound_that_loses_three_processes_in_a_row_is_left_out(bench: Bench) -> None:
+    told = Told()
+    session = bench.session(told)
+    feed(session, bytes(2 * 5000))
+    for generation in (1, 2, 3):
+        session.attach(Remembering(), generation)
+        await settle_down()
+        session.on_message(heard(session, generation, "wo", start=100, end=200, final=False))
+        if generation == 2:
+            session.detach()  # the pump may see the loss first
+        assert not session.lost_at(7, 3000)
+        assert session.lost_at(generation, 3000) == (generation == 3)
+        session.detach()
+    assert [segment.text for segment in told.segments] == ["wo", ""]
+    assert (told.settled, told.gave_up) == ([3000], [(0, 3000)])
+    link = Remembering()
+    session.attach(link, 4)
+    await settle_down()
+    assert isinstance(link.said[0], Open)
+    assert link.said[0].start_samples == 3000
+    assert not session.lost_at(4, 5000)
+
+
+async def test_a_final_in_between_forgives_the_lost_processes(bench: Bench) -> None:
+    told = Told()
+    session = bench.session(told)
+    feed(session, bytes(2 * 5000))
+    for generation in range(1, 5):
+        session.attach(Remembering(), generation)
+        await settle_down()
+        if generation == 3:
+            session.on_message(heard(session, generation, "one", start=100, end=2000))
+        assert not session.lost_at(generation, 3000)
+        session.detach()
+    assert told.gave_up == []
+
+
+async def test_a_listener_need_not_hear_what_was_given_up(bench: Bench) -> None:
+    class Without:
+        def on_segment(self, segment: Segment, lag_ms: int) -> None: ...
+
+        def on_settled(self, samples: int) -> None: ...
+
+        def on_engine_state(self, state: str) -> None: ...
+
+    session = bench.session(Without())  # type: ignore[arg-type]
+    feed(session, bytes(2 * 5000))
+    session.attach(Remembering(), 1)
+    await settle_down()
+    given_up = GaveUp(session_id=session.session_id, generation=1, start_samples=0, end_samples=900, message="no")
+    session.on_message(given_up)
+    session.on_message(heard(session, 1, start=0, end=900))
+    assert session.settled_samples == 900
