@@ -15,6 +15,7 @@ from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
 from protocol.wire.stream import Encoding, Start
 from server.doors.v1.stream import CATCH_UP_DEADLINE_S, OUTGOING_MAX, Outgoing, slices_of
+from server.speaking import SpeakingSession
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import Message, RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -210,6 +211,47 @@ async def test_stop_said_again_is_answered_once_and_ends_well(node: RunningApp, 
         assert (await socket.closed())[0] == 1000
         assert len(socket.of("stopped")) == 1
         assert words_of(socket) == WORDS
+
+
+async def test_stop_from_both_sides_in_one_moment_is_done_once(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = 0
+    both_asked = asyncio.Event()
+    stop = SpeakingSession.stop
+
+    async def slow_stop(session: SpeakingSession) -> None:
+        nonlocal stops
+        stops += 1
+        # A stop takes as long as the last finals; meanwhile the other side's stop arrives.
+        await both_asked.wait()
+        await stop(session)
+
+    monkeypatch.setattr(SpeakingSession, "stop", slow_stop)
+    id_ = await node.new_transcript()
+    async with node.socket(path_of(id_)) as speaker, node.socket(f"/v1/transcripts_websocket/{id_}") as reader:
+        await start(speaker)
+        await reader.send({"action": "stop"})
+        await reader.until(lambda message: message["data"].get("status") == "completed")
+        await speaker.send({"type": "stop"})
+        await speaker.send({"type": "get_status"})
+        pong = await speaker.connection.ping()
+        async with asyncio.timeout(5):
+            await pong
+        both_asked.set()
+        assert (await speaker.closed())[0] == 1000
+    assert stops == 1
+    assert len(speaker.of("stopped")) == 1
+
+
+def test_the_page_comes_back_after_every_error_that_passes() -> None:
+    script = (Path(__file__).parents[4] / "web_client" / "js" / "socket_address.js").read_text()
+    codes = dict(re.findall(r"^  ([A-Z_]+): (\d{4}),$", script, re.MULTILINE))
+    final = re.search(r"FINAL_CLOSES = new Set\(\[(.*?)\]\)", script)
+    assert final is not None
+    closes = {int(codes[name]) for name in re.findall(r"CLOSE\.([A-Z_]+)", final[1])}
+    assert closes
+    assert not closes & {kind.close_code for kind in all_errors() if kind.retryable}
 
 
 async def test_stop_after_a_reader_stopped_the_recording_ends_well(node: RunningApp, sound: bytes) -> None:
