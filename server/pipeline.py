@@ -17,9 +17,9 @@ from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.blocks import Block
-from protocol.errors import EarshotError, NotFound, StoreUnavailable
-from protocol.events import EventBody, Interim, SpeakerTurn, Transcribed
+from protocol.blocks import Block, seconds
+from protocol.errors import EarshotError, EngineFailed, NotFound, StoreUnavailable
+from protocol.events import EventBody, Failed, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
 from server.journal import Journal
 from server.metrics import Metrics
@@ -64,7 +64,7 @@ class TrackPipeline:
         self._asr: AsrSession | None = None
         self.options = SessionOptions()  # what the recogniser was asked for
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
-        self._finals: deque[Transcribed] = deque()
+        self._finals: deque[Transcribed | Failed] = deque()
         self._finals_wake = asyncio.Event()
         self._finals_told = asyncio.Event()
         self._finals_told.set()
@@ -158,8 +158,7 @@ class TrackPipeline:
                     heard_samples=max(segment.end_samples, self.settled_samples),
                 )
             )
-            self._finals_told.clear()
-            self._finals_wake.set()
+            self._tell_soon()
         else:
             self._metrics.interims.inc()
             self._journal.tell(
@@ -170,6 +169,17 @@ class TrackPipeline:
                     lag_ms=lag_ms,
                 )
             )
+
+    def on_gave_up(self, start_samples: int, end_samples: int, message: str) -> None:
+        """A stretch of sound that ends every recogniser: readers are told where words are missing."""
+        log.error("sound given up", track=self.track.id, start_samples=start_samples, end_samples=end_samples)
+        details = {"track": self.track.id, "start": seconds(start_samples), "end": seconds(end_samples)}
+        self._finals.append(Failed(code=EngineFailed.code, message=message, details=details, recoverable=True))
+        self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        self._finals_told.clear()
+        self._finals_wake.set()
 
     def on_settled(self, samples: int) -> None:
         """Nothing to do: a final's end is where a recovery goes on, and silence costs a recovery next to nothing."""
@@ -183,6 +193,10 @@ class TrackPipeline:
             self._finals_wake.clear()
             while self._finals:
                 final = self._finals[0]
+                if isinstance(final, Failed):
+                    await self._append(final)
+                    self._finals.popleft()
+                    continue
                 if self._speaker_changed(final.segment.speaker or ""):
                     await self._append(self._turn(final.segment))
                 await self._append(final)

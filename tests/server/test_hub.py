@@ -281,3 +281,17 @@ async def test_a_final_waits_for_a_slow_store_and_is_told_once(services: Service
     assert await words_of(services, client.transcript_id) == EXPECTED
     seqs = [event.seq for event in await events_of(services, client.transcript_id)]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_sound_that_no_engine_can_hear_costs_itself_alone_and_readers_are_told(tmp_path: Path) -> None:
+    async with running_services(tmp_path, engine="scripted-refuse") as services:
+        client = await new_client(services)
+        await client.begin()
+        await client.say(scripted_sound([*SENTENCE, ("crash", 5.5), ("hotel", 7.5)]))
+        await client.stop()
+        assert (
+            texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie delta echo foxtrot golf hotel"
+        )
+        [failed] = [e.body for e in await events_of(services, client.transcript_id) if e.body.type == "error"]
+        assert (failed.code, failed.recoverable) == ("ENGINE_FAILED", True)
+        assert failed.details["start"] <= 5.5 <= failed.details["end"]
