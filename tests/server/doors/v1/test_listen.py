@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from protocol.errors import InvalidMessage
 from protocol.events import Failed, Interim, Transcribed
-from protocol.ids import new_transcript_id
 from protocol.words import Segment
 from server.doors.v1.listen import parse_after, parse_types
 from tests.fakes.running_app import RunningApp, running_app
@@ -108,13 +107,16 @@ async def test_actions_are_answered_and_errors_keep_the_socket_open(node: Runnin
         await socket.until("status")
 
 
+UNKNOWN = "05aaa04e-dc59-4e2f-af18-9fce6bf66068"
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [
         (path_of("not-an-id"), 4004),
-        (path_of(new_transcript_id()), 4004),
-        (path_of(new_transcript_id(), "?after=-1"), 4000),
-        (path_of(new_transcript_id(), "?types=nonsense"), 4000),
+        (path_of(UNKNOWN), 4004),
+        (path_of(UNKNOWN, "?after=-1"), 4000),
+        (path_of(UNKNOWN, "?types=nonsense"), 4000),
     ],
 )
 async def test_an_error_comes_before_the_close(node: RunningApp, path: str, code: int) -> None:
