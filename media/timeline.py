@@ -203,6 +203,7 @@ class OpusTimeline:
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase
+            or position < 0  # before the first packet, which had no sound
             or position + length_samples <= self._end_samples
             or position - self._end_samples > JUMP_MAX_SAMPLES
             or position + length_samples > limit

@@ -229,7 +229,7 @@ def test_reordering_within_the_window_changes_nothing(seed: int, first: int, bas
     )
 )
 def test_any_packets_give_blocks_in_order(packets: list[tuple[int, int, bytes, float, bool]]) -> None:
-    timeline = OpusTimeline(Decoder16k())
+    timeline = OpusTimeline(Marking())
     now_s = 0.0
     end_samples = 0
 
@@ -257,7 +257,7 @@ def test_the_decoder_finds_back_after_a_loss() -> None:
     packets = sweep_packets(2.0)
 
     def sound(lost: int | None) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-        timeline = OpusTimeline(Decoder16k())
+        timeline = OpusTimeline(Marking())
         blocks: list[Block] = []
         for index, packet in enumerate(packets):
             if index != lost:
@@ -269,3 +269,10 @@ def test_the_decoder_finds_back_after_a_loss() -> None:
     assert len(whole) == len(holed)
     later = 50 * PACKET_SAMPLES
     assert np.corrcoef(whole[later:].astype(float), holed[later:].astype(float))[0, 1] > 0.999
+
+
+def test_a_packet_from_just_before_a_first_one_without_sound_begins_the_track() -> None:
+    timeline = OpusTimeline(Marking())
+    packets = [(0, 15630, b""), (1, 15157, b"\x00")]
+    blocks = [block for packet in packets for block in timeline.push(*packet, 0.0)]
+    assert [block.start_samples for block in blocks] == [0]
