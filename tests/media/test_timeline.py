@@ -272,7 +272,7 @@ def test_the_decoder_finds_back_after_a_loss() -> None:
 
 
 def test_a_packet_from_just_before_a_first_one_without_sound_begins_the_track() -> None:
-    timeline = OpusTimeline(Marking())
+    timeline = OpusTimeline(Decoder16k())
     packets = [(0, 15630, b""), (1, 15157, b"\x00")]
     blocks = [block for packet in packets for block in timeline.push(*packet, 0.0)]
     assert [block.start_samples for block in blocks] == [0]
