@@ -229,7 +229,7 @@ def test_reordering_within_the_window_changes_nothing(seed: int, first: int, bas
     )
 )
 def test_any_packets_give_blocks_in_order(packets: list[tuple[int, int, bytes, float, bool]]) -> None:
-    timeline = OpusTimeline(Marking())
+    timeline = OpusTimeline(Decoder16k())
     now_s = 0.0
     end_samples = 0
 
@@ -257,7 +257,7 @@ def test_the_decoder_finds_back_after_a_loss() -> None:
     packets = sweep_packets(2.0)
 
     def sound(lost: int | None) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-        timeline = OpusTimeline(Marking())
+        timeline = OpusTimeline(Decoder16k())
         blocks: list[Block] = []
         for index, packet in enumerate(packets):
             if index != lost:
