@@ -25,6 +25,7 @@ MEBIBYTE = 1 << 20
 FILES_WAITING_MAX = 100
 FILES_AT_ONCE = 2
 PROGRESS_STEP_PERCENT = 5.0
+CUT_MIN_S = 1.0  # headers are often a frame or two off
 
 
 class Intake:
@@ -99,10 +100,11 @@ class Intake:
     async def _feed(self, session: LiveSession, path: Path, gone: asyncio.Event) -> None:
         duration_s = await asyncio.to_thread(probe_duration_s, path, self._limits)
         blocks = decode_file(path, self._limits)
-        told_percent = 0.0
+        told_percent, end_samples = 0.0, 0
         try:
             while not gone.is_set() and (block := await asyncio.to_thread(next, blocks, None)) is not None:
                 session.feed(block)
+                end_samples = block.end_samples
                 await session.pipeline.room()
                 heard_s = session.pipeline.settled_samples / SAMPLE_RATE_HZ
                 percent = 100.0 * heard_s / duration_s if duration_s else 0.0
@@ -111,6 +113,12 @@ class Intake:
                     await self._hub.tell_progress(session.transcript_id, percent, _progress_text(heard_s, duration_s))
         finally:
             await asyncio.to_thread(_close, blocks)
+        missing_s = (duration_s or 0.0) - end_samples / SAMPLE_RATE_HZ
+        if missing_s > CUT_MIN_S and not gone.is_set():
+            details = {"declared_s": duration_s, "heard_s": end_samples / SAMPLE_RATE_HZ}
+            await self._tell(
+                session.transcript_id, AudioFormatError("the file ends early; it was cut", details=details)
+            )
 
     async def _tell(self, transcript_id: str, error: EarshotError) -> None:
         failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=True)

@@ -33,6 +33,7 @@ class Follower:
         self._patience = Patience(give_up_s)
         self._last_error = ""
         self._socket: ClientConnection | None = None
+        self._was_there = False
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Until the caller stops. Raises ``CommandFailed`` when the server refuses, or is gone for too long."""
@@ -44,6 +45,11 @@ class Follower:
                 trouble = f"closed with code {self._socket.close_code}" if self._socket else "closed"
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 trouble = said(error)
+                if not self._was_there:
+                    raise CommandFailed(
+                        f"There is no server at {self._address} ({trouble}). Start one with `earshot serve`, or name "
+                        "another with --server."
+                    ) from None
             if self._socket is not None and self._socket.close_code in FINAL_CLOSE_CODES:
                 reason = self._last_error or self._socket.close_reason or f"close code {self._socket.close_code}"
                 raise CommandFailed(f"The server refused: {reason}")
@@ -72,6 +78,7 @@ class Follower:
             close_timeout=5,
         ) as socket:
             self._socket = socket
+            self._was_there = True
             while True:
                 try:
                     async with asyncio.timeout(SILENT_S):

@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 ACQUIRE_TIMEOUT_S = 2.0  # without one, a waiter for a connection waits for ever
 COMMAND_TIMEOUT_S = 5.0
 BUSY_TIMEOUT_MS = 5000
+# SQLite has one writer, and each commit waits for the disk: a queue in front of it is a busy disk, not an outage.
+SQLITE_TURN_TIMEOUT_S = 15.0
 READERS_MAX = 4  # SQLite: each is a thread
 CORRUPT_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -84,7 +86,7 @@ class Database:
 
 def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
     engine = create_async_engine(
-        url, hide_parameters=True, pool_size=connections, max_overflow=0, pool_timeout=BUSY_TIMEOUT_MS / 1000
+        url, hide_parameters=True, pool_size=connections, max_overflow=0, pool_timeout=SQLITE_TURN_TIMEOUT_S
     )
 
     @sa.event.listens_for(engine.sync_engine, "connect")

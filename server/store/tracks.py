@@ -66,7 +66,13 @@ async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
         await conn.execute(
             sa.update(tracks)
             .where(tracks.c.id == track_id, tracks.c.transcribed_samples < end_samples)
-            .values(transcribed_samples=end_samples)
+            .values(
+                transcribed_samples=end_samples,
+                # So that it can be seen to grow while it is recorded; the finish writes what it is.
+                length_samples=sa.case(
+                    (tracks.c.length_samples < end_samples, end_samples), else_=tracks.c.length_samples
+                ),
+            )
         )
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -31,18 +30,11 @@ def earshot(*arguments: str, stdin: bytes = b"", **environment: str) -> subproce
 
 
 @pytest.mark.process
-def test_help_is_there_at_once_and_names_the_commands() -> None:
-    spent_s = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        shown = earshot("--help")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def test_help_names_the_commands() -> None:
+    shown = earshot("--help")
     assert shown.returncode == 0
     for command in (b"serve", b"transcribe", b"listen", b"doctor", b"config", b"models"):
         assert command in shown.stdout
-    # Half a second alone; processor time, and half as much again, because the machine is busy with other tests.
-    assert min(spent_s) < 0.75
 
 
 def test_nothing_slow_is_imported_for_help() -> None:

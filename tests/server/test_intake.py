@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from protocol.errors import AudioFormatError, NotFound
@@ -57,6 +60,27 @@ async def test_what_holds_no_sound_is_refused_before_anything_is_kept(
         await services.intake.add_file(client.transcript_id, path, filename="broken.wav")
     assert await services.store.tracks_of(client.transcript_id) == []
     assert path.exists()
+
+
+async def test_a_file_that_was_cut_gives_what_it_has_and_says_so(services: Services, tmp_path: Path) -> None:
+    client = await new_client(services)
+    whole = io.BytesIO()
+    with av.open(whole, "w", format="flac") as flac:
+        stream = flac.add_stream("flac", rate=16000, layout="mono")
+        samples = np.frombuffer(scripted_sound(WORDS), "<i2").reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = 16000
+        flac.mux(stream.encode(frame))
+        flac.mux(stream.encode(None))
+    path = tmp_path / "cut.flac"
+    path.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    await services.intake.add_file(client.transcript_id, path, filename="cut.flac")
+    await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+    words = await words_of(services, client.transcript_id)
+    assert 0 < len(words) < len(EXPECTED)
+    [error] = [e.body for e in await events_of(services, client.transcript_id) if e.body.type == "error"]
+    assert (error.code, error.recoverable) == ("AUDIO_FORMAT_ERROR", True)
+    assert error.details["heard_s"] < error.details["declared_s"]
 
 
 async def test_a_file_for_no_transcript_is_refused(services: Services, tmp_path: Path) -> None:

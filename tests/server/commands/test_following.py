@@ -38,5 +38,5 @@ async def test_it_begins_where_it_is_told() -> None:
 async def test_a_server_that_is_gone_ends_it() -> None:
     async with speaking_server(SpeakingServer()) as server:
         pass
-    with pytest.raises(CommandFailed, match="cannot be reached"):
+    with pytest.raises(CommandFailed, match="There is no server at"):
         await take(Follower(ServerAddress(server.url), TRANSCRIPT_ID, give_up_s=0.0), 1)
