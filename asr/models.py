@@ -202,7 +202,7 @@ def _check(path: Path, size_bytes: int | None, sha256: str | None) -> None:
 
 def _reporting(file: str, total: int, report: Progress) -> type:
     """A progress bar, as the hub client wants one, that reports instead of drawing."""
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     class Reporting(tqdm):  # type: ignore[misc]
         monitor_interval = 0

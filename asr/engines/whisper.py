@@ -95,7 +95,7 @@ def _tokens_max(window: Window, length_s: float) -> int | None:
 
 def _load(path: Path, device: str) -> Any:
     from faster_whisper import WhisperModel
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # faster-whisper makes progress bars that nobody sees; they need no thread
     # On a CPU int8 is three times as fast as float32, and on two cores a second thread gains nothing (measured); on a

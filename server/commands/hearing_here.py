@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from asr.client import AsrClient
 from asr.contract import SessionOptions
@@ -107,9 +107,9 @@ async def _transcribe(
         await session.close()
 
 
-async def _until(waiting: object, stopping: asyncio.Task[bool]) -> None:
+async def _until(waiting: Coroutine[Any, Any, None], stopping: asyncio.Task[bool]) -> None:
     """Wait for the one or the other."""
-    task = asyncio.ensure_future(waiting)  # type: ignore[call-overload]
+    task = asyncio.create_task(waiting)
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not task.done():
         task.cancel()
