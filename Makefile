@@ -15,7 +15,7 @@ run: $(RUN_READY)
 	@exec $(BIN)/earshot serve
 
 test: $(DEV_READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV_READY)
 	$(BIN)/ruff check .

@@ -1,13 +1,13 @@
 """The contract of an engine, and what a session asks of it. Adding an engine is one file in ``asr/engines/``.
 
 There are two kinds. A *streaming* engine keeps a stream per utterance and advances it by what is new
-(``StreamingEngine``). A *re-decoding* engine is one function from windows of sound to words
-(``RedecodingEngine``); ``asr.commit`` makes a streaming engine of it.
+(``StreamingEngine``). A *re-decoding* engine hears windows of sound anew each time (``RedecodingEngine``);
+``asr.commit`` makes a streaming engine of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,13 +33,19 @@ class SessionOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What an engine is. ``languages`` empty: any. ``model`` is the name from ``earshot models list``."""
+    """What an engine is. ``languages`` empty: any. ``model`` is the name from ``earshot models list``.
+
+    ``streaming``: it advances a stream by what is new, so that an interim costs no more than the new sound.
+    ``workers_max``: how many processes of it this machine is good for, one per core or per device.
+    """
 
     name: str
     model: str
     languages: tuple[str, ...]
     device: str = "cpu"
     note: str = ""
+    streaming: bool = True
+    workers_max: int = 1
 
 
 class Stream(Protocol):
@@ -66,11 +72,22 @@ class StreamingEngine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
+    @property
+    def batch_max(self) -> int:
+        """Entries that one step takes now; it may shrink, when memory does."""
+
+    @property
+    def guard_hits(self) -> Mapping[str, int]:
+        """How often each guard against invented text struck since the start, by its name."""
+
     def open(self, options: SessionOptions) -> Any:
         """A stream for one utterance."""
 
     def step(self, steps: Sequence[Step]) -> list[Hypothesis]:
-        """One batched step; one hypothesis per entry, of the whole utterance so far."""
+        """One batched step; one hypothesis per entry, of the whole utterance so far.
+
+        The words of an entry do not depend on the other entries.
+        """
 
     def close(self, stream: Any) -> None:
         """Forget the stream. Idempotent."""
@@ -78,13 +95,30 @@ class StreamingEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The sound a re-decoding engine hears at once (under 30 s), and the committed text before it."""
+    """The sound a re-decoding engine hears at once (under 30 s), and the committed text before it.
+
+    ``state``: what the engine keeps of this utterance, from its ``begin``. ``final``: the whole of an utterance that
+    ended.
+    """
 
     samples: Samples
     start_samples: int
     options: SessionOptions
+    state: Any = None
     before: str = ""
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an engine heard in a window. ``timed``: the words' times are exact; else they are a guess, good enough for
+    words that may still change, and ``align`` finds them. ``row``: the engine's own, until its next ``transcribe``.
+    """
+
+    words: tuple[Word, ...]
+    language: str | None = None
+    timed: bool = True
+    row: Any = None
 
 
 @runtime_checkable
@@ -92,5 +126,20 @@ class RedecodingEngine(Protocol):
     @property
     def info(self) -> EngineInfo: ...
 
-    def transcribe(self, windows: Sequence[Window]) -> list[tuple[Word, ...]]:
-        """The words of each window, times as samples since the track began."""
+    @property
+    def batch_max(self) -> int: ...
+
+    @property
+    def guard_hits(self) -> Mapping[str, int]: ...
+
+    def begin(self, options: SessionOptions) -> Any:
+        """What it wants to keep of one utterance between windows; forgotten with the utterance."""
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Draft]:
+        """The words of each window, times as samples since the track began; no window depends on the others."""
+
+    def align(self, drafts: Sequence[tuple[Draft, int]]) -> list[tuple[Word, ...]]:
+        """The first so many words of each draft that is not ``timed``, with exact times.
+
+        To be called before the next ``transcribe``.
+        """

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from asr import schedule, wire
 from asr.attempts import Attempts, Work
-from asr.commit import inside_voiced
 from asr.contract import Step, StreamingEngine
+from asr.guards import inside_voiced
 from asr.listening import ListeningSession, Owed
 from asr.schedule import Cadence, Wish
 from asr.vad import VoiceActivity, levels
@@ -51,7 +51,6 @@ class InferenceLoop:
         self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
         self._max_samples = int(settings.utterance_max_s * SAMPLE_RATE_HZ)
         self._cadence = Cadence(settings.interim_interval_ms / 1000)
-        self._batch_max: int = getattr(engine, "batch_max", 1)
         self._sessions: dict[str, ListeningSession] = {}
         self._steps = 0
         self._step_s = 0.0
@@ -88,7 +87,7 @@ class InferenceLoop:
         busy = self._listen()
         self._say_guessed()
         now_s = self._clock()
-        chosen = schedule.choose(self._wishes(), now_s, self._batch_max)
+        chosen = schedule.choose(self._wishes(), now_s, self._engine.batch_max)
         if chosen and chosen[0].guess:
             self._guess(self._sessions[chosen[0].session_id])
         elif chosen:

@@ -12,7 +12,7 @@ import structlog
 
 from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
 from asr.watch import Backoff, Heartbeat
-from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ready, Settled, Working
+from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ran, Ready, Settled, Working
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,7 @@ class Supervisor:
                         self.figures = message
                     case Broken():
                         reason = message.message
-                    case Working():
+                    case Working() | Ran():
                         heartbeat.said_something()
                     case _:
                         heartbeat.said_something()

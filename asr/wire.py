@@ -79,6 +79,8 @@ class Ready(_Message):
     languages: tuple[str, ...]
     reason: str
     notice: str = ""
+    workers_max: int = 1  # processes like this one that the machine is good for
+    batch_max: int = 1
 
 
 class Heard(_Message):
@@ -143,8 +145,30 @@ class Working(_Message):
     sessions: tuple[tuple[str, int, int], ...]
 
 
+class Ran(_Message):
+    """From the worker, after each step of the engine: what it took. Times are wall time.
+
+    ``wait_ms``: how long the most overdue of its entries had been wanted. ``sound_samples``: new sound in it.
+    ``listened_frames`` and ``listen_ms``: voice activity since the step before.
+    """
+
+    type: Literal["ran"] = "ran"
+    kind: Literal["final", "interim", "file", "guess"]
+    size: int
+    batch_max: int
+    wait_ms: float
+    run_ms: float
+    sound_samples: int = 0
+    listened_frames: int = 0
+    listen_ms: float = 0.0
+
+
 class Pong(_Message):
-    """From the worker's loop (not from a side thread): it is alive. Figures for the metrics."""
+    """From the worker's loop (not from a side thread): it is alive. Figures for the metrics and for admission.
+
+    Counts are since its start. ``busy``: the share of the last seconds spent on what was wanted (guesses are not).
+    ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
+    """
 
     type: Literal["pong"] = "pong"
     number: int
@@ -152,6 +176,12 @@ class Pong(_Message):
     backlog_samples: int = 0
     steps: int = 0
     step_s: float = 0.0
+    busy: float = 0.0
+    interim_ms: int = 0
+    waiting: int = 0
+    utterances: int = 0
+    interims_dropped: int = 0
+    guard_hits: dict[str, int] = Field(default_factory=dict)
 
 
 class Broken(_Message):
@@ -163,7 +193,9 @@ class Broken(_Message):
 
 
 ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
-FromWorker = Annotated[Ready | Heard | Settled | Marker | GaveUp | Working | Pong | Broken, Field(discriminator="type")]
+FromWorker = Annotated[
+    Ready | Heard | Settled | Marker | GaveUp | Working | Ran | Pong | Broken, Field(discriminator="type")
+]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
 FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)

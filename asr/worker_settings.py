@@ -12,7 +12,9 @@ class WorkerSettings:
     """Settings of one inference process; units are in the names.
 
     ``engine`` is ``auto``, a model's name from the catalogue, or ``scripted`` (tests). ``step_deadline_s``,
-    ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``.
+    ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``. ``workers``:
+    how many processes (0: as many as the engine is good for here); ``index`` says which of them this is, and so its
+    device.
     """
 
     engine: str = "auto"
@@ -24,6 +26,8 @@ class WorkerSettings:
     step_deadline_s: float = 30.0
     start_deadline_s: float = 180.0
     memory_max_mb: int = 0
+    workers: int = 0
+    index: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"models_dir": str(self.models_dir)})

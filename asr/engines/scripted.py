@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,6 +101,8 @@ class ScriptedEngine:
         self._model = model
         self._notes_dir = notes_dir
         self._leaked: list[bytearray] = []
+        self.batch_max = 8
+        self.guard_hits: Mapping[str, int] = {}
 
     @property
     def info(self) -> EngineInfo:

@@ -52,6 +52,14 @@ class SphinxEngine:
             name="pocketsphinx", model="embedded-en", languages=("en",), note="works at once; modest accuracy"
         )
 
+    @property
+    def batch_max(self) -> int:
+        return 1
+
+    @property
+    def guard_hits(self) -> Mapping[str, int]:
+        return {}
+
     def open(self, options: SessionOptions) -> _Stream:
         return _Stream(interim=options.interim and options.lane == "live")
 

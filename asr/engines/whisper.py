@@ -7,13 +7,13 @@ an open utterance the committed words stand before the window, since the sound b
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asr.contract import EngineInfo, Window
+from asr.contract import Draft, EngineInfo, SessionOptions, Window
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed
 from protocol.words import Word
@@ -44,8 +44,22 @@ class WhisperEngine:
     def info(self) -> EngineInfo:
         return self._info
 
-    def transcribe(self, windows: Sequence[Window]) -> list[tuple[Word, ...]]:
-        return [self._hear(window) for window in windows]
+    @property
+    def batch_max(self) -> int:
+        return 1
+
+    @property
+    def guard_hits(self) -> Mapping[str, int]:
+        return {}
+
+    def begin(self, options: SessionOptions) -> None:
+        return None
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Draft]:
+        return [Draft(self._hear(window)) for window in windows]
+
+    def align(self, drafts: Sequence[tuple[Draft, int]]) -> list[tuple[Word, ...]]:
+        return [draft.words[:count] for draft, count in drafts]
 
     def _hear(self, window: Window) -> tuple[Word, ...]:
         sound = window.samples.astype(np.float32) / 32768.0

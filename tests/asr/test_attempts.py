@@ -19,9 +19,9 @@ class FailingEngine(CountingEngine):
     """Raises at a step for which ``fails`` holds, given the words in its sound; ``batch_max`` of them at once."""
 
     def __init__(self, bench: Bench, fails: Callable[[set[str]], bool], batch_max: int) -> None:
+        super().__init__(bench, 0.0)
         self.fails = fails
         self.batch_max = batch_max
-        super().__init__(bench, 0.0)
 
     def step(self, steps: Sequence[Step]) -> list[Hypothesis]:
         hypotheses = super().step(steps)  # what the streams took in stays there

@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.commit import CommittingEngine, agreed, believable, fold, inside_voiced, without_loops
-from asr.contract import EngineInfo, SessionOptions, Step, StreamingEngine, Window
+from asr.commit import CommittingEngine
+from asr.contract import Draft, EngineInfo, SessionOptions, Step, StreamingEngine, Window
 from protocol.words import Word
-
-
-def said(text: str, start: int = 0, each: int = 4000) -> tuple[Word, ...]:
-    return tuple(
-        Word(text=word, start_samples=start + i * each, end_samples=start + (i + 1) * each)
-        for i, word in enumerate(text.split())
-    )
-
-
-def text(words: Sequence[Word]) -> str:
-    return " ".join(word.text for word in words)
+from tests.asr.said import said, text
 
 
 class Readings:
@@ -33,14 +23,23 @@ class Readings:
     def info(self) -> EngineInfo:
         return EngineInfo(name="readings", model="readings", languages=())
 
-    def transcribe(self, windows: Sequence[Window]) -> list[tuple[Word, ...]]:
+    @property
+    def batch_max(self) -> int:
+        return 1
+
+    @property
+    def guard_hits(self) -> Mapping[str, int]:
+        return {}
+
+    def begin(self, options: SessionOptions) -> None:
+        return None
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Draft]:
         self.windows += windows
-        return [self.readings.pop(0) for _ in windows]
+        return [Draft(self.readings.pop(0)) for _ in windows]
 
-
-def test_case_and_punctuation_do_not_count() -> None:
-    assert agreed(said("Good, morning EVERYONE."), said("good morning everyone there")) == 3
-    assert fold(said("...")[0]) == "..."
+    def align(self, drafts: Sequence[tuple[Draft, int]]) -> list[tuple[Word, ...]]:
+        raise AssertionError("these words have times")
 
 
 def test_two_readings_commit_what_they_share_and_keep_the_later_text() -> None:
@@ -89,23 +88,3 @@ def test_committed_words_only_grow_while_open(readings: list[list[str]]) -> None
         [hypothesis] = engine.step([Step(stream, np.zeros(16_000, np.int16), i * 16_000, False)])
         assert hypothesis.committed[: len(committed)] == committed
         committed = hypothesis.committed
-
-
-def test_words_outside_voice_are_dropped() -> None:
-    words = said("one two three", each=8000)
-    assert text(inside_voiced(words, [(0, 4000)])) == "one"
-    assert inside_voiced(words, []) == ()
-
-
-def test_loops_are_said_once() -> None:
-    assert (
-        text(without_loops(said("well thank you thank you thank you thank you thank you bye"))) == "well thank you bye"
-    )
-    assert text(without_loops(said("no no no no"))) == "no no no no"
-    assert text(without_loops(said("la " * 12))) == "la"
-
-
-def test_text_that_cannot_have_been_said_is_not_believed() -> None:
-    assert believable(said("a perfectly normal sentence of some words"), 48_000)
-    assert not believable(said("word " * 40), 16_000)
-    assert not believable(said("over and over again we go " * 8), 30 * 16_000)

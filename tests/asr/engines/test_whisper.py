@@ -24,7 +24,7 @@ def window(
 ) -> Window:
     start, end = int(start_s * 16_000), int(end_s * 16_000)
     options = SessionOptions(hotwords=hotwords, language="de")
-    return Window(spoken_sample().samples[start:end], start, options, before, final)
+    return Window(spoken_sample().samples[start:end], start, options, before=before, final=final)
 
 
 def test_it_loads_from_a_folder_and_hears_windows(engine: WhisperEngine) -> None:
@@ -35,7 +35,7 @@ def test_it_loads_from_a_folder_and_hears_windows(engine: WhisperEngine) -> None
         window(5, 5.5, final=False),
         window(1, 9, final=False, before="good morning", hotwords=("Earshot",)),
     ]
-    heard = engine.transcribe(windows)
+    heard = [draft.words for draft in engine.transcribe(windows)]
     assert len(heard) == len(windows)
     for words, each in zip(heard, windows, strict=True):
         at = each.start_samples
