@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ
 from protocol.words import Word
@@ -18,6 +19,39 @@ def fold(word: Word) -> str:
     """A word without case and punctuation; of a word that is nothing else, itself."""
     kept = "".join(c for c in word.text.casefold() if c.isalnum())
     return kept or word.text.strip()
+
+
+class Repeat(NamedTuple):
+    """A stretch of a sequence: ``length`` elements from ``start`` on that stand there ``times`` times in a row."""
+
+    start: int
+    length: int
+    times: int
+
+
+def repeats(
+    sequence: Sequence[Hashable], *, times_min: int = 4, length_max: int = 32, covers_min: int = 0
+) -> Repeat | None:
+    """The first phrase that stands in the sequence at least so many times in a row; of several, the shortest phrase.
+
+    Elements are words, tokens or anything that can be compared. ``length_max`` is the longest phrase looked for;
+    ``covers_min`` is how many elements all its times together must have. Takes len(sequence) * length_max steps.
+    """
+    found: Repeat | None = None
+    for length in range(1, min(length_max, len(sequence) // times_min) + 1):
+        same = 0  # elements up to here that equal the one a phrase before
+        for at in range(length, len(sequence) + 1):
+            if at < len(sequence) and sequence[at] == sequence[at - length]:
+                same += 1
+                continue
+            times = same // length + 1
+            if times >= times_min and times * length >= covers_min:
+                repeat = Repeat(at - same - length, length, times)
+                if found is None or repeat.start < found.start:
+                    found = repeat
+                break
+            same = 0
+    return found
 
 
 def inside_voiced(words: Sequence[Word], spans: Sequence[tuple[int, int]]) -> tuple[Word, ...]:
