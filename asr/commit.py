@@ -8,13 +8,13 @@ final words do not depend on how the sound was cut on its way, nor on whether an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from asr.agreement import agreed
+from asr.agreement import Agreement, CommitPolicy, LocalAgreement
 from asr.contract import Draft, EngineInfo, RedecodingEngine, Samples, SessionOptions, Step, Window
 from asr.guards import believable, without_loops
 from protocol.blocks import MS_SAMPLES
@@ -27,6 +27,7 @@ LEAST_WINDOW_SAMPLES = 300 * MS_SAMPLES  # shorter sound is no word yet, and mak
 class _Utterance:
     options: SessionOptions
     state: Any  # the engine's own
+    policy: CommitPolicy
     start_samples: int | None = None
     sound: list[Samples] = field(default_factory=list)
     committed: tuple[Word, ...] = ()
@@ -46,8 +47,9 @@ class _Utterance:
 class CommittingEngine:
     """A ``StreamingEngine`` made of a ``RedecodingEngine``."""
 
-    def __init__(self, engine: RedecodingEngine) -> None:
+    def __init__(self, engine: RedecodingEngine, policy: Callable[[], CommitPolicy] = LocalAgreement) -> None:
         self._engine = engine
+        self._policy = policy
         self._hits: Counter[str] = Counter()
 
     @property
@@ -63,7 +65,7 @@ class CommittingEngine:
         return self._hits + Counter(self._engine.guard_hits)
 
     def open(self, options: SessionOptions) -> _Utterance:
-        return _Utterance(options, self._engine.begin(options))
+        return _Utterance(options, self._engine.begin(options), self._policy())
 
     def close(self, stream: _Utterance) -> None:
         stream.sound.clear()
@@ -74,13 +76,13 @@ class CommittingEngine:
         worth = [i for i, window in enumerate(windows) if len(window.samples) >= LEAST_WINDOW_SAMPLES]
         heard = self._engine.transcribe([windows[i] for i in worth]) if worth else []
         drafts = {i: self._guarded(windows[i], draft) for i, draft in zip(worth, heard, strict=True)}
-        counts = {i: _stable(steps[i], draft) for i, draft in drafts.items()}
-        untimed = [i for i, count in counts.items() if count and not drafts[i].timed]
+        stable = {i: _stable(steps[i], windows[i], draft) for i, draft in drafts.items()}
+        untimed = [i for i, (_, agreed) in stable.items() if agreed and not drafts[i].timed]
         if untimed:
-            aligned = self._engine.align([(drafts[i], counts[i]) for i in untimed])
+            aligned = self._engine.align([(drafts[i], sum(stable[i])) for i in untimed])
             for i, words in zip(untimed, aligned, strict=True):
-                drafts[i] = replace(drafts[i], words=words + drafts[i].words[counts[i] :])
-        return [_advance(step, drafts.get(i), counts.get(i, 0)) for i, step in enumerate(steps)]
+                drafts[i] = replace(drafts[i], words=words + drafts[i].words[sum(stable[i]) :])
+        return [_advance(step, drafts.get(i), stable.get(i, Agreement(0, 0))) for i, step in enumerate(steps)]
 
     @staticmethod
     def _window(step: Step) -> Window:
@@ -100,18 +102,22 @@ class CommittingEngine:
         return replace(draft, words=words)
 
 
-def _stable(step: Step, draft: Draft) -> int:
-    """How many words of the draft will not change."""
-    return len(draft.words) if step.flush else agreed(step.stream.tentative, draft.words)
+def _stable(step: Step, window: Window, draft: Draft) -> Agreement:
+    """How many words of the draft are committed before it, and by it."""
+    if step.flush:
+        return Agreement(0, len(draft.words))
+    stream: _Utterance = step.stream
+    return stream.policy.take(stream.committed, draft.words, window.start_samples)
 
 
-def _advance(step: Step, draft: Draft | None, count: int) -> Hypothesis:
+def _advance(step: Step, draft: Draft | None, stable: Agreement) -> Hypothesis:
     stream: _Utterance = step.stream
     if draft is not None:
         stream.language = draft.language or stream.language
     if step.flush:
         return Hypothesis(committed=draft.words if draft else (), language=stream.language)
     if draft is not None and (draft.words or not stream.tentative):
-        stream.committed += draft.words[:count]
-        stream.tentative = draft.words[count:]
+        said, agreed = stable
+        stream.committed += draft.words[said : said + agreed]
+        stream.tentative = draft.words[said + agreed :]
     return Hypothesis(committed=stream.committed, tentative=stream.tentative, language=stream.language)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from asr.agreement import agreed
+from asr.agreement import LocalAgreement
 from tests.asr.said import said
 
 
 def test_case_and_punctuation_do_not_count() -> None:
-    assert agreed(said("Good, morning EVERYONE."), said("good morning everyone there")) == 3
+    policy = LocalAgreement()
+    assert policy.take((), said("Good, morning EVERYONE."), 0) == (0, 0)
+    assert policy.take((), said("good morning everyone there"), 0) == (0, 3)
