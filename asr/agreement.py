@@ -6,10 +6,11 @@ do not count for agreement and stay in the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from asr.guards import fold
+from protocol.errors import EngineFailed
 from protocol.words import Word
 
 
@@ -31,6 +32,20 @@ class CommitPolicy(Protocol):
 
         ``committed``: all that this policy had committed before, oldest first, perhaps with better times by now.
         """
+
+
+def commit_policy(name: str) -> Callable[[], CommitPolicy]:
+    """What makes a policy for each utterance: ``local-agreement`` or ``whisper-streaming``.
+
+    Raises ``EngineFailed`` when the package of the policy is not here.
+    """
+    if name == "whisper-streaming":
+        from asr.whisper_streaming_policy import WhisperStreamingPolicy
+
+        return WhisperStreamingPolicy
+    if name != "local-agreement":
+        raise EngineFailed(f"no commit policy is called {name!r}; there are local-agreement and whisper-streaming")
+    return LocalAgreement
 
 
 class LocalAgreement:

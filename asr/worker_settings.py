@@ -14,7 +14,7 @@ class WorkerSettings:
     ``engine`` is ``auto``, a model's name from the catalogue, or ``scripted`` (tests). ``step_deadline_s``,
     ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``. ``workers``:
     how many processes (0: as many as the engine is good for here); ``index`` says which of them this is, and so its
-    device.
+    device. ``commit_policy``: a name that ``asr.agreement`` knows.
     """
 
     engine: str = "auto"
@@ -23,6 +23,7 @@ class WorkerSettings:
     utterance_silence_ms: int = 500
     utterance_max_s: float = 20.0
     interim_interval_ms: int = 300
+    commit_policy: str = "local-agreement"
     step_deadline_s: float = 30.0
     start_deadline_s: float = 180.0
     memory_max_mb: int = 0

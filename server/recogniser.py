@@ -14,6 +14,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         utterance_silence_ms=settings.utterance_silence_ms,
         utterance_max_s=settings.utterance_max_s,
         interim_interval_ms=settings.interim_interval_ms,
+        commit_policy=settings.commit_policy,
         step_deadline_s=settings.engine_step_deadline_s,
         start_deadline_s=settings.engine_start_deadline_s,
         memory_max_mb=settings.engine_memory_max_mb,

@@ -81,11 +81,13 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
         from asr.engines.sphinx import SphinxEngine
 
         return SphinxEngine()
+    from asr.agreement import commit_policy
     from asr.commit import CommittingEngine
     from asr.engines.whisper import WhisperEngine
 
     assert choice.path is not None
-    return CommittingEngine(WhisperEngine(choice.path, choice.model, choice.device, settings.language))
+    policy = commit_policy(settings.commit_policy)
+    return CommittingEngine(WhisperEngine(choice.path, choice.model, choice.device, settings.language), policy)
 
 
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:
