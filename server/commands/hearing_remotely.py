@@ -91,10 +91,10 @@ def _sound(wanted: Wanted) -> tuple[dict[str, Any], Outbox, ThreadFeed[bytes], i
     """The start message's data, what keeps the sound, where it comes from, and positions per second (0: bytes)."""
     language = {"language": wanted.language} if wanted.language else {}
     if wanted.source == "-" and wanted.raw_rate_hz is None:
-        return {"encoding": "container", **language}, Outbox(1), ThreadFeed(stdin_chunks), 0
+        return {"encoding": "container", **language}, Outbox(1), ThreadFeed(lambda: stdin_chunks(wanted.begun)), 0
     rate_hz = wanted.raw_rate_hz or SAMPLE_RATE_HZ
     start = {"encoding": "pcm_s16le", "sample_rate": rate_hz, "channels": 1, **language}
-    feed = ThreadFeed(lambda: raw_pieces(rate_hz) if wanted.raw_rate_hz else pcm_pieces(wanted))
+    feed = ThreadFeed(lambda: raw_pieces(rate_hz, wanted.begun) if wanted.raw_rate_hz else pcm_pieces(wanted))
     return start, Outbox(BYTES_PER_SAMPLE), feed, rate_hz
 
 

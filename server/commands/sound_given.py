@@ -22,7 +22,10 @@ LIMITS = DecodeLimits(bytes_max=1 << 36, duration_max_s=48 * 3600.0)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for. ``source`` is a path or ``-``; ``server`` None: in this process."""
+    """What was asked for. ``source`` is a path or ``-``; ``server`` None: in this process.
+
+    ``begun``: what was read of standard input already, to see that anything comes at all.
+    """
 
     source: str
     raw_rate_hz: int | None
@@ -32,6 +35,7 @@ class Wanted:
     server: str | None
     data_dir: Path | None
     print_finals: bool
+    begun: bytes = b""
 
 
 @dataclass
@@ -47,9 +51,9 @@ def blocks_of(wanted: Wanted) -> Iterator[Block]:
     if wanted.source != "-":
         found = decode_file(Path(wanted.source), LIMITS)
     elif wanted.raw_rate_hz is not None:
-        found = _raw_blocks(wanted.raw_rate_hz, stdin_chunks())
+        found = _raw_blocks(wanted.raw_rate_hz, stdin_chunks(wanted.begun))
     else:
-        found = _container_blocks(stdin_chunks())
+        found = _container_blocks(stdin_chunks(wanted.begun))
     at_samples = 0
     for block in found:
         if block.start_samples > at_samples:
@@ -73,11 +77,11 @@ def pcm_pieces(wanted: Wanted) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def raw_pieces(rate_hz: int) -> Iterator[bytes]:
+def raw_pieces(rate_hz: int, begun: bytes = b"") -> Iterator[bytes]:
     """Standard input as whole 16-bit samples, at most a quarter of a second each."""
     size = rate_hz // 4 * BYTES_PER_SAMPLE
     waiting = bytearray()
-    for chunk in stdin_chunks():
+    for chunk in stdin_chunks(begun):
         waiting += chunk
         # What is there is sent at once: somebody may be speaking into the other end.
         while len(waiting) >= BYTES_PER_SAMPLE:
@@ -86,9 +90,17 @@ def raw_pieces(rate_hz: int) -> Iterator[bytes]:
             yield piece
 
 
-def stdin_chunks() -> Iterator[bytes]:
+def read_stdin() -> bytes:
+    """What is there now; waits for the first of it, and is empty at the end. Blocking."""
     # The descriptor itself: the buffered reader's lock would be held by this thread while Python shuts down.
-    while chunk := os.read(0, STDIN_READ_BYTES):
+    return os.read(0, STDIN_READ_BYTES)
+
+
+def stdin_chunks(begun: bytes = b"") -> Iterator[bytes]:
+    """``begun``, and standard input after it."""
+    if begun:
+        yield begun
+    while chunk := read_stdin():
         yield chunk
 
 

@@ -43,9 +43,13 @@ def transcribe(
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
     import asyncio
 
-    from server.commands.sound_given import Wanted
+    from server.commands.sound_given import Wanted, read_stdin
 
     _quiet()
+    # Before anything is started or made on a server: a pipe whose other end failed brings nothing.
+    begun = read_stdin() if source == "-" else b""
+    if source == "-" and not begun:
+        raise CommandFailed("Nothing came on standard input.")
     wanted = Wanted(
         source=source,
         raw_rate_hz=raw,
@@ -55,6 +59,7 @@ def transcribe(
         server=server,
         data_dir=data_dir,
         print_finals=form is ExportFormat.TXT,
+        begun=begun,
     )
     raise typer.Exit(asyncio.run(_run(wanted, form)))
 

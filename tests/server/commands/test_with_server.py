@@ -150,3 +150,9 @@ async def test_what_is_no_sound_is_one_sentence(earshot: Run, tmp_path: Path) ->
     assert out == ""
     assert "notes.wav" in err
     assert "Traceback" not in err
+
+
+async def test_an_empty_standard_input_is_one_sentence(earshot: Run) -> None:
+    for options in ([], ["--raw", "16000"], ["--server", "http://127.0.0.1:9"]):
+        code, out, err = await earshot("transcribe", "-", *options)
+        assert (code, out, err) == (1, "", "Nothing came on standard input.\n")
