@@ -1,26 +1,27 @@
-"""The recogniser as the rest of the server sees it: sessions here, the engine in a supervised process of its own."""
+"""The recogniser as the rest of the server sees it: sessions here, engines in supervised processes of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import structlog
 
 from asr.backlog import Backlog
-from asr.child import WORKER_COMMAND, Child
+from asr.child import WORKER_COMMAND
 from asr.contract import SessionOptions
+from asr.placement import WorkerState, choose, home_of_new, may_leave
 from asr.session import AsrListener, AsrSession, ReadBack
-from asr.supervisor import SessionMessage, Supervisor
+from asr.supervisor import SessionMessage
 from asr.watch import Backoff
-from asr.wire import GaveUp, Ready, Working
+from asr.wire import GaveUp, Ran, Ready, Working
 from asr.worker_settings import WorkerSettings
+from asr.workers import ManagedWorker, WorkerStatus
 from protocol.errors import EngineFailed
 
-__all__ = ["AsrClient", "AsrListener", "AsrSession", "EngineStatus", "ReadBack", "WorkerSettings"]
+__all__ = ["AsrClient", "AsrListener", "AsrSession", "EngineStatus", "ReadBack", "WorkerSettings", "WorkerStatus"]
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +30,13 @@ log = structlog.get_logger(__name__)
 class EngineStatus:
     """What /health and the metrics say of the recogniser. ``reason``: why this engine, or why there is none now.
 
-    ``gave_up`` counts utterances that could not be heard.
-    ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the worker itself has not worked
-    through; ``steps`` and ``step_s`` count since the worker's start.
+    ``state`` is ``ok`` while at least one worker is ready. ``gave_up`` counts utterances that could not be heard.
+    ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the workers themselves have not worked
+    through; ``steps`` and ``step_s`` count since each worker's start. ``workers`` are ready, of ``workers_wanted``;
+    ``pid`` is the first of ``pids``.
     """
 
-    state: Literal["starting", "ok", "degraded"]
+    state: WorkerState
     engine: str
     model: str
     device: str
@@ -49,39 +51,63 @@ class EngineStatus:
     step_s: float
     pid: int | None
     gave_up: int = 0
+    workers: int = 0
+    workers_wanted: int = 1
+    pids: tuple[int, ...] = ()
+    each: tuple[WorkerStatus, ...] = ()
 
 
 class AsrClient:
-    """Owns the inference process and all sessions. ``stop`` must be awaited after ``start``.
+    """Owns the inference processes and all sessions. ``stop`` must be awaited after ``start``.
 
+    The first process says how many the engine is good for here; the others are started then, no more than
+    ``settings.workers`` when that is not 0. ``on_ran`` is told of every step of every worker, with the worker's index.
     ``command`` is what is run instead of the real worker in tests.
     """
 
     def __init__(
-        self, settings: WorkerSettings, *, command: Sequence[str] = WORKER_COMMAND, backoff: Backoff | None = None
+        self,
+        settings: WorkerSettings,
+        *,
+        command: Sequence[str] = WORKER_COMMAND,
+        backoff: Backoff | None = None,
+        on_ran: Callable[[int, Ran], None] | None = None,
     ) -> None:
         self._settings = settings
-        self._supervisor = Supervisor(settings, self, command=command, backoff=backoff)
+        self._command = command
+        self._backoff = backoff
+        self._on_ran = on_ran
         self._sessions: dict[str, AsrSession] = {}
+        self._homes: dict[str, ManagedWorker] = {}  # the worker that each session is placed at
         self._generations = itertools.count(1)
-        self._state: Literal["starting", "ok", "degraded"] = "starting"
-        self._ready: Ready | None = None  # of the latest process that was ready
-        self._child: Child | None = None
+        self._workers = [self._made(0)]
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._restarts_before = 0  # of workers that are no more
         self._is_ready = asyncio.Event()
         self._gave_up = 0
         self._stopped = False
 
+    def _made(self, index: int) -> ManagedWorker:
+        return ManagedWorker(
+            index,
+            self._settings,
+            self,
+            lambda: next(self._generations),
+            command=self._command,
+            backoff=self._backoff,
+        )
+
     async def start(self) -> None:
-        """Start the process and return at once. Sessions may be opened before the model is loaded."""
-        self._supervisor.start()
+        """Start the first process and return at once. Sessions may be opened before the model is loaded."""
+        self._workers[0].start()
 
     async def stop(self) -> None:
-        """Close all sessions and end the process. Idempotent."""
+        """Close all sessions and end the processes. Idempotent."""
         self._stopped = True
         self._is_ready.set()
         for session in list(self._sessions.values()):
             await session.close()
-        await self._supervisor.stop()
+        await asyncio.gather(*(worker.stop() for worker in self._workers), *self._retiring)
 
     async def wait_ready(self) -> None:
         """Return when an engine is loaded. Raises ``EngineFailed`` when the client is stopped before."""
@@ -93,34 +119,52 @@ class AsrClient:
             raise EngineFailed("the recogniser was stopped")
 
     async def reload(self, settings: WorkerSettings | None = None) -> None:
-        """Restart the process to choose its engine anew, with ``settings`` if given; returns at once.
+        """Restart all processes to choose the engine anew, with ``settings`` if given; returns at once.
 
         Sessions go on: what is not settled is heard by the new engine.
         """
         self._settings = settings or self._settings
-        self._lose("starting")
-        self._supervisor.reload(settings)
+        for worker in self._workers:
+            worker.reload(self._settings)
+        self._note_state()
+
+    @property
+    def workers(self) -> tuple[WorkerStatus, ...]:
+        """Each worker, ready or not, by its index."""
+        return tuple(worker.status for worker in self._workers)
+
+    @property
+    def _state(self) -> WorkerState:
+        states = {worker.state for worker in self._workers}
+        return "ok" if "ok" in states else "starting" if "starting" in states else "degraded"
 
     @property
     def status(self) -> EngineStatus:
-        ready, figures = self._ready, self._supervisor.figures
-        reason = self._supervisor.reason if self._state == "degraded" or ready is None else ready.reason
+        each, state = self.workers, self._state
+        speaking = next((worker for worker in each if worker.state == "ok"), each[0])
+        ready = speaking.ready
+        pongs = [worker.pong for worker in each if worker.pong is not None]
+        pids = tuple(worker.pid for worker in each if worker.pid is not None)
         return EngineStatus(
-            state=self._state,
+            state=state,
             engine=ready.engine if ready else self._settings.engine,
             model=ready.model if ready else "",
             device=ready.device if ready else "",
             languages=ready.languages if ready else (),
-            reason=reason,
+            reason=speaking.reason if state == "degraded" or ready is None else ready.reason,
             notice=ready.notice if ready else "",
-            restarts=self._supervisor.restarts,
+            restarts=self._restarts_before + sum(worker.restarts for worker in each),
             lag_ms=max((session.lag_ms for session in self._sessions.values()), default=0),
             sessions=len(self._sessions),
-            backlog_samples=figures.backlog_samples if figures else 0,
-            steps=figures.steps if figures else 0,
-            step_s=figures.step_s if figures else 0.0,
-            pid=self._supervisor.pid,
+            backlog_samples=sum(pong.backlog_samples for pong in pongs),
+            steps=sum(pong.steps for pong in pongs),
+            step_s=sum(pong.step_s for pong in pongs),
+            pid=pids[0] if pids else None,
             gave_up=self._gave_up,
+            workers=sum(worker.state == "ok" for worker in each),
+            workers_wanted=len(each),
+            pids=pids,
+            each=each,
         )
 
     def open(
@@ -150,29 +194,91 @@ class AsrClient:
             on_close=self._forget,
         )
         self._sessions[session.session_id] = session
-        if self._child is not None:
-            session.attach(self._child, next(self._generations))
-        elif self._state == "degraded":
+        home = home_of_new(self._workers, lane=options.lane)
+        self._place(session, home)
+        if home.state == "degraded":
             # Not from within open: the caller does not hold the session yet.
-            asyncio.get_running_loop().call_soon(self._tell_if_degraded, session)
+            asyncio.get_running_loop().call_soon(self._tell_degraded)
         return session
-
-    def _tell_if_degraded(self, session: AsrSession) -> None:
-        if self._state == "degraded":
-            session.tell_engine_state("degraded")
 
     def _forget(self, session: AsrSession) -> None:
         self._sessions.pop(session.session_id, None)
+        home = self._homes.pop(session.session_id, None)
+        if home is not None:
+            home.let_go(session)
 
-    # What the supervisor tells.
+    # Placing.
 
-    def on_ready(self, child: Child, ready: Ready) -> None:
-        log.info("engine ready", engine=ready.engine, model=ready.model, device=ready.device, why=ready.reason)
-        self._child, self._ready, self._state = child, ready, "ok"
-        self._is_ready.set()
-        for session in list(self._sessions.values()):
-            session.attach(child, next(self._generations))
-            session.tell_engine_state("ok")
+    def _place(self, session: AsrSession, home: ManagedWorker) -> None:
+        before = self._homes.get(session.session_id)
+        if before is not None:
+            before.let_go(session)
+            session.detach()
+        self._homes[session.session_id] = home
+        home.take(session)
+
+    def _move_those_that_may(self) -> None:
+        """Sessions whose worker is lost go to one that is ready."""
+        for worker in self._workers:
+            for session in list(worker.sessions.values()):
+                if may_leave(worker.state, suspect=session.suspect, failed_starts=worker.failed_starts):
+                    home = choose(self._workers, lane=session.lane)
+                    if home is not None:
+                        self._place(session, home)
+        self._tell_degraded()
+
+    def _tell_degraded(self) -> None:
+        for worker in self._workers:
+            if worker.state == "degraded":
+                for session in list(worker.sessions.values()):
+                    session.tell_engine_state("degraded")
+
+    def _grow_or_shrink(self, wanted: int) -> None:
+        """To ``wanted`` workers. Files that wait to begin are spread over those that now begin to load."""
+        if self._settings.workers:
+            wanted = min(wanted, self._settings.workers)
+        while len(self._workers) > max(1, wanted):
+            self._retire(self._workers.pop())
+        first = self._workers[0]
+        files = [session for session in first.sessions.values() if session.lane == "file"]
+        if len(self._workers) >= wanted:
+            return
+        for index in range(len(self._workers), wanted):
+            worker = self._made(index)
+            self._workers.append(worker)
+            worker.start()
+        for number, session in enumerate(files):
+            self._place(session, self._workers[number % wanted])
+
+    def _retire(self, worker: ManagedWorker) -> None:
+        self._restarts_before += worker.status.restarts
+        for session in list(worker.sessions.values()):
+            self._place(session, home_of_new(self._workers, lane=session.lane))
+        task = asyncio.create_task(worker.stop(), name=f"asr-retire-{worker.index}")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    def _note_state(self) -> None:
+        if self._state == "ok" or self._stopped:
+            self._is_ready.set()
+        else:
+            self._is_ready.clear()
+
+    # What the workers tell.
+
+    def on_ready(self, worker: ManagedWorker, ready: Ready) -> None:
+        log.info(
+            "engine ready",
+            worker=worker.index,
+            engine=ready.engine,
+            model=ready.model,
+            device=ready.device,
+            why=ready.reason,
+        )
+        if worker.index == 0 and not self._stopped:
+            self._grow_or_shrink(ready.workers_max)
+        self._note_state()
+        self._move_those_that_may()
 
     def on_message(self, message: SessionMessage) -> None:
         self._gave_up += isinstance(message, GaveUp)
@@ -180,17 +286,16 @@ class AsrClient:
         if session is not None:
             session.on_message(message)
 
-    def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
-        for session_id, generation, end_samples in working.sessions if working else ():
-            session = self._sessions.get(session_id)
-            self._gave_up += session is not None and session.lost_at(generation, end_samples)
-        self._lose("starting" if planned else "degraded")
+    def on_ran(self, worker: ManagedWorker, ran: Ran) -> None:
+        if self._on_ran is not None:
+            self._on_ran(worker.index, ran)
 
-    def _lose(self, state: Literal["starting", "degraded"]) -> None:
-        self._child, self._state = None, state
-        if not self._stopped:
-            self._is_ready.clear()
-        for session in list(self._sessions.values()):
-            session.detach()
-            if state == "degraded":
-                session.tell_engine_state("degraded")
+    def on_lost(self, worker: ManagedWorker, working: Working | None) -> None:
+        """Those in the step that ended it are suspects; if some were on their last chance, it was one of these."""
+        heard = working.sessions if working else ()
+        named = [(self._sessions[one[0]], one) for one in heard if one[0] in self._sessions]
+        last = [(session, one) for session, one in named if session.on_last_chance]
+        for session, (_, generation, end_samples) in last or named:
+            self._gave_up += session.lost_at(generation, end_samples)
+        self._note_state()
+        self._move_those_that_may()

@@ -102,6 +102,7 @@ class AsrSession:
         self._latest_generation = 0  # of the present process or, detached, of the one before
         self._opened = False  # the present process knows this session
         self._lost = 0  # processes since the last final, lost while they heard this session
+        self._suspected_samples = 0  # the end of the sound that the latest of them was lost at
         self._waiting: list[_Waiting] = []
         self._skip: _Skip | None = None
         self._markers = 0
@@ -182,6 +183,20 @@ class AsrSession:
 
     # What the client does.
 
+    @property
+    def lane(self) -> str:
+        return self._options.lane
+
+    @property
+    def suspect(self) -> bool:
+        """Its sound was in the step that ended a process, and no final has come since."""
+        return self._lost > 0
+
+    @property
+    def on_last_chance(self) -> bool:
+        """One more loss and its sound is left out; the sound that it is suspected for has not been heard again yet."""
+        return self._lost >= LOST_MAX - 1 and self._suspected_samples > 0
+
     def attach(self, link: Link, generation: int) -> None:
         """A process is ready: everything that is not settled goes to it, under a generation never used before."""
         self._link, self._generation, self._opened = link, generation, False
@@ -205,9 +220,10 @@ class AsrSession:
         if generation != self._latest_generation or self._closed:
             return False
         self._lost += 1
+        self._suspected_samples = end_samples
         if self._lost < LOST_MAX:
             return False
-        self._lost = 0
+        self._cleared()
         start_samples = self._backlog.settled_samples
         end_samples = min(end_samples, self._backlog.sent_samples)
         self._on_gave_up(start_samples, end_samples, f"the recogniser was lost {LOST_MAX} times while it heard this")
@@ -239,7 +255,9 @@ class AsrSession:
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
         if heard.final:
-            self._lost = 0
+            self._cleared()
+        elif heard.through_samples >= self._suspected_samples:
+            self._suspected_samples = 0
         segment = self._book.heard(heard.words, heard.language, final=heard.final)
         # At once, not only when the worker says so: should it end in between, these words are not said twice.
         # And before they are told, so that who is told reads a position that has them.
@@ -247,6 +265,9 @@ class AsrSession:
         self._tell_segment(segment)
         if progress:
             self._tell_settled()
+
+    def _cleared(self) -> None:
+        self._lost = self._suspected_samples = 0
 
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)

@@ -23,12 +23,16 @@ SessionMessage = Heard | Settled | Marker | GaveUp
 class WorkerEvents(Protocol):
     """Who is told. All calls come on the loop; between ``on_ready`` and ``on_lost`` the child can be spoken to.
 
-    ``working``: whose sound was being heard when the process was lost.
+    ``working``: whose sound was being heard when the process was lost. ``on_pong`` comes about every second.
     """
 
     def on_ready(self, child: Child, ready: Ready) -> None: ...
 
     def on_message(self, message: SessionMessage) -> None: ...
+
+    def on_pong(self, pong: Pong) -> None: ...
+
+    def on_ran(self, ran: Ran) -> None: ...
 
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None: ...
 
@@ -59,7 +63,7 @@ class Supervisor:
         self.reason = ""
         self.restarts = 0
         self.pid: int | None = None
-        self.figures: Pong | None = None
+        self.resident_mb: float | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="asr-supervisor")
@@ -129,7 +133,7 @@ class Supervisor:
             await asyncio.wait(tasks)
             planned = ending is Ending.SHUTDOWN
             self._events.on_lost(planned=planned, working=None if planned else self._working)
-            self.pid, self.figures = None, None
+            self.pid = self.resident_mb = None
             how = await child.end(ending)
             log.info("inference process ended", pid=child.pid, how=how)
         self.reason = self.reason or how
@@ -152,11 +156,14 @@ class Supervisor:
                         self._events.on_ready(child, message)
                     case Pong():
                         heartbeat.answered(message.number)
-                        self.figures = message
+                        self._events.on_pong(message)
                     case Broken():
                         reason = message.message
-                    case Working() | Ran():
+                    case Working():
                         heartbeat.said_something()
+                    case Ran():
+                        heartbeat.said_something()
+                        self._events.on_ran(message)
                     case _:
                         heartbeat.said_something()
                         self._events.on_message(message)
@@ -170,7 +177,7 @@ class Supervisor:
         settings = self._settings
         while True:
             await asyncio.sleep(self._tick_s)
-            resident_mb = child.resident_mb()
+            self.resident_mb = resident_mb = child.resident_mb()
             if settings.memory_max_mb and resident_mb is not None and resident_mb > settings.memory_max_mb:
                 return f"the inference process grew to {resident_mb:.0f} MB, its limit is {settings.memory_max_mb} MB"
             if self._ready_at_s is None:

@@ -14,7 +14,7 @@ import asr.child
 from asr.child import Child, ChildGone, Ending, worker_environment
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
-from asr.wire import Audio, Ready, Working
+from asr.wire import Audio, Pong, Ran, Ready, Working
 from tests.asr.conftest import WAIT_S, settings, until
 from tests.fakes.worker import command
 
@@ -30,6 +30,10 @@ class Events:
         self.child = child
 
     def on_message(self, message: SessionMessage) -> None: ...
+
+    def on_pong(self, pong: Pong) -> None: ...
+
+    def on_ran(self, ran: Ran) -> None: ...
 
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
         self.lost.append(planned)

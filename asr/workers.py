@@ -1,0 +1,244 @@
+"""One of several inference processes behind the client: its supervisor, and the sessions that are placed there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from asr.child import Child
+from asr.load_average import LoadAverage
+from asr.placement import WorkerState
+from asr.session import AsrSession
+from asr.supervisor import SessionMessage, Supervisor
+from asr.watch import Backoff
+from asr.wire import Pong, Ran, Ready, Working
+from asr.worker_settings import WorkerSettings
+
+HEALTHY_AFTER_S = 30.0  # a process that was ready for so long was a good one
+LAST_CHANCE_S = 5.0  # how long a session may keep others waiting that are on their last chance as well
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """What one worker is and does, for the metrics and for admission.
+
+    ``sessions`` are placed there (``live`` and ``files`` of them by lane), heard or waiting for it. ``lag_ms`` is of
+    the live one furthest behind. ``busy_average`` and ``live_average`` are smoothed over some ten seconds
+    (``asr.load_average``). ``pong``: the latest of the present process, which comes about every second.
+    """
+
+    index: int
+    pid: int | None
+    state: WorkerState
+    reason: str
+    sessions: int
+    live: int
+    files: int
+    restarts: int
+    resident_mb: float | None
+    lag_ms: int
+    busy_average: float
+    live_average: float
+    pong: Pong | None
+    ready: Ready | None
+
+
+class WorkerOwner(Protocol):
+    """The client: told after the worker has changed its own state."""
+
+    def on_ready(self, worker: ManagedWorker, ready: Ready) -> None: ...
+
+    def on_message(self, message: SessionMessage) -> None: ...
+
+    def on_ran(self, worker: ManagedWorker, ran: Ran) -> None: ...
+
+    def on_lost(self, worker: ManagedWorker, working: Working | None) -> None: ...
+
+
+class ManagedWorker:
+    """Made by the client, with which it shares the loop's thread; ``stop`` must be awaited after ``start``.
+
+    Of the sessions on their last chance only one is heard at a time: should the process be lost once more, it is known
+    whose sound it was, and the others keep theirs.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        settings: WorkerSettings,
+        owner: WorkerOwner,
+        next_generation: Callable[[], int],
+        *,
+        command: Sequence[str],
+        backoff: Backoff | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.index = index
+        self._owner = owner
+        self._next_generation = next_generation
+        self._clock = clock
+        self._supervisor = Supervisor(
+            replace(settings, index=index), self, command=command, backoff=copy(backoff) if backoff else None
+        )
+        self.sessions: dict[str, AsrSession] = {}
+        self._given: set[str] = set()  # of them, those that the present process was given
+        self.state: WorkerState = "starting"
+        self.ready: Ready | None = None  # of the latest process that was ready
+        self.failed_starts = 0  # in a row
+        self._strikes = 0
+        self._ready_at_s: float | None = None
+        self._child: Child | None = None
+        self._pong: Pong | None = None
+        self._load = LoadAverage()
+        self._held: asyncio.TimerHandle | None = None  # some of its sessions wait for their last chance
+
+    def start(self) -> None:
+        self._supervisor.start()
+
+    async def stop(self) -> None:
+        self._release()
+        await self._supervisor.stop()
+
+    def reload(self, settings: WorkerSettings) -> None:
+        """Have another process started; until it is ready the sessions wait here."""
+        self._lose("starting")
+        self._strikes = self.failed_starts = 0
+        self._supervisor.reload(replace(settings, index=self.index))
+
+    # What placing looks at (``asr.placement.Place``).
+
+    @property
+    def strikes(self) -> int:
+        """Processes lost in a row, none of which was ready for long; a present one that is has made up for them."""
+        healthy = self.state == "ok" and self._ready_for_s >= HEALTHY_AFTER_S
+        return 0 if healthy else self._strikes
+
+    @property
+    def suspects(self) -> int:
+        return sum(session.suspect for session in self.sessions.values())
+
+    @property
+    def live(self) -> int:
+        return len(self.sessions) - self.files
+
+    @property
+    def files(self) -> int:
+        return sum(session.lane == "file" for session in self.sessions.values())
+
+    @property
+    def busy(self) -> float:
+        return self._load.busy
+
+    @property
+    def reason(self) -> str:
+        return self._supervisor.reason
+
+    @property
+    def status(self) -> WorkerStatus:
+        lags_ms = (session.lag_ms for session in self.sessions.values() if session.lane != "file")
+        return WorkerStatus(
+            index=self.index,
+            pid=self._supervisor.pid,
+            state=self.state,
+            reason=self._supervisor.reason,
+            sessions=len(self.sessions),
+            live=self.live,
+            files=self.files,
+            restarts=self._supervisor.restarts,
+            resident_mb=self._supervisor.resident_mb,
+            lag_ms=max(lags_ms, default=0),
+            busy_average=self._load.busy,
+            live_average=self._load.live,
+            pong=self._pong,
+            ready=self.ready,
+        )
+
+    # Its sessions.
+
+    def take(self, session: AsrSession) -> None:
+        """The session is placed here from now on; it is heard at once when there is a process."""
+        self.sessions[session.session_id] = session
+        self._attach_those_that_may()
+
+    def let_go(self, session: AsrSession) -> None:
+        self._given.discard(session.session_id)
+        if self.sessions.pop(session.session_id, None) is not None:
+            self._attach_those_that_may()
+
+    def went_on(self) -> None:
+        """Something was heard here: perhaps another may have its last chance now."""
+        if self._held is not None:
+            self._attach_those_that_may()
+
+    def _attach_those_that_may(self, *, all_of_them: bool = False) -> None:
+        if self._child is None:
+            return
+        waiting = False
+        for session in list(self.sessions.values()):
+            if session.session_id in self._given:
+                continue
+            if session.on_last_chance and not all_of_them and self._has_last_chance:
+                waiting = True
+                continue
+            self._given.add(session.session_id)
+            session.attach(self._child, self._next_generation())
+            session.tell_engine_state("ok")
+        if waiting and self._held is None:
+            self._held = asyncio.get_running_loop().call_later(LAST_CHANCE_S, self._waited_long_enough)
+        elif not waiting:
+            self._release()
+
+    @property
+    def _has_last_chance(self) -> bool:
+        return any(self.sessions[session_id].on_last_chance for session_id in self._given)
+
+    def _waited_long_enough(self) -> None:
+        self._held = None
+        self._attach_those_that_may(all_of_them=True)
+
+    def _release(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+
+    def _lose(self, state: WorkerState) -> None:
+        self._child, self._pong, self._load, self.state = None, None, LoadAverage(), state
+        self._release()
+        self._given.clear()
+        for session in self.sessions.values():
+            session.detach()
+
+    @property
+    def _ready_for_s(self) -> float:
+        return 0.0 if self._ready_at_s is None else self._clock() - self._ready_at_s
+
+    # What the supervisor tells.
+
+    def on_ready(self, child: Child, ready: Ready) -> None:
+        self._child, self.ready, self.state, self.failed_starts = child, ready, "ok", 0
+        self._ready_at_s = self._clock()
+        self._owner.on_ready(self, ready)
+        self._attach_those_that_may()
+
+    def on_message(self, message: SessionMessage) -> None:
+        self._owner.on_message(message)
+        self.went_on()
+
+    def on_pong(self, pong: Pong) -> None:
+        self._pong = pong
+        self._load.add(pong.busy, self.live, self._clock())
+
+    def on_ran(self, ran: Ran) -> None:
+        self._owner.on_ran(self, ran)
+
+    def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
+        if not planned:
+            self._strikes = 1 if self._ready_for_s >= HEALTHY_AFTER_S else self._strikes + 1
+            self.failed_starts += self._child is None
+        self._ready_at_s = None
+        self._lose("starting" if planned else "degraded")
+        self._owner.on_lost(self, working)
