@@ -1,6 +1,6 @@
 // The transcript and its sound as files.
 
-import { audioPath, exportPath, loadable } from '../js/api.js';
+import { download, exportPath, soundPath } from '../js/api.js';
 import { h, icon, ICONS } from '../js/dom.js';
 import { t } from '../js/strings.js';
 import { token } from '../js/token.js';
@@ -12,14 +12,14 @@ class DownloadLinks extends HTMLElement {
     const link = (path, format) =>
       h('a', {
         href: path,
-        download: `transcript-${transcriptId}.${format}`,
+        download: true, // named by the server, as the transcript is
         'data-format': format,
         onclick: (event) => this.#withToken(event, path),
       }, h('span', { text: t(`download.${format}`) }));
     this.replaceChildren(
       h('span', { class: 'downloads-title' }, icon(...ICONS.download), t('download')),
       ...FORMATS.map((format) => link(exportPath(transcriptId, format), format)),
-      link(audioPath(transcriptId), 'wav'),
+      link(soundPath(transcriptId), 'wav'),
     );
   }
 
@@ -27,8 +27,7 @@ class DownloadLinks extends HTMLElement {
   async #withToken(event, path) {
     if (!token()) return;
     event.preventDefault();
-    const name = event.currentTarget.getAttribute('download');
-    const url = await loadable(path);
+    const { url, name } = await download(path);
     h('a', { href: url, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   }

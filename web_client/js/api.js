@@ -73,6 +73,7 @@ export const listTranscripts = (page = 1, size = 50) => get(`/v1/transcripts?pag
 export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`);
 export const engine = () => get('/v1/engine');
 export const models = () => get('/v1/models');
+export const loopFigures = (after) => get(`/debug/loop.json?after=${after}`);
 export const pullModel = (name) => post(`/v1/models/${encodeURIComponent(name)}/pull`, {});
 export const sendOffer = (id, body, options) => post(`/v1/transcripts_webrtc/${encodeURIComponent(id)}/offer`, body, options);
 
@@ -97,12 +98,22 @@ export async function allSegments(id) {
 }
 
 export const audioPath = (id, track) => `${at(id)}/audio${query(track)}`;
+export const soundPath = (id) => `/v1/transcripts_audio/${encodeURIComponent(id)}/download`;
 export const exportPath = (id, format) => `${at(id)}/export?format=${format}`;
 
 /** A path as something an element can load: itself, or a blob URL where a token must be sent along. */
 export async function loadable(path) {
   if (!token()) return path;
   return URL.createObjectURL(await (await request('GET', path)).blob());
+}
+
+/** A file as a blob URL, and the name that the server gives it. */
+export async function download(path) {
+  const response = await request('GET', path);
+  const disposition = response.headers.get('Content-Disposition') ?? '';
+  const [, whole] = /filename\*=UTF-8''([^;]+)/i.exec(disposition) ?? [];
+  const [, plain = ''] = /filename="([^"]*)"/i.exec(disposition) ?? [];
+  return { url: URL.createObjectURL(await response.blob()), name: whole ? decodeURIComponent(whole) : plain };
 }
 
 /** Upload a file into a transcript. `onProgress` gets 0..1. XMLHttpRequest, because fetch tells no upload progress. */

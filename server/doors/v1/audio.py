@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -16,6 +16,7 @@ from server.doors.access import entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, envelope
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
+from server.download_names import content_disposition
 from server.sound import Sound, sound_of
 
 router = APIRouter(tags=["audio"], responses=DOCUMENTED)
@@ -95,8 +96,12 @@ async def waveform(
     )
 
 
-async def _wav(request: Request, transcript_id: str, track: str | None, *, disposition: str) -> Response:
-    sound = await sound_of(services_of(request), settings_of(request), transcript_id, track)
+async def _wav(
+    request: Request, transcript_id: str, track: str | None, *, disposition: Literal["attachment", "inline"]
+) -> Response:
+    services = services_of(request)
+    sound = await sound_of(services, settings_of(request), transcript_id, track)
+    name = (await services.store.get_transcript(transcript_id)).name
     total = sound.wav_length_bytes
     # A track that grows is another file each second; one that has ended never changes.
     etag = f'"{hashlib.sha256(f"{sound.track.id} {total}".encode()).hexdigest()[:32]}"'
@@ -104,7 +109,7 @@ async def _wav(request: Request, transcript_id: str, track: str | None, *, dispo
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": f'{disposition}; filename="{transcript_id}.wav"',
+        **content_disposition(disposition, name, "wav", transcript_id=transcript_id),
     }
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)

@@ -14,6 +14,7 @@ from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.segment_pages import segment_pages
+from server.download_names import content_disposition
 from server.exports import MEDIA_TYPES, ExportFormat, export
 from server.services import Services
 
@@ -37,10 +38,8 @@ async def export_transcript(
     text = await asyncio.to_thread(
         lambda: export(segments, form, name=transcript.name, track_offsets=offsets).encode("utf-8", "replace")
     )
-    headers = {
-        "Content-Disposition": f'attachment; filename="{transcript_id}.{form.value}"',
-        "Cache-Control": "no-cache",
-    }
+    named = content_disposition("attachment", transcript.name, form.value, transcript_id=transcript_id)
+    headers = {**named, "Cache-Control": "no-cache"}
     return Response(text, headers=headers, media_type=MEDIA_TYPES[form])
 
 

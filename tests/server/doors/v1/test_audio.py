@@ -102,7 +102,10 @@ async def test_the_whole_and_its_ranges(client: httpx.AsyncClient, recorded: str
         assert part.content == whole.content[start:end]
     head = await client.head(path)
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
-    assert "attachment" in whole.headers["content-disposition"] or "download" not in path
+    kind = "attachment" if "download" in path else "inline"
+    assert whole.headers["content-disposition"] == f'{kind}; filename="{recorded}.wav"'
+    await client.patch(f"/v1/transcripts/{recorded}", json={"name": "Talk"})
+    assert (await client.head(path)).headers["content-disposition"] == f'{kind}; filename="Talk.wav"'
 
 
 async def test_ranges_that_cannot_be_and_versions(client: httpx.AsyncClient, recorded: str) -> None:
