@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
@@ -24,7 +24,10 @@ _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$"
 
 
 class Offer(BaseModel):
-    """Without ``sdp`` the server makes the offer. ``resume_token`` goes on with a session that lost its connection."""
+    """Without ``sdp`` and ``type`` the server makes the offer.
+
+    ``resume_token`` goes on with a session that lost its connection.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -36,6 +39,13 @@ class Offer(BaseModel):
     track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
     interim: bool = True
     hotwords: tuple[str, ...] = Field(default=(), max_length=200)
+
+    @model_validator(mode="after")
+    def _whole_or_none(self) -> Self:
+        # A client that lost its description on the way must hear of it, and not be taken for one that has none.
+        if not self.sdp and self.model_fields_set & {"sdp", "type"}:
+            raise ValueError("sdp is missing; without sdp and type the server makes the offer")
+        return self
 
     def options(self) -> SourceOptions:
         return SourceOptions(
@@ -82,7 +92,7 @@ async def _read(model: type[M], request: Request, settings: Settings) -> M:
     "/v1/transcripts/{transcript_id}/record/webrtc", dependencies=[entry(Action.SPEAK)], include_in_schema=False
 )
 async def offer(request: Request, transcript_id: str) -> Response:
-    """Answer a client's offer, or, with an empty body, make one for it to answer at ``/answer``."""
+    """Answer a client's offer, or, with an empty body or ``{}``, make one for it to answer at ``/answer``."""
     leaving_of(request).refuse_new()
     services, settings = services_of(request), settings_of(request)
     wanted = await _read(Offer, request, settings)

@@ -43,6 +43,12 @@ async def test_descriptions_that_are_none(client: httpx.AsyncClient, settings: S
     assert (await client.post(path, json={"sdp": "v=0\r\n" * 20_000})).status_code == 413
     assert (await client.post(path, content=b"x" * 10 * settings.sdp_max_bytes)).status_code == 413
     assert (await client.post(path, json={"sdp": "x", "type": "answer"})).status_code == 422
+    for incomplete in ({"sdp": None}, {"sdp": ""}, {"type": "offer"}, {"sdp": None, "type": "offer"}):
+        refused = await client.post(path, json=incomplete)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), incomplete
+        assert "sdp is missing" in refused.text
+    for empty in (b"", b"{}"):
+        assert (await client.post(path, content=empty)).json()["type"] == "offer"
     assert (await client.post(path, json={"sdp": "x", "resume_token": "never"})).status_code == 409
     assert (await client.post(f"/v1/transcripts_webrtc/{new_transcript_id()}/offer", json={})).status_code == 404
     assert (await client.post(f"/v1/transcripts_webrtc/{id_}/answer", json={})).status_code == 422
