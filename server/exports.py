@@ -72,9 +72,10 @@ def export(
     form: ExportFormat,
     *,
     name: str = "",
+    duration_samples: int = 0,
     track_offsets: Mapping[str, int] | None = None,
 ) -> str:
-    """The document; encode it as UTF-8.
+    """The document; encode it as UTF-8. ``duration_samples``: how much sound there is, as everything else tells it.
 
     Only final segments with text are told, in the order they were begun. ``track_offsets``: for each track, how many
     samples after the transcript's beginning it began (missing: 0), so that several tracks make one conversation.
@@ -84,7 +85,7 @@ def export(
         case ExportFormat.TXT:
             return as_txt(told)
         case ExportFormat.JSON:
-            return as_json(told, name=name)
+            return as_json(told, name=name, duration_samples=duration_samples)
         case ExportFormat.SRT:
             return as_srt(told)
         case ExportFormat.VTT:
@@ -107,11 +108,11 @@ def as_txt(segments: Sequence[Segment]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def as_json(segments: Sequence[Segment], *, name: str = "") -> str:
-    """``{"name", "duration", "text", "segments": [...]}``, times in seconds."""
+def as_json(segments: Sequence[Segment], *, name: str = "", duration_samples: int = 0) -> str:
+    """``{"name", "duration", "text", "segments": [...]}``, times in seconds; ``duration`` is that of the sound."""
     document = {
         "name": printable(name),
-        "duration": _seconds(max((segment.end_samples for segment in segments), default=0)),
+        "duration": _seconds(duration_samples),
         "text": " ".join(clean(segment.text) for segment in segments),
         "segments": [_segment_json(segment) for segment in segments],
     }

@@ -39,6 +39,7 @@ async def hear_here(wanted: Wanted, screen: Screen, stop: asyncio.Event, total_s
             screen.notice(client.status.notice)
         with Spool() as spool:
             await _transcribe(client, feed, spool, heard, wanted, screen, stop, total_s)
+            heard.duration_samples = spool.length_samples
     finally:
         await feed.close()
         await client.stop()
@@ -142,7 +143,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._length_samples = 0
+        self.length_samples = 0
 
     def __enter__(self) -> Spool:
         return self
@@ -156,14 +157,14 @@ class Spool:
         self._file.seek(block.start_samples * BYTES_PER_SAMPLE)
         self._file.write(block.pcm)
         self._file.flush()
-        self._length_samples = block.end_samples
+        self.length_samples = block.end_samples
 
     def read_back(self, start_samples: int, end_samples: int) -> Iterator[Block]:
         """Blocking, from any thread: it does not move the writer's place."""
         import os
 
         at = start_samples
-        while at < min(end_samples, self._length_samples):
+        while at < min(end_samples, self.length_samples):
             count = min(READ_BACK_SAMPLES, end_samples - at) * BYTES_PER_SAMPLE
             pcm = os.pread(self._file.fileno(), count, at * BYTES_PER_SAMPLE)
             if not pcm:

@@ -18,7 +18,7 @@ from server.commands.outbox import Outbox
 from server.commands.screens import Screen
 from server.commands.sound_given import Heard, Wanted, pcm_pieces, raw_pieces, stdin_chunks
 from server.commands.speaking import SpeakingClient
-from server.commands.transcripts import all_segments, create_transcript
+from server.commands.transcripts import all_segments, create_transcript, sound_samples
 from server.commands.wire_segments import segment_from
 
 # After Ctrl-C the words of what was sent still come, but nobody waits long.
@@ -35,9 +35,10 @@ async def hear_remotely(wanted: Wanted, screen: Screen, stop: asyncio.Event, tot
         trouble = await _speak(wanted, address, transcript_id, words, screen, stop, total_s)
         # The journal is the truth: what a broken connection swallowed is there.
         segments = await all_segments(http, transcript_id)
+        duration_samples = await sound_samples(http, transcript_id)
     for segment in segments:
         words.final(segment)
-    return Heard(segments, trouble)
+    return Heard(segments, trouble, duration_samples)
 
 
 async def _speak(

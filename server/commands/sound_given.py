@@ -40,10 +40,11 @@ class Wanted:
 
 @dataclass
 class Heard:
-    """The final segments, and what went wrong, as a sentence (empty: nothing)."""
+    """The final segments, what went wrong, as a sentence (empty: nothing), and how much sound there was."""
 
     segments: list[Segment] = field(default_factory=list)
     trouble: str = ""
+    duration_samples: int = 0
 
 
 def blocks_of(wanted: Wanted) -> Iterator[Block]:

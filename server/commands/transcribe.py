@@ -101,7 +101,7 @@ async def _run(wanted: object, form: ExportFormat) -> int:
         loop.remove_signal_handler(signal.SIGINT)
         screen.close()
     if form is not ExportFormat.TXT:
-        sys.stdout.write(export(heard.segments, form, name=wanted.name))
+        sys.stdout.write(export(heard.segments, form, name=wanted.name, duration_samples=heard.duration_samples))
         sys.stdout.flush()
     if heard.trouble:
         raise CommandFailed(heard.trouble)

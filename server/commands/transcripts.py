@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment
 from server.commands.failure import CommandFailed
 from server.commands.wire_segments import segment_from
@@ -31,6 +32,12 @@ async def all_segments(http: httpx.AsyncClient, transcript_id: str) -> list[Segm
         if not answer["items"] or len(found) >= answer["total"]:
             return found
         page += 1
+
+
+async def sound_samples(http: httpx.AsyncClient, transcript_id: str) -> int:
+    """How much sound the server has of it."""
+    answer = await _call(http, "GET", f"/v1/transcripts/{transcript_id}")
+    return round(float(answer["data"]["duration"]) * SAMPLE_RATE_HZ)
 
 
 async def _call(http: httpx.AsyncClient, method: str, path: str, **more: Any) -> dict[str, Any]:

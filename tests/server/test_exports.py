@@ -73,9 +73,10 @@ def test_vtt_exactly() -> None:
 
 
 def test_json_has_words_with_times_in_seconds() -> None:
-    document = json.loads(export([segment("hello world", 1, 2, speaker="Anna")], ExportFormat.JSON, name="Talk"))
+    said = [segment("hello world", 1, 2, speaker="Anna")]
+    document = json.loads(export(said, ExportFormat.JSON, name="Talk", duration_samples=5 * 16_000 + 16))
     assert document["name"] == "Talk"
-    assert document["duration"] == 2.0
+    assert document["duration"] == 5.001  # of the sound, not of what was said in it
     assert document["text"] == "hello world"
     assert document["segments"][0]["words"][1] == {"text": "world", "start": 1.5, "end": 2.0, "confidence": 1.0}
 

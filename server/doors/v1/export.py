@@ -36,7 +36,13 @@ async def export_transcript(
     segments = await _all_segments(services, transcript_id)
     # Hours of speech take more than a few milliseconds to lay out.
     text = await asyncio.to_thread(
-        lambda: export(segments, form, name=transcript.name, track_offsets=offsets).encode("utf-8", "replace")
+        lambda: export(
+            segments,
+            form,
+            name=transcript.name,
+            duration_samples=transcript.duration_samples,
+            track_offsets=offsets,
+        ).encode("utf-8", "replace")
     )
     named = content_disposition("attachment", transcript.name, form.value, transcript_id=transcript_id)
     headers = {**named, "Cache-Control": "no-cache"}

@@ -102,6 +102,8 @@ async def test_documents_and_what_the_server_keeps(server: ServerProcess, earsho
         transcript = (await http.get("/v1/transcripts")).json()["items"][0]
         assert transcript["name"] == "Talk"
         vtt = (await http.get(f"/v1/transcripts/{transcript['id']}/export?format=vtt")).text
+        kept = (await http.get(f"/v1/transcripts/{transcript['id']}/export?format=json")).json()
+    assert document["duration"] == kept["duration"] == transcript["data"]["duration"] == 7.0
     assert vtt.startswith("WEBVTT\n")
 
     code, out, err = await earshot("listen", transcript["id"], "--server", server.url)
@@ -137,6 +139,8 @@ async def test_listening_to_what_is_not_there_is_one_sentence(server: ServerProc
 async def test_transcribe_in_this_process(earshot: Run, recording: Path) -> None:
     code, out, err = await earshot("transcribe", str(recording), "--engine", "scripted")
     assert (code, out.splitlines()) == (0, [SAID, THEN]), err
+    code, out, err = await earshot("transcribe", str(recording), "--engine", "scripted", "-f", "json")
+    assert (code, json.loads(out)["duration"]) == (0, 7.0), err
     code, out, err = await earshot("transcribe", "-", "--engine", "scripted", "-f", "srt", stdin=recording.read_bytes())
     assert code == 0, err
     assert [line for line in out.splitlines() if line in (SAID, THEN)] == [SAID, THEN]

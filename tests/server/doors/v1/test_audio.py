@@ -108,6 +108,18 @@ async def test_the_whole_and_its_ranges(client: httpx.AsyncClient, recorded: str
     assert (await client.head(path)).headers["content-disposition"] == f'{kind}; filename="Talk.wav"'
 
 
+async def test_every_door_tells_the_same_duration(client: httpx.AsyncClient, recorded: str, pcm: bytes) -> None:
+    path = f"/v1/transcripts/{recorded}"
+    transcript = (await client.get(path)).json()["data"]
+    told = {
+        "transcript": transcript["duration"],
+        "track": transcript["tracks"][0]["duration"],
+        "export": (await client.get(f"{path}/export?format=json")).json()["duration"],
+        "waveform": (await client.get(f"{path}/waveform")).json()["duration"],
+    }
+    assert set(told.values()) == {round(len(pcm) / 32_000, 3)}, told
+
+
 async def test_ranges_that_cannot_be_and_versions(client: httpx.AsyncClient, recorded: str) -> None:
     path = f"/v1/transcripts/{recorded}/audio"
     whole = await client.get(path)
