@@ -31,6 +31,7 @@ from server.app import build_app
 from server.leaving import Leaving
 from server.logs import set_up_logs
 from server.settings import Settings
+from server.shown_url import shown_url
 
 log = structlog.get_logger(__name__)
 
@@ -178,14 +179,7 @@ class Serving:
         self.ready.set()
         log.info("serving", host=host, port=port)
         if self._announce is not None:
-            self._announce(f"Earshot is at {self._shown_url(port)}")
-
-    def _shown_url(self, port: int) -> str:
-        # A wildcard is no address that a browser can open, and browsers give the microphone to localhost only.
-        host = self.settings.host
-        if host in ("0.0.0.0", "::", "127.0.0.1", "::1", ""):  # noqa: S104 - compared, not bound
-            host = "localhost"
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+            self._announce(f"Earshot is at {shown_url(self.settings.host, port)}")
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -225,7 +219,7 @@ def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        # Addresses of clients decide nothing here.
+        # What a header says of a client's address is not believed.
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -14,9 +14,13 @@ import typer
 
 from server.commands.failure import USAGE, CommandFailed
 from server.commands.options import load
+from server.shown_url import address_to_ask, shown_url
 
 if TYPE_CHECKING:
     from server.settings import Settings
+
+ANSWER_S = 1.0  # a server on this machine that needs longer is told of as a taken port
+HEALTH_MAX_BYTES = 64 * 1024
 
 
 def serve(
@@ -30,6 +34,7 @@ def serve(
     log_format: Annotated[str | None, typer.Option(help="auto, text or json.")] = None,
 ) -> None:
     """Serve the page, the API and the sockets. Every setting is an option: `earshot config` lists them."""
+    _say("Starting Earshot ...")  # before anything that takes time on a slow machine
     settings = load(
         context.args,
         host=host,
@@ -64,7 +69,7 @@ def check_data_dir(data_dir: Path) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Exit code 2 when the address cannot be listened on. A port of 0 is always free."""
+    """Exit code 2 when the address cannot be listened on; says so where another Earshot is the reason."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -79,10 +84,29 @@ def check_port(host: str, port: int) -> None:
 
 def _port_trouble(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
+        url = shown_url(host, port)
+        if earshot_answers(host, port):
+            return f"Earshot already runs at {url} (open it, or run another with --port or EARSHOT_PORT)."
         return f"Port {port} on {host} is in use by another program. Name another with --port or EARSHOT_PORT."
     if error.errno == errno.EACCES:
         return f"Port {port} may not be used by this user. Name one above 1023 with --port or EARSHOT_PORT."
     return f"{host}:{port} cannot be listened on ({error.strerror or error}). Check --host and --port."
+
+
+def earshot_answers(host: str, port: int) -> bool:
+    """Whether an Earshot is behind this address: one short question to its /health, which asks for no token."""
+    import http.client
+    import json
+
+    asked = http.client.HTTPConnection(address_to_ask(host), port, timeout=ANSWER_S)
+    try:
+        asked.request("GET", "/health", headers={"Host": f"localhost:{port}"})
+        health = json.loads(asked.getresponse().read(HEALTH_MAX_BYTES))
+        return isinstance(health, dict) and {"version", "engine", "sessions"} <= health.keys()
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        asked.close()
 
 
 def say_what_will_run(settings: Settings) -> None:

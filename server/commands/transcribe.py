@@ -43,9 +43,12 @@ def transcribe(
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
     import asyncio
 
+    from server.commands.addresses import ServerAddress
     from server.commands.sound_given import Wanted, read_stdin
 
     _quiet()
+    if server is not None:
+        ServerAddress(server)  # a wrong one is told at once, not when sound has come
     # Before anything is started or made on a server: a pipe whose other end failed brings nothing.
     begun = read_stdin() if source == "-" else b""
     if source == "-" and not begun:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from server.settings_text import as_toml
+from tests.fakes.server_process import ServerProcess
 
 EARSHOT = [sys.executable, "-c", "from server.cli import main; main()"]
 
@@ -66,6 +67,23 @@ def test_serve_says_in_one_sentence_why_it_cannot(tmp_path: Path) -> None:
             assert sentence in shown.stderr
             assert b"Traceback" not in shown.stderr
             assert len(shown.stderr.splitlines()) == 1
+
+
+@pytest.mark.process
+async def test_a_second_server_says_where_the_first_one_is(tmp_path: Path) -> None:
+    async with ServerProcess(tmp_path / "data") as server:
+        port = server.url.rpartition(":")[2]
+        for host in ("127.0.0.1", "0.0.0.0"):
+            shown = earshot("serve", "--port", port, "--host", host, "--data-dir", str(tmp_path / "other"))
+            assert shown.returncode == 2
+            assert shown.stderr.decode().startswith(f"Earshot already runs at http://localhost:{port}/ (")
+            assert len(shown.stderr.splitlines()) == 1
+        first, *rest = server.output.splitlines()
+    assert first == "Starting Earshot ..."
+    # What a user must know is plain on standard output, whatever the form of the log.
+    for line in ("Recogniser: scripted", "Data: ", "Earshot is at http://localhost:"):
+        assert any(told.startswith(line) for told in rest), rest
+    assert all(told.startswith("{") for told in server.log.splitlines())
 
 
 @pytest.mark.process
