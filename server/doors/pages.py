@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -29,6 +29,8 @@ SERVED_SUFFIXES = frozenset(
 LIVE_PAGE = "index.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
+MISSING_PAGE = "missing.html"
+ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
 
 
@@ -69,28 +71,41 @@ class PageFiles:
         return response
 
 
-async def _page(name: str, request: Request) -> Response:
+async def page(name: str, request: Request) -> Response:
     files: PageFiles = request.app.state.pages
     return await files.respond(name, request)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def live_page(request: Request) -> Response:
-    return await _page(LIVE_PAGE, request)
+    return await page(LIVE_PAGE, request)
 
 
 @router.api_route("/t", methods=["GET", "HEAD"])
 async def library_page(request: Request) -> Response:
-    return await _page(LIBRARY_PAGE, request)
+    return await page(LIBRARY_PAGE, request)
 
 
 @router.api_route("/t/{page_id}", methods=["GET", "HEAD"])
 async def transcript_page(request: Request, page_id: str) -> Response:
     """The page asks for the transcript itself: whether it is there is not told here."""
-    return await _page(TRANSCRIPT_PAGE, request)
+    return await page(TRANSCRIPT_PAGE, request)
 
 
 @router.api_route(FILE_PATH, methods=["GET", "HEAD"])
 async def page_file(request: Request, name: str) -> Response:
     """Comes last of all routes, so that whatever nothing else answers is looked for here."""
-    return await _page(name, request)
+    if name == "favicon.ico":  # what browsers ask for where no page names an icon, such as beside a download
+        name = ICON
+    try:
+        return await page(name, request)
+    except NotFound:
+        if not _wants_page(name, request):
+            raise
+        missing = await anyio.to_thread.run_sync((WEB_CLIENT / MISSING_PAGE).read_text)
+        return HTMLResponse(missing, 404, headers={"Cache-Control": "no-cache"})
+
+
+def _wants_page(name: str, request: Request) -> bool:
+    """Whether a person asks: browsers name HTML in so many words, programs take anything."""
+    return "text/html" in request.headers.get("accept", "") and name.partition("/")[0] not in ("v1", "api")
