@@ -134,6 +134,11 @@ class AsrClient:
         return tuple(worker.status for worker in self._workers)
 
     @property
+    def sessions(self) -> tuple[AsrSession, ...]:
+        """Those that are open, wherever they are heard."""
+        return tuple(self._sessions.values())
+
+    @property
     def _state(self) -> WorkerState:
         states = {worker.state for worker in self._workers}
         return "ok" if "ok" in states else "starting" if "starting" in states else "degraded"

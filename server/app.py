@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from server.doors import health, pages
+from server.doors import debug, health, pages
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
@@ -63,7 +63,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
-    for router in (health.router, *V1_ROUTERS, pages.router):
+    for router in (health.router, *V1_ROUTERS, debug.router, pages.router):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)
@@ -90,3 +90,4 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
     )
     metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)
     metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets)
+    metrics.engine.watch(lambda: services().asr.workers, lambda: services().asr.sessions)

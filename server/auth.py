@@ -3,6 +3,8 @@
 There is one secret today, ``access_token``. Without it whoever reaches the port may do everything. With it a request
 carries ``Authorization: Bearer <token>``; a browser's WebSocket, which cannot set headers, offers the subprotocols
 ``["bearer", "<token>"]``. The token is never taken from a query: those end up in logs and histories.
+
+What only the host may see (``HOST_ONLY``) needs the token as well; where none is configured, the machine itself.
 """
 
 from __future__ import annotations
@@ -38,32 +40,61 @@ class Action(StrEnum):
     LISTEN = "listen"
     READ_ENGINE = "read_engine"
     PULL_MODEL = "pull_model"
+    DEBUG_PAGE = "debug_page"
+    DEBUG = "debug"
 
 
 # The pages are the same for everybody and hold no data; health is for machines that carry no secret.
-PUBLIC = frozenset({Action.PAGE, Action.HEALTH})
+PUBLIC = frozenset({Action.PAGE, Action.HEALTH, Action.DEBUG_PAGE})
+
+# For whoever runs the server. The page itself is public only where a token guards what it then asks for.
+HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
+
+# Set by what stands between: then it is not the peer who asks.
+_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. ``trusted``: the token was right, or none is configured."""
+    """Who asks. ``trusted``: the token was right, or none is configured.
+
+    ``host``: the token was right or, where none is configured, this very machine asks.
+    """
 
     name: str
     trusted: bool
+    host: bool = False
 
 
-def identify(access_token: str | None, headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> Principal:
-    """The principal of a request, by what it carries. ``headers`` has lower-case names. Never raises."""
+def identify(
+    access_token: str | None,
+    headers: Mapping[str, str],
+    subprotocols: Sequence[str] = (),
+    *,
+    address: str | None = None,
+) -> Principal:
+    """The principal of a request, by what it carries and the ``address`` of its peer.
+
+    ``headers`` has lower-case names. Never raises.
+    """
     if access_token is None:
-        return Principal("anyone", trusted=True)
+        return Principal("anyone", trusted=True, host=_is_this_machine(address, headers))
     given = _bearer(headers.get("authorization", "")) or _offered(subprotocols)
     if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), access_token.encode()):
-        return Principal("holder", trusted=True)
+        return Principal("holder", trusted=True, host=True)
     return Principal("anonymous", trusted=False)
 
 
 def authorize(principal: Principal, action: Action, resource: str | None = None) -> None:
-    """Let ``principal`` do ``action`` with ``resource`` (a transcript's id), or raise ``NotAuthorised``."""
+    """Let ``principal`` do ``action`` with ``resource`` (a transcript's id).
+
+    Raises ``NotAuthorised``, or ``Forbidden`` for what only the host may see while no token is configured.
+    """
+    if action in HOST_ONLY and principal.trusted and not principal.host:
+        raise Forbidden(
+            "this is for whoever runs the server: open it on the server's own machine, or set access_token",
+            details={"action": action.value},
+        )
     if principal.trusted or action in PUBLIC:
         return
     raise NotAuthorised(
@@ -120,6 +151,19 @@ def _host_name(host: str) -> str:
 
 def _plain(name: str) -> str:
     return name.strip().lower().removesuffix(".")
+
+
+def _is_this_machine(address: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether the peer is on loopback and asks for itself: a proxy on this machine asks for strangers."""
+    if address is None or any(name in headers for name in _PASSED_ON):
+        return False
+    try:
+        peer = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped  # a socket for both families names its IPv4 peers so
+    return peer.is_loopback
 
 
 def _is_address(name: str) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from server.engine_metrics import EngineMetrics
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 TICK_S = 0.1  # stalls shorter than this are rarely missed, and ten wake-ups a second cost nothing
 
@@ -51,6 +53,7 @@ class Metrics:
         self.request_s = Histogram(
             "earshot_http_request_seconds", "Time to serve a request.", ["route"], registry=r, buckets=_HTTP_S
         )
+        self.engine = EngineMetrics(r)
         self._ticker: asyncio.Task[None] | None = None
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:

@@ -85,8 +85,8 @@ class RequestContext:
         transcript_id = scope.get("path_params", {}).get("transcript_id", "")
         if is_transcript_id(transcript_id):
             fields["transcript"] = transcript_id
-        # Probes come every few seconds and say nothing.
-        level = log.debug if route in ("/health", "/metrics") else log.info
+        # These come every few seconds and say nothing.
+        level = log.debug if route in ("/health", "/metrics", "/debug/loop.json") else log.info
         level("request served", **fields)
 
 

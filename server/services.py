@@ -15,6 +15,7 @@ from server.bus import InProcessBus
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.loop_watch import LoopWatch
 from server.metrics import Metrics
 from server.peers import Peers
 from server.recogniser import worker_settings
@@ -39,6 +40,7 @@ class Services:
     intake: Intake
     peers: Peers
     metrics: Metrics
+    loop: LoopWatch
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -68,9 +70,12 @@ class Services:
             )
             disk.start()
             stack.push_async_callback(disk.stop)
-            asr = AsrClient(worker_settings(settings))
+            loop = LoopWatch(metrics.engine)
+            asr = AsrClient(worker_settings(settings), on_ran=loop.ran)
             await asr.start()
             stack.push_async_callback(asr.stop)
+            loop.start(lambda: asr.workers)
+            stack.push_async_callback(loop.stop)
             hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
             hub.start()
             stack.push_async_callback(hub.stop)
@@ -79,7 +84,7 @@ class Services:
             peers = Peers(settings, hub, journal, metrics)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            return cls(settings, store, journal, disk, asr, hub, intake, peers, metrics, stack.pop_all())
+            return cls(settings, store, journal, disk, asr, hub, intake, peers, metrics, loop, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -133,7 +133,10 @@ def port(settings: Settings) -> Check:
         check_port(settings.host, settings.port)
     except CommandFailed as failure:
         if _earshot_answers(settings):
-            return Check("Port", "ok", f"{settings.host}:{settings.port}: Earshot is serving there now")
+            # By that name even where it listens on all addresses: the page is for this machine, or wants the token.
+            page = f"http://localhost:{settings.port}/debug/loop"
+            found = f"{settings.host}:{settings.port}: Earshot is serving there now; {page} shows what it does"
+            return Check("Port", "ok", found)
         return Check("Port", "fail", failure.message.split(". ")[0] + ".", "Name another with EARSHOT_PORT or --port.")
     return Check("Port", "ok", f"{settings.host}:{settings.port} is free")
 

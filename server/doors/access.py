@@ -49,7 +49,8 @@ def enter(connection: HTTPConnection, action: Action) -> Principal:
         # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
         own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
         check_host(headers.get("host"), filter(None, own))
-    principal = identify(secret, headers, connection.scope.get("subprotocols", ()))
+    address = connection.client.host if connection.client is not None else None
+    principal = identify(secret, headers, connection.scope.get("subprotocols", ()), address=address)
     transcript_id = connection.path_params.get("transcript_id")
     authorize(principal, action, transcript_id)
     if transcript_id is not None and not is_transcript_id(transcript_id):

@@ -56,7 +56,62 @@ def test_a_stranger_may_do_only_what_is_public(action: Action) -> None:
     else:
         with pytest.raises(NotAuthorised):
             authorize(stranger, action, "some transcript")
-    authorize(Principal("holder", trusted=True), action)
+    authorize(Principal("holder", trusted=True, host=True), action)
+
+
+HOST = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_what_is_the_hosts_is_refused_to_whoever_else_reaches_a_server_without_a_token(action: Action) -> None:
+    anyone = identify(None, {}, address="192.0.2.7")
+    if action in HOST:
+        with pytest.raises(Forbidden, match="access_token"):
+            authorize(anyone, action)
+    else:
+        authorize(anyone, action)
+    authorize(identify(None, {}, address="127.0.0.1"), action)
+
+
+def test_with_a_token_its_holder_is_the_host_wherever_they_are() -> None:
+    authorize(identify(TOKEN, {"authorization": f"Bearer {TOKEN}"}, address="192.0.2.7"), Action.DEBUG)
+    for headers in ({}, {"authorization": "Bearer wrong"}):
+        with pytest.raises(NotAuthorised):
+            authorize(identify(TOKEN, headers, address="127.0.0.1"), Action.DEBUG)
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "is_host"),
+    [
+        ("127.0.0.1", {}, True),
+        ("127.8.9.1", {}, True),
+        ("::1", {}, True),
+        ("::ffff:127.0.0.1", {}, True),
+        ("192.0.2.7", {}, False),
+        ("10.0.0.1", {}, False),
+        ("::ffff:192.0.2.7", {}, False),
+        ("fe80::1%eth0", {}, False),
+        ("0.0.0.0", {}, False),
+        ("localhost", {}, False),
+        ("", {}, False),
+        (None, {}, False),
+        # A proxy on this machine asks for strangers, and what it says of them is not believed.
+        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, False),
+        ("127.0.0.1", {"forwarded": "for=127.0.0.1"}, False),
+        ("127.0.0.1", {"x-real-ip": ""}, False),
+        ("127.0.0.1", {"via": "1.1 proxy"}, False),
+        ("192.0.2.7", {"x-forwarded-for": "127.0.0.1"}, False),
+    ],
+)
+def test_without_a_token_only_this_machine_is_the_host(
+    address: str | None, headers: dict[str, str], is_host: bool
+) -> None:
+    assert identify(None, headers, address=address).host is is_host
+
+
+@given(st.text())
+def test_any_text_as_an_address_is_taken_or_refused(address: str) -> None:
+    identify(None, {}, address=address)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from server.commands import checks
 from server.settings import Settings
+from tests.fakes.running_app import running_app
 
 
 def settings(tmp_path: Path, **more: object) -> Settings:
@@ -72,3 +74,12 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found["Gpu"].level == "fail"
     assert "no such device" in found["Gpu"].found
     assert "Disk" in found
+
+
+async def test_a_server_that_runs_is_no_fault_and_its_loop_can_be_looked_at(tmp_path: Path) -> None:
+    async with running_app(tmp_path / "data") as node:
+        found = await asyncio.to_thread(checks.port, settings(tmp_path, port=node.port))
+        assert found.level == "ok"
+        page = found.found.partition("; ")[2].partition(" ")[0]
+        assert page == f"http://localhost:{node.port}/debug/loop"
+        assert (await node.http.get(page)).status_code == 200

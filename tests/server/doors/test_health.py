@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.errors import StoreUnavailable
 from server.services import Services
+
+FIGURES = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 async def test_health_says_how_the_node_fares(client: httpx.AsyncClient, services: Services) -> None:
@@ -61,3 +67,12 @@ async def test_metrics_are_told(client: httpx.AsyncClient) -> None:
         "event_loop_lag_seconds_bucket",
     ):
         assert f"earshot_{name}" in text
+
+
+async def test_every_figure_is_documented_and_no_other(client: httpx.AsyncClient) -> None:
+    told = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in text_string_to_metric_families((await client.get("/metrics")).text)
+        if not family.name.endswith(("_created", "_gcount", "_gsum"))  # come with the others
+    }
+    assert set(re.findall(r"^\| `(earshot_\w+)`", FIGURES.read_text(), re.MULTILINE)) == told

@@ -1,0 +1,106 @@
+"""The page of the inference loop: what it is told, and whom."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from asr.wire import Ran
+from server.doors.debug import SESSIONS_MAX, STEPS_PER_ANSWER_MAX
+from server.services import Services
+from server.settings import Settings
+from tests.fakes.node import new_client
+from tests.fakes.running_app import running_app
+
+TOKEN = "canary-token-of-the-loop"
+PLACES = ("/debug/loop", "/debug/loop.json")
+
+
+@asynccontextmanager
+async def from_address(client: httpx.AsyncClient, address: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the same app that comes from elsewhere."""
+    transport = httpx.ASGITransport(client.app, client=(address, 40_000))  # type: ignore[attr-defined]
+    async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.1") as other:
+        yield other
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_without_a_token_only_this_machine_sees_it(client: httpx.AsyncClient, place: str) -> None:
+    assert (await client.get(place)).status_code == 200
+    async with from_address(client, "::1") as other:
+        assert (await other.get(place)).status_code == 200
+    async with from_address(client, "192.0.2.7") as stranger:
+        refused = await stranger.get(place)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "FORBIDDEN")
+        assert (await stranger.get("/v1/transcripts")).status_code == 200
+    passed_on = await client.get(place, headers={"X-Forwarded-For": "127.0.0.1"})
+    assert passed_on.status_code == 403
+    rebound = await client.get(place, headers={"Host": "evil.example"})
+    assert rebound.status_code == 403
+
+
+async def test_with_a_token_its_figures_need_it_even_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    async with running_app(tmp_path, access_token=SecretStr(TOKEN)) as node:
+        # The page holds nothing, and a browser cannot send a token for it: it asks for one.
+        assert (await node.http.get("/debug/loop")).headers["content-type"].startswith("text/html")
+        wrong: tuple[dict[str, Any], ...] = (
+            {},
+            {"headers": {"Authorization": "Bearer wrong"}},
+            {"params": {"token": TOKEN, "access_token": TOKEN}},
+        )
+        for given in wrong:
+            refused = await node.http.get("/debug/loop.json", **given)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "NOT_AUTHORISED"), given
+        answer = await node.http.get("/debug/loop.json", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+    printed = capfd.readouterr()
+    assert "canary" not in printed.out + printed.err
+
+
+async def test_an_answer_is_bounded_and_goes_on_where_the_page_is(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    for _ in range(STEPS_PER_ANSWER_MAX + 5):
+        services.loop.ran(0, Ran(kind="interim", size=1, batch_max=2, wait_ms=1, run_ms=2))
+    answer = await client.get("/debug/loop.json")
+    assert len(answer.content) < 200_000
+    told = answer.json()
+    assert [told["steps"][0][0], told["steps"][-1][0]] == [6, STEPS_PER_ANSWER_MAX + 5]
+    services.loop.ran(0, Ran(kind="final", size=2, batch_max=2, wait_ms=1, run_ms=2))
+    more = (await client.get("/debug/loop.json", params={"after": told["last"]})).json()
+    assert [(step[0], step[2]) for step in more["steps"]] == [(told["last"] + 1, "final")]
+    # A page that is older than this server hears all of it.
+    assert len((await client.get("/debug/loop.json", params={"after": 10**9})).json()["steps"]) == STEPS_PER_ANSWER_MAX
+    for odd in ("-1", "x", "1.5", "9" * 5000):
+        assert (await client.get("/debug/loop.json", params={"after": odd})).status_code == 422
+
+
+async def test_the_sessions_furthest_behind_are_told_and_no_more(
+    client: httpx.AsyncClient, services: Services, settings: Settings
+) -> None:
+    speaking = []
+    for _ in range(SESSIONS_MAX + 2):
+        each = await new_client(services)
+        await each.begin()
+        speaking.append(each)
+    sessions = (await client.get("/debug/loop.json")).json()["sessions"]
+    assert (sessions["live"], sessions["files"], len(sessions["furthest"])) == (SESSIONS_MAX + 2, 0, SESSIONS_MAX)
+    assert all(len(session_id) == 8 and lane == "live" for session_id, lane, _ in sessions["furthest"])
+    lags_ms = [lag_ms for _, _, lag_ms in sessions["furthest"]]
+    assert lags_ms == sorted(lags_ms, reverse=True)
+    for each in speaking:
+        await each.stop()
+
+
+async def test_the_page_looks_like_the_others(client: httpx.AsyncClient) -> None:
+    page, start = await client.get("/debug/loop"), await client.get("/")
+    for name in ("content-security-policy", "x-frame-options", "cache-control", "referrer-policy"):
+        assert page.headers[name] == start.headers[name]
+    assert "debug" not in start.text
