@@ -23,6 +23,11 @@ export function when(iso) {
   return Number.isNaN(date.getTime()) ? '' : moment.format(date);
 }
 
+const ofDay = new Intl.DateTimeFormat(language, { timeStyle: 'medium', hourCycle: 'h23' });
+
+/** When it was, of a time of `performance.now()`: `14:03:22`, as logs have it. */
+export const timeOfDay = (atMs) => ofDay.format(new Date(performance.timeOrigin + atMs));
+
 /** Bytes as `3.4 MB`, `148 MB` or `1.6 GB`. */
 export function size(bytes) {
   const mega = bytes / 1e6;

@@ -4,6 +4,7 @@ import '../elements/download_links.js';
 import '../elements/drop_files.js';
 import '../elements/engine_notice.js';
 import '../elements/level_meter.js';
+import '../elements/loop_view.js';
 import '../elements/problem_note.js';
 import '../elements/site_header.js';
 import '../elements/state_line.js';
@@ -11,6 +12,7 @@ import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { h } from '../js/dom.js';
+import { LoopMinute } from '../js/loop_minute.js';
 import { stateWords } from '../js/state_words.js';
 import { has } from '../js/strings.js';
 
@@ -129,4 +131,31 @@ const none = h('transcript-list', { story: true });
 story('list empty', none);
 none.items = [];
 story('drop', document.createElement('drop-files'));
+
+/** A minute of two workers: one busy with all kinds of steps, one that was just lost. */
+function loopAnswer() {
+  const steps = [];
+  for (let i = 0; i < 150; i += 1) {
+    const kind = i % 11 === 10 ? 'guess' : i % 7 === 6 ? 'final' : i % 5 === 4 && i > 60 ? 'file' : 'interim';
+    steps.push([i + 1, 0, kind, 59.8 - i * 0.39, 1 + (i * 5) % 8, 8, (i * 37) % 400, 40 + ((i * 53) % 200), 16000, 60, 1.6]);
+  }
+  const worker = (index, state, more) => ({ index, state, sessions: 6 - index * 6, restarts: index, resident_mb: 412, ...more });
+  return {
+    run: 'story', last: 150, window_s: 60, gave_up: 1, steps,
+    engine: { state: 'ok', engine: 'faster-whisper', model: 'whisper-base.en', device: 'cpu' },
+    workers: [
+      worker(0, 'ok', { busy: 0.43, interim_ms: 300, waiting: 2, interims_dropped: 17, guard_hits: { repeats: 2 } }),
+      worker(1, 'degraded', {}),
+    ],
+    sessions: { live: 12, files: 1, furthest: [['a1b2c3d4', 'live', 1840], ['0f9e8d7c', 'live', 620], ['77aa66bb', 'live', 90], ['1234abcd', 'file', 28300]] },
+    notes: [[1, 21.4, 'lost', ''], [0, 12.2, 'guard', 'repeats'], [0, 55, 'ready', '']],
+  };
+}
+for (const [name, answer] of [['loop', loopAnswer()], ['loop still', { ...loopAnswer(), steps: [], notes: [], sessions: { live: 0, files: 0, furthest: [] } }]]) {
+  const element = document.createElement('loop-view');
+  story(name, element);
+  const minute = new LoopMinute();
+  minute.take(answer, performance.now());
+  element.show(answer, minute, performance.now());
+}
 document.documentElement.dataset.ready = 'true';
