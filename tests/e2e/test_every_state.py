@@ -77,3 +77,20 @@ async def test_the_keyboard_reaches_everything(server: Served, chromium: str) ->
         for wanted in ("Skip to the content", "Transcripts", "Start speaking", "Play a sample", "audible"):
             assert wanted in names
         assert [name for name, outline in reached if outline == "none"] == []
+
+
+async def test_silence_is_told_only_when_no_words_are_to_come(stories: str, chromium: str) -> None:
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(stories)
+        told = """async (more) => {
+          const { stateWords } = await import('/js/state_words.js');
+          const session = { phase: 'live', source: 'microphone', transport: 'websocket', waitingS: 0, lagMs: 100 };
+          return stateWords({ ...session, ...more }, { silent: true }).text;
+        }"""
+        hearing_nothing = "Hearing nothing. Is the microphone muted?"
+        assert await page.evaluate(told, {}) == hearing_nothing
+        assert await page.evaluate(told, {"lagMs": None}) == hearing_nothing
+        assert await page.evaluate(told, {"waitingS": 6}) == "Listening"
+        assert await page.evaluate(told, {"lagMs": 2500}) == "Listening"
+        assert await page.evaluate(told, {"lagMs": 9000}) == "Listening, but the words come late. Nothing is lost."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import jiwer
 import pytest
@@ -42,6 +44,7 @@ async def test_a_voice_becomes_words_to_read_play_and_keep(
         await visit.until_phase("done")
         await visit.until_state("Finished and saved.")
         assert jiwer.wer(voice.text, await visit.heard()) <= WORD_ERRORS_MAX
+        await expect(page).to_have_url(re.compile(r"/t/[\w-]+$"))
         await assert_sound_page(page)
 
         await words_play(page)
@@ -117,6 +120,8 @@ async def downloads_hold_the_words(page: Page, folder: Path) -> None:
         path = folder / f"kept.{form}"
         await (await waiting.value).save_as(path)
         kept = path.read_bytes()
+        # It has no name yet.
+        assert (await waiting.value).suggested_filename == f"{page.url.rpartition('/')[2]}.{form}"
         assert kept.startswith(start.encode()), form
         if form != "wav":
             assert b"city" in kept, form
@@ -125,9 +130,18 @@ async def downloads_hold_the_words(page: Page, folder: Path) -> None:
 
 
 async def own_page_shows_the_same(visit: Visit) -> None:
+    """A reload shows it again; Back from a new recording leads to it, and on to where one came from."""
     page = visit.page
-    heard = await visit.heard()
-    await page.get_by_role("link", name="Open its own page").click()
+    heard, own = await visit.heard(), page.url
+    await page.get_by_role("button", name="New recording").click()
+    await visit.until_state("Ready.")
+    assert urlsplit(page.url).path == "/"
+    await page.go_back()
+    await expect(page.locator("body")).to_have_attribute("data-page", "transcript")
+    assert page.url == own
+    await expect(page.locator(".line").first).to_be_visible()
+    assert await visit.heard() == heard
+    await page.reload()
     await expect(page.locator(".line").first).to_be_visible()
     assert await visit.heard() == heard
     await expect(page.locator("transcript-player")).to_be_visible()

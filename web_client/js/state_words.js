@@ -5,6 +5,8 @@ import { t } from './strings.js';
 
 const NOTABLE_WAITING_S = 2; // less than this is the ordinary distance between sending and acknowledging
 const NOTABLE_LAG_MS = 1000; // words that come within a second feel live
+const CATCHING_UP_MS = 2000; // more than the distance that any recogniser keeps
+const LATE_MS = 5000; // a reader would think that something is wrong
 
 /** `{tone, text, detail}`: tone is `calm | live | busy | warn | bad`. `session` is a LiveSession or the like of it. */
 export function stateWords(session, { silent = false } = {}) {
@@ -64,7 +66,9 @@ function live(session, silent) {
   }
   if (session.engineState === 'degraded') return { tone: 'warn', text: t('state.degraded'), ...rest };
   if (session.muted) return { tone: 'warn', text: t('state.muted'), ...rest };
-  if (silent && session.source === 'microphone') return { tone: 'warn', text: t('state.silent'), ...rest };
-  if (session.lagMs >= 5000) return { tone: 'warn', text: t('state.behind.much'), ...rest };
+  // Words of earlier sound still come: then silence is the speaker's, who waits for them.
+  const catchingUp = session.waitingS >= NOTABLE_WAITING_S || session.lagMs >= CATCHING_UP_MS;
+  if (silent && !catchingUp && session.source === 'microphone') return { tone: 'warn', text: t('state.silent'), ...rest };
+  if (session.lagMs >= LATE_MS) return { tone: 'warn', text: t('state.behind.much'), ...rest };
   return { tone: 'live', text: t(session.source === 'sample' ? 'state.live.sample' : 'state.live'), ...rest };
 }

@@ -19,6 +19,7 @@ import { stateWords } from '../js/state_words.js';
 import { t } from '../js/strings.js';
 
 const transport = new URLSearchParams(location.search).get('transport') ?? 'auto';
+const HOME = location.pathname + location.search;
 const BUSY = ['opening', 'connecting', 'live', 'lost'];
 
 class LivePage {
@@ -72,6 +73,8 @@ class LivePage {
     });
     addEventListener('beforeunload', (event) => this.#session.running && event.preventDefault());
     this.#player.addEventListener('problem', () => this.#problem.show({ key: 'problem.sound' }));
+    // Addresses of transcripts are another page's; this one put them there only for the time after.
+    addEventListener('popstate', () => location.reload());
     setInterval(() => this.#render(), 500);
     this.#render();
   }
@@ -96,6 +99,7 @@ class LivePage {
       this.#render();
       if (session.phase === before) return;
       before = session.phase;
+      if (before === 'finishing' || before === 'done') this.#settle(session.transcriptId);
       if (before === 'done') this.#finished();
       if (before === 'failed') this.#failed();
     });
@@ -122,10 +126,21 @@ class LivePage {
     this.#words.live = false;
   }
 
+  /** What is recorded has an address of its own: a reload shows it again, and the address can be given away. */
+  #settle(id) {
+    const own = `/t/${encodeURIComponent(id)}`;
+    if (location.pathname !== own) history.replaceState(null, '', own);
+    this.#own.href = own;
+  }
+
+  /** For a new recording; Back leads to the one before. */
+  #leave() {
+    if (location.pathname + location.search !== HOME) history.pushState(null, '', HOME);
+  }
+
   async #finished() {
     this.#quiet();
     const id = this.#session.transcriptId;
-    this.#own.href = `/t/${encodeURIComponent(id)}`;
     this.#own.textContent = t('live.open');
     this.#downloads.show(id);
     this.#untie = tie(this.#words, this.#player);
@@ -142,6 +157,7 @@ class LivePage {
 
   #reset() {
     this.#quiet();
+    this.#leave();
     this.#untie?.();
     this.#untie = null;
     this.#words.clear();
