@@ -17,6 +17,8 @@ from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
+MEMORY_PATIENCE_S = 5.0  # for the step under way, when the process has grown too large
+
 SessionMessage = Heard | Settled | Marker | GaveUp
 
 
@@ -60,6 +62,7 @@ class Supervisor:
         self._stopping = False
         self._ready_at_s: float | None = None
         self._working: Working | None = None  # the last that was heard of the process
+        self._between_steps = asyncio.Event()  # that is something else
         self.reason = ""
         self.restarts = 0
         self.pid: int | None = None
@@ -101,6 +104,7 @@ class Supervisor:
     async def _life(self) -> bool:
         """One process from start to end. Returns whether its end was asked for."""
         self._ready_at_s = self._working = None
+        self._between_steps.set()
         try:
             child = await Child.spawn(self._command, self._settings)
         except ChildGone as error:
@@ -113,31 +117,27 @@ class Supervisor:
         reading = asyncio.create_task(self._read(child, heartbeat), name="asr-read")
         watching = asyncio.create_task(self._watch(child, heartbeat), name="asr-watch")
         asked = asyncio.create_task(self._asked.wait(), name="asr-asked")
-        tasks: set[asyncio.Task[tuple[Ending, str]] | asyncio.Task[str] | asyncio.Task[bool]] = {
-            reading,
-            watching,
-            asked,
-        }
+        tasks: set[asyncio.Task[tuple[Ending, str]] | asyncio.Task[bool]] = {reading, watching, asked}
         ending = Ending.KILL
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if asked.done():
                 ending, self.reason = Ending.SHUTDOWN, "asked to restart"
-            elif watching.done():
-                ending, self.reason = Ending.DUMP, watching.result()
             else:
-                ending, self.reason = reading.result()
+                ending, self.reason = (watching if watching.done() else reading).result()
         finally:
+            planned = asked.done()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-            planned = ending is Ending.SHUTDOWN
-            self._events.on_lost(planned=planned, working=None if planned else self._working)
+            # One that is asked to leave is between two steps, or what it does there is not held against anybody.
+            innocent = ending is Ending.SHUTDOWN
+            self._events.on_lost(planned=planned, working=None if innocent else self._working)
             self.pid = self.resident_mb = None
             how = await child.end(ending)
             log.info("inference process ended", pid=child.pid, how=how)
         self.reason = self.reason or how
-        return ending is Ending.SHUTDOWN
+        return planned
 
     async def _read(self, child: Child, heartbeat: Heartbeat) -> tuple[Ending, str]:
         """Pass on what it says until it leaves; how to end it, and why it left (empty when it did not say)."""
@@ -146,7 +146,7 @@ class Supervisor:
             async for message in child.messages():
                 if not isinstance(message, Broken):
                     # One thread hears and tells: whatever it tells after this, it has heard that sound.
-                    self._working = message if isinstance(message, Working) else None
+                    self._now_doing(message if isinstance(message, Working) else None)
                 match message:
                     case Ready() if self._asked.is_set():
                         pass  # of the process that is to go
@@ -171,24 +171,43 @@ class Supervisor:
             return Ending.KILL, str(error)
         return Ending.LEAVE, reason
 
-    async def _watch(self, child: Child, heartbeat: Heartbeat) -> str:
-        """Returns when the process has to be ended, and why."""
+    def _now_doing(self, working: Working | None) -> None:
+        self._working = working
+        if working is None:
+            self._between_steps.set()
+        else:
+            self._between_steps.clear()
+
+    async def _watch(self, child: Child, heartbeat: Heartbeat) -> tuple[Ending, str]:
+        """Returns when the process has to be ended, how, and why."""
         started_at_s = time.monotonic()
         settings = self._settings
         while True:
             await asyncio.sleep(self._tick_s)
             self.resident_mb = resident_mb = child.resident_mb()
             if settings.memory_max_mb and resident_mb is not None and resident_mb > settings.memory_max_mb:
-                return f"the inference process grew to {resident_mb:.0f} MB, its limit is {settings.memory_max_mb} MB"
+                limit_mb = settings.memory_max_mb
+                reason = f"the inference process grew to {resident_mb:.0f} MB, its limit is {limit_mb} MB"
+                return await self._after_this_step(), reason
             if self._ready_at_s is None:
                 if time.monotonic() - started_at_s > settings.start_deadline_s:
-                    return f"the inference process was not ready within {settings.start_deadline_s:g} s"
+                    return Ending.DUMP, f"the inference process was not ready within {settings.start_deadline_s:g} s"
                 continue
             number = heartbeat.look(time.monotonic())
             if number is not None:
                 child.write(Ping(number=number))
             if heartbeat.overdue:
-                return f"the inference process did not answer for {settings.step_deadline_s:g} s"
+                return Ending.DUMP, f"the inference process did not answer for {settings.step_deadline_s:g} s"
+
+    async def _after_this_step(self) -> Ending:
+        """A process that grew is asked to leave between two steps: no sound was at fault. One that grows and grows in a
+        step is not waited for.
+        """
+        try:
+            await asyncio.wait_for(self._between_steps.wait(), min(MEMORY_PATIENCE_S, self._settings.step_deadline_s))
+        except TimeoutError:
+            return Ending.DUMP
+        return Ending.SHUTDOWN
 
     @property
     def _tick_s(self) -> float:

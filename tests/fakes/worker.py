@@ -3,6 +3,7 @@
 A run of samples of value ``n`` (1..29999) is the word ``w<n>``, zeros are silence, ``GAP_SAMPLES`` of it end an
 utterance. The values of ``Cue`` make it misbehave. ``--state`` names a file that counts its starts, so that the first
 runs (``--failures N``) and what a cue does (in the first run only, unless ``--always``) differ from what comes after.
+Each of several workers counts its own, and with ``--only N`` all but one start well.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import itertools
+import json
 import os
 import socket
 import sys
@@ -35,9 +37,11 @@ from asr.wire import (
     Open,
     Ping,
     Pong,
+    Ran,
     Ready,
     Settled,
     Shutdown,
+    Working,
     frame,
 )
 from protocol.words import Word
@@ -122,7 +126,11 @@ class Worker:
     def take(self, message: BaseModel, payload: bytes) -> None:
         match message:
             case Ping():
-                self.say(Pong(number=message.number, sessions=len(self.hearings), steps=1, step_s=0.5))
+                self.say(
+                    Pong(
+                        number=message.number, sessions=len(self.hearings), steps=1, step_s=0.5, busy=self.options.busy
+                    )
+                )
             case Open():
                 key = (message.session_id, message.generation)
                 self.hearings[key] = Hearing(message, message.start_samples, since_samples=message.start_samples)
@@ -134,6 +142,8 @@ class Worker:
                 assert 0 < len(payload) <= 32000
                 time.sleep(self.options.slow * len(payload) / 32000)
                 self.hear(hearing, np.frombuffer(payload, "<i2"))
+                if self.options.ran:
+                    self.say(Ran(kind="interim", size=1, batch_max=1, wait_ms=0.0, run_ms=1.0))
             case Finalize():
                 hearing = self.hearings[message.session_id, message.generation]
                 for value in hearing.end_run():
@@ -153,7 +163,7 @@ class Worker:
         if not value:
             self.final(hearing)
         elif self.cues_work and value in (Cue.CRASH, Cue.HANG, Cue.LEAK, Cue.GARBAGE):
-            self.misbehave(Cue(value))
+            self.misbehave(Cue(value), hearing)
         elif value == Cue.STALE:
             hearing.words.pop()
             for session_id, generation in ((hearing.opened.session_id, hearing.opened.generation - 1), ("ses_x", 1)):
@@ -164,7 +174,10 @@ class Worker:
             if hearing.words and hearing.opened.options.interim:
                 self.heard(hearing, hearing.words, False)
 
-    def misbehave(self, cue: Cue) -> None:
+    def misbehave(self, cue: Cue, hearing: Hearing) -> None:
+        if cue is not Cue.LEAK:
+            opened = hearing.opened
+            self.say(Working(sessions=((opened.session_id, opened.generation, hearing.position_samples),)))
         if cue is Cue.CRASH:
             os._exit(3)
         if cue is Cue.LEAK:
@@ -221,10 +234,15 @@ def main() -> None:
     parser.add_argument("--failures", type=int, default=1_000_000)
     parser.add_argument("--always", action="store_true")
     parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--workers-max", type=int, default=1)
+    parser.add_argument("--busy", type=float, default=0.0, help="the share it says")
+    parser.add_argument("--ran", action="store_true", help="tell of each step")
+    parser.add_argument("--only", type=int, help="the index of the worker that fails to start")
     parser.add_argument("--lines", type=int, default=0, help="lines to print first")
     options = parser.parse_args()
-    starts = 1
+    starts, index = 1, json.loads(options.settings)["index"]
     if options.state:
+        options.state = options.state.with_name(f"{options.state.name}-{index}")
         with options.state.open("a") as state:
             state.write("x")
         starts = options.state.stat().st_size
@@ -232,13 +250,22 @@ def main() -> None:
     worker = Worker(connection, options, first=starts == 1)
     for _ in range(options.lines):
         print("x" * 9000, flush=True)
-    if options.start != "ready" and starts <= options.failures:
+    if options.start != "ready" and starts <= options.failures and options.only in (None, index):
         if options.start == "broken":
             worker.say(Broken(code="no_model", message="there is no model"))
         if options.start == "silent":
             time.sleep(600)
         sys.exit(1)
-    worker.say(Ready(engine="fake", model=f"run-{starts}", device="cpu", languages=("en",), reason="a test asked"))
+    worker.say(
+        Ready(
+            engine="fake",
+            model=f"run-{starts}",
+            device="cpu",
+            languages=("en",),
+            reason="a test asked",
+            workers_max=options.workers_max,
+        )
+    )
     worker.serve()
 
 

@@ -1,0 +1,34 @@
+"""The smoothed load in virtual seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from asr.load_average import LoadAverage
+
+
+def after(*seconds: tuple[float, int]) -> LoadAverage:
+    """What was said second by second: (busy, live sessions)."""
+    load = LoadAverage()
+    for number, (busy, live) in enumerate(seconds):
+        load.add(busy, live, 100.0 + number)
+    return load
+
+
+def test_a_burst_counts_little_and_a_steady_load_in_full() -> None:
+    assert after((1.0, 1), (1.0, 1)).busy < 0.2
+    assert after(*[(0.6, 4)] * 60).busy == pytest.approx(0.6, abs=0.01)
+    assert after(*[(0.6, 4)] * 60).live == pytest.approx(4, abs=0.05)
+
+
+def test_the_load_per_session_stays_right_while_sessions_come_and_go() -> None:
+    load = after(*[(0.1, 1)] * 60, *[(0.5, 5)] * 3)
+    assert load.busy / load.live == pytest.approx(0.1, abs=0.001)
+    load = after(*[(0.8, 8)] * 60, *[(0.1, 1)] * 3)
+    assert load.busy / load.live == pytest.approx(0.1, abs=0.001)
+
+
+def test_a_long_gap_is_not_taken_for_a_long_load() -> None:
+    load = after((0.0, 1))
+    load.add(1.0, 1, 100_000.0)
+    assert load.busy < 0.3
