@@ -1,4 +1,4 @@
-"""Our settings as the inference process is told them."""
+"""Our settings as the inference processes are told them."""
 
 from __future__ import annotations
 
@@ -18,4 +18,5 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         step_deadline_s=settings.engine_step_deadline_s,
         start_deadline_s=settings.engine_start_deadline_s,
         memory_max_mb=settings.engine_memory_max_mb,
+        workers=settings.workers,
     )

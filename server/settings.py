@@ -58,6 +58,9 @@ class Settings(BaseSettings):
 
     # The recogniser.
     engine: str = Field("auto", description="auto, or a model's name from `earshot models list`, or scripted (tests).")
+    workers: int = Field(
+        0, ge=0, le=64, description="Inference processes at most; 0: one per core or device, as the engine is good for."
+    )
     language: str = Field("en", description="Language assumed when a session names none; auto lets the engine detect.")
     utterance_silence_ms: int = Field(500, ge=100, le=5000, description="Silence that ends an utterance.")
     utterance_max_s: float = Field(20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut.")
@@ -72,7 +75,7 @@ class Settings(BaseSettings):
         180.0, ge=5.0, le=3600.0, description="Longest time the inference process may take to load its model."
     )
     engine_memory_max_mb: int = Field(
-        0, ge=0, description="The inference process is restarted above this resident size; 0: no limit."
+        0, ge=0, description="An inference process is restarted above this resident size; 0: no limit."
     )
 
     # Promises about sound.
@@ -91,6 +94,9 @@ class Settings(BaseSettings):
     sessions_max: int = Field(64, ge=1, le=10_000, description="Live sessions at once; one more gets 503.")
     admission_lag_max_s: float = Field(
         15.0, ge=1, le=600, description="New live sessions get 503 while the words of one are so far behind."
+    )
+    admission_busy_max: float = Field(
+        0.9, ge=0.1, le=2.0, description="New live sessions get 503 when every inference process would be busier."
     )
     session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session.")
     resume_grace_s: float = Field(

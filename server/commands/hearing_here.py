@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ LAST_WORDS_S = 15.0
 async def hear_here(wanted: Wanted, screen: Screen, stop: asyncio.Event, total_s: float | None) -> Heard:
     """In this process; the sound is spooled to a temporary file, for the recogniser to read again after a restart."""
     settings = load(engine=wanted.engine, language=wanted.language, data_dir=wanted.data_dir)
-    client = AsrClient(worker_settings(settings))
+    client = AsrClient(replace(worker_settings(settings), workers=1))  # there is one session
     heard = Heard()
     feed: ThreadFeed[Block] = ThreadFeed(lambda: blocks_of(wanted))
     await client.start()
