@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import string
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES as LANGUAGES
 FRAMES = 1500
 POSITIONS = 448
 TIMESTAMPS = 1501
-MULTILINGUAL_FROM = 51865  # CTranslate2 goes by the size of the vocabulary
+MULTILINGUAL = ""  # CTranslate2 takes a model for multilingual when its vocabulary has this token; real ones do
 LAST_WORDS = 0.08  # of the text tokens: the hypothesis ends after one of them
 
 
@@ -41,7 +41,7 @@ class Size:
 
 
 SIZES = {
-    "micro": Size(16, 2, 2, 2, words=0, languages=1, alignment_heads=2),
+    "micro": Size(16, 2, 2, 2, words=0, languages=8, alignment_heads=2),
     "tiny": Size(384, 6, 4, 4),
     "base": Size(512, 8, 6, 6, alignment_heads=8),
     "turbo": Size(1280, 20, 32, 4, mels=128, languages=100),
@@ -51,14 +51,12 @@ SIZES = {
 def build_random_whisper(folder: Path, size: str = "micro", multilingual: bool = False, seed: int = 1) -> Path:
     """Write the model into ``folder`` (made here) and return it. ``turbo`` is always multilingual.
 
-    ``micro`` takes milliseconds and a vocabulary of bytes; ``tiny`` takes seconds, ``turbo`` a minute and 2 GB of disk.
+    ``micro`` takes milliseconds and has a vocabulary of bytes; ``tiny`` takes seconds, ``turbo`` half a minute and 2 GB
+    of disk.
     """
-    dims = SIZES[size]
-    if multilingual and size != "turbo":
-        dims = replace(dims, words=50257, languages=99)
     multilingual = multilingual or size == "turbo"
-    tokenizer, tokens = _tokenizer(replace(dims, words=50257) if multilingual else dims)
-    assert (len(tokens) >= MULTILINGUAL_FROM) is multilingual
+    dims = SIZES[size]
+    tokenizer, tokens = _tokenizer(dims, multilingual)
     spec = whisper_spec.WhisperSpec(dims.encoder_layers, dims.heads, dims.decoder_layers, dims.heads)
     _Weights(dims, seed).fill(spec, tokens)
     spec.register_vocabulary(tokens)
@@ -78,10 +76,10 @@ def build_random_whisper(folder: Path, size: str = "micro", multilingual: bool =
     return folder
 
 
-def _tokenizer(dims: Size) -> tuple[tokenizers.Tokenizer, list[str]]:
+def _tokenizer(dims: Size, multilingual: bool) -> tuple[tokenizers.Tokenizer, list[str]]:
     bytes_ = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     words, merges = _words(max(0, dims.words - len(bytes_)))
-    text = [*bytes_, *words]
+    text = [*bytes_, *words, *([MULTILINGUAL] if multilingual else [])]
     model = tokenizers.models.BPE({token: i for i, token in enumerate(text)}, merges)
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
