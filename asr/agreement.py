@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from asr.guards import fold
+from protocol.blocks import MS_SAMPLES
 from protocol.errors import EngineFailed
 from protocol.words import Word
+
+_ROUGH_SAMPLES = 100 * MS_SAMPLES
 
 
 class Agreement(NamedTuple):
@@ -72,21 +75,24 @@ class LocalAgreement:
 def already_said(committed: Sequence[Word], words: Sequence[Word], from_samples: int) -> int:
     """How many words at the beginning of a hypothesis of the sound from ``from_samples`` on are committed ones.
 
-    The committed words that lie in that sound are looked for by their letters, however these are cut into words;
-    failing that, all that is heard before the last of them ends counts as said: nothing is said twice.
+    The committed words that lie in that sound are looked for by their letters, however these are cut into words, and
+    whatever their times. When the engine has thought better of them meanwhile, all is said that begins before they end.
     """
     inside = [word for word in committed if word.start_samples + word.end_samples > 2 * from_samples]
     if not inside:
         return 0
-    letters, heard = "".join(fold(word) for word in inside), ""
+    letters = "".join(fold(word) for word in inside)
+    heard = ""
     for count, word in enumerate(words, 1):
         heard += fold(word)
-        if heard == letters:
+        if heard.startswith(letters):
             return count
-        if not letters.startswith(heard):
-            break
-    end = max(word.end_samples for word in inside)
     count = 0
-    while count < len(words) and words[count].start_samples + words[count].end_samples < 2 * end:
+    while count < len(words) and _begins_samples(words[count]) < inside[-1].end_samples:
         count += 1
     return count
+
+
+def _begins_samples(word: Word) -> int:
+    """The latest that its sound can be thought to begin, since the times of engines are rough."""
+    return word.start_samples + min(_ROUGH_SAMPLES, (word.end_samples - word.start_samples) // 2)
