@@ -6,6 +6,7 @@ What uvicorn leaves open and is closed here:
   listening socket, which accepted sockets inherit, and ``abort_connection`` in each socket's scope, end it.
 - On SIGTERM uvicorn closes WebSockets at once. Sessions must first get their finals: we drain, tell everybody, and
   only then let uvicorn stop. A second signal ends the process at once.
+- A request whose head never ends is waited for without end: ``server.connections`` keeps a deadline and a count.
 - Its log of WebSockets has queries in it; it is held back in ``server.logs``.
 """
 
@@ -28,6 +29,7 @@ from uvicorn.server import ServerState
 
 from protocol.errors import EarshotError
 from server.app import build_app
+from server.connections import Asking, http_connection
 from server.leaving import Leaving
 from server.logs import set_up_logs
 from server.settings import Settings
@@ -106,9 +108,15 @@ class Serving:
     """One node being served. ``run`` returns when it has stopped; ``stop`` asks for that, from the loop's thread."""
 
     def __init__(
-        self, settings: Settings, *, app: FastAPI | None = None, announce: Callable[[str], None] | None = None
+        self,
+        settings: Settings,
+        *,
+        app: FastAPI | None = None,
+        announce: Callable[[str], None] | None = None,
+        asking: Asking | None = None,
     ) -> None:
         self.settings = settings
+        self.asking = asking or Asking()
         self.app = app if app is not None else build_app(settings)
         self.ready = asyncio.Event()
         self.url = ""
@@ -119,7 +127,7 @@ class Serving:
     async def run(self, *, handle_signals: bool = True) -> None:
         """Serve. Raises ``OSError`` when the address cannot be listened on."""
         listening = listen(self.settings)
-        self._server = Server(configure(self.app, self.settings))
+        self._server = Server(configure(self.app, self.settings, self.asking))
         ready = asyncio.create_task(self._tell_ready(listening), name="tell ready")
         loop = asyncio.get_running_loop()
         if handle_signals:
@@ -205,10 +213,10 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configure(app: FastAPI, settings: Settings, asking: Asking) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=http_connection(asking),
         ws=WebSocketConnection,
         ws_max_size=settings.message_max_bytes,
         ws_ping_interval=settings.ping_interval_s,
