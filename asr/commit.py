@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,11 +37,30 @@ class _Utterance:
     def window(self, final: bool) -> Window:
         start = self.start_samples or 0
         sound = np.concatenate(self.sound) if self.sound else np.zeros(0, np.int16)
+        self.sound = [sound]
         if final or not self.committed:
             return Window(sound, start, self.options, self.state, final=final)
         from_samples = min(max(self.committed[-1].end_samples, start), start + len(sound))
         before = " ".join(word.text for word in self.committed)
         return Window(sound[from_samples - start :], from_samples, self.options, self.state, before=before)
+
+
+@dataclass(slots=True)
+class _Found:
+    """A draft after the guards: the ``words`` that they left, and the place of each among those of the draft."""
+
+    draft: Draft
+    places: list[int]
+    words: tuple[Word, ...]
+
+    def take_times(self, exact: Sequence[Word], count: int) -> None:
+        """Give the first ``count`` words their times; the others are a guess, and go behind them."""
+        words = [exact[place] for place in self.places[:count]]
+        at = words[-1].end_samples if words else 0
+        for word in self.words[count:]:
+            start = max(at, word.start_samples)
+            words.append(word.model_copy(update={"start_samples": start, "end_samples": max(start, word.end_samples)}))
+        self.words = tuple(words)
 
 
 class CommittingEngine:
@@ -75,14 +94,16 @@ class CommittingEngine:
         windows = [self._window(step) for step in steps]
         worth = [i for i, window in enumerate(windows) if len(window.samples) >= LEAST_WINDOW_SAMPLES]
         heard = self._engine.transcribe([windows[i] for i in worth]) if worth else []
-        drafts = {i: self._guarded(windows[i], draft) for i, draft in zip(worth, heard, strict=True)}
-        stable = {i: _stable(steps[i], windows[i], draft) for i, draft in drafts.items()}
-        untimed = [i for i, (_, agreed) in stable.items() if agreed and not drafts[i].timed]
+        found = {i: self._guarded(windows[i], draft) for i, draft in zip(worth, heard, strict=True)}
+        stable = {i: _stable(steps[i], windows[i], each.words) for i, each in found.items()}
+        untimed = [i for i, (_, agreed) in stable.items() if agreed and not found[i].draft.timed]
         if untimed:
-            aligned = self._engine.align([(drafts[i], sum(stable[i])) for i in untimed])
-            for i, words in zip(untimed, aligned, strict=True):
-                drafts[i] = replace(drafts[i], words=words + drafts[i].words[sum(stable[i]) :])
-        return [_advance(step, drafts.get(i), stable.get(i, Agreement(0, 0))) for i, step in enumerate(steps)]
+            # Words that a guard took out of the middle are aligned with the others: they hold the others' places.
+            counts = [found[i].places[sum(stable[i]) - 1] + 1 for i in untimed]
+            aligned = self._engine.align([(found[i].draft, count) for i, count in zip(untimed, counts, strict=True)])
+            for i, exact in zip(untimed, aligned, strict=True):
+                found[i].take_times(exact, sum(stable[i]))
+        return [_advance(step, found.get(i), stable.get(i, Agreement(0, 0))) for i, step in enumerate(steps)]
 
     @staticmethod
     def _window(step: Step) -> Window:
@@ -92,32 +113,37 @@ class CommittingEngine:
         stream.sound.append(step.samples)
         return stream.window(step.flush)
 
-    def _guarded(self, window: Window, draft: Draft) -> Draft:
-        """The draft without what cannot have been said. Its first words stay its first words."""
+    def _guarded(self, window: Window, draft: Draft) -> _Found:
+        """The draft without what cannot have been said."""
         words = without_loops(draft.words)
         self._hits["loop"] += len(words) < len(draft.words)
         if not believable(words, len(window.samples)):
             self._hits["unbelievable"] += 1
             words = ()
-        return replace(draft, words=words)
+        places: list[int] = []
+        for place, word in enumerate(draft.words):
+            if len(places) < len(words) and word is words[len(places)]:
+                places.append(place)
+        return _Found(draft, places, words)
 
 
-def _stable(step: Step, window: Window, draft: Draft) -> Agreement:
-    """How many words of the draft are committed before it, and by it."""
+def _stable(step: Step, window: Window, words: tuple[Word, ...]) -> Agreement:
+    """How many of the words are committed before, and by this hypothesis."""
     if step.flush:
-        return Agreement(0, len(draft.words))
+        return Agreement(0, len(words))
     stream: _Utterance = step.stream
-    return stream.policy.take(stream.committed, draft.words, window.start_samples)
+    return stream.policy.take(stream.committed, words, window.start_samples)
 
 
-def _advance(step: Step, draft: Draft | None, stable: Agreement) -> Hypothesis:
+def _advance(step: Step, found: _Found | None, stable: Agreement) -> Hypothesis:
     stream: _Utterance = step.stream
-    if draft is not None:
-        stream.language = draft.language or stream.language
+    words = found.words if found else ()
+    if found is not None:
+        stream.language = found.draft.language or stream.language
     if step.flush:
-        return Hypothesis(committed=draft.words if draft else (), language=stream.language)
-    if draft is not None and (draft.words or not stream.tentative):
+        return Hypothesis(committed=words, language=stream.language)
+    if found is not None and (words or not stream.tentative):
         said, agreed = stable
-        stream.committed += draft.words[said : said + agreed]
-        stream.tentative = draft.words[said + agreed :]
+        stream.committed += words[said : said + agreed]
+        stream.tentative = words[said + agreed :]
     return Hypothesis(committed=stream.committed, tentative=stream.tentative, language=stream.language)

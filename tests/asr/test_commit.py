@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -88,3 +89,63 @@ def test_committed_words_only_grow_while_open(readings: list[list[str]]) -> None
         [hypothesis] = engine.step([Step(stream, np.zeros(16_000, np.int16), i * 16_000, False)])
         assert hypothesis.committed[: len(committed)] == committed
         committed = hypothesis.committed
+
+
+class Untimed(Readings):
+    """Its words get their times by ``align``: the word at place n from n seconds on."""
+
+    def __init__(self, readings: list[tuple[Word, ...]]) -> None:
+        super().__init__(readings)
+        self.aligned: list[int] = []
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Draft]:
+        return [replace(draft, timed=not draft.words) for draft in super().transcribe(windows)]
+
+    def align(self, drafts: Sequence[tuple[Draft, int]]) -> list[tuple[Word, ...]]:
+        self.aligned += [count for _, count in drafts]
+        return [
+            tuple(
+                word.model_copy(update={"start_samples": i * 16_000, "end_samples": (i + 1) * 16_000})
+                for i, word in enumerate(draft.words[:count])
+            )
+            for draft, count in drafts
+        ]
+
+
+def test_only_words_that_commit_are_aligned_and_the_others_go_behind_them() -> None:
+    readings = Untimed([said("one two three"), said("one two four"), said("five")])
+    engine = CommittingEngine(readings)
+    streams = [engine.open(SessionOptions())]
+    sound = np.zeros(160_000, np.int16)
+    engine.step([Step(streams[0], sound, 0, False)])
+    assert readings.aligned == []
+    [second] = engine.step([Step(streams[0], sound, 160_000, False)])
+    assert readings.aligned == [2]
+    assert [(word.start_samples, word.end_samples) for word in second.committed] == [(0, 16_000), (16_000, 32_000)]
+    assert (text(second.tentative), second.tentative[0].start_samples) == ("four", 32_000)
+    engine.step([Step(streams[0], sound, 320_000, False)])
+    assert readings.windows[2].start_samples == 32_000
+
+
+def test_a_loop_cut_out_of_the_middle_moves_no_word_behind_it() -> None:
+    stuck = "so it was " + "and then " * 6 + "over"
+    engine = CommittingEngine(Untimed([said(stuck, each=2000), said(stuck, each=2000), said(stuck, each=2000)]))
+    stream = engine.open(SessionOptions())
+    sound = np.zeros(160_000, np.int16)
+    engine.step([Step(stream, sound, 0, False)])
+    [open_] = engine.step([Step(stream, sound, 160_000, False)])
+    [final] = engine.step([Step(stream, sound, 320_000, True)])
+    for committed in (open_.committed, final.committed):
+        assert text(committed) == "so it was and then over"
+        assert [word.start_samples // 16_000 for word in committed] == [0, 1, 2, 3, 4, 15]
+    assert engine.guard_hits["loop"] == 3
+
+
+def test_a_closed_stream_keeps_neither_sound_nor_what_the_engine_kept() -> None:
+    engine = CommittingEngine(Readings([said("one")]))
+    stream = engine.open(SessionOptions())
+    stream.state = object()
+    engine.step([Step(stream, np.zeros(16_000, np.int16), 0, False)])
+    engine.close(stream)
+    engine.close(stream)
+    assert (stream.sound, stream.state) == ([], None)
