@@ -1,0 +1,189 @@
+"""The page of the inference loop, beside a server that hears scripted sound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.e2e.browser import PATIENCE_MS, Visit, visiting
+from tests.e2e.conftest import Served
+from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.server_process import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+FIGURES = "**/debug/loop.json*"
+
+
+def answer(*kinds: str, run: str = "first", **more: Any) -> dict[str, Any]:
+    """What the server would say: steps of these kinds, half a second apart."""
+    steps = [
+        [number, 0, kind, 0.5 * (len(kinds) - number), 3, 4, 30.0, 100.0, 8000, 16, 0.5]
+        for number, kind in enumerate(kinds, 1)
+    ]
+    worker = {"index": 0, "state": "ok", "sessions": 2, "restarts": 0, "resident_mb": 80.0}
+    told = {"busy": 0.5, "interim_ms": 300, "waiting": 1, "interims_dropped": 4, "guard_hits": {"repeats": 1}}
+    return {
+        "run": run,
+        "last": len(kinds),
+        "window_s": 60.0,
+        "engine": {"state": "ok", "engine": "scripted", "model": "scripted", "device": "cpu"},
+        "gave_up": 0,
+        "workers": [worker | told],
+        "sessions": {"live": 2, "files": 0, "furthest": [["aaaa0001", "live", 1500], ["aaaa0002", "live", 40]]},
+        "steps": steps,
+        "notes": [],
+    } | more
+
+
+class Told:
+    """Answers in the server's place; ``after`` is what it was asked for, once for each request."""
+
+    def __init__(self, now: dict[str, Any]) -> None:
+        self.now = now
+        self.after: list[int] = []
+
+    async def __call__(self, route: Route) -> None:
+        after = int(route.request.url.rpartition("after=")[2])
+        self.after.append(after)
+        steps = [step for step in self.now["steps"] if step[0] > (after if after <= self.now["last"] else 0)]
+        await route.fulfill(content_type="application/json", body=json.dumps(self.now | {"steps": steps}))
+
+
+@asynccontextmanager
+async def told_page(server: Served, chromium: str, told: Told, **options: Any) -> AsyncIterator[Visit]:
+    async with visiting(chromium, **options) as visit:
+        await visit.page.route(FIGURES, told)
+        await visit.page.goto(f"{server.url}/debug/loop")
+        await expect(visit.page.locator("loop-timeline canvas")).to_be_visible()
+        yield visit
+
+
+async def test_a_bar_is_read_by_pointing_and_by_keys(server: Served, chromium: str) -> None:
+    async with told_page(server, chromium, Told(answer("final", "interim", "interim"))) as visit:
+        page = visit.page
+        reading = page.locator(".loop-reading")
+        canvas = page.locator("loop-timeline canvas")
+        await expect(reading).to_have_text("Point at a bar to read it, or use ← and →.")
+        await expect(canvas).to_have_attribute(
+            "aria-label", "Worker 0, steps in the last minute: Finals 1, Interims 2, Files 0, Guesses 0"
+        )
+        await canvas.focus()
+        await page.keyboard.press("ArrowLeft")
+        await expect(reading).to_contain_text("Interims")
+        await expect(reading).to_contain_text("3 of 4 (75 %) · waited 30 ms · took 100 ms")
+        for _ in range(5):
+            await page.keyboard.press("ArrowLeft")
+        await expect(reading).to_contain_text("Finals")
+        box = await canvas.bounding_box()
+        assert box is not None
+        await page.mouse.move(box["x"] + box["width"] - 4, box["y"] + 110)  # the third lane, now
+        await expect(reading).to_contain_text("Interims")
+        await page.get_by_text("The newest steps as a table").click()
+        newest = page.get_by_role("table", name="The newest steps")
+        await expect(newest.get_by_role("row")).to_have_count(4)
+        await expect(page.get_by_role("table", name="Sessions furthest behind")).to_contain_text("1.5 s")
+
+
+async def test_paused_it_stands_still_and_hidden_it_asks_for_nothing(server: Served, chromium: str) -> None:
+    told = Told(answer("final"))
+    async with told_page(server, chromium, told) as visit:
+        page = visit.page
+        timeline = page.locator("loop-timeline")
+        await page.get_by_role("button", name="Pause").click()
+        told.now = answer("final", "file")
+        asked = len(told.after)
+        await page.wait_for_timeout(2500)  # what must not happen has no sign to wait for
+        assert len(told.after) <= asked + 1  # one may have been on its way
+        await expect(timeline).to_have_attribute("data-file", "0")
+        await page.get_by_role("button", name="Go on").click()
+        await expect(timeline).to_have_attribute("data-file", "1")
+        assert told.after[-1] in (1, 2)  # it goes on where it was
+
+        hide = (
+            "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }"
+        )
+        await page.evaluate(hide, True)
+        asked = len(told.after)
+        told.now = answer("final", "file", "guess")
+        await page.wait_for_timeout(2500)
+        assert len(told.after) <= asked + 1
+        await page.evaluate(hide, False)
+        await expect(timeline).to_have_attribute("data-guess", "1")
+
+
+async def test_a_server_that_was_started_anew_is_drawn_from_its_beginning(server: Served, chromium: str) -> None:
+    told = Told(answer("final", "final", "final"))
+    async with told_page(server, chromium, told) as visit:
+        timeline = visit.page.locator("loop-timeline")
+        await expect(timeline).to_have_attribute("data-final", "3")
+        told.now = answer("interim", "interim", "interim", "interim", run="second")
+        await expect(timeline).to_have_attribute("data-interim", "4")
+        await expect(timeline).to_have_attribute("data-final", "0")
+
+
+async def refused(route: Route) -> None:
+    error = {"code": "FORBIDDEN", "message": "this is for whoever runs the server", "details": {}}
+    await route.fulfill(status=403, content_type="application/json", body=json.dumps({"error": error}))
+
+
+async def unreachable(route: Route) -> None:
+    await route.abort()
+
+
+async def test_who_may_not_look_is_told_why_and_may_try_again(server: Served, chromium: str) -> None:
+    async with visiting(chromium, outages=True) as visit:
+        page = visit.page
+        await page.route(FIGURES, refused)
+        await page.goto(f"{server.url}/debug/loop")
+        note = page.get_by_role("alert")
+        await expect(note).to_contain_text("The server refuses this: this is for whoever runs the server")
+        await assert_sound_page(page)
+        await page.unroute(FIGURES)
+        await note.get_by_role("button", name="Try again").click()
+        await expect(note).to_be_hidden()
+        await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible()
+
+
+async def test_a_server_that_does_not_answer_is_asked_again(server: Served, chromium: str) -> None:
+    async with visiting(chromium, outages=True) as visit:
+        page = visit.page
+        await page.route(FIGURES, unreachable)
+        await page.goto(f"{server.url}/debug/loop")
+        note = page.get_by_role("alert")
+        await expect(note).to_contain_text("The server does not answer.")
+        await page.unroute(FIGURES)
+        await expect(note).to_be_hidden(timeout=PATIENCE_MS)
+
+
+async def test_the_token_is_asked_for_and_never_in_an_address(chromium: str, tmp_path: Path) -> None:
+    async with (
+        ServerProcess(tmp_path / "data", access_token="open-sesame") as server,
+        visiting(chromium, outages=True) as visit,
+    ):
+        page = visit.page
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{server.url}/debug/loop")
+        await page.get_by_role("textbox", name="Access token").fill("open-sesame")
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible(timeout=PATIENCE_MS)
+        assert not [url for url in asked if "sesame" in url]
+        assert "sesame" not in server.log
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone(server: Served, chromium: str, scheme: Any) -> None:
+    told = Told(answer(*["interim", "final", "file", "guess"] * 20))
+    async with told_page(server, chromium, told, width=390, height=844, color_scheme=scheme) as visit:
+        page = visit.page
+        await page.get_by_text("The newest steps as a table").click()
+        await assert_sound_page(page)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
