@@ -55,7 +55,10 @@ class ChildGone(Exception):
 def worker_environment() -> dict[str, str]:
     """Ours, without our own settings (the access token among them), with what the allocator and stack dumps need."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
-    return {**inherited, **ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+    # numpy's products here are small: a second thread would cost more than it gives, and spin in between.
+    one_thread = {"OPENBLAS_NUM_THREADS": "1"}
+    python = {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+    return {**inherited, **ALLOCATOR_ENVIRONMENT, **one_thread, **python}
 
 
 class Child:

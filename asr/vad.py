@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,15 +15,13 @@ import numpy.typing as npt
 import structlog
 
 from asr.contract import Samples
+from asr.silero import CONTEXT_SAMPLES, INPUT_SAMPLES, STATE_WIDTH, Silero
 from asr.utterances import FRAME_SAMPLES
-from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed
 
 log = structlog.get_logger(__name__)
 
-_CONTEXT_SAMPLES = 64  # what the network wants to see of the frame before
-_STATE_WIDTH = 128
-# In the order of preference: the first takes many sessions in one call, the second many frames of one session.
+# In the order of preference.
 _WHEELS = (
     ("silero-vad", "silero_vad/data/silero_vad_16k_op15.onnx"),
     ("faster-whisper", "faster_whisper/assets/silero_vad_v6.onnx"),
@@ -56,7 +53,9 @@ class EnergyVoiceActivity:
 def levels(samples: Samples) -> list[float]:
     """Root mean square of each frame of s16 ``samples`` (whole frames)."""
     frames = samples.reshape(-1, FRAME_SAMPLES).astype(np.float32)
-    return [float(level) for level in np.sqrt(np.mean(frames * frames, axis=1))]
+    power: npt.NDArray[np.float32] = np.einsum("ij,ij->i", frames, frames)
+    levels: list[float] = np.sqrt(power / FRAME_SAMPLES).tolist()
+    return levels
 
 
 def silero_path() -> Path:
@@ -71,69 +70,69 @@ def silero_path() -> Path:
     raise EngineFailed("no voice activity model: install faster-whisper or silero-vad")
 
 
-@dataclass(slots=True)
 class _State:
-    context: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(_CONTEXT_SAMPLES, np.float32))
-    hidden: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, 1, _STATE_WIDTH), np.float32))
+    """Of one session: what the network remembers, and the end of the frame before."""
+
+    __slots__ = ("context", "memory")
+
+    def __init__(self) -> None:
+        self.context = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self.memory = np.zeros((2, STATE_WIDTH), np.float32)  # hidden, cell
 
 
 class SileroVoiceActivity:
-    """The silero network on one thread. ``path``: the network; found in an installed wheel without it."""
+    """The silero network. ``path``: its file; found in an installed wheel without it.
+
+    All frames of all sessions go through what has no memory at once; what remembers takes one frame of each at a time.
+    Raises ``EngineFailed`` when there is no such network here.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        # A spinning pool would burn a core between frames; one thread needs no pool at all.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
         path = path or silero_path()
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._batched = "state" in {wanted.name for wanted in self._session.get_inputs()}
-        log.info("voice activity loaded", model=path.name, batched=self._batched)
+        try:
+            self._network = Silero(path)
+        except ValueError as error:
+            raise EngineFailed(f"the voice activity model cannot be used: {error}") from error
+        log.info("voice activity loaded", model=path.name)
 
     def open(self) -> Any:
         return _State()
 
     def listen(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]:
-        inputs = [_with_context(state, samples) for state, samples in batch]
-        states = [state for state, _ in batch]
-        if self._batched:
-            return self._across_sessions(states, inputs)
-        return [self._along_session(state, frames) for state, frames in zip(states, inputs, strict=True)]
-
-    def _across_sessions(self, states: list[_State], inputs: list[npt.NDArray[np.float32]]) -> list[list[float]]:
-        told: list[list[float]] = [[] for _ in states]
-        for at in range(max((len(frames) for frames in inputs), default=0)):
-            rows = [i for i, frames in enumerate(inputs) if at < len(frames)]
-            probabilities, hidden = self._session.run(
-                None,
-                {
-                    "input": np.stack([inputs[i][at] for i in rows]),
-                    "state": np.concatenate([states[i].hidden for i in rows], axis=1),
-                    "sr": np.array(SAMPLE_RATE_HZ, dtype=np.int64),
-                },
-            )
-            for row, i in enumerate(rows):
-                told[i].append(float(probabilities[row, 0]))
-                states[i].hidden = hidden[:, row : row + 1]
+        counts = [len(samples) // FRAME_SAMPLES for _, samples in batch]
+        # The longest first: whoever still has frames is then always at the beginning.
+        order = [i for i in sorted(range(len(batch)), key=lambda i: -counts[i]) if counts[i]]
+        if not order:
+            return [[] for _ in batch]
+        states: list[_State] = [batch[i][0] for i in order]
+        lengths = np.array([counts[i] for i in order])
+        firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        gates = self._network.features(_with_context(states, [batch[i][1] for i in order], firsts))
+        memory = np.array([state.memory for state in states])
+        hidden, cell = memory.transpose(1, 0, 2).copy()
+        probabilities = np.empty(len(gates), np.float32)
+        for at in range(int(lengths[0])):
+            rows = firsts[: int(np.count_nonzero(lengths > at))] + at
+            probabilities[rows] = self._network.advance(gates[rows], hidden[: len(rows)], cell[: len(rows)])
+        memory[:, 0], memory[:, 1] = hidden, cell
+        for state, one in zip(states, memory, strict=True):
+            state.memory = one.copy()  # a view would keep all the others
+        told: list[list[float]] = [[] for _ in batch]
+        for i, first in zip(order, firsts, strict=True):
+            told[i] = probabilities[first : first + counts[i]].tolist()
         return told
 
-    def _along_session(self, state: _State, frames: npt.NDArray[np.float32]) -> list[float]:
-        if not len(frames):
-            return []
-        feeds = {"input": frames, "h": state.hidden[:1], "c": state.hidden[1:]}
-        probabilities, hidden, cell = self._session.run(None, feeds)
-        state.hidden = np.concatenate([hidden, cell])
-        return [float(probability) for probability in probabilities.reshape(-1)]
 
-
-def _with_context(state: _State, samples: Samples) -> npt.NDArray[np.float32]:
-    """Frames of -1..1, each behind the end of the one before: shape (frames, 64 + 512)."""
-    sound = np.concatenate([state.context, samples.astype(np.float32) / 32768.0])
-    state.context = sound[-_CONTEXT_SAMPLES:]
-    count = len(samples) // FRAME_SAMPLES
-    starts = np.arange(count)[:, None] * FRAME_SAMPLES
-    return np.ascontiguousarray(sound[starts + np.arange(_CONTEXT_SAMPLES + FRAME_SAMPLES)[None, :]])
+def _with_context(
+    states: list[_State], sounds: list[Samples], firsts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Frames of -1..1, each behind the end of the one before: shape (all frames, 64 + 512)."""
+    sound = np.concatenate(sounds) if len(sounds) > 1 else sounds[0]
+    frames = np.empty((len(sound) // FRAME_SAMPLES, INPUT_SAMPLES), np.float32)
+    np.divide(sound.reshape(-1, FRAME_SAMPLES), np.float32(32768.0), out=frames[:, CONTEXT_SAMPLES:])
+    frames[1:, :CONTEXT_SAMPLES] = frames[:-1, -CONTEXT_SAMPLES:]
+    frames[firsts, :CONTEXT_SAMPLES] = [state.context for state in states]
+    lasts = np.append(firsts[1:], len(frames)) - 1
+    for state, context in zip(states, frames[lasts, -CONTEXT_SAMPLES:], strict=True):
+        state.context = context.copy()
+    return frames

@@ -54,8 +54,27 @@ def test_sound_may_come_in_pieces(wheel: tuple[str, str]) -> None:
     assert max(whole) > 0.5
 
 
+def test_the_order_and_company_of_sessions_do_not_matter(silero: SileroVoiceActivity) -> None:
+    """Forty turns of seven sessions, each with other numbers of frames, against each session at once and alone."""
+    random = np.random.default_rng(3)
+    sounds = [np.roll(voice(60), 7000 * i) if i % 2 else noise(60, 400 * i, seed=i) for i in range(7)]
+    states, done, told = [silero.open() for _ in sounds], [0] * 7, [[] for _ in sounds]  # type: ignore[var-annotated]
+    while min(done) < 60:
+        order = random.permutation(7)
+        counts = [min(int(random.integers(0, 5)), 60 - done[i]) for i in order]
+        pieces = [sounds[i][done[i] * FRAME_SAMPLES :][: n * FRAME_SAMPLES] for i, n in zip(order, counts, strict=True)]
+        answers = silero.listen([(states[i], piece) for i, piece in zip(order, pieces, strict=True)])
+        for i, n, answer in zip(order, counts, answers, strict=True):
+            done[i] += n
+            told[i] += answer
+    for sound, probabilities in zip(sounds, told, strict=True):
+        [alone] = silero.listen([(silero.open(), sound)])
+        assert probabilities == pytest.approx(alone, abs=1e-5)
+
+
 def test_nothing_to_listen_to(silero: SileroVoiceActivity) -> None:
     assert silero.listen([]) == []
+    assert silero.listen([(silero.open(), np.zeros(0, np.int16))]) == [[]]
 
 
 def test_energy_takes_sound_for_voice() -> None:
