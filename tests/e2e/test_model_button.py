@@ -1,0 +1,31 @@
+"""One button fetches a better recogniser, and the server changes over to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.browser import visiting
+from tests.fakes.model_hub import ModelHub
+from tests.fakes.server_process import ServerProcess
+from tests.fakes.tiny_whisper import build_tiny_whisper
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+
+async def test_a_better_recogniser_is_fetched_when_asked_for(
+    chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ModelHub(build_tiny_whisper(tmp_path / "hub")) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        async with ServerProcess(tmp_path / "data", engine="auto") as server, visiting(chromium) as visit:
+            page = visit.page
+            await page.goto(server.url)
+            notice = page.locator("engine-notice")
+            await expect(notice).to_contain_text("basic accuracy", timeout=30_000)
+            assert hub.requests == []  # nothing is fetched unasked
+            await notice.get_by_role("button", name="Get a better one").click()
+            await expect(notice).to_contain_text("Recogniser: whisper-base.en.", timeout=30_000)
+            assert hub.requests
