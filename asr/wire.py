@@ -70,7 +70,10 @@ class Shutdown(_Message):
 
 
 class Ready(_Message):
-    """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen."""
+    """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen.
+
+    ``streaming``: see ``asr.contract.EngineInfo``.
+    """
 
     type: Literal["ready"] = "ready"
     engine: str
@@ -79,6 +82,7 @@ class Ready(_Message):
     languages: tuple[str, ...]
     reason: str
     notice: str = ""
+    streaming: bool = True
     workers_max: int = 1  # processes like this one that the machine is good for
     batch_max: int = 1
 

@@ -20,7 +20,7 @@ from media.recording import Recording
 from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
-from server.admission import admit_sound, admit_speaker
+from server.admission import Admission, admit_sound
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
@@ -54,6 +54,7 @@ class Hub:
         metrics: Metrics,
     ) -> None:
         self._settings = settings
+        self._admission = Admission(settings)
         self._store = store
         self._journal = journal
         self._asr = asr
@@ -136,7 +137,7 @@ class Hub:
         if options.source == "file":
             admit_sound(self._settings)
         else:
-            admit_speaker(self._settings, self._sessions.values())
+            self._admission.admit_speaker(self._sessions.values(), self._asr.workers)
         if track_id is None:
             track = await self._new_track(transcript, options)
         else:
