@@ -62,6 +62,7 @@ async def test_the_keyboard_reaches_everything(server: Served, chromium: str) ->
         page = visit.page
         await page.goto(server.url)
         await visit.until_state("Ready.")
+        await expect(page.get_by_text("Voices at one microphone are not told apart yet")).to_be_visible()
         reached = []
         for _ in range(12):
             await page.keyboard.press("Tab")

@@ -16,6 +16,7 @@ export default {
 
   'live.heading': 'Sprechen und mitlesen.',
   'live.intro': 'Ihre Worte erscheinen hier, während Sie sprechen. Danach können Sie sie lesen, anhören und herunterladen.',
+  'live.voices': 'Stimmen an einem Mikrofon werden noch nicht unterschieden: Alle Worte stehen unter einem Namen.',
   'live.start': 'Sprechen',
   'live.stop': 'Beenden',
   'live.new': 'Neue Aufnahme',

@@ -16,6 +16,7 @@ export default {
 
   'live.heading': 'Speak, and read along.',
   'live.intro': 'Your words appear here while you talk. When you stop, you can read, play and download them.',
+  'live.voices': 'Voices at one microphone are not told apart yet: all words stand under one name.',
   'live.start': 'Start speaking',
   'live.stop': 'Stop',
   'live.new': 'New recording',

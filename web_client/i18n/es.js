@@ -16,6 +16,7 @@ export default {
 
   'live.heading': 'Hable y lea a la vez.',
   'live.intro': 'Sus palabras aparecen aquí mientras habla. Después puede leerlas, escucharlas y descargarlas.',
+  'live.voices': 'Las voces de un mismo micrófono aún no se distinguen: todas las palabras figuran bajo un solo nombre.',
   'live.start': 'Empezar a hablar',
   'live.stop': 'Parar',
   'live.new': 'Nueva grabación',

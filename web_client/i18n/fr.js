@@ -16,6 +16,7 @@ export default {
 
   'live.heading': 'Parlez, et lisez en même temps.',
   'live.intro': 'Vos mots apparaissent ici pendant que vous parlez. Ensuite, vous pouvez les lire, les écouter et les télécharger.',
+  'live.voices': 'Les voix d’un même microphone ne sont pas encore distinguées : toutes les paroles portent un seul nom.',
   'live.start': 'Commencer à parler',
   'live.stop': 'Arrêter',
   'live.new': 'Nouvel enregistrement',

@@ -45,7 +45,8 @@ class LivePage {
 
   #welcome = h('div', { class: 'welcome' },
     h('h1', { text: t('live.heading') }),
-    h('p', { class: 'lead', text: t('live.intro') }));
+    h('p', { class: 'lead', text: t('live.intro') }),
+    h('p', { class: 'muted', text: t('live.voices') }));
 
   #sample = h('div', { class: 'sample' },
     h('p', { class: 'muted', text: t('live.sample.what') }),
