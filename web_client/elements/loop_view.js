@@ -8,6 +8,7 @@ import { KINDS } from '../js/loop_minute.js';
 import { has, t } from '../js/strings.js';
 import { ms, percent } from './loop_timeline.js';
 
+const EVENTS = 8;
 const LATE_MS = 1000; // words that come within a second feel live
 
 class LoopView extends HTMLElement {
@@ -43,7 +44,7 @@ class LoopView extends HTMLElement {
     const guards = workers.reduce((total, { guard_hits: hits = {} }) => total + Object.values(hits).reduce((a, b) => a + b, 0), 0);
     const figures = [
       ['sessions', sessions.files ? t('loop.figure.both', sessions) : sessions.live],
-      ['behind', t('loop.seconds', { value: tenths(behindMs / 1000) }), behindMs > LATE_MS],
+      ['behind', sessions.live ? t('loop.seconds', { value: tenths(behindMs / 1000) }) : '–', behindMs > LATE_MS],
       ['busy', percent(most('busy'))],
       ['waiting', sum('waiting')],
       ['cadence', most('interim_ms') ? ms(most('interim_ms')) : '–'],
@@ -84,9 +85,9 @@ class LoopView extends HTMLElement {
   }
 
   #showEvents(notes) {
-    const told = notes.map(({ what, worker, detail, atMs }) => t(`loop.event.${what}`, { index: worker, detail, time: timeOfDay(atMs) }));
-    if (told.join() === [...this.#events.children].map((event) => event.textContent).join()) return;
-    this.#events.replaceChildren(...told.slice(-8).map((text) => h('li', { text })));
+    const told = notes.slice(-EVENTS).map(({ what, worker, detail, atMs }) => (
+      h('li', { class: what, text: t(`loop.event.${what}`, { index: worker, detail, time: timeOfDay(atMs) }) })));
+    this.#events.replaceChildren(...told);
   }
 }
 
