@@ -3,15 +3,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.agreement import CommitPolicy, LocalAgreement, already_said, commit_policy
+from asr.commit import CommittingEngine
+from asr.contract import SessionOptions, Step
 from asr.guards import fold
 from protocol.errors import EngineFailed
 from protocol.words import Word
 from tests.asr.said import said, text
+from tests.asr.test_commit import Readings
 
 WORD_SAMPLES = 4000
 
@@ -147,6 +151,21 @@ def hearings_in_different_words(draw: st.DrawFn) -> list[list[Word]]:
 def test_no_letter_is_committed_twice_however_words_are_split_and_joined(hypotheses: list[list[Word]]) -> None:
     committed = letters(follow(LocalAgreement(), hypotheses)[0])
     assert list(committed) == sorted(set(committed))
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "A,", "b", "ab", "c."]), max_size=6), min_size=1, max_size=8))
+def test_of_any_hypotheses_an_engine_only_adds_and_its_final_is_the_last_one(hypotheses: list[list[str]]) -> None:
+    engine = CommittingEngine(Readings([said(" ".join(hypothesis)) for hypothesis in hypotheses]))
+    stream = engine.open(SessionOptions())
+    committed: tuple[Word, ...] = ()
+    for at in range(len(hypotheses)):
+        final = at == len(hypotheses) - 1
+        [hypothesis] = engine.step([Step(stream, np.zeros(16_000, np.int16), at * 16_000, final)])
+        if not final:
+            assert hypothesis.committed[: len(committed)] == committed
+            committed = hypothesis.committed
+    assert hypothesis.committed == said(" ".join(hypotheses[-1]))
+    assert not hypothesis.tentative
 
 
 def test_a_policy_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
