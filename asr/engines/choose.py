@@ -87,7 +87,8 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
 
     assert choice.path is not None
     policy = commit_policy(settings.commit_policy)
-    return CommittingEngine(WhisperEngine(choice.path, choice.model, choice.device, settings.language), policy)
+    engine = WhisperEngine(choice.path, choice.model, choice.device, settings.language, settings.index)
+    return CommittingEngine(engine, policy)
 
 
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:

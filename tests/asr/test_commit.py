@@ -129,7 +129,7 @@ def test_only_words_that_commit_are_aligned_and_the_others_go_behind_them() -> N
 
 def test_a_loop_cut_out_of_the_middle_moves_no_word_behind_it() -> None:
     stuck = "so it was " + "and then " * 6 + "over"
-    engine = CommittingEngine(Untimed([said(stuck, each=2000), said(stuck, each=2000), said(stuck, each=2000)]))
+    engine = CommittingEngine(Untimed([said(stuck, each=800)] * 3))
     stream = engine.open(SessionOptions())
     sound = np.zeros(160_000, np.int16)
     engine.step([Step(stream, sound, 0, False)])

@@ -84,7 +84,8 @@ def _tokenizer(dims: Size, multilingual: bool) -> tuple[tokenizers.Tokenizer, li
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    codes = ["en", *(code for code in LANGUAGES if code != "en")][: dims.languages]
+    first = ["en", "zh", "de"]
+    codes = [*first, *(code for code in LANGUAGES if code not in first)][: dims.languages]
     special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in codes)]
     special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nocaptions|>"]
     special += ["<|notimestamps|>", *(f"<|{i * 0.02:.2f}|>" for i in range(TIMESTAMPS))]
