@@ -127,6 +127,9 @@ def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
         languages=engine.info.languages,
         reason=choice.reason,
         notice=choice.notice,
+        streaming=engine.info.streaming,
+        workers_max=engine.info.workers_max,
+        batch_max=engine.batch_max,
     )
 
 

@@ -7,7 +7,9 @@ least three cells with its chord, and its times are exact when it was laid on ce
 Some words are faults: heard, they make the process crash, hang, think slowly, or leak. Each happens once per models
 folder, where it leaves a note, so that a test can watch the recovery. A model's name makes a fault lasting:
 ``scripted-crash`` and ``scripted-hang`` fail at every such word, ``scripted-refuse`` raises at every fault word,
-``scripted-slow`` thinks as long as the sound lasts, and ``scripted-broken`` does not load.
+``scripted-slow`` thinks as long as the sound lasts, and ``scripted-broken`` does not load. With ``scripted-oom`` and
+``scripted-cuda-oom`` the word ``leak`` is too much, once: for the process, or for a GPU. A number at the end of a name
+(``scripted-2``, ``scripted-crash-2``) is how many processes the engine is good for.
 """
 
 from __future__ import annotations
@@ -98,7 +100,9 @@ class ScriptedEngine:
     def __init__(self, model: str, notes_dir: Path) -> None:
         if model == "scripted-broken":
             raise EngineFailed("the scripted engine was asked not to load")
-        self._model = model
+        name, _, number = model.rpartition("-")
+        self._workers_max = int(number) if number.isdigit() else 1
+        self._model = name if number.isdigit() else model
         self._notes_dir = notes_dir
         self._leaked: list[bytearray] = []
         self.batch_max = 8
@@ -106,7 +110,8 @@ class ScriptedEngine:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo(name="scripted", model=self._model, languages=(), note="hears tones, for tests")
+        note = "hears tones, for tests"
+        return EngineInfo(name="scripted", model=self._model, languages=(), note=note, workers_max=self._workers_max)
 
     def open(self, options: SessionOptions) -> _Stream:
         return _Stream()
@@ -148,6 +153,10 @@ class ScriptedEngine:
         elif fault == "hang":
             while True:
                 time.sleep(1.0)
+        elif self._model == "scripted-oom":
+            raise MemoryError
+        elif self._model == "scripted-cuda-oom":
+            raise RuntimeError("CUDA failed with error out of memory")
         elif fault == "slow":
             time.sleep(_SLOW_S)
         else:
