@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,16 +69,16 @@ class LastMinute:
         return self._clock()
 
     def steps(self, *, after: int = 0, limit: int = STEPS_MAX) -> list[Ended]:
-        """Those of the last minute above number ``after``, in order; if there are more, the newest ``limit``."""
+        """The first ``limit`` steps of the last minute above number ``after``, in order."""
         since_s = self._clock() - WINDOW_S
-        newest_first = merge(*map(reversed, self._rings.values()), key=lambda ended: ended.number, reverse=True)
-        wanted: list[Ended] = []
-        for ended in islice(newest_first, limit):
-            if ended.number <= after or ended.at_s < since_s:
-                break
-            wanted.append(ended)
-        wanted.reverse()
-        return wanted
+        parts = []
+        for ring in self._rings.values():
+            begin = max(
+                bisect_right(ring, after, key=lambda ended: ended.number),
+                bisect_left(ring, since_s, key=lambda ended: ended.at_s),
+            )
+            parts.append(islice(ring, begin, begin + limit))
+        return list(islice(merge(*parts, key=lambda ended: ended.number), limit))
 
     def notes(self) -> list[Note]:
         since_s = self._clock() - WINDOW_S

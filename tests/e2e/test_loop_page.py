@@ -32,6 +32,7 @@ def answer(*kinds: str, run: str = "first", **more: Any) -> dict[str, Any]:
     return {
         "run": run,
         "last": len(kinds),
+        "more": False,
         "window_s": 60.0,
         "engine": {"state": "ok", "engine": "scripted", "model": "scripted", "device": "cpu"},
         "gave_up": 0,

@@ -51,6 +51,7 @@ async function look() {
     if (!paused) view.show(answer, minute, nowMs);
     problem.clear();
     failures = 0;
+    if (answer.more) waitMs = 0;
   } catch (error) {
     waitMs = tell(error);
   }
