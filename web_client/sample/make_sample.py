@@ -19,12 +19,15 @@ import numpy as np
 RATE_HZ = 16_000
 PAUSE_S = 0.9
 VOICES = {"Anna": "slt", "Ben": "rms"}
+# The embedded recogniser must hear every word wherever in its 10 ms frames the sound happens to begin, coded or not; a
+# visitor's first impression hangs on it. At the voice's own pace "good morning" is "the gardening" to it now and then.
+STRETCH = {"good morning everyone and thank you for coming to the meeting": 1.1}
 TURNS = [
     ("Anna", "good morning everyone and thank you for coming to the meeting"),
     ("Ben", "good morning i would like to talk about the new water system in the city"),
     ("Anna", "how many people will use it in the first year"),
     ("Ben", "we think about twenty thousand people and most of them live near the river"),
-    ("Anna", "that is very good news and we hope to see the plan this week"),
+    ("Anna", "that is very good news and we would like to see the plan this week"),
     ("Ben", "we can start next month if the council agrees"),
 ]
 
@@ -32,7 +35,11 @@ TURNS = [
 def speak(text: str, voice: str) -> np.ndarray:
     """The text as 16 kHz mono int16, silence at both ends cut."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as out:
-        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", out.name], check=True)  # noqa: S607 - found on PATH, wherever the system keeps it
+        pace = f"duration_stretch={STRETCH.get(text, 1.0)}"
+        subprocess.run(
+            ["flite", "-voice", voice, "--setf", pace, "-t", text, "-o", out.name],  # noqa: S607 - found on PATH, wherever the system keeps it
+            check=True,
+        )
         with av.open(out.name, format="wav") as wav:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
             frames = [f for frame in wav.decode(audio=0) for f in resampler.resample(frame)] + resampler.resample(None)
