@@ -32,6 +32,11 @@ ALLOCATOR_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "8589934592",
     "MALLOC_ARENA_MAX": "1",
 }
+INHERITED = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT"})
+INHERITED_PREFIXES = (
+    *("LC_", "LD_", "DYLD_", "PYTHON", "XDG_"),
+    *("CUDA_", "NVIDIA_", "CT2_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ORT_"),
+)
 WRITE_HIGH_BYTES = 256 * 1024  # 8 s of sound: senders wait above it
 READ_BYTES = 64 * 1024
 LINE_MAX_CHARS = 500
@@ -53,12 +58,14 @@ class ChildGone(Exception):
 
 
 def worker_environment() -> dict[str, str]:
-    """Ours, without our own settings (the access token among them), with what the allocator and stack dumps need."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
-    # numpy's products here are small: a second thread would cost more than it gives, and spin in between.
-    one_thread = {"OPENBLAS_NUM_THREADS": "1"}
-    python = {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
-    return {**inherited, **ALLOCATOR_ENVIRONMENT, **one_thread, **python}
+    """Of ours only what programs and numeric libraries need to be found and set up: a secret may be under any name.
+
+    With it, what the allocator and stack dumps need.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+    return {**inherited, **ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
 
 
 class Child:

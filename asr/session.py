@@ -272,6 +272,8 @@ class AsrSession:
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)
         if self._backlog.settle(samples):
+            if self._backlog.settled_samples >= self._suspected_samples:
+                self._suspected_samples = 0
             self._tell_settled()
 
     def _tell_settled(self) -> None:

@@ -196,7 +196,11 @@ async def test_it_leaves_when_this_process_is_gone() -> None:
 
 
 def test_our_secrets_are_not_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EARSHOT_ACCESS_TOKEN", "secret")
+    for name in ("EARSHOT_ACCESS_TOKEN", "PGPASSWORD", "AWS_SESSION_TOKEN", "DATABASE_URL", "SOMETHING"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     environment = worker_environment()
-    assert "EARSHOT_ACCESS_TOKEN" not in environment
+    assert "secret" not in environment.values()
+    assert environment["CUDA_VISIBLE_DEVICES"] == "1"
+    assert environment["PATH"] == os.environ["PATH"]
     assert environment["MALLOC_ARENA_MAX"] == "1"
