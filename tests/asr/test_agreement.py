@@ -62,6 +62,7 @@ def test_a_word_that_is_split_or_joined_only_waits() -> None:
     assert told("we can not", "we cannot go") == ("we", "cannot go")
     assert told("we can not", "we cannot go", "we cannot go on") == ("we cannot go", "on")
     assert told("we can not", "we can not go", "we cannot go", "we cannot go on") == ("we can not go", "on")
+    assert told("can not", "can not", "cannotgo on", "cannotgo on") == ("can not on", "")
 
 
 def test_committed_words_are_found_again_when_the_engine_thinks_better_of_them() -> None:
@@ -72,6 +73,9 @@ def test_committed_words_are_found_again_when_the_engine_thinks_better_of_them()
 def test_of_words_that_are_all_different_those_in_committed_time_are_said() -> None:
     assert already_said(said("a b"), said("x y z"), 0) == 2
     assert already_said(said("a b"), said("x y z", each=WORD_SAMPLES * 3 // 2), 0) == 2
+    assert already_said(said("a b"), (*said("x y"), *said("z", start=2 * WORD_SAMPLES - 100)), 0) == 2
+    short = said("the", start=WORD_SAMPLES, each=960)
+    assert already_said((*said("in"), *short), (*said("on"), *short), 0) == 2
     assert already_said(said("a b"), said("x y z", each=WORD_SAMPLES // 2), 0) == 3
 
 

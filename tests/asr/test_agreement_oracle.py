@@ -133,6 +133,13 @@ def test_an_engine_commits_with_either(make: Callable[[], CommitPolicy]) -> None
     assert text(told[2].tentative) == "here"
 
 
+def test_theirs_is_told_of_words_in_order_of_time() -> None:
+    policy = REFERENCE()
+    for agreed in (0, 1):
+        assert policy.take((), said("a"), 0) == (0, agreed)
+    assert policy.take(said("a"), said("b", start=8000) + said("c"), 0) == (0, 0)
+
+
 def test_theirs_goes_on_when_committed_words_were_given_better_times() -> None:
     policy = REFERENCE()
     assert policy.take((), said("a b"), 0) == (0, 0)

@@ -41,6 +41,8 @@ def word(text: str, start: int = 0, end: int = SLOW) -> Word:
         ("ﬁne", "fine"),
         ("¿qué?", "Qué"),
         ("你好。", "你好"),
+        ("™", "tm"),
+        ("R¸", "ŗ"),
     ],
 )
 def test_case_punctuation_and_forms_of_letters_do_not_count(one: str, other: str) -> None:
@@ -165,6 +167,11 @@ def test_people_may_say_things_as_often_as_they_like(speech: str) -> None:
     words = said(speech, each=SLOW)
     assert without_loops(words) == words
     assert believable(words, words[-1].end_samples)
+
+
+def test_one_rough_time_makes_no_loop_of_what_was_said() -> None:
+    words = said("no " * 4) + said("no", start=4 * SLOW, each=FAST) + said("no " * 4, start=5 * SLOW)
+    assert without_loops(words) == words
 
 
 def test_the_times_of_a_loop_that_can_have_been_said_stay() -> None:
