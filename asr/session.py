@@ -136,7 +136,8 @@ class AsrSession:
         """Take in the next sound. Never blocks, never drops; nothing happens once the session is closed."""
         if not self._closed:
             self._backlog.feed(block)
-            self._wake.set()
+            if self._waiting or self._worth_sending(None):  # two of three packets need not wake anybody
+                self._wake.set()
 
     async def room(self) -> None:
         """Return when less than ``ROOM_SAMPLES`` are unheard, or the session is closed."""

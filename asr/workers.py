@@ -27,8 +27,8 @@ class WorkerStatus:
     """What one worker is and does, for the metrics and for admission.
 
     ``sessions`` are placed there (``live`` and ``files`` of them by lane), heard or waiting for it. ``lag_ms`` is of
-    the live one furthest behind. ``busy_average`` and ``live_average`` are smoothed over some ten seconds
-    (``asr.load_average``). ``pong``: the latest of the present process, which comes about every second.
+    the live one furthest behind. ``busy_average`` (without files) and ``live_average`` are smoothed over some ten
+    seconds (``asr.load_average``). ``pong``: the latest of the present process, which comes about every second.
     """
 
     index: int
@@ -233,6 +233,8 @@ class ManagedWorker:
         self._load.add(pong.busy, self.live, self._clock())
 
     def on_ran(self, ran: Ran) -> None:
+        if ran.kind == "file":
+            self._load.spent_on_files(ran.run_ms / 1000)
         self._owner.on_ran(self, ran)
 
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None:

@@ -32,3 +32,16 @@ def test_a_long_gap_is_not_taken_for_a_long_load() -> None:
     load = after((0.0, 1))
     load.add(1.0, 1, 100_000.0)
     assert load.busy < 0.3
+
+
+def test_files_take_no_room_from_the_living() -> None:
+    load = LoadAverage()
+    for second in range(60):
+        load.spent_on_files(0.3)
+        load.spent_on_files(0.4)
+        load.add(0.9, 2, 100.0 + second)
+    assert load.busy == pytest.approx(0.2, abs=0.01)
+    for second in range(60):
+        load.spent_on_files(5.0)  # a step that was longer than the time between two answers
+        load.add(1.0, 2, 200.0 + second)
+    assert 0.0 <= load.busy < 0.01
