@@ -1,12 +1,16 @@
-"""``python -m tests.bench [NAME ...] [--quick]``: run benches, print their tables, write ``build/bench/NAME.json``."""
+"""``python -m tests.bench [NAME ...] [--quick] [--parts PART,...]``: run benches, print their tables.
+
+What they found goes to ``build/bench/NAME.json``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
-from tests.bench.figures import Figures
+from tests.bench.figures import FOLDER, Figures
 from tests.bench.node import pin_load
 
 
@@ -34,25 +38,50 @@ async def words(quick: bool) -> Figures:
     return figures
 
 
-BENCHES: dict[str, Callable[[bool], Awaitable[Figures]]] = {"websocket": websocket, "webrtc": webrtc, "words": words}
+async def loop(quick: bool, parts: tuple[str, ...] = ()) -> Figures:
+    from tests.bench import loop as bench
+
+    figures = Figures("loop", "The inference loop: live sessions per core")
+    known = FOLDER / "loop.json"
+    if parts and known.exists():  # the others stay as they were found
+        before = json.loads(known.read_text())
+        figures.values, figures.tables = before["figures"], before.get("tables", {})
+        figures.notes.append(f"Measured again by themselves: {', '.join(parts)}.")
+    await bench.measure(figures, quick=quick, parts=parts)
+    return figures
+
+
+BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
+    "websocket": websocket,
+    "webrtc": webrtc,
+    "words": words,
+    "loop": loop,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)}; default: all")
     parser.add_argument("--quick", action="store_true", help="less of everything: about a minute in all")
+    parser.add_argument("--parts", default="", metavar="PART,...", help="of the bench loop, to be measured again")
     given = parser.parse_args()
+    parts = tuple(part for part in given.parts.split(",") if part)
+    if parts:
+        from tests.bench.loop import PARTS
+
+        if given.names != ["loop"] or set(parts) - set(PARTS):
+            parser.error(f"--parts is for the bench loop, which has {', '.join(PARTS)}")
     if unknown := set(given.names) - set(BENCHES):
         parser.error(f"there is no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     pin_load()
     for name in given.names or BENCHES:
-        figures = asyncio.run(_run(name, quick=given.quick))
+        figures = asyncio.run(_run(name, parts, quick=given.quick))
         figures.show()
         print(f"  written to {figures.write()}\n")
 
 
-async def _run(name: str, *, quick: bool) -> Figures:
-    figures = await BENCHES[name](quick)
+async def _run(name: str, parts: tuple[str, ...], *, quick: bool) -> Figures:
+    figures = await (BENCHES[name](quick, parts) if parts else BENCHES[name](quick))
     if quick:
         figures.notes.append("A quick run: the figures are coarse.")
     return figures

@@ -17,12 +17,16 @@ FOLDER = Path("build") / "bench"
 
 @dataclass
 class Figures:
-    """Figures of one bench, in the order they were found. ``notes``: what a reader must know to judge them."""
+    """Figures of one bench, in the order they were found. ``notes``: what a reader must know to judge them.
+
+    ``tables``: rows of figures by the name of their table.
+    """
 
     name: str
     title: str
     values: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    tables: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
 
     def add(self, **values: float) -> None:
         self.values.update(values)
@@ -37,8 +41,10 @@ class Figures:
             "title": self.title,
             "notes": self.notes,
             # JSON has no NaN; what could not be measured is left out.
-            "figures": {name: value for name, value in self.values.items() if not math.isnan(value)},
+            "figures": _measured(self.values),
         }
+        if self.tables:
+            document["tables"] = {name: [_measured(row) for row in rows] for name, rows in self.tables.items()}
         path.write_text(json.dumps(document, indent=2) + "\n")
         return path
 
@@ -58,6 +64,10 @@ class Figures:
         for note in self.notes:
             console.print(f"  {note}", style="dim", markup=False)
         console.print()
+
+
+def _measured(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 def shown(value: float) -> str:

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.bench import loop_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("websocket", "webrtc", "words")
+ORDER = ("loop", "websocket", "webrtc", "words")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",
@@ -46,7 +47,8 @@ def report(folder: Path = FOLDER) -> str:
     for name in ORDER:
         path = folder / f"{name}.json"
         if path.exists():
-            parts.append(_section(json.loads(path.read_text())))
+            bench = json.loads(path.read_text())
+            parts.append(loop_report.section(bench) if name == "loop" else _section(bench))
     if len(parts) == 1:
         parts.append("No bench has been run yet.\n")
     return "\n".join(parts)

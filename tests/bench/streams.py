@@ -91,9 +91,11 @@ def talk(seconds: float, offset_s: float) -> tuple[list[tuple[str, float]], byte
     return words, scripted_sound(words, length_s=seconds)
 
 
-async def measure(figures: Figures, open_stream: OpenStream, *, count: int, seconds: float) -> None:
-    """``count`` streams for ``seconds``, into ``figures``."""
-    pair = cores()
+async def measure(
+    figures: Figures, open_stream: OpenStream, *, count: int, seconds: float, pinned: bool = True
+) -> None:
+    """``count`` streams for ``seconds``, into ``figures``. Not ``pinned``: the server may use every core."""
+    pair = cores() if pinned else None
     node = Node("scripted", pair[0] if pair else None, sessions_max=count + 1)
     async with node, node.http() as http:
         idle = await _idle(node)
@@ -125,7 +127,7 @@ async def measure(figures: Figures, open_stream: OpenStream, *, count: int, seco
         loop_lag_p50_ms=histogram_percentile(lags, 50) * 1000, loop_lag_p99_ms=histogram_percentile(lags, 99) * 1000
     )
     _words(figures, [stream.heard for stream in streams])
-    if pair is None:
+    if pair is None and pinned:
         figures.notes.append("Processes could not be pinned here: server and load shared all cores.")
 
 
