@@ -77,7 +77,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server with the recogniser that every installation has. Holds what other tests recorded, too."""
     folder = tmp_path_factory.mktemp("server")
     env = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
-    options = {"DATA_DIR": str(folder / "data"), "ENGINE": "embedded-en", "PORT": "0", "DISK_RESERVE_MB": "0"}
+    options = {
+        "DATA_DIR": str(folder / "data"),
+        "ENGINE": "embedded-en",
+        "PORT": "0",
+        "WORKERS": "1",
+        "DISK_RESERVE_MB": "0",
+    }
     output, log = folder / "output", folder / "log"
     with output.open("wb") as out, log.open("wb") as err:
         process = subprocess.Popen(

@@ -19,7 +19,13 @@ class ServerProcess:
     """``async with ServerProcess(data_dir, engine="scripted") as server``; options are settings by their names."""
 
     def __init__(self, data_dir: Path, **options: Any) -> None:
-        defaults: dict[str, Any] = {"engine": "scripted", "port": 0, "disk_reserve_mb": 0, "log_format": "json"}
+        defaults: dict[str, Any] = {
+            "engine": "scripted",
+            "port": 0,
+            "workers": 1,
+            "disk_reserve_mb": 0,
+            "log_format": "json",
+        }
         self._env = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")} | {
             f"EARSHOT_{name.upper()}": str(value) for name, value in (defaults | options).items()
         }
