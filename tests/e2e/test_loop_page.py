@@ -2,23 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
+from websockets.asyncio.client import connect
 
 from tests.e2e.browser import PATIENCE_MS, Visit, visiting
 from tests.e2e.conftest import Served
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.scripted_sound import WORD_S, scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.wav import wav_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
+MESSAGE_BYTES = 3200
+MESSAGE_S = MESSAGE_BYTES / 32_000
 FIGURES = "**/debug/loop.json*"
+
+
+async def speak(server: ServerProcess, text: str) -> None:
+    """At the speed of speech, so that there are interims; cut after the last word, so that its final is not guessed."""
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        transcript_id = (await http.post("/v1/transcripts", json={})).json()["id"]
+    url = f"{server.websocket_url}/v1/transcripts_stream/{transcript_id}"
+    words = sentence(text)
+    sound = scripted_sound(words, length_s=words[-1][1] + WORD_S)
+    async with connect(url, compression=None, proxy=None) as socket:
+        await socket.send(json.dumps({"type": "start", "data": {"events": False}}))
+        for at in range(0, len(sound), MESSAGE_BYTES):
+            await socket.send(sound[at : at + MESSAGE_BYTES])
+            await asyncio.sleep(MESSAGE_S)
+        await socket.send('{"type":"stop"}')
+        async for _ in socket:
+            pass
+
+
+async def upload(server: ServerProcess, text: str) -> None:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        transcript_id = (await http.post("/v1/transcripts", json={})).json()["id"]
+        sound = {"file": ("sound.wav", wav_of(scripted_sound(sentence(text))))}
+        (await http.post(f"/v1/transcripts_audio/{transcript_id}/upload", files=sound)).raise_for_status()
+
+
+async def lane_is_drawn(page: Page, kind: str) -> None:
+    """Steps of that kind are there, and its colour is in its lane."""
+    await page.wait_for_function(
+        """(kind) => {
+          const timeline = document.querySelector('loop-timeline');
+          if (!timeline || !Number(timeline.dataset[kind])) return false;
+          const canvas = timeline.querySelector('canvas');
+          const probe = document.createElement('span');
+          probe.className = `loop-kind ${kind}`;
+          timeline.append(probe);
+          const [r, g, b] = getComputedStyle(probe, '::before').backgroundColor.match(/\\d+/g).map(Number);
+          probe.remove();
+          const lanes = ['busy', 'final', 'interim', 'file', 'guess'];
+          const scale = canvas.width / canvas.clientWidth;
+          const floor = (lanes.indexOf(kind) + 1) * 38;
+          // In a copy: Chromium warns of reading one canvas again and again.
+          const copy = document.createElement('canvas');
+          [copy.width, copy.height] = [canvas.width, canvas.height];
+          const context = copy.getContext('2d', { willReadFrequently: true });
+          context.drawImage(canvas, 0, 0);
+          const lane = context.getImageData(0, (floor - 30) * scale, canvas.width, 30 * scale).data;
+          for (let at = 0; at < lane.length; at += 4) {
+            if (lane[at] === r && lane[at + 1] === g && lane[at + 2] === b && lane[at + 3] === 255) return true;
+          }
+          return false;
+        }""",
+        arg=kind,
+        timeout=PATIENCE_MS,
+    )
 
 
 def answer(*kinds: str, run: str = "first", **more: Any) -> dict[str, Any]:
@@ -64,6 +126,31 @@ async def told_page(server: Served, chromium: str, told: Told, **options: Any) -
         await visit.page.goto(f"{server.url}/debug/loop")
         await expect(visit.page.locator("loop-timeline canvas")).to_be_visible()
         yield visit
+
+
+async def test_speech_is_seen_as_steps_of_its_kinds_and_a_lost_worker_as_such(chromium: str, tmp_path: Path) -> None:
+    async with (
+        ServerProcess(tmp_path / "data", utterance_silence_ms=300) as server,
+        visiting(chromium, outages=True) as visit,
+    ):
+        page = visit.page
+        await page.goto(f"{server.url}/debug/loop")
+        await expect(page).to_have_title("Inference loop · Earshot")
+        await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible(timeout=PATIENCE_MS)
+        await speak(server, "alpha bravo charlie delta echo foxtrot")
+        for kind in ("interim", "final"):
+            await lane_is_drawn(page, kind)
+        await upload(server, "golf hotel india juliet")
+        await lane_is_drawn(page, "file")
+        await assert_sound_page(page)
+        row = page.get_by_role("table", name="Steps of the last minute").get_by_role("row", name="Interims")
+        await expect(row).to_be_visible()
+        await speak(server, "kilo crash lima")
+        await expect(page.locator(".loop-events")).to_contain_text("worker 0 was lost", timeout=PATIENCE_MS)
+        await expect(page.locator(".loop-events li").last).to_contain_text("is ready", timeout=PATIENCE_MS)
+        await expect(page.locator('[data-figure="lost"]')).to_contain_text("1")
+        body = await page.inner_text("body")
+        assert not {"alpha", "crash", "juliet"} & set(body.lower().split())
 
 
 async def test_a_bar_is_read_by_pointing_and_by_keys(server: Served, chromium: str) -> None:

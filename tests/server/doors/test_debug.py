@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ from asr.wire import Ran
 from server.doors.debug import SESSIONS_MAX, STEPS_PER_ANSWER_MAX
 from server.services import Services
 from server.settings import Settings
-from tests.fakes.node import new_client
+from tests.fakes.node import Client, new_client
 from tests.fakes.running_app import running_app
+from tests.fakes.scripted_sound import scripted_sound, sentence
 
 TOKEN = "canary-token-of-the-loop"
 PLACES = ("/debug/loop", "/debug/loop.json")
@@ -62,6 +64,32 @@ async def test_with_a_token_its_figures_need_it_even_here(tmp_path: Path, capfd:
         assert answer.headers["cache-control"] == "no-store"
     printed = capfd.readouterr()
     assert "canary" not in printed.out + printed.err
+
+
+async def speak(services: Services, text: str) -> Client:
+    client = await new_client(services)
+    await client.begin()
+    await client.say(scripted_sound(sentence(text)))
+    await client.stop()
+    return client
+
+
+async def test_speech_becomes_steps_and_none_of_it_is_told(client: httpx.AsyncClient, services: Services) -> None:
+    await services.asr.wait_ready()
+    await speak(services, "river stone bridge")
+    async with asyncio.timeout(30):
+        while not services.loop.minute.steps():  # noqa: ASYNC110 - another process tells it, after the words
+            await asyncio.sleep(0.01)
+    told = (await client.get("/debug/loop.json")).json()
+    number, worker, kind, ago_s, size, most, wait_ms, run_ms, samples, frames, listen_ms = told["steps"][-1]
+    assert number == told["last"] >= 1
+    assert worker == told["workers"][0]["index"] == 0
+    assert kind in ("final", "interim", "guess")
+    assert 0 <= ago_s < 60
+    assert 1 <= size <= most
+    assert min(wait_ms, run_ms, samples, frames, listen_ms) >= 0
+    assert "river" not in str(told)
+    assert (await client.get("/debug/loop.json", params={"after": told["last"]})).json()["steps"] == []
 
 
 async def test_an_answer_is_bounded_and_the_next_one_goes_on(client: httpx.AsyncClient, services: Services) -> None:
