@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from asr import wire
 from asr.contract import SessionOptions, Step, StreamingEngine
 from asr.listening import ListeningSession, Owed
+from asr.utterances import Utterance
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed
 from protocol.words import Hypothesis
@@ -24,12 +25,16 @@ FAILED_SESSIONS_MAX = 3  # of different sessions in a row: then it is not the so
 
 @dataclass(slots=True)
 class Work:
-    """A wish that was chosen, and the step it became. ``start_samples``: of the utterance, of which it is the end."""
+    """A wish that was chosen, and the step it became. ``start_samples``: of the utterance, of which it is the end.
+
+    ``guessed``: the utterance as it will be, of a guess.
+    """
 
     session: ListeningSession
     owed: Owed | None
     step: Step
     start_samples: int
+    guessed: Utterance | None = None
 
     @property
     def end_samples(self) -> int:

@@ -44,6 +44,7 @@ class ListeningSession:
         self.stream: Any = None
         self.stream_samples = 0  # the engine has everything before
         self.interim_due_s = 0.0
+        self.interim_wanted_s: float | None = None  # since when one is wanted that was not run, at the wanted cadence
         self.told = False  # words of the open utterance were told
         # The final, run while the pause was not over; or why there is none.
         self.guess: tuple[Utterance, Hypothesis | EngineFailed] | None = None
@@ -71,19 +72,25 @@ class ListeningSession:
             raise FrameError(f"a hole of {start_samples - self.position_samples} samples in the sound of a session")
         if len(pcm) % BYTES_PER_SAMPLE:
             raise FrameError(f"half a sample in {len(pcm)} bytes of sound")
-        self._pcm += pcm[(self.position_samples - start_samples) * BYTES_PER_SAMPLE :]
+        known_bytes = (self.position_samples - start_samples) * BYTES_PER_SAMPLE
+        self._pcm += pcm[known_bytes:] if known_bytes else pcm
 
     def finalize(self, marker: int) -> None:
         self._ends.append((self.position_samples, marker))
 
-    def frames(self) -> Samples:
-        """The whole frames to listen to now; empty when there are none or enough is owed already."""
+    @property
+    def ready_frames(self) -> int:
+        """How many whole frames there are to listen to now: none while enough is owed already."""
         limit = self._ends[0][0] if self._ends else self.position_samples
         count = min((limit - self.utterances.listened_samples) // FRAME_SAMPLES, FRAMES_AT_ONCE_MAX)
         if count <= 0 or sum(owed.utterance is not None for owed in self.owed) >= OWED_MAX:
-            return np.zeros(0, np.int16)
+            return 0
+        return count
+
+    def frames(self) -> Samples:
+        """The whole frames to listen to now; empty when there are none or enough is owed already."""
         start = self.utterances.listened_samples
-        return self.sound(start, start + count * FRAME_SAMPLES)
+        return self.sound(start, start + self.ready_frames * FRAME_SAMPLES)
 
     def listened(self, probabilities: list[float], levels: list[float], now_s: float) -> None:
         """The answers for the frames; then the ends that were asked for and are reached."""
@@ -99,9 +106,12 @@ class ListeningSession:
             self.owed.append(Owed(None, marker, now_s))
 
     def sound(self, start_samples: int, end_samples: int) -> Samples:
-        start, end = ((at - self._pcm_samples) * BYTES_PER_SAMPLE for at in (start_samples, end_samples))
-        assert 0 <= start <= end <= len(self._pcm), (start, end, len(self._pcm))
-        return np.frombuffer(bytes(self._pcm[start:end]), dtype="<i2")
+        start, count = start_samples - self._pcm_samples, end_samples - start_samples
+        assert 0 <= start <= start + count <= len(self._pcm) // BYTES_PER_SAMPLE, (start, count, len(self._pcm))
+        if not count:
+            return np.zeros(0, np.int16)
+        # Copied: an array that looks into the bytes would keep them from growing.
+        return np.frombuffer(self._pcm, "<i2", count, start * BYTES_PER_SAMPLE).copy()
 
     @property
     def settled_samples(self) -> int:

@@ -6,6 +6,7 @@ and sleeps no longer than ``next_due_s`` otherwise. What it has to say goes to `
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from pydantic import BaseModel
@@ -14,9 +15,11 @@ from asr import schedule, wire
 from asr.attempts import Attempts, Work
 from asr.contract import Step, StreamingEngine
 from asr.guards import inside_voiced
+from asr.hearing import Hearing
 from asr.listening import ListeningSession, Owed
-from asr.schedule import Cadence, Wish
-from asr.vad import VoiceActivity, levels
+from asr.load import BusyShare
+from asr.schedule import Cadence, Kind, Wish
+from asr.vad import VoiceActivity
 from asr.worker_settings import WorkerSettings
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed
@@ -30,7 +33,8 @@ class InferenceLoop:
     """All sessions of one inference process.
 
     A session's sound is kept until it is settled; its sender holds back (``AsrSession.room``) and ``full`` says when to
-    stop reading the socket altogether.
+    stop reading the socket altogether. A session costs a turn nothing unless something is new in it: what it wishes is
+    worked out then, and remembered.
     """
 
     BACKLOG_MAX_SAMPLES = 3600 * SAMPLE_RATE_HZ  # 115 MB over all sessions
@@ -45,20 +49,32 @@ class InferenceLoop:
     ) -> None:
         self._engine = engine
         self._attempts = Attempts(engine, tell)
-        self._voice = voice
+        self._hearing = Hearing(voice, tell)
         self._tell = tell
         self._clock = clock
         self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
         self._max_samples = int(settings.utterance_max_s * SAMPLE_RATE_HZ)
         self._cadence = Cadence(settings.interim_interval_ms / 1000)
         self._sessions: dict[str, ListeningSession] = {}
+        self._fresh: dict[str, ListeningSession] = {}  # those with sound or ends to listen to
+        self._guessed: dict[str, ListeningSession] = {}  # those whose final was run ahead of time
+        self._wishes: dict[str, Wish] = {}  # at most one of each session
+        self._backlogs: dict[str, int] = {}
+        self._backlog_samples = 0
+        self._before: tuple[Kind, ...] = ()  # what ran last, two of them
+        self._busy = BusyShare(clock())
+        self._hits: Counter[str] = Counter()
+        self._utterances = 0
+        self._interims_dropped = 0
         self._steps = 0
         self._step_s = 0.0
+        self._listen_s = 0.0  # since the last step
+        self._listened_frames = 0  # up to the last step
         self.stopped = False
 
     @property
     def full(self) -> bool:
-        return sum(session.backlog_samples for session in self._sessions.values()) > self.BACKLOG_MAX_SAMPLES
+        return self._backlog_samples > self.BACKLOG_MAX_SAMPLES
 
     def take(self, message: wire.ToWorker, payload: bytes = b"") -> None:
         """One message from the server. Those of a session or generation that is gone are dropped."""
@@ -69,7 +85,7 @@ class InferenceLoop:
         elif isinstance(message, wire.Open):
             self._close(message.session_id)
             self._sessions[message.session_id] = ListeningSession(
-                message, self._voice.open(), silence_samples=self._silence_samples, max_samples=self._max_samples
+                message, self._hearing.open(), silence_samples=self._silence_samples, max_samples=self._max_samples
             )
         else:
             session = self._sessions.get(message.session_id)
@@ -81,39 +97,87 @@ class InferenceLoop:
                 session.finalize(message.marker)
             else:
                 self._close(message.session_id)
+                return
+            self._fresh[session.session_id] = session
+            self._note_backlog(session)
 
     def turn(self) -> bool:
         """Listen to what is new, and run one batch. True when there may be more to do at once."""
-        busy = self._listen()
+        heard = self._listen()
         self._say_guessed()
         now_s = self._clock()
-        chosen = schedule.choose(self._wishes(), now_s, self._engine.batch_max)
-        if chosen and chosen[0].guess:
-            self._guess(self._sessions[chosen[0].session_id])
-        elif chosen:
+        chosen = schedule.choose(self._wanted(), now_s, self._engine.batch_max, self._before)
+        if chosen:
             self._run(chosen, now_s)
-        return busy or bool(chosen)
+        return heard or bool(chosen) or bool(self._fresh)
 
     def next_due_s(self) -> float | None:
         """The time at which the next interim falls due, if one will without new sound."""
-        return schedule.next_due_s(self._wishes())
+        return schedule.next_due_s(self._wishes.values())
 
     def _listen(self) -> bool:
-        sessions, frames = [], []
-        for session in self._sessions.values():
-            sound = session.frames()
-            sessions.append(session)
-            frames.append(sound)
-        heard = self._voice.listen([(s.state, f) for s, f in zip(sessions, frames, strict=True) if len(f)])
-        answers = iter(heard)
+        if not self._fresh:
+            return False
+        began_s = self._clock()
+        fresh, self._fresh = self._fresh, {}
+        news = [(session, session.frames()) for session in fresh.values() if session.ready_frames]
+        answers = {one.session_id: heard for (one, _), heard in zip(news, self._hearing.listen(news), strict=True)}
         now_s = self._clock()
-        for session, sound in zip(sessions, frames, strict=True):
+        for session in fresh.values():
             was_open = session.utterances.open_samples
-            session.listened(next(answers) if len(sound) else [], levels(sound), now_s)
+            session.listened(*answers.get(session.session_id, ([], [])), now_s)
             if was_open is None and session.utterances.open_samples is not None:
+                self._cadence.calm(now_s)
                 session.interim_due_s = now_s + self._cadence.interval_s
             self._settle(session)
-        return bool(heard)
+            self._note(session, now_s)
+        self._busy.spent(began_s, now_s)
+        self._listen_s += now_s - began_s
+        return bool(news)
+
+    def _note(self, session: ListeningSession, now_s: float) -> None:
+        """Remember what the session wants now. To be called whenever something changed in it."""
+        self._note_backlog(session)
+        if session.ready_frames:
+            self._fresh[session.session_id] = session
+        wish = self._wish(session)
+        if wish is None or wish.kind != "interim":
+            self._give_up_interims(session, now_s)
+        elif session.interim_wanted_s is None:
+            session.interim_wanted_s = max(now_s, wish.due_s - self._cadence.interval_s + self._cadence.wanted_s)
+        if wish is None:
+            self._wishes.pop(session.session_id, None)
+        else:
+            self._wishes[session.session_id] = wish
+
+    def _give_up_interims(self, session: ListeningSession, now_s: float) -> None:
+        """Count those that the wanted cadence would have had until now."""
+        if session.interim_wanted_s is not None:
+            self._interims_dropped += max(0, int((now_s - session.interim_wanted_s) / self._cadence.wanted_s))
+            session.interim_wanted_s = None
+
+    def _note_backlog(self, session: ListeningSession) -> None:
+        backlog_samples = session.backlog_samples
+        self._backlog_samples += backlog_samples - self._backlogs.get(session.session_id, 0)
+        self._backlogs[session.session_id] = backlog_samples
+
+    def _wish(self, session: ListeningSession) -> Wish | None:
+        live = session.options.lane == "live"
+        if session.owed:
+            return Wish(session.session_id, True, live, session.owed[0].since_s)
+        if not live:
+            return None
+        if self._cadence.keeps_up and session.utterances.pausing:
+            if session.guess is None or session.guess[0] != session.utterances.expected:
+                return Wish(session.session_id, False, live, 0.0, guess=True)
+            return None
+        if session.options.interim and self._new_sound(session) >= NEW_SOUND_SAMPLES:
+            return Wish(session.session_id, False, live, session.interim_due_s)
+        return None
+
+    def _wanted(self) -> list[Wish]:
+        """All wishes; guesses only while interims come as often as they are wanted."""
+        return [wish for wish in self._wishes.values() if self._cadence.keeps_up or not wish.guess]
 
     def _settle(self, session: ListeningSession, *, now: bool = False) -> None:
         """Give back the markers that are through, tell the progress, forget what is settled."""
@@ -130,38 +194,11 @@ class InferenceLoop:
         if settled is not None:
             self._tell(settled)
 
-    def _wishes(self) -> list[Wish]:
-        wishes = []
-        for session in self._sessions.values():
-            live = session.options.lane == "live"
-            if session.owed:
-                wishes.append(Wish(session.session_id, True, live, session.owed[0].since_s))
-            elif live and self._cadence.keeps_up and session.utterances.expected is not None:
-                if session.guess is None or session.guess[0] != session.utterances.expected:
-                    wishes.append(Wish(session.session_id, False, live, 0.0, guess=True))
-            elif live and session.options.interim and self._new_sound(session) >= NEW_SOUND_SAMPLES:
-                wishes.append(Wish(session.session_id, False, live, session.interim_due_s))
-        return wishes
-
-    def _guess(self, session: ListeningSession) -> None:
-        """Run the final of an utterance whose last pause has begun: nothing else is to do, and it is likely the end."""
-        utterance = session.utterances.expected
-        assert utterance is not None
-        stream = self._engine.open(session.options)
-        sound = session.sound(utterance.start_samples, utterance.end_samples)
-        step = Step(stream, sound, utterance.start_samples, flush=True)
-        work = Work(session, None, step, utterance.start_samples)
-        began_s = self._clock()
-        [outcome] = self._attempts.run([work])
-        self._steps += 1
-        self._step_s += self._clock() - began_s
-        self._engine.close(work.step.stream)
-        session.guess = (utterance, outcome)
-
     def _say_guessed(self) -> None:
-        for session in self._sessions.values():
+        for session in list(self._guessed.values()):
             if session.owed and session.guess is not None and session.guess[0] == session.owed[0].utterance:
                 self._said(session, session.owed[0], session.guess[1])
+                self._note(session, self._clock())
 
     @staticmethod
     def _new_sound(session: ListeningSession) -> int:
@@ -173,28 +210,64 @@ class InferenceLoop:
         return session.utterances.speech_end_samples - done
 
     def _run(self, wishes: list[Wish], now_s: float) -> None:
+        kind, batch_max = wishes[0].kind, self._engine.batch_max
         works = [self._work(self._sessions[wish.session_id], wish) for wish in wishes]
-        for wish in wishes:
-            if not wish.final:
-                self._cadence.ran(now_s - wish.due_s)
+        if kind == "interim":
+            for wish, work in zip(wishes, works, strict=True):
+                self._cadence.ran(now_s - wish.due_s, now_s)
+                self._give_up_interims(work.session, now_s)
+        sound_samples = sum(len(work.step.samples) for work in works)
         outcomes = self._attempts.run(works)
         done_s = self._clock()
-        self._steps += 1
-        self._step_s += done_s - now_s
+        self._ran(kind, done_s - now_s)
+        if kind != "guess":
+            self._busy.spent(now_s, done_s)
         for work, outcome in zip(works, outcomes, strict=True):
-            work.session.stream = work.step.stream
-            if work.owed is not None:
-                self._said(work.session, work.owed, outcome)
-            elif isinstance(outcome, EngineFailed):
-                # Its final may go well; and if not, it was tried often enough.
-                self._engine.close(work.session.stream)
-                work.session.stream = None
-                work.session.interim_due_s = done_s + FAILED_INTERIM_S
-            else:
-                work.session.interim_due_s = done_s + self._cadence.interval_s
-                self._say_so_far(work.session, outcome)
+            self._take_outcome(kind, work, outcome, done_s)
+            self._note(work.session, done_s)
+        wanted_s = [wish.due_s for wish in wishes if not wish.guess]
+        self._tell(
+            wire.Ran(
+                kind=kind,
+                size=len(works),
+                batch_max=batch_max,
+                wait_ms=round(1000 * (now_s - min(wanted_s, default=now_s)), 3),
+                run_ms=round(1000 * (done_s - now_s), 3),
+                sound_samples=sound_samples,
+                listened_frames=self._hearing.frames - self._listened_frames,
+                listen_ms=round(1000 * self._listen_s, 3),
+            )
+        )
+        self._listened_frames, self._listen_s = self._hearing.frames, 0.0
+
+    def _ran(self, kind: Kind, seconds: float) -> None:
+        self._before = (*self._before[-1:], kind)
+        self._steps += 1
+        self._step_s += seconds
+
+    def _take_outcome(self, kind: Kind, work: Work, outcome: Hypothesis | EngineFailed, done_s: float) -> None:
+        session = work.session
+        if kind == "guess":
+            self._engine.close(work.step.stream)
+            assert work.guessed is not None
+            session.guess = (work.guessed, outcome)
+            self._guessed[session.session_id] = session
+            return
+        session.stream = work.step.stream
+        if work.owed is not None:
+            self._said(session, work.owed, outcome)
+        elif isinstance(outcome, EngineFailed):
+            # Its final may go well; and if not, it was tried often enough.
+            self._engine.close(session.stream)
+            session.stream = None
+            session.interim_due_s = done_s + FAILED_INTERIM_S
+        else:
+            session.interim_due_s = done_s + self._cadence.interval_s
+            self._say_so_far(session, outcome)
 
     def _work(self, session: ListeningSession, wish: Wish) -> Work:
+        if wish.guess:
+            return self._guess(session)
         owed = session.owed[0] if wish.final else None
         if owed is not None:
             assert owed.utterance is not None
@@ -215,6 +288,14 @@ class InferenceLoop:
         session.stream_samples = end
         return Work(session, owed, step, start)
 
+    def _guess(self, session: ListeningSession) -> Work:
+        """The final of an utterance whose last pause has begun: nothing else is to do, and it is likely the end."""
+        utterance = session.utterances.expected
+        assert utterance is not None
+        sound = session.sound(utterance.start_samples, utterance.end_samples)
+        step = Step(self._engine.open(session.options), sound, utterance.start_samples, flush=True)
+        return Work(session, None, step, utterance.start_samples, utterance)
+
     def _said(self, session: ListeningSession, owed: Owed, outcome: Hypothesis | EngineFailed) -> None:
         """The final of an utterance; without words when it is given up."""
         utterance = owed.utterance
@@ -224,12 +305,14 @@ class InferenceLoop:
             self._engine.close(session.stream)
             session.stream = None
         session.guess = None
+        self._guessed.pop(session.session_id, None)
         session.told = False
+        self._utterances += 1
         bounds = (utterance.start_samples, utterance.end_samples)
         if isinstance(outcome, EngineFailed):
             self._give_up(session, bounds, outcome.message)
             outcome = Hypothesis(committed=())
-        words = inside_voiced(outcome.words, utterance.voiced)
+        words = self._inside_voiced(outcome, utterance.voiced)
         self._heard(session, words, bounds, outcome.language, final=True)
         self._settle(session, now=True)
 
@@ -247,10 +330,15 @@ class InferenceLoop:
     def _say_so_far(self, session: ListeningSession, hypothesis: Hypothesis) -> None:
         start = session.utterances.open_samples
         assert start is not None
-        words = inside_voiced(hypothesis.words, session.utterances.voiced_spans())
+        words = self._inside_voiced(hypothesis, session.utterances.voiced_spans())
         if words or session.told:  # an interim without words takes back what was told
             session.told = bool(words)
             self._heard(session, words, (start, session.stream_samples), hypothesis.language, final=False)
+
+    def _inside_voiced(self, hypothesis: Hypothesis, spans: tuple[tuple[int, int], ...]) -> tuple[Word, ...]:
+        words = inside_voiced(hypothesis.words, spans)
+        self._hits["outside_voice"] += len(hypothesis.words) - len(words)
+        return words
 
     def _heard(
         self,
@@ -276,15 +364,25 @@ class InferenceLoop:
         )
 
     def _pong(self, number: int) -> wire.Pong:
+        now_s = self._clock()
         return wire.Pong(
             number=number,
             sessions=len(self._sessions),
-            backlog_samples=sum(session.backlog_samples for session in self._sessions.values()),
+            backlog_samples=self._backlog_samples,
             steps=self._steps,
             step_s=round(self._step_s, 3),
+            busy=round(self._busy.share(now_s), 3),
+            interim_ms=round(1000 * self._cadence.interval_s),
+            waiting=sum(not wish.guess and (wish.final or wish.due_s <= now_s) for wish in self._wishes.values()),
+            utterances=self._utterances,
+            interims_dropped=self._interims_dropped,
+            guard_hits=dict(+self._hits + Counter(self._engine.guard_hits)),
         )
 
     def _close(self, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
+        for kept in (self._fresh, self._guessed, self._wishes):
+            kept.pop(session_id, None)
+        self._backlog_samples -= self._backlogs.pop(session_id, 0)
         if session is not None and session.stream is not None:
             self._engine.close(session.stream)

@@ -34,13 +34,6 @@ class Utterance:
     voiced: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(slots=True)
-class _Frame:
-    start_samples: int
-    level: float
-    voiced: bool
-
-
 class Utterances:
     """The gate of one session. Frames come in order and without holes; every answer depends on them alone."""
 
@@ -52,7 +45,12 @@ class Utterances:
         self._start_samples: int | None = None  # of the candidate or open utterance
         self._confirmed = False
         self._speaking = False  # whether the last frame was voiced
-        self._frames: list[_Frame] = []  # of the candidate or open utterance, from its onset
+        # Of the candidate or open utterance, from its onset: what every answer needs is kept up to date frame by frame.
+        self._onset_samples = 0  # of the first frame in the lists
+        self._levels: list[float] = []
+        self._voiced: list[bool] = []
+        self._voiced_count = 0
+        self._spans: list[tuple[int, int]] = []
 
     @property
     def open_samples(self) -> int | None:
@@ -69,56 +67,67 @@ class Utterances:
     @property
     def speech_end_samples(self) -> int:
         """Where the open utterance would end if no more voice came; what lies behind is not worth an engine's time."""
-        voiced = [frame.start_samples for frame in self._frames if frame.voiced]
-        return min(self.listened_samples, voiced[-1] + FRAME_SAMPLES + TAIL_SAMPLES) if voiced else self._floor_samples
+        return min(self.listened_samples, self._spans[-1][1] + TAIL_SAMPLES) if self._spans else self._floor_samples
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the open utterance will end where it now seems to, if no more voice comes."""
+        return self._confirmed and self._spans[-1][1] + TAIL_SAMPLES <= self.listened_samples
 
     @property
     def expected(self) -> Utterance | None:
         """The open utterance as it will be if no more voice comes; None while its end is not even near."""
-        if not self._confirmed or self._start_samples is None:
+        if not self.pausing or self._start_samples is None:
             return None
-        utterance = _utterance(self._start_samples, self.listened_samples, self._frames)
-        return utterance if utterance.voiced[-1][1] + TAIL_SAMPLES <= self.listened_samples else None
+        return _utterance(self._start_samples, self.listened_samples, self._spans)
 
     def voiced_spans(self) -> tuple[tuple[int, int], ...]:
         """The spans of voice in the open utterance so far."""
-        return _spans(self._frames)
+        return tuple(self._spans)
 
     def feed(self, probability: float, level: float) -> Utterance | None:
         """Take the next frame: how likely it holds voice, and how loud it is (any monotone measure).
 
         Returns the utterance that ended with it, if one did.
         """
-        frame = _Frame(self.listened_samples, level, probability >= (STAY if self._speaking else ONSET))
-        self._speaking = frame.voiced
+        start_samples = self.listened_samples
+        self._speaking = probability >= (STAY if self._speaking else ONSET)
         self.listened_samples += FRAME_SAMPLES
         if self._start_samples is None:
-            if not frame.voiced:
+            if not self._speaking:
                 return None
-            self._start_samples = max(self._floor_samples, frame.start_samples - PRE_ROLL_SAMPLES)
-        self._frames.append(frame)
+            self._start_samples = max(self._floor_samples, start_samples - PRE_ROLL_SAMPLES)
+            self._onset_samples = start_samples
+        self._keep(start_samples, level, voiced=self._speaking)
         return self._judge(self._start_samples)
+
+    def _keep(self, start_samples: int, level: float, *, voiced: bool) -> None:
+        self._levels.append(level)
+        self._voiced.append(voiced)
+        if not voiced:
+            return
+        self._voiced_count += 1
+        if self._spans and self._spans[-1][1] == start_samples:
+            self._spans[-1] = (self._spans[-1][0], start_samples + FRAME_SAMPLES)
+        else:
+            self._spans.append((start_samples, start_samples + FRAME_SAMPLES))
 
     def finalize(self, position_samples: int) -> Utterance | None:
         """End whatever is open at ``position_samples``, which is at most one frame after the last; go on after it."""
-        start_samples, frames = self._start_samples, self._frames
-        enough = sum(frame.voiced for frame in frames) >= FORCED_FRAMES
+        start_samples, spans, enough = self._start_samples, self._spans, self._voiced_count >= FORCED_FRAMES
         self._begin_anew(position_samples)
-        if start_samples is None or not enough:
-            return None
-        return _utterance(start_samples, position_samples, frames)
+        return None if start_samples is None or not enough else _utterance(start_samples, position_samples, spans)
 
     def _judge(self, start_samples: int) -> Utterance | None:
-        voiced = [frame for frame in self._frames if frame.voiced]
-        silent_samples = self.listened_samples - (voiced[-1].start_samples + FRAME_SAMPLES)
+        silent_samples = self.listened_samples - self._spans[-1][1]
         if not self._confirmed:
-            self._confirmed = len(voiced) >= CONFIRMING_FRAMES
+            self._confirmed = self._voiced_count >= CONFIRMING_FRAMES
         if not self._confirmed:
             if silent_samples >= CANDIDATE_SILENCE_SAMPLES:
                 self._begin_anew(self._floor_samples)
             return None
         if silent_samples >= self._silence_samples:
-            ended = _utterance(start_samples, self.listened_samples, self._frames)
+            ended = _utterance(start_samples, self.listened_samples, self._spans)
             self._begin_anew(ended.end_samples)
             return ended
         if self.listened_samples + FRAME_SAMPLES - start_samples > self._max_samples:
@@ -128,49 +137,37 @@ class Utterances:
     def _cut(self, start_samples: int) -> Utterance:
         """End the utterance in the middle of its quietest recent frame and open the next one there."""
         oldest = max(start_samples + self._max_samples // 2, self.listened_samples - CUT_WITHIN_SAMPLES)
-        first = next(i for i, frame in enumerate(self._frames) if frame.start_samples >= oldest)
+        first = max(0, -((self._onset_samples - oldest) // FRAME_SAMPLES))
+        levels, voiced = self._levels, self._voiced
         # Of equally quiet frames the last; a frame's neighbours count, so that no stop consonant passes for a pause.
-        quietest = min(range(first, len(self._frames)), key=lambda i: (_level_around(self._frames, i), -i))
-        cut_samples = self._frames[quietest].start_samples + FRAME_SAMPLES // 2
-        before, after = self._frames[: quietest + 1], self._frames[quietest + 1 :]
-        ended = Utterance(start_samples, cut_samples, _clipped(_spans(before), cut_samples))
+        quietest = min(range(first, len(levels)), key=lambda i: (_level_around(levels, i), -i))
+        after_samples = self._onset_samples + (quietest + 1) * FRAME_SAMPLES
+        cut_samples = after_samples - FRAME_SAMPLES // 2
+        ended = Utterance(start_samples, cut_samples, _clipped(self._spans, cut_samples))
         self._begin_anew(cut_samples)
-        if any(frame.voiced for frame in after):
-            self._start_samples = cut_samples
-            self._frames = after
-            self._confirmed = sum(frame.voiced for frame in after) >= CONFIRMING_FRAMES
+        if any(voiced[quietest + 1 :]):
+            self._start_samples, self._onset_samples = cut_samples, after_samples
+            for i in range(quietest + 1, len(levels)):
+                self._keep(after_samples + (i - quietest - 1) * FRAME_SAMPLES, levels[i], voiced=voiced[i])
+            self._confirmed = self._voiced_count >= CONFIRMING_FRAMES
         return ended
 
     def _begin_anew(self, floor_samples: int) -> None:
         self._floor_samples = floor_samples
         self._start_samples = None
         self._confirmed = False
-        self._frames = []
+        self._levels, self._voiced, self._voiced_count, self._spans = [], [], 0, []
 
 
-def _level_around(frames: list[_Frame], i: int) -> float:
-    near = frames[max(0, i - 1) : i + 2]
-    return sum(frame.level for frame in near) / len(near)
+def _level_around(levels: list[float], i: int) -> float:
+    near = levels[max(0, i - 1) : i + 2]
+    return sum(near) / len(near)
 
 
-def _spans(frames: list[_Frame]) -> tuple[tuple[int, int], ...]:
-    spans: list[tuple[int, int]] = []
-    for frame in frames:
-        if not frame.voiced:
-            continue
-        end_samples = frame.start_samples + FRAME_SAMPLES
-        if spans and spans[-1][1] == frame.start_samples:
-            spans[-1] = (spans[-1][0], end_samples)
-        else:
-            spans.append((frame.start_samples, end_samples))
-    return tuple(spans)
-
-
-def _clipped(spans: tuple[tuple[int, int], ...], end_samples: int) -> tuple[tuple[int, int], ...]:
+def _clipped(spans: list[tuple[int, int]], end_samples: int) -> tuple[tuple[int, int], ...]:
     return tuple((start, min(end, end_samples)) for start, end in spans if start < end_samples)
 
 
-def _utterance(start_samples: int, limit_samples: int, frames: list[_Frame]) -> Utterance:
-    spans = _spans(frames)
+def _utterance(start_samples: int, limit_samples: int, spans: list[tuple[int, int]]) -> Utterance:
     end_samples = min(limit_samples, spans[-1][1] + TAIL_SAMPLES)
     return Utterance(start_samples, end_samples, _clipped(spans, end_samples))

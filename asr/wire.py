@@ -139,7 +139,9 @@ class GaveUp(_Message):
 
 
 class Working(_Message):
-    """From the worker, right before each step of the engine: whose sound is in it, and how far.
+    """From the worker, right before each step of the engine or of voice activity: whose sound is in it, and how far.
+
+    Without sessions: it is over.
 
     What ends the process while this was its last word is the fault of that sound: ``(session_id, generation,
     end_samples)`` of each session in the step.
