@@ -17,7 +17,7 @@ from asr.contract import Samples
 HOP_SAMPLES = 160
 _FFT_SAMPLES = 400
 _HALF_SAMPLES = _FFT_SAMPLES // 2
-_BLOCK_FRAMES = 64
+_BLOCK_FRAMES = 32
 _LOWEST = 1e-10  # power below it is silence
 _RANGE = 8.0  # decades below the loudest value of a window; what is quieter counts as that
 _HANN = np.hanning(_FFT_SAMPLES + 1)[:-1].astype(np.float32)

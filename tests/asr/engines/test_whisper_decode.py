@@ -96,7 +96,7 @@ def test_a_suspicious_row_is_heard_again_with_30_s_and_no_other(
     engine = engine_of(talker, folder)
     drafts = engine.transcribe([window(engine, final=final) for _ in range(3)])
     assert [text(draft.words) for draft in drafts] == ["all is well"] * 3
-    assert [(call.rows, call.frames) for call in talker.calls] == [(3, 750), (1, FRAMES_MAX)]
+    assert [(call.rows, call.frames) for call in talker.calls] == [(3, 800), (1, FRAMES_MAX)]
     assert {call.beam_size for call in talker.calls} == {5 if final else 1}
     assert engine.guard_hits.keys() >= {doubt, "short_encoder"}
     assert engine.guard_hits["short_encoder"] == engine.guard_hits[doubt] == 1
@@ -118,8 +118,8 @@ def test_only_finals_that_stay_suspicious_are_drawn_and_no_further_than_needed(
     interim, final = engine.transcribe([window(engine), window(engine, final=True)])
     assert (text(interim.words), text(final.words)) == ("all is hell", "all is well")
     assert [(call.rows, call.frames, call.temperature) for call in talker.calls] == [
-        (1, 750, 0.0),
-        (1, 750, 0.0),
+        (1, 800, 0.0),
+        (1, 800, 0.0),
         (2 // 2, FRAMES_MAX, 0.0),
         (1, FRAMES_MAX, 0.0),
         (1, FRAMES_MAX, 0.2),
@@ -156,7 +156,7 @@ def test_no_speech_is_believed_only_when_30_s_of_encoder_say_so_too(
     engine = engine_of(talker, folder)
     assert engine.transcribe([window(engine, final=final)])[0].words == ()
     assert engine.guard_hits["no_speech"] == 1
-    assert [call.frames for call in talker.calls] == [750, FRAMES_MAX]
+    assert [call.frames for call in talker.calls] == [800, FRAMES_MAX]
 
 
 def test_likely_words_are_no_silence(model: WhisperModel, folder: Path) -> None:
@@ -170,7 +170,7 @@ def test_an_utterance_that_the_short_encoder_harms_keeps_the_long_one(model: Whi
     state = engine.begin(SessionOptions())
     for seconds in (4, 5):
         engine.transcribe([window(engine, seconds=seconds, state=state)])
-    assert [call.frames for call in talker.calls] == [750, FRAMES_MAX, FRAMES_MAX]
+    assert [call.frames for call in talker.calls] == [800, FRAMES_MAX, FRAMES_MAX]
 
 
 def test_interims_that_the_long_encoder_cannot_help_are_not_heard_twice_each(model: WhisperModel, folder: Path) -> None:
@@ -179,10 +179,10 @@ def test_interims_that_the_long_encoder_cannot_help_are_not_heard_twice_each(mod
     state = engine.begin(SessionOptions())
     for seconds in (4, 4, 4):
         engine.transcribe([window(engine, seconds=seconds, state=state)])
-    assert [call.frames for call in talker.calls] == [750, FRAMES_MAX, 750, 750]
+    assert [call.frames for call in talker.calls] == [800, FRAMES_MAX, 800, 800]
     talker.calls.clear()
     engine.transcribe([window(engine, state=state, final=True)])
-    assert [call.frames for call in talker.calls] == [750] + [FRAMES_MAX] * 3
+    assert [call.frames for call in talker.calls] == [800] + [FRAMES_MAX] * 3
 
 
 def test_a_model_that_does_not_bear_it_never_has_a_short_encoder(model: WhisperModel, folder: Path) -> None:
