@@ -15,6 +15,7 @@ from asr.engines.whisper import WhisperEngine
 from asr.engines.whisper_model import WhisperModel, load_model
 from protocol.errors import EngineFailed
 from protocol.words import Word
+from tests.fakes import random_whisper
 from tests.fakes.changed_network import ChangedNetwork
 from tests.fakes.random_whisper import build_random_whisper
 from tests.fakes.spoken_sample import spoken_sample
@@ -282,3 +283,16 @@ def test_a_gpu_warms_up_each_batch_size_as_far_as_memory_goes(
         assert [(word.text, word.start_samples) for word in words] == [
             (word.text, word.start_samples) for word in alone
         ]
+
+
+def test_a_model_of_128_mels_is_heard_in_batches_of_every_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(random_whisper.SIZES, "v3", random_whisper.Size(16, 2, 1, 1, mels=128, words=0, languages=8))
+    folder = build_random_whisper(tmp_path / "v3", "v3", multilingual=True)
+    engine = WhisperEngine(folder, "whisper-large-v3", "cpu", "en", short_encoder=True)
+    windows = [window(engine, 1, 1 + length_s) for length_s in (0.3, 1, 1.5, 3, 5, 7)]
+    together = engine.transcribe(windows)
+    assert len({draft.row.row.frames for draft in together}) >= 4
+    alone = [engine.transcribe([each])[0].words for each in unheard(engine, windows)]
+    assert [draft.words for draft in together] == alone
