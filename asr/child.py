@@ -68,18 +68,40 @@ def worker_environment() -> dict[str, str]:
     return {**inherited, **ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
 
 
+class _OnlyWriting(asyncio.StreamReaderProtocol):
+    """Does not read: somebody else does, at the same socket."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
+
+
+async def _writer_of(sock: socket.socket) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, protocol = await loop.create_unix_connection(lambda: _OnlyWriting(reader), sock=sock)
+    return asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
 class Child:
     """A running inference process. ``end`` must be awaited; it reaps the process and closes everything.
 
     The process holds the other end of the socket: when this process dies, it reads the end of the stream and leaves.
+    Ours is read and written apart: when it dies, writing fails first, and its last words shall be read all the same.
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        reading: asyncio.StreamWriter,
+        writer: asyncio.StreamWriter,
     ) -> None:
         self.pid = process.pid
         self._process = process
         self._reader = reader
+        self._reading = reading  # only to close it
         self._writer = writer
         self._said = asyncio.create_task(self._log_what_it_says(), name="asr-child-log")
 
@@ -107,9 +129,15 @@ class Child:
             # A core file would hold gigabytes of model, and speech.
             with contextlib.suppress(OSError):
                 resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        writer = await _writer_of(ours.dup())
         writer.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-        return cls(process, reader, writer)
+        reader, reading = await asyncio.open_unix_connection(sock=ours)
+        return cls(process, reader, reading, writer)
+
+    def hang_up(self) -> None:
+        """It reads the end of the stream."""
+        self._writer.transport.abort()
+        self._reading.transport.abort()
 
     def write(self, message: BaseModel) -> None:
         """Say something short, without waiting for room."""
@@ -158,13 +186,14 @@ class Child:
         if how is Ending.KILL or not await self._left(GRACE_S):
             self._signal(signal.SIGKILL)
             await self._process.wait()
-        self._writer.transport.abort()
+        self.hang_up()
         # A process that it started itself may hold its output open: that must not hold us.
         await asyncio.wait({self._said}, timeout=GRACE_S)
         self._said.cancel()
         await asyncio.wait({self._said})
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        for closing in (self._writer, self._reading):
+            with contextlib.suppress(OSError):
+                await closing.wait_closed()
         return _how_it_ended(self._process.returncode)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -12,11 +12,12 @@ from structlog.testing import capture_logs
 
 import asr.child
 from asr.child import Child, ChildGone, Ending, worker_environment
+from asr.contract import SessionOptions
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
-from asr.wire import Audio, Pong, Ran, Ready, Working
+from asr.wire import Audio, Open, Pong, Ran, Ready, Working
 from tests.asr.conftest import WAIT_S, settings, until
-from tests.fakes.worker import command
+from tests.fakes.worker import Cue, command, spoken
 
 
 class Events:
@@ -186,12 +187,30 @@ async def test_writing_waits_while_nobody_reads() -> None:
         await asyncio.wait_for(sending, WAIT_S)
 
 
+async def test_its_last_words_are_read_though_writing_failed_before() -> None:
+    child = await Child.spawn(command("--slow", "0.01"), settings())
+    messages = aiter(child.messages())
+    assert isinstance(await anext(messages), Ready)
+    await child.send(Open(session_id="s", generation=1, start_samples=0, options=SessionOptions()))
+
+    async def write_until_it_fails() -> None:
+        while True:
+            await child.send(Audio(session_id="s", generation=1, start_samples=0), spoken(int(Cue.CRASH)))
+            await asyncio.sleep(0)
+
+    with pytest.raises(ChildGone):
+        await asyncio.wait_for(write_until_it_fails(), WAIT_S)  # it ends hearing the first
+    last = [message async for message in messages][-1]
+    assert isinstance(last, Working)
+    await child.end(Ending.LEAVE)
+
+
 @pytest.mark.usefixtures("patience")
 async def test_it_leaves_when_this_process_is_gone() -> None:
     """The end of the stream is all it needs: no process outlives the server."""
     child = await Child.spawn(command(), settings())
     assert isinstance(await anext(aiter(child.messages())), Ready)
-    child._writer.transport.abort()
+    child.hang_up()
     assert await asyncio.wait_for(child.end(Ending.LEAVE), WAIT_S) == "the inference process exited with code 0"
 
 
