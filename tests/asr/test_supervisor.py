@@ -15,7 +15,7 @@ from asr.child import Child, ChildGone, Ending, worker_environment
 from asr.contract import SessionOptions
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
-from asr.wire import Audio, Open, Pong, Ran, Ready, Working
+from asr.wire import Audio, FromWorker, Open, Pong, Ran, Ready, Working
 from tests.asr.conftest import WAIT_S, settings, until
 from tests.fakes.worker import Cue, command, spoken
 
@@ -189,8 +189,11 @@ async def test_writing_waits_while_nobody_reads() -> None:
 
 async def test_its_last_words_are_read_though_writing_failed_before() -> None:
     child = await Child.spawn(command("--slow", "0.01"), settings())
-    messages = aiter(child.messages())
-    assert isinstance(await anext(messages), Ready)
+
+    async def read_to_the_end() -> list[FromWorker]:
+        return [message async for message in child.messages()]
+
+    reading = asyncio.create_task(read_to_the_end())
     await child.send(Open(session_id="s", generation=1, start_samples=0, options=SessionOptions()))
 
     async def write_until_it_fails() -> None:
@@ -200,8 +203,7 @@ async def test_its_last_words_are_read_though_writing_failed_before() -> None:
 
     with pytest.raises(ChildGone):
         await asyncio.wait_for(write_until_it_fails(), WAIT_S)  # it ends hearing the first
-    last = [message async for message in messages][-1]
-    assert isinstance(last, Working)
+    assert isinstance((await reading)[-1], Working)
     await child.end(Ending.LEAVE)
 
 
