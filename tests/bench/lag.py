@@ -71,9 +71,13 @@ class Lags:
         return now_s - self._waiting[0].came_s if self._waiting else 0.0
 
     def close(self, now_s: float) -> None:
-        """The measure is over: what still waits and is late counts, as late as it is by now."""
-        if self._waiting and now_s - self._waiting[0].came_s > self.cadence_s:
-            self.lags_s.append(now_s - self._waiting[0].came_s - self.cadence_s)
+        """The measure is over: what still waits counts if it is late, as late as it is by now."""
+        if self.behind_s(now_s) > self.cadence_s:
+            self.lags_s.append(self.behind_s(now_s) - self.cadence_s)
+            return
+        for piece in self._waiting:
+            if piece.came_s >= self.from_s:
+                self._spurts[piece.spurt].seconds -= self.piece_s
 
     @property
     def wanted(self) -> int:

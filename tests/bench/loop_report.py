@@ -89,9 +89,13 @@ def _curve(name: str, rows: list[Mapping[str, float]]) -> Iterator[str]:
     engine = max((engine for engine in ENGINES if name == engine or name.startswith(f"{engine}_")), key=len)
     way = WAYS[name.removeprefix(engine).removeprefix("_")]
     yield from ("", f"{ENGINES[engine]}, {way}:", "")
-    yield "| sessions | lag p50, ms | lag p95, ms | speech to words p95, ms | updates missed | busy | kept up |"
-    yield "|--:|--:|--:|--:|--:|--:|---|"
+    yield (
+        "| sessions | lag p50, ms | lag p95, ms | speech to words p95, ms | updates missed | busy "
+        "| rows decoded at once | kept up |"
+    )
+    yield "|--:|--:|--:|--:|--:|--:|--:|---|"
     for row in rows:
         lags = (shown(row.get(f"{each}_ms", float("nan"))) for each in ("lag_p50", "lag_p95", "speech_to_words_p95"))
         told = f"{shown(row['sessions'])} | {' | '.join(lags)} | {row['missed_updates']:.0%} | {row['busy']:.0%}"
+        told += f" | {shown(row.get('rows_at_once', float('nan')))}"
         yield f"| {told} | {'yes' if row['kept_up'] else 'no'} |"

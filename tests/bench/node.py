@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,14 +31,32 @@ def cores() -> tuple[int, int] | None:
     """One core for the server and one for the load; None where processes cannot be pinned, or there is only one."""
     if not hasattr(os, "sched_setaffinity"):
         return None
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = sorted(_allowed())
     return (allowed[-1], allowed[0]) if len(allowed) > 1 else None
+
+
+@functools.cache
+def _allowed() -> frozenset[int]:
+    return frozenset(os.sched_getaffinity(0))
 
 
 def pin_load() -> None:
     pair = cores()
     if pair is not None:
         os.sched_setaffinity(0, {pair[1]})
+
+
+@contextlib.contextmanager
+def all_cores() -> Iterator[None]:
+    """For a server that is not pinned: it would inherit the load's one core."""
+    if cores() is None:
+        yield
+        return
+    os.sched_setaffinity(0, _allowed())
+    try:
+        yield
+    finally:
+        pin_load()
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,10 @@ INTRODUCTION = """# Performance
 Made by `python -m tests.bench.report` from what `make bench` wrote; nothing here is typed by hand.
 
 The server and its inference process run on one core, the load on another. Live streams say known words in tones that
-the scripted engine hears, so their figures are those of the server and not of a recogniser. Word error rates are those
-of the embedded recogniser (pocketsphinx) on read speech, without punctuation and case. *Live* went through the socket;
-*whole file* is the same engine hearing each file as one utterance: the live path must not be worse.
+the scripted engine hears, so their figures are those of the server and not of a recogniser. Sessions per core are those
+of the inference process alone, as the notes of its section say. Word error rates are those of the embedded recogniser
+(pocketsphinx) on read speech, without punctuation and case. *Live* went through the socket; *whole file* is the same
+engine hearing each file as one utterance: the live path must not be worse.
 """
 
 

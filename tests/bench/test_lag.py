@@ -65,6 +65,14 @@ def test_what_was_settled_without_words_is_not_waited_for_and_what_never_came_is
     assert lags.lags_s == pytest.approx([1.0])
 
 
+def test_an_update_that_is_not_due_yet_at_the_end_is_not_missed() -> None:
+    lags = Lags(1.0, 0.1, 0.0)
+    _speak(lags, 0, 20)
+    lags.told(11 * PIECE, 1.1)
+    lags.close(2.0)
+    assert (lags.wanted, lags.missed, len(lags.lags_s)) == (1, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("lag_ms", "coalesced", "updates", "up"),
     [(1000, 0.05, 10, True), (1001, 0.0, 10, False), (10, 0.06, 10, False), (0, 0.0, 0, False)],
