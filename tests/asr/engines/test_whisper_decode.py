@@ -26,6 +26,7 @@ FINE = (" all is well", -0.2, 0.0)
 LOOP = (" oh my" * 9, -0.2, 0.0)
 COMPRESSED = (" she sells sea shells by the shore so" * 3, -0.2, 0.0)
 TOO_MANY = (" " + "".join(chr(97 + (i * i) % 26) for i in range(150)), -0.2, 0.0)
+TOO_FAST = (TOO_MANY[0][:53], -0.2, 0.0)  # the call has room for them, 4 s of sound have not
 UNLIKELY = (" all is hell", -1.7, 0.0)
 SILENT = (" thanks for watching", -1.7, 0.9)
 
@@ -38,6 +39,7 @@ class Call:
     frames: int
     beam_size: int
     temperature: float
+    max_length: int = 0
 
 
 class Talker:
@@ -51,7 +53,7 @@ class Talker:
 
     def generate(self, encoded: Any, prompts: Sequence[list[int]], **how: Any) -> list[Any]:
         temperature = how.get("sampling_temperature", 0.0)
-        call = Call(len(prompts), 2 * encoded.shape[1], how["beam_size"], temperature)
+        call = Call(len(prompts), 2 * encoded.shape[1], how["beam_size"], temperature, how["max_length"])
         self.calls.append(call)
         results = []
         for row in range(len(prompts)):
@@ -86,7 +88,13 @@ def window(engine: WhisperEngine, *, final: bool = False, seconds: int = 4, stat
 
 @pytest.mark.parametrize(
     ("doubt", "bad"),
-    [("loop", LOOP), ("compression", COMPRESSED), ("tokens_per_s", TOO_MANY), ("log_probability", UNLIKELY)],
+    [
+        ("loop", LOOP),
+        ("compression", COMPRESSED),
+        ("tokens_per_s", TOO_MANY),
+        ("tokens_per_s", TOO_FAST),
+        ("log_probability", UNLIKELY),
+    ],
 )
 @pytest.mark.parametrize("final", [False, True])
 def test_a_suspicious_row_is_heard_again_with_30_s_and_no_other(
@@ -107,6 +115,7 @@ def test_what_nobody_doubts_is_heard_once(model: WhisperModel, folder: Path) -> 
     engine = engine_of(talker, folder)
     engine.transcribe([window(engine), window(engine, final=True)])
     assert [(call.rows, call.beam_size) for call in talker.calls] == [(1, 1), (1, 5)]
+    assert {call.max_length for call in talker.calls} == {2 * 59}  # a decoder that finds no end is bounded by the sound
     assert engine.guard_hits == {}
 
 
