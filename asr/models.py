@@ -20,16 +20,18 @@ Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (
 
 NOTE = "earshot-model.json"
 _CHUNK_BYTES = 1 << 20
-_WHISPER_FILES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.*", "preprocessor_config.json")
 _WHISPER_NEEDED = ("config.json", "model.bin", "tokenizer.json")
+_WHISPER_FILES = (*_WHISPER_NEEDED, "vocabulary.*", "preprocessor_config.json")
+_ZIPFORMER_EN = "csukuangfj/sherpa-onnx-streaming-zipformer-en-2023-06-26"
 
 
 @dataclass(frozen=True)
 class Model:
     """One entry of the catalogue. ``repo`` empty: nothing to fetch. ``size_mb`` is what the download takes, about.
 
-    ``cost``: how heavy it is beside the others of its engine, the tiny Whisper being 1. ``languages`` empty: about a
-    hundred.
+    ``cost``: how heavy it is and how good, the tiny Whisper being 1. ``languages`` empty: about a hundred. ``files``:
+    patterns of what is fetched, of which ``needed`` must be there. ``revision``: the commit that is fetched; ``main``
+    (the newest) where none was looked at.
     """
 
     name: str
@@ -40,17 +42,53 @@ class Model:
     licence: str
     summary: str
     cost: int = 0
+    files: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+    revision: str = "main"
 
 
 def _whisper(name: str, repo: str, size_mb: int, cost: int, summary: str) -> Model:
     languages = ("en",) if name.endswith(".en") else ()
-    return Model(f"whisper-{name}", "faster-whisper", repo, size_mb, languages, "MIT", summary, cost)
+    return Model(
+        name=f"whisper-{name}",
+        engine="faster-whisper",
+        repo=repo,
+        size_mb=size_mb,
+        languages=languages,
+        licence="MIT",
+        summary=summary,
+        cost=cost,
+        files=_WHISPER_FILES,
+        needed=_WHISPER_NEEDED,
+    )
+
+
+def _zipformer_en(name: str, number: str, size_mb: int, summary: str) -> Model:
+    """``number``: what comes before ``.onnx`` in the names of the large files: ``.int8`` or nothing."""
+    stem = "epoch-99-avg-1-chunk-16-left-128"
+    # The decoder is small, and its int8 kind no faster.
+    needed = (f"encoder-{stem}{number}.onnx", f"decoder-{stem}.onnx", f"joiner-{stem}{number}.onnx", "tokens.txt")
+    return Model(
+        name=name,
+        engine="sherpa-onnx",
+        repo=_ZIPFORMER_EN,
+        size_mb=size_mb,
+        languages=("en",),
+        licence="Apache-2.0",
+        summary=summary,
+        cost=1,
+        files=(*needed, "bpe.vocab", "bpe.model"),
+        needed=needed,
+        revision="672fbf1b30579d6585301139bb363f42a0ad4a24",
+    )
 
 
 CATALOGUE: dict[str, Model] = {
     model.name: model
     for model in (
         Model("embedded-en", "pocketsphinx", "", 0, ("en",), "BSD", "in every installation; modest accuracy"),
+        _zipformer_en("zipformer-en", ".int8", 74, "English, without punctuation; many live sessions on a processor"),
+        _zipformer_en("zipformer-en-fp32", "", 266, "as zipformer-en, in full precision; for processors without VNNI"),
         _whisper("tiny.en", "Systran/faster-whisper-tiny.en", 78, 1, "English; fast on any laptop"),
         _whisper("tiny", "Systran/faster-whisper-tiny", 78, 1, "about 100 languages; fast on any laptop"),
         _whisper("base.en", "Systran/faster-whisper-base.en", 148, 2, "English; a good start without a GPU"),
@@ -84,11 +122,12 @@ def folder(name: str, models_dir: Path) -> Path:
 
 def present(models_dir: Path) -> list[Model]:
     """The models that are on this machine and whole, in the order of the catalogue."""
-    return [model for model in CATALOGUE.values() if not model.repo or is_whole(models_dir / model.name)]
+    return [model for model in CATALOGUE.values() if not model.repo or is_whole(model, models_dir / model.name)]
 
 
-def is_whole(path: Path) -> bool:
-    return all((path / name).is_file() for name in _WHISPER_NEEDED)
+def is_whole(model: Model, path: Path) -> bool:
+    """Whether this folder has the files without which the model cannot be loaded."""
+    return all((path / name).is_file() for name in model.needed)
 
 
 def remove(name: str, models_dir: Path) -> bool:
@@ -108,32 +147,35 @@ def pull(
     source_dir: Path | None = None,
     progress: Progress | None = None,
     *,
-    revision: str = "main",
+    revision: str | None = None,
     endpoint: str | None = None,
 ) -> Path:
     """Fetch a model and return its folder; at once when it is here already. Blocking.
 
-    From the Hugging Face hub (``endpoint``: another one), at the commit that ``revision`` is now, which the note
-    keeps. A connection that breaks is resumed, and after a failure the files that are whole are not fetched again.
-    Sizes, and SHA-256 where the hub gives them, are checked. ``source_dir``: from a folder instead, for machines
-    without a network. Raises ``NotFound`` for an unknown name, ``EngineFailed`` when it cannot be fetched or is not
-    whole.
+    From the Hugging Face hub (``endpoint``: another one), at the commit that ``revision`` (default: the catalogue's)
+    is now, which the note keeps. A connection that breaks is resumed, and after a failure the files that are whole are
+    not fetched again. Sizes, and SHA-256 where the hub gives them, are checked against what the hub says of that
+    commit. ``source_dir``: from a folder instead, for machines without a network. Raises ``NotFound`` for an unknown
+    name, ``EngineFailed`` when it cannot be fetched or is not whole.
     """
     model = model_named(name)
     path = models_dir / model.name
     if not model.repo:
         return path
-    if is_whole(path):
+    if is_whole(model, path):
         return path
     partial = _partial(path)
     partial.mkdir(parents=True, exist_ok=True)
     report = progress or (lambda file, done, total: None)
     try:
-        note = _copy(source_dir, partial, report) if source_dir else _fetch(model, partial, report, revision, endpoint)
+        if source_dir:
+            note = _copy(model, source_dir, partial, report)
+        else:
+            note = _fetch(model, partial, report, revision or model.revision, endpoint)
     except OSError as error:
         raise EngineFailed(f"{model.name} could not be put into {models_dir}: {error}") from error
-    if not is_whole(partial):
-        missing = [needed for needed in _WHISPER_NEEDED if not (partial / needed).is_file()]
+    if not is_whole(model, partial):
+        missing = [needed for needed in model.needed if not (partial / needed).is_file()]
         raise EngineFailed(f"{model.name} is not whole: {', '.join(missing)} missing")
     (partial / NOTE).write_text(json.dumps({"model": model.name, "licence": model.licence, **note}, indent=1))
     shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping of broken fetches
@@ -145,10 +187,10 @@ def _partial(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
-def _copy(source: Path, target: Path, report: Progress) -> dict[str, Any]:
+def _copy(model: Model, source: Path, target: Path, report: Progress) -> dict[str, Any]:
     if not source.is_dir():
         raise EngineFailed(f"{source} is no folder")
-    files = sorted({file for pattern in _WHISPER_FILES for file in source.glob(pattern)})
+    files = sorted({file for pattern in model.files for file in source.glob(pattern)})
     for file in files:
         total = file.stat().st_size
         with file.open("rb") as reader, (target / file.name).open("wb") as writer:
@@ -167,7 +209,7 @@ def _fetch(model: Model, target: Path, report: Progress, revision: str, endpoint
     try:
         info = api.model_info(model.repo, revision=revision, files_metadata=True)
         commit = str(info.sha)
-        wanted = [file for file in info.siblings or [] if _is_wanted(file.rfilename)]
+        wanted = [file for file in info.siblings or [] if _is_wanted(model, file.rfilename)]
         for file in wanted:
             api.hf_hub_download(
                 model.repo,
@@ -185,8 +227,8 @@ def _fetch(model: Model, target: Path, report: Progress, revision: str, endpoint
     return {"source": model.repo, "commit": commit}
 
 
-def _is_wanted(file: str) -> bool:
-    return any(Path(file).match(pattern) for pattern in _WHISPER_FILES) and "/" not in file
+def _is_wanted(model: Model, file: str) -> bool:
+    return any(Path(file).match(pattern) for pattern in model.files) and "/" not in file
 
 
 def _check(path: Path, size_bytes: int | None, sha256: str | None) -> None:

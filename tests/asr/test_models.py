@@ -10,6 +10,7 @@ from asr import models
 from asr.engines.choose import choose
 from protocol.errors import EngineFailed, NotFound
 from tests.fakes.model_hub import COMMIT, ModelHub
+from tests.fakes.tiny_transducer import build_tiny_transducer
 from tests.fakes.tiny_whisper import build_tiny_whisper
 
 NAME = "whisper-tiny.en"
@@ -37,7 +38,9 @@ def test_the_catalogue_is_whole() -> None:
         assert model.name == name
         assert model.licence
         assert model.summary
-        assert bool(model.repo) == (model.engine == "faster-whisper") == (model.size_mb > 0)
+        assert bool(model.repo) == (model.engine != "pocketsphinx") == (model.size_mb > 0) == bool(model.needed)
+        assert set(model.needed) <= set(model.files)
+        assert model.revision == "main" or len(model.revision) == 40
 
 
 def test_a_model_is_pulled_chosen_and_removed(tmp_path: Path, hub: ModelHub, tiny: Path) -> None:
@@ -63,6 +66,16 @@ def test_a_model_is_pulled_chosen_and_removed(tmp_path: Path, hub: ModelHub, tin
     assert models.remove(NAME, tmp_path)
     assert not models.remove(NAME, tmp_path)
     assert names(tmp_path) == ["embedded-en"]
+
+
+def test_the_catalogue_says_which_commit_and_which_files(tmp_path: Path, hub: ModelHub) -> None:
+    model = models.CATALOGUE["zipformer-en"]
+    hub.folder = build_tiny_transducer(tmp_path / "hub")
+    for name in (*model.files, "encoder-epoch-99-avg-1-chunk-16-left-128.onnx", "0.wav"):
+        (hub.folder / name).write_bytes(name.encode())
+    path = models.pull(model.name, tmp_path, endpoint=hub.endpoint)
+    assert any(model.revision in request for request in hub.requests)
+    assert {file.name for file in path.iterdir()} == {*model.files, models.NOTE}
 
 
 def test_a_damaged_file_is_not_taken_and_a_second_pull_mends_it(tmp_path: Path, hub: ModelHub) -> None:

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from asr.engines.choose import choose
+from asr.engines import choose as choosing
+from asr.engines.choose import choose, load
+from asr.models import CATALOGUE
+from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed
+from tests.fakes.tiny_transducer import build_tiny_transducer
 
 
 def put(models_dir: Path, *names: str) -> Path:
     for name in names:
-        for file in ("config.json", "model.bin", "tokenizer.json"):
+        for file in CATALOGUE[name].needed:
             (models_dir / name).mkdir(parents=True, exist_ok=True)
             (models_dir / name / file).touch()
     return models_dir
@@ -38,13 +42,47 @@ def test_of_the_same_size_the_model_of_one_language_wins(tmp_path: Path) -> None
     assert choose("auto", "en", tmp_path, gpu=False).name == "whisper-tiny.en"
 
 
-@pytest.mark.parametrize(("cores", "name"), [(2, "whisper-tiny"), (4, "whisper-base"), (16, "whisper-small")])
+@pytest.mark.parametrize(
+    ("cores", "name"),
+    [(1, "whisper-base"), (2, "whisper-base"), (4, "whisper-small"), (64, "whisper-small")],
+)
 def test_without_a_gpu_the_largest_that_keeps_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, name: str
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(choosing, "cores", lambda: cores)
     put(tmp_path, "whisper-tiny", "whisper-base", "whisper-small", "whisper-large-v3")
     assert choose("auto", "en", tmp_path, gpu=False).name == name
+
+
+def test_a_streaming_transducer_goes_before_the_tiny_whisper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choosing, "cores", lambda: 2)
+    put(tmp_path, "zipformer-en", "zipformer-en-fp32", "whisper-tiny", "whisper-tiny.en")
+    choice = choose("auto", "en", tmp_path, gpu=False)
+    assert (choice.name, choice.engine, choice.device) == ("zipformer-en", "sherpa-onnx", "cpu")
+    assert choose("zipformer-en-fp32", "en", tmp_path, gpu=True).device == "cpu"
+    assert choose("auto", "de", tmp_path, gpu=False).name == "whisper-tiny"
+    put(tmp_path, "whisper-base.en")
+    assert choose("auto", "en", tmp_path, gpu=False).name == "whisper-base.en"
+
+
+def test_without_its_package_a_model_is_not_chosen_and_its_name_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "find_spec", lambda package: None)
+    put(tmp_path, "zipformer-en")
+    assert choose("auto", "en", tmp_path, gpu=False).name == "embedded-en"
+    with pytest.raises(EngineFailed, match=r"pip install 'earshot\[sherpa\]'"):
+        choose("zipformer-en", "en", tmp_path)
+
+
+def test_a_streaming_transducer_is_loaded(tmp_path: Path) -> None:
+    needed = CATALOGUE["zipformer-en"].needed
+    assert needed[0].startswith("encoder-")
+    build_tiny_transducer(tmp_path / "zipformer-en", stem=needed[1][len("decoder") : -len(".onnx")], number=".int8")
+    choice = choose("zipformer-en", "en", tmp_path)
+    engine = load(choice, WorkerSettings(engine="zipformer-en", models_dir=tmp_path))
+    assert (engine.info.name, engine.info.model, engine.info.streaming) == ("sherpa-onnx", "zipformer-en", True)
+    assert engine.info.workers_max >= 1
 
 
 def test_a_model_that_is_too_slow_is_used_and_it_is_said(tmp_path: Path) -> None:
@@ -75,7 +113,8 @@ def test_choosing_loads_no_engine(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib; from asr.engines.choose import choose; import asr.models\n"
         f"choose('auto', 'en', pathlib.Path({str(tmp_path)!r}), gpu=False)\n"
-        "libraries = {'ctranslate2', 'faster_whisper', 'pocketsphinx', 'onnxruntime', 'huggingface_hub'}\n"
+        "libraries = {'ctranslate2', 'faster_whisper', 'pocketsphinx', 'onnxruntime', 'sherpa_onnx'}\n"
+        "libraries.add('huggingface_hub')\n"
         "heavy = libraries & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
