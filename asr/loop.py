@@ -223,7 +223,7 @@ class InferenceLoop:
         if kind != "guess":
             self._busy.spent(now_s, done_s)
         for work, outcome in zip(works, outcomes, strict=True):
-            self._take_outcome(kind, work, outcome, done_s)
+            self._take_outcome(kind, work, outcome, now_s)
             self._note(work.session, done_s)
         wanted_s = [wish.due_s for wish in wishes if not wish.guess]
         self._tell(
@@ -245,7 +245,7 @@ class InferenceLoop:
         self._steps += 1
         self._step_s += seconds
 
-    def _take_outcome(self, kind: Kind, work: Work, outcome: Hypothesis | EngineFailed, done_s: float) -> None:
+    def _take_outcome(self, kind: Kind, work: Work, outcome: Hypothesis | EngineFailed, began_s: float) -> None:
         session = work.session
         if kind == "guess":
             self._engine.close(work.step.stream)
@@ -260,9 +260,10 @@ class InferenceLoop:
             # Its final may go well; and if not, it was tried often enough.
             self._engine.close(session.stream)
             session.stream = None
-            session.interim_due_s = done_s + FAILED_INTERIM_S
+            session.interim_due_s = began_s + FAILED_INTERIM_S
         else:
-            session.interim_due_s = done_s + self._cadence.interval_s
+            # From its beginning: a step that takes longer than the interval makes the next one late, which is seen.
+            session.interim_due_s = began_s + self._cadence.interval_s
             self._say_so_far(session, outcome)
 
     def _work(self, session: ListeningSession, wish: Wish) -> Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from pathlib import Path
@@ -14,7 +15,7 @@ from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.choose import has_gpu
 from asr.engines.scripted import CRASH_STATUS
-from asr.worker import Inbox, _load
+from asr.worker import NICENESS, Inbox, _load
 from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed
 from tests.fakes.scripted_sound import blocks_of, scripted_sound, scripted_words, sentence
@@ -45,6 +46,7 @@ def test_words_come_back_and_shutdown_ends_it(tmp_path: Path) -> None:
         messages = link.until(is_marker)
         assert isinstance(messages[0], wire.Ready)
         assert messages[0].engine == "scripted"
+        assert os.getpriority(os.PRIO_PROCESS, link.process.pid) >= NICENESS
         assert [word for heard in finals(messages) for word in heard.words] == scripted_words(words)
         link.send(wire.Ping(number=9))
         assert link.until(lambda message: isinstance(message, wire.Pong))
