@@ -111,10 +111,10 @@ def test_the_end_pushes_the_last_words_out(folder: Path) -> None:
     engine = SherpaEngine(folder, "tiny")
     sound = sounds()[0]
     stream = engine.open(SessionOptions())
-    [before] = engine.step([Step(stream, sound, 0, flush=False)])
-    [after] = engine.step([Step(stream, sound[:0], len(sound), flush=True)])
+    [before] = engine.step([Step(stream, sound, START_SAMPLES, flush=False)])
+    [after] = engine.step([Step(stream, sound[:0], START_SAMPLES + len(sound), flush=True)])
     assert before.tentative
-    assert max(word.end_samples for word in after.committed) <= len(sound)
+    assert max(word.end_samples for word in after.committed) <= START_SAMPLES + len(sound)
     assert after.committed == say(engine, sound)[-1].committed
     assert len("".join(word.text for word in after.committed)) > len("".join(word.text for word in before.tentative))
 
