@@ -116,3 +116,13 @@ def test_utterances_backlog_and_guard_hits_are_counted() -> None:
     assert after.guard_hits == {"loop": 3, "outside_voice": 2}
     assert after.steps == len(bench.of(wire.Ran))
     assert all(word.text != "thanks" for word in bench.words())
+
+
+def test_while_interims_are_stretched_nothing_is_guessed() -> None:
+    bench = Bench()
+    bench.open()
+    bench.live(scripted_sound([("good", 0.2)], length_s=0.6))
+    bench.loop._cadence.ran(1.0, bench.now_s)
+    bench.live(bytes(2 * 16_000), start=9600)
+    assert [each.kind for each in bench.of(wire.Ran)][-1] == "final"
+    assert "guess" not in [each.kind for each in bench.of(wire.Ran)]
