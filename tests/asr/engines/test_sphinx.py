@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import jiwer
 import numpy as np
 import pytest
+from pocketsphinx import Decoder
 
 from asr.contract import Samples, SessionOptions, Step, StreamingEngine
 from asr.engines.sphinx import LIVE_DECODERS_MAX, SphinxEngine
@@ -74,6 +76,39 @@ def test_a_final_depends_on_its_utterance_alone(engine: SphinxEngine) -> None:
     engine.step([Step(other, turn(1)[0][:16_000], 0, False)])
     assert final(SessionOptions(), 7000) == alone
     engine.close(other)
+
+
+def test_the_shared_language_model_changes_no_word(engine: SphinxEngine) -> None:
+    sound, start, _ = turn(0)
+    alone = Decoder(loglevel="FATAL", maxhmmpf=3000)
+    alone.start_utt()
+    alone.process_raw(sound.tobytes(), full_utt=True)
+    alone.end_utt()
+    stream = engine.open(SessionOptions(lane="file"))
+    [final] = engine.step([Step(stream, sound, start, flush=True)])
+    assert text_of(final.committed) == alone.hyp().hypstr
+
+
+def test_together_is_as_alone_interims_too(engine: SphinxEngine) -> None:
+    turns = [(sound[: 12_000 + 8000 * n], start) for n, (sound, start, _) in enumerate(map(turn, range(3)))]
+
+    def alone(sound: Samples, start: int) -> list[Hypothesis]:
+        stream = engine.open(SessionOptions())
+        told = [engine.step([step])[0] for step in pieces(sound, start, stream)]
+        engine.close(stream)
+        return told
+
+    expected = [alone(*each) for each in turns]
+    streams = [engine.open(SessionOptions()) for _ in turns]
+    together: list[list[Hypothesis]] = [[] for _ in turns]
+    steps = zip_longest(*(pieces(*each, stream) for each, stream in zip(turns, streams, strict=True)))
+    for row in steps:
+        numbers = [number for number, step in enumerate(row) if step is not None]
+        for number, told in zip(numbers, engine.step([row[number] for number in numbers]), strict=True):
+            together[number].append(told)
+    assert together == expected
+    for stream in streams:
+        engine.close(stream)
 
 
 def test_an_utterance_without_a_decoder_still_gets_its_final(engine: SphinxEngine) -> None:
