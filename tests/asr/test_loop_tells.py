@@ -126,3 +126,23 @@ def test_while_interims_are_stretched_nothing_is_guessed() -> None:
     bench.live(bytes(2 * 16_000), start=9600)
     assert [each.kind for each in bench.of(wire.Ran)][-1] == "final"
     assert "guess" not in [each.kind for each in bench.of(wire.Ran)]
+
+
+def test_a_guess_that_was_wanted_before_interims_stretched_is_not_made() -> None:
+    bench = Bench(cost_s=0.0)
+    bench.open()
+    bench.live(scripted_sound([("good", 0.2)], length_s=0.6))
+    bench.loop._cadence.ran(0.0, bench.now_s)
+    bench.audio(9600, bytes(2 * 4800))
+    bench.loop._listen()
+    bench.loop._cadence.ran(1.0, bench.now_s)
+    assert not bench.loop.turn()
+    assert "guess" not in [each.kind for each in bench.of(wire.Ran)]
+
+
+def test_interims_that_were_run_are_not_counted_as_left_out() -> None:
+    bench = Bench(cost_s=0.02)
+    bench.open()
+    bench.live(TALKING)
+    assert bench.engine.interims > 8
+    assert pong(bench).interims_dropped == 0

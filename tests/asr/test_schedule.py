@@ -73,7 +73,7 @@ def test_files_that_wait_long_and_interims_that_do_take_turns() -> None:
 
 
 def test_the_most_overdue_interim_comes_first_and_none_before_its_time() -> None:
-    wishes = [wish("soon", due_s=100.1), wish("late", due_s=98.5), wish("later", due_s=99.5), wish("last", due_s=99.6)]
+    wishes = [wish("soon", due_s=100.1), wish("last", due_s=99.6), wish("later", due_s=99.5), wish("late", due_s=98.5)]
     assert names(wishes, 2) == ["late", "later"]
     assert next_due_s([wish("soon", due_s=100.1), GUESS]) == 100.1
     assert next_due_s([]) is None
