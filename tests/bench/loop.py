@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+from asr.child import worker_environment
 from tests.bench import capacity, endurance, streams
 from tests.bench import words as words_bench
 from tests.bench.capacity import ALL, BASE, HALF, NAIVE, TINY, TURBO, Found, Plan, Way, say
@@ -66,10 +68,16 @@ class Bench:
         return QUICK_SPAN if self.quick else SPAN
 
     async def apart(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """In a process of its own, that ends afterwards."""
+        """In a process of its own, with the environment of an inference process, that ends afterwards."""
         assert not kwargs
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
+        before = dict(os.environ)
+        os.environ.update(worker_environment())
+        try:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                return await asyncio.get_running_loop().run_in_executor(pool, work, *args)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     async def voice_activity(self) -> None:
         spent_us, idle_ms = await self.apart(endurance.vad_us_per_chunk, self.core, 100 if self.quick else 1000)
