@@ -18,7 +18,10 @@ from server.services import Services
 from server.settings import Settings
 
 STORE_DEADLINE_S = 2.0  # a store that needs longer for one small query is not usable
-ENGINE_FIELDS = ("state", "engine", "model", "device", "languages", "reason", "notice", "restarts", "lag_ms")
+ENGINE_FIELDS = (
+    *("state", "engine", "model", "device", "languages", "reason", "notice"),
+    *("workers", "workers_wanted", "restarts", "lag_ms"),
+)
 _MB = 1024 * 1024
 
 router = APIRouter()
