@@ -21,7 +21,10 @@ Samples = npt.NDArray[np.int16]
 
 
 class SessionOptions(BaseModel):
-    """What one session asks of the recogniser. ``lane`` orders work: live before file."""
+    """What one session asks of the recogniser. ``lane`` orders work: live before file.
+
+    ``heard_language``: found in the session's utterances so far; an utterance too short to tell is heard in it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,6 +32,7 @@ class SessionOptions(BaseModel):
     hotwords: tuple[str, ...] = ()
     interim: bool = True
     lane: str = "live"
+    heard_language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,6 +314,8 @@ class InferenceLoop:
             self._give_up(session, bounds, outcome.message)
             outcome = Hypothesis(committed=())
         words = self._inside_voiced(outcome, utterance.voiced)
+        if words and outcome.language is not None:
+            session.options = session.options.model_copy(update={"heard_language": outcome.language})
         self._heard(session, words, bounds, outcome.language, final=True)
         self._settle(session, now=True)
 

@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 
 from asr.contract import Draft, EngineInfo, SessionOptions, Window
-from asr.engines.whisper_decode import Decoder, Row
+from asr.engines.whisper_decode import LANGUAGE_SURE, Decoder, Row
 from asr.engines.whisper_model import WhisperModel, batch_max, bears_short_encoder, load_model, workers_max
 from asr.engines.whisper_prompts import FRAMES_MAX, Prompts, encoder_frames
 from asr.engines.whisper_words import Piece, Span, aligned_words, guessed_words, pieces_of, without_stuck
@@ -29,7 +29,6 @@ from protocol.words import Word
 log = structlog.get_logger(__name__)
 
 AUTO = "auto"
-_LANGUAGE_SURE = 0.5
 _LANGUAGE_SAMPLES = SAMPLE_RATE_HZ  # what the language is told by; with less it is looked at again
 _WINDOW_MAX_SAMPLES = FRAMES_MAX * HOP_SAMPLES
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "alloc_failed", "failed to allocate", "cannot allocate")
@@ -142,6 +141,7 @@ class WhisperEngine:
             previous=self._prompts.previous(window.options.hotwords, window.before),
             final=window.final,
             language=self._language_of(window, state),
+            likely_language=window.options.heard_language,
             again=window.final or not state.doubtful,
         )
         return row, Span(window.start_samples, window.start_samples + len(window.samples), origin_samples)
@@ -160,7 +160,7 @@ class WhisperEngine:
             return base
         if window.final or state.language is None:
             return None
-        sure = state.probability >= _LANGUAGE_SURE and state.known_samples >= _LANGUAGE_SAMPLES
+        sure = state.probability >= LANGUAGE_SURE and state.known_samples >= _LANGUAGE_SAMPLES
         more = _heard_samples(window, state) >= state.known_samples + _LANGUAGE_SAMPLES
         return None if more and not sure else state.language
 

@@ -40,6 +40,8 @@ NO_SPEECH = "no_speech"
 SHORT_ENCODER = "short_encoder"
 TEMPERATURE = "temperature"
 
+LANGUAGE_SURE = 0.5  # the probability of a language below which it may well be another
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -72,8 +74,8 @@ class Encoded:
 class Row:
     """One window on its way. ``features``: (mels, frames). ``frames``: of the encoder, its sound and what follows it.
 
-    ``language`` None: to be found out, with its ``probability``. ``again``: whether a suspicious hypothesis is worth
-    30 s of encoder.
+    ``language`` None: to be found out, with its ``probability``; ``likely_language`` where that says little. ``again``:
+    whether a suspicious hypothesis is worth 30 s of encoder.
     """
 
     features: Features
@@ -81,6 +83,7 @@ class Row:
     previous: list[int]
     final: bool
     language: str | None
+    likely_language: str | None = None
     again: bool = True
     probability: float = 1.0
     attempt: Attempt | None = None
@@ -206,6 +209,8 @@ class Decoder:
         for row in unknown:
             codes = ((token[2:-2], float(probability)) for token, probability in found[row.at])
             row.language, row.probability = next(each for each in codes if self._prompts.knows(each[0]))
+            if row.probability < LANGUAGE_SURE and row.likely_language is not None:
+                row.language = row.likely_language
 
     def _generate(self, rows: Sequence[Row], encoded: Encoded, new_tokens: int, **how: Any) -> None:
         prompts = [self._prompts.prompt(row.previous, row.language or "en") for row in rows]

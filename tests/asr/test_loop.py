@@ -231,6 +231,26 @@ def test_a_wrong_guess_is_never_told() -> None:
     assert len(bench.finals()) == 1
 
 
+class GermanEngine(CountingEngine):
+    """Hears German, and notes what language each stream was opened with."""
+
+    def open(self, options: SessionOptions) -> Any:
+        self.likely = [*getattr(self, "likely", []), options.heard_language]
+        return super().open(options)
+
+    def step(self, steps: Sequence[Step]) -> list[Hypothesis]:
+        return [hypothesis.model_copy(update={"language": "de"}) for hypothesis in super().step(steps)]
+
+
+def test_an_utterance_is_opened_with_the_language_of_those_before() -> None:
+    bench = Bench(engine_of=lambda bench: GermanEngine(bench, 0.0))
+    bench.open(options=SessionOptions(interim=False))
+    bench.live(scripted_sound(TALK))
+    assert isinstance(bench.engine, GermanEngine)
+    assert bench.engine.likely[0] is None
+    assert bench.engine.likely[-1] == "de"
+
+
 def test_files_make_no_interims() -> None:
     bench = Bench()
     bench.open(options=FILE)

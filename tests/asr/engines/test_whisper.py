@@ -212,6 +212,17 @@ def test_a_language_told_by_little_sound_or_not_surely_is_looked_at_again(folder
         assert calls == [1, 1]
 
 
+@pytest.mark.parametrize(("sure", "language"), [(0.3, "en"), (0.9, "de")])
+def test_where_the_sound_tells_no_language_it_is_that_of_the_session(
+    folders: dict[str, Path], sure: float, language: str
+) -> None:
+    model, _ = counting(load_model(folders["all1"], NAME, "cpu", 0), sure)
+    engine = WhisperEngine(folders["all1"], NAME, "cpu", "auto", loaded=model)
+    asked = window(engine, 1, 3)
+    asked = replace(asked, options=asked.options.model_copy(update={"heard_language": "en"}))
+    assert engine.transcribe([asked])[0].language == language
+
+
 def test_languages_differ_within_a_batch(linguist: WhisperEngine) -> None:
     drafts = linguist.transcribe([window(linguist, 1, 4, language=language) for language in ("en", "zh", "de", "auto")])
     assert [draft.language for draft in drafts][:3] == ["en", "zh", "de"]
