@@ -82,19 +82,14 @@ def _has_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return set(flags.split()) >= _AVX512
 
 
-class _OnlyWriting(asyncio.StreamReaderProtocol):
-    """Does not read: somebody else does, at the same socket."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert isinstance(transport, asyncio.ReadTransport)
-        transport.pause_reading()
-
-
 async def _writer_of(sock: socket.socket) -> asyncio.StreamWriter:
+    """Only for writing: somebody else reads at the same socket."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
-    transport, protocol = await loop.create_unix_connection(lambda: _OnlyWriting(reader), sock=sock)
+    transport, protocol = await loop.create_unix_connection(lambda: asyncio.StreamReaderProtocol(reader), sock=sock)
+    # Nothing is lost until here: the process at the other end has hardly been started. Not in connection_made:
+    # uvloop begins to read after that, whatever it did.
+    transport.pause_reading()
     return asyncio.StreamWriter(transport, protocol, reader, loop)
 
 

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 import asr.child
-from asr.child import _has_avx512, worker_environment
+from asr.child import WORKER_COMMAND, Child, Ending, _has_avx512, worker_environment
+from asr.wire import Ping, Pong, Ready
+from asr.worker_settings import WorkerSettings
+from tests.asr.conftest import WAIT_S
 
 
 @pytest.mark.parametrize(
@@ -34,3 +40,28 @@ def test_what_the_operator_says_of_it_counts(monkeypatch: pytest.MonkeyPatch) ->
     assert worker_environment()["CT2_FORCE_CPU_ISA"] == "AVX512"
     monkeypatch.setenv("CT2_FORCE_CPU_ISA", "AVX2")
     assert worker_environment()["CT2_FORCE_CPU_ISA"] == "AVX2"
+
+
+@pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_whatever_event_loop_every_answer_is_read_while_it_is_written_to(
+    tmp_path: Path, loop_of: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    async def converse() -> list[int]:
+        child = await Child.spawn(WORKER_COMMAND, WorkerSettings(engine="scripted", models_dir=tmp_path))
+        answered: list[int] = []
+        try:
+            async with asyncio.timeout(WAIT_S):
+                async for message in child.messages():
+                    if isinstance(message, Ready):
+                        for number in range(200):
+                            await child.send(Ping(number=number))
+                    elif isinstance(message, Pong):
+                        answered.append(message.number)
+                        if message.number == 199:
+                            break
+        finally:
+            await child.end(Ending.SHUTDOWN)
+        return answered
+
+    with asyncio.Runner(loop_factory=loop_of) as runner:
+        assert runner.run(converse()) == list(range(200))
