@@ -368,6 +368,8 @@ class InferenceLoop:
 
     def _pong(self, number: int) -> wire.Pong:
         now_s = self._clock()
+        if not self._wishes:  # nobody speaks: what was too much is over, and who asks for a place shall know
+            self._cadence.calm(now_s)
         return wire.Pong(
             number=number,
             sessions=len(self._sessions),

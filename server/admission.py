@@ -64,9 +64,14 @@ class Admission:
 
 
 def has_room(worker: WorkerStatus, settings: Settings) -> bool:
-    """Whether a ready worker can hear one more live session as well as those that it has."""
+    """Whether a ready worker can hear one more live session as well as those that it has.
+
+    One that hears nobody live has room for one, however slow the machine is: files give way.
+    """
     if worker.lag_ms > 1000 * settings.admission_lag_max_s:
         return False
+    if worker.live == 0 or not settings.admission_busy_max:
+        return True
     if worker.pong is not None and worker.pong.interim_ms > max(STRETCHED_INTERIM_MS, settings.interim_interval_ms):
         return False
     return busy_with_one_more(worker) <= settings.admission_busy_max

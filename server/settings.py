@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         15.0, ge=1, le=600, description="New live sessions get 503 while the words of one are so far behind."
     )
     admission_busy_max: float = Field(
-        0.9, ge=0.1, le=2.0, description="New live sessions get 503 when every inference process would be busier."
+        0.9, ge=0, le=2.0, description="New live sessions get 503 when every worker would be busier; 0: never for this."
     )
     session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session.")
     resume_grace_s: float = Field(

@@ -321,3 +321,18 @@ def test_a_ping_is_answered_with_figures() -> None:
     assert (pong.number, pong.sessions, pong.backlog_samples) == (5, 1, 1600)
     bench.loop.take(wire.Shutdown())
     assert bench.loop.stopped
+
+
+def test_when_everybody_has_left_interims_are_no_longer_stretched() -> None:
+    bench = Bench(cost_s=0.3)
+    for name in "abc":
+        bench.open(name)
+    bench.race(scripted_sound(sentence("good morning river stone " * 4, 0.5)), *"abc")
+    for name in "abc":
+        bench.finalize(name=name)
+    bench.idle()
+    bench.loop.take(wire.Ping(number=1))
+    assert bench.said[-1].interim_ms > 300  # type: ignore[attr-defined]
+    bench.now_s += 120
+    bench.loop.take(wire.Ping(number=2))
+    assert bench.said[-1].interim_ms == 300  # type: ignore[attr-defined]

@@ -82,6 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "ENGINE": "embedded-en",
         "PORT": "0",
         "WORKERS": "1",
+        "ADMISSION_BUSY_MAX": "0",
         "DISK_RESERVE_MB": "0",
     }
     output, log = folder / "output", folder / "log"

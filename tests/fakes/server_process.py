@@ -23,6 +23,7 @@ class ServerProcess:
             "engine": "scripted",
             "port": 0,
             "workers": 1,
+            "admission_busy_max": 0,
             "disk_reserve_mb": 0,
             "log_format": "json",
         }

@@ -78,6 +78,16 @@ def test_one_more_must_fit_by_what_those_cost_that_are_there(
     assert has_room(worker(live, busy), settings) is room
 
 
+def test_a_worker_that_hears_nobody_has_room_however_slow_the_machine_is(settings: Settings) -> None:
+    assert has_room(worker(0, 1.0, interim_ms=2000), settings)
+
+
+def test_without_a_limit_only_lag_and_places_decide(settings: Settings) -> None:
+    settings = settings.model_copy(update={"admission_busy_max": 0.0})
+    assert has_room(worker(9, 1.0, interim_ms=2000), settings)
+    assert not has_room(worker(9, 1.0, lag_ms=15_001), settings)
+
+
 def test_those_that_just_came_are_counted_before_their_work_is() -> None:
     """Ten sessions in a second, of which the load says little as yet, are not ten that cost nothing."""
     assert busy_with_one_more(worker(10, 0.15, averaged=1.5)) == pytest.approx(1.1)
