@@ -26,6 +26,8 @@ from protocol.errors import EngineFailed
 from protocol.words import Hypothesis, Word
 
 FAILED_INTERIM_S = 3.0  # until an utterance whose interim failed is tried again
+# On a processor long finals gain little from company, and one step shall not keep all interims waiting for seconds.
+FINALS_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
 NEW_SOUND_SAMPLES = 100 * MS_SAMPLES  # an interim is worth a step only with so much new sound
 
 
@@ -55,6 +57,7 @@ class InferenceLoop:
         self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
         self._max_samples = int(settings.utterance_max_s * SAMPLE_RATE_HZ)
         self._cadence = Cadence(settings.interim_interval_ms / 1000)
+        self._finals_max_samples = FINALS_MAX_SAMPLES if engine.info.device == "cpu" else None
         self._sessions: dict[str, ListeningSession] = {}
         self._fresh: dict[str, ListeningSession] = {}  # those with sound or ends to listen to
         self._guessed: dict[str, ListeningSession] = {}  # those whose final was run ahead of time
@@ -106,7 +109,9 @@ class InferenceLoop:
         heard = self._listen()
         self._say_guessed()
         now_s = self._clock()
-        chosen = schedule.choose(self._wanted(), now_s, self._engine.batch_max, self._before)
+        chosen = schedule.choose(
+            self._wanted(), now_s, self._engine.batch_max, self._before, sound_max_samples=self._finals_max_samples
+        )
         if chosen:
             self._run(chosen, now_s)
         return heard or bool(chosen) or bool(self._fresh)
@@ -164,7 +169,9 @@ class InferenceLoop:
     def _wish(self, session: ListeningSession) -> Wish | None:
         live = session.options.lane == "live"
         if session.owed:
-            return Wish(session.session_id, True, live, session.owed[0].since_s)
+            owed = session.owed[0]
+            sound_samples = owed.utterance.end_samples - owed.utterance.start_samples if owed.utterance else 0
+            return Wish(session.session_id, True, live, owed.since_s, sound_samples=sound_samples)
         if not live:
             return None
         if self._cadence.keeps_up and session.utterances.pausing:
@@ -368,7 +375,8 @@ class InferenceLoop:
 
     def _pong(self, number: int) -> wire.Pong:
         now_s = self._clock()
-        if not self._wishes:  # nobody speaks: what was too much is over, and who asks for a place shall know
+        # Nobody speaks, though files may wait: what was too much is over, and who asks for a place shall know.
+        if not any(wish.live for wish in self._wishes.values()):
             self._cadence.calm(now_s)
         return wire.Pong(
             number=number,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 Kind = Literal["final", "interim", "file", "guess"]
@@ -30,7 +31,7 @@ class Wish:
     """One step that a session wants; of interims a session has one, and what it will hear is the newest sound.
 
     ``due_s``: monotonic time at which it was wanted. ``final``: of an utterance that ended. ``guess``: a final ahead of
-    time, in the hope that the pause which began ends the utterance.
+    time, in the hope that the pause which began ends the utterance. ``sound_samples``: of a final, the utterance's.
     """
 
     session_id: str
@@ -38,6 +39,7 @@ class Wish:
     live: bool
     due_s: float
     guess: bool = False
+    sound_samples: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -48,10 +50,18 @@ class Wish:
         return "final" if self.live else "file"
 
 
-def choose(wishes: Iterable[Wish], now_s: float, batch_max: int, before: Sequence[Kind] = ()) -> list[Wish]:
+def choose(
+    wishes: Iterable[Wish],
+    now_s: float,
+    batch_max: int,
+    before: Sequence[Kind] = (),
+    *,
+    sound_max_samples: int | None = None,
+) -> list[Wish]:
     """The next batch, at most ``batch_max`` wishes of one kind; interims that are not due yet are left out.
 
-    ``before``: the kinds of the two batches before this one. A batch of guesses is a single one: it shall not be long.
+    No more than ``sound_max_samples`` of finals, unless a single one is longer. ``before``: the kinds of the two
+    batches before this one. A batch of guesses is a single one: it shall not be long.
     """
     due: dict[Kind, list[Wish]] = {}
     for wish in wishes:
@@ -64,7 +74,12 @@ def choose(wishes: Iterable[Wish], now_s: float, batch_max: int, before: Sequenc
     due.pop("guess", None)
     oldest_s = {kind: min(wish.due_s for wish in those) for kind, those in due.items()}
     kind = _kind(oldest_s, now_s, before)
-    return sorted(due[kind], key=lambda wish: wish.due_s)[:batch_max]
+    chosen = sorted(due[kind], key=lambda wish: wish.due_s)[:batch_max]
+    if sound_max_samples is None:
+        return chosen
+    sound = accumulate(wish.sound_samples for wish in chosen)
+    fitting = sum(samples <= sound_max_samples for samples in sound)
+    return chosen[: max(1, fitting)]
 
 
 def _kind(oldest_s: dict[Kind, float], now_s: float, before: Sequence[Kind]) -> Kind:

@@ -14,7 +14,7 @@ FRAMES_MAX = 3000  # 10 ms each
 FRAMES_PER_S = 100
 # The encoder was trained on 30 s. A shorter one needs some silence behind the sound, or the decoder finds no end.
 MARGIN_FRAMES = 256
-ENCODER_FRAMES = (400, 600, 800, 1000, 1500, 2000, FRAMES_MAX)
+ENCODER_FRAMES = (400, 600, 800, 1000, 1250, 1500, 1750, 2000, 2300, 2650, FRAMES_MAX)
 
 POSITIONS = 448  # of the decoder
 PREVIOUS_MAX = POSITIONS // 2 - 1  # what Whisper's authors keep of previous text

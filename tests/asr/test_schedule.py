@@ -124,6 +124,14 @@ def test_nobody_starves_whatever_the_others_want(flood: tuple[Kind, ...], batch_
     assert now_s <= FILE_PATIENCE_S + INTERIM_PATIENCE_S + 6 * step_s
 
 
+def test_long_finals_are_heard_a_few_at_a_time_but_never_none() -> None:
+    finals = [Wish(name, True, True, due_s, sound_samples=8) for due_s, name in enumerate("abcd")]
+    chosen = choose(finals, NOW_S, 10, sound_max_samples=20)
+    assert [wish.session_id for wish in chosen] == ["a", "b"]
+    assert [wish.session_id for wish in choose(finals, NOW_S, 10, sound_max_samples=1)] == ["a"]
+    assert len(choose(finals, NOW_S, 10)) == 4
+
+
 def late(cadence: Cadence, now_s: float, *, for_s: float) -> float:
     for _ in range(round(for_s / 0.1)):
         cadence.ran(1.0, now_s)
