@@ -83,6 +83,7 @@ class AsrClient:
         self._workers = [self._made(0)]
         self._retiring: set[asyncio.Task[None]] = set()
         self._restarts_before = 0  # of workers that are no more
+        self._count_asked = True  # the first worker to come is to say how many there shall be
         self._is_ready = asyncio.Event()
         self._gave_up = 0
         self._stopped = False
@@ -124,6 +125,7 @@ class AsrClient:
         Sessions go on: what is not settled is heard by the new engine.
         """
         self._settings = settings or self._settings
+        self._count_asked = True
         for worker in self._workers:
             worker.reload(self._settings)
         self._note_state()
@@ -280,7 +282,9 @@ class AsrClient:
             device=ready.device,
             why=ready.reason,
         )
-        if worker.index == 0 and not self._stopped:
+        # Not when it only comes back: the others hold memory then, and it would not count them.
+        if worker.index == 0 and self._count_asked and not self._stopped:
+            self._count_asked = False
             self._grow_or_shrink(ready.workers_max)
         self._note_state()
         self._move_those_that_may()

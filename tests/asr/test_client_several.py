@@ -58,6 +58,17 @@ async def test_no_more_than_the_setting_says(make_client: MakeClient, wanted: in
     assert client.status.workers_wanted == number
 
 
+async def test_a_worker_that_comes_back_does_not_say_anew_how_many_there_are(make_client: MakeClient) -> None:
+    client = await make_client(*TWO, "--workers-max-again", "1")
+    await all_ready(client)
+    other = pid_of(client, 1)
+    os.kill(pid_of(client, 0), signal.SIGKILL)
+    await until(lambda: client.workers[0].restarts == 1 and client.workers[0].state == "ok")
+    assert (client.status.workers_wanted, pid_of(client, 1)) == (2, other)
+    await client.reload()
+    await until(lambda: client.status.workers_wanted == 1)
+
+
 async def test_sessions_go_to_the_least_loaded_and_stay(make_client: MakeClient) -> None:
     client = await make_client(*TWO)
     early = open_session(client, Heard())

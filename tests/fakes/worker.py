@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--always", action="store_true")
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--workers-max", type=int, default=1)
+    parser.add_argument("--workers-max-again", type=int, help="from its second start on")
     parser.add_argument("--busy", type=float, default=0.0, help="the share it says")
     parser.add_argument("--ran", action="store_true", help="tell of each step")
     parser.add_argument("--only", type=int, help="the index of the worker that fails to start")
@@ -263,7 +264,7 @@ def main() -> None:
             device="cpu",
             languages=("en",),
             reason="a test asked",
-            workers_max=options.workers_max,
+            workers_max=options.workers_max if starts == 1 else options.workers_max_again or options.workers_max,
         )
     )
     worker.serve()
