@@ -110,14 +110,20 @@ def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
     """The recogniser for the settings. Left the choice, it takes the processor when the GPU cannot be used."""
     choice = choose(settings.engine, settings.language, settings.models_dir)
     try:
-        return choice, load(choice, settings)
+        return choice, _loaded(choice, settings)
     except EngineFailed as error:
         if choice.device == "cpu" or settings.engine != "auto":
             raise
         log.warning("the GPU cannot be used", reason=error.message)
         slower = choose(settings.engine, settings.language, settings.models_dir, gpu=False)
         notice = f"This machine's GPU could not be used ({error.message}). {slower.notice}".strip()
-        return replace(slower, notice=notice), load(slower, settings)
+        return replace(slower, notice=notice), _loaded(slower, settings)
+
+
+def _loaded(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
+    if choice.device == "cpu":
+        _stand_back()  # before: how nice a thread is it has from the one that begins it, and libraries begin their own
+    return load(choice, settings)
 
 
 def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
@@ -156,8 +162,6 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     try:
         choice, engine = _load(settings)
         loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic)
-        if engine.info.device == "cpu":
-            _stand_back()
         tell(_ready(choice, engine))
         log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)
         serve(loop, inbox)

@@ -11,6 +11,7 @@ import jiwer
 import pytest
 
 import asr.engines.choose
+import asr.worker
 from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.choose import has_gpu
@@ -137,11 +138,20 @@ def test_a_gpu_that_cannot_be_used_is_left_for_the_processor(tmp_path: Path, mon
         pytest.skip("this machine's GPU works")
     monkeypatch.setattr(asr.engines.choose, "has_gpu", lambda: True)
     build_tiny_whisper(tmp_path / "whisper-tiny.en")
+    monkeypatch.setattr(asr.worker, "_stand_back", lambda: None)
     choice, engine = _load(settings(tmp_path, "auto"))
     assert (choice.device, engine.info.device) == ("cpu", "cpu")
     assert "GPU could not be used" in choice.notice
     with pytest.raises(EngineFailed, match="cuda"):
         _load(settings(tmp_path, "whisper-tiny.en"))
+
+
+def test_it_stands_back_before_the_engine_begins_its_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(asr.worker, "_stand_back", lambda: order.append("stand back"))
+    monkeypatch.setattr(asr.worker, "load", lambda choice, settings: order.append("load"))
+    _load(settings(tmp_path))
+    assert order == ["stand back", "load"]
 
 
 def test_a_full_inbox_holds_its_reader_back() -> None:
