@@ -257,6 +257,8 @@ class AsrSession:
         self._through_samples = max(self._through_samples, heard.through_samples)
         if heard.final:
             self._cleared()
+            if heard.words and heard.language is not None:  # for the next worker, and behind a long hole
+                self._options = self._options.model_copy(update={"heard_language": heard.language})
         elif heard.through_samples >= self._suspected_samples:
             self._suspected_samples = 0
         segment = self._book.heard(heard.words, heard.language, final=heard.final)

@@ -295,12 +295,14 @@ async def test_a_long_pause_is_left_out_once_all_before_it_is_told(bench: Bench)
     assert [type(message) for message in link.said] == [Open, Audio, Finalize]
     marker = link.said[-1]
     assert isinstance(marker, Finalize)
-    session.on_message(heard(session, 1, "one", start=100, end=3000))
+    final = heard(session, 1, "one", start=100, end=3000)
+    session.on_message(final.model_copy(update={"language": "de"}))
     session.on_message(Marker(session_id=session.session_id, generation=1, marker=marker.marker))
     await settle_down()
     opened, *_ = link.said[3:]
     assert isinstance(opened, Open)
     assert opened.start_samples == 3599 * 16000
+    assert opened.options.heard_language == "de"
     assert link.sound == bytes(2 * 16000) + bytes(2 * 16000) + b"\1\1" * 16000
     assert told.settled == [3000, 16000, 3599 * 16000]
     assert session.lag_ms == 2000
