@@ -130,10 +130,10 @@ class SphinxEngine:
 
     def _take_back(self, stream: _Stream) -> None:
         if stream.decoder is not None:
-            stream.decoder.end_utt()
-            self._idle.append(stream.decoder)
-            self._lent -= 1
-            stream.decoder = None
+            decoder, stream.decoder = stream.decoder, None
+            self._lent -= 1  # one that failed does not come back: its place is for another
+            decoder.end_utt()
+            self._idle.append(decoder)
 
 
 def _language_model() -> NGramModel:

@@ -124,6 +124,27 @@ def test_an_utterance_without_a_decoder_still_gets_its_final(engine: SphinxEngin
         engine.close(stream)
 
 
+class Failing:
+    def end_utt(self) -> None:
+        raise RuntimeError("failed")
+
+
+def test_a_decoder_that_fails_takes_nobody_s_place(engine: SphinxEngine) -> None:
+    silence = np.zeros(1600, np.int16)
+    failing = engine.open(SessionOptions())
+    engine.step([Step(failing, silence, 0, False)])
+    failing.decoder = Failing()
+    with pytest.raises(RuntimeError):
+        engine.close(failing)
+    engine.close(failing)
+    streams = [engine.open(SessionOptions()) for _ in range(LIVE_DECODERS_MAX)]
+    for stream in streams:
+        engine.step([Step(stream, silence, 0, False)])
+    assert all(stream.decoder is not None for stream in streams)
+    for stream in streams:
+        engine.close(stream)
+
+
 def test_hardly_any_sound_is_no_word(engine: SphinxEngine) -> None:
     stream = engine.open(SessionOptions())
     assert engine.step([Step(stream, np.zeros(10, np.int16), 0, True)])[0].words == ()
