@@ -28,7 +28,7 @@ Features = npt.NDArray[np.float32]
 class GrowingMel:
     """The features of one sound. ``filters``: the mel filter bank, float32 (mels, 201).
 
-    Takes 320 bytes per mel and second of sound, until it is forgotten.
+    Takes 400 to 800 bytes per mel and second of sound, until it is forgotten.
     """
 
     def __init__(self, filters: Features) -> None:

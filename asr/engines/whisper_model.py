@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from asr.machine import one_per_core
 from asr.mel import Features
 from protocol.errors import EngineFailed
 
@@ -88,7 +88,7 @@ def workers_max(path: Path, device: str) -> int:
         return max(1, _cuda_devices())
     # Read as float16 or float32 and kept as int8, with room to work in: as much as the file, give or take.
     each_bytes = (path / "model.bin").stat().st_size + 200 * (1 << 20)
-    return max(1, min(_cores(), 1 + int(_free_bytes() * _MEMORY_SHARE) // each_bytes))
+    return one_per_core(each_bytes)
 
 
 def _check_files(path: Path, model: str) -> None:
@@ -143,17 +143,3 @@ def _free_gpu_bytes(index: int) -> int | None:
         return int(told[index % len(told)]) << 20
     except (OSError, subprocess.SubprocessError, ValueError, ZeroDivisionError):
         return None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _free_bytes() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    except (OSError, ValueError, IndexError):
-        pass
-    return 4 << 30

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.engines import whisper_model
+from asr import machine
 from asr.engines.whisper_model import bears_short_encoder, load_model, workers_max
 from asr.models import CATALOGUE
 from protocol.errors import EngineFailed
@@ -79,6 +79,6 @@ def test_the_short_encoder_is_for_models_that_bear_it() -> None:
 def test_as_many_processes_as_cores_and_memory_allow(
     folder: Path, monkeypatch: pytest.MonkeyPatch, free_gb: int, workers: int
 ) -> None:
-    monkeypatch.setattr(whisper_model, "_cores", lambda: 8)
-    monkeypatch.setattr(whisper_model, "_free_bytes", lambda: free_gb << 30)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "free_bytes", lambda: free_gb << 30)
     assert workers_max(folder, "cpu") == workers
