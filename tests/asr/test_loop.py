@@ -336,3 +336,16 @@ def test_when_everybody_has_left_interims_are_no_longer_stretched() -> None:
     bench.now_s += 120
     bench.loop.take(wire.Ping(number=2))
     assert bench.said[-1].interim_ms == 300  # type: ignore[attr-defined]
+
+
+def test_interims_are_no_longer_stretched_when_only_files_wait() -> None:
+    bench = Bench()
+    bench.loop._cadence.ran(1.0, bench.now_s)
+    bench.open("f", FILE)
+    bench.audio(0, scripted_sound(TALK), "f")
+    for _ in range(4):  # the sound comes in pieces of 2 s
+        bench.loop._listen()
+    assert [wish.kind for wish in bench.loop._wishes.values()] == ["file"]
+    bench.now_s += 120
+    bench.loop.take(wire.Ping(number=1))
+    assert bench.said[-1].interim_ms == 300  # type: ignore[attr-defined]
