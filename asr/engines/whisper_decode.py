@@ -166,13 +166,14 @@ class Decoder:
 
     def _draw(self, row: Row) -> None:
         """A sharper choice is tried first; the best of all attempts stays."""
+        encoded = self._encode([row])
         for temperature in _TEMPERATURES:
             if not _of(row).doubts:
                 return
             self._hits[TEMPERATURE] += 1
             self._generate(
                 [row],
-                self._encode([row]),
+                encoded,
                 row.tokens_max,
                 beam_size=1,
                 num_hypotheses=_DRAWS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,8 +137,13 @@ def _cuda_devices() -> int:
 
 
 def _free_gpu_bytes(index: int) -> int | None:
-    """None where the driver's tool is missing; CTranslate2 does not tell."""
-    command = ("nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits")
+    """None where the driver's tool is missing; CTranslate2 does not tell.
+
+    ``index`` counts the GPUs that ``CUDA_VISIBLE_DEVICES`` names, if it names any; the tool does not look at it.
+    """
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    which = (f"--id={visible[index % len(visible)]}",) if visible else ()
+    command = ("nvidia-smi", *which, "--query-gpu=memory.free", "--format=csv,noheader,nounits")
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
         return int(told[index % len(told)]) << 20

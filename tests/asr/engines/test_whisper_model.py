@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr import machine
+from asr.engines import whisper_model
 from asr.engines.whisper_model import bears_short_encoder, load_model, workers_max
 from asr.models import CATALOGUE
 from protocol.errors import EngineFailed
@@ -82,3 +83,17 @@ def test_as_many_processes_as_cores_and_memory_allow(
     monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.setattr(machine, "free_bytes", lambda: free_gb << 30)
     assert workers_max(folder, "cpu") == workers
+
+
+@pytest.mark.parametrize(
+    ("visible", "index", "free_mb"), [("", 1, 20), ("", 2, 10), ("3", 0, 1000), ("3", 1, 1000), ("0,3", 1, 1000)]
+)
+def test_free_memory_is_that_of_the_gpu_that_cuda_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, index: int, free_mb: int
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\ncase "$*" in *--id=3*) echo 1000;; *--id*) echo 1;; *) echo 10; echo 20;; esac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert whisper_model._free_gpu_bytes(index) == free_mb << 20
