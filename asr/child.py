@@ -76,7 +76,8 @@ def worker_environment() -> dict[str, str]:
 
 def _has_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     try:
-        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+        with cpuinfo.open() as lines:  # not all of it: of many cores the kernel takes long to tell
+            flags = next(line for line in lines if line.startswith("flags"))
     except (OSError, StopIteration):
         return False
     return set(flags.split()) >= _AVX512
