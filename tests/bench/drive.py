@@ -25,7 +25,7 @@ from tests.bench.lag import Kept, Lags, kept
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10  # new sound comes every 100 ms
 PIECE_S = 0.1
 ENGLISH = SessionOptions(language="en")
-CADENCE_S = 1.0  # of updates, as wanted in the study
+CADENCE_S = 1.0  # of the updates that each session shall get at the least
 
 
 class Loop(Protocol):
