@@ -50,7 +50,9 @@ def choose(engine: str, language: str, models_dir: Path, *, gpu: bool | None = N
     if engine != "auto":
         return _named(engine, language, models_dir, gpu)
     gpu = has_gpu() if gpu is None else gpu
-    here = [model for model in present(models_dir) if model.repo and _speaks(model, language) and not _missing(model)]
+    here = [
+        model for model in present(models_dir) if model.repo and _speaks(model, language) and not missing_package(model)
+    ]
     if not here:
         return _embedded(language, gpu)
     if gpu:
@@ -109,7 +111,7 @@ def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choi
         raise EngineFailed(f"no model is called {name!r}; there are auto, {', '.join(CATALOGUE)}")
     if not model.repo:
         return _embedded(language, gpu=False, reason="asked for")
-    if missing := _missing(model):
+    if missing := missing_package(model):
         raise EngineFailed(f"{name} needs a package that is not here: {missing}")
     if not is_whole(model, models_dir / name):
         raise EngineFailed(f"{name} is not on this machine: fetch it with `earshot models pull {name}`")
@@ -118,7 +120,7 @@ def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choi
     return _fetched(model, models_dir, gpu=gpu, reason="asked for", notice=notice)
 
 
-def _missing(model: Model) -> str:
+def missing_package(model: Model) -> str:
     """How to get the package that this model's engine needs and is not here; empty when nothing is missing."""
     package, command = _EXTRA.get(model.engine, ("", ""))
     return command if package and find_spec(package) is None else ""

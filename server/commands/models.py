@@ -51,6 +51,7 @@ def pull_model(
     data_dir: DataDir = None,
 ) -> None:
     """Fetch a recogniser: resumable, with sizes and checksums checked. The licence is shown first."""
+    from asr.engines.choose import missing_package
     from asr.models import model_named, present, pull
     from protocol.errors import EarshotError
 
@@ -72,6 +73,8 @@ def pull_model(
     except OSError as error:
         raise CommandFailed(f"{settings.models_dir.absolute()} cannot be written ({error.strerror}).", USAGE) from None
     typer.echo(f"{name} is at {path.absolute()}. A server that starts now takes it when it is the best one here.")
+    if command := missing_package(model):
+        typer.echo(f"It needs a package that is not here yet: {command}")
 
 
 @models.command("remove")

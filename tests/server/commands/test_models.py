@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from asr.models import CATALOGUE
 from server.cli import app
 from server.commands.failure import USAGE, CommandFailed
 
@@ -48,6 +49,16 @@ def test_a_model_is_pulled_from_a_folder_listed_and_removed(data_dir: Path, whis
     assert "here already" in run("pull", "whisper-tiny.en", "--data-dir", str(data_dir))
     assert "is removed" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
     assert "was not here" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
+
+
+def test_a_package_that_the_model_needs_is_named(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in CATALOGUE["zipformer-en"].needed:
+        (tmp_path / name).write_bytes(b"x" * 100)
+    monkeypatch.setattr("asr.engines.choose.find_spec", lambda package: None)
+    shown = run("pull", "zipformer-en", "--from", str(tmp_path), "--data-dir", str(data_dir))
+    assert "pip install 'earshot[sherpa]'" in shown
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(data_dir: Path) -> None:
