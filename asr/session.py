@@ -190,7 +190,7 @@ class AsrSession:
 
     @property
     def suspect(self) -> bool:
-        """Its sound was in the step that ended a process, and is not through yet; nor has a final come since."""
+        """Its sound was in the step that ended a process, and no final has come since."""
         return self._lost > 0
 
     @property
@@ -275,8 +275,8 @@ class AsrSession:
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)
         if self._backlog.settle(samples):
-            if self._backlog.settled_samples >= self._suspected_samples > 0:
-                self._cleared()  # a final would have, but it may be silence
+            if self._backlog.settled_samples >= self._suspected_samples:
+                self._suspected_samples = 0
             self._tell_settled()
 
     def _tell_settled(self) -> None:

@@ -10,7 +10,7 @@ from asr.wire import GaveUp, Open
 from protocol.words import Segment
 from tests.asr.conftest import Heard as Told
 from tests.asr.conftest import feed
-from tests.asr.test_session import Bench, Remembering, heard, settle_down, settled
+from tests.asr.test_session import Bench, Remembering, heard, settle_down
 
 
 @pytest.fixture
@@ -56,20 +56,6 @@ async def test_a_final_in_between_forgives_the_lost_processes(bench: Bench) -> N
         assert not session.lost_at(generation, 3000)
         session.detach()
     assert told.gave_up == []
-
-
-async def test_silence_that_is_through_is_forgiven_as_well(bench: Bench) -> None:
-    session = bench.session(Told())
-    feed(session, bytes(2 * 5000))
-    session.attach(Remembering(), 1)
-    await settle_down()
-    assert not session.lost_at(1, 3000)
-    session.attach(Remembering(), 2)
-    await settle_down()
-    session.on_message(settled(session, 2, 2900))
-    assert session.suspect
-    session.on_message(settled(session, 2, 3000))
-    assert not session.suspect
 
 
 async def test_a_listener_need_not_hear_what_was_given_up(bench: Bench) -> None:
