@@ -190,7 +190,7 @@ class AsrSession:
 
     @property
     def suspect(self) -> bool:
-        """Its sound was in the step that ended a process, and no final has come since."""
+        """Its sound was in the step that ended a process, and is not through since."""
         return self._lost > 0
 
     @property
@@ -256,7 +256,9 @@ class AsrSession:
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
         if heard.final:
-            self._cleared()
+            # The final of sound before it says nothing: it may have been lost together with the process.
+            if heard.through_samples >= self._suspected_samples:
+                self._cleared()
             if heard.words and heard.language is not None:  # for the next worker, and behind a long hole
                 self._options = self._options.model_copy(update={"heard_language": heard.language})
         elif heard.through_samples >= self._suspected_samples:
@@ -275,8 +277,8 @@ class AsrSession:
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)
         if self._backlog.settle(samples):
-            if self._backlog.settled_samples >= self._suspected_samples:
-                self._suspected_samples = 0
+            if 0 < self._suspected_samples <= self._backlog.settled_samples:
+                self._cleared()  # it was silence
             self._tell_settled()
 
     def _tell_settled(self) -> None:

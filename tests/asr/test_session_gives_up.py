@@ -10,7 +10,7 @@ from asr.wire import GaveUp, Open
 from protocol.words import Segment
 from tests.asr.conftest import Heard as Told
 from tests.asr.conftest import feed
-from tests.asr.test_session import Bench, Remembering, heard, settle_down
+from tests.asr.test_session import Bench, Remembering, heard, settle_down, settled
 
 
 @pytest.fixture
@@ -44,7 +44,10 @@ async def test_sound_that_loses_three_processes_in_a_row_is_left_out(bench: Benc
     assert not session.lost_at(4, 5000)
 
 
-async def test_a_final_in_between_forgives_the_lost_processes(bench: Bench) -> None:
+@pytest.mark.parametrize(("end_samples", "forgives"), [(2000, False), (3000, True)])
+async def test_a_final_of_that_sound_in_between_forgives_the_lost_processes(
+    bench: Bench, end_samples: int, forgives: bool
+) -> None:
     told = Told()
     session = bench.session(told)
     feed(session, bytes(2 * 5000))
@@ -52,10 +55,24 @@ async def test_a_final_in_between_forgives_the_lost_processes(bench: Bench) -> N
         session.attach(Remembering(), generation)
         await settle_down()
         if generation == 3:
-            session.on_message(heard(session, generation, "one", start=100, end=2000))
-        assert not session.lost_at(generation, 3000)
+            session.on_message(heard(session, generation, "one", start=100, end=end_samples))
+        session.lost_at(generation, 3000)
         session.detach()
-    assert told.gave_up == []
+    assert (told.gave_up == []) is forgives
+
+
+async def test_silence_that_is_through_is_forgiven_as_well(bench: Bench) -> None:
+    session = bench.session(Told())
+    feed(session, bytes(2 * 5000))
+    session.attach(Remembering(), 1)
+    await settle_down()
+    assert not session.lost_at(1, 3000)
+    session.attach(Remembering(), 2)
+    await settle_down()
+    session.on_message(settled(session, 2, 2900))
+    assert session.suspect
+    session.on_message(settled(session, 2, 3000))
+    assert not session.suspect
 
 
 async def test_a_listener_need_not_hear_what_was_given_up(bench: Bench) -> None:
