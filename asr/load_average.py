@@ -1,11 +1,48 @@
-"""How loaded one worker has been lately. Pure: time is an argument."""
+"""How loaded one worker has been lately, and would be with one session more. Pure: time is an argument."""
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
+
+from asr.wire import Pong, Ready
 
 TIME_CONSTANT_S = 10.0  # a burst of two seconds counts for less than a fifth
 GAP_MAX_S = 3.0  # while we looked away nobody knows; a worker says how it fares every second
+# Interims are made less often under load. Up to once a second nobody minds; an engine is not asked to do worse.
+COMFORTABLE_INTERIM_MS = 1000
+
+
+class Loaded(Protocol):
+    """A worker, as far as its load goes. ``busy_average`` and ``live_average``: of a ``LoadAverage``."""
+
+    @property
+    def live(self) -> int: ...
+
+    @property
+    def busy_average(self) -> float: ...
+
+    @property
+    def live_average(self) -> float: ...
+
+    @property
+    def pong(self) -> Pong | None: ...
+
+    @property
+    def ready(self) -> Ready | None: ...
+
+
+def busy_with_one_more(worker: Loaded) -> float:
+    """The share of its time that a worker would be busy with one more live session like those that it has.
+
+    An engine that hears an utterance again for each interim has less to do when it makes fewer of them: what counts is
+    its load at one interim a second. Sound costs a streaming engine the same however often it is asked.
+    """
+    busy = worker.busy_average
+    if worker.pong is not None and worker.pong.interim_ms and worker.ready is not None and not worker.ready.streaming:
+        busy *= min(1.0, worker.pong.interim_ms / COMFORTABLE_INTERIM_MS)
+    # Both averages are of the same seconds. Of less than one session nothing can be said.
+    return busy / max(1.0, worker.live_average) * (worker.live + 1)
 
 
 class LoadAverage:

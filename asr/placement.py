@@ -16,7 +16,7 @@ class Place(Protocol):
     """What placing needs to know of a worker.
 
     ``strikes``: processes lost in a row, none of which was ready for long. ``suspects``: of the sessions placed there.
-    ``busy``: smoothed share of its time.
+    ``crowding``: the share of its time that one more live session would make it busy.
     """
 
     @property
@@ -38,7 +38,7 @@ class Place(Protocol):
     def files(self) -> int: ...
 
     @property
-    def busy(self) -> float: ...
+    def crowding(self) -> float: ...
 
 
 P = TypeVar("P", bound=Place)
@@ -49,17 +49,20 @@ STRIKES_MAX = 1  # one loss may have been anything
 def choose(places: Iterable[P], *, lane: str, state: WorkerState | None = "ok") -> P | None:
     """The least loaded place for a session of this lane among those in ``state`` (None: any); None when there is none.
 
-    Trusted workers first: those that no suspect waits at, and that were not lost again and again. Then the fewest
-    sessions of the same lane, then of the other, then the idlest.
+    Trusted workers first: those that no suspect waits at, and that were not lost again and again. A speaker goes where
+    there is most room, by the same measure that let him in; else, and for files, the fewest sessions of the same lane
+    count, then of the other.
     """
     asked = [place for place in places if state is None or place.state == state]
     return min(asked, key=lambda place: _cost(place, lane), default=None)
 
 
-def _cost(place: Place, lane: str) -> tuple[bool, int, int, float, int]:
+def _cost(place: Place, lane: str) -> tuple[bool, float, int, int, float, int]:
     trusted = place.strikes <= STRIKES_MAX and not place.suspects
-    same, other = (place.files, place.live) if lane == "file" else (place.live, place.files)
-    return (not trusted, same, other, round(place.busy, 1), place.index)
+    crowding = round(place.crowding, 1)
+    if lane == "file":
+        return (not trusted, 0.0, place.files, place.live, crowding, place.index)
+    return (not trusted, crowding, place.live, place.files, 0.0, place.index)
 
 
 def home_of_new(places: Iterable[P], *, lane: str) -> P:

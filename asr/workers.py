@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from asr.child import Child
-from asr.load_average import LoadAverage
+from asr.load_average import LoadAverage, busy_with_one_more
 from asr.placement import WorkerState
 from asr.session import AsrSession
 from asr.supervisor import SessionMessage, Supervisor
@@ -92,7 +92,7 @@ class ManagedWorker:
         self._strikes = 0
         self._ready_at_s: float | None = None
         self._child: Child | None = None
-        self._pong: Pong | None = None
+        self.pong: Pong | None = None
         self._load = LoadAverage()
         self._held: asyncio.TimerHandle | None = None  # some of its sessions wait for their last chance
 
@@ -130,8 +130,16 @@ class ManagedWorker:
         return sum(session.lane == "file" for session in self.sessions.values())
 
     @property
-    def busy(self) -> float:
+    def crowding(self) -> float:
+        return busy_with_one_more(self)
+
+    @property
+    def busy_average(self) -> float:
         return self._load.busy
+
+    @property
+    def live_average(self) -> float:
+        return self._load.live
 
     @property
     def reason(self) -> str:
@@ -151,9 +159,9 @@ class ManagedWorker:
             restarts=self._supervisor.restarts,
             resident_mb=self._supervisor.resident_mb,
             lag_ms=max(lags_ms, default=0),
-            busy_average=self._load.busy,
-            live_average=self._load.live,
-            pong=self._pong,
+            busy_average=self.busy_average,
+            live_average=self.live_average,
+            pong=self.pong,
             ready=self.ready,
         )
 
@@ -206,7 +214,7 @@ class ManagedWorker:
             self._held = None
 
     def _lose(self, state: WorkerState) -> None:
-        self._child, self._pong, self._load, self.state = None, None, LoadAverage(), state
+        self._child, self.pong, self._load, self.state = None, None, LoadAverage(), state
         self._release()
         self._given.clear()
         for session in self.sessions.values():
@@ -229,7 +237,7 @@ class ManagedWorker:
         self.went_on()
 
     def on_pong(self, pong: Pong) -> None:
-        self._pong = pong
+        self.pong = pong
         self._load.add(pong.busy, self.live, self._clock())
 
     def on_ran(self, ran: Ran) -> None:

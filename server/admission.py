@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from asr.client import WorkerStatus
+from asr.load_average import COMFORTABLE_INTERIM_MS, busy_with_one_more
 from protocol.errors import Overloaded
 from server.live import LiveSession
 from server.settings import Settings
@@ -14,8 +15,6 @@ from server.settings import Settings
 MEBIBYTE = 1 << 20
 # Sessions that still wait for their finals take no place, but memory: so many times the places, and nobody else.
 FINISHING_FACTOR = 2
-# Interims are made less often under load. Up to once a second nobody minds; an engine is not asked to do worse.
-STRETCHED_INTERIM_MS = 1000
 # What was high a moment ago may be a burst; what was high for a minute will not be over in five seconds.
 RETRY_LEAST_S, RETRY_MOST_S = 5.0, 60.0
 
@@ -72,22 +71,9 @@ def has_room(worker: WorkerStatus, settings: Settings) -> bool:
         return False
     if worker.live == 0 or not settings.admission_busy_max:
         return True
-    if worker.pong is not None and worker.pong.interim_ms > max(STRETCHED_INTERIM_MS, settings.interim_interval_ms):
+    if worker.pong is not None and worker.pong.interim_ms > max(COMFORTABLE_INTERIM_MS, settings.interim_interval_ms):
         return False
     return busy_with_one_more(worker) <= settings.admission_busy_max
-
-
-def busy_with_one_more(worker: WorkerStatus) -> float:
-    """The share of its time that a worker would be busy with one more live session like those that it has.
-
-    An engine that hears an utterance again for each interim has less to do when it makes fewer of them: what counts is
-    its load at one interim a second. Sound costs a streaming engine the same however often it is asked.
-    """
-    busy = worker.busy_average
-    if worker.pong is not None and worker.pong.interim_ms and worker.ready is not None and not worker.ready.streaming:
-        busy *= min(1.0, worker.pong.interim_ms / STRETCHED_INTERIM_MS)
-    # Both averages are of the same seconds. Of less than one session nothing can be said.
-    return busy / max(1.0, worker.live_average) * (worker.live + 1)
 
 
 def _overloaded(why: str, retry_after_s: float, **details: float) -> Overloaded:

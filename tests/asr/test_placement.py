@@ -17,7 +17,7 @@ class Place:
     suspects: int = 0
     live: int = 0
     files: int = 0
-    busy: float = 0.0
+    crowding: float = 0.0
 
 
 def test_the_fewest_sessions_of_the_same_lane_win_then_the_other_lane_then_the_idlest() -> None:
@@ -25,8 +25,14 @@ def test_the_fewest_sessions_of_the_same_lane_win_then_the_other_lane_then_the_i
     assert choose([one, two], lane="live") is two
     assert choose([one, two], lane="file") is one
     assert choose([Place(0, files=1), Place(1)], lane="live") == Place(1)
-    assert choose([Place(0, busy=0.8), Place(1, busy=0.1)], lane="live") == Place(1, busy=0.1)
-    assert choose([Place(0, busy=0.12), Place(1, busy=0.1)], lane="live") == Place(0, busy=0.12)
+    assert choose([Place(0, crowding=0.8), Place(1, crowding=0.1)], lane="live") == Place(1, crowding=0.1)
+    assert choose([Place(0, crowding=0.12), Place(1, crowding=0.1)], lane="live") == Place(0, crowding=0.12)
+
+
+def test_a_speaker_goes_where_there_is_room_though_more_are_there() -> None:
+    idle, full = Place(0, live=3, crowding=0.3), Place(1, live=2, crowding=1.4)
+    assert choose([idle, full], lane="live") is idle
+    assert choose([idle, full], lane="file") is full
 
 
 def test_only_ready_workers_are_chosen() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from asr.client import WorkerStatus
-from asr.load_average import LoadAverage
+from asr.load_average import LoadAverage, busy_with_one_more
 from asr.placement import WorkerState
 from asr.wire import Pong, Ready
 from protocol.errors import Overloaded
-from server.admission import Admission, busy_with_one_more, has_room
+from server.admission import Admission, has_room
 from server.settings import Settings
 
 
