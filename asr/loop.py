@@ -28,6 +28,8 @@ from protocol.words import Hypothesis, Word
 FAILED_INTERIM_S = 3.0  # until an utterance whose interim failed is tried again
 # On a processor long finals gain little from company, and one step shall not keep all interims waiting for seconds.
 FINALS_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
+# A guess may be wrong, and a long one keeps others waiting: some engines need a third of the sound's time for a final.
+GUESS_MAX_SAMPLES = 8 * SAMPLE_RATE_HZ
 NEW_SOUND_SAMPLES = 100 * MS_SAMPLES  # an interim is worth a step only with so much new sound
 
 
@@ -174,7 +176,7 @@ class InferenceLoop:
             return Wish(session.session_id, True, live, owed.since_s, sound_samples=sound_samples)
         if not live:
             return None
-        if self._cadence.keeps_up and session.utterances.pausing:
+        if self._cadence.keeps_up and session.utterances.pausing and _worth_guessing(session):
             if session.guess is None or session.guess[0] != session.utterances.expected:
                 return Wish(session.session_id, False, live, 0.0, guess=True)
             return None
@@ -399,3 +401,9 @@ class InferenceLoop:
         self._backlog_samples -= self._backlogs.pop(session_id, 0)
         if session is not None and session.stream is not None:
             self._engine.close(session.stream)
+
+
+def _worth_guessing(session: ListeningSession) -> bool:
+    start_samples = session.utterances.open_samples
+    assert start_samples is not None
+    return session.utterances.listened_samples - start_samples <= GUESS_MAX_SAMPLES

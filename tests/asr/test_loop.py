@@ -221,6 +221,15 @@ def test_the_final_is_guessed_in_the_pause_and_told_at_its_end() -> None:
     assert bench.engine.streams == 0
 
 
+def test_the_final_of_a_long_utterance_is_not_guessed() -> None:
+    bench = Bench()
+    bench.open()
+    bench.live(scripted_sound(sentence("good morning river stone " * 7, 0.5), length_s=14.0))
+    bench.finalize()
+    bench.idle()
+    assert {ran.kind for ran in bench.of(wire.Ran)} == {"interim", "final"}
+
+
 def test_a_wrong_guess_is_never_told() -> None:
     bench = Bench()
     bench.open()
