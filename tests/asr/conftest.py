@@ -15,7 +15,7 @@ from protocol.blocks import Block
 from protocol.words import Segment
 from tests.fakes.worker import command
 
-WAIT_S = 20.0
+WAIT_S = 60.0  # a process starts slowly on a machine full of other tests
 
 
 class Heard:
