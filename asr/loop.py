@@ -221,9 +221,10 @@ class InferenceLoop:
     def _run(self, wishes: list[Wish], now_s: float) -> None:
         kind, batch_max = wishes[0].kind, self._engine.batch_max
         works = [self._work(self._sessions[wish.session_id], wish) for wish in wishes]
-        if kind == "interim":
-            for wish, work in zip(wishes, works, strict=True):
+        for wish, work in zip(wishes, works, strict=True):
+            if kind in ("interim", "final"):  # late finals are a machine that is behind, too
                 self._cadence.ran(now_s - wish.due_s, now_s)
+            if kind == "interim":
                 self._give_up_interims(work.session, now_s)
         sound_samples = sum(len(work.step.samples) for work in works)
         outcomes = self._attempts.run(works)

@@ -125,7 +125,7 @@ class Cadence:
         return self._at == 0
 
     def ran(self, late_s: float, now_s: float) -> None:
-        """An interim began at ``now_s``, ``late_s`` after it was due."""
+        """An interim or a final of somebody live began at ``now_s``, ``late_s`` after it was due."""
         if late_s <= self.wanted_s:
             self.calm(now_s)
             return

@@ -187,7 +187,10 @@ class Supervisor:
             self.resident_mb = resident_mb = child.resident_mb()
             if settings.memory_max_mb and resident_mb is not None and resident_mb > settings.memory_max_mb:
                 limit_mb = settings.memory_max_mb
-                reason = f"the inference process grew to {resident_mb:.0f} MB, its limit is {limit_mb} MB"
+                reason = (
+                    f"the inference process grew to {resident_mb:.0f} MB, its limit is {limit_mb} MB; "
+                    "if its model needs more, raise engine_memory_max_mb"
+                )
                 return await self._after_this_step(), reason
             if self._ready_at_s is None:
                 if time.monotonic() - started_at_s > settings.start_deadline_s:

@@ -213,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the server's to handle
+    # What a terminal or a service manager sends to all of us is the server's to handle: it wants its finals first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     keep_memory()
     return run(socket.socket(fileno=options.fd), WorkerSettings.from_json(options.settings))
 

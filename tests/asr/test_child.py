@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,3 +67,20 @@ def test_whatever_event_loop_every_answer_is_read_while_it_is_written_to(
 
     with asyncio.Runner(loop_factory=loop_of) as runner:
         assert runner.run(converse()) == list(range(200))
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_to_everybody_leaves_the_worker_to_its_server(tmp_path: Path, asked: signal.Signals) -> None:
+    child = await Child.spawn(WORKER_COMMAND, WorkerSettings(engine="scripted", models_dir=tmp_path))
+    try:
+        async with asyncio.timeout(WAIT_S):
+            async for message in child.messages():
+                if isinstance(message, Ready):
+                    os.kill(child.pid, asked)
+                    await child.send(Ping(number=7))
+                elif isinstance(message, Pong):
+                    break
+            else:
+                pytest.fail("it left")
+    finally:
+        assert "code 0" in await child.end(Ending.SHUTDOWN)

@@ -358,3 +358,12 @@ def test_interims_are_no_longer_stretched_when_only_files_wait() -> None:
     bench.now_s += 120
     bench.loop.take(wire.Ping(number=1))
     assert bench.said[-1].interim_ms == 300  # type: ignore[attr-defined]
+
+
+def test_late_finals_alone_stretch_the_interims() -> None:
+    bench = Bench(cost_s=0.3)
+    for name in "abcdefghijkl":
+        bench.open(name, SessionOptions(interim=False))
+    bench.race(scripted_sound(TALK), *"abcdefghijkl")
+    bench.loop.take(wire.Ping(number=1))
+    assert bench.said[-1].interim_ms > 300  # type: ignore[attr-defined]
