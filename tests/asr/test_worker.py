@@ -102,9 +102,11 @@ def test_a_hole_in_the_sound_is_refused(tmp_path: Path) -> None:
 
 def test_speech_becomes_its_words_out_of_the_box(tmp_path: Path) -> None:
     sample = spoken_sample()
+    turns = sample.turns[:2]
+    until = round((turns[-1][1] + 0.3) * 16_000)
     with WorkerLink(settings(tmp_path, "auto")) as link:
         link.open(options=SessionOptions(lane="file"))
-        for block in blocks_of(sample.samples.tobytes(), block_samples=16_000):
+        for block in blocks_of(sample.samples[:until].tobytes(), block_samples=16_000):
             link.audio(block.start_samples, block.pcm)
         link.finalize()
         messages = link.until(is_marker)
@@ -112,9 +114,10 @@ def test_speech_becomes_its_words_out_of_the_box(tmp_path: Path) -> None:
     assert isinstance(ready, wire.Ready)
     assert "earshot models pull" in ready.notice
     heard = finals(messages)
-    assert jiwer.wer(sample.text, " ".join(word.text for each in heard for word in each.words)) <= 0.1
-    assert len(heard) == len(sample.turns)
-    for each, (start_s, end_s, _) in zip(heard, sample.turns, strict=True):
+    said = " ".join(text for _, _, text in turns)
+    assert jiwer.wer(said, " ".join(word.text for each in heard for word in each.words)) <= 0.1
+    assert len(heard) == len(turns)
+    for each, (start_s, end_s, _) in zip(heard, turns, strict=True):
         assert each.start_samples / 16_000 == pytest.approx(start_s, abs=0.25)
         assert each.end_samples / 16_000 == pytest.approx(end_s, abs=0.25)
 
