@@ -40,7 +40,8 @@ class EngineInfo:
     """What an engine is. ``languages`` empty: any. ``model`` is the name from ``earshot models list``.
 
     ``streaming``: it advances a stream by what is new, so that an interim costs no more than the new sound.
-    ``workers_max``: how many processes of it this machine is good for, one per core or per device.
+    ``workers_max``: how many processes of it this machine is good for, one per core or per device. ``utterance_max_s``:
+    longer utterances are cut, because hearing one as a whole would keep all others waiting.
     """
 
     name: str
@@ -50,6 +51,7 @@ class EngineInfo:
     note: str = ""
     streaming: bool = True
     workers_max: int = 1
+    utterance_max_s: float = 28.0
 
 
 class Stream(Protocol):

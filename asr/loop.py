@@ -27,7 +27,7 @@ from protocol.words import Hypothesis, Word
 
 FAILED_INTERIM_S = 3.0  # until an utterance whose interim failed is tried again
 # On a processor long finals gain little from company, and one step shall not keep all interims waiting for seconds.
-FINALS_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
+FINALS_MAX_SAMPLES = 18 * SAMPLE_RATE_HZ
 # A guess may be wrong, and a long one keeps others waiting: some engines need a third of the sound's time for a final.
 GUESS_MAX_SAMPLES = 8 * SAMPLE_RATE_HZ
 NEW_SOUND_SAMPLES = 100 * MS_SAMPLES  # an interim is worth a step only with so much new sound
@@ -57,7 +57,7 @@ class InferenceLoop:
         self._tell = tell
         self._clock = clock
         self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
-        self._max_samples = int(settings.utterance_max_s * SAMPLE_RATE_HZ)
+        self._max_samples = int(min(settings.utterance_max_s, engine.info.utterance_max_s) * SAMPLE_RATE_HZ)
         self._cadence = Cadence(settings.interim_interval_ms / 1000)
         self._finals_max_samples = FINALS_MAX_SAMPLES if engine.info.device == "cpu" else None
         self._sessions: dict[str, ListeningSession] = {}

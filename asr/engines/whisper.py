@@ -29,6 +29,9 @@ from protocol.words import Word
 log = structlog.get_logger(__name__)
 
 AUTO = "auto"
+# On a processor a final of 20 s takes the tiny model a second, in which nobody is heard; the cost of an encoder grows
+# faster than the sound.
+_UTTERANCE_MAX_CPU_S = 9.0
 _LANGUAGE_SAMPLES = SAMPLE_RATE_HZ  # what the language is told by; with less it is looked at again
 _WINDOW_MAX_SAMPLES = FRAMES_MAX * HOP_SAMPLES
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "alloc_failed", "failed to allocate", "cannot allocate")
@@ -90,6 +93,7 @@ class WhisperEngine:
             device=device,
             streaming=False,
             workers_max=workers_max(path, device),
+            utterance_max_s=_UTTERANCE_MAX_CPU_S if device == "cpu" else _WINDOW_MAX_SAMPLES / SAMPLE_RATE_HZ,
         )
         self._warm_up(index)
 

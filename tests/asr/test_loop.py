@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from asr import wire
-from asr.contract import SessionOptions, Step
+from asr.contract import EngineInfo, SessionOptions, Step
 from asr.engines.scripted import ScriptedEngine
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity
@@ -367,3 +367,22 @@ def test_late_finals_alone_stretch_the_interims() -> None:
     bench.race(scripted_sound(TALK), *"abcdefghijkl")
     bench.loop.take(wire.Ping(number=1))
     assert bench.said[-1].interim_ms > 300  # type: ignore[attr-defined]
+
+
+class BriefEngine(CountingEngine):
+    """Wants no utterance longer than three seconds."""
+
+    @property
+    def info(self) -> EngineInfo:
+        return replace(super().info, utterance_max_s=3.0)
+
+
+def test_an_utterance_is_no_longer_than_its_engine_bears() -> None:
+    bench = Bench(engine_of=lambda bench: BriefEngine(bench, 0.0))
+    bench.open()
+    words = sentence("good morning river stone " * 6, 0.5)
+    bench.live(scripted_sound(words, length_s=12.0))
+    bench.finalize()
+    bench.idle()
+    assert len(bench.finals()) >= 3
+    assert all(heard.end_samples - heard.start_samples <= 3 * 16_000 for heard in bench.finals())
