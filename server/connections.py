@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import h11
 import structlog
@@ -70,8 +70,8 @@ class HttpConnection(H11Protocol):
         self._head_deadline: asyncio.TimerHandle | None = None
         self._address = ""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
         self._address = self.client[0] if self.client else ""
         self._head_begins()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+import ipaddress
+
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -15,4 +16,10 @@ def shown_url(host: str, port: int) -> str:
 
 def address_to_ask(host: str) -> str:
     """Where a server that listens on ``host`` is reached from this machine."""
-    return _WILDCARDS.get(host, host)
+    try:
+        address = ipaddress.ip_address(host or ipaddress.IPv4Address(0))
+    except ValueError:
+        return host  # a name
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"

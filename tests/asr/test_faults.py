@@ -10,7 +10,10 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,17 +54,22 @@ def told(heard: Heard) -> list[Place]:
     return [(word.text, word.start_samples, word.end_samples) for final in finals for word in final.words]
 
 
+def is_ready(client: AsrClient, index: int) -> bool:
+    return client.workers[index].state == "ok"
+
+
+def is_lost(client: AsrClient, index: int) -> bool:
+    return not is_ready(client, index)
+
+
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """A client with two ready workers."""
     clients: list[AsrClient] = []
 
-    async def start(engine: str = "scripted-2", **changes: float) -> AsrClient:
-        settings = WorkerSettings(
-            engine=engine,
-            models_dir=tmp_path,
-            **{"start_deadline_s": 60.0, "step_deadline_s": 30.0, **changes},  # type: ignore[arg-type]
-        )
+    async def start(engine: str = "scripted-2", **changes: Any) -> AsrClient:
+        patient = WorkerSettings(engine=engine, models_dir=tmp_path, start_deadline_s=60.0, step_deadline_s=30.0)
+        settings = replace(patient, **changes)
         client = AsrClient(settings, backoff=Backoff(first_s=0.05, cap_s=0.2))
         clients.append(client)
         await client.start()
@@ -176,11 +184,11 @@ async def test_both_workers_ended_one_after_the_other_over_and_over(start: Start
     for index in (0, 1, 0, 1):
         for session in sessions:
             feed(session, conversation(TEXTS))
-        await until(lambda index=index: client.workers[index].state == "ok")  # type: ignore[misc]
+        await until(partial(is_ready, client, index))
         pid = client.workers[index].pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        await until(lambda index=index: client.workers[index].state != "ok")  # type: ignore[misc]
+        await until(partial(is_lost, client, index))
     await asyncio.wait_for(asyncio.gather(*(session.finalize() for session in sessions)), 3 * WAIT_S)
     assert [told(heard) for heard in all_heard] == [said(TEXTS * 4)] * 10
     assert client.status.restarts == 4

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
 import asr.workers
+from asr.child import Child
 from asr.client import AsrClient
 from asr.session import AsrSession
 from asr.wire import Open, Ready, Working
@@ -31,7 +33,7 @@ class Bench:
 
     async def ready(self) -> Remembering:
         link = Remembering()
-        self.worker.on_ready(link, READY)  # type: ignore[arg-type]
+        self.worker.on_ready(cast(Child, link), READY)
         await settle_down()
         return link
 
