@@ -125,6 +125,53 @@ class Settings(BaseSettings):
     ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="STUN server URLs that the server and the page use, comma-separated; none by default."
     )
+    turn_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="TURN URLs for clients, comma-separated, such as turns:turn.example.org:443?transport=tcp."
+    )
+    turn_secret: SecretStr | None = Field(
+        None, description="Secret shared with the TURN server (coturn: use-auth-secret) for time-limited credentials."
+    )
+    turn_credential_s: int = Field(
+        6 * 3600, ge=60, le=7 * 86400, description="So long a client's TURN credentials hold."
+    )
+    udp_port: int = Field(0, ge=0, le=65535, description="UDP port that all WebRTC peers share; 0 takes a free one.")
+    udp_port_range: str = Field(
+        "", pattern=r"^(\d{1,5}-\d{1,5})?$", description="UDP ports such as 40000-40100, one or more a peer, unshared."
+    )
+    udp_receive_buffer_kb: int = Field(
+        4096,
+        ge=64,
+        le=1 << 20,
+        description="Receive buffer asked of the system for the shared UDP port; less may be given.",
+    )
+    public_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="IP addresses, comma-separated, that are offered to WebRTC clients in place of this machine's own.",
+    )
+    private_clients: bool = Field(
+        True, description="Whether WebRTC clients may be reached at private addresses, such as 192.168.1.20."
+    )
+    direct_tap: bool = Field(
+        True,
+        description="Sound is taken from the UDP socket, past aiortc's queues, which is cheaper; false: through them.",
+    )
+    opus_wideband: bool = Field(
+        True, description="WebRTC clients are asked for speech at 16 kHz, which is all that recognisers hear."
+    )
+    opus_dtx: bool = Field(True, description="WebRTC clients are asked to send next to nothing while nobody speaks.")
+    opus_packet_ms: int = Field(
+        20,
+        ge=20,
+        le=60,
+        multiple_of=20,
+        description="Packet length (20, 40, 60) asked of WebRTC clients; longer: cheaper.",
+    )
+    peers_connecting_max: int = Field(
+        64, ge=1, le=10_000, description="WebRTC peers at once that are not connected yet; one more gets 503."
+    )
+    peers_per_address_max: int = Field(
+        64, ge=1, le=10_000, description="WebRTC peers at once from one client address; one more gets 503."
+    )
 
     @property
     def database(self) -> str:
@@ -153,7 +200,7 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))
         return init_settings, env_settings, toml
 
-    @field_validator("allowed_origins", "allowed_hosts", "ice_servers", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", "ice_servers", "turn_urls", "public_addresses", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
