@@ -207,8 +207,11 @@ class Child:
         return _how_it_ended(self._process.returncode)
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        # Not ``send_signal``: it looks first whether the process has ended, and so may reap it behind the back of
+        # asyncio's watcher, which then knows no exit status (https://github.com/python/cpython/issues/127049).
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     async def _left(self, within_s: float) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -154,6 +155,19 @@ async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
         how = await asyncio.wait_for(child.end(Ending.DUMP), WAIT_S)
     assert how == "the inference process was ended by SIGABRT"
     assert any("tests/fakes/worker.py" in entry.get("line", "") for entry in logs)
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.parametrize("how", [Ending.DUMP, Ending.KILL])
+async def test_only_asyncio_reaps_it_so_that_it_is_known_how_it_ended(
+    how: Ending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = await Child.spawn(command("--start", "silent"), settings())
+    reaped: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(subprocess.Popen, "poll", reaped.append)
+    ended = await asyncio.wait_for(child.end(how), WAIT_S)
+    assert ended == f"the inference process was ended by {'SIGABRT' if how is Ending.DUMP else 'SIGKILL'}"
+    assert not reaped
 
 
 @pytest.mark.usefixtures("patience")

@@ -90,7 +90,7 @@ class ServerProcess:
     async def stop(self) -> int:
         """Ask it to stop; returns its exit code."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+            os.kill(self.process.pid, signal.SIGTERM)  # ``send_signal`` may reap it before asyncio does
         return await self._wait()
 
     async def kill(self) -> None:
