@@ -22,6 +22,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
 from server.settings import Settings
+from server.turn import own_stun
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class Peers:
         self._peer_settings = PeerSettings(
             connect_deadline_s=settings.connect_deadline_s,
             stalled_after_s=settings.stalled_after_s,
-            ice_servers=settings.ice_servers,
+            ice_servers=own_stun(settings.ice_servers),
             sdp_max_bytes=settings.sdp_max_bytes,
             loopback=settings.host in LOOPBACK_HOSTS,
         )

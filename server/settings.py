@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +18,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from server.turn import check_stun_url, check_turn_url
 
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
@@ -129,7 +131,9 @@ class Settings(BaseSettings):
         (), description="TURN URLs for clients, comma-separated, such as turns:turn.example.org:443?transport=tcp."
     )
     turn_secret: SecretStr | None = Field(
-        None, description="Secret shared with the TURN server (coturn: use-auth-secret) for time-limited credentials."
+        None,
+        validate_default=True,
+        description="Secret shared with the TURN server (coturn: use-auth-secret) for time-limited credentials.",
     )
     turn_credential_s: int = Field(
         6 * 3600, ge=60, le=7 * 86400, description="So long a client's TURN credentials hold."
@@ -207,6 +211,33 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("ice_servers")
+    @classmethod
+    def _are_stun(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            check_stun_url(url)
+        return urls
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _are_turn(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            check_turn_url(url)
+        return urls
+
+    @field_validator("turn_secret")
+    @classmethod
+    def _goes_with_turn_urls(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if "turn_urls" not in info.data:  # wrong themselves, and told
+            return secret
+        if secret is not None and not secret.get_secret_value():
+            raise ValueError("must not be empty")
+        if info.data["turn_urls"] and secret is None:
+            raise ValueError("turn_urls need it: without the secret no client gets credentials")
+        if secret is not None and not info.data["turn_urls"]:
+            raise ValueError("it is of no use without turn_urls")
+        return secret
+
 
 def load_settings(**options: object) -> Settings:
     """Read the settings; ``options`` (None means not given) win. Raises ``SettingsError`` naming every problem."""
@@ -220,7 +251,10 @@ def load_settings(**options: object) -> Settings:
         settings = Settings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         # The offending value is left out: it may be a secret.
-        problems += [f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()]
+        problems += [
+            f"{'.'.join(str(p) for p in item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
         raise SettingsError("\n".join(problems)) from None
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings file cannot be read: {error}") from None

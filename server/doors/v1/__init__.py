@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.v1 import audio, describe, engine, export, listen, stream, transcripts, webrtc
+from server.doors.v1 import audio, describe, engine, export, ice, listen, stream, transcripts, webrtc
 
 ROUTERS: tuple[APIRouter, ...] = (
     describe.router,
@@ -12,6 +12,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audio.router,
     export.router,
     webrtc.router,
+    ice.router,
     listen.router,
     stream.router,
     engine.router,

@@ -123,10 +123,3 @@ async def answer(request: Request, transcript_id: str) -> Response:
     given = await _read(Answer, request, settings)
     await services.peers.accept(transcript_id, given.session_id, given.sdp, given.type)
     return JSONResponse({"session_id": given.session_id})
-
-
-@router.get("/v1/ice-servers", dependencies=[entry(Action.READ_ENGINE)])
-async def ice_servers(request: Request) -> Response:
-    """Addresses that a client's peer connection should use; none by default."""
-    urls = settings_of(request).ice_servers
-    return JSONResponse({"ice_servers": [{"urls": list(urls)}] if urls else []})
