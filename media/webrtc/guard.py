@@ -10,6 +10,9 @@ So before aioice: an empty datagram is dropped; so is one that is neither STUN, 
 bounded. All are counted. Filtering by the nominated pair instead would be wrong: DTLS may begin on another checked
 pair.
 
+``on_rtp`` is the place for a shortcut: what looks like RTP or RTCP and comes from a trusted address is shown to it
+before aioice's queue, and goes no further when it takes it.
+
 aioice never gathers 127.0.0.1 and ::1, which a server that listens on loopback only needs; ``guard`` adds them.
 
 ``upstream_empty_datagram_fault`` says whether the installed release is known to have the fault, and a test shows the
@@ -37,10 +40,14 @@ def upstream_empty_datagram_fault() -> bool:
 
 
 class Guard:
-    """Counts of one guarded connection. ``heard_s`` is the loop's time of the last datagram of a trusted address."""
+    """Counts of one guarded connection. ``heard_s`` is the loop's time of the last datagram of a trusted address.
 
-    def __init__(self, connection: Any, *, loopback: bool) -> None:
+    ``on_rtp`` may be set at any time; it is called on the loop, must not raise, and says whether it took the datagram.
+    """
+
+    def __init__(self, connection: Any, *, loopback: bool, on_rtp: Callable[[bytes], bool] | None = None) -> None:
         self.dropped = 0
+        self.on_rtp = on_rtp
         self.heard_s = asyncio.get_running_loop().time()
         self._connection = connection
         self._trusted: set[tuple[str, int]] = set()
@@ -89,6 +96,8 @@ class Guard:
             if trusted and data:
                 self.heard_s = loop.time()
                 if data[0] > 3:
+                    if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
+                        return
                     self._data_received(data, protocol.local_candidate.component)
                     return
             elif not data or data[0] > 3:

@@ -107,6 +107,33 @@ async def test_the_queue_is_bounded_before_anybody_reads_it(opened: Opened) -> N
     await peer.close()
 
 
+async def test_rtp_of_the_peer_is_shown_first_to_who_asked_for_it(opened: Opened) -> None:
+    listening = Listening()
+    peer = opened(LOCAL, listening)
+    shown: list[int] = []
+    enough = asyncio.Event()
+    taking = False
+
+    def on_rtp(data: bytes) -> bool:
+        shown.append(data[0])
+        if taking and len(shown) > 20:
+            enough.set()
+        return taking
+
+    async with RtcClient() as client:
+        await client.connect(peer.answer)
+        (guard,) = peer._guards
+        guard.on_rtp = on_rtp
+        await listening.until(lambda: listening.end_samples > 0)
+        assert shown
+        assert all(128 <= first <= 191 for first in shown)
+        shown.clear()
+        taking, packets = True, peer.stats.packets
+        async with asyncio.timeout(5):
+            await enough.wait()
+        assert peer.stats.packets <= packets + 1, "what was taken went on all the same"
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_upstream_still_has_the_fault() -> None:
     """Fails once aiortc has mended it: then ``guard`` can do without the check for empty datagrams."""
