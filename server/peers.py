@@ -54,6 +54,7 @@ class Peers:
             ice_servers=own_stun(settings.ice_servers),
             sdp_max_bytes=settings.sdp_max_bytes,
             loopback=settings.host in LOOPBACK_HOSTS,
+            direct_tap=settings.direct_tap,
         )
         self._metrics = metrics
         self._sources: dict[str, _PeerSource] = {}  # by session id

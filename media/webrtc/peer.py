@@ -40,6 +40,7 @@ class PeerSettings:
 
     ``loopback``: the server listens on loopback, so 127.0.0.1 and ::1 are offered, and accepted, as candidates too.
     ``gone_after_s``: nothing at all heard for so long, not even an ICE check, and the peer is taken for dead.
+    ``direct_tap``: sound is taken from the datagrams, past aiortc's queues (``media.webrtc.tap``).
     """
 
     connect_deadline_s: float = 15.0
@@ -48,6 +49,7 @@ class PeerSettings:
     sdp_max_bytes: int = 64 * 1024
     loopback: bool = False
     gone_after_s: float = 18.0
+    direct_tap: bool = True
 
 
 class PeerListener(Protocol):
@@ -198,7 +200,7 @@ class WebRtcPeer:
         known = RTCRtpReceiver.getCapabilities("audio")
         assert known is not None
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
-        self._receiver.take_over(transceiver)
+        self._receiver.take_over(transceiver, direct=self._settings.direct_tap)
 
     def _guard(self, pc: RTCPeerConnection) -> None:
         transports = {id(each): each for each in (t.receiver.transport.transport for t in pc.getTransceivers())}
@@ -207,6 +209,8 @@ class WebRtcPeer:
         self._guards = [
             Guard(transport._connection, loopback=self._settings.loopback) for transport in transports.values()
         ]
+        for guard in self._guards:
+            guard.on_rtp = self._receiver.on_rtp
 
     async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
         # On its own, because sockets that are being opened would leak when the caller is cancelled.

@@ -1,26 +1,28 @@
-"""Our receiver of Opus, put where aiortc's own would sit: in the router of the DTLS transport.
+"""Our receiver of Opus, put where aiortc's own would sit: in the router of the DTLS transport, or before it.
 
 aiortc's receiver starts a thread per track, decodes to 48 kHz stereo, stalls for 280 ms after one lost packet and
 stays late from then on. The router only asks for three methods, so ``take_over`` replaces ``receive`` and ``stop`` of
-the stock receiver by ours; the stock one never starts. Private names used: ``_register_rtp_receiver``,
-``_unregister_rtp_receiver`` and ``_send_rtp`` of ``RTCDtlsTransport``, ``_ssrc`` of ``RTCRtpSender``.
+the stock receiver by ours; the stock one never starts. With the direct tap (``media.webrtc.tap``) packets do not even
+come by the router, only RTCP does. Private names used: those in ``tap``, and ``_ssrc`` of ``RTCRtpSender``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiortc import RTCRtpTransceiver
-from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
+from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
+from aiortc.rtp import RtcpSrPacket
 
 from media.opus import open_decoder
 from media.timeline import OpusTimeline
+from media.webrtc.reports import Reception
+from media.webrtc.rtp import RtpPacket
+from media.webrtc.tap import DtlsTransport, Tap, can_tap
 from protocol.blocks import Block
 
 CLOCK_RATE_HZ = 48_000
@@ -32,49 +34,58 @@ class OpusReceiver:
     """RTP of one audio section to blocks, and receiver reports back (RFC 3550 section 6.4.2).
 
     ``on_blocks`` gets what is heard, on the loop. ``on_excess`` is called once when the sender uses too many SSRCs.
+    ``tap`` is there while packets are taken directly.
     """
 
     def __init__(self, on_blocks: Callable[[list[Block]], None], on_excess: Callable[[], None]) -> None:
         self.timeline = OpusTimeline(open_decoder())
         self.packet_s: float | None = None
+        self.tap: Tap | None = None
         self._on_blocks = on_blocks
         self._on_excess = on_excess
         self._loop = asyncio.get_running_loop()
-        self._transport: Any = None
+        self._direct = False
+        self._ended = False
+        self._transport: DtlsTransport | None = None
+        self._parameters: RTCRtpReceiveParameters | None = None
         self._sender: Any = None
         self._receiver: Any = None
-        self._ssrc: int | None = None
+        self._reception: Reception | None = None
         self._left_ssrcs: set[int] = set()
-        self._statistics: StreamStatistics | None = None
-        self._last_report = 0
-        self._last_report_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._reports: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
 
-    def take_over(self, transceiver: RTCRtpTransceiver) -> None:
-        """Stand in for the transceiver's receiver; must be called before the connection is up."""
+    def take_over(self, transceiver: RTCRtpTransceiver, *, direct: bool) -> None:
+        """Stand in for the transceiver's receiver; must be called before the connection is up.
+
+        ``direct``: take packets by ``on_rtp``, if this aiortc lets us.
+        """
+        self._direct = direct
         self._receiver = transceiver.receiver
         self._sender = transceiver.sender
         transceiver.receiver.receive = self.receive  # type: ignore[method-assign]
         transceiver.receiver.stop = self.stop  # type: ignore[method-assign]
 
-    async def receive(self, parameters: Any) -> None:
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         if self._transport is None:
-            self._transport = self._receiver.transport
-            self._transport._register_rtp_receiver(self, parameters)
-            self._reports = asyncio.create_task(self._report(), name="rtcp receiver reports")
+            transport: DtlsTransport = self._receiver.transport
+            self._transport, self._parameters = transport, parameters
+            transport._register_rtp_receiver(self, parameters)
+            if self._direct and can_tap(transport):
+                self.tap = Tap(transport, set(_payload_types(parameters)), self._take)
 
     async def stop(self) -> None:
+        self.tap = None
         if self._transport is not None:
             self._transport._unregister_rtp_receiver(self)
         self.end()
-        if self._reports is not None:
-            self._reports.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reports
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait({self._reporting})
 
     def end(self) -> None:
         """Give away what is still held back. No sound comes after this."""
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -82,37 +93,60 @@ class OpusReceiver:
         if blocks:
             self._on_blocks(blocks)
 
+    def on_rtp(self, data: bytes) -> bool:
+        """RTP or RTCP as it came in from a trusted address. False when it is not for us."""
+        tap = self.tap
+        return tap is not None and tap.on_rtp(data)
+
     # What the router calls.
 
     async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
+        self._take(
+            RtpPacket(packet.payload_type, packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload)
+        )
+
+    async def _handle_rtcp_packet(self, packet: Any) -> None:
+        reception = self._reception
+        if reception is not None and isinstance(packet, RtcpSrPacket) and packet.ssrc == reception.ssrc:
+            reception.heard_sender_report(packet.sender_info.ntp_timestamp, self._loop.time())
+
+    def _handle_disconnect(self) -> None:
+        self.end()
+
+    # The way of one packet.
+
+    def _take(self, packet: RtpPacket) -> None:
+        if self._ended:
+            return
         now_s = self._loop.time()
         blocks: list[Block] = []
-        if packet.ssrc != self._ssrc:
+        reception = self._reception
+        if reception is None or packet.ssrc != reception.ssrc:
             if packet.ssrc in self._left_ssrcs:
                 return
             if len(self._left_ssrcs) >= SSRC_MAX:
                 self._on_excess()
                 return
-            if self._ssrc is not None:
-                self._left_ssrcs.add(self._ssrc)
+            if reception is not None:
+                self._left_ssrcs.add(reception.ssrc)
                 blocks = self.timeline.restart()
-            self._ssrc = packet.ssrc
-            self._statistics = StreamStatistics(CLOCK_RATE_HZ)
-        assert self._statistics is not None
-        self._statistics.add(packet)
+            reception = self._reception = Reception(packet.ssrc, CLOCK_RATE_HZ, now_s)
+            self._route_reports_of(packet.ssrc)
+        reception.add(packet.sequence, packet.timestamp, now_s)
         self.packet_s = now_s
-        blocks += self.timeline.push(packet.sequence_number, packet.timestamp, packet.payload, now_s)
+        blocks += self.timeline.push(packet.sequence, packet.timestamp, packet.payload, now_s)
         if blocks:
             self._on_blocks(blocks)
         self._arm()
+        if now_s >= reception.report_due_s:
+            self._report(reception, now_s)
 
-    async def _handle_rtcp_packet(self, packet: Any) -> None:
-        if isinstance(packet, RtcpSrPacket):
-            self._last_report = (packet.sender_info.ntp_timestamp >> 16) & 0xFFFFFFFF
-            self._last_report_s = time.monotonic()
-
-    def _handle_disconnect(self) -> None:
-        self.end()
+    def _route_reports_of(self, ssrc: int) -> None:
+        """The router learns from RTP whose sender reports are ours; what was tapped it has not seen."""
+        if self.tap is not None and self._transport is not None and self._parameters is not None:
+            known = _payload_types(self._parameters)
+            encodings = [RTCRtpDecodingParameters(ssrc=ssrc, payloadType=payload_type) for payload_type in known]
+            self._transport._register_rtp_receiver(self, replace(self._parameters, encodings=encodings))
 
     def _arm(self) -> None:
         due_s = self.timeline.deadline_s
@@ -130,22 +164,16 @@ class OpusReceiver:
             self._on_blocks(blocks)
         self._arm()
 
-    async def _report(self) -> None:
-        while True:
-            await asyncio.sleep(0.5 + random.random())
-            stream = self._statistics
-            if stream is None or self._ssrc is None:
-                continue
-            since_s = time.monotonic() - self._last_report_s
-            known = self._last_report and since_s < 65536
-            info = RtcpReceiverInfo(
-                ssrc=self._ssrc,
-                fraction_lost=stream.fraction_lost,
-                packets_lost=stream.packets_lost,
-                highest_sequence=stream.max_seq or 0,
-                jitter=min(stream.jitter, 0xFFFFFFFF),
-                lsr=self._last_report if known else 0,
-                dlsr=int(since_s * 65536) if known else 0,
-            )
-            with contextlib.suppress(ConnectionError):
-                await self._transport._send_rtp(bytes(RtcpRrPacket(ssrc=self._sender._ssrc, reports=[info])))
+    def _report(self, reception: Reception, now_s: float) -> None:
+        if self._transport is None or (self._reporting is not None and not self._reporting.done()):
+            return
+        report = reception.report(self._sender._ssrc, now_s)
+        self._reporting = self._loop.create_task(self._send(self._transport, report), name="rtcp receiver report")
+
+    async def _send(self, transport: DtlsTransport, report: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            await transport._send_rtp(report)
+
+
+def _payload_types(parameters: RTCRtpReceiveParameters) -> list[int]:
+    return [codec.payloadType for codec in parameters.codecs if codec.payloadType is not None]

@@ -17,7 +17,7 @@ from media.opus import open_decoder
 from media.records import encode, scan
 from media.sockets import SocketDecoder
 from media.timeline import OpusTimeline
-from media.webrtc import sdp
+from media.webrtc import rtp, sdp
 from protocol.errors import AudioFormatError, BadInput, EarshotError, InvalidMessage, SdpError, TooLarge
 from protocol.wire import stream, v1
 from protocol.wire.stream import Encoding
@@ -107,6 +107,12 @@ PACKETS = st.lists(
     st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF), st.binary(max_size=60), st.floats(0, 0.25, width=16)),
     max_size=40,
 )
+
+
+@given(st.binary(max_size=80) | st.binary(max_size=80).map(lambda tail: b"\xb1\x6f" + tail))
+def test_rtp(data: bytes) -> None:
+    with contextlib.suppress(InvalidMessage):
+        assert len(rtp.parse(data).payload) <= len(data) - rtp.HEADER_BYTES
 
 
 @given(PACKETS)
