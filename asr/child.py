@@ -70,8 +70,11 @@ def worker_environment() -> dict[str, str]:
     instructions = {"CT2_FORCE_CPU_ISA": "AVX512"} if _has_avx512() else {}
     # NumPy's second thread would spin between voice activity and model, and take half of the core from both (measured).
     threads = {"OPENBLAS_NUM_THREADS": "1"}
+    # By default CUDA counts from the fastest GPU and nvidia-smi by the bus: the free memory of one would be taken for
+    # another's. The same number shall mean the same one to both, and to whoever wrote CUDA_VISIBLE_DEVICES.
+    devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     ours = {**ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
-    return {**instructions, **threads, **inherited, **ours}
+    return {**instructions, **threads, **devices, **inherited, **ours}
 
 
 def _has_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -44,6 +44,15 @@ def test_what_the_operator_says_of_it_counts(monkeypatch: pytest.MonkeyPatch) ->
     assert worker_environment()["CT2_FORCE_CPU_ISA"] == "AVX2"
 
 
+def test_a_number_means_the_same_gpu_to_cuda_and_to_nvidia_smi_unless_the_operator_counts_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    assert worker_environment()["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
+    assert worker_environment()["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+
+
 @pytest.mark.parametrize("loop_of", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def test_whatever_event_loop_every_answer_is_read_while_it_is_written_to(
     tmp_path: Path, loop_of: Callable[[], asyncio.AbstractEventLoop]
