@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import merge
 from itertools import count, islice
+from typing import Literal
 
 from asr.wire import Ran
 
 WINDOW_S = 60.0
 STEPS_MAX = 4096  # per worker: 68 a second, and about 3 MB
-NOTES_MAX = 64
+NOTES_MAX = 64  # of each kind
+
+What = Literal["lost", "ready", "guard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +33,28 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that is no step: ``what`` is ``lost``, ``ready`` or ``guard``, ``detail`` a name from our code."""
+    """Something that is no step. ``detail``: a name from our code."""
 
     worker: int
     at_s: float
-    what: str
+    what: What
     detail: str = ""
 
 
 class LastMinute:
-    """A ring of steps for each worker, and one of notes for all.
+    """A ring of steps for each worker, and one of notes for each kind of them.
 
     The policy: what is older than ``WINDOW_S`` goes when something new comes, and beyond ``STEPS_MAX`` of a worker or
-    ``NOTES_MAX`` the oldest goes first; a busy worker pushes nothing out of another's ring. Adding costs the same
-    however much is kept. ``clock`` is monotonic, in seconds; one thread uses all of it.
+    ``NOTES_MAX`` of a kind the oldest goes first; a busy worker pushes nothing out of another's ring, nor do guards that
+    strike every second push out that a worker was lost. Adding costs the same however much is kept. ``clock`` is
+    monotonic, in seconds; one thread uses all of it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._numbers = count(1)
         self._rings: dict[int, deque[Ended]] = {}
-        self._notes: deque[Note] = deque(maxlen=NOTES_MAX)
+        self._notes: dict[What, deque[Note]] = {}
         self.last = 0  # the number of the newest step
         self.run = secrets.token_hex(4)  # whose numbers these are
 
@@ -62,8 +66,8 @@ class LastMinute:
         while ring[0].at_s < now_s - WINDOW_S:
             ring.popleft()
 
-    def note(self, worker: int, what: str, detail: str = "") -> None:
-        self._notes.append(Note(worker, self._clock(), what, detail))
+    def note(self, worker: int, what: What, detail: str = "") -> None:
+        self._notes.setdefault(what, deque(maxlen=NOTES_MAX)).append(Note(worker, self._clock(), what, detail))
 
     def now_s(self) -> float:
         return self._clock()
@@ -81,5 +85,7 @@ class LastMinute:
         return list(islice(merge(*parts, key=lambda ended: ended.number), limit))
 
     def notes(self) -> list[Note]:
+        """Of the last minute, in order of time."""
         since_s = self._clock() - WINDOW_S
-        return [note for note in self._notes if note.at_s >= since_s]
+        kept = merge(*self._notes.values(), key=lambda note: note.at_s)
+        return [note for note in kept if note.at_s >= since_s]

@@ -153,6 +153,14 @@ async def test_speech_is_seen_as_steps_of_its_kinds_and_a_lost_worker_as_such(ch
         assert not {"alpha", "crash", "juliet"} & set(body.lower().split())
 
 
+async def test_guards_that_strike_all_the_time_do_not_hide_a_loss(server: Served, chromium: str) -> None:
+    notes = [[0, 50.0, "lost", ""], [0, 49.0, "ready", ""], *([0, 30.0 - at, "guard", "loop"] for at in range(12))]
+    async with told_page(server, chromium, Told(answer("final", notes=notes))) as visit:
+        events = visit.page.locator(".loop-events li")
+        await expect(events).to_have_count(8)
+        await expect(events.first).to_contain_text("worker 0 was lost")
+
+
 async def test_a_bar_is_read_by_pointing_and_by_keys(server: Served, chromium: str) -> None:
     async with told_page(server, chromium, Told(answer("final", "interim", "interim"))) as visit:
         page = visit.page

@@ -68,6 +68,20 @@ def test_notes_are_bounded() -> None:
     assert [note.detail for note in minute.notes()] == [str(number) for number in range(5, NOTES_MAX + 5)]
 
 
+def test_guards_that_strike_all_the_time_push_no_loss_out() -> None:
+    clock = Clock()
+    minute = LastMinute(clock)
+    minute.note(1, "guard", "first")
+    clock.now_s += 1
+    minute.note(1, "lost")
+    clock.now_s += 1
+    for _ in range(NOTES_MAX):
+        minute.note(0, "guard", "loop")
+    clock.now_s += 1
+    minute.note(1, "ready")
+    assert [note.what for note in minute.notes()] == ["lost", *["guard"] * NOTES_MAX, "ready"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 20)), max_size=60), st.integers(0, 70), st.integers(1, 70))
 def test_whatever_happened_the_answer_is_the_next_of_the_last_minute(
     steps: list[tuple[int, float]], after: int, limit: int

@@ -9,6 +9,7 @@ import { has, t } from '../js/strings.js';
 import { ms, percent } from './loop_timeline.js';
 
 const EVENTS = 8;
+const RARE_EVENTS = 5; // of them, at most, that a guard which strikes every second does not push out
 const LATE_MS = 1000; // words that come within a second feel live
 
 class LoopView extends HTMLElement {
@@ -85,10 +86,16 @@ class LoopView extends HTMLElement {
   }
 
   #showEvents(notes) {
-    const told = notes.slice(-EVENTS).map(({ what, worker, detail, atMs }) => (
+    const told = newest(notes).map(({ what, worker, detail, atMs }) => (
       h('li', { class: what, text: t(`loop.event.${what}`, { index: worker, detail, time: timeOfDay(atMs) }) })));
     this.#events.replaceChildren(...told);
   }
+}
+
+function newest(notes) {
+  const rare = new Set(notes.filter(({ what }) => what !== 'guard').slice(-RARE_EVENTS));
+  const others = new Set(notes.filter((note) => !rare.has(note)).slice(rare.size - EVENTS));
+  return notes.filter((note) => rare.has(note) || others.has(note));
 }
 
 const stateName = (state) => (has(`loop.state.${state}`) ? t(`loop.state.${state}`) : state);
