@@ -4,8 +4,8 @@
 the sample is heard clean and in noise, from 0.3 s before it begins to 0.5, 1.0, 1.5 ... s later, by pocketsphinx, which
 hears each of these beginnings as a whole: so words are revised as a re-decoding engine revises them.
 
-What is there was heard in the first version of the sample, which was spoken a little faster in places. Made anew it is
-heard in today's, and the differences that test_agreement_oracle.py names must be looked for again.
+When the sample is spoken anew, this is to be made anew as well, and the differences that test_agreement_oracle.py names
+looked for again.
 """
 
 from __future__ import annotations

@@ -27,10 +27,13 @@ pytest.importorskip("whisper_streaming", reason="the package whisper-streaming i
 REFERENCE = commit_policy("whisper-streaming")
 # At the last hearing of these: committed by ours, by theirs, and what theirs may still change.
 DIFFERENCES = {
-    # "the" lasts 60 ms and so begins within 100 ms of its own end: theirs takes it for a new word, a second "the".
+    # "the" lasts 80 ms and so begins within 100 ms of its own end: theirs takes it for a new word, a second "the".
     "clean-2": ("... in the city", "... in the", "the city"),
-    # "me" was heard to begin before "to" had ended in an earlier hearing: theirs takes it for said, and loses it.
-    "noisy-1": ("... coming to", "... coming to", "again"),
+}
+# With capitals and full stops, theirs commits at the last hearing of these what nobody heard.
+INVENTED = {
+    "clean-5": "... would like to to see the plan this week.",  # "to" lasts 90 ms, and is a new word as above
+    "noisy-5": "that is very them you",  # "very" once seemed to end later: the word behind it is taken for said
 }
 
 Told = list[tuple[tuple[Word, ...], tuple[Word, ...]]]
@@ -92,8 +95,13 @@ def test_capitals_and_full_stops_change_nothing_in_ours_and_hold_theirs_back(nam
     ours, theirs = (follow(make(), written) for make in (LocalAgreement, REFERENCE))
     assert folded(ours) == folded(follow(LocalAgreement(), plain))
     behind = [len(a) - len(b) for (a, _), (b, _) in zip(ours, theirs, strict=True)]
-    assert min(behind) >= 0
-    assert max(behind) >= (0 if name == "noisy-6" else 1)  # noisy-6: no two hearings share the word before a stop
+    ahead = [at for at, words in enumerate(behind) if words < 0]
+    if name in INVENTED:
+        assert ahead == [len(plain) - 1]
+        assert text(theirs[-1][0]).lower().endswith(INVENTED[name].removeprefix("... "))
+    else:
+        assert not ahead
+    assert max(behind) >= (0 if name == "noisy-3" else 1)  # noisy-3: no two hearings share the word before a stop
 
 
 @given(st.lists(st.lists(st.booleans(), max_size=8), max_size=8))
