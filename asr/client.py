@@ -242,8 +242,11 @@ class AsrClient:
 
     def _grow_or_shrink(self, wanted: int) -> None:
         """To ``wanted`` workers. Files that wait to begin are spread over those that now begin to load."""
-        if self._settings.workers:
-            wanted = min(wanted, self._settings.workers)
+        asked = self._settings.workers
+        if asked > wanted:
+            log.warning("fewer inference processes than the setting workers asks for", asked=asked, good_for=wanted)
+        if asked:
+            wanted = min(wanted, asked)
         while len(self._workers) > max(1, wanted):
             self._retire(self._workers.pop())
         first = self._workers[0]

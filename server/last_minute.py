@@ -45,8 +45,8 @@ class LastMinute:
     """A ring of steps for each worker, and one of notes for each kind of them.
 
     The policy: what is older than ``WINDOW_S`` goes when something new comes, and beyond ``STEPS_MAX`` of a worker or
-    ``NOTES_MAX`` of a kind the oldest goes first; a busy worker pushes nothing out of another's ring, nor do guards that
-    strike every second push out that a worker was lost. Adding costs the same however much is kept. ``clock`` is
+    ``NOTES_MAX`` of a kind the oldest goes first; a busy worker pushes nothing out of another's ring, nor do guards
+    that strike every second push out that a worker was lost. Adding costs the same however much is kept. ``clock`` is
     monotonic, in seconds; one thread uses all of it.
     """
 

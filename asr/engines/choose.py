@@ -105,6 +105,23 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
     return CommittingEngine(engine, policy)
 
 
+def workers_max(choice: Choice) -> int:
+    """How many processes of it this machine is good for, by what is free now. Its model is not loaded."""
+    if choice.engine == "pocketsphinx":
+        from asr.engines import sphinx
+
+        return sphinx.workers_max()
+    if choice.path is None:
+        return 1
+    if choice.engine == "sherpa-onnx":
+        from asr.engines import sherpa
+
+        return sherpa.workers_max(choice.path)
+    from asr.engines import whisper_model
+
+    return whisper_model.workers_max(choice.path, choice.device)
+
+
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:
     model = CATALOGUE.get(name)
     if model is None:

@@ -44,7 +44,7 @@ class SherpaEngine:
 
     def __init__(self, path: Path, model: str, languages: tuple[str, ...] = ("en",)) -> None:
         self._info = EngineInfo(
-            name="sherpa-onnx", model=model, languages=languages, workers_max=_workers_max(path), note="streams"
+            name="sherpa-onnx", model=model, languages=languages, workers_max=workers_max(path), note="streams"
         )
         tokens = _tokens(path)
         # Whoever trained it without lower case (LibriSpeech has none) shouts; hotwords must shout as well.
@@ -205,7 +205,7 @@ def _tokens(path: Path) -> list[str]:
     return tokens
 
 
-def _workers_max(path: Path) -> int:
+def workers_max(path: Path) -> int:
     """One per core, as far as memory goes: each has the files, and as much again to work in."""
     each_bytes = 2 * sum(file.stat().st_size for file in path.glob("*.onnx")) + (100 << 20)
     return one_per_core(each_bytes)

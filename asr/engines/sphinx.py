@@ -64,7 +64,7 @@ class SphinxEngine:
             model="embedded-en",
             languages=("en",),
             note="works at once; modest accuracy",
-            workers_max=one_per_core(_PROCESS_BYTES),
+            workers_max=workers_max(),
         )
 
     @property
@@ -134,6 +134,11 @@ class SphinxEngine:
             self._lent -= 1  # one that failed does not come back: its place is for another
             decoder.end_utt()
             self._idle.append(decoder)
+
+
+def workers_max() -> int:
+    """One per core, as far as memory goes."""
+    return one_per_core(_PROCESS_BYTES)
 
 
 def _language_model() -> NGramModel:

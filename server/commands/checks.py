@@ -72,7 +72,7 @@ def python() -> Check:
 
 
 def recogniser(settings: Settings) -> Check:
-    from asr.engines.choose import choose
+    from asr.engines.choose import choose, workers_max
     from protocol.errors import EarshotError
 
     try:
@@ -80,7 +80,11 @@ def recogniser(settings: Settings) -> Check:
     except EarshotError as error:
         return Check("Recogniser", "fail", error.message, "`earshot models list` shows the names; see EARSHOT_ENGINE.")
     found = f"{chosen.model} ({chosen.engine} on {chosen.device}): {chosen.reason}"
-    return Check("Recogniser", "warn" if chosen.notice else "ok", found, chosen.notice)
+    notice, good_for = chosen.notice, workers_max(chosen)
+    if settings.workers > good_for:
+        found += f"; the setting workers asks for {settings.workers} processes, this machine is good for {good_for}"
+        notice = f"{notice} Lower EARSHOT_WORKERS; 0 takes as many as it is good for.".strip()
+    return Check("Recogniser", "warn" if notice else "ok", found, notice)
 
 
 def fetched_models(settings: Settings) -> Check:

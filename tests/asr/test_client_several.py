@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from structlog.testing import capture_logs
 
 from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
@@ -51,11 +52,16 @@ async def test_the_first_worker_says_how_many_there_are(make_client: MakeClient)
     assert all(worker.resident_mb for worker in client.workers)
 
 
-@pytest.mark.parametrize(("wanted", "number"), [(2, 2), (1, 1), (0, 3)])
-async def test_no_more_than_the_setting_says(make_client: MakeClient, wanted: int, number: int) -> None:
-    client = await make_client("--workers-max", "3", workers=wanted)
-    await all_ready(client, number)
+@pytest.mark.parametrize(("wanted", "number"), [(2, 2), (1, 1), (0, 3), (5, 3)])
+async def test_no_more_than_the_setting_says_and_no_fewer_without_a_word(
+    make_client: MakeClient, wanted: int, number: int
+) -> None:
+    with capture_logs() as logs:
+        client = await make_client("--workers-max", "3", workers=wanted)
+        await all_ready(client, number)
     assert client.status.workers_wanted == number
+    fewer = [(log["asked"], log["good_for"]) for log in logs if "fewer inference processes" in log["event"]]
+    assert fewer == ([(5, 3)] if wanted == 5 else [])
 
 
 async def test_a_worker_that_comes_back_does_not_say_anew_how_many_there_are(make_client: MakeClient) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from asr import machine
 from server.commands import checks
 from server.settings import Settings
 from tests.fakes.running_app import running_app
@@ -20,6 +21,18 @@ def test_a_fresh_machine_is_well(tmp_path: Path) -> None:
     for check in (checks.udp_loopback, checks.data_folder, checks.database, checks.port, checks.opus, checks.gpu):
         assert check(fresh).level == "ok", check
     assert not (tmp_path / "data").exists(), "a check changes nothing"
+
+
+def test_more_processes_than_the_machine_is_good_for_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "free_bytes", lambda: 8 << 30)
+    assert "processes" not in checks.recogniser(settings(tmp_path, workers=2)).found
+    found = checks.recogniser(settings(tmp_path, workers=5))
+    assert found.level == "warn"
+    assert "asks for 5 processes, this machine is good for 2" in found.found
+    assert "EARSHOT_WORKERS" in found.todo
 
 
 def test_a_port_in_use_fails_and_says_what_to_do(tmp_path: Path) -> None:
