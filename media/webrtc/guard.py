@@ -49,8 +49,6 @@ class Guard:
         self.dropped = 0
         self.on_rtp = on_rtp
         self.heard_s = asyncio.get_running_loop().time()
-        # Asked first of RTP and RTCP; what it does not want (False) goes on to aiortc.
-        self.on_rtp: Callable[[bytes], bool] | None = None
         self._connection = connection
         self._trusted: set[tuple[str, int]] = set()
         self._loopback = loopback
@@ -135,8 +133,6 @@ class Guard:
 
     def _data_received(self, data: bytes, component: int) -> None:
         # Reached from the sockets as guarded, and from a socket still unguarded while candidates are being gathered.
-        if self.on_rtp is not None and data and 128 <= data[0] <= 191 and self.on_rtp(data):
-            return
         known = data and (20 <= data[0] <= 63 or 128 <= data[0] <= 191)
         if known and self._connection._queue.qsize() < QUEUE_MAX_DATAGRAMS:
             self._receive(data, component)

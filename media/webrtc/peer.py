@@ -207,10 +207,9 @@ class WebRtcPeer:
         if pc.sctp is not None:
             transports[id(pc.sctp.transport.transport)] = pc.sctp.transport.transport
         self._guards = [
-            Guard(transport._connection, loopback=self._settings.loopback) for transport in transports.values()
+            Guard(transport._connection, loopback=self._settings.loopback, on_rtp=self._receiver.on_rtp)
+            for transport in transports.values()
         ]
-        for guard in self._guards:
-            guard.on_rtp = self._receiver.on_rtp
 
     async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
         # On its own, because sockets that are being opened would leak when the caller is cancelled.
