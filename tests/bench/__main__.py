@@ -23,10 +23,11 @@ async def websocket(quick: bool) -> Figures:
 
 
 async def webrtc(quick: bool) -> Figures:
-    from tests.bench import streams
+    from tests.bench import receive, streams
 
     figures = Figures("webrtc", "WebRTC: live streams of Opus on one core")
     await streams.measure(figures, streams.WebRtcStream, count=4 if quick else 8, seconds=12.0 if quick else 40.0)
+    await receive.measure(figures, quick=quick)
     return figures
 
 

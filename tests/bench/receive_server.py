@@ -1,0 +1,188 @@
+"""The receiving half of the bench of WebRTC reception: ``python -m tests.bench.receive_server WAY CORE``.
+
+A process of its own, told what to do by lines of JSON on its standard input, one answer each: ``{"offer": sdp}`` opens
+a peer, ``{"mark": true}`` tells what was spent and heard so far and begins the event loop's lags anew, ``{"heard": n}``
+tells when the sound of peer n came. Sound ends as 16 kHz mono PCM and goes nowhere: there is no recognition.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import aioice.ice
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+
+from media.webrtc.peer import PeerSettings, WebRtcPeer
+from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.states import SessionState
+from tests.bench.figures import percentile
+
+WAYS = ("stock", "router", "direct")
+TICK_S = 0.010
+
+
+class Heard(ABC):
+    """One peer. ``times``: when sound came, by ``time.monotonic``, and where on the sender's clock it ends, in s."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.times: list[tuple[float, float]] = []
+
+    @abstractmethod
+    async def answer(self, sdp: str) -> str: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+class OurPeer(Heard):
+    """As the server has it, with a listener that counts."""
+
+    def __init__(self, *, direct: bool) -> None:
+        super().__init__()
+        settings = PeerSettings(connect_deadline_s=60.0, loopback=True, direct_tap=direct)
+        self._peer = WebRtcPeer(settings, self)
+
+    async def answer(self, sdp: str) -> str:
+        return (await self._peer.answer(sdp, "offer"))[0]
+
+    async def close(self) -> None:
+        await self._peer.close()
+
+    def on_block(self, block: Block) -> None:
+        self.samples += block.length_samples
+        self.times.append((time.monotonic(), block.end_samples / SAMPLE_RATE_HZ))
+
+    def on_message(self, text: str) -> None: ...
+
+    def on_channel_open(self) -> None: ...
+
+    def on_state(self, state: SessionState, reason: str) -> None: ...
+
+
+class StockPeer(Heard):
+    """aiortc's own receiver, its sound resampled to what a recogniser takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pc = RTCPeerConnection(RTCConfiguration([], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._pc.on("track", self._on_track)
+        self._task: asyncio.Task[None] | None = None
+
+    async def answer(self, sdp: str) -> str:
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await self._pc.setLocalDescription()
+        return str(self._pc.localDescription.sdp)
+
+    async def close(self) -> None:
+        await self._pc.close()
+        if self._task is not None:
+            await self._task
+
+    def _on_track(self, track: Any) -> None:
+        self._task = asyncio.create_task(self._hear(track))
+
+    async def _hear(self, track: Any) -> None:
+        import av
+
+        resampler: Any = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            end_s = (frame.pts + frame.samples) / frame.sample_rate
+            for part in resampler.resample(frame):
+                self.samples += len(part.to_ndarray()[0])
+            self.times.append((time.monotonic(), end_s))
+
+
+class Lags:
+    """How late a timer of 10 ms is."""
+
+    def __init__(self) -> None:
+        self._lags_ms: list[float] = []
+        self._due_s = 0.0
+
+    def start(self) -> None:
+        self._due_s = asyncio.get_running_loop().time() + TICK_S
+        asyncio.get_running_loop().call_at(self._due_s, self._tick)
+
+    def taken(self) -> dict[str, float]:
+        lags, self._lags_ms = self._lags_ms, []
+        return {"lag_p50_ms": percentile(lags, 50), "lag_p99_ms": percentile(lags, 99)} if lags else {}
+
+    def _tick(self) -> None:
+        self._lags_ms.append((asyncio.get_running_loop().time() - self._due_s) * 1000)
+        self.start()
+
+
+def make(way: str) -> Heard:
+    return StockPeer() if way == "stock" else OurPeer(direct=way == "direct")
+
+
+def resident_mb() -> float:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
+    except OSError:
+        return float("nan")
+
+
+async def serve(way: str) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    peers: list[Heard] = []
+    lags = Lags()
+    lags.start()
+    while line := await reader.readline():
+        wanted = json.loads(line)
+        if "offer" in wanted:
+            peers.append(make(way))
+            answer: dict[str, Any] = {"answer": await peers[-1].answer(wanted["offer"])}
+        elif "heard" in wanted:
+            answer = {"times": peers[wanted["heard"]].times, "samples": peers[wanted["heard"]].samples}
+        else:
+            answer = {
+                "cpu_s": time.process_time(),
+                "at_s": time.monotonic(),
+                "threads": threading.active_count(),
+                "samples": sum(peer.samples for peer in peers),
+                "resident_mb": resident_mb(),
+                **lags.taken(),
+            }
+        print(json.dumps(answer), flush=True)
+    # The sender is gone; what is held back comes out now, and nobody asks for it.
+    await asyncio.gather(*(peer.close() for peer in peers))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.bench.receive_server")
+    parser.add_argument("way", choices=WAYS)
+    parser.add_argument("core", type=int, nargs="?")
+    options = parser.parse_args()
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Only loopback: what a machine's other addresses cost at the beginning says nothing of sound. Ours adds it itself.
+    hosts = ["127.0.0.1"] if options.way == "stock" else []
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: hosts
+    gc.freeze()
+    asyncio.run(serve(options.way))
+
+
+if __name__ == "__main__":
+    main()
