@@ -149,7 +149,7 @@ class Receiving:
 
 
 async def _until(due_s: float) -> None:
-    while (wait_s := due_s - time.monotonic()) > _SPIN_S:
+    if (wait_s := due_s - time.monotonic()) > _SPIN_S:
         await asyncio.sleep(wait_s - _SPIN_S)
     _doze_until(due_s)
 
