@@ -284,6 +284,7 @@ class AsrClient:
             model=ready.model,
             device=ready.device,
             why=ready.reason,
+            notice=ready.notice,
         )
         # Not when it only comes back: the others hold memory then, and it would not count them.
         if worker.index == 0 and self._count_asked and not self._stopped:

@@ -1,7 +1,8 @@
 """The recognisers that a user may fetch, and those that are here. Nothing is fetched unasked.
 
-A model is a folder ``models_dir/NAME`` with the files below and a note of where they came from. It is put together
-under another name and renamed when whole, so that a folder of that name is always complete.
+A model is a folder ``models_dir/NAME`` with the files below and a note of where they came from and how long they are.
+It is put together under another name and renamed when whole, so that a folder of that name is complete unless it was
+put there by hand, or harmed since; then a pull puts a whole one in its place.
 """
 
 from __future__ import annotations
@@ -126,8 +127,27 @@ def present(models_dir: Path) -> list[Model]:
 
 
 def is_whole(model: Model, path: Path) -> bool:
-    """Whether this folder has the files without which the model cannot be loaded."""
-    return all((path / name).is_file() for name in model.needed)
+    """Whether this folder has the files without which the model cannot be loaded, none shorter than it was fetched."""
+    return not damage(model, path)
+
+
+def damage(model: Model, path: Path) -> str:
+    """What is wrong with this folder's files, as far as looking at their sizes tells; empty when nothing is."""
+    missing = [name for name in model.needed if not (path / name).is_file()]
+    if missing:
+        return f"{', '.join(missing)} missing"
+    fetched_bytes = _fetched_bytes(path)
+    short = [name for name in model.needed if (path / name).stat().st_size < fetched_bytes.get(name, 0)]
+    return f"{', '.join(short)} shorter than it was fetched" if short else ""
+
+
+def _fetched_bytes(path: Path) -> dict[str, int]:
+    """By file, what the note of a pull says; nothing where there is no such note, or one of an older version."""
+    try:
+        sizes = json.loads((path / NOTE).read_text("utf-8"))["bytes"]
+        return {str(name): int(size) for name, size in sizes.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def remove(name: str, models_dir: Path) -> bool:
@@ -150,7 +170,7 @@ def pull(
     revision: str | None = None,
     endpoint: str | None = None,
 ) -> Path:
-    """Fetch a model and return its folder; at once when it is here already. Blocking.
+    """Fetch a model and return its folder; at once when it is here already and whole. Blocking.
 
     From the Hugging Face hub (``endpoint``: another one), at the commit that ``revision`` (default: the catalogue's)
     is now, which the note keeps. A connection that breaks is resumed, and after a failure the files that are whole are
@@ -174,12 +194,18 @@ def pull(
             note = _fetch(model, partial, report, revision or model.revision, endpoint)
     except OSError as error:
         raise EngineFailed(f"{model.name} could not be put into {models_dir}: {error}") from error
-    if not is_whole(model, partial):
-        missing = [needed for needed in model.needed if not (partial / needed).is_file()]
-        raise EngineFailed(f"{model.name} is not whole: {', '.join(missing)} missing")
-    (partial / NOTE).write_text(json.dumps({"model": model.name, "licence": model.licence, **note}, indent=1))
+    if wrong := damage(model, partial):
+        raise EngineFailed(f"{model.name} is not whole: {wrong}")
     shutil.rmtree(partial / ".cache", ignore_errors=True)  # the hub client's bookkeeping of broken fetches
-    partial.rename(path)
+    sizes = {file.name: file.stat().st_size for file in sorted(partial.iterdir()) if file.name != NOTE}
+    told = {"model": model.name, "licence": model.licence, **note, "bytes": sizes}
+    try:
+        (partial / NOTE).write_text(json.dumps(told, indent=1))
+        if path.is_dir():
+            shutil.rmtree(path)  # damaged, or it would have been taken above
+        partial.rename(path)
+    except OSError as error:
+        raise EngineFailed(f"{model.name} could not be put into {models_dir}: {error}") from error
     return path
 
 

@@ -28,7 +28,7 @@ from asr.engines.choose import Choice, choose, load
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EarshotError, EngineFailed
+from protocol.errors import EarshotError, EngineFailed, ModelDamaged
 
 log = structlog.get_logger(__name__)
 
@@ -107,17 +107,27 @@ def _patience_s(loop: InferenceLoop) -> float:
 
 
 def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
-    """The recogniser for the settings. Left the choice, it takes the processor when the GPU cannot be used."""
-    choice = choose(settings.engine, settings.language, settings.models_dir)
-    try:
-        return choice, _loaded(choice, settings)
-    except EngineFailed as error:
-        if choice.device == "cpu" or settings.engine != "auto":
-            raise
-        log.warning("the GPU cannot be used", reason=error.message)
-        slower = choose(settings.engine, settings.language, settings.models_dir, gpu=False)
-        notice = f"This machine's GPU could not be used ({error.message}). {slower.notice}".strip()
-        return replace(slower, notice=notice), _loaded(slower, settings)
+    """The recogniser for the settings.
+
+    Left the choice, it takes the processor when the GPU cannot be used, and the next best model when one is damaged.
+    """
+    gpu: bool | None = None
+    without_gpu, broken = "", dict[str, str]()
+    while True:
+        choice = choose(settings.engine, settings.language, settings.models_dir, gpu=gpu, broken=broken)
+        try:
+            return replace(choice, notice=f"{without_gpu} {choice.notice}".strip()), _loaded(choice, settings)
+        except EngineFailed as error:
+            if settings.engine != "auto":
+                raise
+            if isinstance(error, ModelDamaged) and choice.name not in broken:
+                log.error("a model is damaged, the next best is taken", model=choice.name, reason=error.message)
+                broken[choice.name] = error.message.removesuffix(".")
+            elif choice.device != "cpu" and not without_gpu:
+                log.warning("the GPU cannot be used", reason=error.message)
+                gpu, without_gpu = False, f"This machine's GPU could not be used ({error.message})."
+            else:
+                raise
 
 
 def _loaded(choice: Choice, settings: WorkerSettings) -> StreamingEngine:

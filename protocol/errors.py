@@ -21,6 +21,7 @@
     ├── RateLimited              429, close 4029, retryable
     └── Internal                 500, close 1011: our fault
         ├── EngineFailed         the recogniser could not do its work
+        │   └── ModelDamaged     the files of its model are no such model, or not all there
         └── StoreUnavailable     503, close 4013, retryable
 
 Each class knows its wire code, HTTP status, close code and whether trying again can help. Errors of libraries are
@@ -154,6 +155,10 @@ class Internal(EarshotError):
 
 class EngineFailed(Internal):
     code = "ENGINE_FAILED"
+
+
+class ModelDamaged(EngineFailed):
+    code = "MODEL_DAMAGED"
 
 
 class StoreUnavailable(Internal):

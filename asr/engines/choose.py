@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from asr.contract import StreamingEngine
 from asr.machine import cores
-from asr.models import CATALOGUE, Model, is_whole, present
+from asr.models import CATALOGUE, Model, damage
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, ModelDamaged
 
 ANY_LANGUAGE = "auto"
 # Heaviest model that keeps up with live sessions, by cores (cost of Model). A session is heard by one core, however
@@ -39,11 +39,19 @@ class Choice:
     notice: str = ""
 
 
-def choose(engine: str, language: str, models_dir: Path, *, gpu: bool | None = None) -> Choice:
+def choose(
+    engine: str,
+    language: str,
+    models_dir: Path,
+    *,
+    gpu: bool | None = None,
+    broken: Mapping[str, str] | None = None,
+) -> Choice:
     """The recogniser for ``engine`` (``auto``, a model's name, or ``scripted...``) and ``language`` (or ``auto``).
 
-    ``gpu``: whether to use one; found out without it. Raises ``EngineFailed`` that says what to do when the model asked
-    for is not here.
+    ``gpu``: whether to use one; found out without it. ``broken``: models that could not be loaded, and why: ``auto``
+    takes the next best and says so, as it does when files are missing. Raises ``EngineFailed`` that says what to do
+    when the model asked for is not here, ``ModelDamaged`` when it is and not whole.
     """
     if engine == "scripted" or engine.startswith("scripted-"):
         return Choice(engine, "scripted", engine, "cpu", None, "asked for, for tests")
@@ -51,22 +59,45 @@ def choose(engine: str, language: str, models_dir: Path, *, gpu: bool | None = N
         return _named(engine, language, models_dir, gpu)
     gpu = has_gpu() if gpu is None else gpu
     here = [
-        model for model in present(models_dir) if model.repo and _speaks(model, language) and not missing_package(model)
+        model
+        for model in CATALOGUE.values()
+        if model.repo and (models_dir / model.name).is_dir() and _speaks(model, language) and not missing_package(model)
     ]
-    if not here:
-        return _embedded(language, gpu)
+    passed_over: list[str] = []
+    while here:
+        best, reason = _preferred(here, language, gpu)
+        path = models_dir / best.name
+        wrong = (broken or {}).get(best.name) or _damage(best, path)
+        if not wrong:
+            return _fetched(best, models_dir, gpu=gpu, reason=reason, notice=" ".join(passed_over))
+        passed_over.append(f"Not {best.name}, which would be the better one here: {wrong}.")
+        here.remove(best)
+    embedded = _embedded(language, gpu)
+    if not passed_over:
+        return embedded
+    notice = " ".join([*passed_over, embedded.notice])
+    return replace(embedded, reason="no other model on this machine can be used", notice=notice)
+
+
+def _preferred(models: list[Model], language: str, gpu: bool) -> tuple[Model, str]:
+    """The best of these for this machine, and why."""
     if gpu:
         # The turbo model decodes much faster than the few percent of accuracy that larger ones add are worth live.
-        best = max(here, key=lambda model: (model.name == "whisper-large-v3-turbo", *_goodness(model, language)))
-        return _fetched(best, models_dir, gpu=True, reason="the best model here for this machine's GPU")
+        best = max(models, key=lambda model: (model.name == "whisper-large-v3-turbo", *_goodness(model, language)))
+        return best, "the best model here for this machine's GPU"
     here_cores = cores()
     cost_max = next(cost for least, cost in _COST_MAX_BY_CORES if here_cores >= least)
-    fitting = [model for model in here if model.cost <= cost_max] or [min(here, key=lambda model: model.cost)]
+    fitting = [model for model in models if model.cost <= cost_max] or [min(models, key=lambda model: model.cost)]
     best = _best(fitting, language)
-    reason = f"the largest model here that keeps up on {here_cores} cores"
     if best.cost > cost_max:
-        reason = f"the smallest model here; it may be too slow for {here_cores} cores"
-    return _fetched(best, models_dir, gpu=False, reason=reason)
+        return best, f"the smallest model here; it may be too slow for {here_cores} cores"
+    return best, f"the largest model here that keeps up on {here_cores} cores"
+
+
+def _damage(model: Model, path: Path) -> str:
+    """What is wrong with its folder and what to do about it; empty when nothing is seen from outside."""
+    wrong = damage(model, path)
+    return wrong and f"its folder {path} is damaged ({wrong}); fetch it anew with `earshot models pull {model.name}`"
 
 
 def has_gpu() -> bool:
@@ -130,7 +161,10 @@ def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choi
         return _embedded(language, gpu=False, reason="asked for")
     if missing := missing_package(model):
         raise EngineFailed(f"{name} needs a package that is not here: {missing}")
-    if not is_whole(model, models_dir / name):
+    path = models_dir / name
+    if path.is_dir() and (wrong := _damage(model, path)):
+        raise ModelDamaged(f"{name} cannot be used: {wrong}")
+    if not path.is_dir():
         raise EngineFailed(f"{name} is not on this machine: fetch it with `earshot models pull {name}`")
     gpu = has_gpu() if gpu is None else gpu
     notice = "" if _speaks(model, language) else f"{name} knows only English, and the language asked for is {language}."

@@ -20,7 +20,7 @@ from asr.contract import EngineInfo, Samples, SessionOptions, Step
 from asr.engines.bpe_vocabulary import read_pieces
 from asr.machine import one_per_core
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, ModelDamaged
 from protocol.words import Hypothesis, Word
 
 BATCH_MAX = 32
@@ -170,7 +170,7 @@ def _load(path: Path) -> tuple[Any, frozenset[str]]:
                 **bias,
             )
     except (RuntimeError, ValueError, OSError) as error:
-        raise EngineFailed(f"the model in {path} cannot be loaded: {error}") from error
+        raise ModelDamaged(f"the model in {path} cannot be loaded: {error}") from error
     return recogniser, letters
 
 
@@ -190,7 +190,7 @@ def _file(path: Path, part: str) -> Path:
     """The file of this part; the int8 one when there are two."""
     found = sorted(path.glob(f"{part}*.onnx"), key=lambda file: (".int8." not in file.name, file.name))
     if not found:
-        raise EngineFailed(f"the model in {path} is not whole: {part}*.onnx missing")
+        raise ModelDamaged(f"the model in {path} is not whole: {part}*.onnx missing")
     return found[0]
 
 
@@ -198,10 +198,10 @@ def _tokens(path: Path) -> list[str]:
     try:
         lines = (path / "tokens.txt").read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise EngineFailed(f"the model in {path} is not whole: tokens.txt cannot be read ({error})") from error
+        raise ModelDamaged(f"the model in {path} is not whole: tokens.txt cannot be read ({error})") from error
     tokens = [line.rsplit(maxsplit=1)[0] for line in lines if len(line.split()) == 2]
     if not tokens:
-        raise EngineFailed(f"the model in {path} is not whole: tokens.txt is empty")
+        raise ModelDamaged(f"the model in {path} is not whole: tokens.txt is empty")
     return tokens
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from asr.machine import one_per_core
 from asr.mel import Features
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, ModelDamaged
 
 # Models that bear an encoder shorter than 30 s. The others repeat phrases with it (reported of turbo; large and medium
 # are not measured). Of models that are not named here nothing is known.
 _SHORT_ENCODER = {f"whisper-{size}{kind}" for size in ("tiny", "base", "small") for kind in ("", ".en")}
 _STEERING = ("<|endoftext|>", "<|startoftranscript|>", "<|startofprev|>", "<|notimestamps|>")
+_DEVICE_SIGNS = ("cuda", "cublas", "cudnn", "memory", "alloc", "float16")
 _POSITIONS = 1500  # of the encoder
 _BATCH_MAX_CPU = 16  # beyond it a row costs no less, and a step keeps finals waiting
 _BATCH_MAX_CUDA = 64
@@ -63,11 +64,11 @@ def load_model(path: Path, model: str, device: str, index: int) -> WhisperModel:
             local_files_only=True,
         )
         _check_fit(loaded, path)
-    except (RuntimeError, ValueError, OSError, KeyError, TypeError, MemoryError) as error:
-        raise EngineFailed(f"the model in {path} cannot be loaded on {device}: {error}. {_advice(model)}") from error
     # What the tokenizers' library makes of a damaged file is a bare Exception.
     except Exception as error:
-        raise EngineFailed(f"the model in {path} cannot be loaded: {error}. {_advice(model)}") from error
+        if _is_of_device(error, path):
+            raise EngineFailed(f"the model in {path} cannot be loaded on {device}: {error}") from error
+        raise ModelDamaged(f"the model in {path} cannot be loaded: {error}. {_advice(model)}") from error
     return WhisperModel(loaded.model, loaded.hf_tokenizer, loaded.feature_extractor.mel_filters, device)
 
 
@@ -95,7 +96,7 @@ def workers_max(path: Path, device: str) -> int:
 def _check_files(path: Path, model: str) -> None:
     missing = [name for name in ("config.json", "model.bin", "tokenizer.json") if not (path / name).is_file()]
     if missing:
-        raise EngineFailed(f"the model in {path} cannot be loaded: {', '.join(missing)} missing. {_advice(model)}")
+        raise ModelDamaged(f"the model in {path} cannot be loaded: {', '.join(missing)} missing. {_advice(model)}")
 
 
 def _check_fit(loaded: Any, path: Path) -> None:
@@ -107,6 +108,12 @@ def _check_fit(loaded: Any, path: Path) -> None:
         number = loaded.hf_tokenizer.token_to_id(token)
         if number is None or (tokens and tokens[number : number + 1] != [token]):
             raise ValueError("its tokenizer.json is of another model")
+
+
+def _is_of_device(error: Exception, path: Path) -> bool:
+    """Whether it was not the files' fault: no driver, no library of CUDA, no memory."""
+    said = str(error).replace(str(path), "").lower()
+    return isinstance(error, MemoryError) or any(sign in said for sign in _DEVICE_SIGNS)
 
 
 def _vocabulary(path: Path) -> list[str]:

@@ -112,6 +112,28 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         models.pull(NAME, tmp_path / "models", tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_pull_puts_a_whole_one_in_the_place_of_a_damaged_one(tmp_path: Path, tiny: Path, noted: bool) -> None:
+    path = models.pull(NAME, tmp_path, tiny)
+    if noted:
+        (path / "model.bin").write_bytes((tiny / "model.bin").read_bytes()[:1000])
+        assert models.damage(models.model_named(NAME), path) == "model.bin shorter than it was fetched"
+    else:
+        (path / models.NOTE).unlink()
+        (path / "tokenizer.json").unlink()
+    assert names(tmp_path) == ["embedded-en"]
+    assert models.pull(NAME, tmp_path, tiny) == path
+    assert (path / "model.bin").read_bytes() == (tiny / "model.bin").read_bytes()
+    assert names(tmp_path) == ["embedded-en", NAME]
+
+
+@pytest.mark.parametrize("note", ["", "[]", '{"bytes": 3}', '{"bytes": {"model.bin": null}}'])
+def test_a_note_that_says_nothing_of_sizes_is_no_damage(tmp_path: Path, tiny: Path, note: str) -> None:
+    path = models.pull(NAME, tmp_path, tiny)
+    (path / models.NOTE).write_text(note)
+    assert names(tmp_path) == ["embedded-en", NAME]
+
+
 def test_an_unknown_name_is_answered_with_those_there_are(tmp_path: Path) -> None:
     for call in (models.pull, models.remove):
         with pytest.raises(NotFound, match="whisper-base"):

@@ -18,7 +18,7 @@ from asr.engines.choose import has_gpu
 from asr.engines.scripted import CRASH_STATUS
 from asr.worker import NICENESS, Inbox, _load
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, ModelDamaged
 from tests.fakes.scripted_sound import blocks_of, scripted_sound, scripted_words, sentence
 from tests.fakes.spoken_sample import spoken_sample
 from tests.fakes.tiny_whisper import build_tiny_whisper
@@ -147,6 +147,33 @@ def test_a_gpu_that_cannot_be_used_is_left_for_the_processor(tmp_path: Path, mon
     assert "GPU could not be used" in choice.notice
     with pytest.raises(EngineFailed, match="cuda"):
         _load(settings(tmp_path, "whisper-tiny.en"))
+
+
+@pytest.mark.parametrize("file", ["model.bin", "tokenizer.json", "config.json"])
+def test_in_place_of_a_damaged_model_the_next_best_is_heard_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """Half a file, as a full disk or a broken copy leaves it."""
+    monkeypatch.setattr(asr.worker, "_stand_back", lambda: None)
+    build_tiny_whisper(tmp_path / "whisper-tiny.en")
+    damaged = build_tiny_whisper(tmp_path / "whisper-base.en") / file
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    choice, engine = _load(settings(tmp_path, "auto"))
+    assert engine.info.model == choice.name == "whisper-tiny.en"
+    assert "Not whisper-base.en" in choice.notice
+    assert "earshot models pull whisper-base.en" in choice.notice
+    with pytest.raises(ModelDamaged, match=r"earshot models pull whisper-base\.en"):
+        _load(settings(tmp_path, "whisper-base.en"))
+
+
+def test_when_every_model_is_damaged_the_embedded_one_is_heard_with_and_all_is_told(tmp_path: Path) -> None:
+    for name in ("whisper-tiny.en", "whisper-base.en"):
+        (build_tiny_whisper(tmp_path / name) / "model.bin").write_bytes(b"nonsense")
+    with WorkerLink(settings(tmp_path, "auto")) as link:
+        ready = link.until(is_first)[-1]
+    assert isinstance(ready, wire.Ready)
+    assert ready.engine == "pocketsphinx"
+    assert all(f"Not {name}" in ready.notice for name in ("whisper-tiny.en", "whisper-base.en"))
 
 
 def test_it_stands_back_before_the_engine_begins_its_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,3 +29,18 @@ async def test_a_better_recogniser_is_fetched_when_asked_for(
             await notice.get_by_role("button", name="Get a better one").click()
             await expect(notice).to_contain_text("Recogniser: whisper-base.en.", timeout=30_000)
             assert hub.requests
+
+
+async def test_a_damaged_model_is_told_of_beside_the_one_that_is_used(chromium: str, tmp_path: Path) -> None:
+    models = tmp_path / "data" / "models"
+    build_tiny_whisper(models / "whisper-tiny.en")
+    weights = build_tiny_whisper(models / "whisper-base.en") / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    async with ServerProcess(tmp_path / "data", engine="auto") as server, visiting(chromium) as visit:
+        await visit.page.goto(server.url)
+        notice = visit.page.locator("engine-notice")
+        await expect(notice).to_contain_text("Recogniser: whisper-tiny.en.", timeout=30_000)
+        await expect(notice.get_by_role("status")).to_contain_text("earshot models pull whisper-base.en")
+        health = await (await visit.page.request.get(f"{server.url}/health")).json()
+        assert (health["status"], health["engine"]["model"]) == ("ok", "whisper-tiny.en")
+        assert "whisper-base.en" in health["engine"]["notice"]

@@ -8,6 +8,7 @@ import { t } from '../js/strings.js';
 
 const POLL_MS = 1000;
 const STARTING_POLL_MS = 3000;
+const EMBEDDED = 'pocketsphinx';
 
 class EngineNotice extends HTMLElement {
   #timer = 0;
@@ -42,7 +43,9 @@ class EngineNotice extends HTMLElement {
     show(this, true);
     this.dataset.tone = status.state === 'degraded' ? 'warn' : 'calm';
     const pull = catalogue?.pull;
-    const parts = [h('p', { text: this.#sentence(status), title: status.reason || false })];
+    const parts = [h('p', { text: this.#sentence(status), title: status.notice || status.reason || false })];
+    // That the embedded one is a modest one is said above, in the reader's language.
+    if (status.notice && status.engine !== EMBEDDED) parts.push(h('p', { class: 'engine-failed', role: 'status', text: status.notice }));
     if (pull?.state === 'pulling') parts.push(...this.#progress(pull));
     else if (pull?.state === 'done' && status.notice) {
       parts.push(h('p', { role: 'status', text: t('engine.pulled', { name: pull.model }) }));
@@ -54,7 +57,7 @@ class EngineNotice extends HTMLElement {
   #sentence(status) {
     if (status.state === 'starting') return t('engine.starting');
     if (status.state === 'degraded') return t('engine.degraded');
-    return status.notice ? t('engine.basic') : t('engine.using', { name: status.model || status.engine });
+    return status.engine === EMBEDDED ? t('engine.basic') : t('engine.using', { name: status.model || status.engine });
   }
 
   #offer(status, catalogue) {

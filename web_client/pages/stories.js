@@ -90,10 +90,11 @@ for (let i = 0; i < 24; i += 1) meter.push(-50 + 45 * Math.abs(Math.sin(i / 3)))
 const notice = 'The recogniser in use is the small one. For a much better one: earshot models pull whisper-base.en';
 const items = [{ name: 'whisper-base', size_mb: 148 }, { name: 'whisper-base.en', size_mb: 148 }];
 const engines = {
-  'engine embedded': [{ state: 'ok', notice }, { items }],
-  'engine fetching': [{ state: 'ok', notice }, { items, pull: { state: 'pulling', model: 'whisper-base.en', done_bytes: 42e6, total_bytes: 148e6 } }],
-  'engine fetch failed': [{ state: 'ok', notice }, { items, pull: { state: 'failed', model: 'whisper-base.en', message: 'no network' } }],
+  'engine embedded': [{ state: 'ok', engine: 'pocketsphinx', notice }, { items }],
+  'engine fetching': [{ state: 'ok', engine: 'pocketsphinx', notice }, { items, pull: { state: 'pulling', model: 'whisper-base.en', done_bytes: 42e6, total_bytes: 148e6 } }],
+  'engine fetch failed': [{ state: 'ok', engine: 'pocketsphinx', notice }, { items, pull: { state: 'failed', model: 'whisper-base.en', message: 'no network' } }],
   'engine good': [{ state: 'ok', notice: '', model: 'whisper-base.en', engine: 'faster-whisper' }, null],
+  'engine instead of a damaged one': [{ state: 'ok', notice: 'Not whisper-base.en: it is damaged; fetch it anew.', model: 'whisper-tiny.en', engine: 'faster-whisper' }, null],
   'engine starting': [{ state: 'starting', notice: '' }, null],
   'engine degraded': [{ state: 'degraded', notice: '' }, null],
 };

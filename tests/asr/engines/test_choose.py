@@ -10,7 +10,7 @@ from asr.engines import choose as choosing
 from asr.engines.choose import choose, load
 from asr.models import CATALOGUE
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, ModelDamaged
 from tests.fakes.tiny_transducer import build_tiny_transducer
 
 
@@ -107,6 +107,40 @@ def test_a_model_asked_for_by_name(tmp_path: Path) -> None:
         choose("whisper-base", "en", tmp_path)
     with pytest.raises(EngineFailed, match="there are"):
         choose("nonsense", "en", tmp_path)
+
+
+def test_auto_passes_over_a_folder_that_is_not_whole_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-base.en", "whisper-tiny.en")
+    (tmp_path / "whisper-base.en" / "tokenizer.json").unlink()
+    choice = choose("auto", "en", tmp_path, gpu=False)
+    assert choice.name == "whisper-tiny.en"
+    assert "whisper-base.en is damaged (tokenizer.json missing)" in choice.notice
+    assert "`earshot models pull whisper-base.en`" in choice.notice
+    # What would not have been taken anyway is nobody's concern.
+    put(tmp_path, "whisper-base.en")
+    (tmp_path / "whisper-tiny.en" / "model.bin").unlink()
+    choice = choose("auto", "en", tmp_path, gpu=False)
+    assert (choice.name, choice.notice) == ("whisper-base.en", "")
+
+
+def test_auto_passes_over_what_could_not_be_loaded(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-base.en", "whisper-tiny.en")
+    choice = choose("auto", "en", tmp_path, gpu=False, broken={"whisper-base.en": "half of it"})
+    assert choice.name == "whisper-tiny.en"
+    assert "half of it" in choice.notice
+    both = {"whisper-base.en": "half of it", "whisper-tiny.en": "none of it"}
+    choice = choose("auto", "en", tmp_path, gpu=False, broken=both)
+    assert choice.name == "embedded-en"
+    assert "half of it" in choice.notice
+    assert "none of it" in choice.notice
+    assert "earshot models pull" in choice.notice
+
+
+def test_a_damaged_model_asked_for_by_name_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    put(tmp_path, "whisper-base.en", "whisper-tiny.en")
+    (tmp_path / "whisper-base.en" / "tokenizer.json").unlink()
+    with pytest.raises(ModelDamaged, match=r"tokenizer\.json missing.*`earshot models pull whisper-base\.en`"):
+        choose("whisper-base.en", "en", tmp_path, gpu=False)
 
 
 def test_choosing_loads_no_engine(tmp_path: Path) -> None:

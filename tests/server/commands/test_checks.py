@@ -23,6 +23,18 @@ def test_a_fresh_machine_is_well(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists(), "a check changes nothing"
 
 
+def test_a_damaged_model_is_told_of(tmp_path: Path) -> None:
+    folder = settings(tmp_path).models_dir / "whisper-base.en"
+    folder.mkdir(parents=True)
+    found = checks.recogniser(settings(tmp_path))
+    assert (found.level, found.found.partition(" ")[0]) == ("warn", "embedded-en")
+    assert "model.bin" in found.todo
+    assert "earshot models pull whisper-base.en" in found.todo
+    found = checks.recogniser(settings(tmp_path, engine="whisper-base.en"))
+    assert found.level == "fail"
+    assert "earshot models pull whisper-base.en" in found.found
+
+
 def test_more_processes_than_the_machine_is_good_for_are_told_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
