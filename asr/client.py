@@ -304,11 +304,9 @@ class AsrClient:
             self._on_ran(worker.index, ran)
 
     def on_lost(self, worker: ManagedWorker, working: Working | None) -> None:
-        """Those in the step that ended it are suspects; if some were on their last chance, it was one of these."""
-        heard = working.sessions if working else ()
-        named = [(self._sessions[one[0]], one) for one in heard if one[0] in self._sessions]
-        last = [(session, one) for session, one in named if session.on_last_chance]
-        for session, (_, generation, end_samples) in last or named:
-            self._gave_up += session.lost_at(generation, end_samples)
+        """Those in the step that ended it are suspects."""
+        for session_id, generation, end_samples in working.sessions if working else ():
+            if session_id in self._sessions:
+                self._gave_up += self._sessions[session_id].lost_at(generation, end_samples)
         self._note_state()
         self._move_those_that_may()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from protocol.errors import EngineFailed
 
 log = structlog.get_logger(__name__)
 
+New = tuple[ListeningSession, Samples]
+Answer = tuple[list[float], list[float]]
+
 
 class Hearing:
     """Says before each call whose sound is in it (``wire.Working``), and that it is over when nothing else was said."""
@@ -30,36 +33,37 @@ class Hearing:
     def open(self) -> Any:
         return self._voice.open()
 
-    def listen(self, news: Sequence[tuple[ListeningSession, Samples]]) -> list[tuple[list[float], list[float]]]:
-        """For each session and its whole frames the probabilities of voice and the levels.
+    def listen(self, news: Sequence[New]) -> dict[str, Answer]:
+        """By session, for its whole frames: the probabilities of voice and the levels.
 
+        Sessions that are to be heard alone have calls of their own.
         Frames that fail in the batch and again alone are given up as silence (``wire.GaveUp``). Raises ``EngineFailed``
         when even silence fails: then it is not the sound.
         """
-        if not news:
-            return []
+        batches = [[one for one in news if not one[0].alone], *([one] for one in news if one[0].alone)]
+        return {name: answer for batch in batches if batch for name, answer in self._listen(batch)}
+
+    def _listen(self, batch: Sequence[New]) -> Iterator[tuple[str, Answer]]:
         try:
-            heard = self._call(news)
+            heard = self._call(batch)
         except MemoryError:
             raise
         except Exception as error:
-            log.warning("voice activity failed", error=type(error).__name__, sessions=len(news))
-            heard = [self._alone(session, sound) for session, sound in news]
+            log.warning("voice activity failed", error=type(error).__name__, sessions=len(batch))
+            heard = [self._once_more(session, sound) for session, sound in batch]
         self._tell(wire.Working(sessions=()))
-        self.frames += sum(len(sound) for _, sound in news) // FRAME_SAMPLES
-        loud = levels(np.concatenate([sound for _, sound in news]))
-        answers, at = [], 0
-        for probabilities in heard:
-            answers.append((probabilities, loud[at : at + len(probabilities)]))
+        self.frames += sum(len(sound) for _, sound in batch) // FRAME_SAMPLES
+        loud, at = levels(np.concatenate([sound for _, sound in batch])), 0
+        for (session, _), probabilities in zip(batch, heard, strict=True):
+            yield session.session_id, (probabilities, loud[at : at + len(probabilities)])
             at += len(probabilities)
-        return answers
 
-    def _call(self, news: Sequence[tuple[ListeningSession, Samples]]) -> list[list[float]]:
+    def _call(self, news: Sequence[New]) -> list[list[float]]:
         sessions = ((one.session_id, one.generation, one.utterances.listened_samples + len(s)) for one, s in news)
         self._tell(wire.Working(sessions=tuple(sessions)))
         return self._voice.listen([(session.state, sound) for session, sound in news])
 
-    def _alone(self, session: ListeningSession, sound: Samples) -> list[float]:
+    def _once_more(self, session: ListeningSession, sound: Samples) -> list[float]:
         session.state = self._voice.open()  # nobody knows what the failure left in it
         try:
             [heard] = self._call([(session, sound)])

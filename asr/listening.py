@@ -51,8 +51,14 @@ class ListeningSession:
         self._pcm = bytearray()
         self._pcm_samples = opened.start_samples  # index of the first sample in _pcm
         self._ends: deque[tuple[int, int]] = deque()  # (position, marker) asked for and not yet listened up to
+        self._alone_until_samples = opened.alone_until_samples
         self._told_settled = opened.start_samples
         self._told_through = opened.start_samples
+
+    @property
+    def alone(self) -> bool:
+        """No step may hold others' sound beside ours: until the server was told that what it suspects is through."""
+        return self._told_settled < self._alone_until_samples
 
     @property
     def position_samples(self) -> int:

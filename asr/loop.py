@@ -128,7 +128,7 @@ class InferenceLoop:
         began_s = self._clock()
         fresh, self._fresh = self._fresh, {}
         news = [(session, session.frames()) for session in fresh.values() if session.ready_frames]
-        answers = {one.session_id: heard for (one, _), heard in zip(news, self._hearing.listen(news), strict=True)}
+        answers = self._hearing.listen(news)
         now_s = self._clock()
         for session in fresh.values():
             was_open = session.utterances.open_samples
@@ -173,7 +173,7 @@ class InferenceLoop:
         if session.owed:
             owed = session.owed[0]
             sound_samples = owed.utterance.end_samples - owed.utterance.start_samples if owed.utterance else 0
-            return Wish(session.session_id, True, live, owed.since_s, sound_samples=sound_samples)
+            return Wish(session.session_id, True, live, owed.since_s, sound_samples=sound_samples, alone=session.alone)
         if not live:
             return None
         if self._cadence.keeps_up and session.utterances.pausing and _worth_guessing(session):
@@ -181,7 +181,7 @@ class InferenceLoop:
                 return Wish(session.session_id, False, live, 0.0, guess=True)
             return None
         if session.options.interim and self._new_sound(session) >= NEW_SOUND_SAMPLES:
-            return Wish(session.session_id, False, live, session.interim_due_s)
+            return Wish(session.session_id, False, live, session.interim_due_s, alone=session.alone)
         return None
 
     def _wanted(self) -> list[Wish]:

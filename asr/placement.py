@@ -49,7 +49,7 @@ STRIKES_MAX = 1  # one loss may have been anything
 def choose(places: Iterable[P], *, lane: str, state: WorkerState | None = "ok") -> P | None:
     """The least loaded place for a session of this lane among those in ``state`` (None: any); None when there is none.
 
-    Trusted workers first: those that no suspect waits at, and that were not lost again and again. A speaker goes where
+    Trusted workers first: those that have no suspect, and that were not lost again and again. A speaker goes where
     there is most room, by the same measure that let him in; else, and for files, the fewest sessions of the same lane
     count, then of the other.
     """

@@ -4,6 +4,7 @@ The device is never idle while anything is wanted. A batch is of one kind, since
 than interims. Finals of live sessions go first, then interims, the most overdue first; files fill what is left. After a
 batch of finals a kind that waited longer than its patience has one turn, so that neither endless finals of a few nor
 files without end starve anybody; nor do interims starve files. Guesses are for a device with nothing else to do.
+What may end the process is heard alone: then it is known what did.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Wish:
 
     ``due_s``: monotonic time at which it was wanted. ``final``: of an utterance that ended. ``guess``: a final ahead of
     time, in the hope that the pause which began ends the utterance. ``sound_samples``: of a final, the utterance's.
+    ``alone``: in no batch with others.
     """
 
     session_id: str
@@ -40,6 +42,7 @@ class Wish:
     due_s: float
     guess: bool = False
     sound_samples: int = 0
+    alone: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -74,7 +77,10 @@ def choose(
     due.pop("guess", None)
     oldest_s = {kind: min(wish.due_s for wish in those) for kind, those in due.items()}
     kind = _kind(oldest_s, now_s, before)
-    chosen = sorted(due[kind], key=lambda wish: wish.due_s)[:batch_max]
+    chosen = sorted(due[kind], key=lambda wish: wish.due_s)
+    if chosen[0].alone:
+        return chosen[:1]
+    chosen = [wish for wish in chosen if not wish.alone][:batch_max]
     if sound_max_samples is None:
         return chosen
     sound = accumulate(wish.sound_samples for wish in chosen)

@@ -101,8 +101,8 @@ class AsrSession:
         self._generation = 0
         self._latest_generation = 0  # of the present process or, detached, of the one before
         self._opened = False  # the present process knows this session
-        self._lost = 0  # processes since the last final, lost while they heard this session
-        self._suspected_samples = 0  # the end of the sound that the latest of them was lost at
+        self._lost = 0  # processes in a row, while they heard the same sound
+        self._suspected_samples = 0  # its end; the worker hears what is before it in no step with others
         self._waiting: list[_Waiting] = []
         self._skip: _Skip | None = None
         self._markers = 0
@@ -193,11 +193,6 @@ class AsrSession:
         """Its sound was in the step that ended a process, and is not through since."""
         return self._lost > 0
 
-    @property
-    def on_last_chance(self) -> bool:
-        """One more loss and its sound is left out; the sound that it is suspected for has not been heard again yet."""
-        return self._lost >= LOST_MAX - 1 and self._suspected_samples > 0
-
     def attach(self, link: Link, generation: int) -> None:
         """A process is ready: everything that is not settled goes to it, under a generation never used before."""
         self._link, self._generation, self._opened = link, generation, False
@@ -216,17 +211,16 @@ class AsrSession:
     def lost_at(self, generation: int, end_samples: int) -> bool:
         """The process was lost hearing our sound up to ``end_samples``; the third in a row has that sound left out.
 
-        True if it is. To be called before the next ``attach``.
+        At most the first of them heard others in that step as well. True if it is left out. To be called before the
+        next ``attach``.
         """
         if generation != self._latest_generation or self._closed:
             return False
         self._lost += 1
-        self._suspected_samples = end_samples
+        start_samples = self._backlog.settled_samples
+        end_samples = self._suspected_samples = min(end_samples, self._backlog.sent_samples)
         if self._lost < LOST_MAX:
             return False
-        self._cleared()
-        start_samples = self._backlog.settled_samples
-        end_samples = min(end_samples, self._backlog.sent_samples)
         self._on_gave_up(start_samples, end_samples, f"the recogniser was lost {LOST_MAX} times while it heard this")
         self._all_told(end_samples)
         self._progress.set()
@@ -255,30 +249,26 @@ class AsrSession:
 
     def _on_heard(self, heard: Heard) -> None:
         self._through_samples = max(self._through_samples, heard.through_samples)
-        if heard.final:
-            # The final of sound before it says nothing: it may have been lost together with the process.
-            if heard.through_samples >= self._suspected_samples:
-                self._cleared()
-            if heard.words and heard.language is not None:  # for the next worker, and behind a long hole
-                self._options = self._options.model_copy(update={"heard_language": heard.language})
-        elif heard.through_samples >= self._suspected_samples:
-            self._suspected_samples = 0
+        if heard.final and heard.words and heard.language is not None:  # for the next worker, and behind a long hole
+            self._options = self._options.model_copy(update={"heard_language": heard.language})
         segment = self._book.heard(heard.words, heard.language, final=heard.final)
         # At once, not only when the worker says so: should it end in between, these words are not said twice.
         # And before they are told, so that who is told reads a position that has them.
-        progress = heard.final and self._backlog.settle(heard.through_samples)
+        progress = heard.final and self._settle(heard.through_samples)
         self._tell_segment(segment)
         if progress:
             self._tell_settled()
 
-    def _cleared(self) -> None:
-        self._lost = self._suspected_samples = 0
+    def _settle(self, samples: int) -> bool:
+        """True when this is news. A suspect is trusted again once that very sound is through, be it silence."""
+        progress = self._backlog.settle(samples)
+        if self._backlog.settled_samples >= self._suspected_samples:
+            self._lost = self._suspected_samples = 0
+        return progress
 
     def _on_settled(self, samples: int, through_samples: int) -> None:
         self._through_samples = max(self._through_samples, through_samples)
-        if self._backlog.settle(samples):
-            if 0 < self._suspected_samples <= self._backlog.settled_samples:
-                self._cleared()  # it was silence
+        if self._settle(samples):
             self._tell_settled()
 
     def _tell_settled(self) -> None:
@@ -341,7 +331,8 @@ class AsrSession:
         named = {"session_id": self.session_id, "generation": self._generation}
         if not self._opened:
             self._opened = True
-            await link.send(Open(**named, start_samples=self._backlog.sent_samples, options=self._options))
+            positions = {"start_samples": self._backlog.sent_samples, "alone_until_samples": self._suspected_samples}
+            await link.send(Open(**named, **positions, options=self._options))
             return True
         waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
         if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:

@@ -25,13 +25,17 @@ class _Message(BaseModel):
 
 
 class Open(_Message):
-    """To the worker: a session begins; its first sample will be ``start_samples``."""
+    """To the worker: a session begins; its first sample will be ``start_samples``.
+
+    ``alone_until_samples``: its sound before is suspected to have ended a process; no step has it and others' sound.
+    """
 
     type: Literal["open"] = "open"
     session_id: str
     generation: int
     start_samples: int
     options: SessionOptions
+    alone_until_samples: int = 0
 
 
 class Audio(_Message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -19,7 +18,6 @@ from asr.wire import Pong, Ran, Ready, Working
 from asr.worker_settings import WorkerSettings
 
 HEALTHY_AFTER_S = 30.0  # a process that was ready for so long was a good one
-LAST_CHANCE_S = 5.0  # how long a session may keep others waiting that are on their last chance as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,7 @@ class WorkerOwner(Protocol):
 
 
 class ManagedWorker:
-    """Made by the client, with which it shares the loop's thread; ``stop`` must be awaited after ``start``.
-
-    Of the sessions on their last chance only one is heard at a time: should the process be lost once more, it is known
-    whose sound it was, and the others keep theirs.
-    """
+    """Made by the client, with which it shares the loop's thread; ``stop`` must be awaited after ``start``."""
 
     def __init__(
         self,
@@ -85,7 +79,6 @@ class ManagedWorker:
             replace(settings, index=index), self, command=command, backoff=copy(backoff) if backoff else None
         )
         self.sessions: dict[str, AsrSession] = {}
-        self._given: set[str] = set()  # of them, those that the present process was given
         self.state: WorkerState = "starting"
         self.ready: Ready | None = None  # of the latest process that was ready
         self.failed_starts = 0  # in a row
@@ -94,13 +87,11 @@ class ManagedWorker:
         self._child: Child | None = None
         self.pong: Pong | None = None
         self._load = LoadAverage()
-        self._held: asyncio.TimerHandle | None = None  # some of its sessions wait for their last chance
 
     def start(self) -> None:
         self._supervisor.start()
 
     async def stop(self) -> None:
-        self._release()
         await self._supervisor.stop()
 
     def reload(self, settings: WorkerSettings) -> None:
@@ -170,53 +161,18 @@ class ManagedWorker:
     def take(self, session: AsrSession) -> None:
         """The session is placed here from now on; it is heard at once when there is a process."""
         self.sessions[session.session_id] = session
-        self._attach_those_that_may()
+        if self._child is not None:
+            self._attach(session, self._child)
 
     def let_go(self, session: AsrSession) -> None:
-        self._given.discard(session.session_id)
-        if self.sessions.pop(session.session_id, None) is not None:
-            self._attach_those_that_may()
+        self.sessions.pop(session.session_id, None)
 
-    def went_on(self) -> None:
-        """Something was heard here: perhaps another may have its last chance now."""
-        if self._held is not None:
-            self._attach_those_that_may()
-
-    def _attach_those_that_may(self, *, all_of_them: bool = False) -> None:
-        if self._child is None:
-            return
-        waiting = False
-        for session in list(self.sessions.values()):
-            if session.session_id in self._given:
-                continue
-            if session.on_last_chance and not all_of_them and self._has_last_chance:
-                waiting = True
-                continue
-            self._given.add(session.session_id)
-            session.attach(self._child, self._next_generation())
-            session.tell_engine_state("ok")
-        if waiting and self._held is None:
-            self._held = asyncio.get_running_loop().call_later(LAST_CHANCE_S, self._waited_long_enough)
-        elif not waiting:
-            self._release()
-
-    @property
-    def _has_last_chance(self) -> bool:
-        return any(self.sessions[session_id].on_last_chance for session_id in self._given)
-
-    def _waited_long_enough(self) -> None:
-        self._held = None
-        self._attach_those_that_may(all_of_them=True)
-
-    def _release(self) -> None:
-        if self._held is not None:
-            self._held.cancel()
-            self._held = None
+    def _attach(self, session: AsrSession, child: Child) -> None:
+        session.attach(child, self._next_generation())
+        session.tell_engine_state("ok")
 
     def _lose(self, state: WorkerState) -> None:
         self._child, self.pong, self._load, self.state = None, None, LoadAverage(), state
-        self._release()
-        self._given.clear()
         for session in self.sessions.values():
             session.detach()
 
@@ -229,12 +185,12 @@ class ManagedWorker:
     def on_ready(self, child: Child, ready: Ready) -> None:
         self._child, self.ready, self.state, self.failed_starts = child, ready, "ok", 0
         self._ready_at_s = self._clock()
+        for session in list(self.sessions.values()):
+            self._attach(session, child)
         self._owner.on_ready(self, ready)
-        self._attach_those_that_may()
 
     def on_message(self, message: SessionMessage) -> None:
         self._owner.on_message(message)
-        self.went_on()
 
     def on_pong(self, pong: Pong) -> None:
         self.pong = pong

@@ -153,7 +153,7 @@ async def test_sound_that_ends_every_process_costs_its_own_utterance_and_nobody_
     all_of_them = Conversations(client, ("alpha bravo", "charlie crash delta", "echo"))
     all_of_them.say()
     await all_of_them.finalize()
-    # The one next to it may have been in the step that ended the process, twice; not when it came to the last time.
+    # The one next to it may have been in the step that ended the process, once; after that both are heard alone.
     assert [told(heard) for heard in all_of_them.heard[1:]] == [said(TEXTS)] * 3
     texts = [word for word, _, _ in told(all_of_them.heard[0])]
     assert texts == ["alpha", "bravo", "echo"]

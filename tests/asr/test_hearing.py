@@ -78,6 +78,18 @@ def test_voice_activity_that_fails_in_silence_too_is_broken() -> None:
         bench.idle()
 
 
+def test_suspects_have_calls_of_their_own_until_that_sound_is_told_settled() -> None:
+    bench = bench_of()
+    for name, until_samples in (("a", 0), ("b", 16_000), ("c", 0), ("d", 32_000)):
+        bench.open(name, alone_until_samples=until_samples)
+    for second in range(3):
+        for name in "abcd":
+            bench.audio(16_000 * second, bytes(32_000), name)
+        bench.idle()
+    calls = ["".join(name for name, *_ in working.sessions) for working in bench.of(wire.Working)]
+    assert [call for call in calls if call] == ["ac", "b", "d", "ac", "b", "d", "abc", "d"]
+
+
 def test_whose_sound_it_is_is_said_before_and_that_it_is_over_after() -> None:
     bench = bench_of()
     bench.open("a", generation=3)

@@ -67,8 +67,24 @@ class Bench:
             self.engine, EnergyVoiceActivity(), self.settings, self.said.append, lambda: self.now_s
         )
 
-    def open(self, name: str = "s", options: SessionOptions = LIVE, *, start: int = 0, generation: int = 1) -> None:
-        self.loop.take(wire.Open(session_id=name, generation=generation, start_samples=start, options=options))
+    def open(
+        self,
+        name: str = "s",
+        options: SessionOptions = LIVE,
+        *,
+        start: int = 0,
+        generation: int = 1,
+        alone_until_samples: int = 0,
+    ) -> None:
+        self.loop.take(
+            wire.Open(
+                session_id=name,
+                generation=generation,
+                start_samples=start,
+                options=options,
+                alone_until_samples=alone_until_samples,
+            )
+        )
 
     def audio(self, start: int, pcm: bytes, name: str = "s", generation: int = 1) -> None:
         self.loop.take(wire.Audio(session_id=name, generation=generation, start_samples=start), pcm)

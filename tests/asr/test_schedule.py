@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,7 +81,11 @@ def test_the_most_overdue_interim_comes_first_and_none_before_its_time() -> None
 
 
 wishes_of = st.lists(
-    st.builds(Wish, st.text(max_size=3), st.booleans(), st.booleans(), st.floats(90, 110), st.booleans())
+    st.builds(
+        Wish,
+        *(st.text(max_size=3), st.booleans(), st.booleans(), st.floats(90, 110), st.booleans()),
+        alone=st.booleans(),
+    )
 )
 
 
@@ -92,9 +97,11 @@ def test_the_device_is_never_idle_while_something_is_due_and_a_batch_is_full_and
     chosen = choose(wishes, NOW_S, batch_max, before)
     assert bool(chosen) == bool(due)
     if chosen:
-        same = [each for each in due if each.kind == chosen[0].kind]
+        single = chosen[0].guess or chosen[0].alone
+        same = [each for each in due if each.kind == chosen[0].kind and (single or not each.alone)]
         assert {each.kind for each in chosen} == {chosen[0].kind}
-        assert len(chosen) == (1 if chosen[0].guess else min(len(same), batch_max))
+        assert len(chosen) == (1 if single else min(len(same), batch_max))
+        assert single or not any(each.alone for each in chosen)
         assert max(each.due_s for each in chosen) <= min((e.due_s for e in same if e not in chosen), default=1e9)
 
 
@@ -130,6 +137,13 @@ def test_long_finals_are_heard_a_few_at_a_time_but_never_none() -> None:
     assert [wish.session_id for wish in chosen] == ["a", "b"]
     assert [wish.session_id for wish in choose(finals, NOW_S, 10, sound_max_samples=1)] == ["a"]
     assert len(choose(finals, NOW_S, 10)) == 4
+
+
+def test_a_wish_to_be_alone_is_a_batch_of_its_own_when_its_turn_comes() -> None:
+    first, second, third = wish("first", due_s=98.0), wish("second", due_s=98.5), wish("third", due_s=99.0)
+    assert names([first, replace(second, alone=True), third]) == ["first", "third"]
+    assert names([replace(second, alone=True), third]) == ["second"]
+    assert names([replace(second, alone=True), replace(third, alone=True)]) == ["second"]
 
 
 def late(cadence: Cadence, now_s: float, *, for_s: float) -> float:

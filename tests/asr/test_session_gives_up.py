@@ -44,6 +44,26 @@ async def test_sound_that_loses_three_processes_in_a_row_is_left_out(bench: Benc
     assert not session.lost_at(4, 5000)
 
 
+async def test_a_worker_is_told_how_far_a_session_is_to_be_heard_alone(bench: Bench) -> None:
+    session = bench.session(Told())
+    feed(session, bytes(2 * 5000))
+    told = []
+    for generation in (1, 2, 3):
+        link = Remembering()
+        session.attach(link, generation)
+        await settle_down()
+        assert isinstance(link.said[0], Open)
+        told.append(link.said[0].alone_until_samples)
+        if generation == 1:
+            session.lost_at(generation, 3000)
+        elif generation == 2:
+            session.on_message(heard(session, generation, "one", start=100, end=3500, final=False))
+            assert session.suspect
+            session.on_message(heard(session, generation, "one", start=100, end=3500))
+        session.detach()
+    assert told == [0, 3000, 0]
+
+
 @pytest.mark.parametrize(("end_samples", "forgives"), [(2000, False), (3000, True)])
 async def test_a_final_of_that_sound_in_between_forgives_the_lost_processes(
     bench: Bench, end_samples: int, forgives: bool
