@@ -16,6 +16,7 @@
     ├── SlowReader               close 4008: the reader's queue was full
     ├── TryLater                 503, retryable
     │   ├── Overloaded           close 4013
+    │   │   └── TooManyPeers     WebRTC peers that are connecting, or of one address
     │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
@@ -131,6 +132,10 @@ class TryLater(EarshotError):
 
 class Overloaded(TryLater):
     code = "OVERLOADED"
+
+
+class TooManyPeers(Overloaded):
+    code = "TOO_MANY_PEERS"
 
 
 class Idle(TryLater):

@@ -56,7 +56,7 @@ TRANSCRIPT_MOVES: Table[TranscriptState] = {
 
 SESSION_MOVES: Table[SessionState] = {
     # Resuming at once: found after a restart, its source may come back.
-    _S.CONNECTING: frozenset({_S.LIVE, _S.RESUMING, _S.CLOSED}),
+    _S.CONNECTING: frozenset({_S.LIVE, _S.STALLED, _S.RESUMING, _S.CLOSED}),
     _S.LIVE: frozenset({_S.STALLED, _S.RESUMING, _S.CLOSED}),
     _S.STALLED: frozenset({_S.LIVE, _S.RESUMING, _S.CLOSED}),
     _S.RESUMING: frozenset({_S.LIVE, _S.CLOSED}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -90,4 +91,7 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
     )
     metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)
     metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets)
+    metrics.watch("peers", "WebRTC peers now.", lambda: services().peers.places.count)
+    metrics.watch("peers_connecting", "Those not connected yet.", lambda: services().peers.places.connecting)
+    metrics.watch("tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.engine.watch(lambda: services().asr.workers, lambda: services().asr.sessions)

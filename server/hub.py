@@ -33,7 +33,7 @@ from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-CHECK_INTERVAL_S = 1.0
+CHECK_INTERVAL_S = 0.5
 
 
 class Hub:

@@ -81,6 +81,7 @@ class LiveSession:
         self._stalled_after_s = stalled_after_s
 
         self.state = SessionState.CONNECTING
+        self._heard = False  # whether any sound ever came
         self.paused = False
         self.opened_at_s = time.monotonic()
         # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
@@ -141,13 +142,15 @@ class LiveSession:
 
     def alive(self) -> None:
         """Something came from the source, be it only half a packet."""
+        self._heard = True
         self._sound_at_s = time.monotonic()
         if self.state not in (SessionState.LIVE, SessionState.CLOSED):
             self._move(SessionState.LIVE)
 
     def check(self, now_s: float) -> None:
-        """Called about every second: without sound for a while the session is stalled."""
-        if self.state is SessionState.LIVE and now_s - self._sound_at_s >= self._stalled_after_s:
+        """Called about every second: without sound for a while the session is stalled, from the beginning, too."""
+        waits = self.state is SessionState.LIVE or (self.state is SessionState.CONNECTING and self.attached)
+        if waits and now_s - self._sound_at_s >= self._stalled_after_s:
             self._move(SessionState.STALLED)
 
     def abandon(self) -> None:
@@ -161,7 +164,7 @@ class LiveSession:
             return
         self._on_ended = None
         log.info("session lost its connection", session=self.session_id, track=self.track.id, reason=reason)
-        if self.state is SessionState.CONNECTING:
+        if not self._heard and self.state in (SessionState.CONNECTING, SessionState.STALLED):
             self.finish_soon()  # nothing was ever heard: nothing to come back to
             return
         self.wait_for_source()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,12 @@ from protocol.events import Event
 from protocol.states import SessionState
 from protocol.wire import v1
 from protocol.wire.v1 import Action
+from server.client_address import UNKNOWN
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
+from server.peer_places import PeerPlace, PeerPlaces
 from server.settings import Settings
 from server.turn import own_stun
 
@@ -52,18 +54,34 @@ class Peers:
             connect_deadline_s=settings.connect_deadline_s,
             stalled_after_s=settings.stalled_after_s,
             ice_servers=own_stun(settings.ice_servers),
+            gone_after_s=settings.peer_gone_after_s,
             sdp_max_bytes=settings.sdp_max_bytes,
             loopback=settings.host in LOOPBACK_HOSTS,
             direct_tap=settings.direct_tap,
         )
         self._metrics = metrics
+        self.places = PeerPlaces(
+            connecting_max=settings.peers_connecting_max,
+            per_address_max=settings.peers_per_address_max,
+            connect_deadline_s=settings.connect_deadline_s,
+        )
         self._sources: dict[str, _PeerSource] = {}  # by session id
 
     async def answer(
-        self, transcript_id: str, sdp: str, type: str, options: SourceOptions, *, resume_token: str | None = None
+        self,
+        transcript_id: str,
+        sdp: str,
+        type: str,
+        options: SourceOptions,
+        *,
+        resume_token: str | None = None,
+        address: str = UNKNOWN,
     ) -> Described:
-        """Our answer to a client's offer. Raises ``SdpError``, ``TooLarge`` and whatever ``Hub.attach`` raises."""
-        source = await self._source(transcript_id, options, resume_token)
+        """Our answer to a client's offer; its peer is counted by ``address``.
+
+        Raises ``SdpError``, ``TooLarge``, ``TooManyPeers`` and whatever ``Hub.attach`` raises.
+        """
+        source = await self._source(transcript_id, options, resume_token, address)
         try:
             described = await source.peer.answer(sdp, type)
         except BaseException:
@@ -71,9 +89,16 @@ class Peers:
             raise
         return self._described(source.session, described)
 
-    async def offer(self, transcript_id: str, options: SourceOptions, *, resume_token: str | None = None) -> Described:
-        """Our offer; the client's answer comes by ``accept``."""
-        source = await self._source(transcript_id, options, resume_token)
+    async def offer(
+        self,
+        transcript_id: str,
+        options: SourceOptions,
+        *,
+        resume_token: str | None = None,
+        address: str = UNKNOWN,
+    ) -> Described:
+        """Our offer; the client's answer comes by ``accept``. Raises as ``answer``."""
+        source = await self._source(transcript_id, options, resume_token, address)
         try:
             described = await source.peer.offer()
         except BaseException:
@@ -92,13 +117,37 @@ class Peers:
         """Close every peer."""
         await asyncio.gather(*(source.close("the server stops") for source in list(self._sources.values())))
 
-    async def _source(self, transcript_id: str, options: SourceOptions, resume_token: str | None) -> _PeerSource:
-        session = await self._hub.attach(transcript_id, replace(options, source="webrtc"), resume_token=resume_token)
-        source = _PeerSource(self._peer_settings, session, self._hub, self._journal, self._settings, self._forget)
+    async def _source(
+        self, transcript_id: str, options: SourceOptions, resume_token: str | None, address: str
+    ) -> _PeerSource:
+        if resume_token is not None:
+            self._make_room(transcript_id, resume_token)
+        place = self.places.take(address)
+        try:
+            session = await self._hub.attach(
+                transcript_id, replace(options, source="webrtc"), resume_token=resume_token
+            )
+        except BaseException:
+            place.free()
+            raise
+        source = _PeerSource(
+            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._forget
+        )
         session.attach(source.ended)
         self._sources[session.session_id] = source
-        await session.drop_source()
+        try:
+            await session.drop_source()
+        except BaseException:
+            await source.refuse()
+            raise
         return source
+
+    def _make_room(self, transcript_id: str, resume_token: str) -> None:
+        """A peer that comes back does not wait until the server has seen that the one before it is gone."""
+        for source in self._sources.values():
+            session = source.session
+            if session.transcript_id == transcript_id and session.resume_token == resume_token:
+                source.place.free()
 
     def _forget(self, source: _PeerSource) -> None:
         self._metrics.packets_lost.inc(source.peer.stats.lost)
@@ -121,9 +170,11 @@ class _PeerSource:
         hub: Hub,
         journal: Journal,
         settings: Settings,
-        forget: Any,
+        place: PeerPlace,
+        forget: Callable[[_PeerSource], None],
     ) -> None:
         self.session = session
+        self.place = place
         self.peer = WebRtcPeer(peer_settings, self)
         self._hub = hub
         self._journal = journal
@@ -158,6 +209,8 @@ class _PeerSource:
             self._send(v1.render_error(RateLimited("too many actions at once"), recoverable=True))
 
     def on_state(self, state: SessionState, reason: str) -> None:
+        if state is SessionState.LIVE:
+            self.place.connected()
         if state is SessionState.CLOSED and not self._closing:
             self._go(self.close(reason), "close")
             self.session.lost(reason)
@@ -196,8 +249,11 @@ class _PeerSource:
         others = [task for task in self._tasks if task is not me]
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self.peer.close(reason)
+        try:
+            await asyncio.gather(*others, return_exceptions=True)
+            await self.peer.close(reason)
+        finally:
+            self.place.free()
 
     async def _act_in_order(self) -> None:
         while True:

@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from server.client_address import networks_of
 from server.turn import check_stun_url, check_turn_url
 
 PREFIX = "EARSHOT_"
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names, comma-separated, that may stand for this server's address when no access_token is set."
+    )
+
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses or networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed.",
     )
 
     # The recogniser.
@@ -105,7 +111,9 @@ class Settings(BaseSettings):
         60.0, ge=0, le=3600, description="A lost connection keeps its session for so long, then it is finished."
     )
     connect_deadline_s: float = Field(15.0, ge=1, le=120, description="A WebRTC peer must be connected within this.")
-    stalled_after_s: float = Field(5.0, ge=0.5, le=60, description="Without sound for so long a session is stalled.")
+    stalled_after_s: float = Field(
+        4.0, ge=0.5, le=60, description="Without sound for so long a session is stalled; readers are told."
+    )
     idle_deadline_s: float = Field(
         30.0, ge=1, le=600, description="A speaking socket without sound or keepalive for so long is closed."
     )
@@ -170,6 +178,12 @@ class Settings(BaseSettings):
         multiple_of=20,
         description="Packet length (20, 40, 60) asked of WebRTC clients; longer: cheaper.",
     )
+    peer_gone_after_s: float = Field(
+        18.0,
+        ge=1.0,
+        le=120.0,
+        description="A WebRTC peer of which nothing at all is heard for so long, not even a check, is closed.",
+    )
     peers_connecting_max: int = Field(
         64, ge=1, le=10_000, description="WebRTC peers at once that are not connected yet; one more gets 503."
     )
@@ -204,7 +218,21 @@ class Settings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))
         return init_settings, env_settings, toml
 
-    @field_validator("allowed_origins", "allowed_hosts", "ice_servers", "turn_urls", "public_addresses", mode="before")
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        networks_of(value)
+        return value
+
+    @field_validator(
+        "allowed_origins",
+        "allowed_hosts",
+        "trusted_proxies",
+        "ice_servers",
+        "turn_urls",
+        "public_addresses",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from protocol.errors import NotFound
 from protocol.ids import is_transcript_id
 from server.auth import SAFE_METHODS, Action, Principal, authorize, check_host, check_origin, host_of, identify
+from server.client_address import client_address, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.services import Services
@@ -33,6 +34,13 @@ def metrics_of(connection: HTTPConnection) -> Metrics:
 def leaving_of(connection: HTTPConnection) -> Leaving:
     leaving: Leaving = connection.app.state.leaving
     return leaving
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The client's address, which limits are counted by; through a proxy that is trusted, too."""
+    peer = connection.client.host if connection.client is not None else None
+    proxies = networks_of(settings_of(connection).trusted_proxies)
+    return client_address(peer, connection.headers.getlist("x-forwarded-for"), proxies)
 
 
 def enter(connection: HTTPConnection, action: Action) -> Principal:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
 from server.auth import Action
-from server.doors.access import entry, leaving_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.limits import JSON_MAX_BYTES, read_body
 from server.live import SourceOptions
@@ -96,13 +96,15 @@ async def offer(request: Request, transcript_id: str) -> Response:
     leaving_of(request).refuse_new()
     services, settings = services_of(request), settings_of(request)
     wanted = await _read(Offer, request, settings)
-    options = wanted.options()
+    options, address = wanted.options(), address_of(request)
     if wanted.sdp:
         described = await services.peers.answer(
-            transcript_id, wanted.sdp, wanted.type, options, resume_token=wanted.resume_token
+            transcript_id, wanted.sdp, wanted.type, options, resume_token=wanted.resume_token, address=address
         )
     else:
-        described = await services.peers.offer(transcript_id, options, resume_token=wanted.resume_token)
+        described = await services.peers.offer(
+            transcript_id, options, resume_token=wanted.resume_token, address=address
+        )
     body = {
         "sdp": described.sdp,
         "type": described.type,
