@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from server.commands.outbox import Outbox
 from server.commands.screens import Screen
 from server.commands.sound_given import Heard, Wanted, pcm_pieces, raw_pieces, stdin_chunks
 from server.commands.speaking import SpeakingClient
-from server.commands.transcripts import all_segments, create_transcript, sound_samples
+from server.commands.transcripts import all_segments, create_transcript, delete_transcript, sound_samples
 from server.commands.wire_segments import segment_from
 
 # After Ctrl-C the words of what was sent still come, but nobody waits long.
@@ -32,7 +33,16 @@ async def hear_remotely(wanted: Wanted, screen: Screen, stop: asyncio.Event, tot
     async with httpx.AsyncClient(base_url=address.http, headers=address.headers, timeout=30.0) as http:
         transcript_id = await create_transcript(http, wanted.name, wanted.language)
         words = _Words(screen)
-        trouble = await _speak(wanted, address, transcript_id, words, screen, stop, total_s)
+        client, feed = _client(wanted, address, transcript_id, words, screen, total_s)
+        try:
+            trouble = await _speak(client, feed, words, stop)
+        finally:
+            if not client.let_in:
+                # The server had no place, or was gone: nobody looks for a transcript of nothing.
+                with contextlib.suppress(CommandFailed):
+                    await delete_transcript(http, transcript_id)
+        if not client.let_in:
+            return Heard(trouble=trouble)
         # The journal is the truth: what a broken connection swallowed is there.
         segments = await all_segments(http, transcript_id)
         duration_samples = await sound_samples(http, transcript_id)
@@ -41,16 +51,15 @@ async def hear_remotely(wanted: Wanted, screen: Screen, stop: asyncio.Event, tot
     return Heard(segments, trouble, duration_samples)
 
 
-async def _speak(
+def _client(
     wanted: Wanted,
     address: ServerAddress,
     transcript_id: str,
     words: _Words,
     screen: Screen,
-    stop: asyncio.Event,
     total_s: float | None,
-) -> str:
-    """Says what went wrong, or nothing."""
+) -> tuple[SpeakingClient, ThreadFeed[bytes]]:
+    """What speaks, and where its sound comes from, which must be closed."""
     start, outbox, feed, rate_hz = _sound(wanted)
 
     def acked(position: int) -> None:
@@ -67,13 +76,19 @@ async def _speak(
         on_acked=acked,
         on_trouble=screen.notice,
     )
+    return client, feed
+
+
+async def _speak(client: SpeakingClient, feed: ThreadFeed[bytes], words: _Words, stop: asyncio.Event) -> str:
+    """Says what went wrong, or nothing."""
     speaking = asyncio.create_task(client.speak())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not speaking.done():
             client.finish_now()
-            await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
+            if client.let_in:
+                await asyncio.wait({speaking}, timeout=LAST_WORDS_S)
         if speaking.done():
             speaking.result()
         return client.source_error.message if client.source_error else ""

@@ -76,6 +76,11 @@ class SpeakingClient:
         # What broke the source off, if anything did: the sound before it was sent all the same.
         self.source_error: EarshotError | None = None
 
+    @property
+    def let_in(self) -> bool:
+        """Whether the server has ever begun to listen to it."""
+        return self._resume_token is not None
+
     def finish_now(self) -> None:
         """Send nothing more from the source; ask for the words of what was sent."""
         self._hurry.set()

@@ -20,6 +20,11 @@ async def create_transcript(http: httpx.AsyncClient, name: str, language: str | 
     return str((await _call(http, "POST", "/v1/transcripts/", json=body))["id"])
 
 
+async def delete_transcript(http: httpx.AsyncClient, transcript_id: str) -> None:
+    """With its words and its sound."""
+    await _call(http, "DELETE", f"/v1/transcripts/{transcript_id}")
+
+
 async def all_segments(http: httpx.AsyncClient, transcript_id: str) -> list[Segment]:
     """Every segment, page by page."""
     found: list[Segment] = []

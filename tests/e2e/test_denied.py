@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import expect
+from websockets.asyncio.client import connect
 
 from tests.e2e.browser import microphone, visiting
 from tests.e2e.conftest import Served, Spoken
@@ -45,6 +47,25 @@ async def test_no_microphone(server: Served, chromium: str) -> None:
         note = page.get_by_role("alert").filter(has_text="No microphone was found.")
         await expect(note).to_contain_text("Or play the sample.")
         await expect(page.get_by_role("button", name="Play a sample")).to_be_visible()
+
+
+async def test_no_place_leaves_no_empty_transcript(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+    async with (
+        ServerProcess(tmp_path / "data", sessions_max=1) as server,
+        visiting(chromium, *microphone(voice.path), outages=True) as visit,
+        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+    ):
+        first = (await http.post("/v1/transcripts")).raise_for_status().json()["id"]
+        async with connect(f"{server.websocket_url}/v1/transcripts_stream/{first}", proxy=None) as socket:
+            await socket.send(json.dumps({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}}))
+            assert json.loads(await socket.recv())["type"] == "started"
+            page = visit.page
+            await page.goto(server.url)
+            async with page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
+                await page.get_by_role("button", name="Start speaking").click()
+            await expect(page.get_by_role("alert").filter(has_text="no room for one more")).to_be_visible()
+            assert (await deleted.value).ok
+            assert await transcripts(server.url) == 1
 
 
 async def test_no_server(chromium: str, voice: Spoken, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 // One recording from the first press to the last word: opens the transcript, sends the sound by the way that works,
 // keeps it connected, and finishes it. Knows nothing of the page; tells every change as a `change` event.
 
-import { ApiError, createTranscript } from './api.js';
+import { ApiError, createTranscript, deleteTranscript } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
 import { Listening } from './listening.js';
@@ -253,6 +253,13 @@ export class LiveSession extends EventTarget {
     this.#set({ phase: 'failed', problem: problemOf(error) });
     this.#abort.abort();
     this.#release();
+    if (this.startedAt === null && this.transcriptId !== null) this.#forget();
+  }
+
+  /** Refused before any sound: a try is no recording, and the next one makes its own transcript. */
+  #forget() {
+    deleteTranscript(this.transcriptId).catch(() => {}); // not allowed, or the server is away: it stays, empty
+    this.transcriptId = null;
   }
 
   #release() {

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
@@ -127,6 +128,29 @@ async def test_ctrl_c_prints_what_there_is(server: ServerProcess, earshot: Run, 
         rest, err = await process.communicate()
     assert told((first + rest).decode()) == [SAID], err
     assert process.returncode == 130
+
+
+async def test_when_there_is_no_place_no_empty_transcript_is_left(
+    tmp_path: Path, earshot: Run, recording: Path
+) -> None:
+    async with (
+        ServerProcess(tmp_path / "data", sessions_max=1) as full,
+        httpx.AsyncClient(base_url=full.url, trust_env=False) as http,
+    ):
+        first = (await http.post("/v1/transcripts")).raise_for_status().json()["id"]
+        async with connect(f"{full.websocket_url}/v1/transcripts_stream/{first}", proxy=None) as socket:
+            await socket.send(json.dumps({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}}))
+            assert json.loads(await socket.recv())["type"] == "started"
+            waiting = await earshot.start("transcribe", str(recording), "--server", full.url)
+            async with asyncio.timeout(60):
+                while True:  # until it has made its own, for which there is no place
+                    if (await http.get("/v1/transcripts")).json()["total"] == 2:
+                        break
+                    await asyncio.sleep(0.1)
+                waiting.send_signal(signal.SIGINT)
+                _, err = await waiting.communicate()
+        assert waiting.returncode == 130, err
+        assert [item["id"] for item in (await http.get("/v1/transcripts")).json()["items"]] == [first]
 
 
 async def test_listening_to_what_is_not_there_is_one_sentence(server: ServerProcess, earshot: Run) -> None:
