@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import asr.child
 from asr.client import AsrClient, AsrSession, WorkerSettings
 from asr.contract import SessionOptions
 from asr.watch import Backoff
@@ -118,3 +119,9 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine even a willing process may need longer than the grace."""
+    monkeypatch.setattr(asr.child, "GRACE_S", WAIT_S)

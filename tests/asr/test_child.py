@@ -78,6 +78,7 @@ def test_whatever_event_loop_every_answer_is_read_while_it_is_written_to(
         assert runner.run(converse()) == list(range(200))
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_to_everybody_leaves_the_worker_to_its_server(tmp_path: Path, asked: signal.Signals) -> None:
     child = await Child.spawn(WORKER_COMMAND, WorkerSettings(engine="scripted", models_dir=tmp_path))

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-import asr.child
 from asr.child import Child, ChildGone, Ending, worker_environment
 from asr.contract import SessionOptions
 from asr.supervisor import SessionMessage, Supervisor
@@ -39,12 +38,6 @@ class Events:
 
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
         self.lost.append(planned)
-
-
-@pytest.fixture
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine even a willing process may need longer than the grace."""
-    monkeypatch.setattr(asr.child, "GRACE_S", WAIT_S)
 
 
 MakeSupervisor = Callable[..., Awaitable[tuple[Supervisor, Events]]]
