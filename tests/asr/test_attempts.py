@@ -107,3 +107,22 @@ def test_every_step_says_first_whose_sound_is_in_it() -> None:
         [(session_id, generation, end_samples)] = message.sessions
         assert (session_id, generation) == ("a", 5)
         assert 0 < end_samples <= len(pcm) // 2
+
+
+def test_who_is_to_be_heard_alone_shares_no_step_until_that_sound_is_told_settled() -> None:
+    bench = Bench()
+    alone_until_samples = 3 * 16_000
+    bench.open("a", alone_until_samples=alone_until_samples)
+    bench.open("b")
+    bench.race(scripted_sound(TALK), "a", "b")
+    companies: list[list[set[str]]] = [[], []]  # before, after
+    settled_samples = 0
+    for message in bench.said:
+        if isinstance(message, wire.Settled) and message.session_id == "a":
+            settled_samples = message.samples
+        elif isinstance(message, wire.Working) and message.sessions:
+            companies[settled_samples >= alone_until_samples].append({name for name, *_ in message.sessions})
+    before, after = companies
+    assert {"a"} in before
+    assert {"a", "b"} not in before
+    assert {"a", "b"} in after
