@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from protocol.errors import BadInput, TooLarge
 
 JSON_MAX_BYTES = 64 * 1024  # our largest JSON body is a PATCH with a summary
+BODY_WHOLE_S = 60.0  # a body that is read as one, which is a small one
 BODY_IDLE_S = 30.0  # a body that brings nothing for so long is given up: no slow-loris holds a task for ever
 
 
@@ -40,5 +41,9 @@ async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
 
 
 async def read_body(request: Request, max_bytes: int = JSON_MAX_BYTES) -> bytes:
-    """The whole body, at most ``max_bytes`` of it. Raises as ``body_pieces``."""
-    return b"".join([piece async for piece in body_pieces(request, max_bytes)])
+    """The whole body, at most ``max_bytes`` of it and within ``BODY_WHOLE_S``. Raises as ``body_pieces``."""
+    try:
+        async with asyncio.timeout(BODY_WHOLE_S):
+            return b"".join([piece async for piece in body_pieces(request, max_bytes)])
+    except TimeoutError:
+        raise BadInput("the body came too slowly", details={"deadline_s": BODY_WHOLE_S}) from None

@@ -108,10 +108,24 @@ class Peers:
 
     async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:
         """The client's answer to our offer. Raises ``NotFound``, ``SdpError``, ``TooLarge``."""
-        source = self._sources.get(session_id)
-        if source is None or source.session.transcript_id != transcript_id:
-            raise NotFound("no such session waits for an answer")
-        await source.peer.accept(sdp, type)
+        await self._source_of(transcript_id, session_id).peer.accept(sdp, type)
+
+    def require(self, transcript_id: str, session_id: str) -> None:
+        """Raise ``NotFound`` unless this session's peer is there, connected or about to be."""
+        self._source_of(transcript_id, session_id)
+
+    async def add_candidates(self, transcript_id: str, session_id: str, fragment: str) -> bool:
+        """The client's later candidates; False where they ask for an ICE restart, which is not done.
+
+        Raises ``NotFound``, ``SdpError``, ``TooLarge``.
+        """
+        return await self._source_of(transcript_id, session_id).peer.add_candidates(fragment)
+
+    def end(self, transcript_id: str, session_id: str) -> None:
+        """The client is done: its peer is closed, and the last finals are made. Raises ``NotFound``."""
+        source = self._source_of(transcript_id, session_id)
+        source.session.end(None)
+        source.close_soon("ended by the client")
 
     async def stop(self) -> None:
         """Close every peer."""
@@ -148,6 +162,12 @@ class Peers:
             session = source.session
             if session.transcript_id == transcript_id and session.resume_token == resume_token:
                 source.place.free()
+
+    def _source_of(self, transcript_id: str, session_id: str) -> _PeerSource:
+        source = self._sources.get(session_id)
+        if source is None or source.session.transcript_id != transcript_id or source.session.finishing is not None:
+            raise NotFound("no such session")
+        return source
 
     def _forget(self, source: _PeerSource) -> None:
         self._metrics.packets_lost.inc(source.peer.stats.lost)
@@ -238,6 +258,9 @@ class _PeerSource:
             self.session.lost("no connection was made")
         finally:
             await self.close("refused")
+
+    def close_soon(self, reason: str) -> None:
+        self._go(self.close(reason), "close")
 
     async def close(self, reason: str) -> None:
         """Close the peer and everything it started. Idempotent."""

@@ -37,7 +37,9 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 
 class RequestContext:
-    """Also takes one trailing slash off paths under ``/v1/``: both spellings reach one route, without a redirect."""
+    """Also takes one trailing slash off paths under ``/v1/`` and ``/whip/``: both spellings reach one
+    route, without a redirect.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app = app
@@ -49,7 +51,7 @@ class RequestContext:
             return
         started_s = time.perf_counter()
         path: str = scope["path"]
-        if path.startswith("/v1/") and path.endswith("/") and len(path) > len("/v1/"):
+        if path.endswith("/") and path.startswith(("/v1/", "/whip/")) and path != "/v1/":
             scope["path"] = path[:-1]
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id

@@ -18,12 +18,14 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
+from aiortc.sdp import candidate_from_sdp
 
+from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
 from media.webrtc.receiver import OpusReceiver
-from media.webrtc.sdp import clean, polish
+from media.webrtc.sdp import CANDIDATES_MAX, clean, polish
 from protocol.blocks import Block
-from protocol.errors import EarshotError, Internal, SdpError
+from protocol.errors import EarshotError, Internal, SdpError, TooLarge
 from protocol.states import SESSION_MOVES, SessionState, move
 
 log = structlog.get_logger(__name__)
@@ -92,6 +94,7 @@ class WebRtcPeer:
         self._channel: RTCDataChannel | None = None
         self._receiver = OpusReceiver(self._on_blocks, self._on_excess)
         self._guards: list[Guard] = []
+        self._trickled = 0
         self._deadline_s = self._loop.time() + settings.connect_deadline_s
         self._live_s = 0.0
         self._watch: asyncio.TimerHandle | None = None
@@ -142,6 +145,26 @@ class WebRtcPeer:
         if self._pc is None or self._closing is not None:
             raise SdpError("there is no offer to answer")
         await self._try(self._pc.setRemoteDescription(RTCSessionDescription(text, "answer")), SdpError)
+
+    async def add_candidates(self, fragment: str) -> bool:
+        """Candidates that the client found after its description (trickle ICE, RFC 8840).
+
+        False: they are of another ICE session, so the client asks for an ICE restart, which a peer cannot do; it goes
+        on as it was. Raises SdpError, TooLarge.
+        """
+        read = read_fragment(fragment, max_bytes=self._settings.sdp_max_bytes, loopback=self._settings.loopback)
+        pc = self._pc
+        if pc is None or pc.remoteDescription is None or self._closing is not None:
+            raise SdpError("there is no description that candidates could belong to")
+        if read.ufrag is not None and not _is_of(read.ufrag, read.pwd, pc.remoteDescription.sdp):
+            return False
+        if self._trickled + len(read.candidates) > CANDIDATES_MAX:
+            raise TooLarge("too many candidates", details={"max_candidates": CANDIDATES_MAX})
+        self._trickled += len(read.candidates)
+        transport = pc.getTransceivers()[0].receiver.transport.transport  # all sections share it
+        for each in read.candidates:
+            await self._try(transport.addRemoteCandidate(candidate_from_sdp(each)), SdpError)
+        return True
 
     def send(self, text: str) -> bool:
         """Put a text on the data channel; False when it is not open, or more than 1 MiB waits in it already."""
@@ -324,3 +347,8 @@ class WebRtcPeer:
             log.warning("closing a peer took too long")
         except Exception:
             log.exception("closing a peer failed")
+
+
+def _is_of(ufrag: str, pwd: str | None, description: str) -> bool:
+    lines = description.splitlines()
+    return f"a=ice-ufrag:{ufrag}" in lines and f"a=ice-pwd:{pwd}" in lines

@@ -178,11 +178,12 @@ def _transport(session: _Section, leader: _Section, type: str, *, loopback: bool
         f"a=ice-pwd:{found['ice-pwd'][-1]}",
         *(f"a=fingerprint:{each}" for each in fingerprints),
         f"a=setup:{found['setup'][-1]}",
-        *(f"a=candidate:{each}" for each in candidates if _is_usable(each, loopback=loopback)),
+        *(f"a=candidate:{each}" for each in candidates if is_usable(each, loopback=loopback)),
     ]
 
 
-def _is_usable(candidate: str, *, loopback: bool) -> bool:
+def is_usable(candidate: str, *, loopback: bool) -> bool:
+    """Whether we would send checks to a peer's candidate, written as after ``a=candidate:``."""
     # foundation component transport priority address port "typ" type ... (RFC 8839 section 5.1)
     parts = candidate.split()
     if len(parts) < 8 or parts[1] != "1" or parts[2].lower() != "udp" or parts[6] != "typ":

@@ -58,6 +58,20 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/v1/models/{name}/pull"): Action.READ_ENGINE,
     ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,
     ("WS", "/v1/transcripts_stream/{transcript_id}"): Action.SPEAK,
+    ("POST", "/whip"): Action.CREATE,
+    ("POST", "/whip/{transcript_id}"): Action.SPEAK,
+    ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
+    ("DELETE", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
+    # Methods that WHIP reserves, and OPTIONS.
+    **{(method, "/whip"): Action.SPEAK for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")},
+    **{
+        (method, "/whip/{transcript_id}"): Action.SPEAK
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
+    },
+    **{
+        (method, "/whip/{transcript_id}/{session_id}"): Action.SPEAK
+        for method in ("GET", "HEAD", "PUT", "POST", "OPTIONS")
+    },
     ("GET", "/debug/loop"): Action.DEBUG_PAGE,
     ("HEAD", "/debug/loop"): Action.DEBUG_PAGE,
     ("GET", "/debug/loop.json"): Action.DEBUG,
@@ -86,6 +100,7 @@ def routes_of(app: FastAPI) -> set[tuple[str, str]]:
 def path_of(template: str) -> str:
     return (
         template.replace("{transcript_id}", new_transcript_id())
+        .replace("{session_id}", "ses_0")
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
         .replace("{name}", "some-model")
@@ -244,10 +259,19 @@ async def test_an_unexpected_error_is_a_500_with_its_request_id(
 async def test_openapi_describes_the_routes_and_the_envelope(guarded: RunningApp) -> None:
     document = (await guarded.http.get("/v1/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})).json()
     described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    hidden = {place for place in ROUTES if place[0] in ("WS", "HEAD") or not place[1].startswith("/v1/")} | {
-        ("GET", "/v1/openapi.json"),
-        ("POST", "/v1/transcripts/{transcript_id}/record/webrtc"),
-    }
+    whip = {place for place in ROUTES if place[1].startswith("/whip")}
+    offers = {("POST", "/whip"), ("POST", "/whip/{transcript_id}")}
+    sessions = {(method, "/whip/{transcript_id}/{session_id}") for method in ("PATCH", "DELETE")}
+    pages = {place for place in ROUTES if not place[1].startswith(("/v1/", "/whip"))}
+    hidden = (
+        {place for place in ROUTES if place[0] in ("WS", "HEAD")}
+        | pages
+        | (whip - offers - sessions)
+        | {
+            ("GET", "/v1/openapi.json"),
+            ("POST", "/v1/transcripts/{transcript_id}/record/webrtc"),
+        }
+    )
     assert described == (set(ROUTES) - hidden) | {("GET", "/health")}
     assert "ErrorEnvelope" in document["components"]["schemas"]
 
@@ -319,9 +343,12 @@ async def _try_everything(client: httpx.AsyncClient, transcript_id: str) -> None
         st.sampled_from(["page", "size", "search", "track", "format", "count"]), st.text(max_size=8), max_size=3
     )
     headers = st.dictionaries(
-        st.sampled_from(["Range", "If-Range", "Content-Type", "X-Request-ID", "X-Filename"]),
+        st.sampled_from(["Range", "If-Range", "If-Match", "Accept", "Content-Type", "X-Request-ID", "X-Filename"]),
         st.sampled_from(
-            ["bytes=0-1", "bytes=-1", "bytes=9-1", "multipart/form-data; boundary=x", "\x7f", "application/json"]
+            [
+                *("bytes=0-1", "bytes=-1", "bytes=9-1", "multipart/form-data; boundary=x", "\x7f", "application/json"),
+                *("*", "application/sdp", "application/trickle-ice-sdpfrag"),
+            ]
         ),
         max_size=2,
     )
@@ -334,6 +361,7 @@ async def _try_everything(client: httpx.AsyncClient, transcript_id: str) -> None
         if method == "DELETE" and id_ == transcript_id:
             return
         path = template.replace("{transcript_id}", id_).replace("{page_id}", id_).replace("{name:path}", id_)
+        path = path.replace("{session_id}", id_)
         request = client.request(method, path, params=query, headers=more, content=body)
         response = asyncio.run_coroutine_threadsafe(request, loop).result()
         assert response.status_code < 500 or response.status_code == 503, (place, response.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from protocol.errors import BadInput, TooLarge
+from server import limits
 from server.limits import read_body
 
 
@@ -43,3 +45,14 @@ async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
 async def test_a_body_that_is_cut_off_is_bad_input() -> None:
     with pytest.raises(BadInput, match="ended early"):
         await read_body(request_of([b"abc"], cut=True), 5)
+
+
+async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_WHOLE_S", 0.05)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.005)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(BadInput, match="too slowly"):
+        await read_body(Request({"type": "http", "method": "POST", "headers": []}, receive), 1 << 30)
