@@ -23,6 +23,7 @@ from server.doors.v1.webrtc import Offer
 from server.limits import read_body
 from server.live import SourceOptions
 from server.settings import Settings
+from server.turn import ice_servers, link_headers
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -134,7 +135,6 @@ async def _answer(request: Request, transcript_id: str, offer: str, options: Sou
         "Location": f"/whip/{transcript_id}/{described.session_id}",
         "ETag": _entity_tag(described.session_id),
         "Accept-Patch": FRAGMENT,
-        "Cache-Control": "no-store",
     }
     response = Response(described.sdp, 201, headers=headers, media_type=SDP)
     return _with_ice_servers(response, settings_of(request))
@@ -142,8 +142,9 @@ async def _answer(request: Request, transcript_id: str, offer: str, options: Sou
 
 def _with_ice_servers(response: Response, settings: Settings) -> Response:
     """Each server as a header of its own (RFC 9725 section 4.6)."""
-    for url in settings.ice_servers:
-        response.headers.append("Link", f'<{url}>; rel="ice-server"')
+    for link in link_headers(ice_servers(settings)):
+        response.headers.append("Link", link)
+    response.headers["Cache-Control"] = "no-store"  # credentials hold for a while only
     return response
 
 

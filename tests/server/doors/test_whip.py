@@ -232,6 +232,13 @@ async def test_a_page_of_an_allowed_origin_may_do_all_of_it(tmp_path: Path) -> N
 
 
 async def test_ice_servers_are_named_each_in_a_header_of_its_own(tmp_path: Path) -> None:
-    async with running_app(tmp_path, ice_servers="stun:a.example:3478,stun:b.example") as node:
+    turn = "turn:c.example:3478?transport=udp"
+    async with running_app(tmp_path / "stun", ice_servers="stun:a.example:3478,stun:b.example") as node:
         links = (await node.http.options("/whip")).headers.get_list("link")
         assert links == ['<stun:a.example:3478>; rel="ice-server"', '<stun:b.example>; rel="ice-server"']
+    async with running_app(tmp_path / "turn", turn_urls=turn, turn_secret="shared") as node:
+        answer = await begun(node.http, "/whip")
+        [link] = answer.headers.get_list("link")
+        assert link.startswith(f'<{turn}>; rel="ice-server"; username="')
+        assert link.endswith('; credential-type="password"')
+        assert answer.headers["cache-control"] == "no-store"
