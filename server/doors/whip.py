@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from protocol.errors import InvalidMessage
 from server.auth import Action
-from server.doors.access import entry, leaving_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, validation_failed
 from server.doors.v1.webrtc import Offer
 from server.limits import read_body
@@ -129,7 +129,8 @@ async def _asked(request: Request) -> tuple[SourceOptions, str]:
 
 
 async def _answer(request: Request, transcript_id: str, offer: str, options: SourceOptions) -> Response:
-    described = await services_of(request).peers.answer(transcript_id, offer, "offer", options)
+    peers, address = services_of(request).peers, address_of(request)
+    described = await peers.answer(transcript_id, offer, "offer", options, address=address)
     headers = {
         # Without a host: whatever stands between knows the one that the client used.
         "Location": f"/whip/{transcript_id}/{described.session_id}",

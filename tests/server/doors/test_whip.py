@@ -217,6 +217,15 @@ async def test_a_full_node_says_when_to_come_back(tmp_path: Path) -> None:
             assert code(await node.http.post("/whip", content=sdp, headers=OFFERS)) == (503, "DRAINING")
 
 
+async def test_an_address_with_too_many_peers_waits(tmp_path: Path) -> None:
+    async with running_app(tmp_path, peers_per_address_max=1) as node:
+        await begun(node.http, "/whip")
+        async with an_offer() as sdp:
+            refused = await node.http.post("/whip", content=sdp, headers=OFFERS)
+        assert code(refused) == (503, "TOO_MANY_PEERS")
+        assert int(refused.headers["retry-after"]) >= 1
+
+
 async def test_a_page_of_an_allowed_origin_may_do_all_of_it(tmp_path: Path) -> None:
     origin = {"Origin": "https://friend.example"}
     async with running_app(tmp_path, allowed_origins="https://friend.example") as node:
