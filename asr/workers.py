@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from asr.child import Child
-from asr.load_average import LoadAverage, busy_with_one_more
+from asr.load_average import LoadAverage, busy_with_more
 from asr.placement import WorkerState
 from asr.session import AsrSession
 from asr.supervisor import SessionMessage, Supervisor
@@ -26,7 +26,8 @@ class WorkerStatus:
 
     ``sessions`` are placed there (``live`` and ``files`` of them by lane), heard or waiting for it. ``lag_ms`` is of
     the live one furthest behind. ``busy_average`` (without files) and ``live_average`` are smoothed over some ten
-    seconds (``asr.load_average``). ``pong``: the latest of the present process, which comes about every second.
+    seconds, ``session_cost`` is of minutes (``asr.load_average``). ``pong``: the latest of the present process, which
+    comes about every second.
     """
 
     index: int
@@ -43,6 +44,7 @@ class WorkerStatus:
     live_average: float
     pong: Pong | None
     ready: Ready | None
+    session_cost: float | None = None
 
 
 class WorkerOwner(Protocol):
@@ -122,7 +124,7 @@ class ManagedWorker:
 
     @property
     def crowding(self) -> float:
-        return busy_with_one_more(self)
+        return busy_with_more(self)
 
     @property
     def busy_average(self) -> float:
@@ -131,6 +133,10 @@ class ManagedWorker:
     @property
     def live_average(self) -> float:
         return self._load.live
+
+    @property
+    def session_cost(self) -> float | None:
+        return self._load.session_cost
 
     @property
     def reason(self) -> str:
@@ -154,6 +160,7 @@ class ManagedWorker:
             live_average=self.live_average,
             pong=self.pong,
             ready=self.ready,
+            session_cost=self.session_cost,
         )
 
     # Its sessions.

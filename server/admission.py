@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
+from typing import Literal
 
 from asr.client import WorkerStatus
-from asr.load_average import COMFORTABLE_INTERIM_MS, busy_with_one_more
+from asr.load_average import COMFORTABLE_INTERIM_MS, busy_with_more
 from protocol.errors import Overloaded
 from server.live import LiveSession
 from server.settings import Settings
@@ -28,30 +29,51 @@ class Admission:
         self._full_since_s = 0.0
         self._refused_at_s: float | None = None
 
-    def admit_speaker(self, sessions: Collection[LiveSession], workers: Sequence[WorkerStatus]) -> None:
+    def admit_speaker(
+        self, sessions: Collection[LiveSession], workers: Sequence[WorkerStatus], *, coming: int = 0
+    ) -> None:
         """Raise ``Overloaded`` when one more live session would cost those that are there.
+
+        ``coming``: sessions that were let in before and are neither in ``sessions`` nor at a worker yet.
 
         While no worker is ready, who comes is recorded and heard later, as long as those that wait are not far behind.
         Files wait their turn anyway.
         """
         settings = self._settings
         live = [session for session in sessions if session.is_live]
-        if len(live) >= settings.sessions_max or len(sessions) >= FINISHING_FACTOR * settings.sessions_max:
-            raise _overloaded("all places are taken", 10, sessions=len(live))
+        places = settings.sessions_max - coming
+        if len(live) >= places or len(sessions) >= FINISHING_FACTOR * settings.sessions_max - coming:
+            raise _overloaded("all places are taken", 10, sessions=len(live) + coming)
         ready = [worker for worker in workers if worker.state == "ok"]
         if ready:
-            full = not any(has_room(worker, settings) for worker in ready)
-            behind_ms = min(worker.lag_ms for worker in ready)
+            self._admit_by_load(ready, coming)
         else:
             behind_ms = max((session.pipeline.lag_ms for session in live), default=0)
-            full = behind_ms > 1000 * settings.admission_lag_max_s
-        if full and behind_ms > 1000 * settings.admission_lag_max_s:
-            raise _overloaded("the recogniser is behind", self._refused(), lag_s=behind_ms / 1000)
-        if full:
-            busy = min(busy_with_one_more(worker) for worker in ready)
-            raise _overloaded("the recogniser is busy", self._refused(), busy=round(busy, 2))
+            if behind_ms > 1000 * settings.admission_lag_max_s:
+                raise _overloaded("the recogniser is behind", self._refused(), lag_s=behind_ms / 1000)
         self._refused_at_s = None
         admit_sound(settings)
+
+    def _admit_by_load(self, ready: Sequence[WorkerStatus], coming: int) -> None:
+        """The worker that is nearest to having room says why it has none."""
+        room = [room_at(worker, self._settings, coming + 1) for worker in ready]
+        if sum(room) > coming:
+            return
+        full = [(worker, more + 1) for worker, more in zip(ready, room, strict=True)]
+        obstacles = {obstacle(worker, self._settings, more) for worker, more in full}
+        if "busy" in obstacles:
+            busy = min(
+                busy_with_more(worker, more)
+                for worker, more in full
+                if obstacle(worker, self._settings, more) == "busy"
+            )
+            raise _overloaded("the recogniser is busy", self._refused(), busy=round(busy, 2))
+        if "stretched" in obstacles:
+            interims_ms = (worker.pong.interim_ms for worker in ready if worker.pong is not None)
+            why = "the recogniser is busy: it makes words in the making less often already"
+            raise _overloaded(why, self._refused(), interim_ms=min(interims_ms))
+        behind_ms = min(worker.lag_ms for worker in ready)
+        raise _overloaded("the recogniser is behind", self._refused(), lag_s=behind_ms / 1000)
 
     def _refused(self) -> float:
         """How long to stay away: as long as the load has been too high by now."""
@@ -62,18 +84,23 @@ class Admission:
         return min(RETRY_MOST_S, max(RETRY_LEAST_S, now_s - self._full_since_s))
 
 
-def has_room(worker: WorkerStatus, settings: Settings) -> bool:
-    """Whether a ready worker can hear one more live session as well as those that it has.
+def obstacle(worker: WorkerStatus, settings: Settings, more: int = 1) -> Literal["behind", "busy", "stretched"] | None:
+    """What keeps a ready worker from hearing so many more live sessions as well as those that it has; None: nothing.
 
     One that hears nobody live has room for one, however slow the machine is: files give way.
     """
     if worker.lag_ms > 1000 * settings.admission_lag_max_s:
-        return False
-    if worker.live == 0 or not settings.admission_busy_max:
-        return True
+        return "behind"
+    if worker.live + more <= 1 or not settings.admission_busy_max:
+        return None
     if worker.pong is not None and worker.pong.interim_ms > max(COMFORTABLE_INTERIM_MS, settings.interim_interval_ms):
-        return False
-    return busy_with_one_more(worker) <= settings.admission_busy_max
+        return "stretched"
+    return None if busy_with_more(worker, more) <= settings.admission_busy_max else "busy"
+
+
+def room_at(worker: WorkerStatus, settings: Settings, most: int) -> int:
+    """How many more live sessions it can hear; ``most`` when it is so many, or more."""
+    return next((more for more in range(most) if obstacle(worker, settings, more + 1) is not None), most)
 
 
 def _overloaded(why: str, retry_after_s: float, **details: float) -> Overloaded:

@@ -62,6 +62,7 @@ class Hub:
         self._tokens = tokens
         self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
+        self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
         self._last_speaker: dict[str, str] = {}  # per transcript with sessions
         # Attaching, pausing and ending happen one after the other for each transcript.
         # Whoever holds one or waits for it keeps it alive.
@@ -136,20 +137,28 @@ class Hub:
     async def _begin(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
         if options.source == "file":
             admit_sound(self._settings)
+            session = await self._opened(transcript, track_id, options)
         else:
-            self._admission.admit_speaker(self._sessions.values(), self._asr.workers)
-        if track_id is None:
-            track = await self._new_track(transcript, options)
-        else:
-            # Open again, so that a crash from here on is recovered from.
-            track = await self._store.update_track(track_id, state="open")
-        session = await self._open(track, options)
+            self._admission.admit_speaker(self._sessions.values(), self._asr.workers, coming=self._coming)
+            self._coming += 1
+            try:
+                session = await self._opened(transcript, track_id, options)
+            finally:
+                self._coming -= 1
         try:
             await self._tell_begun(session)
         except BaseException:
             session.finish_soon()
             raise
         return session
+
+    async def _opened(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
+        if track_id is None:
+            track = await self._new_track(transcript, options)
+        else:
+            # Open again, so that a crash from here on is recovered from.
+            track = await self._store.update_track(track_id, state="open")
+        return await self._open(track, options)
 
     async def _tell_begun(self, session: LiveSession) -> None:
         transcript = await self._store.get_transcript(session.transcript_id)

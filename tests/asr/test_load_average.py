@@ -45,3 +45,11 @@ def test_files_take_no_room_from_the_living() -> None:
         load.spent_on_files(5.0)  # a step that was longer than the time between two answers
         load.add(1.0, 2, 200.0 + second)
     assert 0.0 <= load.busy < 0.01
+
+
+def test_what_a_session_costs_is_known_after_a_while_and_remembered_when_nobody_is_there() -> None:
+    assert after(*[(0.2, 2)] * 9).session_cost is None
+    assert after(*[(0.2, 2)] * 60).session_cost == pytest.approx(0.1)
+    assert after(*[(0.2, 2)] * 60, *[(0.0, 0)] * 600).session_cost == pytest.approx(0.1)
+    # Sessions of the last minutes count more than those before.
+    assert after(*[(0.2, 2)] * 60, *[(0.1, 5)] * 900).session_cost == pytest.approx(0.02, abs=0.005)

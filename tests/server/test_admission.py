@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from asr.client import WorkerStatus
-from asr.load_average import LoadAverage, busy_with_one_more
+from asr.load_average import LoadAverage, busy_with_more
 from asr.placement import WorkerState
 from asr.wire import Pong, Ready
 from protocol.errors import Overloaded
-from server.admission import Admission, has_room
+from server.admission import Admission, obstacle
 from server.settings import Settings
 
 
@@ -21,12 +22,16 @@ def worker(
     busy: float = 0.0,
     *,
     averaged: float | None = None,
+    cost: float | None = 0.0,
     interim_ms: int = 300,
     lag_ms: int = 0,
     state: WorkerState = "ok",
     streaming: bool = True,
+    device: str = "cpu",
 ) -> WorkerStatus:
-    """``averaged``: live sessions over the last seconds, as many as now unless said otherwise."""
+    """``averaged``: live sessions over the last seconds, as many as now unless said otherwise. ``cost``: of one, over
+    the last minutes; None: nobody was there.
+    """
     return WorkerStatus(
         index=0,
         pid=1,
@@ -41,8 +46,13 @@ def worker(
         busy_average=busy,
         live_average=float(live) if averaged is None else averaged,
         pong=Pong(number=1, interim_ms=interim_ms),
-        ready=Ready(engine="e", model="m", device="cpu", languages=(), reason="", streaming=streaming),
+        ready=Ready(engine="e", model="m", device=device, languages=(), reason="", streaming=streaming),
+        session_cost=cost,
     )
+
+
+def has_room(worker: WorkerStatus, settings: Settings) -> bool:
+    return obstacle(worker, settings) is None
 
 
 class Door:
@@ -51,8 +61,11 @@ class Door:
         self._admission = Admission(settings, clock=lambda: self.now_s)
 
     def refusal(self, *workers: WorkerStatus) -> Overloaded | None:
+        return self.refusal_of_more(0, *workers)
+
+    def refusal_of_more(self, coming: int, *workers: WorkerStatus) -> Overloaded | None:
         try:
-            self._admission.admit_speaker((), workers)
+            self._admission.admit_speaker((), workers, coming=coming)
         except Overloaded as error:
             return error
         return None
@@ -90,9 +103,58 @@ def test_without_a_limit_only_lag_and_places_decide(settings: Settings) -> None:
 
 def test_those_that_just_came_are_counted_before_their_work_is() -> None:
     """Ten sessions in a second, of which the load says little as yet, are not ten that cost nothing."""
-    assert busy_with_one_more(worker(10, 0.15, averaged=1.5)) == pytest.approx(1.1)
+    assert busy_with_more(worker(10, 0.15, averaged=1.5)) == pytest.approx(1.1)
     # And those that left are no longer counted, though their work still is.
-    assert busy_with_one_more(worker(1, 0.8, averaged=8.0)) == pytest.approx(0.2)
+    assert busy_with_more(worker(1, 0.8, averaged=8.0)) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "let_in"),
+    [
+        (worker(cost=None), 12),
+        (worker(cost=0.2), 5),  # pocketsphinx
+        (worker(cost=0.03), 31),
+        (worker(cost=None, device="cuda"), 46),
+        (worker(cost=0.3, streaming=False), 11),  # at an interim a second a third of what it was
+        (worker(cost=3.0), 1),  # the first is never refused
+    ],
+)
+def test_of_those_that_come_at_once_as_many_are_let_in_as_sessions_were_measured_or_guessed_to_cost(
+    door: Door, fresh: WorkerStatus, let_in: int
+) -> None:
+    """They are counted on their way to the worker, and there before the load can say anything of them."""
+    taken = [replace(fresh, live=live) for live in range(50)]
+    assert [door.refusal(at) is None for at in taken].index(False) == let_in
+    assert [door.refusal_of_more(coming, fresh) is None for coming in range(50)].index(False) == let_in
+    assert [door.refusal_of_more(coming, taken[1]) is None for coming in range(50)].index(False) == let_in - 1
+
+
+def test_a_burst_is_shared_by_all_workers(door: Door) -> None:
+    two = (worker(cost=0.2), worker(cost=0.2))
+    assert [door.refusal_of_more(coming, *two) is None for coming in range(20)].index(False) == 10
+    busy = (worker(cost=0.2), worker(20, 1.0))
+    assert [door.refusal_of_more(coming, *busy) is None for coming in range(20)].index(False) == 5
+
+
+def test_ten_that_come_in_a_second_are_let_in_and_thirty_are_not_until_they_are_measured(settings: Settings) -> None:
+    """A fast engine, 0.02 for a session, of which a worker tells the mean of five seconds."""
+    load, there = LoadAverage(), 0
+    for second in range(40):
+        there += sum(
+            has_room(worker(there + more, load.busy, averaged=load.live, cost=load.session_cost), settings)
+            for more in range(30 - there)
+        )
+        if second == 0:
+            assert 10 <= there < 20
+        load.add(0.02 * there * min(1.0, (second + 1) / 5), there, float(second))
+    assert there == 30
+
+
+def test_those_whom_the_load_says_nothing_of_count_whatever_others_cost(settings: Settings) -> None:
+    """Ten came at once a second ago: measured they are next to nothing as yet."""
+    burst = worker(12, 0.01, averaged=1.2, cost=None)
+    assert not has_room(burst, settings)
+    assert has_room(replace(burst, live_average=12.0), settings)
 
 
 def test_a_burst_at_a_first_session_s_beginning_does_not_keep_the_second_away(settings: Settings) -> None:
@@ -123,6 +185,20 @@ def test_stretched_beyond_a_second_is_full_whatever_the_load_says(settings: Sett
     assert not has_room(worker(2, 0.1, interim_ms=2000), settings)
     wanted = settings.model_copy(update={"interim_interval_ms": 3000})
     assert has_room(worker(2, 0.1, interim_ms=3000), wanted)
+
+
+def test_interims_that_are_stretched_are_named_as_the_reason(door: Door) -> None:
+    refusal = door.refusal(worker(2, 0.1, interim_ms=2000), worker(2, 0.1, interim_ms=3000))
+    assert refusal is not None
+    assert refusal.details == {"interim_ms": 2000, "retry_after_s": 5}
+    assert "less often" in refusal.message
+    # Of several workers the one that is nearest to having room says why it has none.
+    refusal = door.refusal(worker(2, 0.1, interim_ms=2000), worker(20, 1.0))
+    assert refusal is not None
+    assert refusal.details == {"busy": 1.05, "retry_after_s": 5}
+    refusal = door.refusal(worker(2, 0.1, lag_ms=15_001), worker(2, 0.1, interim_ms=2000))
+    assert refusal is not None
+    assert "interim_ms" in refusal.details
 
 
 def test_far_behind_is_full(settings: Settings, door: Door) -> None:

@@ -234,6 +234,15 @@ async def test_files_take_no_speakers_place(tmp_path: Path) -> None:
         await client.stop()
 
 
+async def test_those_that_come_at_once_take_no_more_places_than_there_are(tmp_path: Path) -> None:
+    """Each is on its way to the store when the next one asks."""
+    async with running_services(tmp_path, sessions_max=3) as services:
+        clients = [await new_client(services) for _ in range(8)]
+        begun = await asyncio.gather(*(client.begin() for client in clients), return_exceptions=True)
+        refused = [found for found in begun if isinstance(found, BaseException)]
+        assert [type(found) for found in refused] == [Overloaded] * 5
+
+
 async def test_when_the_words_are_far_behind_new_speakers_are_refused(tmp_path: Path) -> None:
     async with running_services(tmp_path, engine="scripted-broken", admission_lag_max_s=1.0) as services:
         first, second = await new_client(services), await new_client(services)
