@@ -1,19 +1,26 @@
-"""A guard on an ICE connection's sockets: strangers' datagrams go no further, and loopback can be a candidate.
+"""An ICE connection of aiortc's on sockets of ours: strangers' datagrams go no further, and all peers can share a port.
 
 The fault upstream (aiortc up to 1.16, seen with aioice 0.13): aioice hands every datagram that is not STUN to the DTLS
 transport, whoever sent it, through a queue without bound; and the DTLS transport reads the first byte of it without
 looking whether there is one. One empty UDP datagram from anywhere ends the session
 (``aiortc.rtcdtlstransport.RTCDtlsTransport._recv_next``, an ``IndexError``).
 
-So before aioice: an empty datagram is dropped; so is one that is neither STUN, DTLS nor RTP by its first byte (RFC
-7983 section 7); so is one that does not come from an address which passed an authenticated ICE check; and the queue is
-bounded. All are counted. Filtering by the nominated pair instead would be wrong: DTLS may begin on another checked
-pair.
+So aioice binds nothing here. For each socket of the mux it gets a ``StunProtocol`` that sends through the peer's seat,
+and it is shown only what the mux let through; what a TURN server relays is held to the same rules. Whatever is neither
+STUN, DTLS nor RTP is dropped, and so is what comes from an address that passed no authenticated check; the queue is
+bounded. All are counted.
 
 ``on_rtp`` is the place for a shortcut: what looks like RTP or RTCP and comes from a trusted address is shown to it
 before aioice's queue, and goes no further when it takes it.
 
-aioice never gathers 127.0.0.1 and ::1, which a server that listens on loopback only needs; ``guard`` adds them.
+A STUN server, where one is set, is asked through the shared port by each peer, so the answer is never old; a client
+then gets the address that a NAT gave to this port. With public addresses none is asked: they say it already.
+
+Names that are not documented, all of aioice: ``Connection.get_component_candidates``, ``.data_received``,
+``._local_username``, ``._protocols``, ``._queue``; ``StunProtocol.connection_made``, ``.connection_lost``,
+``.datagram_received``, ``.local_candidate``, ``.transactions``; ``server_reflexive_candidate``; ``get_host_addresses``
+(in ``udp_ports``); and ``RTCIceTransport._connection`` of aiortc, by which the peer gets here. ``known_upstream`` says
+whether the installed releases are those they were read in, and a test shows each at work.
 
 ``upstream_empty_datagram_fault`` says whether the installed release is known to have the fault, and a test shows the
 fault without the guard, so that it fails once upstream has mended it.
@@ -26,39 +33,57 @@ import importlib.metadata
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aioice import Candidate, stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import StunProtocol, server_reflexive_candidate
+
+from media.webrtc.udp_mux import ADDRESSES_PER_PEER_MAX, Address, Face, Reason, Seat, UdpMux
+
 QUEUE_MAX_DATAGRAMS = 1024
-TRUSTED_MAX = 256
 SETTLE_TURNS = 20
-LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 _FAULTY_BEFORE = (1, 17)
+_KNOWN = {"aiortc": ((1, 16), (2, 0)), "aioice": ((0, 13), (0, 14))}
+"""From (inclusive) and to (exclusive)."""
 
 
 def upstream_empty_datagram_fault() -> bool:
     """Whether the installed aiortc is a release in which one empty datagram ends a session."""
-    version = importlib.metadata.version("aiortc").split(".")
-    return (int(version[0]), int(version[1])) < _FAULTY_BEFORE
+    return _version("aiortc") < _FAULTY_BEFORE
+
+
+def known_upstream() -> bool:
+    """Whether the private names used here were read in the installed releases."""
+    return all(first <= _version(package) < end for package, (first, end) in _KNOWN.items())
+
+
+def _version(package: str) -> tuple[int, int]:
+    version = importlib.metadata.version(package).split(".")
+    return int(version[0]), int(version[1])
 
 
 class Guard:
-    """Counts of one guarded connection. ``heard_s`` is the loop's time of the last datagram of a trusted address.
+    """One guarded connection. ``heard_s`` is the loop's time of the last datagram of a trusted address.
 
     ``on_rtp`` may be set at any time; it is called on the loop, must not raise, and says whether it took the datagram.
     """
 
-    def __init__(self, connection: Any, *, loopback: bool, on_rtp: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(self, connection: Any, mux: UdpMux, *, on_rtp: Callable[[bytes], bool] | None = None) -> None:
         self.dropped = 0
         self.on_rtp = on_rtp
-        self.heard_s = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.heard_s = self._loop.time()
         self._connection = connection
-        self._trusted: set[tuple[str, int]] = set()
-        self._loopback = loopback
+        self._mux = mux
+        self._seat = mux.seat(self)
+        # aioice's own has four characters, of which two among some thousands would soon be the same.
+        connection._local_username = self._seat.ufrag
+        self._protocols: dict[Face, Any] = {}
+        self._relayed: set[Address] = set()  # trusted addresses behind a TURN server
         self._gather = connection.get_component_candidates
         self._receive = connection.data_received
-        self._check_incoming = connection.check_incoming
         self._connect = connection.connect
         self._settled = asyncio.Event()
         self._settled.set()
-        connection.check_incoming = self._checked
         connection.connect = self._connecting
         connection.get_component_candidates = self._get_component_candidates
         connection.data_received = self._data_received
@@ -70,6 +95,34 @@ class Guard:
         for _ in range(SETTLE_TURNS):
             await asyncio.sleep(0)
 
+    def leave(self) -> None:
+        """The seat is free, and nothing comes any more. Idempotent."""
+        self._seat.leave()
+
+    # What the mux tells.
+
+    def is_authentic(self, data: bytes) -> bool:
+        try:
+            message = stun.parse_message(data)
+            ours = message.message_class == stun.Class.REQUEST
+            password = self._connection.local_password if ours else self._connection.remote_password
+            return password is not None and bool(message.check_message_integrity(password.encode()))
+        except Exception:  # whatever a stranger's bytes can make a parser raise
+            return False
+
+    def on_stun(self, data: bytes, source: Address, face: Face) -> None:
+        protocol = self._protocols.get(face)
+        if protocol is not None:
+            self._take_stun(protocol.datagram_received, data, source)
+
+    def on_data(self, data: bytes) -> None:
+        self.heard_s = self._loop.time()
+        if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
+            return
+        self._data_received(data, 1)
+
+    # What aioice does.
+
     async def _connecting(self) -> None:
         self._settled.clear()
         try:
@@ -77,64 +130,141 @@ class Guard:
         finally:
             self._settled.set()
 
-    async def _get_component_candidates(self, component: int, addresses: Sequence[str], timeout: int = 5) -> Any:
-        wanted = [*addresses]
-        if self._loopback:
-            wanted += [address for address in LOOPBACK_ADDRESSES if address not in wanted]
-        candidates = await self._gather(component=component, addresses=wanted, timeout=timeout)
+    async def _get_component_candidates(
+        self, component: int, addresses: Sequence[str], timeout: int = 5
+    ) -> list[Candidate]:
+        candidates: dict[Address, Candidate] = {}
+        for face in self._mux.faces:
+            for address in face.offered:
+                candidates.setdefault((address, face.port), _host_candidate(component, address, face.port))
+            if face.offered:
+                self._protocols[face] = self._protocol(face, candidates[face.offered[0], face.port])
+        # aioice itself asks the TURN server, and has no socket to ask a STUN server from.
+        relayed, *reflexive = await asyncio.gather(
+            self._gather(component=component, addresses=[], timeout=timeout),
+            *(self._reflexive(self._protocols[face], timeout) for face in self._asking()),
+        )
+        own = set(self._protocols.values())
         for protocol in self._connection._protocols:
-            protocol.datagram_received = self._guarded(protocol, protocol.datagram_received)
-        return candidates
+            if protocol not in own:
+                protocol.datagram_received = self._guarded(protocol.datagram_received)
+        return [*candidates.values(), *(found for found in reflexive if found is not None), *relayed]
 
-    def _guarded(
-        self, protocol: Any, stun_received: Callable[[bytes, tuple[Any, ...]], None]
-    ) -> Callable[[bytes, tuple[Any, ...]], None]:
-        loop = asyncio.get_running_loop()
+    def _protocol(self, face: Face, candidate: Candidate) -> Any:
+        protocol = StunProtocol(self._connection)
+        protocol.transactions = _Transactions(self._seat, face)
+        protocol.connection_made(_Way(self._seat, face, protocol))
+        protocol.local_candidate = candidate
+        self._connection._protocols.append(protocol)
+        return protocol
 
-        def datagram_received(data: bytes, addr: tuple[Any, ...]) -> None:
-            trusted = self._trusts((addr[0], addr[1]))
-            if trusted and data:
-                self.heard_s = loop.time()
-                if data[0] > 3:
-                    if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
-                        return
-                    self._data_received(data, protocol.local_candidate.component)
-                    return
-            elif not data or data[0] > 3:
-                self.dropped += 1
-                return
-            try:
-                stun_received(data, addr)
-            except Exception:  # whatever a stranger's bytes can make a parser raise: none of it may reach the loop
-                self.dropped += 1
+    def _asking(self) -> list[Face]:
+        """Those whose address a STUN server can tell us: not loopback, unless there is no other."""
+        if self._connection.stun_server is None:
+            return []
+        faces = [face for face in self._protocols if face.is_ipv4 and face.offered == (face.address,)]
+        return [face for face in faces if not str(face.address).startswith("127.")] or faces
+
+    async def _reflexive(self, protocol: Any, timeout_s: float) -> Candidate | None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                candidate, _ = await server_reflexive_candidate(protocol, self._connection.stun_server)
+                return candidate
+        except (TimeoutError, OSError, stun.TransactionError, KeyError):
+            return None
+
+    def _guarded(self, stun_received: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
+        """For what a TURN server relays."""
+
+        def datagram_received(data: bytes, addr: Any) -> None:
+            source = (addr[0], addr[1])
+            trusted = source in self._relayed
+            if not data:
+                self._drop("empty")
+            elif data[0] > 3:
+                if trusted:
+                    self.on_data(data)
+                else:
+                    self._drop("stranger")
+            elif trusted:
+                self._take_stun(stun_received, data, source)
+            elif not self.is_authentic(data):
+                self._drop("unauthenticated")
+            elif len(self._relayed) >= ADDRESSES_PER_PEER_MAX:
+                self._drop("addresses_full")
+            else:
+                self._relayed.add(source)
+                self._take_stun(stun_received, data, source)
 
         return datagram_received
 
-    def _trusts(self, address: tuple[str, int]) -> bool:
-        if address in self._trusted:
-            return True
-        # A check that came before aiortc knew the peer's password waits; it has been authenticated all the same.
-        # A pair that succeeded is one whose other end answered our own check (an ICE-lite peer sends none).
-        connection = self._connection
-        checked = any(early[1] == address for early in connection._early_checks) or any(
-            pair.remote_addr == address and pair.state.name == "SUCCEEDED" for pair in connection._check_list
-        )
-        if checked:
-            self._trust(address)
-        return checked
-
-    def _checked(self, message: Any, addr: tuple[str, int], protocol: Any) -> None:
-        self._trust(addr)
-        self._check_incoming(message, addr, protocol)
-
-    def _trust(self, address: tuple[str, int]) -> None:
-        if len(self._trusted) < TRUSTED_MAX:
-            self._trusted.add(address)
+    def _take_stun(self, stun_received: Callable[[bytes, Any], None], data: bytes, source: Address) -> None:
+        self.heard_s = self._loop.time()
+        try:
+            stun_received(data, source)
+        except Exception:  # as above: none of it may reach the loop
+            self._drop("malformed")
 
     def _data_received(self, data: bytes, component: int) -> None:
-        # Reached from the sockets as guarded, and from a socket still unguarded while candidates are being gathered.
-        known = data and (20 <= data[0] <= 63 or 128 <= data[0] <= 191)
-        if known and self._connection._queue.qsize() < QUEUE_MAX_DATAGRAMS:
-            self._receive(data, component)
+        # aioice too comes here, with what began as STUN and could not be read.
+        if not data or not (20 <= data[0] <= 63 or 128 <= data[0] <= 191):
+            self._drop("malformed")
+        elif self._connection._queue.qsize() >= QUEUE_MAX_DATAGRAMS:
+            self._drop("queue_full")
         else:
-            self.dropped += 1
+            self._receive(data, component)
+
+    def _drop(self, reason: Reason) -> None:
+        self.dropped += 1
+        self._mux.drop(reason)
+
+
+class _Transactions(dict[bytes, Any]):
+    """aioice's own requests under way; the mux is told of them, so that their answers find the way."""
+
+    def __init__(self, seat: Seat, face: Face) -> None:
+        super().__init__()
+        self._seat = seat
+        self._face = face
+
+    def __setitem__(self, transaction_id: bytes, transaction: Any) -> None:
+        super().__setitem__(transaction_id, transaction)
+        self._seat.ask(transaction_id, self._face)
+
+    def __delitem__(self, transaction_id: bytes) -> None:
+        super().__delitem__(transaction_id)
+        self._seat.forget(transaction_id)
+
+
+class _Way(asyncio.DatagramTransport):
+    """What aioice takes for a socket of its own."""
+
+    def __init__(self, seat: Seat, face: Face, protocol: Any) -> None:
+        super().__init__()
+        self._seat = seat
+        self._face = face
+        self._protocol = protocol
+        self._closed = False
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        self._seat.send(self._face, data, addr)
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+
+def _host_candidate(component: int, address: str, port: int) -> Candidate:
+    return Candidate(
+        foundation=candidate_foundation("host", "udp", address),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, "host"),
+        host=address,
+        port=port,
+        type="host",
+    )

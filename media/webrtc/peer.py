@@ -24,6 +24,8 @@ from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
 from media.webrtc.receiver import OpusReceiver
 from media.webrtc.sdp import CANDIDATES_MAX, clean, polish
+from media.webrtc.udp_mux import UdpMux
+from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import Block
 from protocol.errors import EarshotError, Internal, SdpError, TooLarge
 from protocol.states import SESSION_MOVES, SessionState, move
@@ -83,9 +85,12 @@ class PeerStats:
 
 
 class WebRtcPeer:
-    """Either ``answer``, or ``offer`` and then ``accept``; ``close`` in any case."""
+    """Either ``answer``, or ``offer`` and then ``accept``; ``close`` in any case.
 
-    def __init__(self, settings: PeerSettings, listener: PeerListener) -> None:
+    ``ports`` are those that the node's peers share; without, it opens a port of its own.
+    """
+
+    def __init__(self, settings: PeerSettings, listener: PeerListener, *, ports: UdpPorts | None = None) -> None:
         self._settings = settings
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -95,6 +100,9 @@ class WebRtcPeer:
         self._receiver = OpusReceiver(self._on_blocks, self._on_excess)
         self._guards: list[Guard] = []
         self._trickled = 0
+        self._own_ports = UdpPorts.open(UdpSettings(loopback=settings.loopback)) if ports is None else None
+        self._ports = self._own_ports or ports
+        self._mux: UdpMux | None = None
         self._deadline_s = self._loop.time() + settings.connect_deadline_s
         self._live_s = 0.0
         self._watch: asyncio.TimerHandle | None = None
