@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from server.engine_metrics import EngineMetrics
 
@@ -22,6 +25,19 @@ _LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _COMMIT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _HTTP_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _WORDS_LAG_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
+
+
+class UdpFigures(Protocol):
+    """Counts since the start; ``dropped`` by reason."""
+
+    @property
+    def datagrams(self) -> int: ...
+    @property
+    def received_bytes(self) -> int: ...
+    @property
+    def unsent(self) -> int: ...
+    @property
+    def dropped(self) -> Mapping[str, int]: ...
 
 
 class Metrics:
@@ -61,6 +77,10 @@ class Metrics:
         gauge = Gauge(f"earshot_{name}", meaning, registry=self.registry)
         gauge.set_function(read)
 
+    def watch_udp(self, read: Callable[[], UdpFigures]) -> None:
+        """What came to the UDP ports of WebRTC, read when somebody looks: nothing is counted here for each datagram."""
+        self.registry.register(_Udp(read))
+
     def served(self, method: str, route: str, status: int, spent_s: float | None) -> None:
         """A request ended. ``spent_s`` None: a socket, whose length says nothing about us."""
         known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WS") else "other"
@@ -88,3 +108,18 @@ class Metrics:
             due_s = loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
             self.loop_lag_s.observe(max(0.0, loop.time() - due_s))
+
+
+class _Udp(Collector):
+    def __init__(self, read: Callable[[], UdpFigures]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._read()
+        yield CounterMetricFamily("earshot_udp_datagrams_in", "Datagrams that came.", counts.datagrams)
+        yield CounterMetricFamily("earshot_udp_bytes_in", "Bytes in them.", counts.received_bytes)
+        yield CounterMetricFamily("earshot_udp_datagrams_unsent", "Those the system did not take.", counts.unsent)
+        dropped = CounterMetricFamily("earshot_udp_datagrams_dropped", "Datagrams dropped, by why.", labels=["reason"])
+        for reason, count in counts.dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped

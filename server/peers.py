@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from media.webrtc.peer import PeerSettings, WebRtcPeer
+from media.webrtc.udp_ports import UdpPorts
 from protocol.blocks import Block
 from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, SlowReader
 from protocol.events import Event
@@ -25,10 +26,10 @@ from server.metrics import Metrics
 from server.peer_places import PeerPlace, PeerPlaces
 from server.settings import Settings
 from server.turn import own_stun
+from server.udp import LOOPBACK_HOSTS
 
 log = structlog.get_logger(__name__)
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 TEXTS_WAITING_MAX = 32  # a client's actions; a person makes a few a minute
 CHANNEL_RETRY_S = 0.05
 
@@ -46,7 +47,10 @@ class Described:
 class Peers:
     """Connects WebRTC peers to live sessions."""
 
-    def __init__(self, settings: Settings, hub: Hub, journal: Journal, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, hub: Hub, journal: Journal, metrics: Metrics, ports: UdpPorts | None = None
+    ) -> None:
+        self._ports = ports
         self._hub = hub
         self._journal = journal
         self._settings = settings
@@ -145,7 +149,7 @@ class Peers:
             place.free()
             raise
         source = _PeerSource(
-            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._forget
+            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._forget, self._ports
         )
         session.attach(source.ended)
         self._sources[session.session_id] = source
@@ -192,10 +196,11 @@ class _PeerSource:
         settings: Settings,
         place: PeerPlace,
         forget: Callable[[_PeerSource], None],
+        ports: UdpPorts | None,
     ) -> None:
         self.session = session
         self.place = place
-        self.peer = WebRtcPeer(peer_settings, self)
+        self.peer = WebRtcPeer(peer_settings, self, ports=ports)
         self._hub = hub
         self._journal = journal
         self._settings = settings

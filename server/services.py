@@ -11,6 +11,7 @@ import structlog
 
 from asr.client import AsrClient
 from media.disk_writer import DiskWriter
+from media.webrtc.udp_ports import UdpPorts
 from server.bus import InProcessBus
 from server.hub import Hub
 from server.intake import Intake
@@ -23,6 +24,7 @@ from server.recovery import recover
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.store import Store
+from server.udp import udp_settings
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,7 @@ class Services:
     asr: AsrClient
     hub: Hub
     intake: Intake
+    ports: UdpPorts
     peers: Peers
     metrics: Metrics
     loop: LoopWatch
@@ -45,7 +48,9 @@ class Services:
 
     @classmethod
     async def start(cls, settings: Settings, *, metrics: Metrics | None = None) -> Services:
-        """Start all of it, or nothing. Raises ``StoreUnavailable`` or ``OSError`` when data cannot be kept."""
+        """Start all of it, or nothing. Raises ``StoreUnavailable``; ``OSError`` when data cannot be kept or no UDP
+        port is to be had.
+        """
         metrics = metrics or Metrics()
         async with AsyncExitStack() as stack:
             # What a crash left of uploads on their way.
@@ -53,6 +58,9 @@ class Services:
             for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
+            ports = UdpPorts.open(udp_settings(settings))
+            stack.callback(ports.close)
+            metrics.watch_udp(lambda: ports.counts)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
             journal = Journal(
@@ -81,10 +89,10 @@ class Services:
             stack.push_async_callback(hub.stop)
             intake = Intake(settings, hub, journal)
             stack.push_async_callback(intake.stop)
-            peers = Peers(settings, hub, journal, metrics)
+            peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            return cls(settings, store, journal, disk, asr, hub, intake, peers, metrics, loop, stack.pop_all())
+            return cls(settings, store, journal, disk, asr, hub, intake, ports, peers, metrics, loop, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -188,6 +188,7 @@ class Serving:
         log.info("serving", host=host, port=port)
         if self._announce is not None:
             self._announce(f"Earshot is at {shown_url(self.settings.host, port)}")
+            self._announce(f"WebRTC: UDP {self.app.state.services.ports.described}")
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from server.client_address import networks_of
 from server.turn import check_stun_url, check_turn_url
+from server.udp import check_udp_port, port_range, public_address
 
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
@@ -148,7 +149,7 @@ class Settings(BaseSettings):
     )
     udp_port: int = Field(0, ge=0, le=65535, description="UDP port that all WebRTC peers share; 0 takes a free one.")
     udp_port_range: str = Field(
-        "", pattern=r"^(\d{1,5}-\d{1,5})?$", description="UDP ports such as 40000-40100, one or more a peer, unshared."
+        "", description="UDP ports such as 40000-40100, one for each WebRTC peer, in place of udp_port."
     )
     udp_receive_buffer_kb: int = Field(
         4096,
@@ -158,7 +159,7 @@ class Settings(BaseSettings):
     )
     public_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="IP addresses, comma-separated, that are offered to WebRTC clients in place of this machine's own.",
+        description="IP addresses, comma-separated, that WebRTC clients are told in place of this machine's own (NAT).",
     )
     private_clients: bool = Field(
         True, description="Whether WebRTC clients may be reached at private addresses, such as 192.168.1.20."
@@ -238,6 +239,23 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("udp_port")
+    @classmethod
+    def _is_udp_port(cls, port: int) -> int:
+        check_udp_port(port)
+        return port
+
+    @field_validator("udp_port_range")
+    @classmethod
+    def _is_port_range(cls, text: str) -> str:
+        port_range(text)
+        return text
+
+    @field_validator("public_addresses")
+    @classmethod
+    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(public_address(address) for address in addresses))
 
     @field_validator("ice_servers")
     @classmethod

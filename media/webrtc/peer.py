@@ -100,8 +100,8 @@ class WebRtcPeer:
         self._receiver = OpusReceiver(self._on_blocks, self._on_excess)
         self._guards: list[Guard] = []
         self._trickled = 0
-        self._own_ports = UdpPorts.open(UdpSettings(loopback=settings.loopback)) if ports is None else None
-        self._ports = self._own_ports or ports
+        self._ports = ports
+        self._own_ports: UdpPorts | None = None
         self._mux: UdpMux | None = None
         self._deadline_s = self._loop.time() + settings.connect_deadline_s
         self._live_s = 0.0
@@ -234,13 +234,25 @@ class WebRtcPeer:
         self._receiver.take_over(transceiver, direct=self._settings.direct_tap)
 
     def _guard(self, pc: RTCPeerConnection) -> None:
+        if self._closing is not None:
+            raise SdpError("the peer was closed meanwhile")
+        if self._ports is None:
+            self._ports = self._own_ports = UdpPorts.open(UdpSettings(loopback=self._settings.loopback))
+        self._mux = mux = self._ports.lend()
         transports = {id(each): each for each in (t.receiver.transport.transport for t in pc.getTransceivers())}
         if pc.sctp is not None:
             transports[id(pc.sctp.transport.transport)] = pc.sctp.transport.transport
         self._guards = [
-            Guard(transport._connection, loopback=self._settings.loopback, on_rtp=self._receiver.on_rtp)
-            for transport in transports.values()
+            Guard(transport._connection, mux, on_rtp=self._receiver.on_rtp) for transport in transports.values()
         ]
+
+    def _give_ports_back(self) -> None:
+        for guard in self._guards:
+            guard.leave()
+        if self._ports is not None and self._mux is not None:
+            self._ports.give_back(self._mux)
+        if self._own_ports is not None:
+            self._own_ports.close()
 
     async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
         # On its own, because sockets that are being opened would leak when the caller is cancelled.
@@ -355,6 +367,8 @@ class WebRtcPeer:
             log.warning("closing a peer took too long")
         except Exception:
             log.exception("closing a peer failed")
+        finally:
+            self._give_ports_back()
 
 
 def _is_of(ufrag: str, pwd: str | None, description: str) -> bool:

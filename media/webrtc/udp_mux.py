@@ -87,7 +87,8 @@ class UdpCounts:
     datagrams: int = 0
     received_bytes: int = 0
     unsent: int = 0
-    dropped: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
+    """By ``Reason``."""
 
 
 class Face:

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from aioice.ice import get_host_addresses
+from aioice import ice
 
-from media.webrtc.udp_mux import Face, Reason, UdpCounts, UdpMux, buffer_drops
+from media.webrtc.udp_mux import Face, UdpCounts, UdpMux, buffer_drops
 from protocol.errors import Overloaded
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ class UdpPorts:
     @property
     def counts(self) -> UdpCounts:
         """Of all peers, also those that left."""
-        dropped: dict[Reason, int] = dict(self._counts.dropped)
+        dropped = dict(self._counts.dropped)
         dropped["buffer_full"] += buffer_drops(self._muxes())
         return UdpCounts(self._counts.datagrams, self._counts.received_bytes, self._counts.unsent, dropped)
 
@@ -170,7 +170,7 @@ def try_out(settings: UdpSettings) -> int:
 
 def local_addresses(*, loopback: bool) -> list[str]:
     """This machine's addresses now, without those of one link only; with ``loopback`` also 127.0.0.1 and ::1."""
-    found = dict.fromkeys(get_host_addresses(use_ipv4=True, use_ipv6=True))
+    found = dict.fromkeys(ice.get_host_addresses(use_ipv4=True, use_ipv6=True))
     if loopback:
         found.update(dict.fromkeys(LOOPBACK_ADDRESSES))
     return list(found)

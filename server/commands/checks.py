@@ -53,6 +53,7 @@ def run_checks() -> Iterator[Check]:
         opus,
         port,
         udp_loopback,
+        udp_ports,
         data_folder,
         disk,
         database,
@@ -170,6 +171,28 @@ def udp_loopback(settings: Settings) -> Check:
     except OSError as error:
         return Check("UDP", "warn", f"the loopback carries none ({error})", "Allow UDP, or live with WebSocket audio.")
     return Check("UDP", "ok", "the loopback carries it")
+
+
+def udp_ports(settings: Settings) -> Check:
+    """That WebRTC can have its port, and how many datagrams the system keeps while the server is busy."""
+    from media.webrtc.udp_ports import buffer_advice
+    from server.commands.serve import check_udp
+
+    wanted = settings.udp_port_range or settings.udp_port
+    try:
+        granted = check_udp(settings)
+    except CommandFailed as failure:
+        if _earshot_answers(settings):
+            return Check("UDP port", "ok", f"{wanted}: Earshot is serving there now")
+        name = "EARSHOT_UDP_PORT_RANGE" if settings.udp_port_range else "EARSHOT_UDP_PORT"
+        return Check("UDP port", "fail", failure.message.split(". ")[0] + ".", f"Name another with {name}.")
+    if settings.udp_port_range:
+        return Check("UDP port", "ok", f"one of {wanted} for each WebRTC peer; some are free")
+    found = f"{wanted or 'a free one'} for all WebRTC peers, receive buffer {granted >> 10} KiB"
+    advice = buffer_advice(settings.udp_receive_buffer_kb * 1024, granted)
+    if advice:
+        return Check("UDP port", "warn", f"{found} of {settings.udp_receive_buffer_kb} KiB", f"{advice}.")
+    return Check("UDP port", "ok", found)
 
 
 def data_folder(settings: Settings) -> Check:

@@ -47,6 +47,7 @@ def serve(
     )
     check_data_dir(settings.data_dir)
     check_port(settings.host, settings.port)
+    check_udp(settings)
     say_what_will_run(settings)
 
     from server.serving import serve as run
@@ -80,6 +81,17 @@ def check_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise CommandFailed(_port_trouble(host, port, error), USAGE) from None
+
+
+def check_udp(settings: Settings) -> int:
+    """Exit code 2 when WebRTC cannot have its UDP port. Returns the receive buffer that is granted, in bytes."""
+    from media.webrtc.udp_ports import UdpUnavailable, try_out
+    from server.udp import udp_settings
+
+    try:
+        return try_out(udp_settings(settings))
+    except UdpUnavailable as error:
+        raise CommandFailed(str(error.strerror), USAGE) from None
 
 
 def _port_trouble(host: str, port: int, error: OSError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import av
@@ -18,8 +18,8 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 
-from media.webrtc.guard import Guard
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from tests.net.ice_addresses import IceAddresses
 
 Exchange = Callable[[str, str], Awaitable[tuple[str, str]]]
 FRAME_SAMPLES = 320
@@ -70,10 +70,19 @@ class SoundTrack(MediaStreamTrack):
 class RtcClient:
     """Use as an async context manager, then ``connect`` (our offer) or ``answer`` (theirs).
 
-    ``loopback`` adds 127.0.0.1 to the candidates, which aiortc leaves out; without it only the machine's own.
+    ``loopback`` adds 127.0.0.1 to the candidates, which aiortc leaves out; without it only the machine's own. With
+    ``addresses`` only these.
     """
 
-    def __init__(self, pcm: bytes = b"", *, speed: float = 1.0, loopback: bool = True, endless: bool = True) -> None:
+    def __init__(
+        self,
+        pcm: bytes = b"",
+        *,
+        speed: float = 1.0,
+        loopback: bool = True,
+        endless: bool = True,
+        addresses: Sequence[str] | None = None,
+    ) -> None:
         self.track = SoundTrack(pcm, speed=speed, endless=endless)
         self.messages: list[str] = []
         self.opened = asyncio.Event()
@@ -82,7 +91,8 @@ class RtcClient:
         self.channel: RTCDataChannel | None = None
         self._loopback = loopback
         self._changed = asyncio.Condition()
-        self._guards: list[Guard] = []
+        self._addresses = addresses
+        self.ice: list[IceAddresses] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
         self.pc.on("connectionstatechange", self._on_state)
@@ -98,7 +108,7 @@ class RtcClient:
         """Offer, let ``exchange`` fetch the answer, wait until connected and the channel is open; sound starts then."""
         self.pc.addTrack(self.track)
         self._take(self.pc.createDataChannel("events"))
-        self._add_loopback()
+        self._set_addresses()
         await self.pc.setLocalDescription()
         sdp, type_ = await exchange(self.pc.localDescription.sdp, self.pc.localDescription.type)
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, type_))
@@ -108,7 +118,7 @@ class RtcClient:
         """The answer to the server's offer; then give it to the server, and ``wait_connected``."""
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, type_))
         self.pc.addTrack(self.track)
-        self._add_loopback()
+        self._set_addresses()
         await self.pc.setLocalDescription()
         return self.pc.localDescription.sdp, self.pc.localDescription.type
 
@@ -141,14 +151,17 @@ class RtcClient:
         await self.pc.close()
         while self._tasks:
             await asyncio.gather(*self._tasks)
-        for guard in self._guards:
-            await guard.settled()
+        for ice in self.ice:
+            await ice.settled()
 
-    def _add_loopback(self) -> None:
+    def _set_addresses(self) -> None:
         transports = {t.receiver.transport.transport for t in self.pc.getTransceivers()}
         if self.pc.sctp is not None:
             transports.add(self.pc.sctp.transport.transport)
-        self._guards = [Guard(transport._connection, loopback=self._loopback) for transport in transports]
+        self.ice = [
+            IceAddresses(transport._connection, loopback=self._loopback, only=self._addresses)
+            for transport in transports
+        ]
 
     def _take(self, channel: RTCDataChannel) -> None:
         self.channel = channel

@@ -4,81 +4,67 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import re
-import socket
-import struct
+from pathlib import Path
 
 import pytest
+from aioice import stun
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from media.webrtc.guard import QUEUE_MAX_DATAGRAMS, upstream_empty_datagram_fault
+from media.webrtc.udp_mux import ADDRESSES_PER_PEER_MAX
 from protocol.states import SessionState
-from tests.media.webrtc.conftest import Opened
+from tests.media.webrtc.conftest import Opened, Ports
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.rtc_client import RtcClient
+from tests.net.strangers import candidates, rubbish, throw
 
 
-def ports(sdp: str) -> list[tuple[str, int]]:
-    """One IPv4 address of a description, on loopback where there is one."""
-    found = re.findall(r"a=candidate:\S+ 1 udp \d+ ([\d.]+) (\d+) typ host", sdp)
-    return sorted(((host, int(port)) for host, port in found), key=lambda each: each[0] != "127.0.0.1")[:1]
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def rubbish(count: int) -> list[bytes]:
-    dice = random.Random(7)
-    made = [b"", b"\x00", b"\x80", b"\x16", bytes(20), bytes(1_500)]
-    for _ in range(count - len(made)):
-        data = dice.randbytes(dice.choice((1, 2, 12, 20, 40, 200, 1_200)))
-        kind = dice.randrange(5)
-        if kind == 0:  # STUN-like: a binding request with wrong or cut attributes
-            data = struct.pack("!HHI", 1, len(data), 0x2112A442) + dice.randbytes(12) + data
-        elif kind == 1:  # RTP-like
-            data = b"\x80\x6f" + data
-        elif kind == 2:  # DTLS-like
-            data = b"\x16\xfe\xfd" + data
-        made.append(data)
-    return made
-
-
-async def throw(datagrams: list[bytes], targets: list[tuple[str, int]]) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        for data in datagrams:
-            for target in targets:
-                stranger.sendto(data, target)
-            # Lets the loop read it: one datagram a turn, or the kernel would drop most.
-            await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
-
-
-async def test_strangers_end_no_session_and_fill_no_memory(opened: Opened) -> None:
-    listening = Listening()
-    peer = opened(LOCAL, listening)
-    sdps: list[str] = []
+async def test_strangers_end_no_session_and_fill_no_memory(opened: Opened, ports: Ports) -> None:
+    shared, listening = ports(), Listening()
+    peer = opened(LOCAL, listening, shared)
+    target = ("127.0.0.1", shared.port or 0)
+    ufrag = ""
 
     async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+        nonlocal ufrag
         answer = await peer.answer(sdp, type_)
-        sdps.append(answer[0])
+        ufrag = answer[0].partition("a=ice-ufrag:")[2].split()[0]
         # Before the session is up as well.
-        await throw(rubbish(300), ports(answer[0]))
+        before = resident_bytes()
+        flood = rubbish(2_000, ufrag) + [b"\x80\x6f" + bytes(1_000)] * 58_000
+        stranger = await throw(flood, target)
+        assert resident_bytes() - before < 10 << 20
         (guard,) = peer._guards
         assert guard._connection._queue.qsize() == 0
+        assert guard.dropped == 0
+        # The client has answered our own checks already.
+        assert not any(stranger in face.sources for face in shared.lend().faces)
+        assert shared.entries <= 32
+        assert sum(shared.counts.dropped.values()) >= len(flood), "each was counted, by us or by the system"
         return answer
 
     async with RtcClient() as client:
         await client.connect(exchange)
         await listening.until(lambda: listening.end_samples > 0)
-        await throw([b""], ports(sdps[0]))
-        await throw(rubbish(10_000), ports(sdps[0]))
+        before = shared.counts.dropped
+        await throw(rubbish(10_000, ufrag), target)
+        counted = shared.counts.dropped
+        for reason in ("empty", "malformed", "stranger", "unknown_user", "unauthenticated", "unasked"):
+            assert counted[reason] > before[reason], reason
+        assert sum(counted.values()) - sum(before.values()) >= 10_000
         (guard,) = peer._guards
         assert guard._connection._queue.qsize() < 50
-        assert len(guard._trusted) <= 4
-        assert peer.stats.datagrams_dropped > 5_000
-        before = listening.end_samples
-        await listening.until(lambda: listening.end_samples > before + 8_000)
+        assert shared.entries <= 16, "its own addresses on each of ours"
+        heard = listening.end_samples
+        await listening.until(lambda: listening.end_samples > heard + 8_000)
         assert listening.state is SessionState.LIVE
         assert peer.stats.lost == 0
         await peer.close()
+    assert shared.entries == 0
 
 
 async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing(opened: Opened) -> None:
@@ -87,7 +73,7 @@ async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing(op
     async with RtcClient() as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples > 0)
-        pair = next(iter(client._guards[0]._connection._nominated.values()))
+        pair = next(iter(client.ice[0].connection._nominated.values()))
         for data in (b"", b"\x80", b"\x16", os.urandom(40), b"\x80\x6f" + os.urandom(60), b"\x01\x01"):
             pair.protocol.transport.sendto(data, pair.remote_addr)
         before = listening.end_samples
@@ -134,6 +120,26 @@ async def test_rtp_of_the_peer_is_shown_first_to_who_asked_for_it(opened: Opened
         assert peer.stats.packets <= packets + 1, "what was taken went on all the same"
 
 
+async def test_what_a_turn_server_relays_is_held_to_the_same_rules(opened: Opened, ports: Ports) -> None:
+    peer = opened(LOCAL, Listening(), ports())
+    await peer.offer()
+    (guard,) = peer._guards
+    checks: list[bytes] = []
+    relayed = guard._guarded(lambda data, addr: checks.append(data))
+    message = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    message.add_message_integrity(guard._connection.local_password.encode())
+    for data in (b"", b"\x80\x6f" + bytes(20), b"\x00", bytes(20)):
+        relayed(data, ("192.0.2.1", 5000))
+    assert (guard.dropped, checks, guard._connection._queue.qsize()) == (4, [], 0)
+    for port in range(5000, 5000 + ADDRESSES_PER_PEER_MAX + 1):
+        relayed(bytes(message), ("192.0.2.1", port))
+    assert len(checks) == ADDRESSES_PER_PEER_MAX
+    relayed(b"\x80\x6f" + bytes(20), ("192.0.2.1", 5000))
+    relayed(b"\x80\x6f" + bytes(20), ("192.0.2.1", 5000 + ADDRESSES_PER_PEER_MAX))
+    assert (guard.dropped, guard._connection._queue.qsize()) == (6, 1)
+    await peer.close()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_upstream_still_has_the_fault() -> None:
     """Fails once aiortc has mended it: then ``guard`` can do without the check for empty datagrams."""
@@ -151,7 +157,7 @@ async def test_upstream_still_has_the_fault() -> None:
     def on_state() -> None:
         {"connected": connected, "closed": ended, "failed": ended}.get(server.connectionState, asyncio.Event()).set()
 
-    targets = ports(server.localDescription.sdp)
+    targets = [host for host in candidates(server.localDescription.sdp) if ":" not in host[0]]
     if not targets:
         await server.close()
         await client.close()
@@ -160,7 +166,7 @@ async def test_upstream_still_has_the_fault() -> None:
     try:
         async with asyncio.timeout(10):
             await connected.wait()
-        await throw([b""], targets)
+        await throw([b""], targets[0])
         async with asyncio.timeout(5):
             await ended.wait()
     finally:
