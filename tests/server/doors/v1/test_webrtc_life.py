@@ -148,7 +148,7 @@ async def test_a_dead_peer_is_closed_and_one_that_comes_back_goes_on_at_once(tmp
                     assert final["data"]["text"] == "alpha bravo charlie"
                     assert len(await node.services.store.tracks_of(id_)) == 1
                     # And now nobody.
-                    for protocol in list(again._guards[0]._connection._protocols):
+                    for protocol in list(again.ice[0].connection._protocols):
                         protocol.transport.abort()
                     await until(lambda: node.services.peers.places.count == 0)
                     [session] = node.services.hub.sessions.values()
