@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from asr.gathering import Gathering
 from asr.wire import FROM_WORKER, FrameError, FrameReader, FromWorker, Shutdown, frame
 from asr.worker_settings import WorkerSettings
 
@@ -116,6 +117,7 @@ class Child:
         self._reader = reader
         self._reading = reading  # only to close it
         self._writer = writer
+        self._gathering = Gathering(self._write)
         self._said = asyncio.create_task(self._log_what_it_says(), name="asr-child-log")
 
     @classmethod
@@ -149,21 +151,28 @@ class Child:
 
     def hang_up(self) -> None:
         """It reads the end of the stream."""
+        self._gathering.stop()
         self._writer.transport.abort()
         self._reading.transport.abort()
 
     def write(self, message: BaseModel) -> None:
-        """Say something short, without waiting for room."""
-        if not self._writer.transport.is_closing():
-            self._writer.write(frame(message))
+        """Say something short, without waiting for room, after all that was said before."""
+        self._gathering.put(frame(message), may_wait=False)
 
     async def send(self, message: BaseModel, payload: bytes = b"") -> None:
-        """Say it and wait while more than the high water mark is unread. Raises ``ChildGone``."""
+        """Say it and wait while more than the high water mark is unread. Raises ``ChildGone``.
+
+        Sound goes out together with that of others, up to 20 ms later.
+        """
         try:
-            self._writer.write(frame(message, payload))
+            self._gathering.put(frame(message, payload), may_wait=bool(payload))
             await self._writer.drain()
         except (OSError, RuntimeError) as error:
             raise ChildGone("the inference process reads no more") from error
+
+    def _write(self, data: bytes) -> None:
+        if not self._writer.transport.is_closing():
+            self._writer.write(data)
 
     async def messages(self) -> AsyncIterator[FromWorker]:
         """What it says, until it leaves. Raises ``ChildGone`` when it is not as documented."""
