@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -193,3 +195,25 @@ def test_a_full_inbox_holds_its_reader_back() -> None:
     held.join(5.0)
     assert inbox.take(5.0) == [(b"", b"y")]
     assert inbox.take(0.0) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+@pytest.mark.parametrize("thread", ["run()", "thread = threading.Thread(target=run); thread.start(); thread.join()"])
+def test_memory_that_was_freed_is_kept(thread: str) -> None:
+    """Or every large tensor would be faulted in anew."""
+    program = f"""if True:
+        import resource, threading
+        from asr.worker import keep_memory
+
+        def run():
+            bytearray(b"x") * (96 << 20)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(4):
+                bytearray(b"x") * (96 << 20)
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+        keep_memory()
+        {thread}
+    """
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert int(said.stdout) < 96  # in pages of 4 kB it would be 98304, in huge ones 192
