@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,17 @@ def main() -> None:
     hosts = ["127.0.0.1"] if options.way == "stock" else []
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: hosts
     gc.freeze()
-    asyncio.run(serve(options.way))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(options.way))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The server's own choice."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":
