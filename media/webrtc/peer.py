@@ -20,6 +20,7 @@ from aiortc import (
 )
 from aiortc.sdp import candidate_from_sdp
 
+from media.webrtc.ciphers import take_rsa_certificates
 from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
 from media.webrtc.receiver import OpusReceiver
@@ -232,6 +233,7 @@ class WebRtcPeer:
         assert known is not None
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
         self._receiver.take_over(transceiver, direct=self._settings.direct_tap)
+        take_rsa_certificates(transceiver.receiver.transport)
 
     def _guard(self, pc: RTCPeerConnection) -> None:
         if self._closing is not None:
