@@ -25,7 +25,7 @@ from server.udp import check_udp_port, port_range, public_address
 
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
-NOT_SETTINGS = frozenset({"EARSHOT_CONFIG", "EARSHOT_TEST_DATA", "EARSHOT_SERVER"})
+NOT_SETTINGS = frozenset({"EARSHOT_CHROMIUM", "EARSHOT_CONFIG", "EARSHOT_SERVER", "EARSHOT_TEST_DATA", "EARSHOT_WRTC"})
 
 
 class SettingsError(Exception):
@@ -72,9 +72,7 @@ class Settings(BaseSettings):
     )
     language: str = Field("en", description="Language assumed when a session names none; auto lets the engine detect.")
     utterance_silence_ms: int = Field(500, ge=100, le=5000, description="Silence that ends an utterance.")
-    utterance_max_s: float = Field(
-        20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut; engines may ask for less."
-    )
+    utterance_max_s: float = Field(20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut.")
     interim_interval_ms: int = Field(300, ge=100, le=5000, description="Wanted time between interims of a session.")
     commit_policy: Literal["local-agreement", "whisper-streaming"] = Field(
         "local-agreement", description="How words of an interim become sure; whisper-streaming needs that package."

@@ -1,0 +1,56 @@
+"""A page in Chromium as a WHIP client, with a file for a microphone. It offers before it has gathered anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients.hearing import hearing, sentence
+from tests.e2e.browser import find_chromium, microphone, visiting
+
+pytestmark = [pytest.mark.process, pytest.mark.browser]
+
+LEAD_S = 2.5  # the file begins to play when the microphone opens, before a connection stands
+TAIL_S = 60.0  # silence after the words, longer than the test
+
+BEGIN = """async (endpoint) => {
+  const microphone = await navigator.mediaDevices.getUserMedia({audio: true});
+  const peer = new RTCPeerConnection();
+  peer.addTransceiver(microphone.getTracks()[0], {direction: "sendonly"});
+  const offer = await peer.createOffer();
+  await peer.setLocalDescription(offer);
+  const headers = {"Content-Type": "application/sdp"};
+  const answer = await fetch(endpoint, {method: "POST", headers, body: offer.sdp});
+  if (answer.status !== 201) throw new Error(await answer.text());
+  await peer.setRemoteDescription({type: "answer", sdp: await answer.text()});
+  globalThis.peer = peer;
+  return answer.headers.get("location");
+}"""
+END = """async (session) => {
+  const answer = await fetch(session, {method: "DELETE"});
+  peer.close();
+  return answer.status;
+}"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = find_chromium()
+    if found is None:
+        pytest.skip("no Chromium here; EARSHOT_CHROMIUM may name one")
+    return found
+
+
+async def test_a_page_speaks_and_is_understood(chromium: str, tmp_path: Path) -> None:
+    said = sentence(tmp_path, lead_s=LEAD_S, tail_s=TAIL_S)
+    async with (
+        hearing(tmp_path, token=None) as server,
+        visiting(chromium, *microphone(said.path)) as visit,
+    ):
+        id_ = await server.new_transcript()
+        await visit.page.goto(server.url)
+        session = await visit.page.evaluate(BEGIN, server.whip(id_))
+        await server.until_heard(id_, "system")
+        assert await visit.page.evaluate(END, session) == 200
+        await server.assert_heard(said, id_)
