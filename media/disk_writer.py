@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from media.records import HEADER_BYTES, encode_all, scan
+from media.track_file import Tail, TrackEncoder, scan
 from protocol.blocks import Block
 from protocol.errors import StoreUnavailable
 
@@ -43,7 +43,8 @@ class RecordFile:
 
     path: Path
     fd: int
-    offset_bytes: int  # end of the last whole record
+    offset_bytes: int  # end of the last whole piece
+    encoder: TrackEncoder
     end_samples: int  # end of the last written sound
     on_synced: Callable[[int], None] = lambda _: None
     on_failed: Callable[[StoreUnavailable], None] = lambda _: None
@@ -64,7 +65,8 @@ class RecordFile:
         try:
             # Two writers would interleave their records; a second process on the same folder must not start.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return cls(path, fd, *_recover(path, fd))
+            tail = _recover(path, fd)
+            return cls(path, fd, tail.end_bytes, TrackEncoder(tail), tail.end_samples)
         except OSError as error:
             os.close(fd)
             if error.errno == errno.EWOULDBLOCK:
@@ -75,7 +77,7 @@ class RecordFile:
         """To the page cache: from here on the sound survives the death of this process."""
         if self.failure is not None or not blocks:
             return
-        data = b"".join(encode_all(blocks))
+        data = self.encoder.encode(blocks)
         try:
             _write_all(self.fd, data)
         except OSError as error:
@@ -84,7 +86,7 @@ class RecordFile:
                 os.ftruncate(self.fd, self.offset_bytes)
             return
         self.offset_bytes += len(data)
-        self.end_samples = blocks[-1].end_samples
+        self.end_samples = self.encoder.end_samples
         self.dirty = True
 
     def sync(self) -> None:
@@ -280,22 +282,27 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[written_bytes:]
 
 
-def _recover(path: Path, fd: int) -> tuple[int, int]:
-    """Cuts what is torn after the last whole record; returns its end in bytes and in samples."""
-    offset_bytes = end_samples = damaged_bytes = 0
+def _recover(path: Path, fd: int) -> Tail:
+    """Cuts what is torn after the last whole piece of sound."""
+    tail = Tail()
+    read_bytes = damaged_bytes = 0
     with path.open("rb") as file:
-        for record in scan(file):
-            damaged_bytes += record.offset_bytes - HEADER_BYTES - offset_bytes
-            offset_bytes, end_samples = record.end_bytes, record.end_samples
+        for piece in scan(file):
+            damaged_bytes += piece.begin_bytes - read_bytes
+            read_bytes = piece.end_bytes
+            # A head that no sound came after is cut, too: whatever goes on here begins with its own.
+            if piece.length_samples:
+                streams = max(tail.streams, piece.stream)
+                tail = Tail(piece.end_bytes, piece.end_samples, piece.stream, piece.number + 1, streams)
     if damaged_bytes:
         log.error("recording damaged", path=path.name, damaged_bytes=damaged_bytes)
-    torn_bytes = os.fstat(fd).st_size - offset_bytes
+    torn_bytes = os.fstat(fd).st_size - tail.end_bytes
     if torn_bytes:
-        log.warning("torn tail cut", path=path.name, torn_bytes=torn_bytes, end_samples=end_samples)
-        os.ftruncate(fd, offset_bytes)
+        log.warning("torn tail cut", path=path.name, torn_bytes=torn_bytes, end_samples=tail.end_samples)
+        os.ftruncate(fd, tail.end_bytes)
     os.fsync(fd)
     _sync_folder(path.parent)
-    return offset_bytes, end_samples
+    return tail
 
 
 def _make_folder(folder: Path) -> None:

@@ -109,12 +109,12 @@ class SocketDecoder:
         # Every frame of RFC 6716 (2.5 ms and up) is whole at every one of its rates, so this is exact.
         since = (end_samples - self._map.start_samples) * self._map.rate_hz // SAMPLE_RATE_HZ
         self.position = self._map.start_position + since
-        return self._blocks(pcm)
+        return self._blocks(pcm, (packet,))
 
-    def _blocks(self, pcm: bytes) -> list[Block]:
+    def _blocks(self, pcm: bytes, packets: tuple[bytes, ...] | None = None) -> list[Block]:
         if not pcm:
             return []
-        block = Block(self._end_samples, pcm)
+        block = Block(self._end_samples, pcm, packets)
         self._end_samples = block.end_samples
         return [block]
 

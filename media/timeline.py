@@ -180,11 +180,11 @@ class OpusTimeline:
             return []
         blocks = self._fill(position, packet.payload, length_samples, lost=lost)
         try:
-            pcm = self._decoder.decode(packet.payload)
+            decoded = Block(position, self._decoder.decode(packet.payload), (packet.payload,))
         except AudioFormatError:
             self.stats.broken += 1
-            pcm = bytes(length_samples * BYTES_PER_SAMPLE)
-        sound = Block(position, pcm).after(self._end_samples)
+            decoded = silence(position, position + length_samples, ())
+        sound = decoded.after(self._end_samples)
         if sound is not None and sound.pcm:
             blocks.append(sound)
             self._end_samples = sound.end_samples
@@ -199,7 +199,9 @@ class OpusTimeline:
         ticks = self._anchor_ticks + step
         position = ticks // TICKS_PER_SAMPLE
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
-        by_wall = max(self._end_samples, self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples)
+        # In steps that packets come in, so that packets of silence fill exactly what lies before.
+        steps = -((self._end_samples - self._anchor_ticks // TICKS_PER_SAMPLE - waited_samples) // STEP_SAMPLES)
+        by_wall = self._end_samples + max(0, steps) * STEP_SAMPLES
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase
@@ -225,10 +227,10 @@ class OpusTimeline:
             return []
         blocks: list[Block] = []
         if lost:
-            blocks.append(Block(self._end_samples, self._conceal(gap, payload, length_samples)))
+            blocks.append(Block(self._end_samples, self._conceal(gap, payload, length_samples), ()))
             self._end_samples = blocks[0].end_samples
         if self._end_samples < position <= self._end_samples + JUMP_MAX_SAMPLES:
-            blocks.append(silence(self._end_samples, position))
+            blocks.append(silence(self._end_samples, position, ()))
             self._end_samples = position
         return [block for block in blocks if block.pcm]
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
+from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block
 from protocol.errors import EarshotError, Replaced
 from protocol.ids import new_session_id
 from protocol.states import SESSION_MOVES, SessionState, move
@@ -22,6 +22,8 @@ from server.pipeline import TrackPipeline
 from server.store.records import SourceKind, Track
 
 log = structlog.get_logger(__name__)
+
+PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' shortest packet: gaps are whole packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ class LiveSession:
     def place(self) -> int:
         """The track sample that is now: where the sound of a source belongs that begins to count at this moment."""
         since_open = round((time.monotonic() - self.opened_at_s) * SAMPLE_RATE_HZ)
-        return max(self.pipeline.length_samples, self._opened_at_samples + since_open)
+        now_samples = max(self.pipeline.length_samples, self._opened_at_samples + since_open)
+        return -(-now_samples // PLACE_STEP_SAMPLES) * PLACE_STEP_SAMPLES
 
     def attach(self, on_ended: Callable[[EarshotError | None], None]) -> None:
         """Become this session's source. One that was there before is told that it was replaced."""
@@ -137,7 +140,7 @@ class LiveSession:
             return
         self.alive()
         if self.paused:
-            block = Block(block.start_samples, bytes(block.length_samples * BYTES_PER_SAMPLE))
+            block = block.silenced()
         self.pipeline.feed(block)
 
     def alive(self) -> None:

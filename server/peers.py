@@ -219,7 +219,7 @@ class _PeerSource:
         if self._origin_samples is None:
             self._origin_samples = self.session.place() - block.start_samples
         try:
-            self.session.feed(Block(self._origin_samples + block.start_samples, block.pcm))
+            self.session.feed(block.moved(self._origin_samples))
         except EarshotError as error:
             self.session.end(error)
 

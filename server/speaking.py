@@ -113,7 +113,7 @@ class _ContainerSource:
     # In the decoder's thread.
 
     def _on_block(self, block: Block) -> None:
-        self._loop.call_soon_threadsafe(self._hear, Block(self._origin_samples + block.start_samples, block.pcm))
+        self._loop.call_soon_threadsafe(self._hear, block.moved(self._origin_samples))
 
     def _on_drained(self, taken_bytes: int) -> None:
         self._loop.call_soon_threadsafe(self._mark, taken_bytes)

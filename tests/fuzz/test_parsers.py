@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from asr.wire import FrameError, FrameReader, Ping, frame
 from media.opus import open_decoder
-from media.records import encode, scan
+from media.records import encode
 from media.sockets import SocketDecoder
 from media.timeline import OpusTimeline
+from media.track_file import scan
 from media.webrtc import rtp, sdp
 from protocol.errors import AudioFormatError, BadInput, EarshotError, InvalidMessage, SdpError, TooLarge
 from protocol.wire import stream, v1

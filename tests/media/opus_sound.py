@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import av
 import numpy as np
+
+from media.opus import Decoder16k
+from protocol.blocks import Block
 
 
 @functools.cache
@@ -29,3 +33,13 @@ def sweep_packets(length_s: float, *, packet_ms: int = 20) -> tuple[bytes, ...]:
         frame.pts = start
         packets += [bytes(packet) for packet in codec.encode(frame)]
     return tuple(packets)
+
+
+def opus_blocks(packets: Iterable[bytes], start_samples: int = 0) -> list[Block]:
+    """Each packet as a block of its sound, by one decoder, one after the other."""
+    decoder = Decoder16k()
+    blocks: list[Block] = []
+    for packet in packets:
+        blocks.append(Block(start_samples, decoder.decode(packet), (packet,)))
+        start_samples = blocks[-1].end_samples
+    return blocks

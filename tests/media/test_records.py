@@ -5,7 +5,8 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.records import HEADER_BYTES, MARK, RECORD_MAX_BYTES, encode, encode_all, scan
+from media.records import HEADER_BYTES, MARK, RECORD_MAX_BYTES, encode, encode_all
+from media.track_file import scan
 from protocol.blocks import Block
 
 
@@ -24,7 +25,9 @@ DATA, PARTS = _file()
 
 
 def _read(data: bytes) -> list[tuple[int, bytes]]:
-    return [(record.start_samples, data[record.offset_bytes : record.end_bytes]) for record in scan(io.BytesIO(data))]
+    return [
+        (each.start_samples, data[each.begin_bytes + HEADER_BYTES : each.end_bytes]) for each in scan(io.BytesIO(data))
+    ]
 
 
 def test_what_was_encoded_is_found() -> None:
