@@ -200,8 +200,8 @@ class OpusTimeline:
         position = ticks // TICKS_PER_SAMPLE
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
         # In steps that packets come in, so that packets of silence fill exactly what lies before.
-        steps = -((self._end_samples - self._anchor_ticks // TICKS_PER_SAMPLE - waited_samples) // STEP_SAMPLES)
-        by_wall = self._end_samples + max(0, steps) * STEP_SAMPLES
+        gap = max(0, self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples - self._end_samples)
+        by_wall = self._end_samples + (gap + STEP_SAMPLES // 2) // STEP_SAMPLES * STEP_SAMPLES
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase

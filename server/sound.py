@@ -1,10 +1,11 @@
-"""The recorded sound of a track, for doors: a WAV by ranges, and its peaks."""
+"""The recorded sound of a track, for doors: a file by ranges, and its peaks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from media.recording import Recording
 from media.waveform import peaks
@@ -14,6 +15,8 @@ from server.services import Services
 from server.settings import Settings
 from server.store.records import Track
 
+Form = Literal["wav", "ogg"]
+
 
 @dataclass(frozen=True, slots=True)
 class Sound:
@@ -22,15 +25,20 @@ class Sound:
     track: Track
     recording: Recording
     length_samples: int
-    wav_length_bytes: int
 
     @property
     def duration_s(self) -> float:
         return seconds(self.length_samples)
 
-    def wav_bytes(self, start_byte: int, end_byte: int) -> Iterator[bytes]:
-        """Bytes ``[start_byte, end_byte)`` of the WAV. Blocks: take each piece in a thread."""
-        return self.recording.wav_bytes(start_byte, end_byte)
+    async def length_bytes(self, form: Form) -> int:
+        """Of the whole in that form. Raises ``Conflict`` where the sound was not kept as one Ogg file."""
+        length_of = self.recording.ogg_length_bytes if form == "ogg" else self.recording.wav_length_bytes
+        return await asyncio.to_thread(length_of)
+
+    def pieces(self, form: Form, start_byte: int, end_byte: int) -> Iterator[bytes]:
+        """Bytes ``[start_byte, end_byte)`` in that form. Blocks: take each piece in a thread."""
+        read = self.recording.ogg_bytes if form == "ogg" else self.recording.wav_bytes
+        return read(start_byte, end_byte)
 
     async def peaks(self, count: int) -> list[float]:
         return await asyncio.to_thread(peaks, self.recording, count)
@@ -48,4 +56,4 @@ async def sound_of(services: Services, settings: Settings, transcript_id: str, t
         raise NotFound("this transcript has no such track")
     recording = Recording(services.hub.recording_path(track))
     length_samples = await asyncio.to_thread(recording.length_samples)
-    return Sound(track, recording, length_samples, await asyncio.to_thread(recording.wav_length_bytes))
+    return Sound(track, recording, length_samples)

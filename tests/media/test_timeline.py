@@ -77,6 +77,32 @@ def test_in_order_is_delivered_at_once() -> None:
         assert timeline.deadline_s is None
 
 
+def test_blocks_bring_the_packets_they_were_made_of_and_none_where_nothing_came() -> None:
+    _, blocks = run([*range(10), *range(30, 40)])
+    assert [packet for block in blocks for packet in block.packets or ()] == [
+        payload(index) for index in (*range(10), *range(30, 40))
+    ]
+    for block in blocks:
+        assert block.packets is not None
+        assert bool(block.packets) == (block.pcm[0] not in (0, 0xFF))
+    timeline = OpusTimeline(Marking())
+    timeline.push(0, 0, payload(0), 0.0)
+    [broken] = timeline.push(1, PACKET_TICKS, bytes([CELT_20_MS, 0xFF]), 0.02)
+    assert broken.packets == ()
+
+
+def test_what_the_wall_places_leaves_gaps_of_whole_steps() -> None:
+    timeline = OpusTimeline(Marking())
+    timeline.push(0, 0, payload(0), 0.0)
+    before = 0
+    for index in range(1, 30):
+        timeline.restart()
+        blocks = timeline.push(index * 999, index * 12_345, payload(index), index * 0.1234567)
+        assert [block.length_samples % STEP_SAMPLES for block in blocks] == [0] * len(blocks)
+        assert abs(blocks[-1].start_samples - before - 0.1234567 * 16_000) <= STEP_SAMPLES / 2 + 1
+        before = blocks[-1].start_samples
+
+
 def test_numbers_wrap() -> None:
     timeline, blocks = run(range(300), first=65_400, base_ticks=(1 << 32) - 50 * PACKET_TICKS)
     assert len(joined(blocks)) == 300 * PACKET_SAMPLES

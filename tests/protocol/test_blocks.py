@@ -32,6 +32,21 @@ def test_after_is_the_part_at_or_after(start: int, length: int, position: int) -
     assert rest.pcm == pcm[2 * (length - len(kept)) :]
 
 
+def test_half_a_packet_is_none() -> None:
+    block = Block(10, b"aabbcc", (b"packet",))
+    assert block.after(10) is block
+    assert block.after(11) == Block(11, b"bbcc", None)
+    assert Block(10, b"aabbcc", ()).after(11) == Block(11, b"bbcc", ())
+    assert Block(10, b"aabbcc").after(11) == Block(11, b"bbcc")
+
+
+def test_moved_and_silenced_it_stays_what_it_came_as() -> None:
+    block = Block(10, b"aabb", (b"packet",))
+    assert block.moved(5) == Block(15, b"aabb", (b"packet",))
+    assert block.silenced() == Block(10, bytes(4), ())
+    assert Block(10, b"aabb").silenced() == Block(10, bytes(4), None)
+
+
 def test_silence_is_zeros_of_the_right_length() -> None:
     assert silence(10, 14) == Block(10, bytes(8))
 

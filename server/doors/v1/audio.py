@@ -1,4 +1,4 @@
-"""The sound of a transcript: taken as a file, given as WAV (whole, or by ranges) and as a waveform."""
+"""The sound of a transcript: taken as a file, given as WAV or Ogg (whole, or by ranges) and as a waveform."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from server.doors.errors import DOCUMENTED, envelope
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
 from server.download_names import content_disposition
-from server.sound import Sound, sound_of
+from server.sound import Form, sound_of
 
 router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 
 WAVEFORM_POINTS_MAX = 4000  # more than any screen is wide
 
 Track = Annotated[str | None, Query(max_length=64, description="Id of the track; without it the first one.")]
+Format = Annotated[
+    Form,
+    Query(
+        description="wav: 16 kHz mono. ogg: Opus as it came, not decoded; 409 where sound came in another form, too."
+    ),
+]
+MEDIA_TYPES: dict[Form, str] = {"wav": "audio/wav", "ogg": "audio/ogg"}
 
 
 @router.post(
@@ -63,23 +70,25 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     "/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)], include_in_schema=False
 )
 @router.get("/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)])
-async def download_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
-    """The track as a WAV file to keep."""
-    return await _wav(request, transcript_id, track, disposition="attachment")
+async def download_audio(request: Request, transcript_id: str, track: Track = None, format: Format = "wav") -> Response:
+    """The track as a file to keep."""
+    return await _give(request, transcript_id, track, format, disposition="attachment")
 
 
 @router.head("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)], include_in_schema=False)
 @router.get("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)])
-async def stream_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
+async def stream_audio(request: Request, transcript_id: str, track: Track = None, format: Format = "wav") -> Response:
     """The track for a player, which asks for ranges."""
-    return await _wav(request, transcript_id, track, disposition="inline")
+    return await _give(request, transcript_id, track, format, disposition="inline")
 
 
 @router.head("/v1/transcripts/{transcript_id}/audio", dependencies=[entry(Action.READ)], include_in_schema=False)
 @router.get("/v1/transcripts/{transcript_id}/audio", dependencies=[entry(Action.READ)])
-async def transcript_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
-    """The track as WAV, 16 kHz mono; lost and paused sound is silence."""
-    return await _wav(request, transcript_id, track, disposition="inline")
+async def transcript_audio(
+    request: Request, transcript_id: str, track: Track = None, format: Format = "wav"
+) -> Response:
+    """The track as WAV or Ogg; lost and paused sound is silence."""
+    return await _give(request, transcript_id, track, format, disposition="inline")
 
 
 @router.get("/v1/transcripts/{transcript_id}/waveform", dependencies=[entry(Action.READ)])
@@ -96,20 +105,21 @@ async def waveform(
     )
 
 
-async def _wav(
-    request: Request, transcript_id: str, track: str | None, *, disposition: Literal["attachment", "inline"]
+async def _give(
+    request: Request, transcript_id: str, track: str | None, form: Form, *, disposition: Literal["attachment", "inline"]
 ) -> Response:
     services = services_of(request)
     sound = await sound_of(services, settings_of(request), transcript_id, track)
+    total = await sound.length_bytes(form)
     name = (await services.store.get_transcript(transcript_id)).name
-    total = sound.wav_length_bytes
+    media_type = MEDIA_TYPES[form]
     # A track that grows is another file each second; one that has ended never changes.
-    etag = f'"{hashlib.sha256(f"{sound.track.id} {total}".encode()).hexdigest()[:32]}"'
+    etag = f'"{hashlib.sha256(f"{sound.track.id} {form} {total}".encode()).hexdigest()[:32]}"'
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": etag,
         "Cache-Control": "private, no-cache",
-        **content_disposition(disposition, name, "wav", transcript_id=transcript_id),
+        **content_disposition(disposition, name, form, transcript_id=transcript_id),
     }
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
@@ -127,8 +137,8 @@ async def _wav(
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{total}"
     headers["Content-Length"] = str(end - start)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type="audio/wav")
-    return StreamingResponse(_read(sound, start, end), status, headers, "audio/wav")
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(_read(sound.pieces(form, start, end)), status, headers, media_type)
 
 
 def parse_range(header: str | None, total_bytes: int) -> tuple[int, int] | None:
@@ -148,8 +158,7 @@ def parse_range(header: str | None, total_bytes: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1, total_bytes) if last else total_bytes
 
 
-async def _read(sound: Sound, start: int, end: int) -> AsyncIterator[bytes]:
+async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
     """Reads in a thread, one piece ahead of nothing: the next is read when the last was taken."""
-    pieces: Iterator[bytes] = sound.wav_bytes(start, end)
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
