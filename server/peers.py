@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from media.webrtc.peer import PeerSettings, WebRtcPeer
+from media.webrtc.sdp import OpusWishes
 from media.webrtc.udp_ports import UdpPorts
 from protocol.blocks import Block
 from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, SlowReader
@@ -62,6 +63,8 @@ class Peers:
             sdp_max_bytes=settings.sdp_max_bytes,
             loopback=settings.host in LOOPBACK_HOSTS,
             direct_tap=settings.direct_tap,
+            private_clients=settings.private_clients,
+            opus=OpusWishes(settings.opus_wideband, settings.opus_dtx, settings.opus_packet_ms),
         )
         self._metrics = metrics
         self.places = PeerPlaces(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from media.webrtc.sdp import LINES_MAX, is_usable
+from media.webrtc.candidates import is_usable
+from media.webrtc.sdp import LINES_MAX
 from protocol.errors import SdpError, TooLarge
 
 _LINE = re.compile(r"[a-z]=.*")
@@ -26,7 +27,7 @@ class Fragment:
     candidates: tuple[str, ...]
 
 
-def read_fragment(text: str, *, max_bytes: int, loopback: bool) -> Fragment:
+def read_fragment(text: str, *, max_bytes: int, loopback: bool, private: bool = True) -> Fragment:
     """A peer's fragment. Raises TooLarge and SdpError, nothing else.
 
     Candidates that we cannot or may not check are left out, as in offers; so are unknown lines, and the end of the
@@ -47,7 +48,8 @@ def read_fragment(text: str, *, max_bytes: int, loopback: bool) -> Fragment:
     if not any(line.startswith((_MEDIA, "a=candidate:", "a=end-of-candidates", "a=ice-ufrag:")) for line in lines):
         raise SdpError("the fragment says nothing of candidates")
     candidates = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
-    return Fragment(ufrag, pwd, tuple(each for each in candidates if is_usable(each, loopback=loopback)))
+    usable = (each for each in candidates if is_usable(each, loopback=loopback, private=private))
+    return Fragment(ufrag, pwd, tuple(usable))
 
 
 def _only(lines: list[str], prefix: str, form: re.Pattern[str]) -> str | None:

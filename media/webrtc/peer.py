@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -24,7 +24,7 @@ from media.webrtc.ciphers import take_rsa_certificates
 from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
 from media.webrtc.receiver import OpusReceiver
-from media.webrtc.sdp import CANDIDATES_MAX, clean, polish
+from media.webrtc.sdp import CANDIDATES_MAX, Cleaned, OpusWishes, Refused, clean, polish
 from media.webrtc.udp_mux import UdpMux
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import Block
@@ -44,6 +44,7 @@ class PeerSettings:
     """Deadlines and limits of one peer.
 
     ``loopback``: the server listens on loopback, so 127.0.0.1 and ::1 are offered, and accepted, as candidates too.
+    ``private_clients``: clients may be reached at addresses of private networks.
     ``gone_after_s``: nothing at all heard for so long, not even an ICE check, and the peer is taken for dead.
     ``direct_tap``: sound is taken from the datagrams, past aiortc's queues (``media.webrtc.tap``).
     """
@@ -55,6 +56,8 @@ class PeerSettings:
     loopback: bool = False
     gone_after_s: float = 18.0
     direct_tap: bool = True
+    private_clients: bool = True
+    opus: OpusWishes = field(default_factory=OpusWishes)
 
 
 class PeerListener(Protocol):
@@ -132,13 +135,13 @@ class WebRtcPeer:
 
     async def answer(self, sdp: str, type: str) -> tuple[str, str]:
         """Our answer to the client's offer, with all candidates. Raises SdpError, TooLarge."""
-        text = self._clean(sdp, type, "offer")
+        offer = self._clean(sdp, type, "offer")
         with self._opening() as pc:
             # Made before the offer is read, so that the offer's audio meets our list of codecs.
             self._add_audio(pc)
-            await self._try(pc.setRemoteDescription(RTCSessionDescription(text, "offer")), SdpError)
+            await self._try(pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer")), SdpError)
             self._guard(pc)
-            return await self._describe(pc)
+            return await self._describe(pc, offer.refused)
 
     async def offer(self) -> tuple[str, str]:
         """Our offer, with all candidates: audio to us, and the data channel ``events``."""
@@ -150,10 +153,10 @@ class WebRtcPeer:
 
     async def accept(self, sdp: str, type: str) -> None:
         """The client's answer to our offer. Raises SdpError, TooLarge; the offer stands after a refused answer."""
-        text = self._clean(sdp, type, "answer")
+        answer = self._clean(sdp, type, "answer")
         if self._pc is None or self._closing is not None:
             raise SdpError("there is no offer to answer")
-        await self._try(self._pc.setRemoteDescription(RTCSessionDescription(text, "answer")), SdpError)
+        await self._try(self._pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer")), SdpError)
 
     async def add_candidates(self, fragment: str) -> bool:
         """Candidates that the client found after its description (trickle ICE, RFC 8840).
@@ -161,7 +164,13 @@ class WebRtcPeer:
         False: they are of another ICE session, so the client asks for an ICE restart, which a peer cannot do; it goes
         on as it was. Raises SdpError, TooLarge.
         """
-        read = read_fragment(fragment, max_bytes=self._settings.sdp_max_bytes, loopback=self._settings.loopback)
+        settings = self._settings
+        read = read_fragment(
+            fragment,
+            max_bytes=settings.sdp_max_bytes,
+            loopback=settings.loopback,
+            private=settings.private_clients,
+        )
         pc = self._pc
         if pc is None or pc.remoteDescription is None or self._closing is not None:
             raise SdpError("there is no description that candidates could belong to")
@@ -195,10 +204,17 @@ class WebRtcPeer:
 
     # Putting it together.
 
-    def _clean(self, sdp: str, type: str, wanted: Literal["offer", "answer"]) -> str:
+    def _clean(self, sdp: str, type: str, wanted: Literal["offer", "answer"]) -> Cleaned:
         if type != wanted:
             raise SdpError(f"an {wanted} is expected", details={"type": type[:16]})
-        return clean(sdp, wanted, max_bytes=self._settings.sdp_max_bytes, loopback=self._settings.loopback)
+        settings = self._settings
+        return clean(
+            sdp,
+            wanted,
+            max_bytes=settings.sdp_max_bytes,
+            loopback=settings.loopback,
+            private=settings.private_clients,
+        )
 
     @contextlib.contextmanager
     def _opening(self) -> Any:
@@ -256,13 +272,13 @@ class WebRtcPeer:
         if self._own_ports is not None:
             self._own_ports.close()
 
-    async def _describe(self, pc: RTCPeerConnection) -> tuple[str, str]:
+    async def _describe(self, pc: RTCPeerConnection, refused: Sequence[Refused] = ()) -> tuple[str, str]:
         # On its own, because sockets that are being opened would leak when the caller is cancelled.
         self._describing = asyncio.create_task(pc.setLocalDescription(), name="gather candidates")
         await self._try(asyncio.shield(self._describing), Internal)
         if self._closing is not None:
             raise SdpError("the peer was closed meanwhile")
-        return polish(pc.localDescription.sdp), str(pc.localDescription.type)
+        return polish(pc.localDescription.sdp, self._settings.opus, refused), str(pc.localDescription.type)
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
         if channel.label != CHANNEL_LABEL or self._channel is not None:

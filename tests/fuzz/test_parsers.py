@@ -99,7 +99,7 @@ LINES = st.sampled_from(
 def test_session_descriptions(text: str, loopback: bool) -> None:
     try:
         cleaned = sdp.clean(text, "offer", max_bytes=64 * 1024, loopback=loopback)
-        sdp.polish(cleaned)
+        sdp.polish(cleaned.sdp, sdp.OpusWishes(), cleaned.refused)
     except (SdpError, TooLarge):
         pass
 

@@ -1,0 +1,87 @@
+"""Offers of a real browser that are not our own page's: with video, in odd orders, renewed in the middle of speech."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page
+
+from tests.e2e.browser import Visit, microphone, visiting
+from tests.e2e.conftest import Served, Spoken
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+# A page such as others would write: `speak` makes the sections named, in that order, and waits for a final's words.
+CLIENT = """
+window.client = {
+  async open(kinds, options = {}) {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    const { id } = await (await fetch('/v1/transcripts/', { method: 'POST', body: '{}' })).json();
+    const peer = new RTCPeerConnection(options);
+    Object.assign(this, { id, peer, stream, finals: [], opened: 0 });
+    for (const kind of kinds) {
+      if (kind === 'events') this.listen(peer.createDataChannel('events'));
+      else if (kind === 'video') peer.addTransceiver('video');
+      else peer.addTransceiver(stream.getAudioTracks()[0], { streams: [stream] });
+    }
+    await this.offer();
+  },
+  listen(channel) {
+    this.told = () => {};
+    channel.onopen = () => (this.opened += 1);
+    channel.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === 'transcription' && message.data.is_final) this.finals.push(message.data.text);
+      this.told();
+    };
+  },
+  async until(test) {
+    while (!test(this.finals.join(' '))) await new Promise((resolve) => (this.told = resolve));
+  },
+  async offer() {
+    const { peer } = this;
+    await peer.setLocalDescription();
+    while (peer.iceGatheringState !== 'complete') await new Promise((next) => setTimeout(next, 20));
+    const body = { sdp: peer.localDescription.sdp, type: 'offer', ...(this.token ? { resume_token: this.token } : {}) };
+    const path = `/v1/transcripts_webrtc/${this.id}/offer`;
+    const response = await fetch(path, { method: 'POST', body: JSON.stringify(body) });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(JSON.stringify(answer));
+    this.token = answer.resume_token;
+    this.answer = answer.sdp;
+    await peer.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
+  },
+  async words() {
+    const { items } = await (await fetch(`/v1/transcripts/${this.id}/segments`)).json();
+    return items.map((each) => each.text);
+  },
+  directions() {
+    return this.peer.getTransceivers().map((each) => [each.receiver.track.kind, each.currentDirection]);
+  },
+};
+"""
+
+
+async def client_at(visit: Visit, server: Served) -> Page:
+    await visit.page.goto(f"{server.url}/missing-page")
+    await visit.page.evaluate(CLIENT)
+    return visit.page
+
+
+async def heard(page: Page, word: str) -> None:
+    """Until a final that came over the data channel holds this word."""
+    await page.evaluate("(word) => client.until((text) => text.includes(word))", word)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "policy"), [(["audio", "video", "events"], "balanced"), (["video", "audio", "events"], "max-bundle")]
+)
+async def test_the_voice_beside_a_camera_is_heard(
+    server: Served, chromium: str, voice: Spoken, kinds: list[str], policy: str
+) -> None:
+    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+        page = await client_at(visit, server)
+        await page.evaluate("([kinds, bundlePolicy]) => client.open(kinds, { bundlePolicy })", [kinds, policy])
+        await heard(page, "morning")
+        # Where the audio has no transport but the video's, that cannot be refused as a whole, and is told to be idle.
+        idle = [["video", "inactive"]] if kinds[0] == "video" else []
+        assert await page.evaluate("client.directions()") == [*idle, ["audio", "sendonly"]]
