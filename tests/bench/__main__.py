@@ -52,11 +52,20 @@ async def loop(quick: bool, parts: tuple[str, ...] = ()) -> Figures:
     return figures
 
 
+async def cycles(quick: bool) -> Figures:
+    from tests.bench import cycles as bench
+
+    figures = Figures("cycles", "Connect, speak, drop: what is left of sessions that came and went")
+    await bench.measure(figures, count=200 if quick else 2000)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
     "words": words,
     "loop": loop,
+    "cycles": cycles,
 }
 
 

@@ -145,6 +145,13 @@ class RtcClient:
                         return message
                 await self._changed.wait()
 
+    def vanish(self) -> None:
+        """Be gone without a word, as a device whose battery is empty. Still to be closed."""
+        transports = {each.receiver.transport.transport for each in self.pc.getTransceivers()}
+        for transport in transports:
+            for protocol in list(transport._connection._protocols):
+                protocol.transport.abort()
+
     async def close(self) -> None:
         self.track.begin.set()
         self.track.stop()
