@@ -26,13 +26,6 @@ log = structlog.get_logger(__name__)
 
 WORKER_COMMAND = (sys.executable, "-m", "asr.worker")
 
-# glibc maps every large tensor anew by default, and 25-40 % of an encoder's time goes into page faults. One arena,
-# because those of threads are capped at 64 MB and map again.
-ALLOCATOR_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_ARENA_MAX": "1",
-}
 # CTranslate2 does not choose AVX-512 by itself. With it an int8 encoder takes 13 to 17 % less time on AMD and Intel.
 _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 INHERITED = frozenset({"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT"})
@@ -61,10 +54,7 @@ class ChildGone(Exception):
 
 
 def worker_environment() -> dict[str, str]:
-    """Of ours only what programs and numeric libraries need to be found and set up: a secret may be under any name.
-
-    With it, what the allocator and stack dumps need.
-    """
+    """Of ours only what programs and numeric libraries need to be found and set up: a secret may be under any name."""
     inherited = {
         name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
@@ -74,8 +64,8 @@ def worker_environment() -> dict[str, str]:
     # By default CUDA counts from the fastest GPU and nvidia-smi by the bus: the free memory of one would be taken for
     # another's. The same number shall mean the same one to both, and to whoever wrote CUDA_VISIBLE_DEVICES.
     devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-    ours = {**ALLOCATOR_ENVIRONMENT, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
-    return {**instructions, **threads, **devices, **inherited, **ours}
+    dumps = {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+    return {**instructions, **threads, **devices, **inherited, **dumps}
 
 
 def _has_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -37,7 +37,7 @@ NICENESS = 5
 _READ_BYTES = 1 << 18
 _IDLE_S = 1.0
 # glibc's mallopt: keep freed memory instead of giving every large tensor back to the kernel and faulting it in anew,
-# which costs a third of a Whisper encoder's time.
+# which costs a third of a Whisper encoder's time. One arena: those of threads are capped at 64 MB, and map again.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEEP_BYTES = 1 << 30
 

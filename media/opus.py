@@ -104,6 +104,7 @@ class Decoder16k:
         if not self._state or error.value:
             raise OSError(f"libopus error {error.value}")
         self._buffer = ctypes.create_string_buffer(PACKET_MAX_SAMPLES * BYTES_PER_SAMPLE)
+        self._buffer_address = ctypes.addressof(self._buffer)
 
     def __del__(self) -> None:
         state, self._state = getattr(self, "_state", None), None
@@ -130,11 +131,11 @@ class Decoder16k:
 
     def _run(self, packet: bytes | None, samples: int, *, recover: bool) -> bytes:
         length = self._library.opus_decode(
-            self._state, packet, len(packet or b""), self._buffer, samples, 1 if recover else 0
+            self._state, packet, len(packet or b""), self._buffer_address, samples, 1 if recover else 0
         )
         if length < 0:
             raise AudioFormatError("an Opus packet that cannot be decoded", details={"error": length})
-        return ctypes.string_at(self._buffer, length * BYTES_PER_SAMPLE)
+        return ctypes.string_at(self._buffer_address, length * BYTES_PER_SAMPLE)
 
 
 class AvDecoder16k:

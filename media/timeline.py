@@ -12,6 +12,7 @@ some slack, and a timestamp that jumps backwards, or further than 30 s, is place
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from media.opus import STEP_SAMPLES, OpusDecoder, packet_samples
 from protocol.blocks import BYTES_PER_SAMPLE, MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
@@ -43,8 +44,7 @@ class TimelineStats:
     length_samples: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Packet:
+class _Packet(NamedTuple):
     sequence: int
     timestamp: int
     payload: bytes
@@ -92,6 +92,9 @@ class OpusTimeline:
             self._begin(packet)
         assert self._next is not None
         ahead = (packet.sequence - self._next) & 0xFFFF
+        if not (ahead or self._held or self._suspects):  # nearly all of them
+            self._next = (packet.sequence + 1) & 0xFFFF
+            return self._deliver(packet, lost=False)
         if ahead >= 0x8000:
             ahead -= 0x10000
         if ahead > AHEAD_MAX_PACKETS or ahead < -LATE_MAX_PACKETS:

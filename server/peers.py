@@ -73,6 +73,7 @@ class Peers:
             connect_deadline_s=settings.connect_deadline_s,
         )
         self._sources: dict[str, _PeerSource] = {}  # by session id
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def answer(
         self,
@@ -135,8 +136,10 @@ class Peers:
         source.close_soon("ended by the client")
 
     async def stop(self) -> None:
-        """Close every peer."""
-        await asyncio.gather(*(source.close("the server stops") for source in list(self._sources.values())))
+        """Close every peer; those too that are closing just now."""
+        for source in list(self._sources.values()):
+            source.close_soon("the server stops")
+        await asyncio.gather(*self._closing)
 
     async def _source(
         self, transcript_id: str, options: SourceOptions, resume_token: str | None, address: str
@@ -152,7 +155,7 @@ class Peers:
             place.free()
             raise
         source = _PeerSource(
-            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._forget, self._ports
+            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._on_close, self._ports
         )
         session.attach(source.ended)
         self._sources[session.session_id] = source
@@ -176,7 +179,9 @@ class Peers:
             raise NotFound("no such session")
         return source
 
-    def _forget(self, source: _PeerSource) -> None:
+    def _on_close(self, source: _PeerSource, closing: asyncio.Task[None]) -> None:
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
         self._metrics.packets_lost.inc(source.peer.stats.lost)
         self._metrics.samples_concealed.inc(source.peer.stats.concealed)
         if self._sources.get(source.session.session_id) is source:
@@ -198,7 +203,7 @@ class _PeerSource:
         journal: Journal,
         settings: Settings,
         place: PeerPlace,
-        forget: Callable[[_PeerSource], None],
+        on_close: Callable[[_PeerSource, asyncio.Task[None]], None],
         ports: UdpPorts | None,
     ) -> None:
         self.session = session
@@ -207,9 +212,9 @@ class _PeerSource:
         self._hub = hub
         self._journal = journal
         self._settings = settings
-        self._forget = forget
+        self._on_close = on_close
         self._origin_samples: int | None = None  # the track sample where the peer's own count begins
-        self._closing = False
+        self._closing: asyncio.Task[None] | None = None
         # Policy: refuse. One task takes them in order.
         self._texts: asyncio.Queue[str] = asyncio.Queue(maxsize=TEXTS_WAITING_MAX)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -217,7 +222,7 @@ class _PeerSource:
     # What the peer tells.
 
     def on_block(self, block: Block) -> None:
-        if self._closing:
+        if self._closing is not None:
             return
         if self._origin_samples is None:
             self._origin_samples = self.session.place() - block.start_samples
@@ -239,8 +244,8 @@ class _PeerSource:
     def on_state(self, state: SessionState, reason: str) -> None:
         if state is SessionState.LIVE:
             self.place.connected()
-        if state is SessionState.CLOSED and not self._closing:
-            self._go(self.close(reason), "close")
+        if state is SessionState.CLOSED and self._closing is None:
+            self.close_soon(reason)
             self.session.lost(reason)
 
     # What the session tells.
@@ -253,12 +258,12 @@ class _PeerSource:
             # The recording was stopped, or we drain: the peer stays a little for its last finals.
             self._go(self._close_after_finals(), "close after finals")
         else:
-            self._go(self.close(error.code), "close")
+            self.close_soon(error.code)
 
     async def _close_after_finals(self) -> None:
         await asyncio.wait([self.session.finish_soon()], timeout=self._settings.drain_deadline_s)
         await asyncio.sleep(0)  # the last events are on their way to the channel
-        await self.close("stopped")
+        self.close_soon("stopped")
 
     async def refuse(self) -> None:
         """The handshake failed: nothing of this session is worth keeping."""
@@ -267,21 +272,23 @@ class _PeerSource:
         finally:
             await self.close("refused")
 
-    def close_soon(self, reason: str) -> None:
-        self._go(self.close(reason), "close")
-
     async def close(self, reason: str) -> None:
-        """Close the peer and everything it started. Idempotent."""
-        if self._closing:
-            return
-        self._closing = True
-        self._forget(self)
-        me = asyncio.current_task()
-        others = [task for task in self._tasks if task is not me]
-        for task in others:
+        """Close the peer and everything it started. Idempotent; must not be called by what it started."""
+        await asyncio.shield(self.close_soon(reason))
+
+    def close_soon(self, reason: str) -> asyncio.Task[None]:
+        """Begin to close; the task that ends when all is closed."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(reason), name=f"close peer {self.session.session_id}")
+            self._on_close(self, self._closing)
+        return self._closing
+
+    async def _close(self, reason: str) -> None:
+        started = list(self._tasks)
+        for task in started:
             task.cancel()
         try:
-            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.gather(*started, return_exceptions=True)
             await self.peer.close(reason)
         finally:
             self.place.free()
@@ -335,6 +342,9 @@ class _PeerSource:
         return self.peer.send(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
 
     def _go(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        if self._closing is not None:
+            work.close()  # nobody would end it any more
+            return
         task = asyncio.create_task(work, name=f"{name} {self.session.session_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

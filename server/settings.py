@@ -72,7 +72,9 @@ class Settings(BaseSettings):
     )
     language: str = Field("en", description="Language assumed when a session names none; auto lets the engine detect.")
     utterance_silence_ms: int = Field(500, ge=100, le=5000, description="Silence that ends an utterance.")
-    utterance_max_s: float = Field(20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut.")
+    utterance_max_s: float = Field(
+        20.0, ge=5.0, le=28.0, description="Longest utterance before it is cut; engines may ask for less."
+    )
     interim_interval_ms: int = Field(300, ge=100, le=5000, description="Wanted time between interims of a session.")
     commit_policy: Literal["local-agreement", "whisper-streaming"] = Field(
         "local-agreement", description="How words of an interim become sure; whisper-streaming needs that package."

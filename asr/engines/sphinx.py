@@ -6,8 +6,8 @@ utterance at once: its mean normalisation then sees all of the sound, which give
 
 The library holds Python's lock while it works, so that threads gain nothing: there is one process per core. Its
 decoders share one language model, which is half of their memory; acoustic model and dictionary cannot be shared. A
-final is one call that cannot be parted, because its mean is that of the whole sound. It takes 0.1 to 0.4 of the
-sound's length (8 s for 20 s was measured on a slow core), and keeps waiting the sessions of its own process, no others.
+final is one call that cannot be parted, because its mean is that of the whole sound. It takes 0.1 to 0.4 of the sound's
+length and keeps the sessions of its own process waiting, so utterances are cut (see ``_UTTERANCE_MAX_S``).
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from protocol.words import Hypothesis, Word
 
 # Utterances that get interims at once; each decoder takes about 40 MB and 0.1 to 0.3 of a core in real time.
 LIVE_DECODERS_MAX = 8
+# A final of 7 s takes about one second of a full core; one of 20 s took five to eight. Cut at 7 s instead of 20 s, at
+# the quietest place, as many words are wrong: 0.592 and 0.592 on five LibriSpeech test-other chapters, 0.382 and 0.390
+# on a minute of LJSpeech, which had four utterances of up to 20 s and then eleven.
+_UTTERANCE_MAX_S = 7.0
 _PROCESS_BYTES = 400 << 20  # with some of them, the library and voice activity
 # Fewer hypotheses per frame than the default of 30000 take 40 % less time and cost no accuracy (0.566 against 0.574
 # word errors on LibriSpeech test-other); interims make do with fewer still. What else would save time in finals costs
@@ -65,6 +69,7 @@ class SphinxEngine:
             languages=("en",),
             note="works at once; modest accuracy",
             workers_max=workers_max(),
+            utterance_max_s=_UTTERANCE_MAX_S,
         )
 
     @property

@@ -34,6 +34,10 @@ AUTO = "auto"
 _UTTERANCE_MAX_CPU_S = 9.0
 _LANGUAGE_SAMPLES = SAMPLE_RATE_HZ  # what the language is told by; with less it is looked at again
 _WINDOW_MAX_SAMPLES = FRAMES_MAX * HOP_SAMPLES
+# What filled the memory may have gone: after so many calls without trouble larger batches are tried again, after twice
+# as many each time that memory did not suffice. A trial that fails costs one call made twice.
+_CALM_CALLS = 500
+_CALM_CALLS_MAX = 32_000
 _OUT_OF_MEMORY = ("out of memory", "bad_alloc", "alloc_failed", "failed to allocate", "cannot allocate")
 
 T = TypeVar("T")
@@ -85,7 +89,8 @@ class WhisperEngine:
         self._prompts = Prompts(self._model.hf_tokenizer, self._model.multilingual)
         self._hits: Counter[str] = Counter()
         self._decoder = Decoder(self._model, self._prompts, self._hits)
-        self._batch_max = 1
+        self._batch_max = self._batch_full = 1
+        self._calm_calls = self._calm_calls_wanted = 0
         self._info = EngineInfo(
             name="faster-whisper",
             model=model,
@@ -200,13 +205,20 @@ class WhisperEngine:
         return [(exact or draft.words)[:count] for exact, (draft, count) in zip(words, drafts, strict=True)]
 
     def _within_memory(self, work: Callable[[], T], what: str) -> T:
-        """Do it, and once more with half the batch when memory does not suffice."""
+        """Do it, and once more with half the batch when memory does not suffice. After a while more is tried again."""
         try:
-            return work()
+            done = work()
         except (RuntimeError, ValueError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise EngineFailed(f"Whisper could not {what}: {error}") from error
-        self._batch_max = max(1, self._batch_max // 2)
+        else:
+            self._calm_calls += 1
+            if self._batch_max < self._batch_full and self._calm_calls >= self._calm_calls_wanted:
+                self._batch_max, self._calm_calls = min(2 * self._batch_max, self._batch_full), 0
+                log.info("larger batches are tried again", batch_max=self._batch_max)
+            return done
+        self._batch_max, self._calm_calls = max(1, self._batch_max // 2), 0
+        self._calm_calls_wanted = min(max(_CALM_CALLS, 2 * self._calm_calls_wanted), _CALM_CALLS_MAX)
         log.warning("out of memory, smaller batches", batch_max=self._batch_max)
         try:
             return work()
@@ -231,6 +243,7 @@ class WhisperEngine:
                 name, device = self._info.model, self._info.device
                 raise EngineFailed(f"the model {name} does not run on {device}: {error}") from error
             self._batch_max = size // 2
+        self._batch_full = self._batch_max
         self._hits.clear()
 
 

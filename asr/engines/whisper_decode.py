@@ -1,7 +1,8 @@
 """Rows of sound decoded together: encoder, language, decoder, and what is done about a hypothesis that is suspicious.
 
 Nothing is dropped at once: a suspicious row is heard again with the encoder at its full 30 s, and a final again with
-chance let in. Only those last draws may differ from run to run.
+chance let in. Only those last draws may differ from run to run: CTranslate2 reads its seed once in the life of a thread
+(https://github.com/OpenNMT/CTranslate2/issues/1757), so that no row can be given one of its own.
 """
 
 from __future__ import annotations

@@ -119,27 +119,35 @@ class OpusReceiver:
         if self._ended:
             return
         now_s = self._loop.time()
-        blocks: list[Block] = []
         reception = self._reception
         if reception is None or packet.ssrc != reception.ssrc:
-            if packet.ssrc in self._left_ssrcs:
+            reception = self._follow(packet.ssrc, now_s)
+            if reception is None:
                 return
-            if len(self._left_ssrcs) >= SSRC_MAX:
-                self._on_excess()
-                return
-            if reception is not None:
-                self._left_ssrcs.add(reception.ssrc)
-                blocks = self.timeline.restart()
-            reception = self._reception = Reception(packet.ssrc, CLOCK_RATE_HZ, now_s)
-            self._route_reports_of(packet.ssrc)
         reception.add(packet.sequence, packet.timestamp, now_s)
         self.packet_s = now_s
-        blocks += self.timeline.push(packet.sequence, packet.timestamp, packet.payload, now_s)
+        blocks = self.timeline.push(packet.sequence, packet.timestamp, packet.payload, now_s)
         if blocks:
             self._on_blocks(blocks)
         self._arm()
         if now_s >= reception.report_due_s:
             self._report(reception, now_s)
+
+    def _follow(self, ssrc: int, now_s: float) -> Reception | None:
+        """A source not heard so far takes the place of the one before; None for one that was left, or one too many."""
+        if ssrc in self._left_ssrcs:
+            return None
+        if len(self._left_ssrcs) >= SSRC_MAX:
+            self._on_excess()
+            return None
+        if self._reception is not None:
+            self._left_ssrcs.add(self._reception.ssrc)
+            blocks = self.timeline.restart()
+            if blocks:
+                self._on_blocks(blocks)
+        self._reception = Reception(ssrc, CLOCK_RATE_HZ, now_s)
+        self._route_reports_of(ssrc)
+        return self._reception
 
     def _route_reports_of(self, ssrc: int) -> None:
         """The router learns from RTP whose sender reports are ours; what was tapped it has not seen."""

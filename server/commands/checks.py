@@ -137,24 +137,38 @@ def port(settings: Settings) -> Check:
     try:
         check_port(settings.host, settings.port)
     except CommandFailed as failure:
-        if _earshot_answers(settings):
+        if (engine := _engine_served(settings)) is not None:
             # By that name even where it listens on all addresses: the page is for this machine, or wants the token.
             page = f"http://localhost:{settings.port}/debug/loop"
             found = f"{settings.host}:{settings.port}: Earshot is serving there now; {page} shows what it does"
-            return Check("Port", "ok", found)
+            # What only shows when a model is loaded, it knows and we do not.
+            notice = str(engine.get("notice", ""))
+            told = notice and engine.get("model") != _chosen_model(settings)
+            return Check("Port", "warn" if told else "ok", found, notice if told else "")
         return Check("Port", "fail", failure.message.split(". ")[0] + ".", "Name another with EARSHOT_PORT or --port.")
     return Check("Port", "ok", f"{settings.host}:{settings.port} is free")
 
 
-def _earshot_answers(settings: Settings) -> bool:
+def _chosen_model(settings: Settings) -> str:
+    from asr.engines.choose import choose
+    from protocol.errors import EarshotError
+
+    try:
+        return choose(settings.engine, settings.language, settings.models_dir).model
+    except EarshotError:
+        return ""
+
+
+def _engine_served(settings: Settings) -> dict[str, object] | None:
+    """What an Earshot that serves at our address says of its recogniser; None when there is none."""
     import httpx
 
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104 - compared, not bound
     try:
         answer = httpx.get(f"http://{host}:{settings.port}/health", timeout=HEALTH_DEADLINE_S)
-        return "engine" in answer.json()
-    except (httpx.HTTPError, ValueError, TypeError):
-        return False
+        return dict(answer.json()["engine"])
+    except (httpx.HTTPError, ValueError, TypeError, KeyError):
+        return None
 
 
 def udp_loopback(settings: Settings) -> Check:
@@ -182,7 +196,7 @@ def udp_ports(settings: Settings) -> Check:
     try:
         granted = check_udp(settings)
     except CommandFailed as failure:
-        if _earshot_answers(settings):
+        if _engine_served(settings) is not None:
             return Check("UDP port", "ok", f"{wanted}: Earshot is serving there now")
         name = "EARSHOT_UDP_PORT_RANGE" if settings.udp_port_range else "EARSHOT_UDP_PORT"
         return Check("UDP port", "fail", failure.message.split(". ")[0] + ".", f"Name another with {name}.")

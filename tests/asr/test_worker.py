@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -149,6 +151,25 @@ def test_a_gpu_that_cannot_be_used_is_left_for_the_processor(tmp_path: Path, mon
         _load(settings(tmp_path, "whisper-tiny.en"))
 
 
+def test_speech_without_a_pause_is_cut_so_that_no_final_of_the_embedded_engine_takes_long(tmp_path: Path) -> None:
+    sample = spoken_sample()
+    turns = sample.turns[:4]
+    sound = b"".join(
+        sample.samples[round(start_s * 16_000) : round(end_s * 16_000)].tobytes() for start_s, end_s, _ in turns
+    )
+    with WorkerLink(settings(tmp_path, "embedded-en")) as link:
+        link.open(options=SessionOptions(lane="file"))
+        for block in blocks_of(sound, block_samples=16_000):
+            link.audio(block.start_samples, block.pcm)
+        link.finalize()
+        heard = finals(link.until(is_marker))
+    lengths_s = [(each.end_samples - each.start_samples) / 16_000 for each in heard]
+    assert sum(lengths_s) > 12
+    assert max(lengths_s) <= 7
+    said = " ".join(text for _, _, text in turns)
+    assert jiwer.wer(said, " ".join(word.text for each in heard for word in each.words)) <= 0.25
+
+
 @pytest.mark.parametrize("file", ["model.bin", "tokenizer.json", "config.json"])
 def test_in_place_of_a_damaged_model_the_next_best_is_heard_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
@@ -193,3 +214,25 @@ def test_a_full_inbox_holds_its_reader_back() -> None:
     held.join(5.0)
     assert inbox.take(5.0) == [(b"", b"y")]
     assert inbox.take(0.0) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+@pytest.mark.parametrize("thread", ["run()", "thread = threading.Thread(target=run); thread.start(); thread.join()"])
+def test_memory_that_was_freed_is_kept(thread: str) -> None:
+    """Or every large tensor would be faulted in anew."""
+    program = f"""if True:
+        import resource, threading
+        from asr.worker import keep_memory
+
+        def run():
+            bytearray(b"x") * (96 << 20)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(4):
+                bytearray(b"x") * (96 << 20)
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+        keep_memory()
+        {thread}
+    """
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert int(said.stdout) < 96  # in pages of 4 kB it would be 98304, in huge ones 192

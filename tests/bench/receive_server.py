@@ -17,10 +17,12 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aioice.ice
+import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
@@ -175,13 +177,24 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for answers
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Only loopback: what a machine's other addresses cost at the beginning says nothing of sound. Ours adds it itself.
     hosts = ["127.0.0.1"] if options.way == "stock" else []
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: hosts
     gc.freeze()
-    asyncio.run(serve(options.way))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(options.way))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The server's own choice."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 if __name__ == "__main__":

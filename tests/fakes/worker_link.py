@@ -65,7 +65,10 @@ class WorkerLink:
                 message = wire.FROM_WORKER.validate_json(self._frames.pop(0)[0])
                 self.heard.append((time.monotonic(), message))
                 yield message
-            data = self.socket.recv(1 << 16)
+            try:
+                data = self.socket.recv(1 << 16)
+            except ConnectionResetError:  # it ended with something from us unread
+                return
             if not data:
                 return
             self._frames += self._reader.feed(data)

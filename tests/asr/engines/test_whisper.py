@@ -10,7 +10,7 @@ import pytest
 
 from asr.commit import CommittingEngine
 from asr.contract import Draft, RedecodingEngine, SessionOptions, Step, Window
-from asr.engines import whisper_model
+from asr.engines import whisper, whisper_model
 from asr.engines.whisper import WhisperEngine
 from asr.engines.whisper_model import WhisperModel, load_model
 from protocol.errors import EngineFailed
@@ -250,6 +250,27 @@ def test_out_of_memory_halves_the_batch_and_nothing_is_lost(folders: dict[str, P
     assert small.batch_max == 2
     assert [draft.words for draft in drafts] == [draft.words for draft in engine.transcribe(unheard(engine, windows))]
     assert max(calls) == 4
+
+
+def test_larger_batches_are_tried_again_after_a_while_and_each_time_later(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whisper, "_CALM_CALLS", 2)
+    monkeypatch.setattr(whisper, "_CALM_CALLS_MAX", 4)
+    loaded = load_model(folders["en1"], NAME, "cpu", 0)
+    model, _ = short_of_memory(loaded, rows_max=2)
+    small = WhisperEngine(folders["en1"], NAME, "cpu", "en", loaded=model)
+    small._batch_max = small._batch_full = 4
+    sizes = []
+    for _ in range(16):
+        assert len(small.transcribe([window(small, at, at + 3) for at in range(4)])) == 4
+        sizes.append(small.batch_max)
+    # Where 4 are tried they fail, and the call is made again with 2.
+    assert sizes == [2, 2, 4, 2, 2, 2, 2, 4, 2, 2, 2, 2, 4, 2, 2, 2]
+    monkeypatch.setattr(small._decoder, "_network", loaded.network)
+    for _ in range(8):
+        small.transcribe([window(small, at, at + 3) for at in range(4)])
+    assert small.batch_max == 4
 
 
 def test_out_of_memory_twice_is_said(folders: dict[str, Path]) -> None:

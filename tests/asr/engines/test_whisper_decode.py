@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import ctranslate2
 import numpy as np
 import pytest
 
@@ -210,6 +211,20 @@ def test_calls_that_end_the_process_or_give_nonsense_are_not_made(model: Whisper
         decoder._generate([], decoder._encode([replace(row, frames=500)]), 16, beam_size=1)
     decoder.hear([])
     assert decoder.align([]) == []
+
+
+def test_ctranslate2_still_takes_no_seed_for_a_single_draw(model: WhisperModel) -> None:
+    """When this fails, seed each draw by the row's features: the same sound then gets the same words, always."""
+    encoded = model.network.encode(decode._storage(np.zeros((1, 80, 500), np.float32)))
+    prompts = [Prompts(model.hf_tokenizer, False).prompt([], "en")]
+    drawn = set()
+    for _ in range(3):
+        ctranslate2.set_random_seed(1)
+        [result] = model.network.generate(
+            encoded, prompts, beam_size=1, sampling_topk=0, sampling_temperature=8.0, max_length=80
+        )
+        drawn.add(tuple(result.sequences_ids[0]))
+    assert len(drawn) > 1
 
 
 def test_the_thresholds_are_those_of_the_authors() -> None:

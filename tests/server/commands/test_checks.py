@@ -10,6 +10,7 @@ from asr import machine
 from server.commands import checks
 from server.settings import Settings
 from tests.fakes.running_app import running_app
+from tests.fakes.tiny_whisper import build_tiny_whisper
 
 
 def settings(tmp_path: Path, **more: object) -> Settings:
@@ -108,3 +109,16 @@ async def test_a_server_that_runs_is_no_fault_and_its_loop_can_be_looked_at(tmp_
         page = found.found.partition("; ")[2].partition(" ")[0]
         assert page == f"http://localhost:{node.port}/debug/loop"
         assert (await node.http.get(page)).status_code == 200
+
+
+async def test_a_model_that_a_running_server_could_not_load_is_told_of(tmp_path: Path) -> None:
+    """From outside the folder is whole."""
+    models = tmp_path / "data" / "models"
+    weights = build_tiny_whisper(models / "whisper-tiny.en") / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "whisper-tiny.en" in checks.recogniser(settings(tmp_path)).found
+    async with running_app(tmp_path / "data", engine="auto") as node:
+        await node.services.asr.wait_ready()
+        found = await asyncio.to_thread(checks.port, settings(tmp_path, port=node.port))
+    assert found.level == "warn"
+    assert "Not whisper-tiny.en" in found.todo
