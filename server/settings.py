@@ -25,7 +25,9 @@ from server.udp import check_udp_port, port_range, public_address
 
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
-NOT_SETTINGS = frozenset({"EARSHOT_CHROMIUM", "EARSHOT_CONFIG", "EARSHOT_SERVER", "EARSHOT_TEST_DATA", "EARSHOT_WRTC"})
+NOT_SETTINGS = frozenset(
+    {"EARSHOT_CHROMIUM", "EARSHOT_CONFIG", "EARSHOT_NODE_PACKAGES", "EARSHOT_SERVER", "EARSHOT_TEST_DATA"}
+)
 
 
 class SettingsError(Exception):

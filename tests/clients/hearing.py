@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 import httpx
 import jiwer
 import numpy as np
+import pytest
 from websockets.asyncio.client import connect
 
 from asr.contract import Samples
@@ -130,3 +133,13 @@ async def run(*command: str | Path) -> str:
     text = printed.decode(errors="replace")
     assert process.returncode == 0, text[-4000:]
     return text
+
+
+def node_package(name: str) -> tuple[str, str]:
+    """Node, and the folder into which npm installed a package. Skips the test where either is missing."""
+    node, folder = shutil.which("node"), os.environ.get("EARSHOT_NODE_PACKAGES", "")
+    if node is None:
+        pytest.skip("no node here")
+    if not folder or not (Path(folder) / "node_modules" / name).is_dir():
+        pytest.skip(f"EARSHOT_NODE_PACKAGES names no folder into which npm installed {name}")
+    return node, folder
