@@ -27,6 +27,7 @@ from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSess
 from aiortc.mediastreams import MediaStreamError
 
 from media.webrtc.peer import PeerSettings, WebRtcPeer
+from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.states import SessionState
 from tests.bench.figures import percentile
@@ -50,12 +51,12 @@ class Heard(ABC):
 
 
 class OurPeer(Heard):
-    """As the server has it, with a listener that counts."""
+    """As the server has it, all at one UDP port, with a listener that counts."""
 
-    def __init__(self, *, direct: bool) -> None:
+    def __init__(self, ports: UdpPorts, *, direct: bool) -> None:
         super().__init__()
         settings = PeerSettings(connect_deadline_s=60.0, loopback=True, direct_tap=direct)
-        self._peer = WebRtcPeer(settings, self)
+        self._peer = WebRtcPeer(settings, self, ports=ports)
 
     async def answer(self, sdp: str) -> str:
         return (await self._peer.answer(sdp, "offer"))[0]
@@ -131,10 +132,6 @@ class Lags:
         self.start()
 
 
-def make(way: str) -> Heard:
-    return StockPeer() if way == "stock" else OurPeer(direct=way == "direct")
-
-
 def resident_mb() -> float:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
@@ -147,12 +144,13 @@ async def serve(way: str) -> None:
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     peers: list[Heard] = []
+    ports = UdpPorts.open(UdpSettings(loopback=True))
     lags = Lags()
     lags.start()
     while line := await reader.readline():
         wanted = json.loads(line)
         if "offer" in wanted:
-            peers.append(make(way))
+            peers.append(StockPeer() if way == "stock" else OurPeer(ports, direct=way == "direct"))
             answer: dict[str, Any] = {"answer": await peers[-1].answer(wanted["offer"])}
         elif "heard" in wanted:
             answer = {"times": peers[wanted["heard"]].times, "samples": peers[wanted["heard"]].samples}
@@ -168,6 +166,7 @@ async def serve(way: str) -> None:
         print(json.dumps(answer), flush=True)
     # The sender is gone; what is held back comes out now, and nobody asks for it.
     await asyncio.gather(*(peer.close() for peer in peers))
+    ports.close()
 
 
 def main() -> None:
