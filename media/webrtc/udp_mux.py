@@ -54,6 +54,9 @@ DATAGRAM_MAX_BYTES = 2048
 """Peers keep below the usual MTU of 1500."""
 READ_MAX_DATAGRAMS = 32
 """At one go, so that others on the loop have their turn; the rest is read in its next round."""
+REST_S = 0.004
+"""Where datagrams come closer together than this, the socket is looked at so often, not once for each: every wake of
+the event loop costs as much as a datagram. Sound is at most so much later, and only where there is much of it."""
 ADDRESSES_PER_PEER_MAX = 64
 """A browser has a handful, and one more after each change of its network."""
 ADDRESSES_MAX = 65_536
@@ -99,6 +102,8 @@ class Face:
         self.address, self.port = sock.getsockname()[:2]
         self.offered = (str(self.address),) if offered is None else offered
         self.sources: dict[Address, Seat] = {}
+        self.read_s = float("-inf")
+        self.resting: asyncio.TimerHandle | None = None
 
     @property
     def is_ipv4(self) -> bool:
@@ -180,6 +185,8 @@ class UdpMux:
         for seat in list(self._seats.values()):
             seat.leave()
         for face in self.faces:
+            if face.resting is not None:
+                face.resting.cancel()
             if face.sock.fileno() >= 0:
                 self._loop.remove_reader(face.sock)
                 self.counts.dropped["buffer_full"] += face.buffer_drops()
@@ -227,14 +234,35 @@ class UdpMux:
             seat.listener.on_data(data)
 
     def _readable(self, face: Face) -> None:
-        for _ in range(READ_MAX_DATAGRAMS):
+        now_s = self._loop.time()
+        crowded = now_s - face.read_s < REST_S
+        face.read_s = now_s
+        self._read(face)
+        if crowded and face.sock.fileno() >= 0:
+            self._loop.remove_reader(face.sock)
+            face.resting = self._loop.call_later(REST_S, self._rested, face)
+
+    def _rested(self, face: Face) -> None:
+        count = self._read(face)
+        if face.sock.fileno() < 0:
+            return
+        if count:
+            face.resting = self._loop.call_later(0.0 if count == READ_MAX_DATAGRAMS else REST_S, self._rested, face)
+        else:
+            face.resting = None
+            self._loop.add_reader(face.sock, self._readable, face)
+
+    def _read(self, face: Face) -> int:
+        """As many datagrams as there are, up to a limit; says how many."""
+        for count in range(READ_MAX_DATAGRAMS):
             try:
                 data, source = face.sock.recvfrom(DATAGRAM_MAX_BYTES + 1)
             except (BlockingIOError, InterruptedError):
-                return
+                return count
             except OSError:  # what became of something we sent; reading goes on
                 continue
             self.received(face, data, source if len(source) == 2 else source[:2])
+        return READ_MAX_DATAGRAMS
 
     def _stun(self, face: Face, data: bytes, source: Address) -> None:
         if len(data) < _HEADER.size:
