@@ -2,9 +2,10 @@
 # docker build -t earshot .                    for the CPU
 # docker build -t earshot-cuda --target cuda . for an NVIDIA GPU; run it with --gpus all
 #
-# docker run -p 8000:8000 -v earshot:/data earshot
-# WebRTC is UDP on ports the system picks: with --network host it connects from everywhere; behind -p the page falls
-# back to audio over WebSocket.
+# docker run -p 8000:8000 -p 8000:8000/udp -e EARSHOT_PUBLIC_ADDRESSES=192.0.2.10 -v earshot:/data earshot
+# WebRTC is UDP, here on the same number as TCP. The container does not know the address that clients see, so it must be
+# told (several, comma-separated); without it, or without the UDP port, the page falls back to audio over WebSocket. With
+# --network host neither -p nor the address is needed.
 
 # Bookworm: what was linked here also runs above the newer C library of the CUDA image.
 FROM python:3.11-slim-bookworm AS build
@@ -35,11 +36,11 @@ RUN groupadd --system --gid 10001 earshot \
  && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
  && install -d -o earshot -g earshot /data
 ENV PATH=/opt/earshot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
+    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_UDP_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
 WORKDIR /data
 USER earshot
 VOLUME /data
-EXPOSE 8000
+EXPOSE 8000/tcp 8000/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['EARSHOT_PORT'] + '/health', timeout=2)"]
@@ -52,11 +53,11 @@ RUN groupadd --system --gid 10001 earshot \
  && useradd --system --uid 10001 --gid earshot --home-dir /data --no-create-home earshot \
  && install -d -o earshot -g earshot /data
 ENV PATH=/opt/earshot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
+    EARSHOT_HOST=0.0.0.0 EARSHOT_PORT=8000 EARSHOT_UDP_PORT=8000 EARSHOT_DATA_DIR=/data EARSHOT_CONFIG=/data/earshot.toml
 WORKDIR /data
 USER earshot
 VOLUME /data
-EXPOSE 8000
+EXPOSE 8000/tcp 8000/udp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['EARSHOT_PORT'] + '/health', timeout=2)"]

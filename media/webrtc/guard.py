@@ -18,9 +18,10 @@ then gets the address that a NAT gave to this port. With public addresses none i
 
 Names that are not documented, all of aioice: ``Connection.get_component_candidates``, ``.data_received``,
 ``._local_username``, ``._protocols``, ``._queue``; ``StunProtocol.connection_made``, ``.connection_lost``,
-``.datagram_received``, ``.local_candidate``, ``.transactions``; ``server_reflexive_candidate``; ``get_host_addresses``
-(in ``udp_ports``); and ``RTCIceTransport._connection`` of aiortc, by which the peer gets here. ``known_upstream`` says
-whether the installed releases are those they were read in, and a test shows each at work.
+``.datagram_received``, ``.local_candidate``, ``.transactions``; ``stun.parse_message``,
+``Message.check_message_integrity``; ``candidate_foundation``, ``candidate_priority``, ``server_reflexive_candidate``;
+``get_host_addresses`` (in ``udp_ports``); and ``RTCIceTransport._connection`` of aiortc, by which the peer gets here.
+``known_upstream`` says whether the installed releases are those they were read in; test_upstream.py shows each at work.
 
 ``upstream_empty_datagram_fault`` says whether the installed release is known to have the fault, and a test shows the
 fault without the guard, so that it fails once upstream has mended it.
@@ -29,15 +30,19 @@ fault without the guard, so that it fails once upstream has mended it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
 
 from media.webrtc.udp_mux import ADDRESSES_PER_PEER_MAX, Address, Face, Reason, Seat, UdpMux
+
+log = structlog.get_logger(__name__)
 
 QUEUE_MAX_DATAGRAMS = 1024
 SETTLE_TURNS = 20
@@ -56,6 +61,12 @@ def known_upstream() -> bool:
     return all(first <= _version(package) < end for package, (first, end) in _KNOWN.items())
 
 
+@functools.cache
+def _tell_unknown_upstream() -> None:
+    if not known_upstream():
+        log.warning("WebRTC was not tested with these releases", **{name: _version(name) for name in _KNOWN})
+
+
 def _version(package: str) -> tuple[int, int]:
     version = importlib.metadata.version(package).split(".")
     return int(version[0]), int(version[1])
@@ -68,6 +79,7 @@ class Guard:
     """
 
     def __init__(self, connection: Any, mux: UdpMux, *, on_rtp: Callable[[bytes], bool] | None = None) -> None:
+        _tell_unknown_upstream()
         self.dropped = 0
         self.on_rtp = on_rtp
         self._loop = asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from media.sockets import SocketDecoder
 from media.timeline import OpusTimeline
 from media.track_file import scan
 from media.webrtc import rtp, sdp
+from media.webrtc.udp_mux import named
 from protocol.errors import AudioFormatError, BadInput, EarshotError, InvalidMessage, SdpError, TooLarge
 from protocol.wire import stream, v1
 from protocol.wire.stream import Encoding
@@ -220,3 +221,15 @@ def test_recordings(noise: bytes) -> None:
 def test_deep_json_is_refused(depth: int) -> None:
     with pytest.raises(InvalidMessage):
         v1.parse_action("[" * depth)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=40), st.integers(0, 0xFFFF))
+def test_stun_user_names(rest: bytes, name: bytes, length: int) -> None:
+    message = bytes(20) + b"\x00\x06" + length.to_bytes(2) + name + rest
+    for data in (message, bytes(20) + rest, rest):
+        found = named(data)
+        assert ":" not in found
+        assert len(found) <= len(data)
+    padded = name.replace(b":", b"") + b":theirs"
+    whole = bytes(20) + b"\x00\x06" + len(padded).to_bytes(2) + padded + bytes(-len(padded) % 4) + rest
+    assert named(whole) == padded[:-7].decode("ascii", "replace")

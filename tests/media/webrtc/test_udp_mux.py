@@ -7,8 +7,11 @@ import struct
 from collections.abc import AsyncIterator
 
 import pytest
-from aioice import stun
+from aioice import Connection, stun
+from hypothesis import given
+from hypothesis import strategies as st
 
+from media.webrtc.guard import Guard
 from media.webrtc.udp_mux import (
     ADDRESSES_PER_PEER_MAX,
     DATAGRAM_MAX_BYTES,
@@ -206,3 +209,23 @@ def test_the_user_name_is_found_behind_other_attributes() -> None:
     assert named(message[:20] + padded) == ""
     assert named(message[:24]) == ""
     assert named(request(b"\xff\xfe:x")) not in ("", "x")
+
+
+@given(st.binary(max_size=120), st.sampled_from(["as it is", "cookie", "length", "named"]), st.integers(0, 0x3FFF))
+async def test_whatever_comes_is_counted_once_and_raises_nothing(data: bytes, kind: str, message_type: int) -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    mux = UdpMux([Face(sock)], UdpCounts())
+    try:
+        sitting = Guard(Connection(ice_controlling=False), mux)
+        if kind == "cookie":
+            data = data[:4].ljust(4, b"\0") + struct.pack("!I", 0x2112A442) + data[8:]
+        elif kind == "length":
+            data = struct.pack("!HHI", message_type, len(data), 0x2112A442) + bytes(12) + data
+        elif kind == "named":
+            data = request(f"{sitting._seat.ufrag}:".encode() + data, kind=message_type)
+        mux.received(mux.faces[0], data, CLIENT)
+        assert sum(mux.counts.dropped.values()) == mux.counts.datagrams == 1
+        assert (sitting._connection._queue.qsize(), mux.entries) == (0, 1)
+    finally:
+        mux.close()
