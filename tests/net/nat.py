@@ -39,6 +39,12 @@ class Nat:
                 way.close()
         await asyncio.sleep(0)
 
+    def rebind(self) -> None:
+        """Every client gets another address, as after a restart of its router."""
+        for way in self._ways.values():
+            way.close()
+        self._ways.clear()
+
     def _in(self, data: bytes, client: Address) -> None:
         way = self._ways.get(client)
         if way is not None:

@@ -102,6 +102,29 @@ async def test_both_behind_nats_and_the_answer_shows_the_public_address_only(ope
     assert shared.entries == 0
 
 
+async def test_a_client_whose_nat_forgot_it_is_heard_again(
+    opened: Opened, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.5)  # so often does the client check; five seconds in life
+    shared = ports(UdpSettings(loopback=True, public_addresses=("127.0.0.9",)))
+    listening = Listening()
+    peer = opened(LOCAL, listening, shared)
+    async with (
+        Nat(("127.0.0.1", shared.port or 0)) as nat,
+        RtcClient(tone(440) * 3, addresses=["127.0.0.1"]) as client,
+    ):
+        await client.connect(without_candidates(peer.answer, []))
+        await listening.until(lambda: listening.end_samples > SECOND)
+        before = dict(nat.mappings)
+        nat.rebind()
+        await listening.until(lambda: listening.end_samples > 3 * SECOND)
+        assert nat.mappings != before
+        assert heard_hz(listening) == pytest.approx(440, abs=20)
+        assert shared.counts.dropped["stranger"] > 0, "what came before the first check from there"
+        await peer.close()
+    assert shared.entries == 0
+
+
 async def test_ipv6(opened: Opened, ports: Ports) -> None:
     shared = ports()
     if "::1" not in shared.addresses:
