@@ -84,12 +84,15 @@ class Peers:
         *,
         resume_token: str | None = None,
         address: str = UNKNOWN,
+        resumable: bool = True,
     ) -> Described:
         """Our answer to a client's offer; its peer is counted by ``address``.
 
+        Unless ``resumable``, the client is not told the resume token: its session ends with its connection.
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers`` and whatever ``Hub.attach`` raises.
         """
         source = await self._source(transcript_id, options, resume_token, address)
+        source.resumable = resumable
         try:
             described = await source.peer.answer(sdp, type)
         except BaseException:
@@ -207,6 +210,7 @@ class _PeerSource:
         ports: UdpPorts | None,
     ) -> None:
         self.session = session
+        self.resumable = True
         self.place = place
         self.peer = WebRtcPeer(peer_settings, self, ports=ports)
         self._hub = hub
@@ -247,6 +251,8 @@ class _PeerSource:
         if state is SessionState.CLOSED and self._closing is None:
             self.close_soon(reason)
             self.session.lost(reason)
+            if not self.resumable:
+                self.session.finish_soon()
 
     # What the session tells.
 

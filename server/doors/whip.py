@@ -130,7 +130,7 @@ async def _asked(request: Request) -> tuple[SourceOptions, str]:
 
 async def _answer(request: Request, transcript_id: str, offer: str, options: SourceOptions) -> Response:
     peers, address = services_of(request).peers, address_of(request)
-    described = await peers.answer(transcript_id, offer, "offer", options, address=address)
+    described = await peers.answer(transcript_id, offer, "offer", options, address=address, resumable=False)
     headers = {
         # Without a host: whatever stands between knows the one that the client used.
         "Location": f"/whip/{transcript_id}/{described.session_id}",

@@ -31,6 +31,15 @@ async def test_ffmpeg_speaks_and_is_understood(ffmpeg: str, tmp_path: Path, flag
         await run(
             *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "warning", "-re", "-i", said.path),
             *("-ac", "2", "-ar", "48000", "-c:a", "libopus", "-b:a", "48k"),
-            *("-f", "whip", *flags, "-authorization", str(server.token), server.whip(id_)),
+            *(
+                "-f",
+                "whip",
+                "-handshake_timeout",
+                "20000",
+                *flags,
+                "-authorization",
+                str(server.token),
+                server.whip(id_),
+            ),
         )
         await server.assert_heard(said, id_)  # complete: so its DELETE has come

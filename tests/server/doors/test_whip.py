@@ -9,6 +9,9 @@ from pathlib import Path
 
 import httpx
 from aiortc import RTCConfiguration, RTCPeerConnection
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
@@ -117,6 +120,20 @@ async def test_candidates_that_come_later_are_what_connects(client: httpx.AsyncC
     assert texts(await words_of(services, id_)) == "alpha bravo charlie"
 
 
+async def test_a_client_that_goes_without_a_word_is_not_waited_for(tmp_path: Path) -> None:
+    async with running_app(tmp_path, resume_grace_s=3600) as node:
+        id_ = await node.new_transcript()
+
+        async def exchange(sdp: str, _type: str) -> tuple[str, str]:
+            return (await node.http.post(f"/whip/{id_}", content=sdp, headers=OFFERS)).text, "answer"
+
+        async with RtcClient(SOUND) as peer:
+            await peer.connect(exchange)
+            await peer.sent()
+        await wait_for_state(node.services, id_, TranscriptState.ENDED)
+        assert texts(await words_of(node.services, id_)) == "alpha bravo charlie"
+
+
 async def test_patches_that_cannot_be_done(client: httpx.AsyncClient, services: Services, settings: Settings) -> None:
     id_ = (await services.store.create_transcript()).id
     answer = await begun(client, f"/whip/{id_}")
@@ -124,7 +141,7 @@ async def test_patches_that_cannot_be_done(client: httpx.AsyncClient, services: 
     good = "a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host"
     restart = f"a=ice-ufrag:ysXw\r\na=ice-pwd:{PWD}\r\n{good}\r\n"
     many = "\r\n".join(good.replace("61764", str(20_000 + i)) for i in range(51))
-    for given, body, wanted in (
+    for sent, body, wanted in (
         ({"Content-Type": SDP, "If-Match": tag}, good, (415, "UNSUPPORTED_MEDIA_TYPE")),
         ({"If-Match": tag}, good, (415, "UNSUPPORTED_MEDIA_TYPE")),
         ({"Content-Type": FRAGMENT}, good, (428, "PRECONDITION_REQUIRED")),
@@ -139,8 +156,8 @@ async def test_patches_that_cannot_be_done(client: httpx.AsyncClient, services: 
         ({"Content-Type": FRAGMENT, "If-Match": "*"}, restart, (422, "NOT_SUPPORTED")),
         ({"Content-Type": FRAGMENT, "If-Match": tag}, restart, (422, "NOT_SUPPORTED")),
     ):
-        response = await client.patch(session, content=body, headers=given)
-        assert code(response) == wanted, (given, body[:60])
+        response = await client.patch(session, content=body, headers=sent)
+        assert code(response) == wanted, (sent, body[:60])
         if wanted[0] == 415:
             assert response.headers["accept-patch"] == FRAGMENT
     # None of them has ended the session.
@@ -251,3 +268,39 @@ async def test_ice_servers_are_named_each_in_a_header_of_its_own(tmp_path: Path)
         assert link.startswith(f'<{turn}>; rel="ice-server"; username="')
         assert link.endswith('; credential-type="password"')
         assert answer.headers["cache-control"] == "no-store"
+
+
+LINES = st.sampled_from(["", "a=candidate:", "a=ice-ufrag:x", "a=sendrecv", "m=audio 9 RTP/AVP 0", "\udcff", "\0"])
+CHANGES = st.lists(st.tuples(st.integers(0, 60), LINES | st.text(max_size=30)), min_size=1, max_size=4)
+
+
+async def test_no_offer_or_fragment_makes_a_500(client: httpx.AsyncClient, services: Services) -> None:
+    """Random changes of good ones: a line is replaced by another, the rest stays."""
+    loop = asyncio.get_running_loop()
+    id_ = (await services.store.create_transcript()).id
+    session = await begun(client, f"/whip/{id_}")
+    seen: set[int] = set()
+
+    async def send(offer: str, changes: list[tuple[int, str]]) -> None:
+        lines = offer.splitlines()
+        for place, line in changes:
+            lines[place % len(lines)] = line
+        body = "\r\n".join([*lines, ""]).encode("utf-8", "surrogatepass")
+        answer = await client.post(f"/whip/{id_}", content=body, headers=OFFERS)
+        if answer.status_code == 201:
+            await client.delete(answer.headers["location"])
+        headers = {"Content-Type": FRAGMENT, "If-Match": session.headers["etag"]}
+        body = b"\r\n".join(line for line in body.split(b"\r\n") if line[:2] in (b"m=", b"a="))
+        patched = await client.patch(session.headers["location"], content=body, headers=headers)
+        seen.update((answer.status_code, patched.status_code))
+
+    async with an_offer() as offer:
+
+        @hypothesis_settings(max_examples=40)
+        @given(CHANGES)
+        def attempt(changes: list[tuple[int, str]]) -> None:
+            asyncio.run_coroutine_threadsafe(send(offer, changes), loop).result(30)
+
+        await asyncio.to_thread(attempt)
+    assert seen <= {201, 204, 400, 413, 422}
+    assert {201, 400, 422} <= seen
