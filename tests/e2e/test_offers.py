@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import jiwer
 import pytest
 from playwright.async_api import Page
 
@@ -17,7 +20,7 @@ window.client = {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     const { id } = await (await fetch('/v1/transcripts/', { method: 'POST', body: '{}' })).json();
     const peer = new RTCPeerConnection(options);
-    Object.assign(this, { id, peer, stream, finals: [], opened: 0 });
+    Object.assign(this, { id, peer, finals: [] });
     for (const kind of kinds) {
       if (kind === 'events') this.listen(peer.createDataChannel('events'));
       else if (kind === 'video') peer.addTransceiver('video');
@@ -27,7 +30,6 @@ window.client = {
   },
   listen(channel) {
     this.told = () => {};
-    channel.onopen = () => (this.opened += 1);
     channel.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       if (message.type === 'transcription' && message.data.is_final) this.finals.push(message.data.text);
@@ -50,9 +52,14 @@ window.client = {
     this.answer = answer.sdp;
     await peer.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
   },
-  async words() {
-    const { items } = await (await fetch(`/v1/transcripts/${this.id}/segments`)).json();
-    return items.map((each) => each.text);
+  async restart() {
+    this.finals.length = 0;
+    this.listen(new WebSocket(`/v1/transcripts_websocket/${this.id}?after=0`));
+    this.peer.restartIce();
+    await this.offer();
+  },
+  async segments() {
+    return (await (await fetch(`/v1/transcripts/${this.id}/segments`)).json()).items;
   },
   directions() {
     return this.peer.getTransceivers().map((each) => [each.receiver.track.kind, each.currentDirection]);
@@ -85,3 +92,22 @@ async def test_the_voice_beside_a_camera_is_heard(
         # Where the audio has no transport but the video's, that cannot be refused as a whole, and is told to be idle.
         idle = [["video", "inactive"]] if kinds[0] == "video" else []
         assert await page.evaluate("client.directions()") == [*idle, ["audio", "sendonly"]]
+
+
+async def test_an_ice_restart_is_a_new_offer_with_the_token(server: Served, chromium: str, voice: Spoken) -> None:
+    """The same RTCPeerConnection goes on with its sound; its data channel does not, so the words come by a socket."""
+    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+        page = await client_at(visit, server)
+        await page.evaluate("client.open(['audio', 'events'])")
+        await heard(page, "morning")
+        await page.evaluate("client.restart()")
+        await heard(page, "city")
+        segments = await page.evaluate("client.segments()")
+        assert await page.evaluate("client.peer.connectionState") == "connected"
+    words = " ".join(each["text"] for each in segments)
+    assert words.count("morning") == voice.text.count("morning")
+    assert words.count("city") == 1
+    assert jiwer.wer(voice.text, words) <= 0.5, words
+    assert len({each["track"] for each in segments}) == 1
+    for before, after in pairwise(segments):
+        assert before["end"] <= after["start"]
