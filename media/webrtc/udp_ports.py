@@ -6,6 +6,7 @@ the machine gets later is used after a restart only.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import random
@@ -256,7 +257,8 @@ def _bind(address: str, port: int, receive_buffer_bytes: int | None) -> socket.s
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if receive_buffer_bytes is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            with contextlib.suppress(OSError):  # Linux gives what it has; others refuse what they have not
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         sock.bind((address, port))
     except OSError as error:
         sock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from pathlib import Path
@@ -99,6 +100,10 @@ async def test_all_peers_of_a_node_are_at_one_port_and_strangers_are_counted(tmp
         assert sum(map(float, counted.values())) == 500
         assert float(counted["stranger"]) > 50
         assert float(re.findall(r"earshot_udp_bytes_in_total ([\d.]+)", figures)[0]) > 50_000
+        # It is ours: the doctor knows who has it.
+        same = node_settings(tmp_path, port=httpx.URL(node.serving.url).port, udp_port=port)
+        found = await asyncio.to_thread(checks.udp_ports, same)
+        assert (found.level, found.found) == ("ok", f"{port}: Earshot is serving there now")
         services = node.services
     assert services.ports.entries == 0
 
