@@ -22,6 +22,17 @@ def sweep_packets(length_s: float, *, packet_ms: int = 20) -> tuple[bytes, ...]:
     return opus_packets(sound.astype("<i2").tobytes(), rate_hz=48_000, packet_ms=packet_ms)
 
 
+@functools.cache
+def syllables_packets(length_s: float) -> tuple[bytes, ...]:
+    """Like speech to a codec that predicts: a gliding pitch with overtones and breath, four syllables a second."""
+    dice = np.random.default_rng(2)
+    time_s = np.arange(int(length_s * 48_000)) / 48_000
+    phase = 2 * np.pi * np.cumsum(130 + 40 * np.sin(2 * np.pi * 0.7 * time_s)) / 48_000
+    voice = np.sum([np.sin(n * phase) / n for n in range(1, 20)], axis=0) + dice.normal(0, 0.3, len(time_s))
+    sound = 3_000 * voice * np.clip(np.sin(2 * np.pi * 4 * time_s), 0, 1)
+    return opus_packets(sound.astype("<i2").tobytes(), rate_hz=48_000)
+
+
 def opus_packets(pcm: bytes, *, rate_hz: int = 16_000, packet_ms: int = 20) -> tuple[bytes, ...]:
     """Mono sound as packets; a rest too short for one is left out."""
     codec: Any = av.CodecContext.create("libopus", "w")
