@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from aiortc import RTCIceCandidate
+from aiortc.sdp import candidate_from_sdp
+
 from media.webrtc.candidates import is_usable
 from media.webrtc.sdp import LINES_MAX
 from protocol.errors import SdpError, TooLarge
@@ -19,12 +22,12 @@ _MEDIA = "m="
 class Fragment:
     """``ufrag`` and ``pwd`` name the ICE session that the candidates belong to; None: not said.
 
-    ``candidates`` are those that we would check, each as after ``a=candidate:``.
+    ``candidates`` are those that we would check.
     """
 
     ufrag: str | None
     pwd: str | None
-    candidates: tuple[str, ...]
+    candidates: tuple[RTCIceCandidate, ...]
 
 
 def read_fragment(text: str, *, max_bytes: int, loopback: bool, private: bool = True) -> Fragment:
@@ -48,8 +51,11 @@ def read_fragment(text: str, *, max_bytes: int, loopback: bool, private: bool = 
     if not any(line.startswith((_MEDIA, "a=candidate:", "a=end-of-candidates", "a=ice-ufrag:")) for line in lines):
         raise SdpError("the fragment says nothing of candidates")
     candidates = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
-    usable = (each for each in candidates if is_usable(each, loopback=loopback, private=private))
-    return Fragment(ufrag, pwd, tuple(usable))
+    usable = [each for each in candidates if is_usable(each, loopback=loopback, private=private)]
+    try:
+        return Fragment(ufrag, pwd, tuple(candidate_from_sdp(each) for each in usable))
+    except ValueError as exc:  # a related port that is no number, for one
+        raise SdpError("a candidate cannot be read") from exc
 
 
 def _only(lines: list[str], prefix: str, form: re.Pattern[str]) -> str | None:

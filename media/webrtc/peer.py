@@ -18,7 +18,6 @@ from aiortc import (
     RTCRtpReceiver,
     RTCSessionDescription,
 )
-from aiortc.sdp import candidate_from_sdp
 
 from media.webrtc.ciphers import take_rsa_certificates
 from media.webrtc.fragment import read_fragment
@@ -181,7 +180,7 @@ class WebRtcPeer:
         self._trickled += len(read.candidates)
         transport = pc.getTransceivers()[0].receiver.transport.transport  # all sections share it
         for each in read.candidates:
-            await self._try(transport.addRemoteCandidate(candidate_from_sdp(each)), SdpError)
+            await self._try(transport.addRemoteCandidate(each), SdpError)
         return True
 
     def send(self, text: str) -> bool:
