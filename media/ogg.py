@@ -65,22 +65,25 @@ class OggWriter:
         self._number = next_number
         self._done = bytearray()
         self._packets: list[bytes] = []
-        self._page_samples = 0
-        self._segments = 0
+        self._lacing = bytearray()
+        self._page_end_samples = 0  # where the page must end at the latest
         if not next_number:
-            self._page((_OPUS_HEAD,), 0, flags=_FIRST)
-            self._page((_OPUS_TAGS,), 0)
+            self._page((_OPUS_HEAD,), bytes((len(_OPUS_HEAD),)), 0, flags=_FIRST)
+            self._page((_OPUS_TAGS,), bytes((len(_OPUS_TAGS),)), 0)
 
-    def add(self, packet: bytes) -> None:
-        """The next packet; at most ``PACKET_MAX_BYTES`` and 120 ms, as every Opus packet is."""
-        length_samples = packet_samples(packet)
-        segments = len(packet) // 255 + 1
-        if self._page_samples + length_samples > PAGE_MAX_SAMPLES or self._segments + segments > SEGMENTS_MAX:
+    def add(self, packet: bytes, length_samples: int) -> None:
+        """The next packet and its length: at most ``PACKET_MAX_BYTES`` and 120 ms, as every Opus packet is."""
+        whole, rest = divmod(len(packet), 255)
+        end_samples = self.end_samples + length_samples
+        if self._packets and (end_samples > self._page_end_samples or len(self._lacing) + whole >= SEGMENTS_MAX):
             self._end_page()
+        if not self._packets:
+            self._page_end_samples = self.end_samples + PAGE_MAX_SAMPLES
         self._packets.append(packet)
-        self._page_samples += length_samples
-        self._segments += segments
-        self.end_samples += length_samples
+        if whole:
+            self._lacing += b"\xff" * whole
+        self._lacing.append(rest)
+        self.end_samples = end_samples
 
     def fill(self, until_samples: int) -> None:
         """Silence up to there. What is shorter than any packet (2.5 ms) is a step between two pages."""
@@ -92,9 +95,10 @@ class OggWriter:
         while until_samples - self.end_samples >= _LONG_SILENCE_PACKETS * PACKET_MAX_SAMPLES:
             self._end_page()
             self.end_samples += _LONG_SILENCE_PACKETS * PACKET_MAX_SAMPLES
-            self._page(long, self.end_samples)
+            self._page(long, bytes(map(len, long)), self.end_samples)
         while self.end_samples < until_samples:
-            self.add(silence_packet(until_samples - self.end_samples))
+            packet = silence_packet(until_samples - self.end_samples)
+            self.add(packet, packet_samples(packet))
 
     def take(self) -> bytes:
         """All pages since the last time; the last one ends with the last packet."""
@@ -105,16 +109,11 @@ class OggWriter:
 
     def _end_page(self) -> None:
         if self._packets:
-            self._page(self._packets, self.end_samples)
+            self._page(self._packets, self._lacing, self.end_samples)
             self._packets.clear()
-            self._page_samples = self._segments = 0
+            self._lacing.clear()
 
-    def _page(self, packets: Iterable[bytes], end_samples: int, *, flags: int = 0) -> None:
-        lacing = bytearray()
-        for packet in packets:
-            whole, rest = divmod(len(packet), 255)
-            lacing += b"\xff" * whole
-            lacing.append(rest)
+    def _page(self, packets: Iterable[bytes], lacing: bytes | bytearray, end_samples: int, *, flags: int = 0) -> None:
         granule = end_samples * GRANULES_PER_SAMPLE
         head = _HEAD.pack(MARK, 0, flags, granule, self.serial, self._number & 0xFFFFFFFF, 0, len(lacing))
         page = bytearray(b"".join((head, lacing, *packets)))

@@ -75,7 +75,9 @@ class TrackEncoder:
         for is_opus, group in groupby(blocks, _is_opus):
             if is_opus:
                 for block in group:
-                    parts.append(self._add(block))
+                    before = self._add(block)
+                    if before:
+                        parts.append(before)
                     self.end_samples = block.end_samples
                 if self._ogg is not None:
                     parts.append(self._ogg.take())
@@ -97,9 +99,13 @@ class TrackEncoder:
             self._ogg = ogg.OggWriter(self._streams, 0 if is_first else block.start_samples)
         assert block.packets is not None
         if block.packets:
-            self._ogg.fill(block.start_samples)
-            for packet in block.packets:
-                self._ogg.add(packet)
+            if block.start_samples != self._ogg.end_samples:
+                self._ogg.fill(block.start_samples)
+            if len(block.packets) == 1:
+                self._ogg.add(block.packets[0], block.length_samples)
+            else:
+                for packet in block.packets:
+                    self._ogg.add(packet, packet_samples(packet))
         else:
             odd_samples = (block.end_samples - self._ogg.end_samples) % STEP_SAMPLES
             self._ogg.fill(block.end_samples - odd_samples)
@@ -126,6 +132,9 @@ def _is_opus(block: Block) -> bool:
     packets = block.packets
     if packets is None:
         return False
+    if len(packets) == 1:  # nearly all of them
+        length_samples = packet_samples(packets[0])
+        return length_samples == block.length_samples and ogg.fits(packets[0], length_samples)
     lengths = list(map(packet_samples, packets))
     return not packets or (sum(lengths) == block.length_samples and all(map(ogg.fits, packets, lengths)))
 

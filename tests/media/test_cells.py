@@ -4,6 +4,7 @@ import pytest
 
 from media.cells import decode
 from media.ogg import OggWriter
+from media.opus import packet_samples
 from protocol.errors import StoreUnavailable
 from tests.media.opus_sound import opus_blocks, sweep_packets
 
@@ -13,7 +14,7 @@ PACKETS = sweep_packets(1.0)
 def page_of(packets: tuple[bytes, ...], start_samples: int) -> tuple[int, bytes]:
     writer = OggWriter(1, start_samples, 2)
     for packet in packets:
-        writer.add(packet)
+        writer.add(packet, packet_samples(packet))
     return start_samples, writer.take()
 
 

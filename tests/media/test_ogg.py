@@ -35,7 +35,7 @@ def written(packets: tuple[bytes, ...] = PACKETS, at_a_time: int = 10) -> bytes:
     writer, data = OggWriter(1, 0), b""
     for start in range(0, len(packets), at_a_time):
         for packet in packets[start : start + at_a_time]:
-            writer.add(packet)
+            writer.add(packet, packet_samples(packet))
         data += writer.take()
     return data
 
@@ -91,7 +91,7 @@ def test_silence_fills_gaps_so_that_a_player_keeps_the_time(tmp_path: Path) -> N
     for start_s in (0.5, 4.0, 70.0):
         writer.fill(round(start_s * 16_000))
         for packet in PACKETS:
-            writer.add(packet)
+            writer.add(packet, packet_samples(packet))
     data = writer.take()
     told_s, end_s, sound = played(data, tmp_path / "a.ogg")
     assert told_s == end_s == pytest.approx(73.0, abs=1e-6)
@@ -105,9 +105,9 @@ def test_silence_fills_gaps_so_that_a_player_keeps_the_time(tmp_path: Path) -> N
 def test_no_gap_is_too_odd_and_none_adds_up(first: int, second: int) -> None:
     writer = OggWriter(1, 0)
     writer.fill(first)
-    writer.add(PACKETS[0])
+    writer.add(PACKETS[0], packet_samples(PACKETS[0]))
     writer.fill(first + 320 + second)
-    writer.add(PACKETS[1])
+    writer.add(PACKETS[1], packet_samples(PACKETS[1]))
     assert writer.end_samples == first + second + 640
     pages = [page for page in pages_of(writer.take()) if page.length_samples]
     assert pages[-1].end_samples == first + second + 640
@@ -165,7 +165,7 @@ def test_packets_of_every_size_come_back(size: int) -> None:
     packets = (b"\x18" + bytes(size - 1) if size else b"", PACKETS[0])
     writer = OggWriter(7, 0)
     for packet in packets:
-        writer.add(packet)
+        writer.add(packet, packet_samples(packet))
     assert tuple(packet for page in pages_of(writer.take())[2:] for packet in page.packets) == packets
 
 

@@ -138,7 +138,9 @@ def _opus_packets(frames: int, rate_hz: int = 48_000) -> list[bytes]:
 )
 def test_opus_counts_in_the_clients_rate(rate_hz: int, position: int) -> None:
     decoder = SocketDecoder(Encoding.OPUS, rate_hz, 1, start_position=7, start_samples=1000)
-    blocks = [block for packet in _opus_packets(50) for block in decoder.feed(packet)]
+    packets = _opus_packets(50)
+    blocks = [block for packet in packets for block in decoder.feed(packet)]
+    assert [block.packets for block in blocks] == [(packet,) for packet in packets]
     assert len(pcm_of(blocks + decoder.flush(), 1000)) == 32_000
     assert decoder.position == 7 + position
     assert decoder.position_of(17_000) == decoder.position
