@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
     # The network of WebRTC.
     ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="STUN server URLs that the server and the page use, comma-separated; none by default."
+        (), description="STUN server URLs for clients, comma-separated; the server asks the first that is UDP, too."
     )
     turn_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="TURN URLs for clients, comma-separated, such as turns:turn.example.org:443?transport=tcp."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import jiwer
 import pytest
@@ -10,6 +12,8 @@ from playwright.async_api import Page
 
 from tests.e2e.browser import Visit, microphone, visiting
 from tests.e2e.conftest import Served, Spoken
+from tests.fakes.running_app import running_app
+from tests.fakes.wav import wav_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -61,6 +65,18 @@ window.client = {
   async segments() {
     return (await (await fetch(`/v1/transcripts/${this.id}/segments`)).json()).items;
   },
+  async sent() {
+    const stats = [...(await this.peer.getStats()).values()].find((each) => each.type === 'outbound-rtp');
+    return [stats?.packetsSent ?? 0, (stats?.timestamp ?? 0) / 1000];
+  },
+  async rate() {
+    while ((await this.sent())[0] < 5) await new Promise((next) => setTimeout(next, 100));
+    await new Promise((next) => setTimeout(next, 1000)); // an encoder takes a moment to call it silence
+    const [before, began] = await this.sent();
+    await new Promise((next) => setTimeout(next, 3000));
+    const [after, ended] = await this.sent();
+    return (after - before) / (ended - began);
+  },
   directions() {
     return this.peer.getTransceivers().map((each) => [each.receiver.track.kind, each.currentDirection]);
   },
@@ -111,3 +127,25 @@ async def test_an_ice_restart_is_a_new_offer_with_the_token(server: Served, chro
     assert len({each["track"] for each in segments}) == 1
     for before, after in pairwise(segments):
         assert before["end"] <= after["start"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "packets_per_s"),
+    [
+        pytest.param({}, (1, 10), id="as it comes: next to nothing of silence"),
+        pytest.param({"opus_dtx": False, "opus_packet_ms": 60}, (15, 18), id="long packets, silence sent"),
+    ],
+)
+async def test_a_browser_sends_as_it_was_asked(
+    chromium: str, tmp_path: Path, wishes: dict[str, Any], packets_per_s: tuple[int, int]
+) -> None:
+    silence = tmp_path / "silence.wav"
+    silence.write_bytes(wav_of(bytes(2 * 16_000 * 30)))
+    async with (
+        running_app(tmp_path / "data", **wishes) as running,
+        visiting(chromium, *microphone(silence), outages=True) as visit,
+    ):
+        page = await client_at(visit, Served(running.serving.url))
+        await page.evaluate("client.open(['audio', 'events'])")
+        least, most = packets_per_s
+        assert least <= await page.evaluate("client.rate()") <= most

@@ -104,3 +104,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except (SdpError, TooLarge):
         return
     assert all(each.ip in text for each in fragment.candidates)
+
+
+def test_a_private_client_can_be_refused() -> None:
+    text = EXAMPLE.replace("192.0.2.1 61764", "192.168.1.20 61764")
+    assert [each.ip for each in read(text).candidates] == ["192.168.1.20", "198.51.100.2"]
+    refused = read_fragment(text, max_bytes=4096, loopback=False, private=False)
+    assert [each.ip for each in refused.candidates] == ["198.51.100.2"]
