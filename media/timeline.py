@@ -200,11 +200,9 @@ class OpusTimeline:
         if step >= 0x80000000:
             step -= 0x100000000
         ticks = self._anchor_ticks + step
-        position = ticks // TICKS_PER_SAMPLE
+        position = self._in_steps(ticks // TICKS_PER_SAMPLE)
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
-        # In steps that packets come in, so that packets of silence fill exactly what lies before.
-        gap = max(0, self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples - self._end_samples)
-        by_wall = self._end_samples + (gap + STEP_SAMPLES // 2) // STEP_SAMPLES * STEP_SAMPLES
+        by_wall = max(self._end_samples, self._in_steps(self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples))
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase
@@ -222,6 +220,17 @@ class OpusTimeline:
         self._anchor_ticks = ticks
         self._last_s = max(self._last_s, packet.arrived_s)
         return position
+
+    def _in_steps(self, position: int) -> int:
+        """As many steps of 2.5 ms from the sound so far as come nearest; less than one is none.
+
+        Some senders make timestamps from a clock and round them, which must cut no packet; and packets of silence,
+        which a recording fills gaps with, come in such steps. Nothing adds up: each position is counted anew.
+        """
+        gap = position - self._end_samples
+        if -STEP_SAMPLES < gap < STEP_SAMPLES:
+            return self._end_samples
+        return self._end_samples + (gap + STEP_SAMPLES // 2) // STEP_SAMPLES * STEP_SAMPLES
 
     def _fill(self, position: int, payload: bytes, length_samples: int, *, lost: bool) -> list[Block]:
         """What lies between the sound so far and ``position``: concealed where packets were lost, else silence."""

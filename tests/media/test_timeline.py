@@ -91,6 +91,20 @@ def test_blocks_bring_the_packets_they_were_made_of_and_none_where_nothing_came(
     assert broken.packets == ()
 
 
+@given(st.integers(0, 1 << 30), st.sampled_from([0, 1]))
+def test_timestamps_that_a_sender_rounds_cut_no_packet_and_add_nothing_up(seed: int, drift_ticks: int) -> None:
+    dice = random.Random(seed)
+    timeline = OpusTimeline(Marking())
+    blocks: list[Block] = []
+    for index in range(400):
+        exact = index * (PACKET_TICKS + drift_ticks) + 7
+        blocks += timeline.push(index, exact + dice.choice((-1, 0, 1)), payload(index), index * PACKET_S)
+        assert abs(timeline.end_samples - PACKET_SAMPLES - (exact - 7) / 3) <= STEP_SAMPLES + 1
+    joined(blocks)
+    assert [packet for block in blocks for packet in block.packets or ()] == [payload(index) for index in range(400)]
+    assert {block.length_samples for block in blocks} <= {PACKET_SAMPLES, STEP_SAMPLES}
+
+
 def test_what_the_wall_places_leaves_gaps_of_whole_steps() -> None:
     timeline = OpusTimeline(Marking())
     timeline.push(0, 0, payload(0), 0.0)
