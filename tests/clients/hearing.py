@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,30 +71,20 @@ class Hearing:
     def whip(self, transcript_id: str) -> str:
         return f"{self.url}/whip/{transcript_id}"
 
-    async def until_heard(self, transcript_id: str, word: str) -> None:
-        """Until a final holds the word; the transcript goes on."""
-        await self._listen(transcript_id, lambda finals, _status: word in " ".join(finals).split())
-
     async def text(self, transcript_id: str) -> str:
         """All finals, once the transcript is complete."""
-        return " ".join(await self._listen(transcript_id, lambda _finals, status: status == "completed"))
-
-    async def _listen(self, transcript_id: str, wanted: Callable[[list[str], str], bool]) -> list[str]:
         url = f"{self.url.replace('http', 'ws', 1)}/v1/transcripts_websocket/{transcript_id}?after=0"
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         finals: list[str] = []
-        status = ""
         async with asyncio.timeout(WORDS_DEADLINE_S), connect(url, additional_headers=headers, proxy=None) as socket:
             async for text in socket:
                 message = json.loads(text)
                 data = message["data"]
                 if message["type"] == "transcription" and data["is_final"]:
                     finals.append(data["text"])
-                elif message["type"] == "status":
-                    status = data["status"]
-                    assert status != "failed", data
-                if wanted(finals, status):
-                    return finals
+                elif message["type"] == "status" and data["status"] in ("completed", "failed"):
+                    assert data["status"] == "completed", data
+                    return " ".join(finals)
         raise AssertionError("the socket ended before the transcript did")
 
     async def assert_heard(self, said: Sentence, transcript_id: str) -> None:

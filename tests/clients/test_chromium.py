@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from tests.clients.hearing import hearing, sentence
 from tests.e2e.browser import find_chromium, microphone, visiting
@@ -54,8 +56,12 @@ async def test_a_page_speaks_and_is_understood(chromium: str, tmp_path: Path) ->
         visiting(chromium, *microphone(said.path)) as visit,
     ):
         id_ = await server.new_transcript()
-        await visit.page.goto(server.url)
+        # The transcript's own page waits for words, whoever speaks them: here it is itself.
+        await visit.page.goto(f"{server.url}/t/{id_}")
+        await expect(visit.page.get_by_role("status")).to_have_text(re.compile("Nothing has been said yet"))
         session = await visit.page.evaluate(BEGIN, server.whip(id_))
-        await server.until_heard(id_, "system")
+        await expect(visit.page.get_by_role("status")).to_have_text(re.compile("being recorded now"))
+        await visit.until_heard("system")
         assert await visit.page.evaluate(END, session) == 200
         await server.assert_heard(said, id_)
+        await expect(visit.page.locator("transcript-player")).to_be_visible()

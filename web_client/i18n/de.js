@@ -118,6 +118,7 @@ export default {
   'transcript.progress': 'Wird aufgeschrieben: {percent} %',
   'transcript.nothing': 'In dieser Aufnahme wurden keine Worte verstanden.',
   'transcript.silent': 'Es gibt keinen Ton zum Abspielen.',
+  'transcript.waiting': 'Es wurde noch nichts gesagt. Worte erscheinen hier, sobald sie gesprochen werden.',
   'transcript.live': 'Diese Mitschrift wird gerade aufgenommen. Neue Worte erscheinen von selbst.',
   'transcript.delete': 'Diese Mitschrift löschen',
 

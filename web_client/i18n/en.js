@@ -118,6 +118,7 @@ export default {
   'transcript.progress': 'Being written down: {percent} %',
   'transcript.nothing': 'No words were understood in this recording.',
   'transcript.silent': 'There is no sound to play.',
+  'transcript.waiting': 'Nothing has been said yet. Words appear here as they are spoken.',
   'transcript.live': 'This transcript is being recorded now. New words appear by themselves.',
   'transcript.delete': 'Delete this transcript',
 

@@ -118,6 +118,7 @@ export default {
   'transcript.progress': 'Escribiéndose: {percent} %',
   'transcript.nothing': 'No se entendió ninguna palabra en esta grabación.',
   'transcript.silent': 'No hay sonido que reproducir.',
+  'transcript.waiting': 'Aún no se ha dicho nada. Las palabras aparecen aquí a medida que se dicen.',
   'transcript.live': 'Esta transcripción se está grabando ahora. Las palabras nuevas aparecen solas.',
   'transcript.delete': 'Borrar esta transcripción',
 

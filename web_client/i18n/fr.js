@@ -118,6 +118,7 @@ export default {
   'transcript.progress': 'En cours d’écriture : {percent} %',
   'transcript.nothing': 'Aucun mot n’a été compris dans cet enregistrement.',
   'transcript.silent': 'Il n’y a pas de son à lire.',
+  'transcript.waiting': 'Rien n’a encore été dit. Les mots apparaissent ici à mesure qu’ils sont prononcés.',
   'transcript.live': 'Cette transcription est en cours d’enregistrement. Les nouveaux mots apparaissent d’eux-mêmes.',
   'transcript.delete': 'Supprimer cette transcription',
 

@@ -83,19 +83,26 @@ function readable(transcript) {
   progress.textContent = words.empty ? t('transcript.nothing') : audible ? '' : t('transcript.silent');
 }
 
+/** What is told while it is not finished: somebody may speak at any time, by whatever way, also of one still empty. */
+function tellProgress(state, percent) {
+  if (state === 'idle') progress.textContent = t('transcript.waiting');
+  else if (state === 'processing') progress.textContent = t('transcript.progress', { percent });
+  else progress.textContent = t('transcript.live');
+  words.live = state !== 'processing';
+}
+
 /** Words as they come, until the transcript is finished. */
 function follow(transcript) {
   const listening = new Listening(id, { after: transcript.data.last_seq ?? 0 });
-  const recording = transcript.data.state !== 'processing';
-  progress.textContent = t(recording ? 'transcript.live' : 'transcript.progress', { percent: 0 });
-  words.live = recording;
+  tellProgress(transcript.data.state, 0);
   listening.addEventListener('message', async ({ detail: { type, data } }) => {
     words.apply({ type, data });
     if (type !== 'status') return;
-    if (data.status === 'processing' && data.progress > 0) {
-      progress.textContent = t('transcript.progress', { percent: Math.round(data.progress) });
+    if (!OVER.has(data.status)) {
+      // The last words of live speech come within moments, without a progress.
+      if (data.state !== 'processing' || data.progress > 0) tellProgress(data.state, Math.round(data.progress));
+      return;
     }
-    if (!OVER.has(data.status)) return;
     listening.close();
     words.live = false;
     const now = await getTranscript(id);
@@ -117,8 +124,9 @@ async function open() {
     const transcript = await getTranscript(id);
     describe(transcript);
     words.load(await allSegments(id));
-    if (['ended', 'failed', 'idle'].includes(transcript.data.state)) readable(transcript);
-    else follow(transcript);
+    const { state } = transcript.data;
+    if (['ended', 'failed', 'idle'].includes(state)) readable(transcript);
+    if (!['ended', 'failed'].includes(state)) follow(transcript);
   } catch (error) {
     show(name, false);
     show(remove, false);
