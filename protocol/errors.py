@@ -17,6 +17,7 @@
     ├── TryLater                 503, retryable
     │   ├── Overloaded           close 4013
     │   │   └── TooManyPeers     WebRTC peers that are connecting, or of one address
+    │   ├── TooSlow              408: a body that comes too slowly to be waited for
     │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
@@ -136,6 +137,11 @@ class Overloaded(TryLater):
 
 class TooManyPeers(Overloaded):
     code = "TOO_MANY_PEERS"
+
+
+class TooSlow(TryLater):
+    code = "TOO_SLOW"
+    http_status = 408
 
 
 class Idle(TryLater):

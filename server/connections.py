@@ -2,7 +2,9 @@
 
 uvicorn waits for the rest of a request's head for ever, so a few slow peers could hold every descriptor of the process.
 Here a head must be whole within ``HEAD_DEADLINE_S`` of its first byte (of the connection, for the first one); after
-an answer uvicorn's own keep-alive deadline counts until the next byte. A body's pace is the business of its reader.
+an answer uvicorn's own keep-alive deadline counts until the next byte. A body's pace is the business of its reader
+(``server.limits``); what still comes of it after the answer is thrown away, for ``LINGER_S`` at most: a client that is
+refused in the middle of an upload shall read why, and none may drip for ever.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from uvicorn.server import ServerState
 
 log = structlog.get_logger(__name__)
 
+LINGER_S = 30.0
 HEAD_DEADLINE_S = 10.0  # a phone on a bad line sends its 2 KiB within two seconds
 # Connections of one address whose head is not whole. A browser opens six at once. Many people may be behind one proxy,
 # but that sends whole heads, so its connections are counted for a moment only.
@@ -32,8 +35,11 @@ _REQUEST_TIMEOUT = (
 class Asking:
     """Connections whose head is still on its way, counted by address."""
 
-    def __init__(self, *, deadline_s: float = HEAD_DEADLINE_S, most: int = ASKING_MAX) -> None:
+    def __init__(
+        self, *, deadline_s: float = HEAD_DEADLINE_S, linger_s: float = LINGER_S, most: int = ASKING_MAX
+    ) -> None:
         self.deadline_s = deadline_s
+        self.linger_s = linger_s
         self.most = most
         self._counts: Counter[str] = Counter()
 
@@ -68,6 +74,7 @@ class HttpConnection(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._linger_deadline: asyncio.TimerHandle | None = None
         self._address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,10 +96,19 @@ class HttpConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ended()
+        self._linger_ended()
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        """A head is under way when bytes are here and no request was made of them yet."""
+        """A head is under way when bytes are here and no request was made of them yet.
+
+        A body lingers when its request has been answered already.
+        """
+        if self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY:
+            if self._linger_deadline is None and not self.transport.is_closing():
+                self._linger_deadline = self.loop.call_later(self.asking.linger_s, self.transport.close)
+        else:
+            self._linger_ended()
         if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
             self._head_ended()
         elif self.conn.trailing_data[0]:
@@ -112,6 +128,11 @@ class HttpConnection(H11Protocol):
             self._head_deadline.cancel()
             self._head_deadline = None
             self.asking.leave(self._address)
+
+    def _linger_ended(self) -> None:
+        if self._linger_deadline is not None:
+            self._linger_deadline.cancel()
+            self._linger_deadline = None
 
     def _on_head_deadline(self) -> None:
         self._head_ended()

@@ -1,4 +1,4 @@
-"""Limits of sizes at the doors: nothing that a stranger sends is kept without a bound."""
+"""Limits of sizes and paces at the doors: nothing that a stranger sends is kept, or waited for, without a bound."""
 
 from __future__ import annotations
 
@@ -7,35 +7,59 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from protocol.errors import BadInput, TooLarge
+from protocol.errors import BadInput, TooLarge, TooSlow
 
 JSON_MAX_BYTES = 64 * 1024  # our largest JSON body is a PATCH with a summary
 BODY_WHOLE_S = 60.0  # a body that is read as one, which is a small one
-BODY_IDLE_S = 30.0  # a body that brings nothing for so long is given up: no slow-loris holds a task for ever
+# Of a body so many bytes must come, or its end, within so long: half a KiB a second, over half a minute. The worst of
+# telephone lines brings more, and a train may pass through a tunnel; a slow-loris holds nothing for long.
+BODY_WINDOW_BYTES = 16 * 1024
+BODY_WINDOW_S = 30.0
 
 
 def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the body may hold {max_bytes} bytes", details={"max_bytes": max_bytes})
 
 
+def too_slow(received_bytes: int) -> TooSlow:
+    return TooSlow(
+        f"the body came too slowly: {BODY_WINDOW_BYTES} bytes in {BODY_WINDOW_S:g} s, or its end, are waited for",
+        details={"received_bytes": received_bytes},
+    )
+
+
 async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises ``TooLarge`` at one byte too many, ``BadInput`` when it stops."""
+    """The body as it comes.
+
+    Raises ``TooLarge`` at one byte too many, ``TooSlow`` when less than ``BODY_WINDOW_BYTES`` came within
+    ``BODY_WINDOW_S`` of waiting for them, ``BadInput`` when the client is gone. Time that the taker needs between two
+    pieces is not counted.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
         raise too_large(max_bytes)
-    count_bytes = 0
+    count_bytes = window_bytes = 0
+    left_s = BODY_WINDOW_S
+    loop = asyncio.get_running_loop()
     stream = request.stream()
     while True:
+        began_s = loop.time()
         try:
-            async with asyncio.timeout(BODY_IDLE_S):
+            async with asyncio.timeout(left_s):
                 piece = await anext(stream)
         except StopAsyncIteration:
             return
-        except (ClientDisconnect, TimeoutError):
+        except ClientDisconnect:
             raise BadInput("the body ended early", details={"received_bytes": count_bytes}) from None
+        except TimeoutError:
+            raise too_slow(count_bytes) from None
+        left_s -= loop.time() - began_s
         count_bytes += len(piece)
+        window_bytes += len(piece)
         if count_bytes > max_bytes:
             raise too_large(max_bytes)
+        if window_bytes >= BODY_WINDOW_BYTES:
+            window_bytes, left_s = 0, BODY_WINDOW_S
         if piece:
             yield piece
 
@@ -46,4 +70,24 @@ async def read_body(request: Request, max_bytes: int = JSON_MAX_BYTES) -> bytes:
         async with asyncio.timeout(BODY_WHOLE_S):
             return b"".join([piece async for piece in body_pieces(request, max_bytes)])
     except TimeoutError:
-        raise BadInput("the body came too slowly", details={"deadline_s": BODY_WHOLE_S}) from None
+        raise TooSlow(
+            f"the body came too slowly: it must be here within {BODY_WHOLE_S:g} s",
+            details={"deadline_s": BODY_WHOLE_S},
+        ) from None
+
+
+class MessageRate:
+    """How long to wait before the next message is read, so that no sender keeps the loop to itself.
+
+    ``per_s`` messages a second, and ``burst`` of them at once; more are read later, and none is lost.
+    """
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._interval_s = 1.0 / per_s
+        self._ahead_s = burst / per_s
+        self._due_s = 0.0
+
+    def taken(self, now_s: float) -> float:
+        """One message was taken at ``now_s``; so many seconds to wait."""
+        self._due_s = max(self._due_s, now_s) + self._interval_s
+        return max(0.0, self._due_s - now_s - self._ahead_s)

@@ -6,6 +6,8 @@ What uvicorn leaves open and is closed here:
   listening socket, which accepted sockets inherit, and ``abort_connection`` in each socket's scope, end it.
 - On SIGTERM uvicorn closes WebSockets at once. Sessions must first get their finals: we drain, tell everybody, and
   only then let uvicorn stop. A second signal ends the process at once.
+- Pings, and fragments without bytes, are taken without a bound, and text that is none is logged with its traceback:
+  ``WebSocketConnection`` does neither.
 - A request whose head never ends is waited for without end: ``server.connections`` keeps a deadline and a count.
 - Its log of WebSockets has queries in it; it is held back in ``server.logs``.
 """
@@ -26,6 +28,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.frames import CloseCode, Frame
 
 from protocol.errors import EarshotError
 from server.app import build_app
@@ -40,6 +43,10 @@ log = structlog.get_logger(__name__)
 BACKLOG = 512
 HEADERS_MAX_BYTES = 32 * 1024  # h11: request line and headers together; browsers and proxies send some 2 KiB
 KEEP_ALIVE_S = 15
+# Of one message: libraries that cut messages into frames at all make them of kilobytes. Empty ones count as nothing by
+# their bytes, so that these alone would not bound them.
+FRAGMENTS_MAX = 1024
+PONGS_WAITING_MAX_BYTES = 64 * 1024  # for a peer that sends pings and reads no answers
 GOODBYE_S = 2.0  # for readers to take their last message and their close
 LEFTOVERS_S = 3  # for requests under way when everybody has been told
 EXIT_HARD = 130
@@ -58,6 +65,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         # The scope's state is a copy of this, so that the door finds the way to cut its own connection there.
         super().__init__(config, server_state, {**app_state, "abort_connection": self.abort}, _loop)
         self._heard_at_s = 0.0
+        self._cut: asyncio.TimerHandle | None = None
 
     def abort(self) -> None:
         """End the TCP connection now, with whatever it still had to send."""
@@ -67,6 +75,47 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at_s = self.loop.time()
         super().data_received(data)
+        self._cut_when_closing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._cut_when_closing()
+
+    def handle_ping(self) -> None:
+        # Pongs leave past every queue of ours. RFC 6455, 5.5.3: only the most recent ping must be answered.
+        if self.transport.get_write_buffer_size() > PONGS_WAITING_MAX_BYTES:
+            self.conn.data_to_send()
+            return
+        super().handle_ping()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= FRAGMENTS_MAX:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            return
+        super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self._fail(CloseCode.INVALID_DATA, "not UTF-8")
+            return
+        super().send_receive_event_to_app()
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        """The peer broke the protocol: tell it, and close."""
+        self.frames = []
+        if not self.close_sent:
+            self.conn.fail(code, reason)
+            self.handle_parser_exception()
+
+    def _cut_when_closing(self) -> None:
+        """A close waits for a buffer that may never empty."""
+        if self._cut is None and self.transport.is_closing():
+            self._cut = self.loop.call_later(self.close_timeout, self.abort)
 
     def keepalive_timeout(self) -> None:
         # A pong waits behind the sound that was sent before it. While sound comes, or we do not read because we hold
@@ -77,8 +126,15 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
             self.schedule_ping()
             return
         super().keepalive_timeout()
-        # The close waits for a buffer that may never empty.
-        self.loop.call_later(self.close_timeout, self.abort)
+        self._cut_when_closing()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Server(uvicorn.Server):
@@ -221,7 +277,8 @@ def configure(app: FastAPI, settings: Settings, asking: Asking) -> uvicorn.Confi
         ws=WebSocketConnection,
         ws_max_size=settings.message_max_bytes,
         ws_ping_interval=settings.ping_interval_s,
-        ws_ping_timeout=settings.ping_interval_s * 2,
+        # So a peer that is gone is seen to be within two intervals.
+        ws_ping_timeout=settings.ping_interval_s,
         # Costs memory per connection, and a small message could unpack into a large one.
         ws_per_message_deflate=False,
         lifespan="on",

@@ -73,6 +73,7 @@ class Control(StrEnum):
     KEEPALIVE = "keepalive"
     STOP = "stop"
     GET_STATUS = "get_status"
+    PONG = "pong"  # to our pings; welcome and not needed
 
 
 def parse_client(text: str | bytes) -> Start | Control:

@@ -55,6 +55,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         400: "Bad request",
         401: "The access token is missing or wrong",
         404: "No such thing, or not yours",
+        408: "The body came too slowly",
         409: "The state does not allow it",
         413: "Larger than allowed",
         422: "A field is not as documented",
@@ -74,6 +75,8 @@ def error_response(error: EarshotError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     elif error.http_status == 503:
         headers["Retry-After"] = "5"
+    if error.http_status == 408:
+        headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of that body is not waited for
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": error.to_dict()}, status_code=error.http_status, headers=headers)

@@ -21,10 +21,15 @@ from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage
 from protocol.wire import v1
 from server.auth import BEARER, Action, Principal
 from server.doors.access import enter, leaving_of, settings_of
+from server.limits import MessageRate
 
 log = structlog.get_logger(__name__)
 
 NORMAL = 1000
+# A sender of frames of 20 ms that is as fast as it may be sends half of that.
+MESSAGES_PER_S_LEAST = 1000
+MESSAGES_BURST = 2000
+FRAMES_PER_S = 50
 REASON_MAX_BYTES = 123  # RFC 6455, 5.5: a control frame holds 125 bytes, two of them are the code
 
 
@@ -41,6 +46,7 @@ class SocketConnection:
         settings = settings_of(websocket)
         self._write_deadline_s = settings.write_deadline_s
         self._ping_interval_s = settings.ping_interval_s
+        self._rate = MessageRate(max(MESSAGES_PER_S_LEAST, 2 * FRAMES_PER_S * settings.catch_up_factor), MESSAGES_BURST)
         self._sending = asyncio.Lock()  # messages leave whole, and a close leaves last
 
     @property
@@ -60,13 +66,16 @@ class SocketConnection:
             await self._within_deadline(self.websocket.send_text(text))
 
     async def receive(self) -> str | bytes:
-        """The next text or binary message. Raises ``Gone``."""
+        """The next text or binary message; one of too many is read a little later. Raises ``Gone``."""
         try:
             message = await self.websocket.receive()
         except RuntimeError:
             raise Gone from None
         if message["type"] == "websocket.disconnect":
             raise Gone
+        wait_s = self._rate.taken(asyncio.get_running_loop().time())
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
         text: str | None = message.get("text")
         return text if text is not None else message["bytes"]
 

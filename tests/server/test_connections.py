@@ -36,6 +36,10 @@ async def served(folder: Path, asking: Asking) -> AsyncIterator[Serving]:
     async def hello() -> str:
         return "hello"
 
+    @app.post("/refuse")
+    async def refuse() -> str:
+        return "hello"
+
     @app.post("/length")
     async def length(request: Request) -> int:
         return len(await request.body())
@@ -120,6 +124,30 @@ async def test_a_body_may_take_its_time_and_so_may_an_idle_connection(folder: Pa
         peer.writer.write(HEAD + b"\r\n")
         assert (await peer.answer()).startswith(b"HTTP/1.1 200 ")
         await peer.close()
+
+
+async def test_what_comes_of_a_body_after_its_answer_is_not_taken_for_ever(folder: Path) -> None:
+    head = b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    async with served(folder, Asking(linger_s=0.4)) as serving:
+        peer = await Peer.connect(serving)
+        peer.writer.write(head)
+        assert (await peer.answer()).startswith(b"HTTP/1.1 200 ")
+        dripping = asyncio.create_task(drip(peer))
+        assert await peer.until_closed() in (b"", b"(reset)")
+        dripping.cancel()
+    async with served(folder, Asking(linger_s=FOR_EVER_S)) as serving:
+        peer = await Peer.connect(serving)
+        peer.writer.write(head)
+        assert (await peer.answer()).startswith(b"HTTP/1.1 200 ")
+        peer.writer.write(bytes(1_000_000) + HEAD + b"\r\n")
+        assert (await peer.answer()).startswith(b"HTTP/1.1 200 ")
+        await peer.close()
+
+
+async def drip(peer: Peer) -> None:
+    while True:
+        peer.writer.write(b"x")
+        await asyncio.sleep(0.05)
 
 
 async def test_an_address_may_hold_only_so_many(folder: Path) -> None:

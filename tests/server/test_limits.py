@@ -1,4 +1,4 @@
-"""Bodies have a limit that counts bytes."""
+"""Bodies have a limit that counts bytes and a pace that they must keep; so have messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from protocol.errors import BadInput, TooLarge
+from protocol.errors import BadInput, TooLarge, TooSlow
 from server import limits
-from server.limits import read_body
+from server.limits import MessageRate, body_pieces, read_body
 
 
 def request_of(pieces: Sequence[bytes], *, declared: str | None = None, cut: bool = False) -> Request:
@@ -47,12 +47,73 @@ async def test_a_body_that_is_cut_off_is_bad_input() -> None:
         await read_body(request_of([b"abc"], cut=True), 5)
 
 
-async def test_a_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_small_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BODY_WHOLE_S", 0.05)
 
     async def receive() -> Message:
         await asyncio.sleep(0.005)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    with pytest.raises(BadInput, match="too slowly"):
+    with pytest.raises(TooSlow, match="too slowly"):
         await read_body(Request({"type": "http", "method": "POST", "headers": []}, receive), 1 << 30)
+
+
+def request_in_time(pieces: Sequence[tuple[float, bytes]]) -> Request:
+    """Each piece so many seconds after the one before was taken."""
+    left = list(pieces)
+
+    async def receive() -> Message:
+        if not left:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        wait_s, piece = left.pop(0)
+        await asyncio.sleep(wait_s)
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten bytes in 0.3 s."""
+    monkeypatch.setattr(limits, "BODY_WINDOW_BYTES", 10)
+    monkeypatch.setattr(limits, "BODY_WINDOW_S", 0.3)
+
+
+@pytest.mark.usefixtures("window")
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(3600.0, b"x")],
+        [(0.05, b"x")] * 100,  # never still, and never done
+        [(0.0, b"x" * 1000)] + [(0.05, b"x")] * 100,  # what came quickly before buys no time
+        [(0.0, b"x" * 10), (3600.0, b"")],
+    ],
+)
+async def test_a_body_that_drips_is_given_up(pieces: Sequence[tuple[float, bytes]]) -> None:
+    async with asyncio.timeout(2):
+        with pytest.raises(TooSlow):
+            await read_body(request_in_time(pieces), 10_000)
+
+
+@pytest.mark.usefixtures("window")
+async def test_a_body_that_keeps_its_pace_may_take_long_and_so_may_its_taker() -> None:
+    slow = [(0.1, b"x" * 10)] * 8  # more than twice the window in all
+    assert await read_body(request_in_time(slow), 10_000) == b"x" * 80
+    assert await read_body(request_in_time([(0.2, b"x"), (0.0, b"y")]), 10_000) == b"xy"
+    taken = b""
+    async for piece in body_pieces(request_in_time([(0.0, b"x")] * 3), 10_000):
+        await asyncio.sleep(0.2)
+        taken += piece
+    assert taken == b"xxx"
+
+
+def test_messages_beyond_the_rate_are_read_later_by_just_as_much() -> None:
+    rate = MessageRate(100.0, 50)
+    assert [rate.taken(1000.0) for _ in range(50)] == [0.0] * 50
+    assert rate.taken(1000.0) == pytest.approx(0.01)
+    assert rate.taken(1000.0) == pytest.approx(0.02)
+    assert rate.taken(1000.52) == 0.0
+    now_s = 2000.0
+    for _ in range(1000):
+        now_s += rate.taken(now_s)
+    assert now_s == pytest.approx(2000.0 + (1000 - 50) / 100)
