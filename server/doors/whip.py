@@ -41,14 +41,24 @@ def _takes(media_type: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}}
 
 
-@router.post("/whip/{transcript_id}", status_code=201, dependencies=[speaks], openapi_extra=_takes(SDP))
+ANSWERED: dict[str, Any] = {
+    "status_code": 201,
+    "openapi_extra": _takes(SDP),
+    "response_class": Response,
+    "responses": {
+        201: {"description": "Our answer; Location is the session", "content": {SDP: {"schema": {"type": "string"}}}}
+    },
+}
+
+
+@router.post("/whip/{transcript_id}", dependencies=[speaks], **ANSWERED)
 async def speak(request: Request, transcript_id: str) -> Response:
     """Answer an offer: a new track of the transcript. Each POST is a source of its own, also at the same time."""
     options, offer = await _asked(request)
     return await _answer(request, transcript_id, offer, options)
 
 
-@router.post("/whip", status_code=201, dependencies=[entry(Action.CREATE)], openapi_extra=_takes(SDP))
+@router.post("/whip", dependencies=[entry(Action.CREATE)], **ANSWERED)
 async def speak_anew(request: Request) -> Response:
     """Answer an offer with a transcript made for it; the ``Location`` names both."""
     options, offer = await _asked(request)
@@ -71,7 +81,11 @@ async def describe_endpoint(request: Request) -> Response:
 
 
 @router.patch(
-    "/whip/{transcript_id}/{session_id}", status_code=204, dependencies=[speaks], openapi_extra=_takes(FRAGMENT)
+    "/whip/{transcript_id}/{session_id}",
+    status_code=204,
+    dependencies=[speaks],
+    openapi_extra=_takes(FRAGMENT),
+    response_class=Response,
 )
 async def trickle(request: Request, transcript_id: str, session_id: str) -> Response:
     """Candidates that the client found after its offer."""
@@ -85,7 +99,7 @@ async def trickle(request: Request, transcript_id: str, session_id: str) -> Resp
     return Response(status_code=204)
 
 
-@router.delete("/whip/{transcript_id}/{session_id}", dependencies=[speaks])
+@router.delete("/whip/{transcript_id}/{session_id}", dependencies=[speaks], response_class=Response)
 async def end(request: Request, transcript_id: str, session_id: str) -> Response:
     """The client is done. The last words become final."""
     services_of(request).peers.end(transcript_id, session_id)
