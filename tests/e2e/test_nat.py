@@ -1,0 +1,72 @@
+"""A browser behind one NAT, the server behind another that is 1:1; and the browser's NAT forgets it while it speaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.browser import microphone, visiting
+from tests.e2e.conftest import Spoken
+from tests.fakes.server_process import ServerProcess
+from tests.media.webrtc.test_udp_ports import free_range
+from tests.net.nat import Nat
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+# Its own addresses are behind a NAT: the server cannot write to them.
+NO_CANDIDATES = """
+const Plain = window.RTCPeerConnection;
+window.peers = [];
+window.RTCPeerConnection = class extends Plain {
+  constructor(options) {
+    super(options);
+    window.peers.push(this);
+  }
+  get localDescription() {
+    const own = super.localDescription;
+    return own && { type: own.type, sdp: own.sdp.replace(/a=candidate.*\\r\\n/g, '') };
+  }
+};
+"""
+PATH = """
+async () => {
+  const stats = [...(await window.peers.at(-1).getStats()).values()];
+  const pair = stats.find((each) => each.type === 'candidate-pair' && each.nominated);
+  const remote = stats.find((each) => each.id === pair?.remoteCandidateId);
+  return [window.peers.length, remote?.address, remote?.port];
+}
+"""
+# The server's reports of what it received come again, and go on longer than any that was under way.
+REPORTED_SINCE = """
+async (since) => {
+  const stats = [...(await window.peers.at(-1).getStats()).values()];
+  const told = stats.find((each) => each.type === 'remote-inbound-rtp');
+  return told && told.timestamp > since + 3000 && told.fractionLost === 0 && told.packetsLost < 200;
+}
+"""
+
+
+async def test_a_voice_comes_through_nats_and_outlives_its_mapping(
+    chromium: str, voice: Spoken, tmp_path: Path
+) -> None:
+    port = free_range(1)[0]
+    async with (
+        Nat(("127.0.0.1", port)) as nat,
+        ServerProcess(tmp_path / "data", engine="embedded-en", udp_port=port, public_addresses="127.0.0.9") as server,
+        visiting(chromium, *microphone(voice.path)) as visit,
+    ):
+        await visit.page.add_init_script(NO_CANDIDATES)
+        await visit.page.goto(server.url)
+        await visit.page.get_by_role("button", name="Start speaking").click()
+        await visit.until_heard("morning")
+        assert await visit.page.evaluate(PATH) == [1, "127.0.0.9", port]
+        assert len(nat.mappings) == 1
+        before = dict(nat.mappings)
+        nat.rebind()
+        await visit.page.wait_for_function(REPORTED_SINCE, arg=await visit.page.evaluate("Date.now()"))
+        assert nat.mappings.keys() == before.keys()
+        assert nat.mappings != before
+        assert await visit.page.evaluate(PATH) == [1, "127.0.0.9", port]
+        await visit.page.get_by_role("button", name="Stop").click()
+        await visit.until_phase("done")
