@@ -37,6 +37,8 @@ _TYPES = ("host", "srflx", "relay")
 
 def is_usable(candidate: str, *, loopback: bool, private: bool = True) -> bool:
     """Whether we send checks to a candidate, written as after ``a=candidate:``. Only UDP of the first component."""
+    if not (candidate.isascii() and candidate.isprintable()):
+        return False  # what one parser takes for a space is the end of a line to another
     # foundation component transport priority address port "typ" type ...
     parts = candidate.split()
     if len(parts) < 8 or parts[1] != "1" or parts[2].lower() != "udp" or parts[6] != "typ":

@@ -72,5 +72,6 @@ def test_candidates() -> None:
         f"{'1' * 33} 1 udp 1 192.0.2.7 54321 typ host",
         "1 1 udp",
         "",
+        "1 1 udp 1 192.0.2.7 54321 typ host\x0ba=candidate:1 1 udp 1 127.0.0.1 6379 typ host",
     ):
         assert not is_usable(odd, loopback=False), odd

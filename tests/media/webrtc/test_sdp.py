@@ -249,6 +249,15 @@ def test_polish_puts_what_is_refused_in_its_place() -> None:
     assert polished.splitlines() == expected
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_no_second_line_hides_behind_what_only_some_parsers_take_for_its_end(end: str) -> None:
+    hidden = f"{TRANSPORT[0]}{end}a=candidate:1 1 udp 1 127.0.0.1 6379 typ host"
+    text = cleaned([hidden if line == TRANSPORT[0] else line for line in OFFER])
+    assert candidates(text) == []
+    for media in SessionDescription.parse(text).media:
+        assert media.ice_candidates == []
+
+
 def test_a_private_client_can_be_refused() -> None:
     lines = [line.replace("192.0.2.7 54321", "192.168.1.20 54321") for line in OFFER]
     assert set(candidates(cleaned(lines))) == {"192.168.1.20"}
