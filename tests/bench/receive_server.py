@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import gc
 import json
+import logging
 import os
 import resource
 import sys
@@ -34,6 +35,7 @@ from tests.bench.figures import percentile
 
 WAYS = ("stock", "router", "direct")
 TICK_S = 0.010
+PACKET_SAMPLES = 320
 
 
 class Heard(ABC):
@@ -42,6 +44,11 @@ class Heard(ABC):
     def __init__(self) -> None:
         self.samples = 0
         self.times: list[tuple[float, float]] = []
+
+    @property
+    def came_samples(self) -> int:
+        """Of ``samples`` those that came, and were not made up for others that did not."""
+        return self.samples
 
     @abstractmethod
     async def answer(self, sdp: str) -> str: ...
@@ -63,6 +70,10 @@ class OurPeer(Heard):
 
     async def close(self) -> None:
         await self._peer.close()
+
+    @property
+    def came_samples(self) -> int:
+        return self.samples - self._peer.stats.lost * PACKET_SAMPLES
 
     def on_block(self, block: Block) -> None:
         self.samples += block.length_samples
@@ -159,7 +170,7 @@ async def serve(way: str) -> None:
                 "cpu_s": time.process_time(),
                 "at_s": time.monotonic(),
                 "threads": threading.active_count(),
-                "samples": sum(peer.samples for peer in peers),
+                "came_samples": sum(peer.came_samples for peer in peers),
                 "resident_mb": resident_mb(),
                 **lags.taken(),
             }
@@ -176,7 +187,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for answers
+    # Standard output is for answers.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Only loopback: what a machine's other addresses cost at the beginning says nothing of sound. Ours adds it itself.
