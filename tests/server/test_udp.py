@@ -58,7 +58,7 @@ def test_settings_as_media_takes_them(tmp_path: Path) -> None:
 async def test_a_port_in_use_fails_the_start_of_the_node_and_of_the_command(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
-        settings = node_settings(tmp_path, udp_port=other.getsockname()[1])
+        settings = node_settings(tmp_path, port=0, udp_port=other.getsockname()[1])
         with pytest.raises(UdpUnavailable, match="in use by another program"):
             await Services.start(settings)
         with pytest.raises(CommandFailed, match="EARSHOT_UDP_PORT"):
