@@ -4,7 +4,8 @@ uvicorn waits for the rest of a request's head for ever, so a few slow peers cou
 Here a head must be whole within ``HEAD_DEADLINE_S`` of its first byte (of the connection, for the first one); after
 an answer uvicorn's own keep-alive deadline counts until the next byte. A body's pace is the business of its reader
 (``server.limits``); what still comes of it after the answer is thrown away, for ``LINGER_S`` at most: a client that is
-refused in the middle of an upload shall read why, and none may drip for ever.
+refused in the middle of an upload shall read why (a close while bytes come is a reset, which takes the answer back),
+and none may drip for ever.
 """
 
 from __future__ import annotations

@@ -75,8 +75,6 @@ def error_response(error: EarshotError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     elif error.http_status == 503:
         headers["Retry-After"] = "5"
-    if error.http_status == 408:
-        headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of that body is not waited for
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": error.to_dict()}, status_code=error.http_status, headers=headers)
