@@ -26,6 +26,9 @@ JUMP_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
 AHEAD_MAX_PACKETS = 1500
 LATE_MAX_PACKETS = 100
 RESYNC_PACKETS = 5
+LATE_MAX_SAMPLES = 20 * MS_SAMPLES
+"""So far behind its timestamps sound may be before a packet is cut to catch up: GStreamer's second one begins 6.5 ms
+before the first one's end, because that is how far its encoder looks ahead."""
 RATE_MAX = 8
 SLACK_SAMPLES = 5 * SAMPLE_RATE_HZ
 
@@ -216,6 +219,7 @@ class OpusTimeline:
             if position + length_samples > limit:
                 return None
         self._rebase = False
+        position += min(max(0, self._end_samples - position), LATE_MAX_SAMPLES)
         self._anchor_timestamp = packet.timestamp
         self._anchor_ticks = ticks
         self._last_s = max(self._last_s, packet.arrived_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import httpx
 import jiwer
 import numpy as np
@@ -91,6 +93,16 @@ class Hearing:
         heard = await self.text(transcript_id)
         assert jiwer.wer(said.text, heard) <= WORD_ERRORS_MAX, heard
         assert "water system" in heard
+        await self._assert_kept_as_it_came(transcript_id)
+
+    async def _assert_kept_as_it_came(self, transcript_id: str) -> None:
+        """The client's own Opus, in one file that another's decoder plays as long as the track is."""
+        kept = await self.http.get(f"/v1/transcripts/{transcript_id}/audio", params={"format": "ogg"})
+        assert kept.status_code == 200, kept.text
+        with av.open(io.BytesIO(kept.content), "r") as container:
+            played_s = sum(frame.samples for frame in container.decode(audio=0)) / 48_000
+        [track] = (await self.http.get(f"/v1/transcripts/{transcript_id}")).json()["data"]["tracks"]
+        assert played_s == pytest.approx(track["duration"], abs=0.01)
 
 
 @asynccontextmanager

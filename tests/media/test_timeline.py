@@ -105,6 +105,29 @@ def test_timestamps_that_a_sender_rounds_cut_no_packet_and_add_nothing_up(seed: 
     assert {block.length_samples for block in blocks} <= {PACKET_SAMPLES, STEP_SAMPLES}
 
 
+def test_a_packet_that_begins_within_the_one_before_is_not_cut_until_sound_is_20_ms_late() -> None:
+    timeline = OpusTimeline(Marking())
+    blocks: list[Block] = []
+    # As GStreamer does it: 648 ticks from the first packet to the second; and a pause, after which all is in place.
+    for index in range(20):
+        ticks = index * PACKET_TICKS - (312 if index else 0) + (48_000 if index > 10 else 0)
+        blocks += timeline.push(index, ticks, payload(index), index * PACKET_S + (1.0 if index > 10 else 0.0))
+    joined(blocks)
+    spoken = [block for block in blocks if block.packets]
+    assert [block.start_samples for block in spoken[:11]] == [index * PACKET_SAMPLES for index in range(11)]
+    assert abs(spoken[11].start_samples - (11 * PACKET_SAMPLES + 16_000 - 104)) <= STEP_SAMPLES / 2
+    assert len(spoken) == 20
+    # Timestamps that go on too slowly: late by 20 ms and no more, then all of it is cut.
+    timeline = OpusTimeline(Marking())
+    blocks = []
+    for index in range(100):
+        blocks += timeline.push(index, index * 2_780, bytes([SILK_60_MS, index + 1]), index * 0.060)
+        assert timeline.end_samples - 960 - index * 2_780 / 3 <= 320 + STEP_SAMPLES
+    joined(blocks)
+    assert all(block.packets for block in blocks[:9])
+    assert not all(block.packets for block in blocks[12:])
+
+
 def test_what_the_wall_places_leaves_gaps_of_whole_steps() -> None:
     timeline = OpusTimeline(Marking())
     timeline.push(0, 0, payload(0), 0.0)
