@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.browser import microphone, visiting
 from tests.e2e.conftest import Spoken
 from tests.fakes.server_process import ServerProcess
-from tests.media.webrtc.test_udp_ports import free_range
+from tests.net.free_ports import free_range
 from tests.net.nat import Nat
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]

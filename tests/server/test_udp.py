@@ -19,7 +19,7 @@ from server.settings import SettingsError, load_settings
 from server.udp import port_range, public_address, udp_settings
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import running_app
-from tests.media.webrtc.test_udp_ports import free_range
+from tests.net.free_ports import free_range
 from tests.net.strangers import candidates, rubbish, throw
 
 
@@ -94,10 +94,11 @@ async def test_all_peers_of_a_node_are_at_one_port_and_strangers_are_counted(tmp
             assert {each for _, each in candidates((await offered(node.http)).json()["sdp"])} == {port}
         await throw(rubbish(500), ("127.0.0.1", port))
         figures = (await node.http.get("/metrics")).text
-        assert "earshot_udp_datagrams_in_total 500.0" in figures
+        came = float(re.findall(r"earshot_udp_datagrams_in_total ([\d.]+)", figures)[0])
+        assert came >= 500
         assert "earshot_udp_datagrams_unsent_total 0.0" in figures
         counted = dict(re.findall(r'earshot_udp_datagrams_dropped_total\{reason="(\w+)"\} ([\d.]+)', figures))
-        assert sum(map(float, counted.values())) == 500
+        assert sum(map(float, counted.values())) - float(counted["buffer_full"]) == came
         assert float(counted["stranger"]) > 50
         assert float(re.findall(r"earshot_udp_bytes_in_total ([\d.]+)", figures)[0]) > 50_000
         # It is ours: the doctor knows who has it.

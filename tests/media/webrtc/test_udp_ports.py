@@ -13,20 +13,9 @@ from media.webrtc.udp_ports import UdpPorts, UdpSettings, UdpUnavailable, bind_a
 from protocol.errors import Overloaded
 from tests.media.webrtc.conftest import Opened, Ports
 from tests.media.webrtc.listening import LOCAL, Listening
+from tests.net.free_ports import free_range
 from tests.net.rtc_client import RtcClient
 from tests.net.strangers import candidates
-
-
-def free_range(count: int) -> tuple[int, int]:
-    """So many ports in a row that nobody has now."""
-    for first in range(41_000, 60_000, count):
-        try:
-            for port in range(first, first + count):
-                try_out(UdpSettings(port=port, loopback=True))
-        except UdpUnavailable:
-            continue
-        return first, first + count - 1
-    raise AssertionError("no ports are free")
 
 
 async def test_every_local_address_has_the_same_port(ports: Ports) -> None:
