@@ -243,14 +243,17 @@ class UdpMux:
             face.resting = self._loop.call_later(REST_S, self._rested, face)
 
     def _rested(self, face: Face) -> None:
-        count = self._read(face)
-        if face.sock.fileno() < 0:
-            return
-        if count:
-            face.resting = self._loop.call_later(0.0 if count == READ_MAX_DATAGRAMS else REST_S, self._rested, face)
-        else:
-            face.resting = None
-            self._loop.add_reader(face.sock, self._readable, face)
+        count = READ_MAX_DATAGRAMS
+        try:
+            count = self._read(face)
+        finally:  # nobody else would look again: one peer's error, which the loop tells of, must not deafen them all
+            if face.sock.fileno() < 0:
+                pass
+            elif count:
+                face.resting = self._loop.call_later(0.0 if count == READ_MAX_DATAGRAMS else REST_S, self._rested, face)
+            else:
+                face.resting = None
+                self._loop.add_reader(face.sock, self._readable, face)
 
     def _read(self, face: Face) -> int:
         """As many datagrams as there are, up to a limit; says how many."""

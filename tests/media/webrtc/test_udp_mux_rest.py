@@ -10,6 +10,7 @@ import pytest
 from media.webrtc.udp_mux import READ_MAX_DATAGRAMS, Address, Face, UdpCounts, UdpMux
 
 COUNT = 3 * READ_MAX_DATAGRAMS + 5
+BAD = b"bad"
 
 
 class Read(UdpMux):
@@ -20,6 +21,8 @@ class Read(UdpMux):
         self.rested = asyncio.Event()
 
     def received(self, face: Face, data: bytes, source: Address) -> None:
+        if data == BAD:
+            raise ValueError("a fault of ours")
         self.data.append(data)
         self.changed.set()
 
@@ -79,3 +82,26 @@ async def test_a_mux_closed_at_rest_reads_no_more() -> None:
                 await mux.until(len(mux.data) + 1)
         mux.close()
         assert face.resting is None or face.resting.cancelled()
+
+
+async def test_an_error_of_ours_leaves_the_port_open_for_all_others() -> None:
+    face = Face(bound())
+    mux = Read(face)
+    mux.start()
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    with bound() as sender:
+        async with asyncio.timeout(10):
+            while face.resting is None:
+                sender.sendto(b"x", face.sock.getsockname())
+                await mux.until(len(mux.data) + 1)
+        before = len(mux.data)
+        sender.sendto(BAD, face.sock.getsockname())
+        sender.sendto(b"y", face.sock.getsockname())
+        await mux.until(before + 1)
+        await asyncio.wait_for(mux.rested.wait(), 5)
+        sender.sendto(b"z", face.sock.getsockname())
+        await mux.until(before + 2)
+    mux.close()
+    assert mux.data[before:] == [b"y", b"z"]
+    assert [type(each) for each in told] == [ValueError]
