@@ -11,6 +11,7 @@ from aioice import Connection, stun
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.webrtc import udp_mux
 from media.webrtc.guard import Guard
 from media.webrtc.udp_mux import (
     ADDRESSES_PER_PEER_MAX,
@@ -167,6 +168,36 @@ async def test_a_peer_has_so_many_addresses_and_no_more(mux: UdpMux) -> None:
     sitting.seat.leave()
     assert mux.entries == 0
     assert sitting.seat.sources == set()
+
+
+async def test_all_peers_together_have_so_many_addresses_and_give_them_back(
+    mux: UdpMux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp_mux, "ADDRESSES_MAX", 3)
+    one, two = Sitting(mux, "first"), Sitting(mux, "second")
+    (face,) = mux.faces
+    for port in (2000, 2001):
+        mux.received(face, one.check(), ("192.0.2.1", port))
+        mux.received(face, two.check(), ("192.0.2.2", port))
+    assert (len(one.checks), len(two.checks), dropped(mux)) == (2, 1, {"addresses_full": 1})
+    one.seat.leave()
+    for port in (2001, 2002, 2003):
+        mux.received(face, two.check(), ("192.0.2.2", port))
+    assert (len(two.checks), dropped(mux)) == (3, {"addresses_full": 2})
+
+
+async def test_an_answer_comes_to_the_socket_that_asked_and_not_after_the_peer_left(mux: UdpMux) -> None:
+    sitting = Sitting(mux, "secret")
+    (face,) = mux.faces
+    answer = sitting.check(message_class=stun.Class.RESPONSE)
+    sitting.seat.ask(answer[8:20], face)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        mux.received(Face(sock), answer, CLIENT)
+    assert (sitting.checks, dropped(mux)) == ([], {"unasked": 1})
+    sitting.seat.leave()
+    mux.received(face, answer, CLIENT)
+    assert (sitting.checks, dropped(mux), mux.entries) == ([], {"unasked": 2}, 0)
 
 
 async def test_what_cannot_be_sent_is_lost_and_the_port_stays(mux: UdpMux) -> None:
