@@ -27,7 +27,7 @@ MEANINGS = {
     "words_final": "words in finals",
     "words_wrong": "words lost, added or changed",
     "stock_ms_per_stream_s_at_40": "reception alone, stock aiortc, 40 streams: ms of processor per second of a stream",
-    "router_ms_per_stream_s_at_40": "reception alone, `direct_tap` off, 40 streams: ms of processor per second of a stream",
+    "router_ms_per_stream_s_at_40": "reception alone, by router, 40 streams: ms of processor per second of a stream",
     "ms_per_stream_s_at_40": "reception alone, 40 streams: ms of processor per second of a stream",
     "ms_per_stream_s_at_100": "reception alone, 100 streams: ms of processor per second of a stream",
     "ms_per_stream_s_at_200": "reception alone, 200 streams: ms of processor per second of a stream",
