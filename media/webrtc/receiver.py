@@ -27,7 +27,8 @@ from protocol.blocks import Block
 
 CLOCK_RATE_HZ = 48_000
 SSRC_MAX = 64
-"""A browser has one, and another after it replaced its device. More is an attack on the tables of SRTP."""
+"""A browser has one, and another after it replaced its device. More is an attack on the tables of SRTP, which keeps
+something of each source for ever, of whatever payload type and of reports, too."""
 
 
 class OpusReceiver:
@@ -52,6 +53,7 @@ class OpusReceiver:
         self._receiver: Any = None
         self._reception: Reception | None = None
         self._left_ssrcs: set[int] = set()
+        self._passed_on: set[bytes] = set()  # sources of what aiortc was given to look at
         self._timer: asyncio.TimerHandle | None = None
         self._reporting: asyncio.Task[None] | None = None
 
@@ -94,9 +96,19 @@ class OpusReceiver:
             self._on_blocks(blocks)
 
     def on_rtp(self, data: bytes) -> bool:
-        """RTP or RTCP as it came in from a trusted address. False when it is not for us."""
+        """RTP or RTCP as it came in from a trusted address. False when it is aiortc's to look at."""
         tap = self.tap
-        return tap is not None and tap.on_rtp(data)
+        return (tap is not None and tap.on_rtp(data)) or not self._may_pass(data)
+
+    def _may_pass(self, data: bytes) -> bool:
+        """Whether it is of one of the first ``SSRC_MAX`` sources that went on to aiortc."""
+        is_report = b"\xc0" <= data[1:2] <= b"\xdf"  # RFC 5761 section 4
+        source = data[4:8] if is_report else data[8:12]
+        if source not in self._passed_on:
+            if len(self._passed_on) >= SSRC_MAX:
+                return False
+            self._passed_on.add(source)
+        return True
 
     # What the router calls.
 

@@ -67,6 +67,18 @@ async def test_ssrcs_without_end_are_not_followed() -> None:
     assert heard.receiver.timeline.stats.packets <= SSRC_MAX + 1
 
 
+async def test_sources_without_end_do_not_reach_srtp_which_forgets_none() -> None:
+    """Of other payload types, and of reports: 0.2 to 0.3 kB each were measured."""
+    receiver = Heard().receiver
+    packets = [b"\x80\x60" + bytes(6) + ssrc.to_bytes(4) + b"x" for ssrc in range(2 * SSRC_MAX)]
+    assert [receiver.on_rtp(packet) for packet in packets] == [False] * SSRC_MAX + [True] * SSRC_MAX
+    assert not receiver.on_rtp(packets[0]), "those that went on go on"
+    receiver = Heard().receiver
+    reports = [b"\x80\xc8" + bytes(2) + ssrc.to_bytes(4) + bytes(20) for ssrc in range(2 * SSRC_MAX)]
+    assert [receiver.on_rtp(report) for report in reports] == [False] * SSRC_MAX + [True] * SSRC_MAX
+    assert not receiver.on_rtp(reports[0][:-1] + b"x")
+
+
 async def test_the_end_gives_away_what_was_held() -> None:
     heard = Heard()
     packets = sweep_packets(0.2)
