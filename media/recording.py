@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from media.cells import CELL_SAMPLES, LEAD_SAMPLES, Cell, decode
+from media.cells import Cell, decode
 from media.disk_writer import disk_error
 from media.records import HEADER_BYTES
-from media.track_file import SAMPLES, Piece, scan
+from media.track_file import SAMPLES, scan
+from media.track_index import TrackIndex
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
 from protocol.errors import Conflict, NotFound, StoreUnavailable
 
@@ -35,16 +34,7 @@ class Recording:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        # One entry a piece of sound, in order of time. A start is added after all else of its piece.
-        self._starts_samples = array("Q")
-        self._lengths_samples = array("I")
-        self._begins_bytes = array("Q")
-        self._sizes_bytes = array("I")
-        self._streams = array("I")
-        self._end_bytes = 0  # of the last whole piece, be it sound or not
-        self._has_head = False  # the file begins as an Ogg stream does
-        self._kinds: set[int] = set()  # of streams that there are
-        self._cell: Cell | None = None  # what was decoded last: the next question is often for more of it
+        self._index = TrackIndex()
 
     def length_samples(self) -> int:
         """The end of the last whole piece."""
@@ -59,10 +49,11 @@ class Recording:
         end = length_samples if end_samples is None else min(end_samples, length_samples)
         if start_samples >= end:
             return
+        index = self._index
         fd = self._open()
         try:
             for at in range(start_samples, end, block_samples):
-                yield Block(at, self._pcm(fd, at, min(at + block_samples, end)))
+                yield Block(at, _pcm(fd, index, at, min(at + block_samples, end)))
         finally:
             os.close(fd)
 
@@ -89,9 +80,9 @@ class Recording:
         """Length of the recording as the Ogg file that it was kept as. Raises ``Conflict`` when it is no such file."""
         with self._lock:
             self._refresh()
-            if not self._has_head or len(self._kinds) != 1:
+            if not self._index.is_one_ogg_stream:
                 raise Conflict("this sound was not kept as one Ogg file; ask for WAV")
-            return self._end_bytes
+            return self._index.end_bytes
 
     def ogg_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Iterator[bytes]:
         """Bytes ``[start_byte, end_byte)`` of that file, clipped to what there is."""
@@ -108,31 +99,17 @@ class Recording:
 
     def _refresh(self) -> int:
         """Indexes what was added; the lock is held. Returns the length in samples."""
-        end_samples = 0
-        if self._starts_samples:
-            end_samples = self._starts_samples[-1] + self._lengths_samples[-1]
         try:
             with self._path.open("rb") as file:
-                for piece in scan(file, self._end_bytes, end_samples):
-                    self._note(piece)
-                    end_samples = max(end_samples, piece.end_samples)
+                if os.fstat(file.fileno()).st_size < self._index.end_bytes:
+                    self._index = TrackIndex()  # a write that failed was taken back
+                for piece in scan(file, self._index.end_bytes, self._index.end_samples):
+                    self._index.add(piece)
         except FileNotFoundError as error:
             raise NotFound("there is no such recording") from error
         except OSError as error:
             raise disk_error(error, "reading the recording") from error
-        return end_samples
-
-    def _note(self, piece: Piece) -> None:
-        self._end_bytes = piece.end_bytes
-        if piece.length_samples:
-            self._kinds.add(piece.stream)
-            self._lengths_samples.append(piece.length_samples)
-            self._begins_bytes.append(piece.begin_bytes)
-            self._sizes_bytes.append(piece.end_bytes - piece.begin_bytes)
-            self._streams.append(piece.stream)
-            self._starts_samples.append(piece.start_samples)
-        elif not piece.begin_bytes:
-            self._has_head = True
+        return self._index.end_samples
 
     def _open(self) -> int:
         try:
@@ -142,55 +119,41 @@ class Recording:
         except OSError as error:
             raise disk_error(error, "reading the recording") from error
 
-    def _pcm(self, fd: int, start_samples: int, end_samples: int) -> bytes:
-        """Sound laid over silence. Only indexed, so whole, pieces are read."""
-        pcm = bytearray((end_samples - start_samples) * BYTES_PER_SAMPLE)
-        count = len(self._starts_samples)
-        index = max(0, bisect_right(self._starts_samples, start_samples) - 1)
-        while index < count and self._starts_samples[index] < end_samples:
-            piece_start, piece_samples = self._starts_samples[index], self._lengths_samples[index]
-            cell = None
-            if self._streams[index] != SAMPLES:
-                cell = self._cell_of(fd, index, count)
-                piece_start, piece_samples = cell.start_samples, cell.length_samples
-            first, last = max(piece_start, start_samples), min(piece_start + piece_samples, end_samples)
-            if first < last:
-                skipped_bytes = (first - piece_start) * BYTES_PER_SAMPLE
-                length_bytes = (last - first) * BYTES_PER_SAMPLE
-                if cell is not None:
-                    sound = cell.pcm[skipped_bytes : skipped_bytes + length_bytes]
-                else:
-                    sound = _read(fd, self._begins_bytes[index] + HEADER_BYTES + skipped_bytes, length_bytes)
-                to = (first - start_samples) * BYTES_PER_SAMPLE
-                pcm[to : to + length_bytes] = sound
-            index = index + 1 if cell is None else cell.last + 1
-        return bytes(pcm)
 
-    def _cell_of(self, fd: int, index: int, count: int) -> Cell:
-        """The cell that the page there is of, among the first ``count`` pieces."""
-        stream, share = self._streams[index], self._starts_samples[index] // CELL_SAMPLES
-        first = last = index
-        while first and self._is_of(first - 1, stream, share):
-            first -= 1
-        while last + 1 < count and self._is_of(last + 1, stream, share):
-            last += 1
-        cell = self._cell
-        if cell is None or (cell.first, cell.last) != (first, last):
-            start_samples = self._starts_samples[first]
-            lead = first
-            while lead and self._streams[lead - 1] == stream:
-                if self._starts_samples[lead - 1] + self._lengths_samples[lead - 1] <= start_samples - LEAD_SAMPLES:
-                    break
-                lead -= 1
-            pages = (
-                (self._starts_samples[each], _read(fd, self._begins_bytes[each], self._sizes_bytes[each]))
-                for each in range(lead, last + 1)
-            )
-            cell = self._cell = Cell(first, last, start_samples, decode(pages, start_samples))
-        return cell
+def _pcm(fd: int, index: TrackIndex, start_samples: int, end_samples: int) -> bytes:
+    """Sound laid over silence. Only indexed, so whole, pieces are read."""
+    pcm = bytearray((end_samples - start_samples) * BYTES_PER_SAMPLE)
+    count = len(index)
+    number = index.at(start_samples)
+    while number < count and (piece := index.piece(number)).start_samples < end_samples:
+        cell = None if piece.stream == SAMPLES else _cell(fd, index, number, count)
+        found_start = cell.start_samples if cell else piece.start_samples
+        found_end = found_start + (cell or piece).length_samples
+        first, last = max(found_start, start_samples), min(found_end, end_samples)
+        if first < last:
+            at, length_bytes = (first - found_start) * BYTES_PER_SAMPLE, (last - first) * BYTES_PER_SAMPLE
+            if cell:
+                sound = cell.pcm[at : at + length_bytes]
+            else:
+                sound = _read(fd, piece.begin_bytes + HEADER_BYTES + at, length_bytes)
+            to = (first - start_samples) * BYTES_PER_SAMPLE
+            pcm[to : to + length_bytes] = sound
+        number = cell.last + 1 if cell else number + 1
+    return bytes(pcm)
 
-    def _is_of(self, index: int, stream: int, share: int) -> bool:
-        return self._streams[index] == stream and self._starts_samples[index] // CELL_SAMPLES == share
+
+def _cell(fd: int, index: TrackIndex, number: int, count: int) -> Cell:
+    """The cell that the page there is of, among the first ``count`` pieces."""
+    lead, first, last = index.cell_around(number, count)
+    cell = index.cell
+    if cell is None or (cell.first, cell.last) != (first, last):
+        pieces = map(index.piece, range(lead, last + 1))
+        pages = (
+            (each.start_samples, _read(fd, each.begin_bytes, each.end_bytes - each.begin_bytes)) for each in pieces
+        )
+        start_samples = index.piece(first).start_samples
+        cell = index.cell = Cell(first, last, start_samples, decode(pages, start_samples))
+    return cell
 
 
 def wav_header(length_samples: int) -> bytes:

@@ -34,6 +34,7 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
+RECORDINGS_MAX = 8  # an hour of one is half a megabyte of places, and what was decoded last as much again
 
 
 class Hub:
@@ -64,6 +65,7 @@ class Hub:
         self._sessions: dict[str, LiveSession] = {}
         self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
         self._last_speaker: dict[str, str] = {}  # per transcript with sessions
+        self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
         # Attaching, pausing and ending happen one after the other for each transcript.
         # Whoever holds one or waits for it keeps it alive.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -240,6 +242,16 @@ class Hub:
     def recording_path(self, track: Track) -> Path:
         return self._settings.recordings_dir / track.path
 
+    def recording(self, track: Track) -> Recording:
+        """A track's sound, for readers. The few asked for last are kept: a player asks for parts, one by one, and each
+        knows by then where what lies."""
+        path = self.recording_path(track)
+        recording = self._recordings.pop(path, None) or Recording(path)
+        self._recordings[path] = recording
+        if len(self._recordings) > RECORDINGS_MAX:
+            del self._recordings[next(iter(self._recordings))]
+        return recording
+
     # How a session ends.
 
     async def _finish(self, session: LiveSession, finals: bool) -> None:
@@ -294,6 +306,8 @@ class Hub:
             self._last_speaker.pop(transcript_id, None)
             self._status.forget(transcript_id)
             folder = self._settings.recordings_dir / transcript_id
+            for path in [path for path in self._recordings if path.is_relative_to(folder)]:
+                del self._recordings[path]
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     # What a transcript's readers ask for.

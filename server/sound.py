@@ -54,6 +54,6 @@ async def sound_of(services: Services, settings: Settings, transcript_id: str, t
     track = next((each for each in tracks if track_id is None or each.id == track_id), None)
     if track is None:
         raise NotFound("this transcript has no such track")
-    recording = Recording(services.hub.recording_path(track))
+    recording = services.hub.recording(track)
     length_samples = await asyncio.to_thread(recording.length_samples)
     return Sound(track, recording, length_samples)

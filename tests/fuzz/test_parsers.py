@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.wire import FrameError, FrameReader, Ping, frame
+from media.ogg import OggWriter, read_page
 from media.opus import open_decoder
 from media.records import encode
 from media.sockets import SocketDecoder
@@ -215,6 +216,16 @@ def test_recordings(noise: bytes) -> None:
     records = list(scan(io.BytesIO(good + noise)))
     assert records[0].end_samples == 10
     assert all(later.start_samples >= earlier.end_samples for earlier, later in pairwise(records))
+
+
+@given(st.binary(max_size=300), st.integers(0, 0xFF), st.integers(0, (1 << 64) - 1))
+def test_pages(noise: bytes, segments: int, granule: int) -> None:
+    writer = OggWriter(1, 0)
+    writer.fill(40)
+    good = writer.take()
+    head = b"OggS\0\0" + granule.to_bytes(8, "little") + bytes(12) + bytes((segments,))
+    assert read_page(io.BytesIO(head + noise), 0) is None
+    assert [piece.end_samples for piece in scan(io.BytesIO(good + head + noise))] == [0, 0, 40]
 
 
 @pytest.mark.parametrize("depth", [10, 100_000])

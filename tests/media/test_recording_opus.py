@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import wave
 from itertools import pairwise
 from pathlib import Path
@@ -164,6 +165,16 @@ def test_the_ogg_view_is_the_file_itself(tmp_path: Path) -> None:
     with (tmp_path / "a").open("ab") as file:
         file.write(b"OggS and half a page")
     assert recording.ogg_length_bytes() == len(data)
+
+
+def test_pages_that_were_taken_back_are_forgotten(tmp_path: Path) -> None:
+    recording = kept(BLOCKS[:100], tmp_path / "a")
+    whole = pcm_of(recording)
+    with (tmp_path / "a").open("rb") as file:
+        (*_, before_last, _) = scan(file)
+    os.truncate(tmp_path / "a", before_last.end_bytes)
+    assert recording.length_samples() == before_last.end_samples
+    assert pcm_of(recording) == whole[: 2 * before_last.end_samples]
 
 
 def test_what_is_no_ogg_file_has_no_such_view(tmp_path: Path) -> None:

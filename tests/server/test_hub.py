@@ -14,6 +14,7 @@ import pytest
 from protocol.errors import IllegalMove, NotFound, Overloaded, RateLimited, Replaced, SdpError, StoreUnavailable
 from protocol.states import SessionState, TranscriptState
 from protocol.wire.stream import Control
+from server.hub import RECORDINGS_MAX
 from server.live import SourceOptions
 from server.services import Services
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
@@ -304,3 +305,21 @@ async def test_sound_that_no_engine_can_hear_costs_itself_alone_and_readers_are_
         [failed] = [e.body for e in await events_of(services, client.transcript_id) if e.body.type == "error"]
         assert (failed.code, failed.recoverable) == ("ENGINE_FAILED", True)
         assert failed.details["start"] <= 5.5 <= failed.details["end"]
+
+
+async def test_the_few_recordings_asked_for_last_are_kept(services: Services) -> None:
+    transcript = await services.store.create_transcript(name="many tracks")
+    tracks = [
+        await services.store.create_track(
+            transcript.id, name=f"track-{number}", speaker="Ann", source="stream", started_at=0.0
+        )
+        for number in range(RECORDINGS_MAX + 1)
+    ]
+    hub = services.hub
+    first, second, *_ = [hub.recording(track) for track in tracks[:-1]]
+    assert hub.recording(tracks[0]) is first
+    hub.recording(tracks[-1])
+    assert hub.recording(tracks[0]) is first
+    assert hub.recording(tracks[1]) is not second
+    await hub.delete(transcript.id)
+    assert hub.recording(tracks[0]) is not first
