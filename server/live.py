@@ -151,7 +151,7 @@ class LiveSession:
             self._move(SessionState.LIVE)
 
     def check(self, now_s: float) -> None:
-        """Called about every second: without sound for a while the session is stalled, from the beginning, too."""
+        """Called twice a second: without sound for a while the session is stalled, from the beginning, too."""
         waits = self.state is SessionState.LIVE or (self.state is SessionState.CONNECTING and self.attached)
         if waits and now_s - self._sound_at_s >= self._stalled_after_s:
             self._move(SessionState.STALLED)

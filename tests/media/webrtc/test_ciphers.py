@@ -8,8 +8,10 @@ import pytest
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import SRTPProtectionProfile, generate_certificate
 from cryptography.hazmat.primitives.asymmetric import rsa
+from structlog.testing import capture_logs
 
 from media.webrtc import peer as peer_module
+from media.webrtc.ciphers import take_rsa_certificates
 from media.webrtc.peer import PeerSettings
 from protocol.states import SessionState
 from tests.media.webrtc.conftest import Opened
@@ -54,3 +56,10 @@ async def test_upstream_still_does_not_take_it(opened: Opened, monkeypatch: pyte
     monkeypatch.setattr(peer_module, "take_rsa_certificates", lambda _: None)
     with pytest.raises(TimeoutError):
         await connect(opened, LOCAL, timeout_s=1.5)
+
+
+def test_without_the_private_names_others_are_served_all_the_same() -> None:
+    transport: Any = object()
+    with capture_logs() as lines:
+        take_rsa_certificates(transport)
+    assert [line["log_level"] for line in lines] == ["warning"]
