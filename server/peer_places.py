@@ -31,12 +31,21 @@ class PeerPlaces:
     def count(self) -> int:
         return self._by_address.total()
 
-    def take(self, address: str) -> PeerPlace:
-        """A place for one more peer of ``address``. Raises ``TooManyPeers``."""
-        if self._connecting >= self._connecting_max:
+    def take(self, address: str, *, instead_of: PeerPlace | None = None) -> PeerPlace:
+        """A place for one more peer of ``address``. Raises ``TooManyPeers``.
+
+        ``instead_of`` is given back for it; not when there is no place, as its peer stays then.
+        """
+        connecting, of_address = self._connecting, self._by_address[address]
+        if instead_of is not None:
+            connecting -= instead_of.is_connecting
+            of_address -= instead_of.is_taken and instead_of.address == address
+        if connecting >= self._connecting_max:
             raise _refused("too many peers are connecting just now", self._connect_deadline_s, self._connecting_max)
-        if self._by_address[address] >= self._per_address_max:
+        if of_address >= self._per_address_max:
             raise _refused("your address has too many peers already", ADDRESS_RETRY_S, self._per_address_max)
+        if instead_of is not None:
+            instead_of.free()
         self._connecting += 1
         self._by_address[address] += 1
         return PeerPlace(self, address)
@@ -55,22 +64,22 @@ class PeerPlace:
 
     def __init__(self, places: PeerPlaces, address: str) -> None:
         self._places = places
-        self._address = address
-        self._is_connecting = True
-        self._is_taken = True
+        self.address = address
+        self.is_connecting = True
+        self.is_taken = True
 
     def connected(self) -> None:
         """It counts among those that are connecting no more. Idempotent."""
-        if self._is_connecting:
-            self._is_connecting = False
+        if self.is_connecting:
+            self.is_connecting = False
             self._places._connected()
 
     def free(self) -> None:
         """Give the place back. Idempotent."""
         self.connected()
-        if self._is_taken:
-            self._is_taken = False
-            self._places._freed(self._address)
+        if self.is_taken:
+            self.is_taken = False
+            self._places._freed(self.address)
 
 
 def _refused(why: str, retry_after_s: float, most: int) -> TooManyPeers:

@@ -147,9 +147,7 @@ class Peers:
     async def _source(
         self, transcript_id: str, options: SourceOptions, resume_token: str | None, address: str
     ) -> _PeerSource:
-        if resume_token is not None:
-            self._make_room(transcript_id, resume_token)
-        place = self.places.take(address)
+        place = self.places.take(address, instead_of=self._place_before(transcript_id, resume_token))
         try:
             session = await self._hub.attach(
                 transcript_id, replace(options, source="webrtc"), resume_token=resume_token
@@ -169,12 +167,13 @@ class Peers:
             raise
         return source
 
-    def _make_room(self, transcript_id: str, resume_token: str) -> None:
+    def _place_before(self, transcript_id: str, resume_token: str | None) -> PeerPlace | None:
         """A peer that comes back does not wait until the server has seen that the one before it is gone."""
         for source in self._sources.values():
             session = source.session
             if session.transcript_id == transcript_id and session.resume_token == resume_token:
-                source.place.free()
+                return source.place
+        return None
 
     def _source_of(self, transcript_id: str, session_id: str) -> _PeerSource:
         source = self._sources.get(session_id)

@@ -42,6 +42,28 @@ def test_so_many_of_one_address() -> None:
         counted.take("192.0.2.1")
 
 
+def test_who_comes_back_takes_its_own_place_and_keeps_it_when_refused() -> None:
+    counted = places(connecting_max=3, per_address_max=2)
+    before, other = counted.take("192.0.2.1"), counted.take("192.0.2.1")
+    before.connected()
+    after = counted.take("192.0.2.1", instead_of=before)
+    assert (before.is_taken, counted.connecting, counted.count) == (False, 2, 2)
+    with pytest.raises(TooManyPeers, match="your address"):
+        counted.take("192.0.2.1", instead_of=before)  # has none any more
+    counted.take("192.0.2.2")
+    with pytest.raises(TooManyPeers, match="connecting"):
+        counted.take("192.0.2.3")
+    again = counted.take("192.0.2.1", instead_of=after)
+    assert (counted.connecting, counted.count) == (3, 3)
+    again.connected()
+    counted.take("192.0.2.3")
+    with pytest.raises(TooManyPeers, match="connecting"):
+        counted.take("192.0.2.1", instead_of=again)
+    assert again.is_taken, "its peer is still there"
+    assert other.is_taken
+    assert counted.count == 4
+
+
 def test_whatever_happens_in_whatever_order_all_places_come_back() -> None:
     chance = random.Random(7)
     counted = places(connecting_max=20, per_address_max=5)
