@@ -146,11 +146,17 @@ class RtcClient:
                 await self._changed.wait()
 
     def vanish(self) -> None:
-        """Be gone without a word, as a device whose battery is empty. Still to be closed."""
-        transports = {each.receiver.transport.transport for each in self.pc.getTransceivers()}
-        for transport in transports:
-            for protocol in list(transport._connection._protocols):
-                protocol.transport.abort()
+        """Be gone without a word, as a device whose battery is empty. Still to be closed, which nobody hears."""
+
+        def nothing(*_: object) -> None:
+            pass
+
+        async def nothing_sent(*_: object) -> None:
+            pass
+
+        for transport in {each.receiver.transport.transport for each in self.pc.getTransceivers()}:
+            for protocol in transport._connection._protocols:
+                vars(protocol).update(send_data=nothing_sent, send_stun=nothing, datagram_received=nothing)
 
     async def close(self) -> None:
         self.track.begin.set()

@@ -148,8 +148,7 @@ async def test_a_dead_peer_is_closed_and_one_that_comes_back_goes_on_at_once(tmp
                     assert final["data"]["text"] == "alpha bravo charlie"
                     assert len(await node.services.store.tracks_of(id_)) == 1
                     # And now nobody.
-                    for protocol in list(again.ice[0].connection._protocols):
-                        protocol.transport.abort()
+                    again.vanish()
                     await until(lambda: node.services.peers.places.count == 0)
                     [session] = node.services.hub.sessions.values()
                     assert session.state == "resuming"
