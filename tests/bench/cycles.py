@@ -184,9 +184,16 @@ class Cycles:
         await client.close()
 
     async def drop_while_connecting(self, id_: str) -> None:
-        client = RtcClient(SOUND)
-        connecting = asyncio.create_task(client.connect(self._exchange(id_, {}), timeout_s=CYCLE_S))
-        await asyncio.wait([connecting], timeout=self._chance.uniform(0.05, 0.6))
+        client, exchange = RtcClient(SOUND), self._exchange(id_, {})
+        described = asyncio.Event()
+
+        async def watched(sdp: str, type_: str) -> tuple[str, str]:
+            described.set()
+            return await exchange(sdp, type_)
+
+        connecting = asyncio.create_task(client.connect(watched, timeout_s=CYCLE_S))
+        await described.wait()  # before that aiortc's client opens sockets, which it loses when it is cancelled
+        await asyncio.wait([connecting], timeout=self._chance.uniform(0.0, 0.6))
         client.vanish()
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)

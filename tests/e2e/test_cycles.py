@@ -20,7 +20,7 @@ WARM, COUNT, AT_ONCE = 20, 30, 10
 # Pools that are not full yet: threads of the executor, connections of the database with two files and a thread each.
 POOLS_DESCRIPTORS, POOLS_THREADS = 12, 8
 MEMORY_MB = 20.0
-OFFERS = 100
+OFFERS = 60
 
 
 async def test_whoever_comes_and_however_they_go_nothing_is_left(tmp_path: Path) -> None:
