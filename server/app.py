@@ -97,4 +97,5 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
     metrics.watch("peers", "WebRTC peers now.", lambda: services().peers.places.count)
     metrics.watch("peers_connecting", "Those not connected yet.", lambda: services().peers.places.connecting)
     metrics.watch("tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks()))
+    metrics.watch_udp(lambda: services().ports.counts)
     metrics.engine.watch(lambda: services().asr.workers, lambda: services().asr.sessions)

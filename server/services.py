@@ -60,7 +60,6 @@ class Services:
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
-            metrics.watch_udp(lambda: ports.counts)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
             journal = Journal(

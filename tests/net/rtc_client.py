@@ -95,6 +95,7 @@ class RtcClient:
         self.ice: list[IceAddresses] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
+        self._describing: asyncio.Task[None] | None = None
         self.pc.on("connectionstatechange", self._on_state)
         self.pc.on("datachannel", self._take)
 
@@ -109,7 +110,7 @@ class RtcClient:
         self.pc.addTrack(self.track)
         self._take(self.pc.createDataChannel("events"))
         self._set_addresses()
-        await self.pc.setLocalDescription()
+        await self._describe()
         sdp, type_ = await exchange(self.pc.localDescription.sdp, self.pc.localDescription.type)
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, type_))
         await self.wait_connected(timeout_s)
@@ -119,7 +120,7 @@ class RtcClient:
         await self.pc.setRemoteDescription(RTCSessionDescription(sdp, type_))
         self.pc.addTrack(self.track)
         self._set_addresses()
-        await self.pc.setLocalDescription()
+        await self._describe()
         return self.pc.localDescription.sdp, self.pc.localDescription.type
 
     async def wait_connected(self, timeout_s: float = 20.0) -> None:
@@ -161,11 +162,18 @@ class RtcClient:
     async def close(self) -> None:
         self.track.begin.set()
         self.track.stop()
+        if self._describing is not None:
+            await asyncio.wait({self._describing})
         await self.pc.close()
         while self._tasks:
             await asyncio.gather(*self._tasks)
         for ice in self.ice:
             await ice.settled()
+
+    async def _describe(self) -> None:
+        # On its own, because sockets that are being opened would leak when the caller is cancelled.
+        self._describing = asyncio.create_task(self.pc.setLocalDescription(), name="gather candidates")
+        await asyncio.shield(self._describing)
 
     def _set_addresses(self) -> None:
         transports = {t.receiver.transport.transport for t in self.pc.getTransceivers()}
