@@ -76,7 +76,9 @@ class Node:
     def __init__(self, engine: str, core: int | None, **settings: Any) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="earshot-bench-")
         self._core = core
-        values = {"engine": engine, "port": 0, "disk_reserve_mb": 0, "log_level": "warning", **settings}
+        values: dict[str, Any] = {"engine": engine, "port": 0, "disk_reserve_mb": 0, "log_level": "warning"}
+        # A bench goes on where a speaker would be sent away.
+        values |= {"admission_busy_max": 0, **settings}
         self._environment = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")} | {
             f"EARSHOT_{name.upper()}": str(value) for name, value in values.items()
         }
