@@ -1,9 +1,9 @@
 """From RTP packets of Opus, as the network brings them, to sound in which sample index equals media time.
 
 Pure: no I/O, no clock of its own. In order means delivered at once; a recogniser needs no play-out delay. On a hole,
-later packets wait until the missing one comes, three newer ones wait, or 60 ms have passed. What is missing for good
-is concealed for 100 ms and silent after that. Time comes from the RTP timestamps (48 kHz, RFC 7587 section 4.1) in
-integers, so nothing drifts.
+later packets wait until the missing one comes, three newer ones wait, or 60 ms have passed; longer where packets come
+late, 200 ms at most (``media.patience``). What is missing for good is concealed for 100 ms and silent after that. Time
+comes from the RTP timestamps (48 kHz, RFC 7587 section 4.1) in integers, so nothing drifts.
 
 What a sender can do to time is bounded by the clock on the wall: sound runs at most ``RATE_MAX`` times as fast, plus
 some slack, and a timestamp that jumps backwards, or further than 30 s, is placed by the wall instead.
@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.opus import STEP_SAMPLES, OpusDecoder, packet_samples
+from media.patience import Patience
 from protocol.blocks import BYTES_PER_SAMPLE, MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
 from protocol.errors import AudioFormatError
 
 TICKS_PER_SAMPLE = 3
-HOLD_S = 0.060
-HOLD_PACKETS = 3
 CONCEAL_MAX_SAMPLES = 100 * MS_SAMPLES
 JUMP_MAX_SAMPLES = 30 * SAMPLE_RATE_HZ
 AHEAD_MAX_PACKETS = 1500
@@ -58,14 +57,15 @@ class OpusTimeline:
     """Packets in any order in, blocks in order out: they never overlap and never go back.
 
     Silence is filled in up to 30 s at a time; a longer pause leaves a hole between two blocks. Memory is bounded: at
-    most ``HOLD_PACKETS`` held back and ``RESYNC_PACKETS`` under suspicion.
+    most ``HOLD_MAX_PACKETS`` held back and ``RESYNC_PACKETS`` under suspicion.
     """
 
     def __init__(self, decoder: OpusDecoder) -> None:
         self.stats = TimelineStats()
         self._decoder = decoder
         self._next: int | None = None
-        self._held: dict[int, _Packet] = {}
+        self._patience = Patience()
+        self._held: dict[int, _Packet] = {}  # in the order they came in
         self._suspects: list[_Packet] = []
         # Where the timestamps of now lie on the track: ``_anchor_timestamp`` is ``_anchor_ticks`` since its start.
         self._anchor_timestamp = 0
@@ -80,7 +80,7 @@ class OpusTimeline:
         """When ``poll`` is due: the clock's value after which what is held back no longer waits; None for never."""
         if not self._held:
             return None
-        return min(packet.arrived_s for packet in self._held.values()) + HOLD_S
+        return self._waiting_since_s() + self._patience.hold_s
 
     @property
     def end_samples(self) -> int:
@@ -104,11 +104,16 @@ class OpusTimeline:
             return self._suspect(packet)
         if ahead < 0 or packet.sequence in self._held:
             self.stats.late += 1
+            if ahead < 0:
+                self._patience.came_late(packet.sequence, now_s)
             return []
         self._acquit()
+        if ahead == 0 and self._held:
+            self._patience.came_in_time(self._waiting_since_s(), len(self._held), now_s)
+        self._patience.forget(now_s)
         self._held[packet.sequence] = packet
         blocks = self._drain()
-        while len(self._held) >= HOLD_PACKETS:
+        while len(self._held) >= self._patience.hold_packets:
             blocks += self._skip()
         return blocks
 
@@ -129,6 +134,7 @@ class OpusTimeline:
     def restart(self) -> list[Block]:
         """The sender began anew (another SSRC): what comes next follows by the wall clock; returns what was held."""
         blocks = self.flush()
+        self._patience.begin_anew()
         if self._next is not None:
             self._next = None
             self._rebase = True
@@ -165,12 +171,17 @@ class OpusTimeline:
             blocks += self._deliver(packet, lost=False)
         return blocks
 
+    def _waiting_since_s(self) -> float:
+        return next(iter(self._held.values())).arrived_s
+
     def _skip(self) -> list[Block]:
         # What is missing before the nearest packet held is lost.
         expected = self._next
         assert expected is not None
         nearest = min(self._held, key=lambda sequence: (sequence - expected) & 0xFFFF)
-        self.stats.lost += (nearest - expected) & 0xFFFF
+        missing = (nearest - expected) & 0xFFFF
+        self.stats.lost += missing
+        self._patience.gave_up(expected, missing, self._waiting_since_s())
         packet = self._held.pop(nearest)
         self._next = (nearest + 1) & 0xFFFF
         return self._deliver(packet, lost=nearest != expected) + self._drain()

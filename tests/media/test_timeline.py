@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.opus import STEP_SAMPLES, Decoder16k
-from media.timeline import HOLD_S, JUMP_MAX_SAMPLES, RATE_MAX, SLACK_SAMPLES, OpusTimeline
+from media.patience import HOLD_MAX_PACKETS, HOLD_S
+from media.timeline import JUMP_MAX_SAMPLES, RATE_MAX, SLACK_SAMPLES, OpusTimeline
 from protocol.blocks import Block
 from protocol.errors import AudioFormatError
 from tests.media.opus_sound import sweep_packets
@@ -169,6 +170,59 @@ def test_three_newer_packets_end_the_wait() -> None:
     assert blocks[-1].end_samples == 5 * PACKET_SAMPLES
 
 
+def patient(copies_of: Iterable[int]) -> OpusTimeline:
+    """A timeline that gave up packet 1 after 60 ms, and 80 ms after packet 2 got these; packet 3 came, 4 is missing."""
+    timeline = OpusTimeline(Marking())
+    timeline.push(0, 0, payload(0), 0.0)
+    timeline.push(2, 2 * PACKET_TICKS, payload(2), 0.040)
+    assert timeline.poll(0.1001)
+    timeline.push(3, 3 * PACKET_TICKS, payload(3), 0.110)
+    for index in copies_of:
+        assert timeline.push(index, index * PACKET_TICKS, payload(index), 0.120) == []
+    return timeline
+
+
+def test_after_a_packet_came_too_late_the_next_one_is_waited_for_long_enough() -> None:
+    timeline = patient([1])
+    for index in range(5, 9):  # as many as the short hold would not keep
+        assert timeline.push(index, index * PACKET_TICKS, payload(index), 0.130 + index / 1e6) == []
+    assert timeline.deadline_s == pytest.approx(0.130 + 0.100, abs=1e-4)
+    assert timeline.poll(0.220) == []
+    blocks = timeline.push(4, 4 * PACKET_TICKS, payload(4), 0.221)
+    assert [block.pcm[0] for block in blocks] == [payload(index)[1] for index in range(4, 9)]
+    # In order, nothing waits, however long the hold.
+    assert len(timeline.push(9, 9 * PACKET_TICKS, payload(9), 0.222)) == 1
+    assert timeline.stats.lost == timeline.stats.late == 1
+
+
+def test_what_is_really_lost_costs_the_longer_hold_and_no_more() -> None:
+    timeline = patient([1])
+    for index in range(5, 9):
+        assert timeline.push(index, index * PACKET_TICKS, payload(index), 0.130) == []
+    blocks = timeline.poll(0.2301)
+    assert blocks[-1].end_samples == 9 * PACKET_SAMPLES
+    assert timeline.deadline_s is None
+
+
+@pytest.mark.parametrize("copies_of", [[], [0], [2], [3, 3, 0]])
+def test_copies_of_what_was_heard_prolong_nothing(copies_of: list[int]) -> None:
+    timeline = patient(copies_of)
+    timeline.push(5, 5 * PACKET_TICKS, payload(5), 0.130)
+    assert timeline.deadline_s == pytest.approx(0.130 + HOLD_S)
+    timeline.push(6, 6 * PACKET_TICKS, payload(6), 0.131)
+    assert timeline.push(7, 7 * PACKET_TICKS, payload(7), 0.132)
+    assert timeline.stats.late == len(copies_of)
+
+
+def test_numbers_given_to_other_packets_after_a_new_beginning_prolong_nothing() -> None:
+    timeline = patient([])
+    timeline.restart()
+    timeline.push(2, 0, payload(2), 0.111)
+    timeline.push(1, 0, payload(1), 0.112)
+    timeline.push(4, 2 * PACKET_TICKS, payload(4), 0.113)
+    assert timeline.deadline_s == pytest.approx(0.113 + HOLD_S)
+
+
 def test_a_burst_is_concealed_for_100_ms_and_then_silent() -> None:
     _, blocks = run([*range(10), *range(60, 70)])
     sound = joined(blocks)
@@ -309,7 +363,7 @@ def test_any_packets_give_blocks_in_order(packets: list[tuple[int, int, bytes, f
         if begins_anew and wait_s > 39:
             check(timeline.restart())
         check(timeline.push(sequence, timestamp, data, now_s))
-        assert len(timeline._held) <= 5
+        assert len(timeline._held) < HOLD_MAX_PACKETS
         assert len(timeline._suspects) <= 5
         assert end_samples <= now_s * 16_000 * RATE_MAX + SLACK_SAMPLES
     check(timeline.flush())
