@@ -204,6 +204,13 @@ def test_what_is_really_lost_costs_the_longer_hold_and_no_more() -> None:
     assert timeline.deadline_s is None
 
 
+def test_no_more_than_40_packets_wait_however_long_the_hold() -> None:
+    timeline = patient([1])
+    for index in range(5, 44):
+        assert timeline.push(index, index * PACKET_TICKS, payload(index), 0.130) == []
+    assert timeline.push(44, 44 * PACKET_TICKS, payload(44), 0.130)[-1].end_samples == 45 * PACKET_SAMPLES
+
+
 @pytest.mark.parametrize("copies_of", [[], [0], [2], [3, 3, 0]])
 def test_copies_of_what_was_heard_prolong_nothing(copies_of: list[int]) -> None:
     timeline = patient(copies_of)
