@@ -4,8 +4,9 @@ The first byte says what a datagram is (RFC 7983). What is not STUN goes to the 
 an address is a peer's from its first authenticated ICE check on: a STUN request whose USERNAME begins with the peer's
 ufrag (RFC 8445 section 7.3) and whose MESSAGE-INTEGRITY is right, or the answer to one of our own checks. The nominated
 pair says nothing here: DTLS may begin on another checked pair. A request is always for the peer that its USERNAME
-names, so an address that a NAT gave to somebody else changes hands with the newcomer's first check; an answer is for
-whoever asked (by its transaction). All else is dropped and counted, and gets no answer.
+names; an answer is for whoever asked (by its transaction). An address that a NAT gave to somebody else changes hands
+with a check of the newcomer's, but only after ``SILENT_S`` without anything from there for the peer that had it: a peer
+that forges addresses takes none that is in use. All else is dropped and counted, and gets no answer.
 
 There is a socket for each local address, rather than one for all, so that a reply leaves from the address that was
 written to. Nothing here knows aiortc or aioice: a peer is a ``Seat`` and whoever listens at it.
@@ -20,7 +21,7 @@ import socket
 import string
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -33,6 +34,7 @@ Reason = Literal[
     "unknown_user",  # a check that names none of our peers
     "unauthenticated",  # a check that names one, without its password
     "unasked",  # an answer to nothing we asked
+    "taken",  # a check from an address that another peer uses
     "addresses_full",  # a check from one address more than a peer may have
     "queue_full",  # the peer's, which is not read quickly enough
     "buffer_full",  # dropped by the system, because nobody read the socket for too long
@@ -45,6 +47,7 @@ REASONS: tuple[Reason, ...] = (
     "unknown_user",
     "unauthenticated",
     "unasked",
+    "taken",
     "addresses_full",
     "queue_full",
     "buffer_full",
@@ -60,6 +63,9 @@ the event loop costs as much as a datagram. Sound is at most so much later, and 
 ADDRESSES_PER_PEER_MAX = 64
 """A browser has a handful, and one more after each change of its network."""
 ADDRESSES_MAX = 65_536
+SILENT_S = 7.0
+"""Longer than a peer that is there is ever silent: between two of its checks of consent are six seconds at most
+(RFC 7675 section 5.1). A NAT keeps a mapping that is not used for longer (RFC 4787 section 4.3)."""
 UFRAG_CHARACTERS = 8
 
 _HEADER = struct.Struct("!HHI12s")
@@ -101,7 +107,7 @@ class Face:
         self.sock = sock
         self.address, self.port = sock.getsockname()[:2]
         self.offered = (str(self.address),) if offered is None else offered
-        self.sources: dict[Address, Seat] = {}
+        self.sources: dict[Address, Claim] = {}
         self.read_s = float("-inf")
         self.resting: asyncio.TimerHandle | None = None
 
@@ -156,16 +162,28 @@ class Seat:
             self._mux = None
 
 
-class UdpMux:
-    """Reads the faces' sockets from ``start`` until ``close``, and gives each datagram to the seat it is for."""
+@dataclass(slots=True)
+class Claim:
+    """An address as a seat's. ``heard_s``: when something for the seat came from there."""
 
-    def __init__(self, faces: Sequence[Face], counts: UdpCounts) -> None:
+    seat: Seat
+    heard_s: float
+
+
+class UdpMux:
+    """Reads the faces' sockets from ``start`` until ``close``, and gives each datagram to the seat it is for.
+
+    ``now_s``: a clock; the loop's unless told otherwise.
+    """
+
+    def __init__(self, faces: Sequence[Face], counts: UdpCounts, *, now_s: Callable[[], float] | None = None) -> None:
         self.faces = tuple(faces)
         self.counts = counts
         self.asked: dict[bytes, tuple[Seat, Face]] = {}
         self._seats: dict[str, Seat] = {}
         self._sources = 0
         self._loop = asyncio.get_running_loop()
+        self._now_s = self._loop.time if now_s is None else now_s
 
     @property
     def port(self) -> int:
@@ -226,12 +244,13 @@ class UdpMux:
             self._stun(face, data, source)
         elif not (20 <= first <= 63 or 128 <= first <= 191):
             self.drop("malformed")
-        elif (seat := face.sources.get(source)) is None:
+        elif (claim := face.sources.get(source)) is None:
             self.drop("stranger")
         elif len(data) > DATAGRAM_MAX_BYTES:
             self.drop("too_long")
         else:
-            seat.listener.on_data(data)
+            claim.heard_s = self._now_s()
+            claim.seat.listener.on_data(data)
 
     def _readable(self, face: Face) -> None:
         now_s = self._loop.time()
@@ -277,40 +296,43 @@ class UdpMux:
         elif kind & _CLASS == _REQUEST:
             self._request(face, data, source)
         elif kind & _CLASS == _INDICATION:
-            if (known := face.sources.get(source)) is None:
+            if source not in face.sources:
                 self.drop("stranger")
-            else:
-                known.listener.on_stun(data, source, face)
+            # A peer's only keeps its NAT's mapping open (RFC 8445 section 11), and bears no password.
         elif (asked := self.asked.get(transaction_id)) is None or asked[1] is not face:
             self.drop("unasked")
         else:
             seat = asked[0]
             # A STUN server's answer bears no password: it is let in, and its address is not.
-            if face.sources.get(source) is not seat and seat.listener.is_authentic(data):
-                self._adopt(seat, face, source)
-            seat.listener.on_stun(data, source, face)
+            if not seat.listener.is_authentic(data) or self._admit(seat, face, source):
+                seat.listener.on_stun(data, source, face)
 
     def _request(self, face: Face, data: bytes, source: Address) -> None:
         seat = self._seats.get(named(data))
         if seat is None:
             self.drop("unknown_user")
-        elif face.sources.get(source) is seat:
-            seat.listener.on_stun(data, source, face)
         elif not seat.listener.is_authentic(data):
             self.drop("unauthenticated")
-        elif self._adopt(seat, face, source):
+        elif self._admit(seat, face, source):
             seat.listener.on_stun(data, source, face)
 
-    def _adopt(self, seat: Seat, face: Face, source: Address) -> bool:
-        """From now on what comes from ``source`` is the seat's."""
+    def _admit(self, seat: Seat, face: Face, source: Address) -> bool:
+        """Something authentic came: is ``source`` the seat's now? What came is dropped where it is not."""
+        now_s = self._now_s()
+        claim = face.sources.get(source)
+        if claim is not None and claim.seat is seat:
+            claim.heard_s = now_s
+            return True
+        if claim is not None and now_s - claim.heard_s < SILENT_S:
+            self.drop("taken")
+            return False
         if len(seat.sources) >= ADDRESSES_PER_PEER_MAX or self._sources >= ADDRESSES_MAX:
             self.drop("addresses_full")
             return False
-        before = face.sources.get(source)
-        if before is not None:
-            before.sources.discard((face, source))
+        if claim is not None:
+            claim.seat.sources.discard((face, source))
             self._sources -= 1
-        face.sources[source] = seat
+        face.sources[source] = Claim(seat, now_s)
         seat.sources.add((face, source))
         self._sources += 1
         return True

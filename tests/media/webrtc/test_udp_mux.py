@@ -16,6 +16,7 @@ from media.webrtc.guard import Guard
 from media.webrtc.udp_mux import (
     ADDRESSES_PER_PEER_MAX,
     DATAGRAM_MAX_BYTES,
+    SILENT_S,
     Address,
     Face,
     Seat,
@@ -55,12 +56,24 @@ class Sitting:
         return bytes(message)
 
 
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 @pytest.fixture
-async def mux() -> AsyncIterator[UdpMux]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def mux(clock: Clock) -> AsyncIterator[UdpMux]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     sock.bind(("127.0.0.1", 0))
-    made = UdpMux([Face(sock)], UdpCounts())
+    made = UdpMux([Face(sock)], UdpCounts(), now_s=clock)
     made.start()
     yield made
     made.close()
@@ -120,19 +133,52 @@ async def test_an_address_is_a_peers_from_its_first_authenticated_check_on(mux: 
     assert dropped(mux) == {"stranger": 1, "too_long": 1}
 
 
-async def test_an_address_that_a_nat_gave_to_another_changes_hands(mux: UdpMux) -> None:
+async def test_an_address_that_a_nat_gave_to_another_changes_hands_after_a_silence(mux: UdpMux, clock: Clock) -> None:
     one, two = Sitting(mux, "first"), Sitting(mux, "second")
     (face,) = mux.faces
     mux.received(face, one.check(), CLIENT)
+    clock.now_s += SILENT_S
     mux.received(face, two.check(password="guessed"), CLIENT)
-    mux.received(face, RTP, CLIENT)
-    assert (len(one.data), len(two.data)) == (1, 0)
     mux.received(face, two.check(), CLIENT)
     mux.received(face, RTP, CLIENT)
-    assert (len(one.data), len(two.data)) == (1, 1)
+    assert (len(one.data), len(two.data), len(two.checks)) == (0, 1, 1)
+    assert dropped(mux) == {"unauthenticated": 1}
     two.seat.leave()
     one.seat.leave()
     assert mux.entries == 0
+
+
+@pytest.mark.parametrize("used_by", ["data", "check", "answer"])
+async def test_an_address_in_use_is_taken_by_nobody_who_forges_it(mux: UdpMux, clock: Clock, used_by: str) -> None:
+    one, two = Sitting(mux, "first"), Sitting(mux, "second")
+    (face,) = mux.faces
+    answer = one.check(message_class=stun.Class.RESPONSE)
+    one.seat.ask(answer[8:20], face)
+    mux.received(face, one.check(), CLIENT)
+    heard = len(one.checks)
+    clock.now_s += SILENT_S - 1
+    mux.received(face, {"data": RTP, "check": one.check(), "answer": answer}[used_by], CLIENT)
+    assert len(one.data) + len(one.checks) == heard + 1
+    clock.now_s += SILENT_S - 1
+    # By a check, and by an answer that bears the forger's own password.
+    mux.received(face, two.check(), CLIENT)
+    forged = two.check(message_class=stun.Class.RESPONSE)
+    two.seat.ask(forged[8:20], face)
+    mux.received(face, forged, CLIENT)
+    assert (two.checks, two.data, dropped(mux)) == ([], [], {"taken": 2})
+    # What it tried does not make the address look used.
+    clock.now_s += 1
+    mux.received(face, two.check(), CLIENT)
+    assert two.checks == [CLIENT]
+
+
+async def test_who_has_an_address_is_held_to_the_password_as_well(mux: UdpMux) -> None:
+    sitting = Sitting(mux, "secret")
+    (face,) = mux.faces
+    mux.received(face, sitting.check(), CLIENT)
+    mux.received(face, sitting.check(password="guessed"), CLIENT)
+    mux.received(face, request(b"", kind=0x11), CLIENT)
+    assert (sitting.checks, dropped(mux)) == ([CLIENT], {"unauthenticated": 1})
 
 
 async def test_an_answer_is_for_who_asked_and_proves_an_address_by_its_password(mux: UdpMux) -> None:
