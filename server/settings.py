@@ -187,7 +187,7 @@ class Settings(BaseSettings):
         18.0,
         ge=1.0,
         le=120.0,
-        description="A WebRTC peer of which nothing at all is heard for so long, not even a check, is closed.",
+        description="A WebRTC peer of which no sound and no ICE check comes for so long is closed.",
     )
     peers_connecting_max: int = Field(
         64, ge=1, le=10_000, description="WebRTC peers at once that are not connected yet; one more gets 503."

@@ -73,7 +73,9 @@ def _version(package: str) -> tuple[int, int]:
 
 
 class Guard:
-    """One guarded connection. ``heard_s`` is the loop's time of the last datagram of a trusted address.
+    """One guarded connection. ``heard_s`` is the loop's time of the last check or answer that bore the password.
+
+    Other datagrams say nothing of who is there: addresses can be forged.
 
     ``on_rtp`` may be set at any time; it is called on the loop, must not raise, and says whether it took the datagram.
     """
@@ -122,13 +124,14 @@ class Guard:
         except Exception:  # whatever a stranger's bytes can make a parser raise
             return False
 
-    def on_stun(self, data: bytes, source: Address, face: Face) -> None:
+    def on_stun(self, data: bytes, source: Address, face: Face, *, authentic: bool) -> None:
+        if authentic:
+            self.heard_s = self._loop.time()
         protocol = self._protocols.get(face)
         if protocol is not None:
             self._take_stun(protocol.datagram_received, data, source)
 
     def on_data(self, data: bytes) -> None:
-        self.heard_s = self._loop.time()
         if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
             return
         self._data_received(data, 1)
@@ -211,7 +214,6 @@ class Guard:
         return datagram_received
 
     def _take_stun(self, stun_received: Callable[[bytes, Any], None], data: bytes, source: Address) -> None:
-        self.heard_s = self._loop.time()
         try:
             stun_received(data, source)
         except Exception:  # as above: none of it may reach the loop

@@ -44,7 +44,7 @@ class PeerSettings:
 
     ``loopback``: the server listens on loopback, so 127.0.0.1 and ::1 are offered, and accepted, as candidates too.
     ``private_clients``: clients may be reached at addresses of private networks.
-    ``gone_after_s``: nothing at all heard for so long, not even an ICE check, and the peer is taken for dead.
+    ``gone_after_s``: for so long no sound, and no ICE check or answer, that only the peer can have made: it is dead.
     ``direct_tap``: sound is taken from the datagrams, past aiortc's queues (``media.webrtc.tap``).
     """
 
@@ -337,7 +337,8 @@ class WebRtcPeer:
                 self._close_soon("not connected in time")
                 return
         else:
-            if now_s - max((guard.heard_s for guard in self._guards), default=now_s) > settings.gone_after_s:
+            heard_s = max([self._receiver.packet_s or 0.0, *(guard.heard_s for guard in self._guards)])
+            if now_s - heard_s > settings.gone_after_s:
                 self._close_soon("nothing heard from the peer")
                 return
             silent_s = now_s - max(self._live_s, self._receiver.packet_s or 0.0)

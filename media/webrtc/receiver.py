@@ -35,7 +35,7 @@ class OpusReceiver:
     """RTP of one audio section to blocks, and receiver reports back (RFC 3550 section 6.4.2).
 
     ``on_blocks`` gets what is heard, on the loop. ``on_excess`` is called once when the sender uses too many SSRCs.
-    ``tap`` is there while packets are taken directly.
+    ``tap`` is there while packets are taken directly. ``packet_s``: when the last one came that bore the peer's keys.
     """
 
     def __init__(self, on_blocks: Callable[[list[Block]], None], on_excess: Callable[[], None]) -> None:
@@ -128,16 +128,15 @@ class OpusReceiver:
     # The way of one packet.
 
     def _take(self, packet: RtpPacket) -> None:
+        now_s = self.packet_s = self._loop.time()
         if self._ended:
             return
-        now_s = self._loop.time()
         reception = self._reception
         if reception is None or packet.ssrc != reception.ssrc:
             reception = self._follow(packet.ssrc, now_s)
             if reception is None:
                 return
         reception.add(packet.sequence, packet.timestamp, now_s)
-        self.packet_s = now_s
         blocks = self.timeline.push(packet.sequence, packet.timestamp, packet.payload, now_s)
         if blocks:
             self._on_blocks(blocks)

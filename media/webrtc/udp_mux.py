@@ -82,8 +82,8 @@ class Listener(Protocol):
     def is_authentic(self, data: bytes) -> bool:
         """Whether a STUN message carries the right MESSAGE-INTEGRITY."""
 
-    def on_stun(self, data: bytes, source: Address, face: Face) -> None:
-        """A check of the peer's, or an answer that was waited for."""
+    def on_stun(self, data: bytes, source: Address, face: Face, *, authentic: bool) -> None:
+        """A check of the peer's, which is always authentic, or an answer that was waited for."""
 
     def on_data(self, data: bytes) -> None:
         """DTLS, RTP or RTCP of the peer's."""
@@ -304,8 +304,9 @@ class UdpMux:
         else:
             seat = asked[0]
             # A STUN server's answer bears no password: it is let in, and its address is not.
-            if not seat.listener.is_authentic(data) or self._admit(seat, face, source):
-                seat.listener.on_stun(data, source, face)
+            authentic = seat.listener.is_authentic(data)
+            if not authentic or self._admit(seat, face, source):
+                seat.listener.on_stun(data, source, face, authentic=authentic)
 
     def _request(self, face: Face, data: bytes, source: Address) -> None:
         seat = self._seats.get(named(data))
@@ -314,7 +315,7 @@ class UdpMux:
         elif not seat.listener.is_authentic(data):
             self.drop("unauthenticated")
         elif self._admit(seat, face, source):
-            seat.listener.on_stun(data, source, face)
+            seat.listener.on_stun(data, source, face, authentic=True)
 
     def _admit(self, seat: Seat, face: Face, source: Address) -> bool:
         """Something authentic came: is ``source`` the seat's now? What came is dropped where it is not."""

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from protocol.states import SessionState
-from tests.media.webrtc.conftest import Opened
+from tests.media.webrtc.conftest import Opened, Ports
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.relay import UdpRelay
 from tests.net.rtc_client import RtcClient
+from tests.net.strangers import request
 
 SPEECH_S = 2.0
 SAMPLE_RATE_HZ = 16_000
@@ -124,6 +125,26 @@ async def test_a_peer_that_is_gone_is_closed(opened: Opened) -> None:
         await listening.until(lambda: listening.end_samples > 0)
         with relay.both(black_hole=True):
             await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=4.0)
+    assert listening.states[-1][1] == "nothing heard from the peer"
+    await peer.close()
+
+
+async def test_who_forges_a_dead_peers_address_does_not_keep_it(opened: Opened, ports: Ports) -> None:
+    shared, listening = ports(), Listening()
+    peer = opened(replace(LOCAL, gone_after_s=1.0), listening, shared)
+    async with UdpRelay(seed=6) as relay, RtcClient() as client:
+        await client.connect(relay.between(peer.answer))
+        await listening.until(lambda: listening.end_samples > 0)
+        (guard,) = peer._guards
+        face, source = next(iter(guard._seat.sources))
+        ufrag = guard._seat.ufrag.encode()
+        forged = (b"\x80\x6f" + bytes(40), b"\x16\xfe\xfd" + bytes(40), request(ufrag + b":x"), request(b"", kind=0x11))
+        with relay.both(black_hole=True):
+            async with asyncio.timeout(4.0):
+                while listening.state is not SessionState.CLOSED:
+                    for data in forged:
+                        shared.lend().received(face, data, source)
+                    await asyncio.sleep(0.05)
     assert listening.states[-1][1] == "nothing heard from the peer"
     await peer.close()
 

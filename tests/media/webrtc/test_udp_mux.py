@@ -37,14 +37,16 @@ class Sitting:
     def __init__(self, mux: UdpMux, password: str) -> None:
         self.password = password
         self.checks: list[Address] = []
+        self.authentic: list[bool] = []
         self.data: list[bytes] = []
         self.seat: Seat = mux.seat(self)
 
     def is_authentic(self, data: bytes) -> bool:
         return stun.parse_message(data).check_message_integrity(self.password.encode())
 
-    def on_stun(self, data: bytes, source: Address, face: Face) -> None:
+    def on_stun(self, data: bytes, source: Address, face: Face, *, authentic: bool) -> None:
         self.checks.append(source)
+        self.authentic.append(authentic)
 
     def on_data(self, data: bytes) -> None:
         self.data.append(data)
@@ -194,7 +196,7 @@ async def test_an_answer_is_for_who_asked_and_proves_an_address_by_its_password(
     sitting.seat.ask(plain[8:20], face)
     mux.received(face, plain, OTHER)
     mux.received(face, RTP, OTHER)
-    assert sitting.checks == [CLIENT, OTHER]
+    assert (sitting.checks, sitting.authentic) == ([CLIENT, OTHER], [True, False])
     assert sitting.data == [RTP]
     sitting.seat.forget(plain[8:20])
     mux.received(face, plain, OTHER)
