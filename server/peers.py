@@ -257,6 +257,7 @@ class _PeerSource:
 
     def ended(self, error: EarshotError | None) -> None:
         """Our side ended the attachment."""
+        self.peer.end_sound()  # from here on the session hears nothing more
         if error is not None:
             self._send(v1.render_error(error, recoverable=error.retryable))
         if error is None or error.retryable:
@@ -283,6 +284,7 @@ class _PeerSource:
 
     def close_soon(self, reason: str) -> asyncio.Task[None]:
         """Begin to close; the task that ends when all is closed."""
+        self.peer.end_sound()  # while we still listen to it
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(reason), name=f"close peer {self.session.session_id}")
             self._on_close(self, self._closing)

@@ -195,6 +195,10 @@ class WebRtcPeer:
             return False
         return True
 
+    def end_sound(self) -> None:
+        """Deliver at once what is held back until a lost packet comes; there is no sound after it. Idempotent."""
+        self._receiver.end()
+
     async def close(self, reason: str = "") -> None:
         """End the peer. Idempotent; what is held back is delivered first. Joins nothing, waits for 8 s at most."""
         self._close_soon(reason)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from media.webrtc.rtp import RtpPacket
 from protocol.errors import NotFound, SdpError
 from protocol.states import TranscriptState
 from server.live import SourceOptions
@@ -15,6 +16,7 @@ from server.peers import Described
 from server.services import Services
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.media.opus_sound import sweep_packets
 from tests.net.rtc_client import RtcClient
 
 SENTENCE = sentence("alpha bravo charlie", 0.6)
@@ -92,6 +94,29 @@ async def test_a_refused_description_leaves_no_session(services: Services) -> No
     for session in list(services.hub.sessions.values()):
         await session.stop()
     assert not services.hub.sessions
+
+
+@pytest.mark.parametrize("ending", ["by the client", "server stops"])
+async def test_what_waits_for_a_lost_packet_is_heard_when_our_side_ends(services: Services, ending: str) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        described = await connect(services, client, peer)
+        await peer.wait_message(lambda text: '"type":"transcription"' in text)
+        source = services.peers._sources[described.session_id]
+        receiver, pipeline = source.peer._receiver, source.session.pipeline
+        timeline, reception = receiver.timeline, receiver._reception
+        assert timeline._next is not None
+        assert reception is not None
+        # One packet is missing, and the next is there. The loop does not turn, so the client's own do not come between.
+        before = pipeline.length_samples
+        sequence, timestamp = timeline._next + 1, timeline._anchor_timestamp + 2 * 960
+        receiver._take(RtpPacket(111, sequence, timestamp, reception.ssrc, sweep_packets(0.2)[0]))
+        assert pipeline.length_samples == before
+        if ending == "by the client":
+            services.peers.end(client.transcript_id, described.session_id)
+        else:
+            await services.peers.stop()
+        assert pipeline.length_samples == before + 2 * 320
 
 
 async def test_unknown_actions_on_the_channel_get_a_typed_error(services: Services) -> None:
