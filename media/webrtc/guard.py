@@ -88,9 +88,6 @@ class Guard:
         self.heard_s = self._loop.time()
         self._connection = connection
         self._mux = mux
-        self._seat = mux.seat(self)
-        # aioice's own has four characters, of which two among some thousands would soon be the same.
-        connection._local_username = self._seat.ufrag
         self._protocols: dict[Face, Any] = {}
         self._relayed: set[Address] = set()  # trusted addresses behind a TURN server
         self._gather = connection.get_component_candidates
@@ -98,6 +95,9 @@ class Guard:
         self._connect = connection.connect
         self._settled = asyncio.Event()
         self._settled.set()
+        self._seat = mux.seat(self)  # nothing below can fail: nobody else would leave it
+        # aioice's own has four characters, of which two among some thousands would soon be the same.
+        connection._local_username = self._seat.ufrag
         connection.connect = self._connecting
         connection.get_component_candidates = self._get_component_candidates
         connection.data_received = self._data_received

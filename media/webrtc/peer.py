@@ -263,9 +263,8 @@ class WebRtcPeer:
         transports = {id(each): each for each in (t.receiver.transport.transport for t in pc.getTransceivers())}
         if pc.sctp is not None:
             transports[id(pc.sctp.transport.transport)] = pc.sctp.transport.transport
-        self._guards = [
-            Guard(transport._connection, mux, on_rtp=self._receiver.on_rtp) for transport in transports.values()
-        ]
+        for transport in transports.values():  # one by one: those that are there leave when another fails
+            self._guards.append(Guard(transport._connection, mux, on_rtp=self._receiver.on_rtp))
 
     def _give_ports_back(self) -> None:
         for guard in self._guards:

@@ -18,6 +18,7 @@ from aioice import stun
 
 from media.webrtc.udp_ports import UdpSettings
 from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import Internal
 from tests.media.webrtc.conftest import Opened, Ports
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.nat import Nat
@@ -122,6 +123,18 @@ async def test_a_client_whose_nat_forgot_it_is_heard_again(
         assert heard_hz(listening) == pytest.approx(440, abs=20)
         assert shared.counts.dropped["stranger"] > 0, "what came before the first check from there"
         await peer.close()
+    assert shared.entries == 0
+
+
+async def test_a_peer_that_cannot_be_guarded_leaves_its_seat(
+    opened: Opened, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = ports()
+    monkeypatch.delattr("aioice.Connection.data_received")  # another aioice, which has this name no longer
+    peer = opened(LOCAL, Listening(), shared)
+    with pytest.raises(Internal):
+        await peer.offer()
+    await peer.close()
     assert shared.entries == 0
 
 
