@@ -6,15 +6,15 @@ looking whether there is one. One empty UDP datagram from anywhere ends the sess
 (``aiortc.rtcdtlstransport.RTCDtlsTransport._recv_next``, an ``IndexError``).
 
 So aioice binds nothing here. For each socket of the mux it gets a ``StunProtocol`` that sends through the peer's seat,
-and it is shown only what the mux let through; what a TURN server relays is held to the same rules. Whatever is neither
-STUN, DTLS nor RTP is dropped, and so is what comes from an address that passed no authenticated check; the queue is
-bounded. All are counted.
+and it is shown only what the mux let through. Whatever is neither STUN, DTLS nor RTP is dropped, and so is what comes
+from an address that passed no authenticated check; the queue is bounded. All are counted.
 
 ``on_rtp`` is the place for a shortcut: what looks like RTP or RTCP and comes from a trusted address is shown to it
 before aioice's queue, and goes no further when it takes it.
 
 A STUN server, where one is set, is asked through the shared port by each peer, so the answer is never old; a client
-then gets the address that a NAT gave to this port. With public addresses none is asked: they say it already.
+then gets the address that a NAT gave to this port. With public addresses none is asked: they say it already. A TURN
+server is never asked: what one relays for a client comes to our port as from any address.
 
 Names that are not documented, all of aioice: ``Connection.get_component_candidates``, ``.data_received``,
 ``._local_username``, ``._protocols``, ``._queue``; ``StunProtocol.connection_made``, ``.connection_lost``,
@@ -40,7 +40,7 @@ from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
 
-from media.webrtc.udp_mux import ADDRESSES_PER_PEER_MAX, Address, Face, Reason, Seat, UdpMux
+from media.webrtc.udp_mux import Address, Face, Reason, Seat, UdpMux
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +89,6 @@ class Guard:
         self._connection = connection
         self._mux = mux
         self._protocols: dict[Face, Any] = {}
-        self._relayed: set[Address] = set()  # trusted addresses behind a TURN server
-        self._gather = connection.get_component_candidates
         self._receive = connection.data_received
         self._connect = connection.connect
         self._settled = asyncio.Event()
@@ -128,8 +126,12 @@ class Guard:
         if authentic:
             self.heard_s = self._loop.time()
         protocol = self._protocols.get(face)
-        if protocol is not None:
-            self._take_stun(protocol.datagram_received, data, source)
+        if protocol is None:
+            return
+        try:
+            protocol.datagram_received(data, source)
+        except Exception:  # as above: none of it may reach the loop
+            self._drop("malformed")
 
     def on_data(self, data: bytes) -> None:
         if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
@@ -154,16 +156,9 @@ class Guard:
                 candidates.setdefault((address, face.port), _host_candidate(component, address, face.port))
             if face.offered:
                 self._protocols[face] = self._protocol(face, candidates[face.offered[0], face.port])
-        # aioice itself asks the TURN server, and has no socket to ask a STUN server from.
-        relayed, *reflexive = await asyncio.gather(
-            self._gather(component=component, addresses=[], timeout=timeout),
-            *(self._reflexive(self._protocols[face], timeout) for face in self._asking()),
-        )
-        own = set(self._protocols.values())
-        for protocol in self._connection._protocols:
-            if protocol not in own:
-                protocol.datagram_received = self._guarded(protocol.datagram_received)
-        return [*candidates.values(), *(found for found in reflexive if found is not None), *relayed]
+        # aioice has no socket to ask a STUN server from.
+        reflexive = await asyncio.gather(*(self._reflexive(self._protocols[face], timeout) for face in self._asking()))
+        return [*candidates.values(), *(found for found in reflexive if found is not None)]
 
     def _protocol(self, face: Face, candidate: Candidate) -> Any:
         protocol = StunProtocol(self._connection)
@@ -187,37 +182,6 @@ class Guard:
                 return candidate
         except (TimeoutError, OSError, stun.TransactionError, KeyError):
             return None
-
-    def _guarded(self, stun_received: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        """For what a TURN server relays."""
-
-        def datagram_received(data: bytes, addr: Any) -> None:
-            source = (addr[0], addr[1])
-            trusted = source in self._relayed
-            if not data:
-                self._drop("empty")
-            elif data[0] > 3:
-                if trusted:
-                    self.on_data(data)
-                else:
-                    self._drop("stranger")
-            elif trusted:
-                self._take_stun(stun_received, data, source)
-            elif not self.is_authentic(data):
-                self._drop("unauthenticated")
-            elif len(self._relayed) >= ADDRESSES_PER_PEER_MAX:
-                self._drop("addresses_full")
-            else:
-                self._relayed.add(source)
-                self._take_stun(stun_received, data, source)
-
-        return datagram_received
-
-    def _take_stun(self, stun_received: Callable[[bytes, Any], None], data: bytes, source: Address) -> None:
-        try:
-            stun_received(data, source)
-        except Exception:  # as above: none of it may reach the loop
-            self._drop("malformed")
 
     def _data_received(self, data: bytes, component: int) -> None:
         # aioice too comes here, with what began as STUN and could not be read.
