@@ -57,7 +57,6 @@ class Peers:
         self._settings = settings
         self._peer_settings = PeerSettings(
             connect_deadline_s=settings.connect_deadline_s,
-            stalled_after_s=settings.stalled_after_s,
             ice_servers=own_stun(settings.ice_servers),
             gone_after_s=settings.peer_gone_after_s,
             sdp_max_bytes=settings.sdp_max_bytes,

@@ -49,7 +49,6 @@ class PeerSettings:
     """
 
     connect_deadline_s: float = 15.0
-    stalled_after_s: float = 5.0
     ice_servers: tuple[str, ...] = ()
     sdp_max_bytes: int = 64 * 1024
     loopback: bool = False
@@ -72,7 +71,7 @@ class PeerListener(Protocol):
         """The data channel ``events`` can be written to."""
 
     def on_state(self, state: SessionState, reason: str) -> None:
-        """connecting -> live <-> stalled -> closed. After closed nothing more is told."""
+        """connecting -> live -> closed. After closed nothing more is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,6 @@ class WebRtcPeer:
         self._own_ports: UdpPorts | None = None
         self._mux: UdpMux | None = None
         self._deadline_s = self._loop.time() + settings.connect_deadline_s
-        self._live_s = 0.0
         self._watch: asyncio.TimerHandle | None = None
         self._describing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -298,7 +296,6 @@ class WebRtcPeer:
     def _on_connection_state(self) -> None:
         state = self._pc.connectionState if self._pc is not None else "closed"
         if state == "connected" and self._state is SessionState.CONNECTING:
-            self._live_s = self._loop.time()
             self._go(SessionState.LIVE, "connected")
         elif state == "failed":
             self._close_soon("the connection failed")
@@ -321,8 +318,6 @@ class WebRtcPeer:
     def _on_blocks(self, blocks: list[Block]) -> None:
         if self._state is SessionState.CLOSED:
             return
-        if self._state is SessionState.STALLED:
-            self._go(SessionState.LIVE, "sound again")
         for block in blocks:
             self._tell(self._listener.on_block, block)
 
@@ -330,7 +325,7 @@ class WebRtcPeer:
         self._close_soon("too many RTP sources")
 
     def _tick(self) -> None:
-        """Look at the clocks: not connected in time, no sound, nothing heard at all."""
+        """Look at the clocks: not connected in time, nothing heard any more."""
         if self._state is SessionState.CLOSED:
             return
         now_s = self._loop.time()
@@ -344,10 +339,7 @@ class WebRtcPeer:
             if now_s - heard_s > settings.gone_after_s:
                 self._close_soon("nothing heard from the peer")
                 return
-            silent_s = now_s - max(self._live_s, self._receiver.packet_s or 0.0)
-            if self._state is SessionState.LIVE and silent_s > settings.stalled_after_s:
-                self._go(SessionState.STALLED, "no sound comes")
-        wait_s = min(0.5, settings.stalled_after_s / 4, settings.connect_deadline_s / 4)
+        wait_s = min(0.5, settings.gone_after_s / 4, settings.connect_deadline_s / 4)
         self._watch = self._loop.call_later(wait_s, self._tick)
 
     def _go(self, state: SessionState, reason: str) -> None:

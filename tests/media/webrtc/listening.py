@@ -9,7 +9,7 @@ from media.webrtc.peer import PeerSettings
 from protocol.blocks import BYTES_PER_SAMPLE, Block
 from protocol.states import SessionState
 
-LOCAL = PeerSettings(connect_deadline_s=10.0, stalled_after_s=5.0, loopback=True)
+LOCAL = PeerSettings(connect_deadline_s=10.0, loopback=True)
 
 
 class Listening:
