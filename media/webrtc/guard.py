@@ -3,7 +3,8 @@
 The fault upstream (aiortc up to 1.16, seen with aioice 0.13): aioice hands every datagram that is not STUN to the DTLS
 transport, whoever sent it, through a queue without bound; and the DTLS transport reads the first byte of it without
 looking whether there is one. One empty UDP datagram from anywhere ends the session
-(``aiortc.rtcdtlstransport.RTCDtlsTransport._recv_next``, an ``IndexError``).
+(``aiortc.rtcdtlstransport.RTCDtlsTransport._recv_next``, an ``IndexError``). A test shows the fault without the guard,
+and fails once upstream has mended it.
 
 So aioice binds nothing here. For each socket of the mux it gets a ``StunProtocol`` that sends through the peer's seat,
 and it is shown only what the mux let through. Whatever is neither STUN, DTLS nor RTP is dropped, and so is what comes
@@ -16,60 +17,24 @@ A STUN server, where one is set, is asked through the shared port by each peer, 
 then gets the address that a NAT gave to this port. With public addresses none is asked: they say it already. A TURN
 server is never asked: what one relays for a client comes to our port as from any address.
 
-Names that are not documented, all of aioice: ``Connection.get_component_candidates``, ``.data_received``,
-``._local_username``, ``._protocols``, ``._queue``; ``StunProtocol.connection_made``, ``.connection_lost``,
-``.datagram_received``, ``.local_candidate``, ``.transactions``; ``stun.parse_message``,
-``Message.check_message_integrity``; ``candidate_foundation``, ``candidate_priority``, ``server_reflexive_candidate``;
-``get_host_addresses`` (in ``udp_ports``); and ``RTCIceTransport._connection`` of aiortc, by which the peer gets here.
-``known_upstream`` says whether the installed releases are those they were read in; test_upstream.py shows each at work.
-
-``upstream_empty_datagram_fault`` says whether the installed release is known to have the fault, and a test shows the
-fault without the guard, so that it fails once upstream has mended it.
+The names of aioice's that are used here are not documented; ``upstream`` lists them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
 
 from media.webrtc.udp_mux import Address, Face, Reason, Seat, UdpMux
-
-log = structlog.get_logger(__name__)
+from media.webrtc.upstream import tell_unknown_releases
 
 QUEUE_MAX_DATAGRAMS = 1024
 SETTLE_TURNS = 20
-_FAULTY_BEFORE = (1, 17)
-_KNOWN = {"aiortc": ((1, 16), (2, 0)), "aioice": ((0, 13), (0, 14))}
-"""From (inclusive) and to (exclusive)."""
-
-
-def upstream_empty_datagram_fault() -> bool:
-    """Whether the installed aiortc is a release in which one empty datagram ends a session."""
-    return _version("aiortc") < _FAULTY_BEFORE
-
-
-def known_upstream() -> bool:
-    """Whether the private names used here were read in the installed releases."""
-    return all(first <= _version(package) < end for package, (first, end) in _KNOWN.items())
-
-
-@functools.cache
-def _tell_unknown_upstream() -> None:
-    if not known_upstream():
-        log.warning("WebRTC was not tested with these releases", **{name: _version(name) for name in _KNOWN})
-
-
-def _version(package: str) -> tuple[int, int]:
-    version = importlib.metadata.version(package).split(".")
-    return int(version[0]), int(version[1])
 
 
 class Guard:
@@ -81,7 +46,7 @@ class Guard:
     """
 
     def __init__(self, connection: Any, mux: UdpMux, *, on_rtp: Callable[[bytes], bool] | None = None) -> None:
-        _tell_unknown_upstream()
+        tell_unknown_releases()
         self.dropped = 0
         self.on_rtp = on_rtp
         self._loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 aiortc's receiver starts a thread per track, decodes to 48 kHz stereo, stalls for 280 ms after one lost packet and
 stays late from then on. The router only asks for three methods, so ``take_over`` replaces ``receive`` and ``stop`` of
 the stock receiver by ours; the stock one never starts. With the direct tap (``media.webrtc.tap``) packets do not even
-come by the router, only RTCP does. Private names used: those in ``tap``, and ``_ssrc`` of ``RTCRtpSender``.
+come by the router, only RTCP does. The private names of aiortc's that it takes are in ``upstream``.
 """
 
 from __future__ import annotations

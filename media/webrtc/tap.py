@@ -4,14 +4,13 @@ aiortc's way of one packet is a queue, a coroutine chain, a parser that makes ma
 call: unprotect by the keys of the DTLS transport, parse, hand over. It saves a third of what a stream costs. DTLS,
 STUN, RTCP and payload types that are not ours go on to aiortc unchanged.
 
-This module and ``receiver`` are where aiortc's private names of the receive path stand: ``_rx_srtp`` here, which is
-optional (without it sound comes by the router), and ``ROUTER_NAMES``, without which there is no sound at all.
+The private names of aiortc's that it takes are in ``upstream``. Without the one that only the tap needs, sound comes by
+the router.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -19,13 +18,10 @@ import pylibsrtp
 import structlog
 
 from media.webrtc.rtp import HEADER_BYTES, RtpPacket, parse, second_bytes
+from media.webrtc.upstream import DIRECT_NAMES, ROUTER_NAMES
 from protocol.errors import InvalidMessage
 
 log = structlog.get_logger(__name__)
-
-TESTED_AIORTC = ("1.16",)
-ROUTER_NAMES = ("_register_rtp_receiver", "_unregister_rtp_receiver", "_send_rtp")
-DIRECT_NAMES = ("_rx_srtp",)
 
 
 class SrtpSession(Protocol):
@@ -72,16 +68,13 @@ class Tap:
 
 
 def can_tap(transport: object) -> bool:
-    """Whether this aiortc has what the tap needs. The log is told once where it has not, or was never tested."""
+    """Whether this aiortc has what the tap needs. The log is told once where it has not."""
     missing = tuple(name for name in (*ROUTER_NAMES, *DIRECT_NAMES) if not hasattr(transport, name))
-    _tell(missing)
+    if missing:
+        _tell(missing)
     return not missing
 
 
 @functools.cache
 def _tell(missing: tuple[str, ...]) -> None:
-    version = importlib.metadata.version("aiortc")
-    if missing:
-        log.warning("no direct tap with this aiortc: sound comes by its router", aiortc=version, missing=missing)
-    elif ".".join(version.split(".")[:2]) not in TESTED_AIORTC:
-        log.warning("this release of aiortc was not tested", aiortc=version, tested=TESTED_AIORTC)
+    log.warning("no direct tap with this aiortc: sound comes by its router", missing=missing)

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from media.webrtc import tap as tap_module
 from media.webrtc.rtp import RtpPacket
-from media.webrtc.tap import DIRECT_NAMES, ROUTER_NAMES, Tap, can_tap
+from media.webrtc.tap import Tap, can_tap
+from media.webrtc.upstream import DIRECT_NAMES, ROUTER_NAMES
 from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening
 from tests.net.relay import UdpRelay
@@ -127,18 +128,6 @@ def test_without_a_private_name_there_is_no_tap_and_one_line_says_so(missing: st
         assert not can_tap(Transport(missing))
         assert not can_tap(Transport(missing))
     assert [(line["log_level"], line["missing"]) for line in lines] == [("warning", (missing,))]
-
-
-def test_a_release_never_tested_is_tapped_all_the_same_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    tap_module._tell.cache_clear()
-    with capture_logs() as lines:
-        assert can_tap(Transport())
-        assert not lines
-        tap_module._tell.cache_clear()
-        monkeypatch.setattr("importlib.metadata.version", lambda name: "1.99.0")
-        assert can_tap(Transport())
-    assert [line["aiortc"] for line in lines] == ["1.99.0"]
-    tap_module._tell.cache_clear()
 
 
 async def test_a_peer_without_the_tap_is_heard_by_the_router(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
