@@ -27,7 +27,6 @@ from server.metrics import Metrics
 from server.peer_places import PeerPlace, PeerPlaces
 from server.settings import Settings
 from server.turn import own_stun
-from server.udp import LOOPBACK_HOSTS
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +59,7 @@ class Peers:
             ice_servers=own_stun(settings.ice_servers),
             gone_after_s=settings.peer_gone_after_s,
             sdp_max_bytes=settings.sdp_max_bytes,
-            loopback=settings.host in LOOPBACK_HOSTS,
+            loopback=settings.loopback,
             direct_tap=settings.direct_tap,
             private_clients=settings.private_clients,
             opus=OpusWishes(settings.opus_wideband, settings.opus_dtx, settings.opus_packet_ms),

@@ -204,6 +204,11 @@ class Settings(BaseSettings):
         return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'earshot.db'}"
 
     @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach us."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from media.webrtc.udp_ports import UdpSettings
     from server.settings import Settings
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 PORT_MIN = 1024
 PORTS_BELOW = (0, 80, 443)
 """Browsers write to no other port below 1024 (libwebrtc's ``VerifyCandidate``); 0 takes a free one."""
@@ -23,7 +22,7 @@ def udp_settings(settings: Settings) -> UdpSettings:
         port_range=port_range(settings.udp_port_range),
         receive_buffer_bytes=settings.udp_receive_buffer_kb * 1024,
         public_addresses=settings.public_addresses,
-        loopback=settings.host in LOOPBACK_HOSTS,
+        loopback=settings.loopback,
     )
 
 
