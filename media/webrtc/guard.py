@@ -30,7 +30,7 @@ from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
 
-from media.webrtc.udp_mux import Address, Face, Reason, Seat, UdpMux
+from media.webrtc.udp_mux import Address, Face, Seat, UdpMux
 from media.webrtc.upstream import tell_unknown_releases
 
 QUEUE_MAX_DATAGRAMS = 1024
@@ -47,7 +47,6 @@ class Guard:
 
     def __init__(self, connection: Any, mux: UdpMux, *, on_rtp: Callable[[bytes], bool] | None = None) -> None:
         tell_unknown_releases()
-        self.dropped = 0
         self.on_rtp = on_rtp
         self._loop = asyncio.get_running_loop()
         self.heard_s = self._loop.time()
@@ -96,7 +95,7 @@ class Guard:
         try:
             protocol.datagram_received(data, source)
         except Exception:  # as above: none of it may reach the loop
-            self._drop("malformed")
+            self._mux.drop("malformed")
 
     def on_data(self, data: bytes) -> None:
         if self.on_rtp is not None and 128 <= data[0] <= 191 and self.on_rtp(data):
@@ -151,15 +150,11 @@ class Guard:
     def _data_received(self, data: bytes, component: int) -> None:
         # aioice too comes here, with what began as STUN and could not be read.
         if not data or not (20 <= data[0] <= 63 or 128 <= data[0] <= 191):
-            self._drop("malformed")
+            self._mux.drop("malformed")
         elif self._connection._queue.qsize() >= QUEUE_MAX_DATAGRAMS:
-            self._drop("queue_full")
+            self._mux.drop("queue_full")
         else:
             self._receive(data, component)
-
-    def _drop(self, reason: Reason) -> None:
-        self.dropped += 1
-        self._mux.drop(reason)
 
 
 class _Transactions(dict[bytes, Any]):

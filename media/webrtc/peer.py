@@ -24,7 +24,7 @@ from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
 from media.webrtc.receiver import OpusReceiver
 from media.webrtc.sdp import CANDIDATES_MAX, Cleaned, OpusWishes, Refused, clean, polish
-from media.webrtc.udp_mux import UdpMux
+from media.webrtc.udp_mux import Reason, UdpMux
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import Block
 from protocol.errors import EarshotError, Internal, SdpError, TooLarge
@@ -83,7 +83,6 @@ class PeerStats:
     late: int = 0
     concealed: int = 0
     received_samples: int = 0
-    datagrams_dropped: int = 0
 
 
 class WebRtcPeer:
@@ -99,7 +98,7 @@ class WebRtcPeer:
         self._state = SessionState.CONNECTING
         self._pc: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
-        self._receiver = OpusReceiver(self._on_blocks, self._on_excess)
+        self._receiver = OpusReceiver(self._on_blocks, self._on_excess, self._drop)
         self._guards: list[Guard] = []
         self._trickled = 0
         self._ports = ports
@@ -123,7 +122,6 @@ class WebRtcPeer:
             late=counted.late,
             concealed=counted.concealed_samples,
             received_samples=counted.length_samples,
-            datagrams_dropped=sum(guard.dropped for guard in self._guards),
         )
 
     @property
@@ -323,6 +321,10 @@ class WebRtcPeer:
 
     def _on_excess(self) -> None:
         self._close_soon("too many RTP sources")
+
+    def _drop(self, reason: Reason) -> None:
+        if self._mux is not None:
+            self._mux.drop(reason)
 
     def _tick(self) -> None:
         """Look at the clocks: not connected in time, nothing heard any more."""

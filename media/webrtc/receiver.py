@@ -23,6 +23,7 @@ from media.timeline import OpusTimeline
 from media.webrtc.reports import Reception
 from media.webrtc.rtp import RtpPacket
 from media.webrtc.tap import DtlsTransport, Tap, can_tap
+from media.webrtc.udp_mux import Reason
 from protocol.blocks import Block
 
 CLOCK_RATE_HZ = 48_000
@@ -35,15 +36,19 @@ class OpusReceiver:
     """RTP of one audio section to blocks, and receiver reports back (RFC 3550 section 6.4.2).
 
     ``on_blocks`` gets what is heard, on the loop. ``on_excess`` is called once when the sender uses too many SSRCs.
+    ``drop`` counts the datagrams that ``on_rtp`` took and that were no sound.
     ``tap`` is there while packets are taken directly. ``packet_s``: when the last one came that bore the peer's keys.
     """
 
-    def __init__(self, on_blocks: Callable[[list[Block]], None], on_excess: Callable[[], None]) -> None:
+    def __init__(
+        self, on_blocks: Callable[[list[Block]], None], on_excess: Callable[[], None], drop: Callable[[Reason], None]
+    ) -> None:
         self.timeline = OpusTimeline(open_decoder())
         self.packet_s: float | None = None
         self.tap: Tap | None = None
         self._on_blocks = on_blocks
         self._on_excess = on_excess
+        self._drop = drop
         self._loop = asyncio.get_running_loop()
         self._direct = False
         self._ended = False
@@ -74,7 +79,7 @@ class OpusReceiver:
             self._transport, self._parameters = transport, parameters
             transport._register_rtp_receiver(self, parameters)
             if self._direct and can_tap(transport):
-                self.tap = Tap(transport, set(_payload_types(parameters)), self._take)
+                self.tap = Tap(transport, set(_payload_types(parameters)), self._take, lambda: self._drop("forged"))
 
     async def stop(self) -> None:
         self.tap = None
@@ -106,6 +111,7 @@ class OpusReceiver:
         source = data[4:8] if is_report else data[8:12]
         if source not in self._passed_on:
             if len(self._passed_on) >= SSRC_MAX:
+                self._drop("sources_full")
                 return False
             self._passed_on.add(source)
         return True

@@ -41,14 +41,20 @@ class DtlsTransport(Protocol):
 
 
 class Tap:
-    """Takes packets of some payload types and hands them over, parsed. ``refused`` counts what was no such packet."""
+    """Takes packets of some payload types and hands them over, parsed. ``refuse`` is called for what was none."""
 
-    def __init__(self, transport: DtlsTransport, payload_types: set[int], take: Callable[[RtpPacket], None]) -> None:
+    def __init__(
+        self,
+        transport: DtlsTransport,
+        payload_types: set[int],
+        take: Callable[[RtpPacket], None],
+        refuse: Callable[[], None],
+    ) -> None:
         self.taken = 0
-        self.refused = 0
         self._transport = transport
         self._second_bytes = second_bytes(payload_types)
         self._take = take
+        self._refuse = refuse
 
     def on_rtp(self, data: bytes) -> bool:
         """A datagram whose first byte says RTP or RTCP. True when it was ours; else it is aiortc's to look at."""
@@ -60,7 +66,7 @@ class Tap:
         try:
             packet = parse(session.unprotect(data))
         except (pylibsrtp.Error, ValueError, InvalidMessage):  # forged, repeated, too long; none at all
-            self.refused += 1
+            self._refuse()
             return True
         self.taken += 1
         self._take(packet)

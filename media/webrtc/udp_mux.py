@@ -36,6 +36,8 @@ Reason = Literal[
     "unasked",  # an answer to nothing we asked
     "taken",  # a check from an address that another peer uses
     "addresses_full",  # a check from one address more than a peer may have
+    "forged",  # sound from a peer's address that does not bear its keys, or comes again
+    "sources_full",  # RTP or a report of one source more than a peer may have
     "queue_full",  # the peer's, which is not read quickly enough
     "buffer_full",  # dropped by the system, because nobody read the socket for too long
 ]
@@ -49,6 +51,8 @@ REASONS: tuple[Reason, ...] = (
     "unasked",
     "taken",
     "addresses_full",
+    "forged",
+    "sources_full",
     "queue_full",
     "buffer_full",
 )

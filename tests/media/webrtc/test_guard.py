@@ -38,7 +38,6 @@ async def test_strangers_end_no_session_and_fill_no_memory(opened: Opened, ports
         assert resident_bytes() - before < 10 << 20
         (guard,) = peer._guards
         assert guard._connection._queue.qsize() == 0
-        assert guard.dropped == 0
         # The client has answered our own checks already.
         assert not any(stranger in face.sources for face in shared.lend().faces)
         assert shared.entries <= 32
@@ -65,29 +64,34 @@ async def test_strangers_end_no_session_and_fill_no_memory(opened: Opened, ports
     assert shared.entries == 0
 
 
-async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing(opened: Opened) -> None:
-    listening = Listening()
-    peer = opened(LOCAL, listening)
+async def test_even_the_peers_own_address_cannot_end_the_session_with_nothing(opened: Opened, ports: Ports) -> None:
+    shared, listening = ports(), Listening()
+    peer = opened(LOCAL, listening, shared)
     async with RtcClient() as client:
         await client.connect(peer.answer)
         await listening.until(lambda: listening.end_samples > 0)
         pair = next(iter(client.ice[0].connection._nominated.values()))
-        for data in (b"", b"\x80", b"\x16", os.urandom(40), b"\x80\x6f" + os.urandom(60), b"\x01\x01"):
+        tap = peer._receiver.tap
+        assert tap is not None
+        forged = bytes([0x80, min(tap._second_bytes)]) + os.urandom(60)
+        for data in (b"", b"\x80", b"\x16", os.urandom(40), b"\x80\x6f" + os.urandom(60), b"\x01\x01", forged):
             pair.protocol.transport.sendto(data, pair.remote_addr)
         before = listening.end_samples
         await listening.until(lambda: listening.end_samples > before + 8_000)
+        assert shared.counts.dropped["forged"] >= 1
         await peer.close("done")
     assert [reason for _, reason in listening.states] == ["connected", "done"]
 
 
-async def test_the_queue_is_bounded_before_anybody_reads_it(opened: Opened) -> None:
-    peer = opened(LOCAL, Listening())
+async def test_the_queue_is_bounded_before_anybody_reads_it(opened: Opened, ports: Ports) -> None:
+    shared = ports()
+    peer = opened(LOCAL, Listening(), shared)
     await peer.offer()
     (guard,) = peer._guards
     for _ in range(3 * QUEUE_MAX_DATAGRAMS):
         guard._data_received(b"\x80" + bytes(1_000), 1)
     assert guard._connection._queue.qsize() == QUEUE_MAX_DATAGRAMS
-    assert guard.dropped == 2 * QUEUE_MAX_DATAGRAMS
+    assert shared.counts.dropped["queue_full"] == 2 * QUEUE_MAX_DATAGRAMS
     await peer.close()
 
 

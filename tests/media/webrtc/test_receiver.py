@@ -22,7 +22,8 @@ class Heard:
         self.blocks: list[Block] = []
         self.excess = 0
         self.changed = asyncio.Event()
-        self.receiver = OpusReceiver(self.on_blocks, self.on_excess)
+        self.dropped: list[str] = []
+        self.receiver = OpusReceiver(self.on_blocks, self.on_excess, self.dropped.append)
 
     def on_blocks(self, blocks: list[Block]) -> None:
         for block in blocks:
@@ -69,10 +70,12 @@ async def test_ssrcs_without_end_are_not_followed() -> None:
 
 async def test_sources_without_end_do_not_reach_srtp_which_forgets_none() -> None:
     """Of other payload types, and of reports: 0.2 to 0.3 kB each were measured."""
-    receiver = Heard().receiver
+    heard = Heard()
+    receiver = heard.receiver
     packets = [b"\x80\x60" + bytes(6) + ssrc.to_bytes(4) + b"x" for ssrc in range(2 * SSRC_MAX)]
     assert [receiver.on_rtp(packet) for packet in packets] == [False] * SSRC_MAX + [True] * SSRC_MAX
     assert not receiver.on_rtp(packets[0]), "those that went on go on"
+    assert heard.dropped == ["sources_full"] * SSRC_MAX
     receiver = Heard().receiver
     reports = [b"\x80\xc8" + bytes(2) + ssrc.to_bytes(4) + bytes(20) for ssrc in range(2 * SSRC_MAX)]
     assert [receiver.on_rtp(report) for report in reports] == [False] * SSRC_MAX + [True] * SSRC_MAX
