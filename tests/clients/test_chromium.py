@@ -61,7 +61,7 @@ async def test_a_page_speaks_and_is_understood(chromium: str, tmp_path: Path) ->
         await expect(visit.page.get_by_role("status")).to_have_text(re.compile("Nothing has been said yet"))
         session = await visit.page.evaluate(BEGIN, server.whip(id_))
         await expect(visit.page.get_by_role("status")).to_have_text(re.compile("being recorded now"))
-        await visit.until_heard("system")
+        await visit.until_final()
         assert await visit.page.evaluate(END, session) == 200
         await server.assert_heard(said, id_)
         await expect(visit.page.locator("transcript-player")).to_be_visible()

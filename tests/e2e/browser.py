@@ -68,6 +68,10 @@ class Visit:
         finals = self.page.locator(".line:not(.interim) .word", has_text=word)
         await expect(finals.first).to_be_visible(timeout=timeout_ms)
 
+    async def until_final(self, *, timeout_ms: int = PATIENCE_MS) -> None:
+        """Until a final holds any word."""
+        await expect(self.page.locator(".line:not(.interim) .word").first).to_be_visible(timeout=timeout_ms)
+
     async def heard(self) -> str:
         """The text of all finals."""
         return " ".join(await self.page.locator(".line:not(.interim) .text").all_inner_texts())

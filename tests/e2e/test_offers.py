@@ -121,7 +121,8 @@ async def test_an_ice_restart_is_a_new_offer_with_the_token(server: Served, chro
         segments = await page.evaluate("client.segments()")
         assert await page.evaluate("client.peer.connectionState") == "connected"
     words = " ".join(each["text"] for each in segments)
-    assert words.count("morning") == voice.text.count("morning")
+    # What was said around the restart may be misheard; nothing is said twice.
+    assert words.count("morning") <= voice.text.count("morning")
     assert words.count("city") == 1
     assert jiwer.wer(voice.text, words) <= 0.5, words
     assert len({each["track"] for each in segments}) == 1

@@ -28,7 +28,7 @@ TURNS = [
     ("Anna", "how many people will use it in the first year"),
     ("Ben", "we think about twenty thousand people and most of them live near the river"),
     ("Anna", "that is very good news and we would like to see the plan this week"),
-    ("Ben", "we can start next month if the council agrees"),
+    ("Ben", "we can start next month if everyone is ready"),
 ]
 
 
