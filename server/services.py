@@ -24,6 +24,7 @@ from server.recovery import recover
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.store import Store
+from server.storing import Storing
 from server.udp import udp_settings
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,7 @@ class Services:
 
     settings: Settings
     store: Store
+    storing: Storing
     journal: Journal
     disk: DiskWriter
     asr: AsrClient
@@ -62,6 +64,8 @@ class Services:
             stack.callback(ports.close)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
+            storing = Storing(store, settings.data_dir)
+            stack.push_async_callback(storing.stop)
             journal = Journal(
                 store,
                 InProcessBus(),
@@ -91,7 +95,8 @@ class Services:
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            return cls(settings, store, journal, disk, asr, hub, intake, ports, peers, metrics, loop, stack.pop_all())
+            rooms = settings, store, storing, journal, disk, asr, hub, intake, ports, peers, metrics, loop
+            return cls(*rooms, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -183,9 +183,9 @@ class Store:
             return await segments.segments_of(conn, transcript_id, offset, limit)
 
     async def check(self) -> None:
-        """Whether the database answers; raises ``StoreUnavailable``."""
-        async with self._read() as conn:
-            await conn.exec_driver_sql("SELECT 1")
+        """Whether the database takes a row, which nobody ever sees; raises ``StoreUnavailable``."""
+        async with self._write() as conn:
+            await transcripts.put_and_take(conn, ids.new_transcript_id(), now=self._clock())
 
     # The edge to the database.
 

@@ -19,23 +19,40 @@ async def test_health_says_how_the_node_fares(client: httpx.AsyncClient, service
     await services.asr.wait_ready()
     response = await client.get("/health")
     body = response.json()
-    assert (response.status_code, body["status"], body["store"]) == (200, "ok", "ok")
+    assert (response.status_code, body["status"], body["store"], body["problem"]) == (200, "ok", "ok", "")
     assert body["engine"]["engine"] == "scripted"
     assert set(body["engine"]) >= {"state", "engine", "model", "device", "languages", "reason", "notice", "restarts"}
     assert body["sessions"] == {"live": 0, "max": services.settings.sessions_max}
     assert body["disk"]["free_mb"] > 0
 
 
-async def test_a_node_that_cannot_store_or_is_leaving_takes_no_work(
+async def test_a_node_that_cannot_store_takes_no_work(
     client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def down() -> None:
         raise StoreUnavailable("the database is down")
 
+    monkeypatch.setattr(services.store, "check", down)
+    response = await client.get("/health")
+    body = response.json()
+    assert (response.status_code, body["status"], body["store"]) == (503, "unavailable", "unavailable")
+    assert body["problem"].startswith("The database takes no row.")
+
+
+async def test_a_node_whose_disk_is_below_the_reserve_takes_no_work(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve_mb = client.app.state.services.settings.disk_reserve_mb  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        patch.setattr(services.store, "check", down)
+        patch.setattr("server.doors.health.free_mb", lambda folder: reserve_mb - 1)
         response = await client.get("/health")
-        assert (response.status_code, response.json()["store"]) == (503, "unavailable")
+    body = response.json()
+    assert (response.status_code, body["status"], body["store"]) == (503, "unavailable", "ok")
+    assert "disk_reserve_mb" in body["problem"]
+    assert ((await client.get("/health")).status_code, body["disk"]["free_mb"]) == (200, reserve_mb - 1)
+
+
+async def test_a_node_that_is_leaving_takes_no_work(client: httpx.AsyncClient) -> None:
     client.app.state.leaving.draining = True  # type: ignore[attr-defined]
     response = await client.get("/health")
     assert (response.status_code, response.json()["status"]) == (503, "draining")

@@ -190,6 +190,21 @@ async def test_a_closed_store_says_so(store: Store) -> None:
         await store.check()
 
 
+async def test_a_check_leaves_nothing(store: Store) -> None:
+    await store.check()
+    assert await store.list_transcripts() == ([], 0)
+
+
+async def test_a_database_that_answers_but_takes_nothing_fails_its_check(sqlite_url: str) -> None:
+    store = await Store.open(sqlite_url)
+    async with store._database.writes.connect() as conn:
+        await conn.exec_driver_sql("PRAGMA query_only = ON")
+    assert await store.list_transcripts() == ([], 0)
+    with pytest.raises(StoreUnavailable):
+        await store.check()
+    await store.close()
+
+
 @pytest.mark.parametrize(
     "url", ["nonsense", "mysql+pymysql://x/y", "sqlite+aiosqlite://", "sqlite:////proc/no/such.db"]
 )
