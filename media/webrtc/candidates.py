@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Collection
 
 _IPv4, _IPv6 = ipaddress.IPv4Address, ipaddress.IPv6Address
 
@@ -32,10 +33,11 @@ PRIVATE_NETWORKS = tuple(
 """RFC 1918, RFC 6598, RFC 4193."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _TYPES = ("host", "srflx", "relay")
 
 
-def is_usable(candidate: str, *, loopback: bool, private: bool = True) -> bool:
+def is_usable(candidate: str, *, loopback: bool, private: bool = True, own: Collection[str] = ()) -> bool:
     """Whether we send checks to a candidate, written as after ``a=candidate:``. Only UDP of the first component."""
     if not (candidate.isascii() and candidate.isprintable()):
         return False  # what one parser takes for a space is the end of a line to another
@@ -48,13 +50,15 @@ def is_usable(candidate: str, *, loopback: bool, private: bool = True) -> bool:
     if not re.fullmatch(r"\d{1,10}", parts[3], re.ASCII) or not re.fullmatch(r"\d{4,5}", parts[5], re.ASCII):
         return False
     # No browser binds a port below 1024, but services that should not be knocked at do.
-    return 1024 <= int(parts[5]) <= 65535 and is_sensible(parts[4], loopback=loopback, private=private)
+    return 1024 <= int(parts[5]) <= 65535 and is_sensible(parts[4], loopback=loopback, private=private, own=own)
 
 
-def is_sensible(host: str, *, loopback: bool, private: bool = True) -> bool:
+def is_sensible(host: str, *, loopback: bool, private: bool = True, own: Collection[str] = ()) -> bool:
     """Whether a peer may have us send checks to ``host``.
 
-    ``loopback``: this machine, too. ``private``: networks that are not the public internet, too.
+    ``loopback``: this machine, too. ``private``: networks that are not the public internet, too. ``own``: where else this
+    machine is, written as ``ipaddress`` does. What listens there is none of a peer's business, and a client of this
+    machine is found by its own checks.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -66,6 +70,8 @@ def is_sensible(host: str, *, loopback: bool, private: bool = True) -> bool:
         address = _within(address) or address
     if address.is_loopback:
         return loopback
+    if not loopback and str(address) in own:
+        return False
     if not private and any(address in network for network in PRIVATE_NETWORKS):
         return False
     return not (
@@ -73,7 +79,8 @@ def is_sensible(host: str, *, loopback: bool, private: bool = True) -> bool:
         or address.is_unspecified
         or address.is_multicast
         or address in CLOUD_ADDRESSES
-        or str(address) == "255.255.255.255"
+        or address.is_reserved  # 240.0.0.0/4 with the broadcast, and what no one has of IPv6
+        or address in _THIS_NETWORK
     )
 
 

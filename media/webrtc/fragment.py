@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aiortc import RTCIceCandidate
@@ -30,7 +31,9 @@ class Fragment:
     candidates: tuple[RTCIceCandidate, ...]
 
 
-def read_fragment(text: str, *, max_bytes: int, loopback: bool, private: bool = True) -> Fragment:
+def read_fragment(
+    text: str, *, max_bytes: int, loopback: bool, private: bool = True, own: Collection[str] = ()
+) -> Fragment:
     """A peer's fragment. Raises TooLarge and SdpError, nothing else.
 
     Candidates that we cannot or may not check are left out, as in offers; so are unknown lines, and the end of the
@@ -51,7 +54,7 @@ def read_fragment(text: str, *, max_bytes: int, loopback: bool, private: bool = 
     if not any(line.startswith((_MEDIA, "a=candidate:", "a=end-of-candidates", "a=ice-ufrag:")) for line in lines):
         raise SdpError("the fragment says nothing of candidates")
     candidates = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
-    usable = [each for each in candidates if is_usable(each, loopback=loopback, private=private)]
+    usable = [each for each in candidates if is_usable(each, loopback=loopback, private=private, own=own)]
     try:
         return Fragment(ufrag, pwd, tuple(candidate_from_sdp(each) for each in usable))
     except ValueError as exc:  # a related port that is no number, for one

@@ -165,6 +165,7 @@ class WebRtcPeer:
             max_bytes=settings.sdp_max_bytes,
             loopback=settings.loopback,
             private=settings.private_clients,
+            own=self._ports.own if self._ports is not None else (),
         )
         pc = self._pc
         if pc is None or pc.remoteDescription is None or self._closing is not None:
@@ -213,6 +214,7 @@ class WebRtcPeer:
             max_bytes=settings.sdp_max_bytes,
             loopback=settings.loopback,
             private=settings.private_clients,
+            own=self._ports.own if self._ports is not None else (),
         )
 
     @contextlib.contextmanager

@@ -15,7 +15,7 @@ An error names the line and what was expected, and never repeats what stood ther
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -116,11 +116,17 @@ class _Section:
 
 
 def clean(
-    sdp: str, type: Literal["offer", "answer"], *, max_bytes: int, loopback: bool, private: bool = True
+    sdp: str,
+    type: Literal["offer", "answer"],
+    *,
+    max_bytes: int,
+    loopback: bool,
+    private: bool = True,
+    own: Collection[str] = (),
 ) -> Cleaned:
     """The peer's description, reduced to what we use. Raises TooLarge and SdpError, nothing else.
 
-    ``loopback``, ``private``: which candidates are checked, as in ``is_sensible``.
+    ``loopback``, ``private``, ``own``: which candidates are checked, as in ``is_sensible``.
     """
     try:
         size_bytes = len(sdp.encode())
@@ -139,7 +145,7 @@ def clean(
     leader = next((each for each in bundle if each in taken and not each.bundle_only), audio)
     holder = bundle[0] if bundle[0] in left and _shares(leader, bundle[0]) else None
     transport = _transport(session, holder or leader, type)
-    candidates = [each for each in transport.candidates if is_usable(each, loopback=loopback, private=private)]
+    candidates = [each for each in transport.candidates if is_usable(each, loopback=loopback, private=private, own=own)]
     shared = [*transport.lines, *(f"a=candidate:{each}" for each in candidates)]
     mids = [str(each.value("mid")) for each in sorted(taken, key=lambda each: each is not leader)]
     lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", "a=group:BUNDLE " + " ".join(mids)]

@@ -90,6 +90,11 @@ class UdpPorts:
         return list(dict.fromkeys(address for face in faces for address in face.offered))
 
     @property
+    def own(self) -> frozenset[str]:
+        """All addresses that lead to this machine now, as far as we know, but those of loopback."""
+        return frozenset((*local_addresses(loopback=False), *self._settings.public_addresses))
+
+    @property
     def described(self) -> str:
         """For people."""
         if self._settings.port_range is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -67,7 +68,7 @@ async def test_a_full_disk_is_no_place_to_store_whatever_the_database_says(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
 def test_a_piece_is_really_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Path("/dev/full").open("wb", buffering=0))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: io.FileIO("/dev/full", "w"))
     with pytest.raises(OSError, match="No space left"):
         storing._write_piece(Path())
 

@@ -40,6 +40,10 @@ def test_a_private_address_within_another_is_refused_with_them() -> None:
         "::",
         "224.0.0.1",
         "255.255.255.255",
+        "240.0.0.1",
+        "0.1.2.3",
+        "::ffff:240.0.0.1",
+        "4000::1",
         "0b5f0f42-3f2e-4a6e.local",
         "localhost",
         "metadata.google.internal",
@@ -56,6 +60,15 @@ def test_this_machine_is_sensible_where_it_is_listened_on() -> None:
     for host in LOOPBACK:
         assert not is_sensible(host, loopback=False)
         assert is_sensible(host, loopback=True, private=False)
+
+
+def test_our_own_addresses_are_as_loopback() -> None:
+    own = frozenset(("192.0.2.7", "2001:db8::7", "203.0.113.9"))
+    for host in (*own, "::ffff:192.0.2.7", "64:ff9b::192.0.2.7", "2001:DB8:0::7"):
+        assert not is_sensible(host, loopback=False, own=own)
+        assert not is_usable(f"1 1 udp 1 {host} 54321 typ srflx", loopback=False, own=own)
+        assert is_sensible(host, loopback=True, own=own)
+    assert is_sensible("192.0.2.8", loopback=False, own=own)
 
 
 def test_candidates() -> None:

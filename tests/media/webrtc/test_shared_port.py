@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import math
 import re
@@ -16,7 +17,8 @@ from typing import Any
 import pytest
 from aioice import stun
 
-from media.webrtc.udp_ports import UdpSettings
+from media.webrtc.peer import PeerSettings
+from media.webrtc.udp_ports import UdpSettings, local_addresses
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Internal
 from tests.media.webrtc.conftest import Opened, Ports
@@ -233,3 +235,23 @@ async def test_the_answer_leaves_from_the_address_that_was_written_to(opened: Op
             assert source[:2] == (address, shared.port)
             assert struct.unpack_from("!H", data) == (0x0101,)
     await peer.close()
+
+
+async def test_a_client_of_this_machine_is_found_by_its_own_checks_and_nobody_has_us_knock_here(
+    ports: Ports, opened: Opened
+) -> None:
+    addresses = local_addresses(loopback=False)
+    if not addresses:
+        pytest.skip("this machine has loopback only")
+    settings = UdpSettings(public_addresses=(addresses[0], "203.0.113.9"))
+    listening = Listening()
+    peer = opened(PeerSettings(), listening, ports(settings))
+    async with RtcClient(addresses=addresses[:1]) as client:
+        await client.connect(peer.answer)
+        trickled = "1 1 udp 2122260223 {} 61764 typ host"
+        for each in (*addresses, "203.0.113.9"):
+            assert await peer.add_candidates(f"a=candidate:{trickled.format(ipaddress.ip_address(each).exploded)}")
+        await hearing(listening, SECOND // 2)
+        connection = peer._guards[0]._connection
+        assert {each.type for each in connection.remote_candidates} == {"prflx"}
+        await peer.close()
