@@ -61,8 +61,8 @@ async function main() {
   peer.setRemoteDescription(await answer.text(), "answer");
   await connected;
   await speak(audio, packets);
+  console.log(`audio ${audio.isOpen()}, video ${video.isOpen()}`); // DELETE closes what is open
   await ask("DELETE", session);
-  console.log(`audio ${audio.isOpen()}, video ${video.isOpen()}`);
   peer.close();
 }
 
