@@ -23,6 +23,8 @@ from server.store.records import SourceKind, Track
 
 log = structlog.get_logger(__name__)
 
+OnEnded = Callable[[EarshotError | None], None]
+
 PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' shortest packet: gaps are whole packets
 
 
@@ -89,7 +91,7 @@ class LiveSession:
         # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
         self._opened_at_samples = max(0, round((time.time() - pipeline.track.started_at) * SAMPLE_RATE_HZ))
         self._sound_at_s = time.monotonic()  # when sound last came
-        self._on_ended: Callable[[EarshotError | None], None] | None = None
+        self._on_ended: OnEnded | None = None  # of the source that is attached, and of no other
         self._grace: asyncio.TimerHandle | None = None
         self.finishing: asyncio.Task[None] | None = None
         # The decoder of a socket, with its state: it outlives a lost connection, and is flushed when all is over.
@@ -124,7 +126,7 @@ class LiveSession:
         now_samples = max(self.pipeline.length_samples, self._opened_at_samples + since_open)
         return -(-now_samples // PLACE_STEP_SAMPLES) * PLACE_STEP_SAMPLES
 
-    def attach(self, on_ended: Callable[[EarshotError | None], None]) -> None:
+    def attach(self, on_ended: OnEnded) -> None:
         """Become this session's source. One that was there before is told that it was replaced."""
         previous, self._on_ended = self._on_ended, on_ended
         if self._grace is not None:
@@ -161,9 +163,12 @@ class LiveSession:
         if self.state is SessionState.CONNECTING:
             self.finish_soon()
 
-    def lost(self, reason: str) -> None:
-        """The connection is gone: wait for it to come back, then finish as if stopped. Idempotent."""
-        if self._on_ended is None or self.finishing is not None:
+    def lost(self, by: OnEnded, reason: str) -> None:
+        """The connection is gone: wait for it to come back, then finish as if stopped. Idempotent.
+
+        ``by`` is what the source attached with. One that is not attached (any more) loses nothing: another may be.
+        """
+        if self._on_ended != by or self.finishing is not None:
             return
         self._on_ended = None
         log.info("session lost its connection", session=self.session_id, track=self.track.id, reason=reason)

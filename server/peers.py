@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,7 +70,8 @@ class Peers:
             per_address_max=settings.peers_per_address_max,
             connect_deadline_s=settings.connect_deadline_s,
         )
-        self._sources: dict[str, _PeerSource] = {}  # by session id
+        self._sources: dict[str, _PeerSource] = {}  # by session id: the one that is attached
+        self._open: set[_PeerSource] = set()  # those too that another took the session over from
         self._closing: set[asyncio.Task[None]] = set()
 
     async def answer(
@@ -87,16 +88,12 @@ class Peers:
         """Our answer to a client's offer; its peer is counted by ``address``.
 
         Unless ``resumable``, the client is not told the resume token: its session ends with its connection.
-        Raises ``SdpError``, ``TooLarge``, ``TooManyPeers`` and whatever ``Hub.attach`` raises.
+        Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
+        another took the session over meanwhile.
         """
         source = await self._source(transcript_id, options, resume_token, address)
         source.resumable = resumable
-        try:
-            described = await source.peer.answer(sdp, type)
-        except BaseException:
-            await source.refuse()
-            raise
-        return self._described(source.session, described)
+        return await self._described(source, source.peer.answer(sdp, type))
 
     async def offer(
         self,
@@ -108,12 +105,7 @@ class Peers:
     ) -> Described:
         """Our offer; the client's answer comes by ``accept``. Raises as ``answer``."""
         source = await self._source(transcript_id, options, resume_token, address)
-        try:
-            described = await source.peer.offer()
-        except BaseException:
-            await source.refuse()
-            raise
-        return self._described(source.session, described)
+        return await self._described(source, source.peer.offer())
 
     async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:
         """The client's answer to our offer. Raises ``NotFound``, ``SdpError``, ``TooLarge``."""
@@ -138,7 +130,7 @@ class Peers:
 
     async def stop(self) -> None:
         """Close every peer; those too that are closing just now."""
-        for source in list(self._sources.values()):
+        for source in list(self._open):
             source.close_soon("the server stops")
         await asyncio.gather(*self._closing)
 
@@ -156,6 +148,7 @@ class Peers:
         source = _PeerSource(
             self._peer_settings, session, self._hub, self._journal, self._settings, place, self._on_close, self._ports
         )
+        self._open.add(source)
         session.attach(source.ended)
         self._sources[session.session_id] = source
         try:
@@ -166,11 +159,14 @@ class Peers:
         return source
 
     def _place_before(self, transcript_id: str, resume_token: str | None) -> PeerPlace | None:
-        """A peer that comes back does not wait until the server has seen that the one before it is gone."""
+        """A peer that comes back does not wait until the server has seen that the one before it is gone.
+
+        One that is still connecting keeps its place: it is told that it was replaced as soon as it can be.
+        """
         for source in self._sources.values():
             session = source.session
             if session.transcript_id == transcript_id and session.resume_token == resume_token:
-                return source.place
+                return None if source.place.is_connecting else source.place
         return None
 
     def _source_of(self, transcript_id: str, session_id: str) -> _PeerSource:
@@ -180,6 +176,7 @@ class Peers:
         return source
 
     def _on_close(self, source: _PeerSource, closing: asyncio.Task[None]) -> None:
+        self._open.discard(source)
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
         self._metrics.packets_lost.inc(source.peer.stats.lost)
@@ -187,8 +184,18 @@ class Peers:
         if self._sources.get(source.session.session_id) is source:
             del self._sources[source.session.session_id]
 
-    def _described(self, session: LiveSession, described: tuple[str, str]) -> Described:
-        sdp, type_ = described
+    async def _described(self, source: _PeerSource, describing: Awaitable[tuple[str, str]]) -> Described:
+        try:
+            sdp, type_ = await describing
+            if source.sent_away is not None:
+                raise source.sent_away
+            source.answered = True
+        except BaseException as error:
+            await source.refuse()
+            if isinstance(error, EarshotError) and source.sent_away is not None:
+                raise source.sent_away from None  # its peer was closed under its hands, which is not the client's fault
+            raise
+        session = source.session
         return Described(sdp, type_, session.session_id, session.resume_token)
 
 
@@ -208,6 +215,8 @@ class _PeerSource:
     ) -> None:
         self.session = session
         self.resumable = True
+        self.answered = False  # the client has, or will have, our description
+        self.sent_away: EarshotError | None = None  # why our side ended the attachment
         self.place = place
         self.peer = WebRtcPeer(peer_settings, self, ports=ports)
         self._hub = hub
@@ -223,7 +232,7 @@ class _PeerSource:
     # What the peer tells.
 
     def on_block(self, block: Block) -> None:
-        if self._closing is not None:
+        if self._closing is not None or self.sent_away is not None:
             return
         if self._origin_samples is None:
             self._origin_samples = self.session.place() - block.start_samples
@@ -233,6 +242,10 @@ class _PeerSource:
             self.session.end(error)
 
     def on_channel_open(self) -> None:
+        if self.sent_away is not None:
+            self._send(v1.render_error(self.sent_away, recoverable=self.sent_away.retryable))
+            self.close_soon(self.sent_away.code)
+            return
         self._go(self._tell_events(), "events")
         self._go(self._act_in_order(), "actions")
 
@@ -247,7 +260,7 @@ class _PeerSource:
             self.place.connected()
         if state is SessionState.CLOSED and self._closing is None:
             self.close_soon(reason)
-            self.session.lost(reason)
+            self.session.lost(self.ended, reason)
             if not self.resumable:
                 self.session.finish_soon()
 
@@ -255,14 +268,16 @@ class _PeerSource:
 
     def ended(self, error: EarshotError | None) -> None:
         """Our side ended the attachment."""
+        self.sent_away = error
         self.peer.end_sound()  # from here on the session hears nothing more
         if error is not None:
             self._send(v1.render_error(error, recoverable=error.retryable))
         if error is None or error.retryable:
             # The recording was stopped, or we drain: the peer stays a little for its last finals.
             self._go(self._close_after_finals(), "close after finals")
-        else:
+        elif not (self.answered and self.peer.state is SessionState.CONNECTING):
             self.close_soon(error.code)
+        # Else it has no way to be told yet, and would connect in vain: when it is there, or its deadline is over.
 
     async def _close_after_finals(self) -> None:
         await asyncio.wait([self.session.finish_soon()], timeout=self._settings.drain_deadline_s)
@@ -272,7 +287,7 @@ class _PeerSource:
     async def refuse(self) -> None:
         """The handshake failed: nothing of this session is worth keeping."""
         try:
-            self.session.lost("no connection was made")
+            self.session.lost(self.ended, "no connection was made")
         finally:
             await self.close("refused")
 
@@ -300,7 +315,9 @@ class _PeerSource:
 
     async def _act_in_order(self) -> None:
         while True:
-            await self._act(await self._texts.get())
+            text = await self._texts.get()
+            if self.sent_away is None:  # the session may have another source by now
+                await self._act(text)
 
     async def _act(self, text: str) -> None:
         transcript_id = self.session.transcript_id

@@ -262,9 +262,8 @@ class SpeakingSession:
         self._send(stream.stopped(duration_s=finished.duration_s, segments=finished.segments, words=finished.words))
 
     def lost(self, reason: str) -> None:
-        """The connection is gone. Idempotent; nothing after a stop."""
-        if not self._detached and not self._ended.done():
-            self.session.lost(reason)
+        """The connection is gone. Idempotent; nothing after a stop, or when another took the session over."""
+        self.session.lost(self._end, reason)
         self._detach()
 
     async def wait_ended(self) -> EarshotError | None:

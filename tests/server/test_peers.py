@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from media.webrtc.rtp import RtpPacket
-from protocol.errors import NotFound, SdpError
+from protocol.errors import EarshotError, NotFound, Replaced, SdpError
 from protocol.states import TranscriptState
 from server.live import SourceOptions
 from server.peers import Described
@@ -129,3 +131,54 @@ async def test_unknown_actions_on_the_channel_get_a_typed_error(services: Servic
         peer.send('{"action":"pause"}')
         paused = json.loads(await peer.wait_message(lambda text: '"status":"paused"' in text))
         assert paused["data"]["audio"] == "paused"
+
+
+async def refusal(services: Services, client: Client, peer: RtcClient, resume: str) -> EarshotError | None:
+    """What a peer is told that goes on with the session: why not, by the answer or on its channel; None: it speaks."""
+    try:
+        await connect(services, client, peer, resume=resume)
+    except EarshotError as error:
+        return error
+    await asyncio.wait(
+        [asyncio.create_task(peer.closed.wait()), asyncio.create_task(asyncio.sleep(1.0))],
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    told = [json.loads(text)["data"]["code"] for text in peer.messages if '"type":"error"' in text]
+    return Replaced("told on the channel") if told == ["REPLACED"] else None
+
+
+async def test_of_five_that_go_on_with_one_token_at_once_one_speaks_and_the_others_are_told(services: Services) -> None:
+    client = await new_client(services)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(RtcClient(SOUND))
+        token = (await connect(services, client, first)).resume_token
+        await first.wait_message(lambda text: '"is_final":true' in text)
+        peers = [await stack.enter_async_context(RtcClient(SOUND)) for _ in range(5)]
+        told = await asyncio.gather(*(refusal(services, client, peer, token) for peer in peers))
+        assert [error for error in told if error is not None and not isinstance(error, Replaced)] == []
+        [speaks] = [peer for peer, error in zip(peers, told, strict=True) if error is None]
+        assert speaks.pc.connectionState == "connected"
+        await first.wait_message(lambda text: "REPLACED" in text)
+        [session] = services.hub.sessions.values()
+        assert session.attached
+        await speaks.wait_message(lambda text: '"is_final":true' in text)
+        speaks.send('{"cmd":"STOP"}')
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+    assert texts(await words_of(services, client.transcript_id)).endswith("alpha bravo charlie")
+
+
+async def test_a_peer_that_was_answered_and_then_replaced_is_told_once_it_is_there(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as late, RtcClient(SOUND) as peer:
+
+        async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+            answered = await services.peers.answer(client.transcript_id, sdp, type_, SourceOptions())
+            await connect(services, client, peer, resume=answered.resume_token)
+            return answered.sdp, answered.type
+
+        await late.connect(exchange)
+        await late.wait_message(lambda text: "REPLACED" in text)
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+        [session] = services.hub.sessions.values()
+        assert session.attached
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
