@@ -6,7 +6,8 @@ late, 200 ms at most (``media.patience``). What is missing for good is concealed
 comes from the RTP timestamps (48 kHz, RFC 7587 section 4.1) in integers, so nothing drifts.
 
 What a sender can do to time is bounded by the clock on the wall: sound runs at most ``RATE_MAX`` times as fast, plus
-some slack, and a timestamp that jumps backwards, or further than 30 s, is placed by the wall instead.
+some slack, and a timestamp that jumps backwards, or further than 30 s, is placed by the wall instead. A packet that
+lies within what was heard already is dropped, unless the wall says that its sound is new.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ class OpusTimeline:
         return blocks
 
     def _place(self, packet: _Packet, length_samples: int) -> int | None:
-        """Where the packet begins on the track, in samples; None when it would be too far ahead of the wall's clock."""
+        """Where the packet begins on the track, in samples; None when the wall's clock is against it."""
         step = (packet.timestamp - self._anchor_timestamp) & 0xFFFFFFFF
         if step >= 0x80000000:
             step -= 0x100000000
@@ -217,6 +218,8 @@ class OpusTimeline:
         position = self._in_steps(ticks // TICKS_PER_SAMPLE)
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
         by_wall = max(self._end_samples, self._in_steps(self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples))
+        if step > 0 and self._was_heard(position, length_samples, waited_samples):
+            return None
         limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase
@@ -235,6 +238,17 @@ class OpusTimeline:
         self._anchor_ticks = ticks
         self._last_s = max(self._last_s, packet.arrived_s)
         return position
+
+    def _was_heard(self, position: int, length_samples: int, waited_samples: int) -> bool:
+        """Whether packets bring the same time again: each is longer than its timestamps are apart, and so was the wait.
+
+        Where only the timestamps are too close, time has gone on by a packet, and what it brings is new.
+        """
+        return (
+            position + length_samples <= self._end_samples
+            and position < self._end_samples - LATE_MAX_SAMPLES
+            and self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples < self._end_samples - length_samples // 2
+        )
 
     def _in_steps(self, position: int) -> int:
         """As many steps of 2.5 ms from the sound so far as come nearest; less than one is none.

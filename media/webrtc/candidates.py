@@ -56,9 +56,9 @@ def is_usable(candidate: str, *, loopback: bool, private: bool = True, own: Coll
 def is_sensible(host: str, *, loopback: bool, private: bool = True, own: Collection[str] = ()) -> bool:
     """Whether a peer may have us send checks to ``host``.
 
-    ``loopback``: this machine, too. ``private``: networks that are not the public internet, too. ``own``: where else this
-    machine is, written as ``ipaddress`` does. What listens there is none of a peer's business, and a client of this
-    machine is found by its own checks.
+    ``loopback``: this machine, too. ``private``: networks that are not the public internet, too. ``own``: where else
+    this machine is, written as ``ipaddress`` does. What listens there is none of a peer's business, and a client of
+    this machine is found by its own checks.
     """
     try:
         address = ipaddress.ip_address(host)

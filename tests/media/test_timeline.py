@@ -21,6 +21,7 @@ PACKET_SAMPLES = 320
 CELT_20_MS = 0xF8
 SILK_60_MS = 0x18
 """First bytes of packets of one frame."""
+SILK_TWICE_60_MS = 0x19
 
 
 class Marking:
@@ -29,7 +30,7 @@ class Marking:
     def decode(self, packet: bytes) -> bytes:
         if packet[1:2] == b"\xff":
             raise AudioFormatError("broken")
-        length = {CELT_20_MS: 320, SILK_60_MS: 960}[packet[0]]
+        length = {CELT_20_MS: 320, SILK_60_MS: 960, SILK_TWICE_60_MS: 1920}[packet[0]]
         return np.full(length, packet[1], "<i2").tobytes()
 
     def conceal(self, samples: int) -> bytes:
