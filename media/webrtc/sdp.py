@@ -33,7 +33,7 @@ _SECTION_LINE = re.compile(r"m=([A-Za-z0-9-]{1,32}) (\d{1,5})(?:/\d+)? ([A-Z/]{1
 _OPUS_LINE = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000/2", re.IGNORECASE | re.ASCII)
 _FORMAT_LINE = re.compile(r"[ -~]{1,300}")
 _MID = re.compile(r"[!-~]{1,32}")
-_FINGERPRINT = re.compile(r"[A-Za-z0-9-]{1,16} [0-9A-Fa-f:]{1,256}")
+_FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}  # those that a certificate is compared with
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SHARED = ("a=ice-", "a=fingerprint:", "a=setup:", "a=candidate:", "a=end-of-candidates")
 _CHANNEL_PROFILES = ("UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP")
@@ -290,10 +290,9 @@ def _transport(session: _Section, source: _Section, type: str) -> _Transport:
 
     ufrag = require("ice-ufrag", r"[A-Za-z0-9+/=_-]{4,256}", "of 4 to 256 letters and digits")
     pwd = require("ice-pwd", r"[A-Za-z0-9+/=_-]{22,256}", "of 22 to 256 letters and digits")
-    require("fingerprint", _FINGERPRINT.pattern, "with a hash's name and its value in hexadecimal")
-    fingerprints = [each for each in found("fingerprint") if _FINGERPRINT.fullmatch(each)]
-    if len(fingerprints) > 8:
-        raise _wrong(source.number_of("fingerprint"), "no more than 8 fingerprints are expected")
+    fingerprints = _fingerprints(
+        source if source.values("fingerprint") or not session.values("fingerprint") else session
+    )
     roles = ("actpass", "active", "passive") if type == "offer" else ("active", "passive")
     setup = require("setup", "|".join(roles), "with " + " or ".join(roles))
     candidates = source.values("candidate")
@@ -307,6 +306,25 @@ def _transport(session: _Section, source: _Section, type: str) -> _Transport:
         f"a=setup:{setup}",
     ]
     return _Transport(lines, candidates)
+
+
+def _fingerprints(where: _Section) -> list[str]:
+    """Those by hashes that we can check, each of which must be right; there may be others too (RFC 8122 section 5)."""
+    known: list[str] = []
+    number = where.number_of("fingerprint")
+    for each in where.values("fingerprint"):
+        name, _, value = each.partition(" ")
+        size_bytes = _FINGERPRINT_BYTES.get(name.lower())
+        if size_bytes is None:
+            continue
+        if not re.fullmatch(rf"[0-9A-Fa-f]{{2}}(:[0-9A-Fa-f]{{2}}){{{size_bytes - 1}}}", value):
+            raise _wrong(number, f"a=fingerprint by {name.lower()} has {size_bytes} bytes in hexadecimal, with colons")
+        known.append(each)
+    if not known:
+        raise _wrong(number, "a=fingerprint by sha-256, sha-384 or sha-512 is expected")
+    if len(known) > 8:
+        raise _wrong(number, "no more than 8 fingerprints are expected")
+    return known
 
 
 def _refusal(index: int, section: _Section, *, holds: bool) -> Refused:

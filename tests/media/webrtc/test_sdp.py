@@ -190,6 +190,20 @@ def line_of(line: str) -> int:
         pytest.param(swapped("a=ice-ufrag:abcd", None), 7, id="no ufrag"),
         pytest.param(swapped(TRANSPORT[2], "a=ice-pwd:short"), line_of(TRANSPORT[2]), id="short pwd"),
         pytest.param(swapped(f"a=fingerprint:{FINGERPRINT}", None), 7, id="no fingerprint"),
+        *(
+            pytest.param(
+                swapped(f"a=fingerprint:{FINGERPRINT}", f"a=fingerprint:{each}"),
+                line_of(f"a=fingerprint:{FINGERPRINT}"),
+                id=each[:12],
+            )
+            for each in (
+                "md5 " + ":".join(["AB"] * 16),
+                "sha-256 AB",
+                FINGERPRINT + ":AB",
+                "sha-512" + FINGERPRINT[7:],
+                "sha-256 " + "AB" * 32,
+            )
+        ),
         pytest.param(swapped("a=setup:actpass", "a=setup:holdconn"), line_of("a=setup:actpass"), id="setup"),
         pytest.param(swapped("a=sctp-port:5000", "a=sctp-port:99999"), line_of("a=sctp-port:5000"), id="SCTP port"),
         pytest.param(swapped("a=sctp-port:5000", None), line_of(CHANNEL[0]), id="no SCTP port"),
@@ -203,6 +217,13 @@ def test_what_cannot_be_answered_is_refused_with_its_line(lines: list[str], numb
     with pytest.raises(SdpError, match=rf"^line {number}: ") as error:
         cleaned(lines)
     assert error.value.details == {"line": number}
+
+
+def test_of_several_fingerprints_those_are_kept_that_can_be_checked() -> None:
+    others = "a=fingerprint:sha-1 " + ":".join(["AB"] * 20), "a=fingerprint:SHA-384 " + ":".join(["ab"] * 48)
+    lines = [each for line in OFFER for each in ((line, *others) if line.startswith("a=fingerprint") else (line,))]
+    kept = [line for line in cleaned(lines).splitlines() if line.startswith("a=fingerprint")]
+    assert set(kept) == {f"a=fingerprint:{FINGERPRINT}", others[1]}
 
 
 def test_an_answer_must_have_chosen_its_role() -> None:
