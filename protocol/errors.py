@@ -6,7 +6,8 @@
     │   ├── AudioFormatError     an encoding, container, sample rate or channel count we do not take
     │   ├── SdpError             a session description we cannot answer
     │   ├── ValidationFailed     422: the body's fields
-    │   └── TooLarge             413, close 1009: over a size, duration or count limit
+    │   ├── TooLarge             413, close 1009: over a size, duration or count limit
+    │   └── UnsupportedMedia     415: a body in a form we do not read, such as a compressed one
     ├── NotAuthorised            401, close 4001
     ├── Forbidden                403, close 4003
     ├── NotFound                 404, close 4004: unknown and foreign alike
@@ -83,6 +84,11 @@ class TooLarge(BadInput):
     code = "TOO_LARGE"
     http_status = 413
     close_code = 1009
+
+
+class UnsupportedMedia(BadInput):
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    http_status = 415
 
 
 class NotAuthorised(EarshotError):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from protocol.errors import BadInput, TooLarge, TooSlow
+from protocol.errors import BadInput, TooLarge, TooSlow, UnsupportedMedia
 
 JSON_MAX_BYTES = 64 * 1024  # our largest JSON body is a PATCH with a summary
 BODY_WHOLE_S = 60.0  # a body that is read as one, which is a small one
@@ -32,9 +32,12 @@ async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
     """The body as it comes.
 
     Raises ``TooLarge`` at one byte too many, ``TooSlow`` when less than ``BODY_WINDOW_BYTES`` came within
-    ``BODY_WINDOW_S`` of waiting for them, ``BadInput`` when the client is gone. Time that the taker needs between two
+    ``BODY_WINDOW_S`` of waiting for them, ``BadInput`` when the client is gone, ``UnsupportedMedia`` when it is
+    compressed. Time that the taker needs between two
     pieces is not counted.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMedia("send the body as it is, without Content-Encoding")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
         raise too_large(max_bytes)

@@ -9,12 +9,14 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from protocol.errors import BadInput, TooLarge, TooSlow
+from protocol.errors import BadInput, TooLarge, TooSlow, UnsupportedMedia
 from server import limits
 from server.limits import MessageRate, body_pieces, read_body
 
 
-def request_of(pieces: Sequence[bytes], *, declared: str | None = None, cut: bool = False) -> Request:
+def request_of(
+    pieces: Sequence[bytes], *, declared: str | None = None, cut: bool = False, encoding: str | None = None
+) -> Request:
     messages: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     messages.append({"type": "http.disconnect"} if cut else {"type": "http.request", "body": b"", "more_body": False})
 
@@ -22,6 +24,8 @@ def request_of(pieces: Sequence[bytes], *, declared: str | None = None, cut: boo
         return messages.pop(0)
 
     headers = [] if declared is None else [(b"content-length", declared.encode())]
+    if encoding is not None:
+        headers.append((b"content-encoding", encoding.encode()))
     return Request({"type": "http", "method": "POST", "headers": headers}, receive)
 
 
@@ -40,6 +44,13 @@ async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
     request = request_of([], declared="6")
     with pytest.raises(TooLarge):
         await read_body(request, 5)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate, gzip", "br"])
+async def test_a_compressed_body_is_not_taken_for_what_is_in_it(encoding: str) -> None:
+    with pytest.raises(UnsupportedMedia, match="Content-Encoding"):
+        await read_body(request_of([b"abc"], encoding=encoding), 5)
+    assert await read_body(request_of([b"abc"], encoding="identity"), 5) == b"abc"
 
 
 async def test_a_body_that_is_cut_off_is_bad_input() -> None:
