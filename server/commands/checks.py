@@ -145,7 +145,8 @@ def port(settings: Settings) -> Check:
             notice = str(engine.get("notice", ""))
             told = notice and engine.get("model") != _chosen_model(settings)
             return Check("Port", "warn" if told else "ok", found, notice if told else "")
-        return Check("Port", "fail", failure.message.split(". ")[0] + ".", "Name another with EARSHOT_PORT or --port.")
+        found, _, todo = failure.message.partition(". ")
+        return Check("Port", "fail", found + ("." if todo else ""), todo)
     return Check("Port", "ok", f"{settings.host}:{settings.port} is free")
 
 

@@ -56,6 +56,12 @@ def test_a_port_in_use_fails_and_says_what_to_do(tmp_path: Path) -> None:
     assert "EARSHOT_PORT" in found.todo
 
 
+def test_a_host_that_cannot_be_is_not_mended_by_another_port(tmp_path: Path) -> None:
+    found = checks.port(settings(tmp_path, host="no such host"))
+    assert found.level == "fail"
+    assert found.todo == "Check --host and --port."
+
+
 def test_a_data_folder_that_cannot_be_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = checks.data_folder(settings(tmp_path, data_dir=tmp_path / "file" / "data"))
