@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from media.webrtc.peer import PeerSettings, WebRtcPeer
+from media.webrtc.peer import PeerSettings, WebRtcPeer, check_offer
 from media.webrtc.sdp import OpusWishes
 from media.webrtc.udp_ports import UdpPorts
 from protocol.blocks import Block
@@ -91,6 +91,7 @@ class Peers:
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
         another took the session over meanwhile.
         """
+        check_offer(self._peer_settings, sdp, type)  # before it costs anything: a place, a track, or a peer that speaks
         source = await self._source(transcript_id, options, resume_token, address)
         source.resumable = resumable
         return await self._described(source, source.peer.answer(sdp, type))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -83,6 +83,26 @@ class PeerStats:
     late: int = 0
     concealed: int = 0
     received_samples: int = 0
+
+
+def check_offer(settings: PeerSettings, sdp: str, type: str) -> None:
+    """Raise what ``WebRtcPeer.answer`` would raise of the text, before a peer is made: SdpError, TooLarge."""
+    _clean(settings, sdp, type, "offer", own=())
+
+
+def _clean(
+    settings: PeerSettings, sdp: str, type: str, wanted: Literal["offer", "answer"], *, own: Collection[str]
+) -> Cleaned:
+    if type != wanted:
+        raise SdpError(f"an {wanted} is expected", details={"type": type[:16]})
+    return clean(
+        sdp,
+        wanted,
+        max_bytes=settings.sdp_max_bytes,
+        loopback=settings.loopback,
+        private=settings.private_clients,
+        own=own,
+    )
 
 
 class WebRtcPeer:
@@ -205,17 +225,8 @@ class WebRtcPeer:
     # Putting it together.
 
     def _clean(self, sdp: str, type: str, wanted: Literal["offer", "answer"]) -> Cleaned:
-        if type != wanted:
-            raise SdpError(f"an {wanted} is expected", details={"type": type[:16]})
-        settings = self._settings
-        return clean(
-            sdp,
-            wanted,
-            max_bytes=settings.sdp_max_bytes,
-            loopback=settings.loopback,
-            private=settings.private_clients,
-            own=self._ports.own if self._ports is not None else (),
-        )
+        own = self._ports.own if self._ports is not None else ()
+        return _clean(self._settings, sdp, type, wanted, own=own)
 
     @contextlib.contextmanager
     def _opening(self) -> Any:

@@ -182,3 +182,23 @@ async def test_a_peer_that_was_answered_and_then_replaced_is_told_once_it_is_the
         [session] = services.hub.sessions.values()
         assert session.attached
     assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_worthless_offer_with_the_token_leaves_the_one_that_speaks_alone(services: Services) -> None:
+    client = await new_client(services)
+    async with RtcClient(SOUND) as peer:
+        described = await connect(services, client, peer)
+        with pytest.raises(SdpError):
+            await services.peers.answer(
+                client.transcript_id, "v=0", "offer", SourceOptions(), resume_token=described.resume_token
+            )
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+        assert not [text for text in peer.messages if "REPLACED" in text]
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_worthless_offer_makes_no_track(services: Services) -> None:
+    client = await new_client(services)
+    with pytest.raises(SdpError):
+        await services.peers.answer(client.transcript_id, "v=0\r\nnonsense", "offer", SourceOptions())
+    assert await services.store.tracks_of(client.transcript_id) == []

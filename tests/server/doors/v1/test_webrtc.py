@@ -49,6 +49,7 @@ async def test_descriptions_that_are_none(client: httpx.AsyncClient, settings: S
         assert "sdp is missing" in refused.text
     for empty in (b"", b"{}"):
         assert (await client.post(path, content=empty)).json()["type"] == "offer"
-    assert (await client.post(path, json={"sdp": "x", "resume_token": "never"})).status_code == 409
+    assert (await client.post(path, json={"sdp": "x", "resume_token": "never"})).status_code == 400
+    assert (await client.post(path, json={"resume_token": "never"})).status_code == 409
     assert (await client.post(f"/v1/transcripts_webrtc/{new_transcript_id()}/offer", json={})).status_code == 404
     assert (await client.post(f"/v1/transcripts_webrtc/{id_}/answer", json={})).status_code == 422
