@@ -160,7 +160,8 @@ class Hub:
         else:
             # Open again, so that a crash from here on is recovered from.
             track = await self._store.update_track(track_id, state="open")
-        return await self._open(track, options)
+        # A peer that may never connect is no load before it does.
+        return await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
 
     async def _tell_begun(self, session: LiveSession) -> None:
         transcript = await self._store.get_transcript(session.transcript_id)
@@ -208,7 +209,7 @@ class Hub:
             for session in closed:
                 self._sessions.pop(session.session_id, None)
 
-    async def _open(self, track: Track, options: SourceOptions) -> LiveSession:
+    async def _open(self, track: Track, options: SourceOptions, *, listen: bool = True) -> LiveSession:
         path = self.recording_path(track)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         recorder = await TrackRecorder.open(path, self._disk)
@@ -236,6 +237,7 @@ class Hub:
         pipeline.start(
             self._asr,
             SessionOptions(language=language, hotwords=options.hotwords, interim=options.interim, lane=lane),
+            listen=listen,
         )
         return session
 

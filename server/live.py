@@ -126,8 +126,11 @@ class LiveSession:
         now_samples = max(self.pipeline.length_samples, self._opened_at_samples + since_open)
         return -(-now_samples // PLACE_STEP_SAMPLES) * PLACE_STEP_SAMPLES
 
-    def attach(self, on_ended: OnEnded) -> None:
-        """Become this session's source. One that was there before is told that it was replaced."""
+    def attach(self, on_ended: OnEnded, *, connected: bool = True) -> None:
+        """Become this session's source. One that was there before is told that it was replaced.
+
+        Unless ``connected``, it may never be, and no recogniser waits for it until ``connected`` or sound says so.
+        """
         previous, self._on_ended = self._on_ended, on_ended
         if self._grace is not None:
             self._grace.cancel()
@@ -135,6 +138,13 @@ class LiveSession:
         if previous is not None:
             previous(Replaced("another connection continues this session"))
         self._sound_at_s = time.monotonic()
+        if connected:
+            self.connected(on_ended)
+
+    def connected(self, by: OnEnded) -> None:
+        """The source is there and can be heard. ``by``: as in ``lost``."""
+        if self._on_ended == by:
+            self.pipeline.listen()
 
     def feed(self, block: Block) -> None:
         """Take sound; never blocks. While paused the track's time goes on, as silence."""

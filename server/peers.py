@@ -150,7 +150,7 @@ class Peers:
             self._peer_settings, session, self._hub, self._journal, self._settings, place, self._on_close, self._ports
         )
         self._open.add(source)
-        session.attach(source.ended)
+        session.attach(source.ended, connected=False)
         self._sources[session.session_id] = source
         try:
             await session.drop_source()
@@ -259,6 +259,7 @@ class _PeerSource:
     def on_state(self, state: SessionState, reason: str) -> None:
         if state is SessionState.LIVE:
             self.place.connected()
+            self.session.connected(self.ended)
         if state is SessionState.CLOSED and self._closing is None:
             self.close_soon(reason)
             self.session.lost(self.ended, reason)

@@ -62,6 +62,7 @@ class TrackPipeline:
         # Says whether this speaker is another than the one who spoke last in the transcript.
         self._speaker_changed = speaker_changed
         self._asr: AsrSession | None = None
+        self._client: AsrClient | None = None  # who is to hear it, from the first listener or sound on
         self.options = SessionOptions()  # what the recogniser was asked for
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
         self._finals: deque[Transcribed | Failed] = deque()
@@ -73,13 +74,27 @@ class TrackPipeline:
         self.segments = 0
         self.words = 0
 
-    def start(self, asr: AsrClient, options: SessionOptions) -> None:
+    def start(self, asr: AsrClient, options: SessionOptions, *, listen: bool = True) -> None:
+        """Unless ``listen``, the recogniser hears of this track no sooner than by ``listen``: until then it is no load.
+
+        Only for a new track, where nothing is to be heard yet.
+        """
         self._teller = asyncio.create_task(self._tell_finals(), name=f"tell {self.track.id}")
-        self._listen(asr, options, self.track.transcribed_samples)
+        self._client, self.options = asr, options
+        if listen:
+            self.listen()
+
+    def listen(self) -> None:
+        """There will be sound. Idempotent; nothing after the finish."""
+        if self._asr is None and self._client is not None:
+            self._listen(self._client, self.options, self.track.transcribed_samples)
 
     async def change(self, asr: AsrClient, options: SessionOptions) -> None:
         """Go on with other options: what is not settled is heard again with them."""
-        if self._asr is None or options == self.options:
+        if self._asr is None:
+            self.options = options
+            return
+        if options == self.options:
             return
         before = self._asr
         self._listen(asr, options, before.settled_samples)
@@ -114,6 +129,7 @@ class TrackPipeline:
 
     def feed(self, block: Block) -> None:
         """Take a block; never blocks. Raises ``StoreUnavailable`` when the disk took no sound."""
+        self.listen()
         assert self._asr is not None, "start first"
         self.recorder.append(block)
         self._asr.feed(block)
@@ -127,16 +143,18 @@ class TrackPipeline:
 
     async def finalize(self) -> None:
         """Returns when every final of the sound fed so far is durable."""
-        assert self._asr is not None
+        if self._asr is None:
+            return  # nothing came as yet, or all is told
         await self._asr.finalize()
         await self._finals_told.wait()
 
     async def finish(self, *, finals: bool = True) -> None:
         """Finals of the rest (unless the words are not wanted any more), then let go of everything. Idempotent."""
         try:
-            if finals and self._asr is not None:
+            if finals:
                 await self.finalize()
         finally:
+            self._client = None
             if self._teller is not None:
                 self._teller.cancel()
                 await asyncio.wait([self._teller])

@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         64, ge=1, le=10_000, description="WebRTC peers at once that are not connected yet; one more gets 503."
     )
     peers_per_address_max: int = Field(
-        64, ge=1, le=10_000, description="WebRTC peers at once from one client address; one more gets 503."
+        32, ge=1, le=10_000, description="WebRTC peers at once from one client address; one more gets 503."
     )
 
     @property

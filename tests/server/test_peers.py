@@ -202,3 +202,18 @@ async def test_a_worthless_offer_makes_no_track(services: Services) -> None:
     with pytest.raises(SdpError):
         await services.peers.answer(client.transcript_id, "v=0\r\nnonsense", "offer", SourceOptions())
     assert await services.store.tracks_of(client.transcript_id) == []
+
+
+async def test_offers_that_never_connect_are_no_load_and_one_that_does_is(services: Services) -> None:
+    def heard_live() -> int:
+        return sum(worker.live for worker in services.asr.workers)
+
+    client = await new_client(services)
+    for _ in range(16):  # of speakers twelve would be let in at once
+        await services.peers.offer(client.transcript_id, SourceOptions())
+    assert heard_live() == 0
+    async with RtcClient(SOUND) as peer:
+        await connect(services, client, peer)
+        assert heard_live() == 1
+        await peer.wait_message(lambda text: '"is_final":true' in text)
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
