@@ -53,7 +53,9 @@ class Settings(BaseSettings):
 
     # Who may use it.
     access_token: SecretStr | None = Field(
-        None, description="When set, every request must carry this bearer token; unset: whoever reaches the port."
+        None,
+        description="When set, every request but those for /health and the pages themselves must carry this bearer "
+        "token; unset: whoever reaches the port.",
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins besides our own whose pages may call us, comma-separated."
