@@ -7,6 +7,8 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -155,11 +157,13 @@ class Hub:
         return session
 
     async def _opened(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
-        if track_id is None:
-            track = await self._new_track(transcript, options)
-        else:
-            # Open again, so that a crash from here on is recovered from.
-            track = await self._store.update_track(track_id, state="open")
+        track = None
+        if track_id is not None:
+            # Open again, so that a crash from here on is recovered from. One whose source never came is gone.
+            with suppress(NotFound):
+                track = await self._store.update_track(track_id, state="open")
+        if track is None:
+            track, track_id = await self._new_track(transcript, options), None
         # A peer that may never connect is no load before it does.
         return await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
 
@@ -190,10 +194,13 @@ class Hub:
 
     async def _new_track(self, transcript: Transcript, options: SourceOptions) -> Track:
         tracks = await self._store.tracks_of(transcript.id)
+        taken = {name for track in tracks for name in (track.name, track.speaker)}
+        numbers = count(len(tracks) + 1)  # those before may be gone, and those after them not
+        number = next(n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
         return await self._store.create_track(
             transcript.id,
-            name=options.track or f"track-{len(tracks) + 1}",
-            speaker=options.speaker or f"Speaker {len(tracks) + 1}",
+            name=options.track or f"track-{number}",
+            speaker=options.speaker or f"Speaker {number}",
             source=options.source,
             started_at=time.time(),
         )
@@ -265,7 +272,9 @@ class Hub:
                         await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
         try:
             await session.pipeline.finish(finals=finals)
-            if finals:
+            if finals and session.is_empty:
+                await self._forget(track)
+            elif finals:
                 await self._store.update_track(
                     track.id, length_samples=session.pipeline.length_samples, state="finished"
                 )
@@ -279,6 +288,13 @@ class Hub:
         if finals:
             with logged(transcript_id):
                 await self.settle(transcript_id, failed=session.failure is not None)
+
+    async def _forget(self, track: Track) -> None:
+        """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
+        await self._store.delete_track(track.id)
+        path = self.recording_path(track)
+        self._recordings.pop(path, None)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
         """Unless somebody is there, the transcript is at its end: complete, or failed with its sound kept."""

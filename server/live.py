@@ -86,6 +86,7 @@ class LiveSession:
 
         self.state = SessionState.CONNECTING
         self._heard = False  # whether any sound ever came
+        self._came = False  # whether a source ever was there that could be heard
         self.paused = False
         self.opened_at_s = time.monotonic()
         # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
@@ -117,6 +118,11 @@ class LiveSession:
         return self.state is not SessionState.CLOSED and self.track.source != "file"
 
     @property
+    def is_empty(self) -> bool:
+        """Its source never came, and nothing is on its track."""
+        return not (self._came or self._heard or self.pipeline.length_samples)
+
+    @property
     def attached(self) -> bool:
         return self._on_ended is not None
 
@@ -144,6 +150,7 @@ class LiveSession:
     def connected(self, by: OnEnded) -> None:
         """The source is there and can be heard. ``by``: as in ``lost``."""
         if self._on_ended == by:
+            self._came = True
             self.pipeline.listen()
 
     def feed(self, block: Block) -> None:

@@ -45,15 +45,24 @@ class Sound:
 
 
 async def sound_of(services: Services, settings: Settings, transcript_id: str, track_id: str | None) -> Sound:
-    """The sound of a track, or of the transcript's first one. Raises ``NotFound``."""
+    """The sound of a track, or of the first one of the transcript that has any. Raises ``NotFound``."""
     tracks = await services.store.tracks_of(transcript_id)
     if not tracks:
         await services.store.get_transcript(transcript_id)
         raise NotFound("this transcript has no sound yet")
     # Only tracks of this transcript: an id of another one's is not found.
-    track = next((each for each in tracks if track_id is None or each.id == track_id), None)
-    if track is None:
+    if track_id is not None:
+        tracks = [each for each in tracks if each.id == track_id]
+    if not tracks:
         raise NotFound("this transcript has no such track")
+    for track in tracks:
+        if track.length_samples or track.state == "open":  # what has ended without sound need not be looked at
+            sound = await _sound(services, track)
+            if sound.length_samples:
+                return sound
+    return await _sound(services, tracks[0])
+
+
+async def _sound(services: Services, track: Track) -> Sound:
     recording = services.hub.recording(track)
-    length_samples = await asyncio.to_thread(recording.length_samples)
-    return Sound(track, recording, length_samples)
+    return Sound(track, recording, await asyncio.to_thread(recording.length_samples))

@@ -162,6 +162,11 @@ class Store:
         async with self._write() as conn:
             return await tracks.change(conn, track_id, values)
 
+    async def delete_track(self, track_id: str) -> None:
+        """Remove one of which nothing was told. Idempotent. Next: remove its file."""
+        async with self._write() as conn:
+            await tracks.delete(conn, track_id)
+
     # Events and segments.
 
     async def append_events(self, batch: Sequence[NewEvent], *, again: bool = False) -> list[Event | None]:

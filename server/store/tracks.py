@@ -53,6 +53,10 @@ async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -
     return await get(conn, track_id)
 
 
+async def delete(conn: AsyncConnection, track_id: str) -> None:
+    await conn.execute(sa.delete(tracks).where(tracks.c.id == track_id))
+
+
 async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
     """Let each track's ``transcribed_samples`` follow its finals: stored with them, so that a restart that hears the
     rest again says none of them twice."""

@@ -16,6 +16,7 @@ from protocol.states import TranscriptState
 from server.live import SourceOptions
 from server.peers import Described
 from server.services import Services
+from server.sound import sound_of
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.media.opus_sound import sweep_packets
@@ -217,3 +218,27 @@ async def test_offers_that_never_connect_are_no_load_and_one_that_does_is(servic
         assert heard_live() == 1
         await peer.wait_message(lambda text: '"is_final":true' in text)
     assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_peer_that_never_came_leaves_no_track_and_may_try_again_with_its_token(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        described = await services.peers.offer(client.transcript_id, SourceOptions())
+        async with RtcClient(SOUND) as peer:
+            await connect(services, client, peer)  # beside the one that never comes
+            await peer.wait_message(lambda text: '"is_final":true' in text)
+        sound = await sound_of(services, services.settings, client.transcript_id, None)
+        assert sound.length_samples > 0
+        came_in_vain = services.hub.sessions[described.session_id]
+        came_in_vain.end(None)
+        await came_in_vain.finish_soon()
+        [track] = await services.store.tracks_of(client.transcript_id)
+        assert sound.track.id == track.id
+        folder = services.settings.recordings_dir / client.transcript_id
+        assert [path.name for path in folder.iterdir()] == [track.id]
+        async with RtcClient(SOUND) as peer:
+            again = await connect(services, client, peer, resume=described.resume_token)
+            assert again.resume_token != described.resume_token
+            peer.send('{"cmd":"STOP"}')
+        tracks = await services.store.tracks_of(client.transcript_id)
+        assert len({each.speaker for each in tracks}) == len(tracks) == 2

@@ -23,7 +23,7 @@ router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 
 WAVEFORM_POINTS_MAX = 4000  # more than any screen is wide
 
-Track = Annotated[str | None, Query(max_length=64, description="Id of the track; without it the first one.")]
+Track = Annotated[str | None, Query(max_length=64, description="Id of the track; without it the first one with sound.")]
 Format = Annotated[
     Form,
     Query(

@@ -211,3 +211,11 @@ async def test_a_database_that_answers_but_takes_nothing_fails_its_check(sqlite_
 async def test_urls_that_cannot_work_are_refused(url: str) -> None:
     with pytest.raises(StoreUnavailable):
         await Store.open(url)
+
+
+async def test_a_track_is_removed_and_its_transcript_stays(store: Store) -> None:
+    made = await store.create_transcript()
+    kept, gone = [await store.create_track(made.id, source="webrtc", started_at=at) for at in (1.0, 2.0)]
+    for _ in range(2):
+        await store.delete_track(gone.id)
+    assert await store.tracks_of(made.id) == [kept]
