@@ -119,7 +119,7 @@ async def test_an_ice_restart_is_a_new_offer_with_the_token(server: Served, chro
         await page.evaluate("client.restart()")
         await heard(page, "city")
         segments = await page.evaluate("client.segments()")
-        assert await page.evaluate("client.peer.connectionState") == "connected"
+        await page.wait_for_function("client.peer.connectionState === 'connected'")
     words = " ".join(each["text"] for each in segments)
     # What was said around the restart may be misheard; nothing is said twice.
     assert words.count("morning") <= voice.text.count("morning")

@@ -27,6 +27,7 @@ const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
 const hint = h('p', { class: 'muted hint', text: t('player.hint') });
 const remove = h('button', { class: 'quiet', type: 'button', text: t('transcript.delete'), onclick: () => removeAll() });
+remove.disabled = true; // until it is known what would be deleted
 const lower = dock(player, hint);
 
 let saved = '';
@@ -38,6 +39,7 @@ function complain(error) {
 function describe(transcript) {
   const { data } = transcript;
   saved = titleOf(transcript);
+  remove.disabled = false;
   if (document.activeElement !== name) name.value = saved;
   document.title = t('title.transcript', { name: saved });
   facts.textContent = [
