@@ -216,7 +216,7 @@ def test_a_full_inbox_holds_its_reader_back() -> None:
     assert inbox.take(0.0) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told what its allocator keeps")
 @pytest.mark.parametrize("thread", ["run()", "thread = threading.Thread(target=run); thread.start(); thread.join()"])
 def test_memory_that_was_freed_is_kept(thread: str) -> None:
     """Or every large tensor would be faulted in anew."""

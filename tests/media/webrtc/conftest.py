@@ -17,12 +17,15 @@ class Ports(Protocol):
     def __call__(self, settings: UdpSettings = ...) -> UdpPorts: ...
 
 
+LOOPBACK = UdpSettings(loopback=True)
+
+
 @pytest.fixture
 async def ports() -> AsyncIterator[Ports]:
     """Opens UDP ports, on loopback as well unless told otherwise; everything must have been freed in the end."""
     made: list[UdpPorts] = []
 
-    def make(settings: UdpSettings = UdpSettings(loopback=True)) -> UdpPorts:  # noqa: B008 - frozen
+    def make(settings: UdpSettings = LOOPBACK) -> UdpPorts:
         made.append(UdpPorts.open(settings))
         return made[-1]
 

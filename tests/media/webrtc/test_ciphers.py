@@ -33,9 +33,7 @@ async def connect(opened: Opened, settings: PeerSettings, *, timeout_s: float) -
     peer = opened(settings, listening)
     key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     async with RtcClient(bytes(16_000)) as client:
-        client.pc._RTCPeerConnection__certificates = [  # type: ignore[attr-defined]
-            RsaCertificate(key, generate_certificate(key))
-        ]
+        vars(client.pc)["_RTCPeerConnection__certificates"] = [RsaCertificate(key, generate_certificate(key))]
 
         async def exchange(sdp: str, type_: str) -> tuple[str, str]:
             answer, answer_type = await peer.answer(sdp.replace("a=setup:actpass", "a=setup:passive"), type_)

@@ -114,9 +114,9 @@ def test_only_what_is_ours_is_taken() -> None:
     assert (tap.taken, len(refused), len(taken)) == (1, 3, 1)
 
 
-def test_before_there_are_keys_nothing_is_taken() -> None:
+def test_before_there_are_keys_nothing_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     transport = Transport()
-    transport._rx_srtp = None  # type: ignore[attr-defined]
+    monkeypatch.setattr(transport, "_rx_srtp", None)
     tap, taken, refused = tapped(transport)
     assert not tap.on_rtp(HEADER + b"sound\x07")
     assert not taken

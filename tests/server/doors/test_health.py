@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.errors import StoreUnavailable
 from server.services import Services
+from server.settings import Settings
 
 FIGURES = Path(__file__).parents[3] / "docs" / "operations.md"
 
@@ -40,9 +41,9 @@ async def test_a_node_that_cannot_store_takes_no_work(
 
 
 async def test_a_node_whose_disk_is_below_the_reserve_takes_no_work(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reserve_mb = client.app.state.services.settings.disk_reserve_mb  # type: ignore[attr-defined]
+    reserve_mb = settings.disk_reserve_mb
     with monkeypatch.context() as patch:
         patch.setattr("server.doors.health.free_mb", lambda folder: reserve_mb - 1)
         response = await client.get("/health")
