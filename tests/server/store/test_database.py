@@ -106,14 +106,14 @@ async def test_postgresql_that_goes_and_comes_back(postgres: Postgres, postgres_
 async def test_postgresql_that_falls_silent_is_given_up(
     postgres: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "ACQUIRE_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(database, "COMMAND_TIMEOUT_S", 0.2)
+    # The tables are made under the same deadline, which a busy machine takes a while for.
+    monkeypatch.setattr(database, "COMMAND_TIMEOUT_S", 2.0)
     name = postgres_url.split("/")[3].split("?")[0]
     async with SocketRelay.running(postgres.folder) as relay:
         store = await Store.open(postgres.url(name, relay.folder))
         made = await store.create_transcript()
         relay.silence()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             with pytest.raises(StoreUnavailable):
                 await store.get_transcript(made.id)
         await relay.cut()
