@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import httpx
 import jiwer
 import pytest
+from playwright.async_api import WebSocketRoute
 from websockets.asyncio.client import connect
 
 from tests.e2e.browser import microphone, visiting
@@ -67,13 +69,50 @@ async def test_a_server_that_leaves_in_good_order_is_not_taken_for_the_end(
 
 async def test_stopped_by_somebody_else(server: Served, chromium: str, voice: Spoken) -> None:
     async with visiting(chromium, *microphone(voice.path)) as visit:
-        page = visit.page
-        await page.goto(server.url)
-        await page.get_by_role("button", name="Start speaking").click()
+        await visit.page.goto(server.url)
+        await visit.page.get_by_role("button", name="Start speaking").click()
         await visit.until_state("Listening")
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
-            transcript_id = (await http.get("/v1/transcripts")).json()["items"][0]["id"]
-        url = f"{server.url.replace('http', 'ws', 1)}/v1/transcripts_websocket/{transcript_id}"
-        async with connect(url, proxy=None) as socket:
-            await socket.send(json.dumps({"action": "stop"}))
-            await visit.until_phase("done")
+        await stop_from_elsewhere(server)
+        await visit.until_phase("done")
+
+
+async def test_stopped_by_somebody_else_and_told_after_the_connection_closed(
+    server: Served, chromium: str, voice: Spoken
+) -> None:
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    holding = False
+
+    def told(page: WebSocketRoute, message: str | bytes) -> None:
+        if holding:
+            held.append((page, message))
+        else:
+            page.send(message)
+
+    def route(page: WebSocketRoute) -> None:
+        page.connect_to_server().on_message(lambda message: told(page, message))
+
+    async with visiting(chromium, *microphone(voice.path)) as visit:
+        await visit.page.route_web_socket(re.compile("/v1/transcripts_websocket/"), route)
+        await visit.page.goto(server.url)
+        await visit.page.get_by_role("button", name="Start speaking").click()
+        await visit.until_state("Listening")
+        holding = True
+        await stop_from_elsewhere(server)
+        await visit.until_phase("finishing")
+        holding = False
+        for page, message in held:
+            page.send(message)
+        await visit.until_phase("done")
+
+
+async def stop_from_elsewhere(server: Served) -> None:
+    """As another reader of the newest transcript; returns when it is complete."""
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
+        transcript_id = (await http.get("/v1/transcripts")).json()["items"][0]["id"]
+    url = f"{server.url.replace('http', 'ws', 1)}/v1/transcripts_websocket/{transcript_id}"
+    async with connect(url, proxy=None) as socket:
+        await socket.send(json.dumps({"action": "stop"}))
+        async for message in socket:
+            told = json.loads(message)
+            if told["type"] == "status" and told["data"]["status"] == "completed":
+                return

@@ -1,7 +1,7 @@
 // One recording from the first press to the last word: opens the transcript, sends the sound by the way that works,
 // keeps it connected, and finishes it. Knows nothing of the page; tells every change as a `change` event.
 
-import { ApiError, createTranscript, deleteTranscript } from './api.js';
+import { ApiError, createTranscript, deleteTranscript, getTranscript } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
 import { Listening } from './listening.js';
@@ -13,6 +13,7 @@ import { supported as webRtcSupported, WebRtcConnection } from './webrtc.js';
 
 const STATUS_EVERY_MS = 3000; // lag is told with every interim; this keeps it fresh while nobody speaks
 const LAST_WORD_MS = 300; // what was said at the moment of the press is still on its way through the encoder
+const OVER = new Set(['processing', 'ended', 'failed']); // states of a transcript that nobody is recording
 const SAME_SESSION_GONE = new Set(['REPLACED', 'NOT_FOUND', 'CONFLICT', 'ILLEGAL_STATE']);
 
 /**
@@ -141,7 +142,7 @@ export class LiveSession extends EventTarget {
         attempt = 0;
         const loss = await this.#connection.lost;
         if (this.#over()) return;
-        if (loss.code !== 'DRAINING' && this.#stoppedElsewhere()) return this.#done();
+        if (loss.code !== 'DRAINING' && (await this.#stoppedElsewhere())) return this.#finishHeard();
         if (loss.reason === 'refused') throw loss;
       } catch (error) {
         if (this.#over()) return;
@@ -207,9 +208,30 @@ export class LiveSession extends EventTarget {
     this.#set({ retryInS: null });
   }
 
-  /** Somebody else ended the recording: that is no loss to come back from. */
-  #stoppedElsewhere() {
-    return !this.#serverAway && (this.#told === 'completed' || this.#told === 'failed');
+  /**
+   * Somebody else ended the recording: that is no loss to come back from. The listening socket tells it too, but it may
+   * still be on its way there when the connection is already closed.
+   */
+  async #stoppedElsewhere() {
+    if (this.#serverAway) return false;
+    if (this.#isOver) return true;
+    try {
+      const { data } = await getTranscript(this.transcriptId);
+      return OVER.has(data.state) && !this.#serverAway;
+    } catch {
+      return false; // not reachable: a loss like any other
+    }
+  }
+
+  get #isOver() {
+    return this.#told === 'completed' || this.#told === 'failed';
+  }
+
+  /** The last words are told by the listening socket, and after them the end. */
+  #finishHeard() {
+    if (this.#isOver) return this.#done();
+    this.#set({ phase: 'finishing', retryInS: null });
+    closeStream(this.#stream);
   }
 
   /** Nothing left to keep connected: ended, or finishing with nothing waiting to be sent. */
