@@ -26,6 +26,18 @@ def new_segment_id() -> str:
     return f"seg_{secrets.token_hex(8)}"
 
 
+def new_room_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_meeting_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_participant_id() -> str:
+    return f"par_{secrets.token_hex(8)}"
+
+
 def new_session_id() -> str:
     return f"ses_{secrets.token_hex(8)}"
 

@@ -16,6 +16,7 @@ from protocol.states import TranscriptState
 from server.store import events, migrate, segments, tracks, transcripts
 from server.store.database import Database, transaction
 from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript
+from server.store.room_store import RoomStore
 
 
 class _Unset:
@@ -36,6 +37,7 @@ class Store:
         self._database = database
         self._clock = clock
         self._is_open = True
+        self.rooms = RoomStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

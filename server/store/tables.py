@@ -229,6 +229,7 @@ meetings = sa.Table(
     sa.Column("ends_at", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double),
     sa.Index(None, "room_id", "state"),
+    sa.Index(None, "state"),
     sa.Index(None, "owner", "created_at"),
 )
 

@@ -81,6 +81,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_meetings_owner_created_at"), "meetings", ["owner", "created_at"], unique=False)
     op.create_index(op.f("ix_meetings_room_id_state"), "meetings", ["room_id", "state"], unique=False)
+    op.create_index(op.f("ix_meetings_state"), "meetings", ["state"], unique=False)
     op.create_table(
         "participants",
         sa.Column("id", sa.String(length=36), nullable=False),
