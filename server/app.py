@@ -73,7 +73,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "Range", "X-Request-ID"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-Match", "Range", "X-Request-ID"],
             expose_headers=[
                 *("X-Request-ID", "X-Process-Time-Ms", "Retry-After", "Content-Range"),
                 *("ETag", "Location", "Link", "Accept-Post", "Accept-Patch"),

@@ -1,24 +1,21 @@
-"""Who is asking, and may they: ``authorize`` is the one function that every entry calls before anything else.
+"""What may be asked for, and who may: ``authorize`` is the one function that every entry calls before anything else.
 
-There is one secret today, ``access_token``. Without it whoever reaches the port may do everything. With it a request
-carries ``Authorization: Bearer <token>``; a browser's WebSocket, which cannot set headers, offers the subprotocols
-``["bearer", "<token>"]``. The token is never taken from a query: those end up in logs and histories.
-
-What only the host may see (``HOST_ONLY``) needs the token as well; where none is configured, the machine itself.
+It decides by who asks (server/accounts) and by the thing that is asked about. Nobody learns from a refusal whether a
+thing that they may not read exists: unknown and foreign ids are answered alike.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from protocol.errors import Forbidden, NotAuthorised
+from protocol.errors import Forbidden, NotAuthorised, NotFound
+from server.accounts.principal import Principal, Scope
+from server.accounts.resource import Kind, Resource
 
-BEARER = "bearer"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -35,11 +32,18 @@ class Action(StrEnum):
     READ = "read"
     CHANGE = "change"
     DELETE = "delete"
+    RESTORE = "restore"
+    DESTROY = "destroy"
     UPLOAD = "upload"
     SPEAK = "speak"
     LISTEN = "listen"
+    CREATE_ROOM = "create_room"
+    JOIN = "join"
     READ_ENGINE = "read_engine"
     PULL_MODEL = "pull_model"
+    ME = "me"
+    TICKET = "ticket"
+    KEYS = "keys"
     DEBUG_PAGE = "debug_page"
     DEBUG = "debug"
 
@@ -50,55 +54,108 @@ PUBLIC = frozenset({Action.PAGE, Action.HEALTH, Action.DEBUG_PAGE})
 # For whoever runs the server. The page itself is public only where a token guards what it then asks for.
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
 
-# Set by what stands between: then it is not the peer who asks.
-_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+# What nobody may ask for in public mode, besides what they then do with transcripts of nobody.
+PUBLIC_MODE = frozenset({Action.CREATE, Action.SPEAK, Action.DESCRIBE, Action.READ_ENGINE, Action.ME})
+
+# What only the owner may do with a thing; all else that is done with one is reading.
+CHANGES = frozenset(
+    {Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.UPLOAD, Action.SPEAK, Action.KEYS}
+)
+
+# What is deleted, and not destroyed yet, is there for these alone.
+OF_DELETED = frozenset({Action.RESTORE, Action.DESTROY})
+
+# Of these scopes one must be given; empty: being known is enough.
+SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
+    {
+        **dict.fromkeys((Action.LIST, Action.READ, Action.LISTEN, Action.READ_ENGINE), frozenset({Scope.READ})),
+        **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN), frozenset({Scope.SPEAK})),
+        Action.CREATE: frozenset({Scope.SPEAK, Scope.WRITE}),
+        **dict.fromkeys(
+            (Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.CREATE_ROOM), frozenset({Scope.WRITE})
+        ),
+        **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), frozenset({Scope.ADMIN})),
+        **dict.fromkeys((Action.DESCRIBE, Action.ME, Action.TICKET, Action.KEYS), frozenset[Scope]()),
+    }
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who asks. ``trusted``: the token was right, or none is configured.
+def authorize(principal: Principal, action: Action, resource: Resource | None = None) -> None:
+    """Let ``principal`` do ``action``, with ``resource`` where it is about one.
 
-    ``host``: the token was right or, where none is configured, this very machine asks.
-    """
-
-    name: str
-    trusted: bool
-    host: bool = False
-
-
-def identify(
-    access_token: str | None,
-    headers: Mapping[str, str],
-    subprotocols: Sequence[str] = (),
-    *,
-    address: str | None = None,
-) -> Principal:
-    """The principal of a request, by what it carries and the ``address`` of its peer.
-
-    ``headers`` has lower-case names. Never raises.
-    """
-    if access_token is None:
-        return Principal("anyone", trusted=True, host=_is_this_machine(address, headers))
-    given = _bearer(headers.get("authorization", "")) or _offered(subprotocols)
-    if given is not None and hmac.compare_digest(given.encode("utf-8", "replace"), access_token.encode()):
-        return Principal("holder", trusted=True, host=True)
-    return Principal("anonymous", trusted=False)
-
-
-def authorize(principal: Principal, action: Action, resource: str | None = None) -> None:
-    """Let ``principal`` do ``action`` with ``resource`` (a transcript's id).
-
-    Raises ``NotAuthorised``, or ``Forbidden`` for what only the host may see while no token is configured.
+    Raises ``NotAuthorised`` where signing in could help, ``NotFound`` for what is not there or not theirs to see,
+    ``Forbidden`` for what they may see and not do.
     """
     if action in HOST_ONLY and principal.trusted and not principal.host:
         raise Forbidden(
             "this is for whoever runs the server: open it on the server's own machine, or set access_token",
             details={"action": action.value},
         )
-    if principal.trusted or action in PUBLIC:
+    if action in PUBLIC:
         return
-    raise NotAuthorised(
-        "this server needs its access token: send Authorization: Bearer <token>",
+    if principal.refused:
+        raise NotAuthorised(principal.refused, details={"action": action.value})
+    if resource is not None:
+        _authorize_of(principal, action, resource)
+    elif not (principal.trusted or (principal.public and action in PUBLIC_MODE)):
+        raise _sign_in(action)
+    _check_scopes(principal, action)
+
+
+def _authorize_of(principal: Principal, action: Action, resource: Resource) -> None:
+    if not _may_see(principal, action, resource):
+        # Nobody is told the same of everything, whether it exists or not; and so is who is known.
+        if not principal.trusted and not principal.public:
+            raise _sign_in(action)
+        raise NotFound(f"no such {resource.kind}")
+    if action in CHANGES and not _is_theirs(principal, resource):
+        if not principal.trusted:
+            raise _sign_in(action)
+        raise Forbidden(
+            f"this {resource.kind} is shared with you to read; only its owner may change it",
+            details={"action": action.value},
+        )
+
+
+def _may_see(principal: Principal, action: Action, resource: Resource) -> bool:
+    standing = resource.standing
+    if standing is None:
+        return False
+    if standing.is_deleted:
+        return action in OF_DELETED and _is_theirs(principal, resource)
+    if standing.share_mode == "public" or (standing.share_mode == "semi-private" and principal.trusted):
+        return True
+    return _is_theirs(principal, resource)
+
+
+def _is_theirs(principal: Principal, resource: Resource) -> bool:
+    if principal.is_admin:
+        return True
+    if resource.owner is not None:
+        return resource.owner == principal.id
+    # What nobody owns is whose who have its id. Keys are no such things: they open what others own.
+    if resource.kind is Kind.API_KEY:
+        return False
+    return principal.trusted or (principal.public and resource.kind is Kind.TRANSCRIPT)
+
+
+def _check_scopes(principal: Principal, action: Action) -> None:
+    if principal.is_admin:
+        return
+    if action is Action.KEYS and principal.key_id is not None:
+        # Else one that leaked could be replaced by its finder before it is revoked.
+        raise Forbidden("an API key without the scope admin cannot manage keys: sign in as the person it belongs to")
+    needed = SCOPES[action]
+    if needed and not needed & principal.scopes:
+        raise Forbidden(
+            f"this needs the scope {' or '.join(sorted(needed))}",
+            details={"action": action.value, "scopes": sorted(principal.scopes)},
+        )
+
+
+def _sign_in(action: Action) -> NotAuthorised:
+    return NotAuthorised(
+        "this server needs to know who asks: send Authorization: Bearer <token>, or an API key",
         details={"action": action.value},
     )
 
@@ -153,36 +210,12 @@ def _plain(name: str) -> str:
     return name.strip().lower().removesuffix(".")
 
 
-def _is_this_machine(address: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether the peer is on loopback and asks for itself: a proxy on this machine asks for strangers."""
-    if address is None or any(name in headers for name in _PASSED_ON):
-        return False
-    try:
-        peer = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
-        peer = peer.ipv4_mapped  # a socket for both families names its IPv4 peers so
-    return peer.is_loopback
-
-
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
         return False
     return True
-
-
-def _bearer(value: str) -> str | None:
-    scheme, _, token = value.partition(" ")
-    return token.strip() or None if scheme.lower() == BEARER else None
-
-
-def _offered(subprotocols: Sequence[str]) -> str | None:
-    if len(subprotocols) == 2 and subprotocols[0].lower() == BEARER:
-        return subprotocols[1]
-    return None
 
 
 def _authority(origin: str) -> str | None:

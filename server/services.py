@@ -12,6 +12,7 @@ import structlog
 from asr.client import AsrClient
 from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
+from server.accounts.accounts import Accounts
 from server.bus import InProcessBus
 from server.hub import Hub
 from server.intake import Intake
@@ -36,6 +37,7 @@ class Services:
 
     settings: Settings
     store: Store
+    accounts: Accounts
     storing: Storing
     journal: Journal
     disk: DiskWriter
@@ -64,6 +66,7 @@ class Services:
             stack.callback(ports.close)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
+            accounts = Accounts(settings, store)
             storing = Storing(store, settings.data_dir)
             stack.push_async_callback(storing.stop)
             journal = Journal(
@@ -95,7 +98,7 @@ class Services:
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            rooms = settings, store, storing, journal, disk, asr, hub, intake, ports, peers, metrics, loop
+            rooms = settings, store, accounts, storing, journal, disk, asr, hub, intake, ports, peers, metrics, loop
             return cls(*rooms, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 

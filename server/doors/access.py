@@ -6,9 +6,10 @@ from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
-from protocol.errors import NotFound
-from protocol.ids import is_transcript_id
-from server.auth import SAFE_METHODS, Action, Principal, authorize, check_host, check_origin, host_of, identify
+from server.accounts.accounts import Shown
+from server.accounts.principal import Principal
+from server.accounts.resource import NAMED, Resource, load
+from server.auth import SAFE_METHODS, Action, authorize, check_host, check_origin, host_of
 from server.client_address import client_address, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
@@ -43,44 +44,73 @@ def address_of(connection: HTTPConnection) -> str:
     return client_address(peer, connection.headers.getlist("x-forwarded-for"), proxies)
 
 
-def enter(connection: HTTPConnection, action: Action) -> Principal:
+async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool = True) -> Principal:
     """Authorise a request or a socket's handshake. Raises ``Forbidden``, ``NotAuthorised``, ``NotFound``.
 
-    The transcript's id is checked here too: text that is no id never reaches a path, a query or a log line.
+    Who asks and what about are kept in the connection's state: ``principal_of``, ``resource_of``.
     """
-    settings = settings_of(connection)
+    settings, services = settings_of(connection), services_of(connection)
     headers = connection.headers
     if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS:
         check_origin(headers.get("origin"), headers.get("host"), settings.allowed_origins)
-    secret = settings.access_token.get_secret_value() if settings.access_token is not None else None
-    if secret is None:
+    if services.accounts.is_open:
         # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
         own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
         check_host(headers.get("host"), filter(None, own))
     address = connection.client.host if connection.client is not None else None
-    principal = identify(secret, headers, connection.scope.get("subprotocols", ()), address=address)
-    transcript_id = connection.path_params.get("transcript_id")
-    authorize(principal, action, transcript_id)
-    if transcript_id is not None and not is_transcript_id(transcript_id):
-        raise no_such_transcript()
+    shown = Shown(headers, connection.scope.get("subprotocols", ()), address)
+    connection.state.principal = principal = await services.accounts.identify(shown)
+    connection.state.resource = resource = await _resource(connection) if of_resource else None
+    authorize(principal, action, resource)
     return principal
 
 
-def no_such_transcript() -> NotFound:
-    return NotFound("no such transcript")
+async def _resource(connection: HTTPConnection) -> Resource | None:
+    """What the path is about: of several things that it names the last, which lies in those before it."""
+    for parameter, text in reversed(connection.path_params.items()):
+        if parameter in NAMED:
+            return await load(services_of(connection).store, parameter, text)
+    return None
+
+
+def principal_of(connection: HTTPConnection) -> Principal:
+    """Who asks, where an entry let them in."""
+    principal: Principal = connection.state.principal
+    return principal
+
+
+def resource_of(connection: HTTPConnection) -> Resource | None:
+    """What the path names, where an entry let somebody in to it."""
+    resource: Resource | None = connection.state.resource
+    return resource
+
+
+async def admit(connection: HTTPConnection, action: Action, parameter: str, text: str) -> Resource:
+    """Authorise what a body or a message names besides the path, ``parameter`` being a name in ``NAMED``.
+
+    Raises what ``enter`` raises.
+    """
+    resource = await load(services_of(connection).store, parameter, text)
+    authorize(principal_of(connection), action, resource)
+    return resource
 
 
 class Entry:
     """A dependency that lets a request in for one action; the route table's test reads ``action``."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, action: Action, *, of_resource: bool) -> None:
         self.action = action
+        self.of_resource = of_resource
 
     async def __call__(self, request: Request) -> Principal:
-        return enter(request, self.action)
+        return await enter(request, self.action, of_resource=self.of_resource)
 
 
-def entry(action: Action) -> DependsMarker:
-    """For ``dependencies=[entry(Action.READ)]`` of a route."""
-    marker: DependsMarker = Depends(Entry(action))
+def entry(action: Action, *, of_resource: bool = True) -> DependsMarker:
+    """For ``dependencies=[entry(Action.READ)]`` of a route.
+
+    What its path names is looked up and authorised. ``of_resource=False`` is for answers that are the same whatever
+    the path names.
+    """
+    marker: DependsMarker = Depends(Entry(action, of_resource=of_resource))
     return marker

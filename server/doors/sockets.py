@@ -19,8 +19,11 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage
 from protocol.wire import v1
-from server.auth import BEARER, Action, Principal
-from server.doors.access import enter, leaving_of, settings_of
+from server.accounts.credentials import BEARER
+from server.accounts.principal import Principal, nobody
+from server.accounts.resource import Resource
+from server.auth import Action
+from server.doors.access import enter, leaving_of, resource_of, settings_of
 from server.limits import MessageRate
 
 log = structlog.get_logger(__name__)
@@ -42,7 +45,7 @@ class SocketConnection:
 
     def __init__(self, websocket: WebSocket) -> None:
         self.websocket = websocket
-        self.principal = Principal("anonymous", trusted=False)
+        self.principal: Principal = nobody()
         settings = settings_of(websocket)
         self._write_deadline_s = settings.write_deadline_s
         self._ping_interval_s = settings.ping_interval_s
@@ -52,6 +55,11 @@ class SocketConnection:
     @property
     def transcript_id(self) -> str:
         return str(self.websocket.path_params["transcript_id"])
+
+    @property
+    def resource(self) -> Resource | None:
+        """What the path names, once the socket was let in."""
+        return resource_of(self.websocket)
 
     async def accept(self) -> None:
         offered = self.websocket.scope["subprotocols"]
@@ -131,7 +139,7 @@ async def serve_socket(
     """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close."""
     connection = SocketConnection(websocket)
     try:
-        principal = enter(websocket, action)
+        principal = await enter(websocket, action)
     except Forbidden as error:
         # A browser's page is told nothing but that it failed; whoever runs the server finds the setting to set here.
         log.info("socket refused", why=error.message)

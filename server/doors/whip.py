@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from protocol.errors import InvalidMessage
 from server.auth import Action
-from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, validation_failed
 from server.doors.v1.webrtc import Offer
 from server.limits import read_body
@@ -35,6 +35,8 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 
 router = APIRouter(tags=["whip"], responses=DOCUMENTED)
 speaks = entry(Action.SPEAK)
+# What a method does here is the same for every transcript, and tells nothing of any.
+explains = entry(Action.SPEAK, of_resource=False)
 
 
 def _takes(media_type: str) -> dict[str, Any]:
@@ -64,7 +66,7 @@ async def speak_anew(request: Request) -> Response:
     options, offer = await _asked(request)
     services = services_of(request)
     language = options.language or settings_of(request).language
-    transcript = await services.store.create_transcript(name="", language=language)
+    transcript = await services.store.create_transcript(name="", language=language, owner=principal_of(request).id)
     try:
         return await _answer(request, transcript.id, offer, options)
     except BaseException:
@@ -72,8 +74,8 @@ async def speak_anew(request: Request) -> Response:
         raise
 
 
-@router.options("/whip/{transcript_id}", dependencies=[speaks], include_in_schema=False)
-@router.options("/whip", dependencies=[speaks], include_in_schema=False)
+@router.options("/whip/{transcript_id}", dependencies=[explains], include_in_schema=False)
+@router.options("/whip", dependencies=[explains], include_in_schema=False)
 async def describe_endpoint(request: Request) -> Response:
     """What is taken here; and the ICE servers, for clients that want them before they offer."""
     response = Response(headers={"Allow": ENDPOINT_METHODS, "Accept-Post": SDP})
@@ -106,7 +108,7 @@ async def end(request: Request, transcript_id: str, session_id: str) -> Response
     return Response()
 
 
-@router.options("/whip/{transcript_id}/{session_id}", dependencies=[speaks], include_in_schema=False)
+@router.options("/whip/{transcript_id}/{session_id}", dependencies=[explains], include_in_schema=False)
 async def describe_session() -> Response:
     return Response(headers={"Allow": SESSION_METHODS, "Accept-Patch": FRAGMENT})
 
@@ -114,7 +116,7 @@ async def describe_session() -> Response:
 # Reserved by the RFC (sections 4.2 and 4.3). Without these the route of the pages would answer, and know no such page.
 
 
-RESERVED: dict[str, Any] = {"dependencies": [speaks], "include_in_schema": False}
+RESERVED: dict[str, Any] = {"dependencies": [explains], "include_in_schema": False}
 
 
 @router.api_route("/whip", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], **RESERVED)

@@ -13,10 +13,11 @@ from protocol import ids
 from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
-from server.store import events, migrate, segments, tracks, transcripts
+from server.store import events, migrate, segments, standing, tracks, transcripts
 from server.store.database import Database, transaction
 from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript
 from server.store.room_store import RoomStore
+from server.store.standing import EVERYBODY, Standing, Viewer
 
 
 class _Unset:
@@ -56,6 +57,13 @@ class Store:
         self._is_open = False
         await self._database.close()
 
+    # Whose things are.
+
+    async def standing(self, kind: str, id_: str) -> Standing | None:
+        """Whose the thing is and who may see it; None when there is none of this id."""
+        async with self._read() as conn:
+            return await standing.look(conn, kind, id_)
+
     # Transcripts.
 
     async def create_transcript(self, *, name: str = "", language: str = "en", owner: str | None = None) -> Transcript:
@@ -69,11 +77,11 @@ class Store:
             return await transcripts.get(conn, transcript_id)
 
     async def list_transcripts(
-        self, *, page: int = 1, size: int = 50, search: str = ""
+        self, *, page: int = 1, size: int = 50, search: str = "", viewer: Viewer = EVERYBODY
     ) -> tuple[list[Transcript], int]:
         """One page (from 1), newest first, and the number of all that match; ``search`` is a part of the name."""
         async with self._read() as conn:
-            return await transcripts.page(conn, number=page, size=size, search=search)
+            return await transcripts.page(conn, number=page, size=size, search=search, viewer=viewer)
 
     async def update_transcript(
         self,

@@ -14,6 +14,7 @@ from protocol.errors import NotFound
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.records import Track, Transcript, covered_samples, storable
+from server.store.standing import Viewer, listed_for
 from server.store.tables import tracks, transcripts
 from server.store.tracks import tracks_of
 
@@ -57,9 +58,13 @@ async def get(conn: AsyncConnection, transcript_id: str) -> Transcript:
     return (await _records(conn, [row]))[0]
 
 
-async def page(conn: AsyncConnection, *, number: int, size: int, search: str) -> tuple[list[Transcript], int]:
+async def page(
+    conn: AsyncConnection, *, number: int, size: int, search: str, viewer: Viewer
+) -> tuple[list[Transcript], int]:
     """Page ``number`` (from 1), newest first, and how many there are in all."""
-    wanted = transcripts.c.name.icontains(storable(search), autoescape=True) if search else sa.true()
+    wanted = listed_for(transcripts, viewer)
+    if search:
+        wanted &= transcripts.c.name.icontains(storable(search), autoescape=True)
     total = (await conn.execute(sa.select(sa.func.count()).select_from(transcripts).where(wanted))).scalar_one()
     rows = await conn.execute(
         sa.select(transcripts)

@@ -24,7 +24,8 @@ from media.webrtc.udp_mux import named
 from protocol.errors import AudioFormatError, BadInput, EarshotError, InvalidMessage, SdpError, TooLarge
 from protocol.wire import stream, v1
 from protocol.wire.stream import Encoding
-from server.auth import check_origin, identify
+from server.accounts.credentials import identify
+from server.auth import check_origin
 from server.doors.v1.audio import parse_range
 from server.doors.v1.listen import parse_after, parse_types
 from server.doors.v1.multipart import MultipartReader, boundary_of

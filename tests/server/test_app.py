@@ -135,8 +135,6 @@ async def test_every_route_with_no_token_a_wrong_one_and_the_right_one(guarded: 
             path = path_of(template)
             if method == "WS":
                 async with connect(guarded.ws_url(path), additional_headers=headers, proxy=None) as connection:
-                    if is_let_in and "stream" in path:
-                        await connection.send('{"type": "start"}')
                     error = json.loads(await connection.recv())
                     with pytest.raises(ConnectionClosed) as closed:
                         await connection.recv()

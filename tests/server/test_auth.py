@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import Forbidden, NotAuthorised
-from server.auth import PUBLIC, Action, Principal, authorize, check_host, check_origin, host_of, identify
+from server.accounts.credentials import holder, identify
+from server.accounts.principal import nobody
+from server.accounts.resource import Kind, Resource
+from server.auth import PUBLIC, Action, authorize, check_host, check_origin, host_of
 
 TOKEN = "s3cret-token"
 
@@ -50,13 +53,15 @@ def test_nothing_that_a_stranger_sends_is_trusted_or_raises(header: str, subprot
 
 @pytest.mark.parametrize("action", list(Action))
 def test_a_stranger_may_do_only_what_is_public(action: Action) -> None:
-    stranger = Principal("anonymous", trusted=False)
+    stranger = nobody()
     if action in PUBLIC:
         authorize(stranger, action)
     else:
         with pytest.raises(NotAuthorised):
-            authorize(stranger, action, "some transcript")
-    authorize(Principal("holder", trusted=True, host=True), action)
+            authorize(stranger, action)
+        with pytest.raises(NotAuthorised):
+            authorize(stranger, action, Resource(Kind.TRANSCRIPT, "some transcript", None))
+    authorize(holder(), action)
 
 
 HOST = frozenset({Action.DEBUG_PAGE, Action.DEBUG})

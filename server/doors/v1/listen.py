@@ -76,7 +76,7 @@ async def act(connection: SocketConnection, services: Services, action: v1.Actio
     """One action of a reader, answered by the status afterwards. Raises what the hub raises."""
     transcript_id = connection.transcript_id
     if action is not v1.Action.GET_STATUS:
-        authorize(connection.principal, Action.CHANGE, transcript_id)
+        authorize(connection.principal, Action.CHANGE, connection.resource)
     match action:
         case v1.Action.START:
             # Processing begins by itself with the sound; all there is to start is what was paused.

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from protocol.errors import EarshotError, ValidationFailed
 from server.auth import Action
-from server.doors.access import entry, leaving_of, services_of, settings_of
+from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.segment_pages import segment_pages
 from server.doors.v1.uploads import is_multipart, receive_upload
@@ -98,9 +98,10 @@ async def list_transcripts(
     size: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Transcripts on a page.")] = 50,
     search: Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name.")] = "",
 ) -> Response:
-    """The newest first."""
+    """One's own and what is shared with everybody who is signed in, the newest first."""
     services = services_of(request)
-    found, total = await services.store.list_transcripts(page=page, size=size, search=search)
+    viewer = principal_of(request).viewer
+    found, total = await services.store.list_transcripts(page=page, size=size, search=search, viewer=viewer)
     engine = services.asr.status.engine
     return JSONResponse(page_view([transcript_view(each, None, engine) for each in found], total, page, size))
 
@@ -127,6 +128,7 @@ async def create_transcript(request: Request) -> Response:
         transcript = await services.store.create_transcript(
             name=wanted.name or (upload.filename[:NAME_MAX_CHARS] if upload else ""),
             language=wanted.language or settings.language,
+            owner=principal_of(request).id,
         )
         if upload is not None:
             try:

@@ -1,0 +1,59 @@
+"""Who asks, once it is known: what ``authorize`` (server/auth.py) decides by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.store.standing import Viewer
+
+
+class Scope(StrEnum):
+    """What a principal was given. ``admin`` holds all the others, and everybody's things."""
+
+    READ = "read"
+    SPEAK = "speak"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+EVERYTHING = frozenset(Scope)
+OWN_THINGS = EVERYTHING - {Scope.ADMIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. ``trusted``: they are known, or nobody has to be.
+
+    ``host``: they run the server or, where no token is configured, this very machine asks.
+    """
+
+    name: str
+    trusted: bool
+    host: bool = False
+    id: str | None = None  # whose things are theirs; None: nobody's in particular
+    scopes: frozenset[Scope] = frozenset()
+    public: bool = False  # nobody, who may create and speak all the same (public mode)
+    refused: str = ""  # why what they showed was not believed; then they are nobody, and told this
+    expires_at: float | None = None  # epoch time after which they are nobody
+    key_id: str | None = None  # the API key that they came with, which may be revoked
+
+    @property
+    def is_admin(self) -> bool:
+        return self.trusted and Scope.ADMIN in self.scopes
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether they may go on for as long as they like once they were let in: there is nothing to look at again."""
+        return self.is_admin and self.expires_at is None and self.key_id is None
+
+    @property
+    def viewer(self) -> Viewer:
+        """For lists and searches."""
+        return Viewer(self.id, sees_all=self.is_admin)
+
+
+def nobody(*, public: bool = False, refused: str = "") -> Principal:
+    """Somebody unknown, who reads what is public; and speaks, in public mode."""
+    scopes = OWN_THINGS if public else frozenset({Scope.READ})
+    return Principal("anonymous", trusted=False, scopes=scopes, public=public, refused=refused)

@@ -1,0 +1,67 @@
+"""Whose a row is and who may see it, of every table that has owners: what access is decided by, in one cheap query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.store.tables import api_keys, meetings, rooms, transcripts
+
+# private: its owner; semi-private: whoever is signed in may read; public: whoever has the id may read.
+ShareMode = Literal["private", "semi-private", "public"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    owner: str | None
+    share_mode: ShareMode = "private"
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """For whom something is listed. ``user_id`` None: somebody who owns what nobody owns."""
+
+    user_id: str | None = None
+    sees_all: bool = False
+
+
+EVERYBODY = Viewer(sees_all=True)
+
+_PRIVATE = sa.literal("private", sa.String(16))
+_NEVER = sa.null()
+# By kind: how a row's id leads to its owner, share mode and time of deletion.
+_LOOKS: dict[str, sa.Select[Any]] = {
+    "transcript": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at).where(
+        transcripts.c.id == sa.bindparam("wanted")
+    ),
+    "room": sa.select(rooms.c.owner, rooms.c.share_mode, rooms.c.deleted_at).where(
+        rooms.c.id == sa.bindparam("wanted")
+    ),
+    # A meeting is shared as its room is.
+    "meeting": sa.select(meetings.c.owner, rooms.c.share_mode, rooms.c.deleted_at)
+    .join(rooms, rooms.c.id == meetings.c.room_id)
+    .where(meetings.c.id == sa.bindparam("wanted")),
+    "api_key": sa.select(api_keys.c.owner, _PRIVATE, _NEVER).where(api_keys.c.id == sa.bindparam("wanted")),
+}
+
+
+async def look(conn: AsyncConnection, kind: str, id_: str) -> Standing | None:
+    """None: there is none of this id."""
+    row = (await conn.execute(_LOOKS[kind], {"wanted": id_})).one_or_none()
+    if row is None:
+        return None
+    owner, share_mode, deleted_at = row
+    return Standing(owner, share_mode, deleted_at is not None)
+
+
+def listed_for(table: sa.Table, viewer: Viewer) -> sa.ColumnElement[bool]:
+    """Which rows of ``table`` (with ``owner`` and ``share_mode``) a list shows: one's own and what is shared with all
+    who are signed in. What is public is read by those who were given its id, and is listed for nobody else."""
+    if viewer.sees_all:
+        return sa.true()
+    own: sa.ColumnElement[bool] = table.c.owner.is_(None) if viewer.user_id is None else table.c.owner == viewer.user_id
+    return own | (table.c.share_mode == "semi-private")
