@@ -347,7 +347,6 @@ async def test_unknown_messages_are_answered_and_silence_ends_it(tmp_path: Path)
 async def test_unknown_transcripts_and_full_houses(tmp_path: Path) -> None:
     async with running_app(tmp_path, sessions_max=1) as node:
         async with node.socket(path_of(new_transcript_id())) as socket:
-            await socket.send({"type": "start"})
             assert (await socket.closed())[0] == 4004
         async with node.socket(path_of(await node.new_transcript())) as first:
             await start(first)
