@@ -84,6 +84,25 @@ def load_libopus() -> ctypes.CDLL | None:
                 ctypes.c_int,
                 ctypes.c_int,
             ]
+            library.opus_encoder_create.restype = ctypes.c_void_p
+            library.opus_encoder_create.argtypes = [
+                ctypes.c_int32,
+                ctypes.c_int,
+                ctypes.c_int,
+                ctypes.POINTER(ctypes.c_int),
+            ]
+            library.opus_encoder_destroy.restype = None
+            library.opus_encoder_destroy.argtypes = [ctypes.c_void_p]
+            library.opus_encoder_ctl.restype = ctypes.c_int
+            library.opus_encoder_ctl.argtypes = [ctypes.c_void_p, ctypes.c_int]  # and more, by what is asked
+            library.opus_encode.restype = ctypes.c_int32
+            library.opus_encode.argtypes = [
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_int,
+                ctypes.c_void_p,
+                ctypes.c_int32,
+            ]
         except (OSError, AttributeError):
             continue
         return library
