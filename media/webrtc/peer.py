@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import structlog
 from aiortc import (
@@ -22,8 +21,10 @@ from aiortc import (
 from media.webrtc.ciphers import take_rsa_certificates
 from media.webrtc.fragment import read_fragment
 from media.webrtc.guard import Guard
+from media.webrtc.peer_contract import PeerListener, PeerSettings, PeerStats
 from media.webrtc.receiver import OpusReceiver
-from media.webrtc.sdp import CANDIDATES_MAX, Cleaned, OpusWishes, Refused, clean, polish
+from media.webrtc.sdp import CANDIDATES_MAX, Cleaned, Refused, clean, polish
+from media.webrtc.sender import OpusSender
 from media.webrtc.udp_mux import Reason, UdpMux
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import Block
@@ -36,53 +37,6 @@ CHANNEL_LABEL = "events"
 BUFFER_MAX_BYTES = 1 << 20
 CLOSE_DEADLINE_S = 8.0
 """Longer than aioice waits for a STUN server."""
-
-
-@dataclass(frozen=True)
-class PeerSettings:
-    """Deadlines and limits of one peer.
-
-    ``loopback``: the server listens on loopback, so 127.0.0.1 and ::1 are offered, and accepted, as candidates too.
-    ``private_clients``: clients may be reached at addresses of private networks.
-    ``gone_after_s``: for so long no sound, and no ICE check or answer, that only the peer can have made: it is dead.
-    ``direct_tap``: sound is taken from the datagrams, past aiortc's queues (``media.webrtc.tap``).
-    """
-
-    connect_deadline_s: float = 15.0
-    ice_servers: tuple[str, ...] = ()
-    sdp_max_bytes: int = 64 * 1024
-    loopback: bool = False
-    gone_after_s: float = 18.0
-    direct_tap: bool = True
-    private_clients: bool = True
-    opus: OpusWishes = field(default_factory=OpusWishes)
-
-
-class PeerListener(Protocol):
-    """Told of everything, on the event loop. Must not block."""
-
-    def on_block(self, block: Block) -> None:
-        """``start_samples`` counts from the peer's first packet = 0; media time, gaps up to 30 s filled."""
-
-    def on_message(self, text: str) -> None:
-        """A text on the data channel ``events``."""
-
-    def on_channel_open(self) -> None:
-        """The data channel ``events`` can be written to."""
-
-    def on_state(self, state: SessionState, reason: str) -> None:
-        """connecting -> live -> closed. After closed nothing more is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStats:
-    """Counters since the peer began."""
-
-    packets: int = 0
-    lost: int = 0
-    late: int = 0
-    concealed: int = 0
-    received_samples: int = 0
 
 
 def check_offer(settings: PeerSettings, sdp: str, type: str) -> None:
@@ -108,10 +62,13 @@ def _clean(
 class WebRtcPeer:
     """Either ``answer``, or ``offer`` and then ``accept``; ``close`` in any case.
 
-    ``ports`` are those that the node's peers share; without, it opens a port of its own.
+    ``ports`` are those that the node's peers share; without, it opens a port of its own. ``speaks``: by ``speak`` it
+    will have something to say, if the client wants to hear.
     """
 
-    def __init__(self, settings: PeerSettings, listener: PeerListener, *, ports: UdpPorts | None = None) -> None:
+    def __init__(
+        self, settings: PeerSettings, listener: PeerListener, *, ports: UdpPorts | None = None, speaks: bool = False
+    ) -> None:
         self._settings = settings
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -119,6 +76,7 @@ class WebRtcPeer:
         self._pc: RTCPeerConnection | None = None
         self._channel: RTCDataChannel | None = None
         self._receiver = OpusReceiver(self._on_blocks, self._on_excess, self._drop)
+        self._sender = OpusSender() if speaks else None
         self._guards: list[Guard] = []
         self._trickled = 0
         self._ports = ports
@@ -212,6 +170,11 @@ class WebRtcPeer:
             return False
         return True
 
+    def speak(self, packet: bytes | None, at_samples: int) -> None:
+        """What the client is to hear now: one Opus packet of 20 ms, or None for silence."""
+        if self._sender is not None:
+            self._sender.speak(packet, at_samples)
+
     def end_sound(self) -> None:
         """Deliver at once what is held back until a lost packet comes; there is no sound after it. Idempotent."""
         self._receiver.end()
@@ -256,11 +219,13 @@ class WebRtcPeer:
             raise error("the session description was not accepted") from exc
 
     def _add_audio(self, pc: RTCPeerConnection) -> None:
-        transceiver = pc.addTransceiver("audio", direction="recvonly")
+        transceiver = pc.addTransceiver("audio", direction="recvonly" if self._sender is None else "sendrecv")
         known = RTCRtpReceiver.getCapabilities("audio")
         assert known is not None
         transceiver.setCodecPreferences([codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"])
         self._receiver.take_over(transceiver, direct=self._settings.direct_tap)
+        if self._sender is not None:
+            self._sender.take_over(transceiver)
         take_rsa_certificates(transceiver.receiver.transport)
 
     def _guard(self, pc: RTCPeerConnection) -> None:

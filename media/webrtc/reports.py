@@ -1,4 +1,5 @@
-"""What a receiver counts of one source, and the report on it (RFC 3550 sections 6.4 and A.1 to A.8). Pure.
+"""What a receiver counts of one source, and the report on it (RFC 3550 sections 6.4 and A.1 to A.8); what a sender
+reports of itself. Pure.
 
 The clock is passed in, in seconds from any beginning. A report is due about once a second and goes out with the packet
 that comes next: where nothing comes there is nothing to report on (section 6.4.2), so no timer is needed.
@@ -17,6 +18,9 @@ SENDER_REPORT_FORGOTTEN_S = 65_536.0
 """Its age is told in 32 bits of 1/65536 s."""
 _REPORT = struct.Struct("!BBHIIIIIII")
 _RECEIVER_REPORT = 201
+_SENDER = struct.Struct("!BBHIQIII")
+_SENDER_REPORT, _DESCRIPTION, _CNAME = 200, 202, 1
+_SINCE_1900_S = 2_208_988_800
 
 
 class Reception:
@@ -105,3 +109,19 @@ class Reception:
             self._sender_report if known else 0,
             int(age_s * 65_536) if known else 0,
         )
+
+
+def sender_report(ssrc: int, now_s: float, timestamp: int, packets: int, sent_bytes: int, cname: str) -> bytes:
+    """A sender report without report blocks, and who the source is, as each must say (sections 6.4.1 and 6.5).
+
+    ``now_s`` is the wall clock's; ``timestamp`` what RTP says of the same moment.
+    """
+    ntp = round((now_s + _SINCE_1900_S) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
+    report = _SENDER.pack(
+        *(0x80, _SENDER_REPORT, _SENDER.size // 4 - 1, ssrc, ntp, timestamp),
+        *(packets & 0xFFFFFFFF, sent_bytes & 0xFFFFFFFF),
+    )
+    name = cname.encode()[:255]
+    item = bytes((_CNAME, len(name))) + name
+    item += bytes(4 - len(item) % 4)  # at least one zero ends the list
+    return report + struct.pack("!BBHI", 0x81, _DESCRIPTION, 1 + len(item) // 4, ssrc) + item

@@ -1,6 +1,7 @@
 """The fixed header of an RTP packet, and what lies around its payload (RFC 3550 section 5.1). Pure.
 
-No more of it is read than a receiver of one codec needs: header extensions are skipped, contributing sources too.
+What is sent has the fixed header alone. Of what comes no more is read than a receiver of one codec needs: header
+extensions are skipped, contributing sources too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def second_bytes(payload_types: set[int]) -> frozenset[int]:
     """The second byte of RTP packets of these types, marked or not, without those of RTCP (RFC 5761 section 4)."""
     wanted = {payload_type | marker for payload_type in payload_types for marker in (0, 0x80)}
     return frozenset(wanted - set(range(192, 224)))
+
+
+def render(payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool) -> bytes:
+    """One packet, not yet protected. ``marker``: sound begins here, after silence."""
+    return _HEADER.pack(0x80, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc) + payload
 
 
 def parse(data: bytes) -> RtpPacket:

@@ -7,7 +7,8 @@ Of aioice, in ``guard``: ``Connection.get_component_candidates``, ``.data_receiv
 ``get_host_addresses``.
 
 Of aiortc: ``RTCIceTransport._connection``, by which ``peer`` gets to aioice; ``ROUTER_NAMES`` of the DTLS transport and
-``_ssrc`` of ``RTCRtpSender`` in ``receiver``, without which there is no sound; ``DIRECT_NAMES`` in ``tap``, without
+``_ssrc`` of ``RTCRtpSender`` in ``receiver``, without which there is no sound, and in ``sender``, which needs also that
+nothing in ``_send_rtp`` waits; ``DIRECT_NAMES`` in ``tap``, without
 which sound comes by the router; ``__local_certificate`` of the DTLS transport and ``_create_ssl_context`` of the
 certificate in ``ciphers``, without which peers with RSA certificates may not connect.
 """

@@ -27,7 +27,8 @@ import structlog
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from media.webrtc.peer import PeerSettings, WebRtcPeer
+from media.webrtc.peer import WebRtcPeer
+from media.webrtc.peer_contract import PeerSettings
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.states import SessionState

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import pytest
 
-from media.webrtc.peer import PeerListener, PeerSettings, WebRtcPeer
+from media.webrtc.peer import WebRtcPeer
+from media.webrtc.peer_contract import PeerListener, PeerSettings
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 
 

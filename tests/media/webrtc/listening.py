@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from media.webrtc.peer import PeerSettings
+from media.webrtc.peer_contract import PeerSettings
 from protocol.blocks import BYTES_PER_SAMPLE, Block
 from protocol.states import SessionState
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from media.webrtc import peer as peer_module
 from media.webrtc.ciphers import take_rsa_certificates
-from media.webrtc.peer import PeerSettings
+from media.webrtc.peer_contract import PeerSettings
 from protocol.states import SessionState
 from tests.media.webrtc.conftest import Opened
 from tests.media.webrtc.listening import LOCAL, Listening

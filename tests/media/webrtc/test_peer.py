@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from media.webrtc.peer import BUFFER_MAX_BYTES, PeerSettings
+from media.webrtc.peer import BUFFER_MAX_BYTES
+from media.webrtc.peer_contract import PeerSettings
 from protocol.errors import Internal, SdpError
 from protocol.states import SessionState
 from tests.media.webrtc.conftest import Opened

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from aioice import stun
 
-from media.webrtc.peer import PeerSettings
+from media.webrtc.peer_contract import PeerSettings
 from media.webrtc.udp_ports import UdpSettings, local_addresses
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Internal
