@@ -95,6 +95,8 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
     metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)
     metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets)
     metrics.watch("peers", "WebRTC peers now.", lambda: services().peers.places.count)
+    metrics.watch("rooms_sounding", "Rooms with somebody in them.", lambda: services().peers.sounds.rooms)
+    metrics.watch("room_members", "Who is in them.", lambda: services().peers.sounds.members)
     metrics.watch("peers_connecting", "Those not connected yet.", lambda: services().peers.places.connecting)
     metrics.watch("tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch_udp(lambda: services().ports.counts)

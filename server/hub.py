@@ -349,7 +349,7 @@ class Hub:
 
     async def pause_session(self, session: LiveSession, *, paused: bool) -> None:
         """Pause or go on with one source; the transcript is paused while all of its sources are."""
-        session.paused = paused
+        session.paused = session.muted = paused
         if not paused:
             await self.unpause(session.transcript_id, only=session)
         elif all(other.paused for other in self._live_of(session.transcript_id)):

@@ -88,6 +88,7 @@ class LiveSession:
         self._heard = False  # whether any sound ever came
         self._came = False  # whether a source ever was there that could be heard
         self.paused = False
+        self.muted = False  # its source itself asked for the pause: others in a room do not hear it either
         self.opened_at_s = time.monotonic()
         # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
         self._opened_at_samples = max(0, round((time.time() - pipeline.track.started_at) * SAMPLE_RATE_HZ))

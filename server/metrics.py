@@ -22,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 TICK_S = 0.1  # stalls shorter than this are rarely missed, and ten wake-ups a second cost nothing
 
 _LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_TICK_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 _COMMIT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _HTTP_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 _WORDS_LAG_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
@@ -68,6 +69,16 @@ class Metrics:
         self.requests = Counter("earshot_http_requests", "Requests.", ["method", "route", "status"], registry=r)
         self.request_s = Histogram(
             "earshot_http_request_seconds", "Time to serve a request.", ["route"], registry=r, buckets=_HTTP_S
+        )
+        self.room_tick_s = Histogram(
+            "earshot_room_tick_seconds",
+            "The event loop's time for 20 ms of all rooms' sound.",
+            registry=r,
+            buckets=_TICK_S,
+        )
+        self.room_frames_encoded = Counter("earshot_room_frames_encoded", "Frames of rooms' sound encoded.", registry=r)
+        self.room_ticks_missed = Counter(
+            "earshot_room_ticks_missed", "Times 20 ms that no room was heard, as the loop was busy.", registry=r
         )
         self.engine = EngineMetrics(r)
         self._ticker: asyncio.Task[None] | None = None

@@ -10,11 +10,12 @@ from typing import Any
 
 import structlog
 
-from media.webrtc.peer import PeerSettings, WebRtcPeer, check_offer
+from media.webrtc.peer import WebRtcPeer, check_offer
+from media.webrtc.peer_contract import PeerSettings
 from media.webrtc.sdp import OpusWishes
 from media.webrtc.udp_ports import UdpPorts
 from protocol.blocks import Block
-from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, SlowReader
+from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, Replaced, SlowReader
 from protocol.events import Event
 from protocol.states import SessionState
 from protocol.wire import v1
@@ -25,6 +26,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
 from server.peer_places import PeerPlace, PeerPlaces
+from server.room_sounds import RoomMember, RoomSounds
 from server.settings import Settings
 from server.turn import own_stun
 
@@ -65,6 +67,7 @@ class Peers:
             opus=OpusWishes(settings.opus_wideband, settings.opus_dtx, settings.opus_packet_ms),
         )
         self._metrics = metrics
+        self.sounds = RoomSounds(metrics)
         self.places = PeerPlaces(
             connecting_max=settings.peers_connecting_max,
             per_address_max=settings.peers_per_address_max,
@@ -84,15 +87,20 @@ class Peers:
         resume_token: str | None = None,
         address: str = UNKNOWN,
         resumable: bool = True,
+        room: str | None = None,
     ) -> Described:
         """Our answer to a client's offer; its peer is counted by ``address``.
+
+        In a ``room`` the client hears everybody else in it, if its offer wants to hear. Who it is there, its track's
+        name says (``options.track``), so each participant needs one: who joins again by it takes the place of the one
+        before, whose session ends.
 
         Unless ``resumable``, the client is not told the resume token: its session ends with its connection.
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
         another took the session over meanwhile.
         """
         check_offer(self._peer_settings, sdp, type)  # before it costs anything: a place, a track, or a peer that speaks
-        source = await self._source(transcript_id, options, resume_token, address)
+        source = await self._source(transcript_id, options, resume_token, address, room=room)
         source.resumable = resumable
         return await self._described(source, source.peer.answer(sdp, type))
 
@@ -134,9 +142,16 @@ class Peers:
         for source in list(self._open):
             source.close_soon("the server stops")
         await asyncio.gather(*self._closing)
+        await self.sounds.stop()
 
     async def _source(
-        self, transcript_id: str, options: SourceOptions, resume_token: str | None, address: str
+        self,
+        transcript_id: str,
+        options: SourceOptions,
+        resume_token: str | None,
+        address: str,
+        *,
+        room: str | None = None,
     ) -> _PeerSource:
         place = self.places.take(address, instead_of=self._place_before(transcript_id, resume_token))
         try:
@@ -147,7 +162,16 @@ class Peers:
             place.free()
             raise
         source = _PeerSource(
-            self._peer_settings, session, self._hub, self._journal, self._settings, place, self._on_close, self._ports
+            self._peer_settings,
+            session,
+            self._hub,
+            self._journal,
+            self._settings,
+            place,
+            self._on_close,
+            self._ports,
+            self.sounds,
+            room,
         )
         self._open.add(source)
         session.attach(source.ended, connected=False)
@@ -213,13 +237,16 @@ class _PeerSource:
         place: PeerPlace,
         on_close: Callable[[_PeerSource, asyncio.Task[None]], None],
         ports: UdpPorts | None,
+        sounds: RoomSounds,
+        room: str | None,
     ) -> None:
         self.session = session
         self.resumable = True
         self.answered = False  # the client has, or will have, our description
         self.sent_away: EarshotError | None = None  # why our side ended the attachment
         self.place = place
-        self.peer = WebRtcPeer(peer_settings, self, ports=ports)
+        self.peer = WebRtcPeer(peer_settings, self, ports=ports, speaks=room is not None)
+        self._member = RoomMember(sounds, room, session.track.name, self.peer.speak, self._joined_elsewhere)
         self._hub = hub
         self._journal = journal
         self._settings = settings
@@ -235,6 +262,8 @@ class _PeerSource:
     def on_block(self, block: Block) -> None:
         if self._closing is not None or self.sent_away is not None:
             return
+        if not self.session.muted:
+            self._member.hear(block)
         if self._origin_samples is None:
             self._origin_samples = self.session.place() - block.start_samples
         try:
@@ -260,16 +289,21 @@ class _PeerSource:
         if state is SessionState.LIVE:
             self.place.connected()
             self.session.connected(self.ended)
+            self._member.join()
         if state is SessionState.CLOSED and self._closing is None:
             self.close_soon(reason)
             self.session.lost(self.ended, reason)
             if not self.resumable:
                 self.session.finish_soon()
 
+    def _joined_elsewhere(self) -> None:
+        self.session.end(Replaced("this participant joined the room by another connection"))
+
     # What the session tells.
 
     def ended(self, error: EarshotError | None) -> None:
         """Our side ended the attachment."""
+        self._member.leave()
         self.sent_away = error
         self.peer.end_sound()  # from here on the session hears nothing more
         if error is not None:
@@ -300,6 +334,7 @@ class _PeerSource:
     def close_soon(self, reason: str) -> asyncio.Task[None]:
         """Begin to close; the task that ends when all is closed."""
         self.peer.end_sound()  # while we still listen to it
+        self._member.leave()
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(reason), name=f"close peer {self.session.session_id}")
             self._on_close(self, self._closing)
