@@ -13,7 +13,8 @@
     ├── NotFound                 404, close 4004: unknown and foreign alike
     ├── Conflict                 409, close 4009
     │   ├── Replaced             another connection took the session over
-    │   └── IllegalMove          a state table has no such move
+    │   ├── IllegalMove          a state table has no such move
+    │   └── PreconditionFailed   412: it changed since the version that the request names
     ├── SlowReader               close 4008: the reader's queue was full
     ├── TryLater                 503, retryable
     │   ├── Overloaded           close 4013
@@ -121,6 +122,11 @@ class Replaced(Conflict):
 
 class IllegalMove(Conflict):
     code = "ILLEGAL_STATE"
+
+
+class PreconditionFailed(Conflict):
+    code = "PRECONDITION_FAILED"
+    http_status = 412
 
 
 class SlowReader(EarshotError):

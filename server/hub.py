@@ -319,7 +319,7 @@ class Hub:
                 session.end(NotFound("the transcript was deleted"), finals=False)
                 await session.abort()
                 self._sessions.pop(session.session_id, None)
-            await self._store.delete_transcript(transcript_id)
+            await self._store.destroy_transcript(transcript_id)
             self._journal.deleted(transcript_id)
             self._last_speaker.pop(transcript_id, None)
             self._status.forget(transcript_id)

@@ -54,12 +54,12 @@ class StatusTeller:
 
     async def now(self, transcript_id: str) -> StatusChanged:
         """The present status, for whoever asks."""
-        transcript = await self._store.get_transcript(transcript_id)
+        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
         return self._status(transcript.state, transcript_id)
 
     async def move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``."""
-        transcript = await self._store.get_transcript(transcript_id)
+        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
         if transcript.state is state:
             return
         await self._store.set_state(transcript_id, state)
@@ -76,7 +76,7 @@ class StatusTeller:
 
     async def tell_progress(self, transcript_id: str, progress: float, message: str) -> None:
         """How much of a file is through, 0..100. Raises ``NotFound`` when the transcript was deleted."""
-        transcript = await self._store.get_transcript(transcript_id)
+        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
         status = self._status(transcript.state, transcript_id, audio="none")
         update = {"progress": min(100.0, max(0.0, progress)), "message": message}
         await self._journal.append(transcript_id, status.model_copy(update=update))
@@ -97,7 +97,7 @@ class StatusTeller:
 
     async def _tell(self, transcript_id: str) -> None:
         with logged(transcript_id):
-            transcript = await self._store.get_transcript(transcript_id)
+            transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
             await self._journal.append(transcript_id, self._status(transcript.state, transcript_id))
 
     def _status(self, state: TranscriptState, transcript_id: str, *, audio: AudioState | None = None) -> StatusChanged:

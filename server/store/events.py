@@ -39,8 +39,8 @@ async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float
     if rows:
         await conn.execute(sa.insert(events), rows)
         await write_segments(conn, told)
-        await write_summaries(conn, told)
         await write_heard(conn, told)
+        await write_summaries(conn, told, now=now)
     return [stored.get(new.key) for new in batch]
 
 
@@ -51,7 +51,7 @@ async def _take_numbers(conn: AsyncConnection, counts: Counter[str], now: float)
     for transcript_id, count in sorted(counts.items()):  # in one order everywhere: two nodes cannot wait for each other
         taken = await conn.execute(
             sa.update(transcripts)
-            .where(transcripts.c.id == transcript_id)
+            .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None))
             .values(last_seq=transcripts.c.last_seq + count, updated_at=now)
             .returning(transcripts.c.last_seq)
         )

@@ -15,9 +15,11 @@ from protocol.errors import InvalidMessage
 from protocol.events import BODY, EventBody
 from protocol.states import TranscriptState
 from protocol.words import Segment
+from server.store.standing import ShareMode
 
 TrackState = Literal["open", "finished", "failed"]
 SourceKind = Literal["webrtc", "stream", "file"]
+TranscriptKind = Literal["live", "file", "room"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class Transcript:
     segments: int  # how many, each counted once whatever its revisions
     words: int  # of the newest revisions
     duration_samples: int  # time that some track covers; what tracks share counts once
+    title: str
+    source_kind: TranscriptKind
+    share_mode: ShareMode
+    locked: bool  # its text and sound stay as they are
+    audio_deleted: bool  # its sound was taken away for good; the text stays
+    deleted_at: float | None  # since when it is in the bin; destroyed ones stay there
+    destroyed_at: float | None  # nothing is left but this row
+    room_id: str | None
+    room_name: str | None  # None, too, where that room is gone
+    meeting_id: str | None
+    change_seq: int  # of its latest change, from one counter for all transcripts
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import ids
@@ -15,7 +14,6 @@ from protocol.errors import Conflict, Overloaded
 from server.store import meetings, rooms, transcripts
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room, ShareMode
 from server.store.records import storable
-from server.store.tables import transcripts as transcripts_table
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -116,12 +114,15 @@ class RoomStore:
                 raise Overloaded("there are as many meetings as may be; end one first", details={"max": meetings_max})
             meeting_id = ids.new_meeting_id()
             transcript = await transcripts.create(
-                conn, ids.new_transcript_id(), name=title, language=room.language, owner=room.owner, now=now
-            )
-            await conn.execute(
-                sa.update(transcripts_table)
-                .where(transcripts_table.c.id == transcript.id)
-                .values(source_kind="room", room_id=room.id, meeting_id=meeting_id)
+                conn,
+                ids.new_transcript_id(),
+                name=title,
+                language=room.language,
+                owner=room.owner,
+                source_kind="room",
+                room_id=room.id,
+                meeting_id=meeting_id,
+                now=now,
             )
             meeting = Meeting(
                 id=meeting_id,

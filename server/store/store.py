@@ -13,11 +13,12 @@ from protocol import ids
 from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
-from server.store import events, migrate, segments, standing, tracks, transcripts
+from server.store import events, listing, migrate, segments, standing, tracks, transcripts
 from server.store.database import Database, transaction
-from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript
+from server.store.listing import EVERYTHING, Order, Wanted
+from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript, TranscriptKind
 from server.store.room_store import RoomStore
-from server.store.standing import EVERYBODY, Standing, Viewer
+from server.store.standing import ShareMode, Standing
 
 
 class _Unset:
@@ -66,46 +67,121 @@ class Store:
 
     # Transcripts.
 
-    async def create_transcript(self, *, name: str = "", language: str = "en", owner: str | None = None) -> Transcript:
+    async def create_transcript(
+        self,
+        *,
+        name: str = "",
+        language: str = "en",
+        owner: str | None = None,
+        title: str = "",
+        source_kind: TranscriptKind = "live",
+        share_mode: ShareMode = "private",
+        room_id: str | None = None,
+        meeting_id: str | None = None,
+    ) -> Transcript:
+        """Raises ``NotFound`` for a room that there is not."""
         async with self._write() as conn:
             return await transcripts.create(
-                conn, ids.new_transcript_id(), name=name, language=language, owner=owner, now=self._clock()
+                conn,
+                ids.new_transcript_id(),
+                name=name,
+                language=language,
+                owner=owner,
+                title=title,
+                source_kind=source_kind,
+                share_mode=share_mode,
+                room_id=room_id,
+                meeting_id=meeting_id,
+                now=self._clock(),
             )
 
-    async def get_transcript(self, transcript_id: str) -> Transcript:
+    async def get_transcript(self, transcript_id: str, *, including_deleted: bool = False) -> Transcript:
+        """What is in the bin is found only where that is wanted; what was destroyed, never."""
         async with self._read() as conn:
-            return await transcripts.get(conn, transcript_id)
+            return await transcripts.get(conn, transcript_id, including_deleted=including_deleted)
 
     async def list_transcripts(
-        self, *, page: int = 1, size: int = 50, search: str = "", viewer: Viewer = EVERYBODY
+        self, wanted: Wanted = EVERYTHING, *, page: int = 1, size: int = 50, order: Order = "created_at"
     ) -> tuple[list[Transcript], int]:
-        """One page (from 1), newest first, and the number of all that match; ``search`` is a part of the name."""
+        """One page (from 1), newest first or in the order of changes, and the number of all that match."""
         async with self._read() as conn:
-            return await transcripts.page(conn, number=page, size=size, search=search, viewer=viewer)
+            return await listing.page(conn, wanted, number=page, size=size, order=order)
 
     async def update_transcript(
         self,
         transcript_id: str,
         *,
         name: str | None = None,
+        title: str | None = None,
         language: str | None = None,
         summary: dict[str, Any] | _Unset | None = UNSET,
+        summary_parts: dict[str, Any] | None = None,
+        share_mode: ShareMode | None = None,
+        locked: bool | None = None,
+        room_id: str | None = None,
+        meeting_id: str | None = None,
+        source_kind: TranscriptKind | None = None,
+        expected_change_seq: int | None = None,
     ) -> Transcript:
-        """Change what is given; ``summary=None`` removes it."""
+        """Change what is given; ``summary=None`` removes it, ``summary_parts`` are written into what is there.
+
+        Raises ``PreconditionFailed`` when something has changed it since ``expected_change_seq``.
+        """
         values: dict[str, Any] = {} if isinstance(summary, _Unset) else {"summary": summary}
-        values |= _given(name=name, language=language)
+        values |= _given(
+            name=name,
+            title=title,
+            language=language,
+            summary_parts=summary_parts,
+            share_mode=share_mode,
+            locked=locked,
+            room_id=room_id,
+            meeting_id=meeting_id,
+            source_kind=source_kind,
+        )
         async with self._write() as conn:
-            return await transcripts.change(conn, transcript_id, values, now=self._clock())
+            return await transcripts.change(
+                conn, transcript_id, values, now=self._clock(), expected_change_seq=expected_change_seq
+            )
 
     async def set_state(self, transcript_id: str, state: TranscriptState) -> Transcript:
-        """Move it, or raise ``IllegalMove``."""
+        """Move it, or raise ``IllegalMove``. Of one in the bin, too."""
         async with self._write() as conn:
             return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
 
-    async def delete_transcript(self, transcript_id: str) -> list[Track]:
-        """Remove it with its tracks, events and segments. Next: ``Journal.deleted``, and remove the tracks' files."""
+    async def delete_transcript(self, transcript_id: str) -> Transcript:
+        """Into the bin; from there it can be restored, or be destroyed. Next: ``Journal.deleted``."""
         async with self._write() as conn:
-            return await transcripts.delete(conn, transcript_id)
+            return await transcripts.delete(conn, transcript_id, now=self._clock())
+
+    async def restore_transcript(self, transcript_id: str) -> Transcript:
+        """Out of the bin. Raises ``Conflict`` for one that is not there."""
+        async with self._write() as conn:
+            return await transcripts.restore(conn, transcript_id, now=self._clock())
+
+    async def destroy_transcript(self, transcript_id: str, *, only_deleted: bool = False) -> list[Track]:
+        """Remove its tracks, events, segments and all else of it; what is left tells only that it is gone.
+
+        ``only_deleted``: raises ``Conflict`` for one that is not in the bin. Next: ``Journal.deleted``, and remove the
+        tracks' files.
+        """
+        async with self._write() as conn:
+            return await transcripts.destroy(conn, transcript_id, only_deleted=only_deleted, now=self._clock())
+
+    async def remove_audio(self, transcript_id: str) -> Transcript:
+        """Say that its sound is gone for good. Raises ``Conflict`` while it is recorded or heard. Next: the files."""
+        async with self._write() as conn:
+            return await transcripts.remove_audio(conn, transcript_id, now=self._clock())
+
+    async def deleted_before(self, at: float, *, limit: int) -> list[str]:
+        """Those that are in the bin since before ``at``, the oldest first."""
+        async with self._read() as conn:
+            return await transcripts.deleted_before(conn, at, limit)
+
+    async def soundless(self, transcript_ids: Sequence[str]) -> list[str]:
+        """Those of them of which no sound may be kept: it was removed, or all of the transcript."""
+        async with self._read() as conn:
+            return await transcripts.soundless(conn, transcript_ids)
 
     async def unfinished(self) -> list[tuple[Transcript, list[Track]]]:
         """Those that recording, paused or processing were cut short, oldest first, each with its tracks."""
@@ -141,7 +217,7 @@ class Store:
             path=path or f"{transcript_id}/{track_id}",
         )
         async with self._write() as conn:
-            return await tracks.create(conn, track)
+            return await tracks.create(conn, track, now=self._clock())
 
     async def get_track(self, track_id: str) -> Track:
         async with self._read() as conn:

@@ -36,7 +36,9 @@ transcripts = sa.Table(
     sa.Column("share_mode", sa.String(16), nullable=False, server_default="private"),
     sa.Column("locked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("audio_deleted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # In the bin, from where it can come back; and gone for good, but for this row, which tells those that keep copies.
     sa.Column("deleted_at", sa.Double),
+    sa.Column("destroyed_at", sa.Double),
     sa.Column("room_id", sa.String(36)),
     sa.Column("meeting_id", sa.String(36)),
     # Of its latest change, from one counter for all transcripts: who has read up to one reads on from there.

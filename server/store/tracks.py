@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import NotFound
 from protocol.events import Event, Transcribed
+from server.store.changes import hold, touch
 from server.store.records import Track, storable
 from server.store.tables import tracks, transcripts
 
@@ -19,17 +20,27 @@ def not_found(track_id: str) -> NotFound:
     return NotFound("no such track", details={"track_id": track_id})
 
 
-async def create(conn: AsyncConnection, track: Track) -> Track:
+async def create(conn: AsyncConnection, track: Track, *, now: float) -> Track:
     # The transcript's row is held, so that it cannot go between the look and the insert.
-    held = await conn.execute(
-        sa.select(transcripts.c.id).where(transcripts.c.id == track.transcript_id).with_for_update()
-    )
-    if held.scalar_one_or_none() is None:
-        raise NotFound("no such transcript", details={"transcript_id": track.transcript_id})
+    await hold(conn, track.transcript_id)
     speaker = None if track.speaker is None else storable(track.speaker)
     track = replace(track, name=storable(track.name), speaker=speaker)
     await conn.execute(sa.insert(tracks).values(**asdict(track)))
+    if track.source == "file":
+        await _of_a_file(conn, track, now)
     return track
+
+
+async def _of_a_file(conn: AsyncConnection, track: Track, now: float) -> None:
+    """A transcript made to stream into that a file comes to first is one of a file."""
+    others = sa.exists().where(tracks.c.transcript_id == track.transcript_id, tracks.c.id != track.id)
+    done = await conn.execute(
+        sa.update(transcripts)
+        .where(transcripts.c.id == track.transcript_id, transcripts.c.source_kind == "live", ~others)
+        .values(source_kind="file")
+    )
+    if done.rowcount:
+        await touch(conn, [track.transcript_id], now=now)
 
 
 async def get(conn: AsyncConnection, track_id: str) -> Track:

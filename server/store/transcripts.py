@@ -10,122 +10,223 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
-from server.store.records import Track, Transcript, covered_samples, storable
-from server.store.standing import Viewer, listed_for
-from server.store.tables import tracks, transcripts
+from server.store.changes import hold, not_found, take_number, touch
+from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
+from server.store.standing import ShareMode
+from server.store.tables import events as all_events
+from server.store.tables import participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
-
-
-def not_found(transcript_id: str) -> NotFound:
-    return NotFound("no such transcript", details={"transcript_id": transcript_id})
+# What is of a transcript, and goes with it.
+PARTS = (all_events, segments, tracks, participants, passages, uploads)
+SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 
 
 async def create(
-    conn: AsyncConnection, transcript_id: str, *, name: str, language: str, owner: str | None, now: float
+    conn: AsyncConnection,
+    transcript_id: str,
+    *,
+    name: str,
+    language: str,
+    owner: str | None,
+    now: float,
+    title: str = "",
+    source_kind: TranscriptKind = "live",
+    share_mode: ShareMode = "private",
+    room_id: str | None = None,
+    meeting_id: str | None = None,
 ) -> Transcript:
+    if room_id is not None:
+        found = await conn.execute(sa.select(rooms.c.id).where(rooms.c.id == room_id, rooms.c.deleted_at.is_(None)))
+        if found.scalar_one_or_none() is None:
+            raise NotFound("no such room", details={"room_id": room_id})
+    number = await take_number(conn)
     await conn.execute(
         sa.insert(transcripts).values(
-            id=transcript_id,
+            **_new(transcript_id, now),
             name=storable(name),
-            state=TranscriptState.IDLE.value,
             language=storable(language),
-            created_at=now,
-            updated_at=now,
             owner=owner,
-            last_seq=0,
-            segments=0,
-            words=0,
+            title=storable(title),
+            source_kind=source_kind,
+            share_mode=share_mode,
+            room_id=room_id,
+            meeting_id=meeting_id,
+            change_seq=number,
         )
     )
     return await get(conn, transcript_id)
 
 
+def _new(transcript_id: str, now: float) -> dict[str, Any]:
+    counted = {"last_seq": 0, "segments": 0, "words": 0}
+    return {
+        "id": transcript_id,
+        "state": TranscriptState.IDLE.value,
+        "created_at": now,
+        "updated_at": now,
+        **counted,
+    }
+
+
 async def put_and_take(conn: AsyncConnection, transcript_id: str, *, now: float) -> None:
     """Write, and leave nothing: both databases put even this on their disk at the commit, as they do not know."""
-    await create(conn, transcript_id, name="", language="", owner=None, now=now)
+    await conn.execute(sa.insert(transcripts).values(**_new(transcript_id, now), name="", language=""))
     await conn.execute(sa.delete(transcripts).where(transcripts.c.id == transcript_id))
 
 
-async def get(conn: AsyncConnection, transcript_id: str) -> Transcript:
-    row = (await conn.execute(sa.select(transcripts).where(transcripts.c.id == transcript_id))).one_or_none()
-    if row is None:
-        raise not_found(transcript_id)
-    return (await _records(conn, [row]))[0]
-
-
-async def page(
-    conn: AsyncConnection, *, number: int, size: int, search: str, viewer: Viewer
-) -> tuple[list[Transcript], int]:
-    """Page ``number`` (from 1), newest first, and how many there are in all."""
-    wanted = listed_for(transcripts, viewer)
-    if search:
-        wanted &= transcripts.c.name.icontains(storable(search), autoescape=True)
-    total = (await conn.execute(sa.select(sa.func.count()).select_from(transcripts).where(wanted))).scalar_one()
-    rows = await conn.execute(
-        sa.select(transcripts)
-        .where(wanted)
-        .order_by(transcripts.c.created_at.desc(), transcripts.c.id.desc())
-        .limit(size)
-        .offset((number - 1) * size)
+def selected() -> sa.Select[Any]:
+    """What a ``Transcript`` is made from."""
+    return sa.select(transcripts, rooms.c.name.label("room_name")).outerjoin(
+        rooms, sa.and_(rooms.c.id == transcripts.c.room_id, rooms.c.deleted_at.is_(None))
     )
-    return await _records(conn, rows.all()), total
 
 
-async def change(conn: AsyncConnection, transcript_id: str, values: dict[str, Any], *, now: float) -> Transcript:
+async def get(conn: AsyncConnection, transcript_id: str, *, including_deleted: bool = False) -> Transcript:
+    """Raises ``NotFound`` for what is in the bin, too, unless that is wanted; for destroyed ones always."""
+    row = (await conn.execute(selected().where(transcripts.c.id == transcript_id))).one_or_none()
+    if row is None or row.destroyed_at is not None or (row.deleted_at is not None and not including_deleted):
+        raise not_found(transcript_id)
+    return (await records(conn, [row]))[0]
+
+
+async def change(
+    conn: AsyncConnection,
+    transcript_id: str,
+    values: dict[str, Any],
+    *,
+    now: float,
+    expected_change_seq: int | None = None,
+    including_deleted: bool = False,
+) -> Transcript:
+    """Write ``values``. ``summary_parts`` among them go into the summary that is there.
+
+    Raises ``PreconditionFailed`` when the transcript has changed since ``expected_change_seq``.
+    """
+    held = await hold(conn, transcript_id, including_deleted=including_deleted)
+    if expected_change_seq is not None and held.change_seq != expected_change_seq:
+        raise PreconditionFailed(
+            "the transcript has changed meanwhile; read it again", details={"change_seq": held.change_seq}
+        )
+    parts = values.pop("summary_parts", None)
+    if parts:
+        text = await conn.execute(sa.select(transcripts.c.summary).where(transcripts.c.id == transcript_id))
+        before = json.loads(text.scalar_one() or "null") or SUMMARY_EMPTY
+        values["summary"] = {**before, **(values.get("summary") or {}), **parts}
     if "summary" in values:
         values["summary"] = None if values["summary"] is None else json.dumps(values["summary"])
     values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
-    done = await conn.execute(
-        sa.update(transcripts).where(transcripts.c.id == transcript_id).values(**values, updated_at=now)
+    number = await take_number(conn)
+    await conn.execute(
+        sa.update(transcripts)
+        .where(transcripts.c.id == transcript_id)
+        .values(**values, updated_at=now, change_seq=number)
     )
-    if done.rowcount == 0:
-        raise not_found(transcript_id)
-    return await get(conn, transcript_id)
+    return await get(conn, transcript_id, including_deleted=including_deleted)
 
 
 async def set_state(conn: AsyncConnection, transcript_id: str, there: TranscriptState, *, now: float) -> Transcript:
+    """Of one in the bin, too: what was live on it comes to its end."""
     # The row is held, so that of two moves at once the second sees where the first one went.
-    here = await conn.execute(sa.select(transcripts.c.state).where(transcripts.c.id == transcript_id).with_for_update())
-    state = here.scalar_one_or_none()
-    if state is None:
-        raise not_found(transcript_id)
-    moved = move(TRANSCRIPT_MOVES, TranscriptState(state), there)
-    return await change(conn, transcript_id, {"state": moved.value}, now=now)
+    held = await hold(conn, transcript_id, including_deleted=True)
+    moved = move(TRANSCRIPT_MOVES, held.state, there)
+    return await change(conn, transcript_id, {"state": moved.value}, now=now, including_deleted=True)
 
 
-async def delete(conn: AsyncConnection, transcript_id: str) -> list[Track]:
-    """Everything of it goes with it (foreign keys cascade). Returns its tracks: their files are the caller's."""
-    held = await conn.execute(sa.select(transcripts.c.id).where(transcripts.c.id == transcript_id).with_for_update())
-    if held.scalar_one_or_none() is None:
-        raise not_found(transcript_id)
+async def delete(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
+    """Into the bin, with all that is of it."""
+    await hold(conn, transcript_id)
+    return await change(conn, transcript_id, {"deleted_at": now}, now=now, including_deleted=True)
+
+
+async def restore(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
+    held = await hold(conn, transcript_id, including_deleted=True)
+    if held.deleted_at is None:
+        raise Conflict("Transcript is not deleted", details={"transcript_id": transcript_id})
+    return await change(conn, transcript_id, {"deleted_at": None}, now=now, including_deleted=True)
+
+
+async def remove_audio(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
+    """Say that its sound is gone, from which moment nobody is given it. Next: remove the files."""
+    held = await hold(conn, transcript_id)
+    if held.state in UNFINISHED:
+        raise Conflict(
+            "its sound is still being recorded or heard; end that, and ask again", details={"state": held.state.value}
+        )
+    if held.audio_deleted:
+        return await get(conn, transcript_id)
+    return await change(conn, transcript_id, {"audio_deleted": True}, now=now)
+
+
+async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bool, now: float) -> list[Track]:
+    """Everything of it goes but its number. Returns its tracks: their files are the caller's."""
+    held = await hold(conn, transcript_id, including_deleted=True)
+    if held.deleted_at is None and only_deleted:
+        raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})
     gone = await tracks_of(conn, transcript_id)
-    await conn.execute(sa.delete(transcripts).where(transcripts.c.id == transcript_id))
+    for part in PARTS:
+        await conn.execute(sa.delete(part).where(part.c.transcript_id == transcript_id))
+    emptied: dict[str, Any] = {"name": "", "title": "", "summary": None, "segments": 0, "words": 0}
+    times = {"deleted_at": now if held.deleted_at is None else held.deleted_at, "destroyed_at": now}
+    number = await take_number(conn)
+    await conn.execute(
+        sa.update(transcripts)
+        .where(transcripts.c.id == transcript_id)
+        .values(**emptied, **times, updated_at=now, change_seq=number)
+    )
     return gone
 
 
-async def unfinished(conn: AsyncConnection) -> list[Transcript]:
+async def deleted_before(conn: AsyncConnection, at: float, limit: int) -> list[str]:
+    """Those that went into the bin before ``at`` and are there still, the oldest first."""
     rows = await conn.execute(
-        sa.select(transcripts)
-        .where(transcripts.c.state.in_([state.value for state in UNFINISHED]))
+        sa.select(transcripts.c.id)
+        .where(transcripts.c.deleted_at < at, transcripts.c.destroyed_at.is_(None))
+        .order_by(transcripts.c.deleted_at)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+async def soundless(conn: AsyncConnection, ids: Sequence[str]) -> list[str]:
+    """Those of ``ids`` of which no sound may be kept."""
+    rows = await conn.execute(
+        sa.select(transcripts.c.id).where(
+            transcripts.c.id.in_(ids),
+            sa.or_(transcripts.c.audio_deleted.is_(True), transcripts.c.destroyed_at.is_not(None)),
+        )
+    )
+    return list(rows.scalars())
+
+
+async def unfinished(conn: AsyncConnection) -> list[Transcript]:
+    """Without those in the bin: they go on when they are restored."""
+    rows = await conn.execute(
+        selected()
+        .where(
+            transcripts.c.state.in_([state.value for state in UNFINISHED]),
+            transcripts.c.deleted_at.is_(None),
+        )
         .order_by(transcripts.c.created_at, transcripts.c.id)
     )
-    return await _records(conn, rows.all())
+    return await records(conn, rows.all())
 
 
-async def write_summaries(conn: AsyncConnection, events: Iterable[Event]) -> None:
+async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now: float) -> None:
     """The newest summary of each transcript in ``events`` becomes the transcript's."""
     newest = {event.transcript_id: event.body for event in events if isinstance(event.body, Summarised)}
     for transcript_id, body in newest.items():
         text = json.dumps(body.model_dump(exclude={"type"}))
         await conn.execute(sa.update(transcripts).where(transcripts.c.id == transcript_id).values(summary=text))
+    if newest:
+        await touch(conn, newest, now=now)
 
 
-async def _records(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transcript]:
+async def records(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transcript]:
     lengths: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
     if rows:
         found = await conn.execute(
@@ -152,4 +253,15 @@ def _record(row: sa.Row[Any], duration_samples: int) -> Transcript:
         segments=row.segments,
         words=row.words,
         duration_samples=duration_samples,
+        title=row.title,
+        source_kind=row.source_kind,
+        share_mode=row.share_mode,
+        locked=row.locked,
+        audio_deleted=row.audio_deleted,
+        deleted_at=row.deleted_at,
+        destroyed_at=row.destroyed_at,
+        room_id=row.room_id,
+        room_name=row.room_name,
+        meeting_id=row.meeting_id,
+        change_seq=row.change_seq,
     )

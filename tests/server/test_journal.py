@@ -89,7 +89,7 @@ async def test_appends_of_all_transcripts_share_commits(store: Store, bus: InPro
 
 async def test_a_deleted_transcript_fails_its_own_append_only(store: Store, journal: Journal) -> None:
     made, gone = (await store.create_transcript()).id, (await store.create_transcript()).id
-    await store.delete_transcript(gone)
+    await store.destroy_transcript(gone)
     results = await asyncio.gather(
         *(journal.append(key, status()) for key in (made, gone, made)), return_exceptions=True
     )

@@ -202,7 +202,7 @@ async def test_a_deleted_transcript_ends_its_readers(store: Store, journal: Jour
     reader = journal.subscribe(made, after=0)
     task = asyncio.create_task(anext(reader))
     await asyncio.sleep(0)
-    await store.delete_transcript(made)
+    await store.destroy_transcript(made)
     journal.deleted(made)
     with pytest.raises(NotFound):
         await task

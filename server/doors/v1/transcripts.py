@@ -19,6 +19,7 @@ from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import page_view, segment_view, transcript_view
 from server.limits import read_body
 from server.services import Services
+from server.store.listing import Wanted
 from server.store.records import StoredSegment
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
@@ -100,8 +101,8 @@ async def list_transcripts(
 ) -> Response:
     """One's own and what is shared with everybody who is signed in, the newest first."""
     services = services_of(request)
-    viewer = principal_of(request).viewer
-    found, total = await services.store.list_transcripts(page=page, size=size, search=search, viewer=viewer)
+    wanted = Wanted(search=search, viewer=principal_of(request).viewer)
+    found, total = await services.store.list_transcripts(wanted, page=page, size=size)
     engine = services.asr.status.engine
     return JSONResponse(page_view([transcript_view(each, None, engine) for each in found], total, page, size))
 

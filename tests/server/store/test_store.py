@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from protocol.errors import IllegalMove, NotFound, StoreUnavailable
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState
+from server.store.listing import Wanted
 from server.store.store import Store
 from server.store.tables import metadata
 from tests.server.spoken import final, put
@@ -34,9 +35,9 @@ async def test_pages_are_newest_first_and_searched_by_name(store: Store) -> None
     assert ([item.id for item in items], total) == ([made[2].id, made[1].id], 3)
     items, total = await store.list_transcripts(page=2, size=2)
     assert ([item.id for item in items], total) == ([made[0].id], 3)
-    found, total = await store.list_transcripts(search="ALPHA")
+    found, total = await store.list_transcripts(Wanted(search="ALPHA"))
     assert ([item.name for item in found], total) == (["alphabet", "Alpha"], 2)
-    found, _ = await store.list_transcripts(search="%")
+    found, _ = await store.list_transcripts(Wanted(search="%"))
     assert [item.name for item in found] == ["Beta 100%"]
     assert await store.list_transcripts(page=3, size=2) == ([], 3)
 
@@ -116,7 +117,7 @@ async def test_deleting_takes_everything_and_names_the_tracks(store: Store) -> N
     track = await store.create_track(made.id, source="file", started_at=1.0)
     await put(store, made.id, final())
     await put(store, other.id, final())
-    assert await store.delete_transcript(made.id) == [track]
+    assert await store.destroy_transcript(made.id) == [track]
     assert await store.events_after(made.id, 0, 10) == []
     assert await store.segments_of(made.id) == []
     with pytest.raises(NotFound):
@@ -129,7 +130,7 @@ async def test_unknown_ids_are_not_found(store: Store) -> None:
         store.get_transcript(MISSING),
         store.update_transcript(MISSING, name="x"),
         store.set_state(MISSING, TranscriptState.RECORDING),
-        store.delete_transcript(MISSING),
+        store.destroy_transcript(MISSING),
         store.create_track(MISSING, source="file", started_at=0.0),
         store.get_track("trk_none"),
         store.update_track("trk_none", length_samples=1),

@@ -169,9 +169,22 @@ def upgrade() -> None:
     op.add_column("transcripts", sa.Column("locked", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("transcripts", sa.Column("audio_deleted", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("transcripts", sa.Column("deleted_at", sa.Double(), nullable=True))
+    op.add_column("transcripts", sa.Column("destroyed_at", sa.Double(), nullable=True))
     op.add_column("transcripts", sa.Column("room_id", sa.String(length=36), nullable=True))
     op.add_column("transcripts", sa.Column("meeting_id", sa.String(length=36), nullable=True))
     op.add_column("transcripts", sa.Column("change_seq", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index(op.f("ix_transcripts_change_seq"), "transcripts", ["change_seq"], unique=False)
     op.create_index(op.f("ix_transcripts_owner_created_at"), "transcripts", ["owner", "created_at"], unique=False)
     op.create_index(op.f("ix_transcripts_room_id"), "transcripts", ["room_id"], unique=False)
+    # What is there already was never numbered: whoever reads from 0 on must see it, too.
+    op.execute(
+        "UPDATE transcripts SET change_seq = numbered.number FROM"
+        " (SELECT id, row_number() OVER (ORDER BY created_at, id) AS number FROM transcripts) AS numbered"
+        " WHERE numbered.id = transcripts.id"
+    )
+    op.execute("INSERT INTO counters (name, value) SELECT 'changes', count(*) FROM transcripts")
+    op.execute(
+        "UPDATE transcripts SET source_kind = 'file'"
+        " WHERE EXISTS (SELECT 1 FROM tracks WHERE transcript_id = transcripts.id)"
+        " AND NOT EXISTS (SELECT 1 FROM tracks WHERE transcript_id = transcripts.id AND source <> 'file')"
+    )
