@@ -48,8 +48,9 @@ class Action(StrEnum):
     DEBUG = "debug"
 
 
-# The pages are the same for everybody and hold no data; health is for machines that carry no secret.
-PUBLIC = frozenset({Action.PAGE, Action.HEALTH, Action.DEBUG_PAGE})
+# The pages and the API's description are the same for everybody and hold no data; health is for machines that carry no
+# secret.
+PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PAGE})
 
 # For whoever runs the server. The page itself is public only where a token guards what it then asks for.
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})

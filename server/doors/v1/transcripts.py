@@ -152,6 +152,7 @@ def parse_fields(model: type[CreateTranscript], fields: dict[str, str]) -> Creat
 
 @router.get("/v1/transcripts/{transcript_id}", dependencies=[entry(Action.READ)])
 async def get_transcript(request: Request, transcript_id: str) -> Response:
+    """All that is known of it but its words."""
     return JSONResponse(await show(services_of(request), transcript_id))
 
 

@@ -1,0 +1,85 @@
+"""What each operation answers, in one table.
+
+The doors write their answers by hand, as fast as they can be written; this says of what form they are. A test holds
+the two together: every answer that any test of the doors gets is compared with what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from server.doors.v1 import models
+
+JSON = "application/json"
+SOUND = ("audio/wav", "audio/ogg")
+DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
+BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
+TEXT: Mapping[str, Any] = {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How an operation answers when all is well, and the errors that are its own.
+
+    ``media``: of what types a body is that no ``model`` describes. ``also``: further successes and their meanings.
+    ``asks``: headers of the request that matter. ``headers``: those of the answer. ``errors``: beyond those that any
+    operation of its kind may answer (``document.errors_of``).
+    """
+
+    status: int = 200
+    model: type[BaseModel] | None = None
+    media: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=lambda: BINARY)
+    also: Mapping[int, str] = field(default_factory=dict)
+    asks: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    errors: tuple[int, ...] = ()
+
+
+def _sound() -> Answer:
+    return Answer(
+        media=SOUND,
+        also={206: "The range that was asked for", 304: "What you have is what there is"},
+        asks=("Range", "If-Range", "If-None-Match"),
+        headers=("Accept-Ranges", "ETag", "Content-Range", "Content-Disposition"),
+        errors=(409, 416),
+    )
+
+
+# By the name of the operation, which is that of the door's function and of the method in a generated client.
+ANSWERS: Mapping[str, Answer] = {
+    "health": Answer(model=models.Health),
+    # Transcripts.
+    "list_transcripts": Answer(model=models.TranscriptPage),
+    "create_transcript": Answer(201, models.Transcript, headers=("Location",), asks=("X-Filename",)),
+    "get_transcript": Answer(model=models.Transcript),
+    "change_transcript": Answer(model=models.Transcript),
+    "delete_transcript": Answer(204),
+    "list_segments": Answer(model=models.SegmentPage),
+    "export_transcript": Answer(media=DOCUMENTS, schema=TEXT, headers=("Content-Disposition",)),
+    # Sound.
+    "upload_audio": Answer(201, models.UploadedTo, asks=("X-Filename",), errors=(409,)),
+    "download_audio": _sound(),
+    "stream_audio": _sound(),
+    "transcript_audio": _sound(),
+    "waveform": Answer(model=models.Waveform, errors=(409,)),
+    # WebRTC.
+    "offer": Answer(model=models.SessionDescription, errors=(409,)),
+    "answer": Answer(model=models.AnswerTaken, errors=(409,)),
+    "ice_servers_for_clients": Answer(model=models.IceServers),
+    "speak": Answer(201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406,)),
+    "speak_anew": Answer(
+        201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)
+    ),
+    "trickle": Answer(204, asks=("If-Match",), errors=(412, 428)),
+    "end": Answer(200),
+    # The recogniser.
+    "engine": Answer(model=models.Engine),
+    "models": Answer(model=models.ModelList),
+    "pull_model": Answer(202, models.ModelPull, errors=(409,)),
+    "pull_progress": Answer(model=models.ModelPull),
+}

@@ -1,0 +1,97 @@
+"""The words of the document: what statuses, headers, tags and parameters mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ABOUT = (
+    "Realtime speech server: sound comes in, live and durable text goes out. Every path works with and without a slash "
+    "at its end. Errors have one form; `code` is for programs, `message` for people. Live sound and live words go over "
+    "sockets, which OpenAPI cannot describe: docs/sockets.md does."
+)
+
+TAGS = {
+    "transcripts": "What was said: its words, its documents and what is known of it.",
+    "audio": "The sound of a transcript: taken as files, given whole, by ranges and as a waveform.",
+    "webrtc": "Speaking from a browser.",
+    "whip": "Speaking with a program that knows WHIP (RFC 9725).",
+    "engine": "The recogniser and its models.",
+    "health": "How this node fares.",
+}
+
+SUCCESSES = {
+    200: "As asked",
+    201: "Made",
+    202: "Begun; it goes on in the background",
+    204: "Done; there is nothing to say",
+}
+
+# Names of the responses in the document, and their meanings.
+ERRORS: dict[int, tuple[str, str]] = {
+    400: ("BadRequest", "The request cannot be understood"),
+    401: ("NotAuthorised", "The credential is missing or wrong"),
+    403: ("Forbidden", "Not for you, or not from this web page"),
+    404: ("NotFound", "No such thing, or not yours"),
+    405: ("MethodNotAllowed", "Another method, named in Allow, is taken here"),
+    406: ("NotAcceptable", "The Accept header leaves out what there is"),
+    408: ("TooSlow", "The body came too slowly"),
+    409: ("Conflict", "The state does not allow it"),
+    410: ("Gone", "It was there and is not any more"),
+    411: ("LengthRequired", "Say how long the body is"),
+    412: ("PreconditionFailed", "If-Match names another version"),
+    413: ("TooLarge", "Larger than allowed"),
+    415: ("UnsupportedMediaType", "A body of this type is not read here"),
+    416: ("RangeNotSatisfiable", "There is nothing in this range"),
+    422: ("ValidationFailed", "A field is not as documented; details.problems names each"),
+    428: ("PreconditionRequired", "Send If-Match"),
+    429: ("RateLimited", "Too many requests; try again after Retry-After seconds"),
+    500: ("InternalError", "Our fault; the request id finds it in our log"),
+    502: ("ProviderFailed", "Another server that we asked did not do its part"),
+    503: ("TryLater", "Try again after Retry-After seconds"),
+}
+
+REQUEST_HEADERS = {
+    "If-Match": "The ETag of what is to be changed.",
+    "If-None-Match": "The ETag of what you have; answered with 304 when it is the same.",
+    "If-Range": "The ETag that a range is of; another version is answered whole.",
+    "Range": "Bytes of the file, such as bytes=0-1023, bytes=4096- or bytes=-512.",
+    "X-Filename": "Name of the file, percent-encoded, where the body is the file itself.",
+}
+REQUIRED_HEADERS = frozenset({"If-Match"})
+
+RESPONSE_HEADERS = {
+    "Accept-Ranges": ("string", "bytes: ranges are answered."),
+    "Allow": ("string", "The methods that are taken here."),
+    "Content-Disposition": ("string", "Whether to show it or keep it, and under what name."),
+    "Content-Range": ("string", "Which bytes these are, and of how many."),
+    "ETag": ("string", "Names this version."),
+    "Link": ("string", "STUN and TURN servers to use."),
+    "Location": ("string", "The path of what was made."),
+    "RateLimit-Limit": ("integer", "So many requests are taken in a window."),
+    "RateLimit-Remaining": ("integer", "So many more are taken now."),
+    "RateLimit-Reset": ("integer", "In so many seconds more are taken."),
+    "Retry-After": ("integer", "Seconds to wait before the next try."),
+    "WWW-Authenticate": ("string", "Which credential is wanted."),
+}
+ERROR_HEADERS = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    416: ("Content-Range",),
+    429: ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+    503: ("Retry-After",),
+}
+
+PATH_PARAMETERS = {
+    "transcript_id": "Id of the transcript.",
+    "session_id": "Id of the session, as the answer to its offer named it.",
+    "name": "Name of the model.",
+}
+
+SECURITY_SCHEMES: dict[str, dict[str, Any]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token: the server's own, or that of a user.",
+    },
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key of a user."},
+}

@@ -1,0 +1,196 @@
+"""The forms of what ``/v1`` answers, for the OpenAPI document. Nothing is made from them: see ``doors.openapi``.
+
+A field may be added to an answer at any time, so readers must bear ones that they do not know.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal["initializing", "processing", "paused", "completed", "failed"]
+State = Literal["idle", "recording", "paused", "processing", "ended", "failed"]
+
+
+class Form(BaseModel):
+    """Descriptions of fields become part of the document; every field that has no default is always there."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class Page(Form):
+    total: int = Field(description="How many there are on all pages.", ge=0)
+    page: int = Field(description="Number of this page, from 1.", ge=1)
+    size: int = Field(description="Most that are on a page.", ge=1)
+    pages: int = Field(description="How many pages there are.", ge=0)
+
+
+class Track(Form):
+    """One continuous timeline of sound: a microphone, a room, a file."""
+
+    id: str
+    name: str
+    speaker: str
+    started_at: datetime
+    duration: float = Field(description="Seconds.", ge=0)
+    state: str
+    source: str = Field(description="What fed it: webrtc, socket, file.")
+
+
+class TranscriptData(Form):
+    name: str
+    state: State = Field(description="The state inside, of which status is the contract's word.")
+    language: str
+    duration: float = Field(description="Seconds.", ge=0)
+    segments: int = Field(description="Final segments.", ge=0)
+    words: int = Field(description="Words in them.", ge=0)
+    engine: str = Field(description="The recogniser in use.")
+    last_seq: int = Field(description="Number of its newest event; listen with after=last_seq to go on there.", ge=0)
+    summary: dict[str, Any] | None
+    tracks: list[Track] = Field(default=[], description="Left out in lists.")
+
+
+class Transcript(Form):
+    """The durable record of one thing that was said."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+    status: Status
+    name: str
+    data: TranscriptData
+
+
+class UploadedTo(Transcript):
+    """The transcript that a recording was added to."""
+
+    track_id: str = Field(description="The track that was made of the recording.")
+
+
+class TranscriptPage(Page):
+    items: list[Transcript]
+
+
+class Word(Form):
+    text: str
+    start: float = Field(description="Seconds on the track.", ge=0)
+    end: float = Field(description="Seconds on the track.", ge=0)
+    confidence: float = Field(ge=0, le=1)
+
+
+class Segment(Form):
+    """Some words of one speaker, in their newest revision."""
+
+    segment_id: str
+    seq: int = Field(description="Number of the event that told it.", ge=1)
+    text: str
+    speaker: str
+    timestamp: float = Field(description="Epoch second of the first word.")
+    confidence: float = Field(ge=0, le=1)
+    is_final: bool
+    start: float = Field(description="Seconds on the track.", ge=0)
+    end: float = Field(description="Seconds on the track.", ge=0)
+    words: list[Word]
+    track: str
+    language: str
+    revision: int = Field(ge=1)
+
+
+class SegmentPage(Page):
+    items: list[Segment]
+
+
+class Waveform(Form):
+    track: str
+    duration: float = Field(description="Seconds.", ge=0)
+    data: list[float] = Field(description="Peaks from 0 to 1, evenly over the track.")
+
+
+class SessionDescription(Form):
+    sdp: str
+    type: Literal["offer", "answer"]
+    session_id: str
+    resume_token: str = Field(description="A secret: whoever has it may go on with the session.")
+
+
+class AnswerTaken(Form):
+    session_id: str
+
+
+class IceServer(Form):
+    """As ``RTCPeerConnection`` takes it."""
+
+    urls: list[str]
+    username: str = Field(default="", description="Of TURN servers.")
+    credential: str = Field(default="", description="Of TURN servers.")
+
+
+class IceServers(Form):
+    ice_servers: list[IceServer]
+    ttl_s: int = Field(description="So long the credentials hold.", ge=0)
+
+
+class Engine(Form):
+    """Which recogniser listens, why that one, and how it fares."""
+
+    state: str
+    engine: str
+    model: str
+    device: str
+    languages: list[str] = Field(description="Empty: about a hundred.")
+    reason: str
+    notice: str
+    workers: int = Field(ge=0)
+    workers_wanted: int = Field(ge=0)
+    restarts: int = Field(ge=0)
+    lag_ms: int = Field(description="How far the words are behind.", ge=0)
+
+
+class Model(Form):
+    name: str
+    engine: str
+    size_mb: int = Field(ge=0)
+    languages: list[str] = Field(description="Empty: about a hundred.")
+    license: str
+    summary: str
+    present: bool = Field(description="Whether it is on this machine.")
+    in_use: bool
+
+
+class ModelPull(Form):
+    """How far the fetching of a model is."""
+
+    model: str
+    state: Literal["pulling", "done", "failed"]
+    done_bytes: int = Field(ge=0)
+    total_bytes: int = Field(description="0: not known yet.", ge=0)
+    message: str
+    progress: float = Field(description="Percent.", ge=0, le=100)
+
+
+class ModelList(Form):
+    items: list[Model]
+    total: int = Field(ge=0)
+    pull: ModelPull | None = Field(description="The one that runs or ran last.")
+
+
+class HealthSessions(Form):
+    live: int = Field(ge=0)
+    max: int = Field(ge=0)
+
+
+class HealthDisk(Form):
+    free_mb: int = Field(ge=0)
+    reserve_mb: int = Field(ge=0)
+
+
+class Health(Form):
+    status: str
+    problem: str | None
+    version: str
+    engine: Engine
+    sessions: HealthSessions
+    disk: HealthDisk
+    store: Literal["ok", "unavailable"]
