@@ -5,8 +5,9 @@ something just now hears that sum without their own part; all the others hear th
 costs depends on how many speak, not on how many listen.
 
 Blocks come when the network brings them. Each input waits until about 60 ms are there before it is heard, and again
-after it ran dry. What is too much is dropped, the oldest first: at once when more than 200 ms wait, and earlier where
-there is nothing but quiet to be dropped. Wherever sound begins, ends or is cut, 5 ms of fading make no click of it.
+after it ran dry. What is too much is dropped, the oldest first: at once when more than 200 ms wait (300 where packets
+are of 120 ms), and earlier where there is nothing but quiet to be dropped. Wherever sound begins, ends or is cut, 5 ms
+of fading make no click of it.
 
 Noise that nobody would hear opens no voice: an input is part of the sum from its first loud frame until half a second
 after the last.
@@ -25,9 +26,10 @@ FRAME_MS = 20
 FRAME_SAMPLES = FRAME_MS * MS_SAMPLES
 FRAME_BYTES = FRAME_SAMPLES * BYTES_PER_SAMPLE
 TARGET_SAMPLES = 60 * MS_SAMPLES
-HOLD_MAX_SAMPLES = 200 * MS_SAMPLES
+HOLD_SAMPLES = 200 * MS_SAMPLES
 HEADROOM_SAMPLES = 40 * MS_SAMPLES
 """So much must wait besides the block that came last: packets of 60 ms need more than packets of 20 ms."""
+PACKET_MAX_SAMPLES = 120 * MS_SAMPLES
 WAIT_FRAMES_MAX = 6
 """A word shorter than what is waited for is heard all the same, so much later."""
 FADE_SAMPLES = 5 * MS_SAMPLES
@@ -39,7 +41,8 @@ KNEE = 24_000
 
 _FADE_BYTES = FADE_SAMPLES * BYTES_PER_SAMPLE
 _TARGET_BYTES = TARGET_SAMPLES * BYTES_PER_SAMPLE
-_HOLD_MAX_BYTES = HOLD_MAX_SAMPLES * BYTES_PER_SAMPLE
+_HOLD_BYTES = HOLD_SAMPLES * BYTES_PER_SAMPLE
+_HEADROOM_BYTES = HEADROOM_SAMPLES * BYTES_PER_SAMPLE
 _RISE = (np.arange(FADE_SAMPLES) + 0.5) / FADE_SAMPLES
 _FALL = 1 - _RISE
 _ROOM = 32_767 - KNEE
@@ -162,7 +165,7 @@ def soften(sums: Sums) -> npt.NDArray[np.int16]:
 
 
 class _Input:
-    """What one participant said and nobody has heard yet; 200 ms of it at most."""
+    """What one participant said and nobody has heard yet."""
 
     __slots__ = ("_end_samples", "_ending", "_enough_bytes", "_heard", "_is_dry", "_waited", "open_frames", "waiting")
 
@@ -199,15 +202,16 @@ class _Input:
                 if rest is None:
                     return block.length_samples
                 pcm = rest.pcm
-            elif not self._is_dry and missing <= HOLD_MAX_SAMPLES:
+            elif not self._is_dry and missing <= HOLD_SAMPLES:
                 self.waiting += bytes(missing * BYTES_PER_SAMPLE)
         self._end_samples = block.end_samples
         if self._is_dry and not self.waiting and pcm == bytes(len(pcm)):
             return 0  # a pause that is told of when it is over
-        self._enough_bytes = min(max(_TARGET_BYTES, HEADROOM_SAMPLES * BYTES_PER_SAMPLE + len(pcm)), _HOLD_MAX_BYTES)
+        packet_bytes = min(len(pcm), PACKET_MAX_SAMPLES * BYTES_PER_SAMPLE)
+        self._enough_bytes = max(_TARGET_BYTES, packet_bytes + _HEADROOM_BYTES)
         self.waiting += pcm
-        excess = len(self.waiting) - _HOLD_MAX_BYTES
-        return self._cut(len(self.waiting) - _TARGET_BYTES) if excess > 0 else 0
+        is_too_much = len(self.waiting) > max(_HOLD_BYTES, 2 * packet_bytes + _TARGET_BYTES)
+        return self._cut(len(self.waiting) - self._enough_bytes) if is_too_much else 0
 
     def pull(self) -> tuple[bytes | None, int]:
         """The next frame, if there is one; and how many samples were dropped before it."""
@@ -236,7 +240,7 @@ class _Input:
     def _catch_up(self) -> int:
         """More waits than should: it is not missed where it is quiet."""
         dropped_samples = 0
-        while len(self.waiting) >= _TARGET_BYTES + 2 * FRAME_BYTES and _is_quiet(self.waiting[:FRAME_BYTES]):
+        while len(self.waiting) >= self._enough_bytes + 2 * FRAME_BYTES and _is_quiet(self.waiting[:FRAME_BYTES]):
             dropped_samples += self._cut(FRAME_BYTES)
         return dropped_samples
 

@@ -99,7 +99,8 @@ class Peers:
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
         another took the session over meanwhile.
         """
-        check_offer(self._peer_settings, sdp, type)  # before it costs anything: a place, a track, or a peer that speaks
+        # Before it costs anything: a place, a track, or a peer that speaks.
+        check_offer(self._peer_settings, sdp, type, speaks=room is not None)
         source = await self._source(transcript_id, options, resume_token, address, room=room)
         source.resumable = resumable
         return await self._described(source, source.peer.answer(sdp, type))

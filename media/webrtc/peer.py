@@ -39,13 +39,19 @@ CLOSE_DEADLINE_S = 8.0
 """Longer than aioice waits for a STUN server."""
 
 
-def check_offer(settings: PeerSettings, sdp: str, type: str) -> None:
+def check_offer(settings: PeerSettings, sdp: str, type: str, *, speaks: bool = False) -> None:
     """Raise what ``WebRtcPeer.answer`` would raise of the text, before a peer is made: SdpError, TooLarge."""
-    _clean(settings, sdp, type, "offer", own=())
+    _clean(settings, sdp, type, "offer", own=(), speaks=speaks)
 
 
 def _clean(
-    settings: PeerSettings, sdp: str, type: str, wanted: Literal["offer", "answer"], *, own: Collection[str]
+    settings: PeerSettings,
+    sdp: str,
+    type: str,
+    wanted: Literal["offer", "answer"],
+    *,
+    own: Collection[str],
+    speaks: bool,
 ) -> Cleaned:
     if type != wanted:
         raise SdpError(f"an {wanted} is expected", details={"type": type[:16]})
@@ -56,6 +62,7 @@ def _clean(
         loopback=settings.loopback,
         private=settings.private_clients,
         own=own,
+        speaks=speaks,
     )
 
 
@@ -189,7 +196,7 @@ class WebRtcPeer:
 
     def _clean(self, sdp: str, type: str, wanted: Literal["offer", "answer"]) -> Cleaned:
         own = self._ports.own if self._ports is not None else ()
-        return _clean(self._settings, sdp, type, wanted, own=own)
+        return _clean(self._settings, sdp, type, wanted, own=own, speaks=self._sender is not None)
 
     @contextlib.contextmanager
     def _opening(self) -> Any:

@@ -123,10 +123,12 @@ def clean(
     loopback: bool,
     private: bool = True,
     own: Collection[str] = (),
+    speaks: bool = False,
 ) -> Cleaned:
     """The peer's description, reduced to what we use. Raises TooLarge and SdpError, nothing else.
 
-    ``loopback``, ``private``, ``own``: which candidates are checked, as in ``is_sensible``.
+    ``loopback``, ``private``, ``own``: which candidates are checked, as in ``is_sensible``. ``speaks``: there is
+    something to hear from us, so the peer may be one that only listens.
     """
     try:
         size_bytes = len(sdp.encode())
@@ -135,7 +137,7 @@ def clean(
     if size_bytes > max_bytes:
         raise TooLarge("the session description is too long", details={"max_bytes": max_bytes})
     session, sections = _read(sdp)
-    audio = _the_audio(sections)
+    audio = _the_audio(sections, speaks=speaks)
     bundle = _bundle(session, sections, audio)
     channel = _the_channel(bundle)
     taken = [each for each in sections if each is audio or each is channel]
@@ -205,12 +207,12 @@ def _read(sdp: str) -> tuple[_Section, list[_Section]]:
     return session, sections
 
 
-def _the_audio(sections: list[_Section]) -> _Section:
+def _the_audio(sections: list[_Section], *, speaks: bool) -> _Section:
     """The first audio section that brings Opus."""
     problems = []
     for section in sections:
         if section.kind == "audio":
-            problem = _audio_problem(section)
+            problem = _audio_problem(section, speaks=speaks)
             if problem is None:
                 return section
             problems.append(problem)
@@ -220,7 +222,7 @@ def _the_audio(sections: list[_Section]) -> _Section:
     raise _wrong(number, "there is no audio section, and sound is all that this server takes")
 
 
-def _audio_problem(section: _Section) -> SdpError | None:
+def _audio_problem(section: _Section, *, speaks: bool) -> SdpError | None:
     if section.stopped:
         return _wrong(section.number, "the audio section is stopped: a port other than 0 is expected")
     payload_type = _payload_type(section)
@@ -229,7 +231,7 @@ def _audio_problem(section: _Section) -> SdpError | None:
     if section.value("rtcp-mux") is None:
         return _wrong(section.number, "the audio section needs a=rtcp-mux")
     direction = _direction(section)
-    if direction in ("recvonly", "inactive"):
+    if direction == "inactive" or (direction == "recvonly" and not speaks):
         return _wrong(section.number_of(direction), "the audio section sends no sound: a=sendonly is expected")
     return None
 

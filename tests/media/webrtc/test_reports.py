@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from aiortc.rtp import RtcpPacket, RtcpReceiverInfo, RtcpRrPacket
+from aiortc.rtp import RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.webrtc.reports import MISORDER_MAX_PACKETS, Reception
+from media.webrtc.reports import MISORDER_MAX_PACKETS, Reception, sender_report
 
 RATE_HZ = 48_000
 
@@ -109,3 +109,15 @@ def test_any_numbers_give_a_report_that_can_be_read(packets: list[tuple[int, int
         made.heard_sender_report(ntp, now_s)
     info = read(made.report(99, now_s))
     assert 0 <= info.fraction_lost <= 255
+
+
+@pytest.mark.parametrize("cname", ["", "a", "abc", "x" * 300])
+def test_a_sender_report_is_read_as_it_was_meant(cname: str) -> None:
+    data = sender_report(7, 1_700_000_000.25, 0xFFFFFFFF, (1 << 32) + 5, 6, cname)
+    report, description = RtcpPacket.parse(data)
+    assert isinstance(report, RtcpSrPacket)
+    assert isinstance(description, RtcpSdesPacket)
+    info = report.sender_info
+    assert (report.ssrc, info.rtp_timestamp, info.packet_count, info.octet_count) == (7, 0xFFFFFFFF, 5, 6)
+    assert info.ntp_timestamp / (1 << 32) - 2_208_988_800 == pytest.approx(1_700_000_000.25, abs=1e-3)
+    assert description.chunks[0].items == [(1, cname.encode()[:255])]

@@ -10,7 +10,7 @@ from aiortc.rtp import RtpPacket as Reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.webrtc.rtp import RtpPacket, parse, second_bytes
+from media.webrtc.rtp import RtpPacket, parse, render, second_bytes
 from protocol.errors import InvalidMessage
 
 
@@ -92,3 +92,10 @@ def test_whatever_aiortc_reads_we_read_alike_and_else_raise_one_error(data: byte
             theirs.payload,
         )
     assert theirs is None or ours is not None
+
+
+def test_what_is_rendered_is_parsed() -> None:
+    data = render(111, 65_535, 1 << 31, 9, b"sound", marker=True)
+    assert data[1] & 0x80
+    assert parse(data) == RtpPacket(111, 65_535, 1 << 31, 9, b"sound")
+    assert not render(111, 0, 0, 9, b"", marker=False)[1] & 0x80
