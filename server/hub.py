@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -27,6 +26,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
+from server.recorders import Place, admit_recorder, new_track
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.status import StatusTeller, logged
@@ -120,7 +120,8 @@ class Hub:
     ) -> LiveSession:
         """A session for a new source, or the one that ``resume_token`` continues; call its ``attach`` next.
 
-        Raises ``NotFound``, ``Replaced``, ``Overloaded`` or ``Draining``.
+        Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``
+        or ``Draining``.
         """
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
@@ -132,6 +133,7 @@ class Hub:
             async with self._lock(transcript_id):
                 session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
                 if session is None:
+                    await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
                     return await self._begin(transcript, track_id, options)
                 if session.state is not SessionState.CLOSED:
                     await self._go_on(session, options)
@@ -163,9 +165,12 @@ class Hub:
             with suppress(NotFound):
                 track = await self._store.update_track(track_id, state="open")
         if track is None:
-            track, track_id = await self._new_track(transcript, options), None
+            track, track_id = await new_track(self._store, transcript.id, options), None
         # A peer that may never connect is no load before it does.
-        return await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
+        session = await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
+        if track_id is None:
+            session.recorder_place = Place.wanted(options)
+        return session
 
     async def _tell_begun(self, session: LiveSession) -> None:
         transcript = await self._store.get_transcript(session.transcript_id)
@@ -189,21 +194,9 @@ class Hub:
             lane = "file" if track.source == "file" else "live"
             session = await self._open(track, SourceOptions(lane=lane, source=track.source))
             transcript = await self._store.get_transcript(track.transcript_id)
+            await self._status.recall_progress(transcript)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
             return session
-
-    async def _new_track(self, transcript: Transcript, options: SourceOptions) -> Track:
-        tracks = await self._store.tracks_of(transcript.id)
-        taken = {name for track in tracks for name in (track.name, track.speaker)}
-        numbers = count(len(tracks) + 1)  # those before may be gone, and those after them not
-        number = next(n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
-        return await self._store.create_track(
-            transcript.id,
-            name=options.track or f"track-{number}",
-            speaker=options.speaker or f"Speaker {number}",
-            source=options.source,
-            started_at=time.time(),
-        )
 
     async def _let_finish(self, transcript_id: str, track_id: str) -> None:
         """A session of the track that is just finishing must let go of its recorder before there is another."""
@@ -284,10 +277,12 @@ class Hub:
             log.error("session did not finish well", session=session.session_id, code=error.code)
             session.failure = error
             await self._fail(transcript_id, error)
+        # An engine that could hear nothing at all has failed, whatever it was that ended.
+        failed = session.failure is not None or (session.pipeline.given_up > 0 and not session.pipeline.segments)
         self._sessions.pop(session.session_id, None)
         if finals:
             with logged(transcript_id):
-                await self.settle(transcript_id, failed=session.failure is not None)
+                await self.settle(transcript_id, failed=failed)
 
     async def _forget(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
@@ -335,9 +330,11 @@ class Hub:
         lag_ms = max((session.pipeline.lag_ms for session in self._of(transcript_id)), default=0)
         return await self._status.now(transcript_id), lag_ms
 
-    async def tell_progress(self, transcript_id: str, progress: float, message: str) -> None:
-        """How much of a file is through, 0..100. Raises ``NotFound`` when the transcript was deleted."""
-        await self._status.tell_progress(transcript_id, progress, message)
+    async def tell_progress(self, transcript_id: str) -> None:
+        """Tell readers how far the work is, if it is time to. Raises ``NotFound`` when the transcript was deleted."""
+        if self._status.is_progress_due(transcript_id):
+            async with self._lock(transcript_id):  # so that it never comes after the end
+                await self._status.tell_progress(transcript_id)
 
     async def pause(self, transcript_id: str) -> None:
         """The tracks' time goes on, as silence. Raises ``IllegalMove`` when nothing is being recorded."""

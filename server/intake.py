@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 MEBIBYTE = 1 << 20
 FILES_WAITING_MAX = 100
 FILES_AT_ONCE = 2
-PROGRESS_STEP_PERCENT = 5.0
+PROGRESS_LOOK_S = 0.25
 CUT_MIN_S = 1.0  # headers are often a frame or two off
 
 
@@ -86,31 +86,42 @@ class Intake:
 
     async def _run(self, session: LiveSession, gone: asyncio.Event) -> None:
         path = self.kept_path(session)
+        watching = asyncio.create_task(self._watch(session), name=f"progress {session.track.id}")
         try:
-            async with self._turns:
-                await self._feed(session, path, gone)
-        except NotFound:
-            return  # deleted meanwhile
-        except EarshotError as error:
-            log.warning("file ended early", track=session.track.id, code=error.code)
-            await self._tell(session.transcript_id, error)
-        if not gone.is_set():
-            await session.stop()
+            try:
+                async with self._turns:
+                    await self._feed(session, path, gone)
+            except NotFound:
+                return  # deleted meanwhile
+            except EarshotError as error:
+                log.warning("file ended early", track=session.track.id, code=error.code)
+                session.failure = error  # what was heard until then is kept, and told
+                await self._tell(session.transcript_id, error, recoverable=False)
+            if not gone.is_set():
+                await session.stop()
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    async def _watch(self, session: LiveSession) -> None:
+        """Tell how far it is, also when all of the file is fed and words are still due."""
+        while True:
+            await asyncio.sleep(PROGRESS_LOOK_S)
+            with logged(session.transcript_id):
+                await self._hub.tell_progress(session.transcript_id)
 
     async def _feed(self, session: LiveSession, path: Path, gone: asyncio.Event) -> None:
         duration_s = await asyncio.to_thread(probe_duration_s, path, self._limits)
+        session.declared_samples = round(duration_s * SAMPLE_RATE_HZ) if duration_s else None
         blocks = decode_file(path, self._limits)
-        told_percent, end_samples = 0.0, 0
+        end_samples = 0
         try:
             while not gone.is_set() and (block := await asyncio.to_thread(next, blocks, None)) is not None:
                 session.feed(block)
                 end_samples = block.end_samples
                 await session.pipeline.room()
-                heard_s = session.pipeline.settled_samples / SAMPLE_RATE_HZ
-                percent = 100.0 * heard_s / duration_s if duration_s else 0.0
-                if percent >= told_percent + PROGRESS_STEP_PERCENT and percent < 100.0:
-                    told_percent = percent
-                    await self._hub.tell_progress(session.transcript_id, percent, _progress_text(heard_s, duration_s))
+                with logged(session.transcript_id):
+                    await self._hub.tell_progress(session.transcript_id)
         finally:
             await asyncio.to_thread(_close, blocks)
         missing_s = (duration_s or 0.0) - end_samples / SAMPLE_RATE_HZ
@@ -120,18 +131,10 @@ class Intake:
                 session.transcript_id, AudioFormatError("the file ends early; it was cut", details=details)
             )
 
-    async def _tell(self, transcript_id: str, error: EarshotError) -> None:
-        failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=True)
+    async def _tell(self, transcript_id: str, error: EarshotError, *, recoverable: bool = True) -> None:
+        failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=recoverable)
         with logged(transcript_id):
             await self._journal.append(transcript_id, failed)
-
-
-def _progress_text(heard_s: float, duration_s: float | None) -> str:
-    minutes, seconds = divmod(int(heard_s), 60)
-    if not duration_s:
-        return f"Heard {minutes}:{seconds:02}"
-    all_minutes, all_seconds = divmod(int(duration_s), 60)
-    return f"Heard {minutes}:{seconds:02} of {all_minutes}:{all_seconds:02}"
 
 
 def _close(blocks: Iterator[Block]) -> None:

@@ -19,6 +19,7 @@ from protocol.errors import EarshotError, Replaced
 from protocol.ids import new_session_id
 from protocol.states import SESSION_MOVES, SessionState, move
 from server.pipeline import TrackPipeline
+from server.recorders import Place
 from server.store.records import SourceKind, Track
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,10 @@ PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' 
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """What a source asks for. ``track`` is the client's own name for its track; ``speaker`` who speaks on it."""
+    """What a source asks for. ``track`` is the client's own name for its track; ``speaker`` who speaks on it.
+
+    ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
+    """
 
     language: str | None = None
     speaker: str | None = None
@@ -39,6 +43,7 @@ class SourceOptions:
     interim: bool = True
     lane: str = "live"
     source: SourceKind = "stream"
+    takes_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,14 @@ class LiveSession:
         self._on_audio_state = on_audio_state
         self._resume_grace_s = resume_grace_s
         self._stalled_after_s = stalled_after_s
+        self.recorder_place = Place.of(pipeline.track)
 
         self.state = SessionState.CONNECTING
         self._heard = False  # whether any sound ever came
         self._came = False  # whether a source ever was there that could be heard
         self.paused = False
         self.muted = False  # its source itself asked for the pause: others in a room do not hear it either
+        self.declared_samples: int | None = None  # how long a file says that it is
         self.opened_at_s = time.monotonic()
         # Where in the track that was. The wall clock is asked once, so that a clock set right moves no sound.
         self._opened_at_samples = max(0, round((time.time() - pipeline.track.started_at) * SAMPLE_RATE_HZ))
@@ -99,6 +106,7 @@ class LiveSession:
         # The decoder of a socket, with its state: it outlives a lost connection, and is flushed when all is over.
         self.source: Source | None = None
         self.source_error: EarshotError | None = None  # what the flush found wrong with the end of the sound
+        self.ended_by: EarshotError | None = None  # why our side ended it; None where it was stopped
         self.failure: EarshotError | None = None  # why it could not be finished as it should
         self._deaf = False  # after the flush: what still comes is not heard
         # Told how far the track is durable; belongs to the connection that is attached.
@@ -119,6 +127,15 @@ class LiveSession:
         return self.state is not SessionState.CLOSED and self.track.source != "file"
 
     @property
+    def expected_samples(self) -> int | None:
+        """How much sound it is in all, if that is known: a file says so, and what has ended is as long as it is."""
+        if self.state is SessionState.CLOSED:
+            return self.pipeline.length_samples
+        if self.declared_samples is None:
+            return None
+        return max(self.declared_samples, self.pipeline.length_samples)
+
+    @property
     def is_empty(self) -> bool:
         """Its source never came, and nothing is on its track."""
         return not (self._came or self._heard or self.pipeline.length_samples)
@@ -126,6 +143,11 @@ class LiveSession:
     @property
     def attached(self) -> bool:
         return self._on_ended is not None
+
+    @property
+    def grace_left_s(self) -> float | None:
+        """For how long its source may still come back; None when it waits for none."""
+        return None if self._grace is None else max(0.0, self._grace.when() - asyncio.get_running_loop().time())
 
     def place(self) -> int:
         """The track sample that is now: where the sound of a source belongs that begins to count at this moment."""
@@ -206,6 +228,8 @@ class LiveSession:
     def end(self, error: EarshotError | None, *, finals: bool = True) -> None:
         """Send the source away, and finish."""
         on_ended, self._on_ended = self._on_ended, None
+        if self.finishing is None:
+            self.ended_by = error
         if on_ended is not None:
             on_ended(error)
         self.finish_soon(finals=finals)

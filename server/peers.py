@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,7 +16,7 @@ from media.webrtc.peer_contract import PeerSettings
 from media.webrtc.sdp import OpusWishes
 from media.webrtc.udp_ports import UdpPorts
 from protocol.blocks import Block
-from protocol.errors import BadInput, EarshotError, NotFound, RateLimited, Replaced, SlowReader
+from protocol.errors import BadInput, Conflict, EarshotError, NotFound, RateLimited, Replaced, SlowReader
 from protocol.events import Event
 from protocol.states import SessionState
 from protocol.wire import v1
@@ -101,9 +102,11 @@ class Peers:
         """
         # Before it costs anything: a place, a track, or a peer that speaks.
         check_offer(self._peer_settings, sdp, type, speaks=room is not None)
-        source = await self._source(transcript_id, options, resume_token, address, room=room)
-        source.resumable = resumable
-        return await self._described(source, source.peer.answer(sdp, type))
+        answering = partial(WebRtcPeer.answer, sdp=sdp, type=type)
+        source = await self._source(
+            transcript_id, options, resume_token, address, answering, resumable=resumable, room=room
+        )
+        return source.described
 
     async def offer(
         self,
@@ -114,8 +117,8 @@ class Peers:
         address: str = UNKNOWN,
     ) -> Described:
         """Our offer; the client's answer comes by ``accept``. Raises as ``answer``."""
-        source = await self._source(transcript_id, options, resume_token, address)
-        return await self._described(source, source.peer.offer())
+        source = await self._source(transcript_id, options, resume_token, address, lambda peer: peer.offer())
+        return source.described
 
     async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:
         """The client's answer to our offer. Raises ``NotFound``, ``SdpError``, ``TooLarge``."""
@@ -151,13 +154,18 @@ class Peers:
         options: SourceOptions,
         resume_token: str | None,
         address: str,
+        describe: Callable[[WebRtcPeer], Awaitable[tuple[str, str]]],
         *,
+        resumable: bool = True,
         room: str | None = None,
     ) -> _PeerSource:
+        """A peer that is described, and then its session's source: one that cannot be replaces nobody."""
         place = self.places.take(address, instead_of=self._place_before(transcript_id, resume_token))
         try:
             session = await self._hub.attach(
-                transcript_id, replace(options, source="webrtc"), resume_token=resume_token
+                transcript_id,
+                replace(options, source="webrtc", takes_over=room is not None),
+                resume_token=resume_token,
             )
         except BaseException:
             place.free()
@@ -174,11 +182,19 @@ class Peers:
             self.sounds,
             room,
         )
+        source.resumable = resumable
         self._open.add(source)
-        session.attach(source.ended, connected=False)
-        self._sources[session.session_id] = source
         try:
+            sdp, type_ = await describe(source.peer)
+            if session.finishing is not None:
+                raise session.ended_by or Conflict("the recording was stopped while you asked for it; offer again")
+            source.described = Described(sdp, type_, session.session_id, session.resume_token)
+            session.attach(source.ended, connected=False)
+            self._sources[session.session_id] = source
             await session.drop_source()
+            if source.sent_away is not None:
+                raise source.sent_away
+            source.answered = True
         except BaseException:
             await source.refuse()
             raise
@@ -210,20 +226,6 @@ class Peers:
         if self._sources.get(source.session.session_id) is source:
             del self._sources[source.session.session_id]
 
-    async def _described(self, source: _PeerSource, describing: Awaitable[tuple[str, str]]) -> Described:
-        try:
-            sdp, type_ = await describing
-            if source.sent_away is not None:
-                raise source.sent_away
-            source.answered = True
-        except BaseException as error:
-            await source.refuse()
-            if isinstance(error, EarshotError) and source.sent_away is not None:
-                raise source.sent_away from None  # its peer was closed under its hands, which is not the client's fault
-            raise
-        session = source.session
-        return Described(sdp, type_, session.session_id, session.resume_token)
-
 
 class _PeerSource:
     """One peer as the source of one session. What comes from the wire arrives on the loop and never blocks it."""
@@ -243,6 +245,7 @@ class _PeerSource:
     ) -> None:
         self.session = session
         self.resumable = True
+        self.described = Described("", "", session.session_id, session.resume_token)
         self.answered = False  # the client has, or will have, our description
         self.sent_away: EarshotError | None = None  # why our side ended the attachment
         self.place = place
@@ -322,9 +325,12 @@ class _PeerSource:
         self.close_soon("stopped")
 
     async def refuse(self) -> None:
-        """The handshake failed: nothing of this session is worth keeping."""
+        """The handshake failed: nothing of this session is worth keeping, unless it is another's, too."""
         try:
-            self.session.lost(self.ended, "no connection was made")
+            if self.session.attached:
+                self.session.lost(self.ended, "no connection was made")
+            else:
+                self.session.abandon()
         finally:
             await self.close("refused")
 

@@ -73,6 +73,7 @@ class TrackPipeline:
         self._engine_state_changed = on_engine_state
         self.segments = 0
         self.words = 0
+        self.given_up = 0  # stretches of sound that no recogniser could hear
 
     def start(self, asr: AsrClient, options: SessionOptions, *, listen: bool = True) -> None:
         """Unless ``listen``, the recogniser hears of this track no sooner than by ``listen``: until then it is no load.
@@ -190,6 +191,7 @@ class TrackPipeline:
 
     def on_gave_up(self, start_samples: int, end_samples: int, message: str) -> None:
         """A stretch of sound that ends every recogniser: readers are told where words are missing."""
+        self.given_up += 1
         log.error("sound given up", track=self.track.id, start_samples=start_samples, end_samples=end_samples)
         details = {"track": self.track.id, "start": seconds(start_samples), "end": seconds(end_samples)}
         self._finals.append(Failed(code=EngineFailed.code, message=message, details=details, recoverable=True))

@@ -167,6 +167,10 @@ class SpeakingSession:
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
         try:
             source = cls._source_of(session, start, settings)
+        except Conflict:
+            if not session.attached:
+                session.finish_soon()  # whoever has its token cannot go on, and is to begin a new one in its place
+            raise
         except BaseException:
             if not session.attached:
                 session.abandon()
@@ -195,7 +199,9 @@ class SpeakingSession:
                 raise Replaced("a container cannot go on here; begin a new one, without the token")
             source = session.source = _open_source(session, start, settings)
         if source.form != form_of(start):
-            raise Conflict("a resumed session keeps its encoding, sample rate and channels")
+            raise Conflict(
+                "a resumed session keeps its encoding, sample rate and channels; begin a new one, without the token"
+            )
         return source
 
     async def audio(self, data: bytes) -> None:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
 from asr.client import AsrClient
+from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, IllegalMove, NotFound
 from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server.journal import Journal
 from server.live import LiveSession
+from server.store.records import Transcript
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
+
+# Of long work, so that what is stored of a file is bounded however long it is, and readers are not flooded.
+PROGRESS_STEP_PERCENT = 5.0
+PROGRESS_INTERVAL_S = 1.0
+RECALLED_EVENTS = 1000
 
 AudioState = Literal["live", "stalled", "paused", "none"]
 EngineState = Literal["ok", "degraded"]
@@ -41,6 +50,9 @@ class StatusTeller:
         self._asr = asr
         self._sessions = sessions
         self._engine_state: dict[str, EngineState] = {}  # of transcripts with sessions; ok when absent
+        # Of transcripts with sessions: the most that was ever told of what is worked through, and when a step was.
+        self._told_percent: dict[str, float] = {}
+        self._told_at_s: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def stop(self) -> None:
@@ -51,6 +63,8 @@ class StatusTeller:
 
     def forget(self, transcript_id: str) -> None:
         self._engine_state.pop(transcript_id, None)
+        self._told_percent.pop(transcript_id, None)
+        self._told_at_s.pop(transcript_id, None)
 
     async def now(self, transcript_id: str) -> StatusChanged:
         """The present status, for whoever asks."""
@@ -63,6 +77,8 @@ class StatusTeller:
         if transcript.state is state:
             return
         await self._store.set_state(transcript_id, state)
+        if state is TranscriptState.RECORDING:
+            self._told_percent.pop(transcript_id, None)  # what is worked through after this is another piece of work
         await self._journal.append(transcript_id, self._status(state, transcript_id, audio=audio))
 
     async def try_move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
@@ -74,12 +90,29 @@ class StatusTeller:
         except NotFound:
             pass  # deleted meanwhile
 
-    async def tell_progress(self, transcript_id: str, progress: float, message: str) -> None:
-        """How much of a file is through, 0..100. Raises ``NotFound`` when the transcript was deleted."""
+    def is_progress_due(self, transcript_id: str) -> bool:
+        """Whether so much more is worked through that readers should know: in steps, and at most one a second."""
+        percent = _percent(self._work_of(transcript_id)) or 0.0
+        if percent < min(self._told_percent.get(transcript_id, 0.0) + PROGRESS_STEP_PERCENT, 99.9):
+            return False
+        return time.monotonic() - self._told_at_s.get(transcript_id, -PROGRESS_INTERVAL_S) >= PROGRESS_INTERVAL_S
+
+    async def tell_progress(self, transcript_id: str) -> None:
+        """Tell how far the work is. Raises ``NotFound`` when the transcript was deleted."""
         transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
-        status = self._status(transcript.state, transcript_id, audio="none")
-        update = {"progress": min(100.0, max(0.0, progress)), "message": message}
-        await self._journal.append(transcript_id, status.model_copy(update=update))
+        if transcript.state not in (TranscriptState.PROCESSING, TranscriptState.RECORDING):
+            return  # it has come to its end, or waits
+        status = self._status(transcript.state, transcript_id)
+        self._told_at_s[transcript_id], self._told_percent[transcript_id] = time.monotonic(), status.progress
+        await self._journal.append(transcript_id, status)
+
+    async def recall_progress(self, transcript: Transcript) -> None:
+        """After a restart: what was told of a piece of work is not taken back."""
+        after = max(0, transcript.last_seq - RECALLED_EVENTS)
+        events = await self._store.events_after(transcript.id, after, RECALLED_EVENTS)
+        told = [event.body for event in events if isinstance(event.body, StatusChanged)]
+        if told and told[-1].state is TranscriptState.PROCESSING:
+            self._told_percent[transcript.id] = told[-1].progress
 
     def audio_changed(self, session: LiveSession) -> None:
         if session.state in (SessionState.STALLED, SessionState.RESUMING, SessionState.LIVE):
@@ -101,24 +134,74 @@ class StatusTeller:
             await self._journal.append(transcript_id, self._status(transcript.state, transcript_id))
 
     def _status(self, state: TranscriptState, transcript_id: str, *, audio: AudioState | None = None) -> StatusChanged:
+        work = self._work_of(transcript_id)
         return StatusChanged(
             state=state,
-            progress=100.0 if state is TranscriptState.ENDED else 0.0,
-            message=MESSAGES[state],
+            progress=self._progress(state, transcript_id, work),
+            message=_work_text(work) if state is TranscriptState.PROCESSING and work else MESSAGES[state],
             engine=self._asr.status.model or None,
             engine_state=self._engine_state.get(transcript_id, "ok"),
-            audio=audio or audio_of(s for s in self._sessions.values() if s.transcript_id == transcript_id),
+            audio=audio or audio_of(self._of(transcript_id)),
         )
+
+    def _progress(self, state: TranscriptState, transcript_id: str, work: Work | None) -> float:
+        """Never less than what was told of the same work: another file may come, and a restart hears a little again."""
+        if state is TranscriptState.ENDED:
+            return 100.0
+        if state in (TranscriptState.IDLE, TranscriptState.PAUSED) or (
+            state is TranscriptState.RECORDING and work is None
+        ):
+            return 0.0  # nobody knows how long it will be
+        # All of it is only when the last final is told.
+        return min(99.9, max(_percent(work) or 0.0, self._told_percent.get(transcript_id, 0.0)))
+
+    def _work_of(self, transcript_id: str) -> Work | None:
+        """What is worked through: files, and the rest of what was recorded live; None when there is nothing."""
+        sessions = self._of(transcript_id)
+        is_recording = any(session.is_live for session in sessions)
+        sessions = [session for session in sessions if session.track.source == "file" or not is_recording]
+        if not any(session.pipeline.length_samples for session in sessions):
+            return None
+        known = [session.expected_samples for session in sessions]
+        done_samples = sum(session.pipeline.settled_samples for session in sessions)
+        return Work(done_samples, None if None in known else sum(filter(None, known)))
+
+    def _of(self, transcript_id: str) -> list[LiveSession]:
+        return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """So much of a transcript's sound is worked through, of so much in all, if that is known."""
+
+    done_samples: int
+    total_samples: int | None
+
+
+def _percent(work: Work | None) -> float | None:
+    return 100.0 * work.done_samples / work.total_samples if work is not None and work.total_samples else None
+
+
+def _work_text(work: Work) -> str:
+    done = _clock(work.done_samples)
+    if work.total_samples is None:
+        return f"Processing {done}"
+    return f"Processing {_clock(min(work.done_samples, work.total_samples))} of {_clock(work.total_samples)}"
+
+
+def _clock(samples: int) -> str:
+    minutes, seconds = divmod(samples // SAMPLE_RATE_HZ, 60)
+    return f"{minutes}:{seconds:02}"
 
 
 def audio_of(sessions: Iterable[LiveSession]) -> AudioState:
-    """What readers are told of a transcript's sound."""
-    open_ones = [session for session in sessions if session.state is not SessionState.CLOSED]
-    if any(session.paused for session in open_ones):
+    """What readers are told of a transcript's sound: of what comes live; a file comes as fast as it is heard."""
+    live = [session for session in sessions if session.is_live]
+    if live and all(session.paused for session in live):
         return "paused"
-    if any(session.state is SessionState.LIVE for session in open_ones):
+    if any(session.state is SessionState.LIVE and not session.paused for session in live):
         return "live"
-    return "stalled" if open_ones else "none"
+    return "stalled" if live else "none"
 
 
 @contextmanager

@@ -55,7 +55,7 @@ ANSWERED: dict[str, Any] = {
 
 @router.post("/whip/{transcript_id}", dependencies=[speaks], **ANSWERED)
 async def speak(request: Request, transcript_id: str) -> Response:
-    """Answer an offer: a new track of the transcript. Each POST is a source of its own, also at the same time."""
+    """Answer an offer: a new track of the transcript. At the same time as others when it names a track or speaker."""
     options, offer = await _asked(request)
     return await _answer(request, transcript_id, offer, options)
 

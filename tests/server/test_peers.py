@@ -33,11 +33,14 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         yield services
 
 
-async def connect(services: Services, client: Client, peer: RtcClient, *, resume: str | None = None) -> Described:
+async def connect(
+    services: Services, client: Client, peer: RtcClient, *, resume: str | None = None, speaker: str | None = None
+) -> Described:
     made: list[Described] = []
+    options = SourceOptions(speaker=speaker)
 
     async def exchange(sdp: str, type_: str) -> tuple[str, str]:
-        made.append(await services.peers.answer(client.transcript_id, sdp, type_, SourceOptions(), resume_token=resume))
+        made.append(await services.peers.answer(client.transcript_id, sdp, type_, options, resume_token=resume))
         return made[0].sdp, made[0].type
 
     await peer.connect(exchange)
@@ -210,8 +213,8 @@ async def test_offers_that_never_connect_are_no_load_and_one_that_does_is(servic
         return sum(worker.live for worker in services.asr.workers)
 
     client = await new_client(services)
-    for _ in range(16):  # of speakers twelve would be let in at once
-        await services.peers.offer(client.transcript_id, SourceOptions())
+    for number in range(16):  # of speakers twelve would be let in at once
+        await services.peers.offer(client.transcript_id, SourceOptions(track=f"desk-{number}"))
     assert heard_live() == 0
     async with RtcClient(SOUND) as peer:
         await connect(services, client, peer)
@@ -223,7 +226,7 @@ async def test_offers_that_never_connect_are_no_load_and_one_that_does_is(servic
 async def test_a_peer_that_never_came_leaves_no_track_and_may_try_again_with_its_token(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         client = await new_client(services)
-        described = await services.peers.offer(client.transcript_id, SourceOptions())
+        described = await services.peers.offer(client.transcript_id, SourceOptions(speaker="Anna"))
         async with RtcClient(SOUND) as peer:
             await connect(services, client, peer)  # beside the one that never comes
             await peer.wait_message(lambda text: '"is_final":true' in text)
@@ -237,7 +240,7 @@ async def test_a_peer_that_never_came_leaves_no_track_and_may_try_again_with_its
         folder = services.settings.recordings_dir / client.transcript_id
         assert [path.name for path in folder.iterdir()] == [track.id]
         async with RtcClient(SOUND) as peer:
-            again = await connect(services, client, peer, resume=described.resume_token)
+            again = await connect(services, client, peer, resume=described.resume_token, speaker="Anna")
             assert again.resume_token != described.resume_token
             peer.send('{"cmd":"STOP"}')
         tracks = await services.store.tracks_of(client.transcript_id)

@@ -33,13 +33,16 @@ async def _listen(connection: SocketConnection) -> None:
     after = parse_after(websocket.query_params.get("after"))
     types = parse_types(websocket.query_params.get("types"))
     transcript_id = connection.transcript_id
-    await services.store.get_transcript(transcript_id)
+    transcript = await services.store.get_transcript(transcript_id)
     with metrics.subscribers.labels("listen").track_inprogress():
         subscription = services.journal.subscribe(
             transcript_id, after=after, types=types, queue_max=settings.subscriber_queue_max
         )
         async with subscription:
             try:
+                if not transcript.last_seq and (types is None or "status" in types):
+                    # Nothing was told of it as yet: a reader learns at once that it is there, and waits.
+                    await act(connection, services, v1.Action.GET_STATUS)
                 await until_first(
                     tell(connection, subscription),
                     _obey(connection, services),

@@ -73,13 +73,22 @@ async def test_an_offer_is_answered_with_a_session_that_can_be_deleted(
         assert code(await request) == (404, "NOT_FOUND")
 
 
-async def test_each_post_is_a_source_of_its_own_also_at_once(client: httpx.AsyncClient, services: Services) -> None:
+async def test_each_post_that_names_a_speaker_is_a_source_of_its_own_also_at_once(
+    client: httpx.AsyncClient, services: Services
+) -> None:
     id_ = (await services.store.create_transcript()).id
-    answers = await asyncio.gather(*(begun(client, f"/whip/{id_}/") for _ in range(3)))
+    queries = ("?speaker=Anna", "?track=desk-1", "")
+    answers = await asyncio.gather(*(begun(client, f"/whip/{id_}/{query}") for query in queries))
     assert len({answer.headers["location"] for answer in answers}) == 3
     assert len(await services.store.tracks_of(id_)) == 3
+    async with an_offer() as sdp:
+        for query in queries:
+            refused = await client.post(f"/whip/{id_}{query}", content=sdp, headers=OFFERS)
+            assert code(refused) == (409, "CONFLICT")
+            assert "name a `track`" in refused.json()["error"]["message"]
     await client.delete(answers[0].headers["location"])
     assert code(await client.delete(answers[0].headers["location"])) == (404, "NOT_FOUND")
+    await begun(client, f"/whip/{id_}?speaker=Anna")  # the place is free again
     for answer in answers[1:]:
         assert (await client.delete(answer.headers["location"])).status_code == 200
 
@@ -223,7 +232,7 @@ async def test_a_full_node_says_when_to_come_back(tmp_path: Path) -> None:
     async with running_app(tmp_path, sessions_max=1) as node:
         first = (await begun(node.http, "/whip")).headers["location"]
         async with an_offer() as sdp:
-            for path in ("/whip", "/".join(first.split("/")[:3])):
+            for path in ("/whip", "/".join(first.split("/")[:3]) + "?track=another"):
                 refused = await node.http.post(path, content=sdp, headers=OFFERS)
                 assert code(refused) == (503, "OVERLOADED")
                 assert int(refused.headers["retry-after"]) >= 1

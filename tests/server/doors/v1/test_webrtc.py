@@ -14,14 +14,15 @@ async def test_an_offer_is_answered_and_ours_can_be_answered(client: httpx.Async
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.addTransceiver("audio", direction="sendonly")
     await peer.setLocalDescription(await peer.createOffer())
-    for path in (f"/v1/transcripts_webrtc/{id_}/offer", f"/v1/transcripts/{id_}/record/webrtc/"):
-        response = await client.post(path, json={"sdp": peer.localDescription.sdp, "type": "offer"})
+    for path, track in ((f"/v1/transcripts_webrtc/{id_}/offer", None), (f"/v1/transcripts/{id_}/record/webrtc/", "b")):
+        response = await client.post(path, json={"sdp": peer.localDescription.sdp, "type": "offer", "track": track})
         assert response.status_code == 200, response.text
         assert response.headers["cache-control"] == "no-store"
         assert set(response.json()) == {"sdp", "type", "session_id", "resume_token"}
         assert response.json()["type"] == "answer"
     await peer.close()
 
+    id_ = (await client.post("/v1/transcripts/")).json()["id"]
     ours = (await client.post(f"/v1/transcripts_webrtc/{id_}/offer")).json()
     assert ours["type"] == "offer"
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -47,7 +48,7 @@ async def test_descriptions_that_are_none(client: httpx.AsyncClient, settings: S
         refused = await client.post(path, json=incomplete)
         assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), incomplete
         assert "sdp is missing" in refused.text
-    for empty in (b"", b"{}"):
+    for empty in (b"", b'{"track": "b"}'):
         assert (await client.post(path, content=empty)).json()["type"] == "offer"
     assert (await client.post(path, json={"sdp": "x", "resume_token": "never"})).status_code == 400
     assert (await client.post(path, json={"resume_token": "never"})).status_code == 409

@@ -1,0 +1,106 @@
+"""One recorder a place: who may begin to record a transcript that somebody records already.
+
+A source that names nothing has the transcript's own place; one that names its ``track``, or else its ``speaker``, has a
+place of that name, beside the others. A place is taken for as long as its session lives, also while it waits for its
+source to come back: whoever has the resume token comes back, and everybody else is refused. Files take no place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Self
+
+from protocol.errors import Conflict, NotFound, Replaced
+from protocol.states import SessionState
+
+if TYPE_CHECKING:
+    from server.live import LiveSession, SourceOptions
+    from server.store.records import Track
+    from server.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a source called its track and its speaker; nothing of both is the transcript's own recorder."""
+
+    track: str | None = None
+    speaker: str | None = None
+
+    @classmethod
+    def wanted(cls, options: SourceOptions) -> Self:
+        return cls(options.track or None, options.speaker or None)
+
+    @classmethod
+    def of(cls, track: Track) -> Self:
+        """As it can still be told from the record: names that we gave say that none was given."""
+        speaker = track.speaker or ""
+        return cls(
+            None if re.fullmatch(r"track-\d+", track.name) else track.name,
+            None if re.fullmatch(r"Speaker \d+", speaker) else speaker,
+        )
+
+    @property
+    def is_own(self) -> bool:
+        """Nothing was named."""
+        return not self.track and not self.speaker
+
+    def is_that_of(self, session: LiveSession) -> bool:
+        if self.track:
+            return session.track.name == self.track
+        if self.speaker:
+            return session.track.speaker == self.speaker
+        return session.recorder_place.is_own
+
+
+async def admit_recorder(
+    store: Store, live: Iterable[LiveSession], options: SourceOptions, track_id: str | None
+) -> None:
+    """For a source that begins anew, or, with ``track_id``, one whose session was over when it came back.
+
+    Raises ``Conflict`` when the place is taken; the message says what can be done.
+    """
+    if options.source == "file":
+        return
+    place = Place.wanted(options)
+    if track_id is not None:
+        with suppress(NotFound):  # one whose source never came is gone
+            place = Place.of(await store.get_track(track_id))
+    for session in live:
+        if place.is_that_of(session):
+            if not options.takes_over:
+                raise _taken(session)
+            session.end(Replaced("you joined again, by another connection"))
+
+
+async def new_track(store: Store, transcript_id: str, options: SourceOptions) -> Track:
+    """A track for it, with names of ours where it gave none."""
+    tracks = await store.tracks_of(transcript_id)
+    taken = {name for track in tracks for name in (track.name, track.speaker)}
+    numbers = count(len(tracks) + 1)  # those before may be gone, and those after them not
+    number = next(n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
+    return await store.create_track(
+        transcript_id,
+        name=options.track or f"track-{number}",
+        speaker=options.speaker or f"Speaker {number}",
+        source=options.source,
+        started_at=time.time(),
+    )
+
+
+def _taken(session: LiveSession) -> Conflict:
+    details = {"track": session.track.name, "state": session.state.value}
+    beside = "stop that recording first, or name a `track` of its own to be heard beside it"
+    left_s = session.grace_left_s
+    if session.state is not SessionState.RESUMING or left_s is None:
+        return Conflict(f"this is being recorded already: {beside}", details=details)
+    return Conflict(
+        f"this is being recorded already, by a source that may come back within {math.ceil(left_s)} s: {beside}",
+        details={**details, "retry_after_s": math.ceil(left_s)},
+        retry_after_s=left_s,
+    )
