@@ -75,7 +75,7 @@ async def admit_recorder(
         if place.is_that_of(session):
             if not options.takes_over:
                 raise _taken(session)
-            session.end(Replaced("you joined again, by another connection"))
+            session.end(Replaced("this participant joined the room by another connection"))
 
 
 async def new_track(store: Store, transcript_id: str, options: SourceOptions) -> Track:
