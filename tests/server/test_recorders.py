@@ -56,7 +56,7 @@ def conflict_of(response: httpx.Response) -> dict[str, Any]:
 
 async def test_of_offers_in_the_same_moment_exactly_one_wins(node: RunningApp, offer: dict[str, str]) -> None:
     id_ = await node.new_transcript()
-    ways = (
+    ways: tuple[tuple[str, dict[str, Any]], ...] = (
         (f"/v1/transcripts_webrtc/{id_}/offer", {"json": offer}),
         (f"/v1/transcripts/{id_}/record/webrtc", {"json": offer}),
         (f"/v1/transcripts_webrtc/{id_}/offer", {"json": {}}),

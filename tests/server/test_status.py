@@ -44,7 +44,8 @@ async def test_every_status_is_reached_on_the_listening_socket_and_by_rest(tmp_p
             assert await shown(node, id_) == "processing"
             for action, status in (("pause", "paused"), ("start", "processing"), ("pause", "paused")):
                 await reader.send({"action": action, "params": {}})
-                await reader.until(lambda message, told=status: "seq" in message and message["data"]["status"] == told)
+                while (await reader.until("status"))["data"]["status"] != status:
+                    pass
                 assert await shown(node, id_) == status
             await speaker.send({"type": "stop"})
             done = await reader.until(lambda message: message["data"].get("status") == "completed")
