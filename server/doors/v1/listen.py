@@ -1,30 +1,77 @@
-"""The listening socket ``/v1/transcripts_websocket/{id}``: a transcript's events, from any seq on, and its controls."""
+"""The listening socket ``/v1/transcripts_websocket/{id}``: a transcript's events, from any seq on, and its controls.
+
+It is ``/v1/transcripts/{id}/events``, too; a GET there answers with the stored ones, for whoever can have no socket.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, WebSocket
+from fastapi import APIRouter, Query, Request, WebSocket
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
 
 from protocol.errors import EarshotError, IllegalMove, InvalidMessage, SlowReader
 from protocol.events import Event
 from protocol.wire import v1
 from server.auth import Action, authorize
-from server.doors.access import metrics_of, services_of, settings_of
+from server.doors.access import entry, metrics_of, services_of, settings_of
+from server.doors.errors import DOCUMENTED
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
 from server.services import Services
 from server.subscription import Subscription
 
 router = APIRouter()
 
+EVENTS_PAGE_MAX = 500
+SEQ_MAX = (1 << 63) - 1  # what databases count to
 # Pings come whatever was asked for: they keep the connection.
 FILTERABLE = frozenset(v1.MESSAGE_TYPES) - {"ping"}
 
 
 @router.websocket("/v1/transcripts_websocket/{transcript_id}")
+@router.websocket("/v1/transcripts/{transcript_id}/events")
 async def listen(websocket: WebSocket) -> None:
     """``?after=<seq>`` or ``after=now`` says from where, ``?types=transcription,status`` what."""
     await serve_socket(websocket, Action.LISTEN, _listen)
+
+
+class Message(BaseModel):
+    """As it comes on the socket: what ``data`` holds depends on ``type``."""
+
+    type: Literal["transcription", "diarization", "status", "summary", "error"]
+    seq: int
+    data: dict[str, Any]
+
+
+class Messages(BaseModel):
+    """Ask again with ``after=next_after`` for what follows; ``last_seq`` is the newest there is."""
+
+    items: list[Message]
+    next_after: int
+    last_seq: int
+
+
+@router.get(
+    "/v1/transcripts/{transcript_id}/events",
+    dependencies=[entry(Action.LISTEN)],
+    responses={**DOCUMENTED, 200: {"model": Messages}},
+    tags=["transcripts"],
+)
+async def list_events(
+    request: Request,
+    transcript_id: str,
+    after: Annotated[int, Query(ge=0, le=SEQ_MAX, description="A seq; what comes after it is told.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=EVENTS_PAGE_MAX, description="Messages at most.")] = 100,
+) -> Response:
+    """The listening socket's messages that are stored, in order. The same address is that socket."""
+    store = services_of(request).store
+    transcript = await store.get_transcript(transcript_id)
+    events = await store.events_after(transcript_id, after, limit)
+    body = {"next_after": events[-1].seq if events else after, "last_seq": transcript.last_seq}
+    return await asyncio.to_thread(lambda: JSONResponse({"items": [v1.render(event) for event in events], **body}))
 
 
 async def _listen(connection: SocketConnection) -> None:

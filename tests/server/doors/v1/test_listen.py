@@ -63,6 +63,23 @@ async def test_every_event_comes_once_and_in_order_from_the_seq_on(node: Running
         break
 
 
+async def test_the_other_address_is_the_same_socket_and_tells_what_is_stored_without_one(node: RunningApp) -> None:
+    id_ = await node.new_transcript()
+    for number in range(1, 6):
+        await node.services.journal.append(id_, said(number))
+    path = f"/v1/transcripts/{id_}/events"
+    async with node.socket(path + "?after=1") as socket:
+        heard = [await socket.receive() for _ in range(4)]
+    asked = (await node.http.get(path + "/?after=1&limit=3")).json()
+    assert asked["items"] == heard[:3]
+    assert (asked["next_after"], asked["last_seq"]) == (4, 5)
+    rest = (await node.http.get(path, params={"after": asked["next_after"]})).json()
+    assert rest["items"] == heard[3:]
+    assert (await node.http.get(path + "?after=5")).json() == {"items": [], "next_after": 5, "last_seq": 5}
+    assert (await node.http.get(path + "?limit=501")).status_code == 422
+    assert (await node.http.get(f"/v1/transcripts/{UNKNOWN}/events")).status_code == 404
+
+
 async def test_from_now_on_come_open_interims_and_what_is_new(node: RunningApp) -> None:
     id_ = await node.new_transcript()
     await node.services.journal.append(id_, said(1))
