@@ -26,7 +26,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
-from server.recorders import Place, admit_recorder, new_track
+from server.recorders import Place, admit_recorder, new_track, refuse_locked
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.status import StatusTeller, logged
@@ -126,6 +126,7 @@ class Hub:
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         transcript = await self._store.get_transcript(transcript_id)
+        refuse_locked(transcript)
         track_id = None if resume_token is None else self._tokens.track_of(transcript_id, resume_token)
         while True:
             if track_id is not None:

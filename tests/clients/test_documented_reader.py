@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.documented import documented
 from tests.fakes.running_app import running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "sockets.md"
 SOUND = scripted_sound(sentence("alpha bravo", 0.5) + sentence("charlie", 2.0))
 DEADLINE_S = 60.0
 pytestmark = pytest.mark.process
-
-
-def documented() -> str:
-    found = re.search(r"<!-- example of a reader -->\n```javascript\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 async def node_program() -> list[str]:
@@ -44,7 +37,7 @@ async def test_the_documented_reader_prints_what_it_promises(tmp_path: Path) -> 
     async with running_app(tmp_path) as server:
         id_ = await server.new_transcript()
         # Its address and its transcript aside, it is run as it is written.
-        script = documented().replace("localhost:8000", f"127.0.0.1:{server.port}")
+        script = documented("sockets.md", "javascript").replace("localhost:8000", f"127.0.0.1:{server.port}")
         reader = await asyncio.create_subprocess_exec(
             *command,
             "-e",

@@ -18,6 +18,7 @@ from server.recorders import Place
 from tests.fakes.node import Client, new_client, running_services, wait_for_state
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.wav import wav_of
 
 SOUND = scripted_sound(sentence("alpha bravo", 0.3))
 
@@ -116,6 +117,8 @@ async def test_a_lost_recorder_keeps_its_place_for_itself_until_somebody_stops_i
         assert stranger.headers["retry-after"] == str(error["details"]["retry_after_s"])
         async with node.socket(path) as again:
             assert (await begin(again, resume=token))["position"] > 0
+            await again.send(SOUND)
+            await reader.until(lambda message: message["data"].get("audio") == "live")
             again.connection.transport.abort()
         await reader.until(lambda message: message["data"].get("audio") == "stalled")
         await reader.send({"action": "stop"})
@@ -125,6 +128,30 @@ async def test_a_lost_recorder_keeps_its_place_for_itself_until_somebody_stops_i
         # The owner's place is another's now.
         async with node.socket(path) as again:
             assert (await begin(again, resume=token))["code"] == "CONFLICT"
+
+
+async def test_a_locked_transcript_takes_no_sound_at_any_door(node: RunningApp, offer: dict[str, str]) -> None:
+    id_ = await node.new_transcript()
+    async with node.socket(f"/v1/transcripts_stream/{id_}") as speaker:
+        token = (await begin(speaker))["resume_token"]
+        await speaker.send({"type": "stop"})
+        await speaker.until("stopped")
+    await node.services.store.update_transcript(id_, locked=True)
+    files = {"file": ("talk.wav", wav_of(SOUND), "audio/wav")}
+    sdp, headers = offer["sdp"], {"Content-Type": "application/sdp"}
+    for answer in (
+        await node.http.post(f"/v1/transcripts_webrtc/{id_}/offer", json=offer),
+        await node.http.post(f"/v1/transcripts/{id_}/record/webrtc", json={"track": "desk-1"}),
+        await node.http.post(f"/whip/{id_}", content=sdp, headers=headers),
+        await node.http.post(f"/v1/transcripts_audio/{id_}/upload", files=files),
+    ):
+        assert (answer.status_code, answer.json()["error"]["message"]) == (409, "Transcript is locked")
+    for start in ({}, {"resume": token}):
+        async with node.socket(f"/v1/transcripts_stream/{id_}") as speaker:
+            assert (await begin(speaker, **start))["message"] == "Transcript is locked"
+            assert (await speaker.closed())[0] == 4009
+    await node.services.store.update_transcript(id_, locked=False)
+    assert (await node.http.post(f"/v1/transcripts_webrtc/{id_}/offer", json=offer)).status_code == 200
 
 
 async def test_after_the_grace_the_place_is_free(tmp_path: Path) -> None:

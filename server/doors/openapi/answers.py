@@ -60,6 +60,7 @@ ANSWERS: Mapping[str, Answer] = {
     "change_transcript": Answer(model=models.Transcript),
     "delete_transcript": Answer(204),
     "list_segments": Answer(model=models.SegmentPage),
+    "list_events": Answer(model=models.MessagePage),
     "export_transcript": Answer(media=DOCUMENTS, schema=TEXT, headers=("Content-Disposition",)),
     # Sound.
     "upload_audio": Answer(201, models.UploadedTo, asks=("X-Filename",), errors=(409,)),
@@ -71,7 +72,9 @@ ANSWERS: Mapping[str, Answer] = {
     "offer": Answer(model=models.SessionDescription, errors=(409,)),
     "answer": Answer(model=models.AnswerTaken, errors=(409,)),
     "ice_servers_for_clients": Answer(model=models.IceServers),
-    "speak": Answer(201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406,)),
+    "speak": Answer(
+        201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)
+    ),
     "speak_anew": Answer(
         201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)
     ),

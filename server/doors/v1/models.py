@@ -102,6 +102,20 @@ class SegmentPage(Page):
     items: list[Segment]
 
 
+class Message(Form):
+    """As it comes on the listening socket: what ``data`` holds depends on ``type``."""
+
+    type: Literal["transcription", "diarization", "status", "summary", "error"]
+    seq: int = Field(ge=1)
+    data: dict[str, Any]
+
+
+class MessagePage(Form):
+    items: list[Message]
+    next_after: int = Field(description="Ask with after= this for what follows.", ge=0)
+    last_seq: int = Field(description="Of the newest there is.", ge=0)
+
+
 class Waveform(Form):
     track: str
     duration: float = Field(description="Seconds.", ge=0)
