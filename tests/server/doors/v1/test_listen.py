@@ -132,12 +132,13 @@ UNKNOWN = "05aaa04e-dc59-4e2f-af18-9fce6bf66068"
     [
         (path_of("not-an-id"), 4004),
         (path_of(UNKNOWN), 4004),
-        (path_of(UNKNOWN, "?after=-1"), 4000),
-        (path_of(UNKNOWN, "?types=nonsense"), 4000),
+        (path_of(UNKNOWN, "?after=-1"), 4004),  # whatever is asked of it
+        (path_of("{known}", "?after=-1"), 4000),
+        (path_of("{known}", "?types=nonsense"), 4000),
     ],
 )
 async def test_an_error_comes_before_the_close(node: RunningApp, path: str, code: int) -> None:
-    async with node.socket(path) as socket:
+    async with node.socket(path.replace("{known}", await node.new_transcript())) as socket:
         assert (await socket.closed())[0] == code
         (error,) = socket.messages
         assert (error["type"], error["data"]["recoverable"]) == ("error", False)
