@@ -16,11 +16,24 @@ from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.model_pulls import ModelPulls, fetch_model
+from server.rate_limits import RateLimits
 from server.request_context import RequestContext
 from server.services import Services
 from server.settings import Settings
 
 DESCRIPTION = "Realtime speech server: sound comes in, live and durable text goes out."
+
+# What pages of allowed origins may use: every method that some route takes, and every header that one reads or writes.
+CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+CORS_REQUEST_HEADERS = (
+    *("Authorization", "X-API-Key", "Content-Type", "X-Request-ID", "X-Filename"),
+    *("Range", "If-Range", "If-Match", "If-None-Match", "Content-Range"),
+)
+CORS_ANSWER_HEADERS = (
+    *("X-Request-ID", "X-Process-Time-Ms", "Location", "Link", "Allow", "Accept-Post", "Accept-Patch"),
+    *("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition", "WWW-Authenticate"),
+    *("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+)
 
 
 def build_app(settings: Settings, *, services: Services | None = None, metrics: Metrics | None = None) -> FastAPI:
@@ -60,6 +73,10 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.services = services
     app.state.metrics = metrics
     app.state.leaving = Leaving()
+    app.state.rate_limits = RateLimits(
+        creations_per_minute=settings.creations_per_minute,
+        failed_sign_ins_per_minute=settings.failed_sign_ins_per_minute,
+    )
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
@@ -72,12 +89,9 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-Match", "Range", "X-Request-ID"],
-            expose_headers=[
-                *("X-Request-ID", "X-Process-Time-Ms", "Retry-After", "Content-Range"),
-                *("ETag", "Location", "Link", "Accept-Post", "Accept-Patch"),
-            ],
+            allow_methods=list(CORS_METHODS),
+            allow_headers=list(CORS_REQUEST_HEADERS),
+            expose_headers=list(CORS_ANSWER_HEADERS),
         )
     app.add_middleware(RequestContext, metrics=metrics)
     return app

@@ -63,6 +63,11 @@ CHANGES = frozenset(
     {Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.UPLOAD, Action.SPEAK, Action.KEYS}
 )
 
+# What makes something that then is kept, or costs: how often one client may do so is limited (server/rate_limits.py).
+CREATES = frozenset(
+    {Action.CREATE, Action.SPEAK, Action.CREATE_ROOM, Action.JOIN, Action.PULL_MODEL, Action.TICKET, Action.KEYS}
+)
+
 # What is deleted, and not destroyed yet, is there for these alone.
 OF_DELETED = frozenset({Action.RESTORE, Action.DESTROY})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -61,7 +62,8 @@ class RequestContext:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
                 status = message.get("status", 101)
-                message = {**message, "headers": [*message.get("headers", ()), *self._headers(request_id, started_s)]}
+                ours = [*self._headers(request_id, started_s), *_told(scope["state"])]
+                message = {**message, "headers": [*message.get("headers", ()), *ours]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -90,6 +92,11 @@ class RequestContext:
         # These come every few seconds and say nothing.
         level = log.debug if route in ("/health", "/metrics", "/debug/loop.json") else log.info
         level("request served", **fields)
+
+
+def _told(state: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """What whoever let the request in has to say, whatever it is then answered with."""
+    return [(name.lower().encode(), value.encode()) for name, value in state.get("answer_headers", ())]
 
 
 def route_template(scope: Scope) -> str:

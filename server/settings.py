@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     # Who may use it.
     access_token: SecretStr | None = Field(
         None,
-        description="When set, every request but those for /health and the pages themselves must carry this bearer "
-        "token; unset: whoever reaches the port.",
+        description="When set, every request but those for /health, the pages themselves and the API's description "
+        "must carry this bearer token; unset: whoever reaches the port.",
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins besides our own whose pages may call us, comma-separated."
@@ -67,6 +67,20 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "::1"),
         description="Addresses or networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed.",
+    )
+
+    creations_per_minute: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute by which one user, or one address, may make transcripts, peers, rooms and the "
+        "like; one more gets 429; 0: no limit.",
+    )
+    failed_sign_ins_per_minute: int = Field(
+        60,
+        ge=0,
+        le=1_000_000,
+        description="Wrong credentials a minute from one address, after which it gets 429 for a while; 0: no limit.",
     )
 
     # The recogniser.

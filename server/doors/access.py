@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
 from server.accounts.accounts import Shown
+from server.accounts.credentials import secrets_of
 from server.accounts.principal import Principal
 from server.accounts.resource import NAMED, Resource, load
-from server.auth import SAFE_METHODS, Action, authorize, check_host, check_origin, host_of
+from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_host, check_origin, host_of
 from server.client_address import client_address, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
+from server.rate_limits import RateLimit, RateLimits
 from server.services import Services
 from server.settings import Settings
 
@@ -37,6 +41,11 @@ def leaving_of(connection: HTTPConnection) -> Leaving:
     return leaving
 
 
+def rate_limits_of(connection: HTTPConnection) -> RateLimits:
+    limits: RateLimits = connection.app.state.rate_limits
+    return limits
+
+
 def address_of(connection: HTTPConnection) -> str:
     """The client's address, which limits are counted by; through a proxy that is trusted, too."""
     peer = connection.client.host if connection.client is not None else None
@@ -45,7 +54,9 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool = True) -> Principal:
-    """Authorise a request or a socket's handshake. Raises ``Forbidden``, ``NotAuthorised``, ``NotFound``.
+    """Authorise a request or a socket's handshake.
+
+    Raises ``Forbidden``, ``NotAuthorised``, ``NotFound``, and ``RateLimited`` for who makes too much, or guesses.
 
     Who asks and what about are kept in the connection's state: ``principal_of``, ``resource_of``.
     """
@@ -59,10 +70,34 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
         check_host(headers.get("host"), filter(None, own))
     address = connection.client.host if connection.client is not None else None
     shown = Shown(headers, connection.scope.get("subprotocols", ()), address)
-    connection.state.principal = principal = await services.accounts.identify(shown)
+    connection.state.principal = principal = await _identified(connection, action, shown)
     connection.state.resource = resource = await _resource(connection) if of_resource else None
     authorize(principal, action, resource)
+    if action in CREATES and connection.scope.get("method") == "POST":
+        creations, client = rate_limits_of(connection).creations, principal.id or address_of(connection)
+        _limited(connection, creations, client, creations.take)
     return principal
+
+
+async def _identified(connection: HTTPConnection, action: Action, shown: Shown) -> Principal:
+    """Who asks. Whoever has shown too many wrong credentials is not believed even a right one, for a while."""
+    accounts, guesses = services_of(connection).accounts, rate_limits_of(connection).failed_sign_ins
+    if action in PUBLIC or accounts.is_open or not secrets_of(shown.headers, shown.subprotocols):
+        return await accounts.identify(shown)
+    address = address_of(connection)
+    _limited(connection, guesses, address, guesses.check)
+    principal = await accounts.identify(shown)
+    if not principal.trusted:
+        _limited(connection, guesses, address, guesses.take)
+    return principal
+
+
+def _limited(connection: HTTPConnection, limit: RateLimit, client: str, step: Callable[[str], None]) -> None:
+    """However the request is answered then, the answer says how the client stands."""
+    try:
+        step(client)
+    finally:
+        connection.state.answer_headers = limit.headers(client)
 
 
 async def _resource(connection: HTTPConnection) -> Resource | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import structlog
@@ -12,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.errors import EarshotError, Internal, ValidationFailed
@@ -106,10 +108,25 @@ async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
     return error_response(validation_failed(list(error.errors())))
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = _CODES.get(error.status_code, "HTTP_ERROR")
-    return JSONResponse(envelope(code, str(error.detail)), error.status_code, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    message = str(error.detail)
+    if error.status_code == 405 and message == HTTPStatus.METHOD_NOT_ALLOWED.phrase:
+        allowed = _methods_of(request)
+        headers["Allow"] = ", ".join(allowed)
+        message = f"this path takes {', '.join(allowed)}"
+    return JSONResponse(envelope(code, message), error.status_code, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that the path takes: our library names those of the first route alone that has the path."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def install_error_handlers(app: FastAPI) -> None:
