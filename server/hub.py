@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -308,21 +307,28 @@ class Hub:
             failed = Failed(code=error.code, message=error.message, recoverable=error.retryable)
             await self._journal.append(transcript_id, failed)
 
-    async def delete(self, transcript_id: str) -> None:
-        """End its sessions without finals, and forget its words and its sound."""
-        async with self._lock(transcript_id):
-            for session in self._of(transcript_id):
-                session.end(NotFound("the transcript was deleted"), finals=False)
-                await session.abort()
-                self._sessions.pop(session.session_id, None)
-            await self._store.destroy_transcript(transcript_id)
-            self._journal.deleted(transcript_id)
-            self._last_speaker.pop(transcript_id, None)
-            self._status.forget(transcript_id)
-            folder = self._settings.recordings_dir / transcript_id
-            for path in [path for path in self._recordings if path.is_relative_to(folder)]:
-                del self._recordings[path]
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    # How a transcript goes: its lock is the caller's to hold.
+
+    def lock_of(self, transcript_id: str) -> asyncio.Lock:
+        """Whoever holds it is alone with the transcript: no session of it begins, and none moves its state."""
+        return self._lock(transcript_id)
+
+    def sessions_of(self, transcript_id: str) -> list[LiveSession]:
+        return self._of(transcript_id)
+
+    async def drop(self, session: LiveSession) -> None:
+        """End it without finals: there is nobody to tell them."""
+        session.end(NotFound("the transcript was deleted"), finals=False)
+        await session.abort()
+        self._sessions.pop(session.session_id, None)
+
+    def forget(self, transcript_id: str) -> None:
+        """Let go of what is remembered of one without sessions, and of its sound."""
+        self._last_speaker.pop(transcript_id, None)
+        self._status.forget(transcript_id)
+        folder = self._settings.recordings_dir / transcript_id
+        for path in [path for path in self._recordings if path.is_relative_to(folder)]:
+            del self._recordings[path]
 
     # What a transcript's readers ask for.
 

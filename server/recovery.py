@@ -7,6 +7,7 @@ again. A live source has the usual time to come back with its resume token befor
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -14,7 +15,9 @@ from protocol.errors import EarshotError
 from protocol.states import TranscriptState
 from server.hub import Hub
 from server.intake import Intake
+from server.store.records import Track, Transcript
 from server.store.store import Store
+from server.store.transcripts import UNFINISHED
 
 log = structlog.get_logger(__name__)
 
@@ -23,22 +26,31 @@ async def recover(store: Store, hub: Hub, intake: Intake) -> int:
     """Open every unfinished track again; returns how many there were. What they still need goes on in background."""
     count = 0
     for transcript, tracks in await store.unfinished():
-        unfinished = [track for track in tracks if track.state == "open"]
-        for track in unfinished:
-            try:
-                session = await hub.recover(track)
-            except (EarshotError, OSError) as error:
-                log.error("track not recovered", track=track.id, error=type(error).__name__)
-                continue
-            count += 1
-            if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
-                intake.begin(session)
-            elif transcript.state is TranscriptState.PROCESSING or track.source == "file":
-                session.finish_soon()  # it had been stopped: only its finals were still due
-            else:
-                session.wait_for_source()
-        if not unfinished:
-            await hub.settle(transcript.id)
+        count += await recover_transcript(hub, intake, transcript, tracks)
     if count:
         log.info("recovering unfinished tracks", count=count)
+    return count
+
+
+async def recover_transcript(
+    hub: Hub, intake: Intake, transcript: Transcript, tracks: Sequence[Track], *, wait: bool = True
+) -> int:
+    """As ``recover``, of one transcript; ``wait``: a live source may come back."""
+    count = 0
+    unfinished = [track for track in tracks if track.state == "open"]
+    for track in unfinished:
+        try:
+            session = await hub.recover(track)
+        except (EarshotError, OSError) as error:
+            log.error("track not recovered", track=track.id, error=type(error).__name__)
+            continue
+        count += 1
+        if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
+            intake.begin(session)
+        elif not wait or transcript.state is TranscriptState.PROCESSING or track.source == "file":
+            session.finish_soon()  # it had been stopped: only its finals were still due
+        else:
+            session.wait_for_source()
+    if not unfinished and transcript.state in UNFINISHED:
+        await hub.settle(transcript.id)
     return count

@@ -22,6 +22,7 @@ from server.metrics import Metrics
 from server.peers import Peers
 from server.recogniser import worker_settings
 from server.recovery import recover
+from server.removal import Removal
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.store import Store
@@ -46,6 +47,7 @@ class Services:
     intake: Intake
     ports: UdpPorts
     peers: Peers
+    removal: Removal
     metrics: Metrics
     loop: LoopWatch
     _stack: AsyncExitStack = field(repr=False)
@@ -98,7 +100,25 @@ class Services:
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
-            rooms = settings, store, accounts, storing, journal, disk, asr, hub, intake, ports, peers, metrics, loop
+            removal = Removal(settings, store, journal, hub, intake)
+            removal.start()
+            stack.push_async_callback(removal.stop)
+            rooms = (
+                settings,
+                store,
+                accounts,
+                storing,
+                journal,
+                disk,
+                asr,
+                hub,
+                intake,
+                ports,
+                peers,
+                removal,
+                metrics,
+                loop,
+            )
             return cls(*rooms, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 

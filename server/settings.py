@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="How log lines look; auto: text on a terminal, JSON otherwise."
     )
+    deleted_kept_days: int = Field(
+        30, ge=0, le=3650, description="So long deleted transcripts can be restored; 0: they are gone at once."
+    )
 
     # Who may use it.
     access_token: SecretStr | None = Field(

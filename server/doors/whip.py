@@ -70,7 +70,7 @@ async def speak_anew(request: Request) -> Response:
     try:
         return await _answer(request, transcript.id, offer, options)
     except BaseException:
-        await services.hub.delete(transcript.id)
+        await services.removal.discard(transcript.id)
         raise
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 from protocol.states import TranscriptState
+from server.store.records import Transcript
 from server.store.tables import counters, transcripts
 
 CHANGES = "changes"
@@ -33,6 +34,14 @@ async def take_number(conn: AsyncConnection) -> int:
     )
     number: int = taken.scalar_one()
     return number
+
+
+def check_takes_sound(transcript: Held | Transcript) -> None:
+    """Raise ``Conflict`` where no sound may be added: the transcript is locked, or may keep none."""
+    if transcript.locked:
+        raise Conflict("Transcript is locked; unlock it first")
+    if transcript.audio_deleted:
+        raise Conflict("the sound of this transcript was removed for privacy; record into a new one")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import NotFound
 from protocol.events import Event, Transcribed
-from server.store.changes import hold, touch
+from server.store.changes import check_takes_sound, hold, touch
 from server.store.records import Track, storable
 from server.store.tables import tracks, transcripts
 
@@ -22,7 +22,7 @@ def not_found(track_id: str) -> NotFound:
 
 async def create(conn: AsyncConnection, track: Track, *, now: float) -> Track:
     # The transcript's row is held, so that it cannot go between the look and the insert.
-    await hold(conn, track.transcript_id)
+    check_takes_sound(await hold(conn, track.transcript_id))
     speaker = None if track.speaker is None else storable(track.speaker)
     track = replace(track, name=storable(track.name), speaker=speaker)
     await conn.execute(sa.insert(tracks).values(**asdict(track)))
@@ -58,6 +58,8 @@ async def tracks_of(conn: AsyncConnection, transcript_id: str) -> list[Track]:
 
 
 async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -> Track:
+    if values.get("state") == "open":  # again: more sound is to come
+        check_takes_sound(await hold(conn, (await get(conn, track_id)).transcript_id))
     values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
     if values:
         await conn.execute(sa.update(tracks).where(tracks.c.id == track_id).values(**values))

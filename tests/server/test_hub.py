@@ -221,7 +221,7 @@ async def test_deleting_does_not_wait_for_a_recogniser_that_is_away(tmp_path: Pa
         await client.say(SOUND)
         speaking.session.finish_soon()  # with finals, which do not come
         async with asyncio.timeout(10):
-            await services.hub.delete(client.transcript_id)
+            await services.removal.discard(client.transcript_id)
         assert not services.hub.sessions
         with pytest.raises(NotFound):
             await services.store.get_transcript(client.transcript_id)
@@ -321,5 +321,5 @@ async def test_the_few_recordings_asked_for_last_are_kept(services: Services) ->
     hub.recording(tracks[-1])
     assert hub.recording(tracks[0]) is first
     assert hub.recording(tracks[1]) is not second
-    await hub.delete(transcript.id)
+    await services.removal.discard(transcript.id)
     assert hub.recording(tracks[0]) is not first

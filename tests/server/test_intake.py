@@ -93,7 +93,7 @@ async def test_a_file_deleted_on_its_way_leaves_nothing(services: Services, tmp_
     client = await new_client(services)
     path = write_wav(tmp_path / "talk.wav", scripted_sound(WORDS))
     await services.intake.add_file(client.transcript_id, path, filename="talk.wav")
-    await services.hub.delete(client.transcript_id)
+    await services.removal.discard(client.transcript_id)
     assert not (services.settings.recordings_dir / client.transcript_id).exists()
 
 

@@ -233,7 +233,7 @@ async def test_deleting_ends_the_session_and_leaves_nothing(services: Services, 
     client = await new_client(services)
     speaking = await client.begin()
     await client.say(sound)
-    await services.hub.delete(client.transcript_id)
+    await services.removal.discard(client.transcript_id)
     assert isinstance(await speaking.wait_ended(), NotFound)
     with pytest.raises(NotFound):
         await services.store.get_transcript(client.transcript_id)

@@ -136,7 +136,7 @@ async def create_transcript(request: Request) -> Response:
                 await upload.hand_over(services, transcript.id)
             except EarshotError:
                 # The answer is an error without an id: nobody could ever find it.
-                await services.hub.delete(transcript.id)
+                await services.removal.discard(transcript.id)
                 raise
     finally:
         if upload is not None:
@@ -178,7 +178,7 @@ async def change_transcript(request: Request, transcript_id: str) -> Response:
 @router.delete("/v1/transcripts/{transcript_id}", status_code=204, dependencies=[entry(Action.DELETE)])
 async def delete_transcript(request: Request, transcript_id: str) -> Response:
     """Its words, its events and its sound. What is live on it ends."""
-    await services_of(request).hub.delete(transcript_id)
+    await services_of(request).removal.delete(transcript_id)
     return Response(status_code=204)
 
 

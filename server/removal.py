@@ -1,0 +1,157 @@
+"""Taking transcripts away: into the bin, out of it, and for good; and their sound alone, for privacy.
+
+What is gone for good is gone from the database first, in one transaction; then its files are removed. A crash between
+the two leaves files that the database says may not be kept: they are looked for after every start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from protocol.errors import Conflict, EarshotError, NotFound
+from server.hub import Hub
+from server.intake import Intake
+from server.journal import Journal
+from server.recovery import recover_transcript
+from server.settings import Settings
+from server.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+ROUND_S = 3600.0
+STOPPING_S = 10.0
+AT_ONCE = 100  # transcripts of one look at the bin
+LOOKED_UP_AT_ONCE = 500
+DAY_S = 86400.0
+
+
+class Removal:
+    """The bin, and the task that empties it of what has lain there for ``deleted_kept_days``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        journal: Journal,
+        hub: Hub,
+        intake: Intake,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._journal = journal
+        self._hub = hub
+        self._intake = intake
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="removal")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def delete(self, transcript_id: str) -> None:
+        """Into the bin; for good where the setting keeps nothing. What is live on it ends, with its finals kept."""
+        if self._settings.deleted_kept_days == 0:
+            await self._store.get_transcript(transcript_id)
+            await self.discard(transcript_id)
+            return
+        async with self._hub.lock_of(transcript_id):
+            await self._store.delete_transcript(transcript_id)
+            self._journal.deleted(transcript_id)
+            for session in self._hub.sessions_of(transcript_id):
+                # A file stops where it is, and goes on when the transcript is restored.
+                session.end(NotFound("the transcript was deleted"), finals=session.track.source != "file")
+
+    async def restore(self, transcript_id: str) -> None:
+        """Out of the bin; what was not heard to its end is heard now. Raises ``Conflict`` for one that is not there."""
+        files = [
+            s for s in self._hub.sessions.values() if s.transcript_id == transcript_id and s.track.source == "file"
+        ]
+        if stopping := [session.finishing for session in files if session.finishing is not None]:
+            await asyncio.wait(stopping, timeout=STOPPING_S)  # before they can go on
+        await self._store.restore_transcript(transcript_id)
+        transcript = await self._store.get_transcript(transcript_id)
+        tracks = await self._store.tracks_of(transcript_id)
+        busy = {session.track.id for session in self._hub.sessions_of(transcript_id)}
+        await recover_transcript(
+            self._hub, self._intake, transcript, [track for track in tracks if track.id not in busy], wait=False
+        )
+
+    async def destroy(self, transcript_id: str) -> None:
+        """For good. Raises ``Conflict`` for one that is not in the bin."""
+        await self.discard(transcript_id, only_deleted=True)
+
+    async def discard(self, transcript_id: str, *, only_deleted: bool = False) -> None:
+        """For good and at once, wherever it is: its sessions end without finals, its words and its sound go."""
+        async with self._hub.lock_of(transcript_id):
+            found = await self._store.get_transcript(transcript_id, including_deleted=True)
+            if only_deleted and found.deleted_at is None:
+                raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})
+            for session in self._hub.sessions_of(transcript_id):
+                await self._hub.drop(session)
+            await self._store.destroy_transcript(transcript_id)
+            self._journal.deleted(transcript_id)
+            await self._remove_sound(transcript_id)
+
+    async def delete_sound(self, transcript_id: str) -> None:
+        """Of all its tracks, for good; text and times stay. Raises ``Conflict`` while it is recorded or heard."""
+        async with self._hub.lock_of(transcript_id):
+            if self._hub.sessions_of(transcript_id):
+                raise Conflict("its sound is still being recorded or heard; end that, and ask again")
+            await self._store.remove_audio(transcript_id)
+            await self._remove_sound(transcript_id)
+
+    async def _remove_sound(self, transcript_id: str) -> None:
+        self._hub.forget(transcript_id)
+        await asyncio.to_thread(shutil.rmtree, self._settings.recordings_dir / transcript_id, ignore_errors=True)
+
+    async def empty(self) -> int:
+        """Destroy what has been in the bin for too long; how many that were."""
+        count = 0
+        before = self._clock() - self._settings.deleted_kept_days * DAY_S
+        while found := await self._store.deleted_before(before, limit=AT_ONCE):
+            for transcript_id in found:
+                try:
+                    await self.destroy(transcript_id)
+                    count += 1
+                except (Conflict, NotFound):
+                    pass  # restored or destroyed meanwhile
+        return count
+
+    async def sweep(self) -> int:
+        """Remove recordings of which the database says that none may be kept; of how many transcripts there were."""
+        folder = self._settings.recordings_dir
+        names = await asyncio.to_thread(_folders, folder)
+        count = 0
+        for at in range(0, len(names), LOOKED_UP_AT_ONCE):
+            for transcript_id in await self._store.soundless(names[at : at + LOOKED_UP_AT_ONCE]):
+                await asyncio.to_thread(shutil.rmtree, folder / transcript_id, ignore_errors=True)
+                count += 1
+        return count
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                left, old = await self.sweep(), await self.empty()
+                if left or old:
+                    log.info("removed for good", left_over=left, old=old)
+            except (EarshotError, OSError) as error:
+                log.warning("not removed now", error=type(error).__name__)
+            await asyncio.sleep(ROUND_S)
+
+
+def _folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as found:
+        return [each.name for each in found if each.is_dir(follow_symlinks=False)]
