@@ -27,10 +27,14 @@ class Transcribed(_Body):
 
 
 class SpeakerTurn(_Body):
-    """Somebody started to speak (``segment_ids`` empty), or segments already told belong to another speaker."""
+    """Somebody started to speak (``segment_ids`` empty), or segments already told belong to another speaker.
+
+    ``speaker_label``: what the voice was called before it was named (None: the same), as in ``Segment``.
+    """
 
     type: Literal["diarization"] = "diarization"
     speaker: str
+    speaker_label: str | None = None
     speaker_id: str
     track: str
     start_samples: int

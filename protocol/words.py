@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -35,6 +37,9 @@ class Segment(BaseModel):
 
     ``revision`` counts the versions told under this id, from 1. A final's text never changes except by a later
     revision that an event announces. An interim without text takes the segment back: there was no speech after all.
+
+    ``speaker`` is who readers are told it is; ``speaker_label`` what that voice was called before somebody named it,
+    by which it is named, merged and assigned (None: the same).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,5 +53,14 @@ class Segment(BaseModel):
     revision: int = 1
     words: tuple[Word, ...] = ()
     speaker: str | None = None
+    speaker_label: str | None = None
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
+
+    @property
+    def label(self) -> str | None:
+        return self.speaker if self.speaker_label is None else self.speaker_label
+
+    def said_by(self, label: str | None, name: str | None) -> Self:
+        """The same words of the voice ``label``, shown as ``name``."""
+        return self.model_copy(update={"speaker": name, "speaker_label": None if label == name else label})

@@ -31,6 +31,7 @@ from server.settings import Settings
 from server.status import StatusTeller, logged
 from server.store.records import Track, Transcript
 from server.store.store import Store
+from server.voices import Voices
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Hub:
         self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
         self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
-        self._last_speaker: dict[str, str] = {}  # per transcript with sessions
+        self.voices = Voices(store)
         self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
         # Attaching, pausing and ending happen one after the other for each transcript.
         # Whoever holds one or waits for it keeps it alive.
@@ -212,6 +213,7 @@ class Hub:
     async def _open(self, track: Track, options: SourceOptions, *, listen: bool = True) -> LiveSession:
         path = self.recording_path(track)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        await self.voices.learn(track.transcript_id)
         recorder = await TrackRecorder.open(path, self._disk)
         pipeline = TrackPipeline(
             track,
@@ -219,7 +221,7 @@ class Hub:
             Recording(path),
             self._journal,
             self._metrics,
-            speaker_changed=lambda speaker: self._speaker_changed(track.transcript_id, speaker),
+            voices=self.voices,
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
         )
         session = LiveSession(
@@ -299,7 +301,7 @@ class Hub:
             await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
             end = TranscriptState.FAILED if failed else TranscriptState.ENDED
             await self._status.try_move(transcript_id, end, audio="none")
-            self._last_speaker.pop(transcript_id, None)
+            self.voices.forget(transcript_id)
             self._status.forget(transcript_id)
 
     async def _fail(self, transcript_id: str, error: EarshotError) -> None:
@@ -324,7 +326,7 @@ class Hub:
 
     def forget(self, transcript_id: str) -> None:
         """Let go of what is remembered of one without sessions, and of its sound."""
-        self._last_speaker.pop(transcript_id, None)
+        self.voices.forget(transcript_id)
         self._status.forget(transcript_id)
         folder = self._settings.recordings_dir / transcript_id
         for path in [path for path in self._recordings if path.is_relative_to(folder)]:
@@ -376,11 +378,6 @@ class Hub:
             raise IllegalMove("nothing is being recorded")
         for session in sessions:
             session.end(None)
-
-    def _speaker_changed(self, transcript_id: str, speaker: str) -> bool:
-        before = self._last_speaker.get(transcript_id)
-        self._last_speaker[transcript_id] = speaker
-        return before != speaker
 
     async def _check_sessions(self) -> None:
         while True:

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
@@ -27,8 +28,8 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 1.0
 
 @dataclass(slots=True)
 class _Pending:
-    new: NewEvent
-    done: asyncio.Future[Event | EarshotError]
+    news: Sequence[NewEvent]  # of one transcript, stored together
+    done: asyncio.Future[list[Event] | EarshotError]
     is_given_up: bool = False  # its appender stopped waiting
 
 
@@ -93,11 +94,19 @@ class Journal:
         within the deadline (it may have been, when the database's answer was lost) or too many wait already.
         ``patient``: no deadline. What must not be lost is asked once and waits; asked again it could be stored twice.
         """
+        return (await self.append_all(transcript_id, [body], patient=patient))[0]
+
+    async def append_all(
+        self, transcript_id: str, bodies: Sequence[EventBody], *, patient: bool = False
+    ) -> list[Event]:
+        """As ``append``, for events that are stored together or not at all, numbered in a row. A few, not hundreds:
+        they are one transaction, and others' events wait for it."""
         if self._is_stopping or self._task is None:
             raise StoreUnavailable("the journal is not running")
         if len(self._pending) >= self._pending_max:
             raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
-        entry = _Pending(NewEvent.of(transcript_id, body), asyncio.get_running_loop().create_future())
+        news = [NewEvent.of(transcript_id, body) for body in bodies]
+        entry = _Pending(news, asyncio.get_running_loop().create_future())
         self._pending.append(entry)
         self._woken.set()
         done, _ = await asyncio.wait({entry.done}, timeout=None if patient else self._append_deadline_s)
@@ -108,6 +117,13 @@ class Journal:
         if isinstance(result, EarshotError):
             raise result
         return result
+
+    async def flushed(self) -> None:
+        """Returns when everything appended before is stored, or was given up. Raises ``StoreUnavailable`` when that
+        takes longer than an append may."""
+        waiting = {entry.done for entry in self._pending if not entry.is_given_up}
+        if waiting and (await asyncio.wait(waiting, timeout=self._append_deadline_s))[1]:
+            raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0)
 
     def tell(self, interim: Interim) -> None:
         """The newest state of an open segment; without text, the segment is taken back. Not durable, never blocks."""
@@ -208,7 +224,8 @@ class Journal:
         while wanted := [entry for entry in batch if not entry.done.done() and not entry.is_given_up]:
             began_s = time.perf_counter()
             try:
-                events = await self._store.append_events([entry.new for entry in wanted], again=again)
+                news = [new for entry in wanted for new in entry.news]
+                events = iter(await self._store.append_events(news, again=again))
             except StoreUnavailable:
                 again = True
                 log.warning("events wait for the store", events=len(wanted), pending=len(self._pending))
@@ -218,8 +235,8 @@ class Journal:
                 await self._isolate(wanted, error)
             else:
                 self._on_commit(time.perf_counter() - began_s)
-                for entry, event in zip(wanted, events, strict=True):
-                    self._finish(entry, event)
+                for entry in wanted:
+                    self._finish(entry, list(islice(events, len(entry.news))))
 
     async def _isolate(self, wanted: list[_Pending], error: Exception) -> None:
         """Something in the batch cannot be stored at all. Store the others."""
@@ -228,20 +245,22 @@ class Journal:
                 await self._commit([entry], again=True)
             return
         # Only the type: the text may hold speech.
-        log.error("event cannot be stored", transcript=wanted[0].new.transcript_id, error=type(error).__name__)
+        log.error("event cannot be stored", transcript=wanted[0].news[0].transcript_id, error=type(error).__name__)
         self._settle(wanted[0], Internal("the event could not be stored"))
 
-    def _finish(self, entry: _Pending, event: Event | None) -> None:
-        if event is None:
-            transcript_id = entry.new.transcript_id
+    def _finish(self, entry: _Pending, stored: Sequence[Event | None]) -> None:
+        events = [event for event in stored if event is not None]
+        if len(events) < len(stored):
+            transcript_id = entry.news[0].transcript_id
             self._settle(entry, NotFound("no such transcript", details={"transcript_id": transcript_id}))
             return
-        if isinstance(event.body, Transcribed):
-            self.forget_interim(event.transcript_id, event.body.segment.segment_id)
-        self._bus.publish(event)
-        self._settle(entry, event)
+        for event in events:
+            if isinstance(event.body, Transcribed):
+                self.forget_interim(event.transcript_id, event.body.segment.segment_id)
+            self._bus.publish(event)
+        self._settle(entry, events)
 
     @staticmethod
-    def _settle(entry: _Pending, result: Event | EarshotError) -> None:
+    def _settle(entry: _Pending, result: list[Event] | EarshotError) -> None:
         if not entry.done.done():
             entry.done.set_result(result)

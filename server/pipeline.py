@@ -24,6 +24,7 @@ from protocol.words import Segment
 from server.journal import Journal
 from server.metrics import Metrics
 from server.store.records import Track
+from server.voices import Voices
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class TrackPipeline:
         journal: Journal,
         metrics: Metrics,
         *,
-        speaker_changed: Callable[[str], bool],
+        voices: Voices,
         on_engine_state: Callable[[EngineState], None],
     ) -> None:
         self.track = track
@@ -59,8 +60,7 @@ class TrackPipeline:
         # Found once: a label is looked up by its text.
         self._blocks_in = metrics.blocks_in.labels(track.source)
         self._samples_in = metrics.samples_in.labels(track.source)
-        # Says whether this speaker is another than the one who spoke last in the transcript.
-        self._speaker_changed = speaker_changed
+        self._voices = voices
         self._asr: AsrSession | None = None
         self._client: AsrClient | None = None  # who is to hear it, from the first listener or sound on
         self.options = SessionOptions()  # what the recogniser was asked for
@@ -168,7 +168,6 @@ class TrackPipeline:
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
         self._metrics.words_lag_s.labels("final" if segment.is_final else "interim").observe(lag_ms / 1000)
-        segment = segment.model_copy(update={"speaker": self.track.speaker})
         if segment.is_final:
             self._finals.append(
                 Transcribed(
@@ -183,7 +182,7 @@ class TrackPipeline:
             self._journal.tell(
                 Interim(
                     transcript_id=self.track.transcript_id,
-                    segment=segment,
+                    segment=self._voiced(segment),
                     track_started_at=self.track.started_at,
                     lag_ms=lag_ms,
                 )
@@ -217,7 +216,7 @@ class TrackPipeline:
                     await self._append(final)
                     self._finals.popleft()
                     continue
-                if self._speaker_changed(final.segment.speaker or ""):
+                if self._voices.begins(self.track):
                     await self._append(self._turn(final.segment))
                 await self._append(final)
                 self._metrics.finals.inc()
@@ -228,7 +227,7 @@ class TrackPipeline:
 
     def _turn(self, segment: Segment) -> SpeakerTurn:
         return SpeakerTurn(
-            speaker=segment.speaker or "",
+            speaker="",
             speaker_id=self.track.id,
             track=self.track.id,
             start_samples=segment.start_samples,
@@ -236,11 +235,26 @@ class TrackPipeline:
             track_started_at=self.track.started_at,
         )
 
+    def _voiced(self, segment: Segment) -> Segment:
+        voice = self._voices.of(self.track)
+        return segment.said_by(voice.label, voice.name)
+
+    def _told(self, body: EventBody) -> EventBody:
+        """Who it is, as it is known at the moment of the append: whoever names a speaker relabels what was appended
+        before, and nothing is between."""
+        if isinstance(body, Transcribed):
+            return body.model_copy(update={"segment": self._voiced(body.segment)})
+        if isinstance(body, SpeakerTurn):
+            voice = self._voices.of(self.track)
+            label = None if voice.label == voice.name else voice.label
+            return body.model_copy(update={"speaker": voice.name or "", "speaker_label": label})
+        return body
+
     async def _append(self, body: EventBody) -> None:
         """Asked once, and waited for however long the store is away: asked twice it might be told twice."""
         while True:
             try:
-                await self._journal.append(self.track.transcript_id, body, patient=True)
+                await self._journal.append(self.track.transcript_id, self._told(body), patient=True)
                 return
             except NotFound:
                 return  # deleted meanwhile: nobody wants these words

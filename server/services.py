@@ -25,6 +25,7 @@ from server.recovery import recover
 from server.removal import Removal
 from server.resume import ResumeTokens
 from server.settings import Settings
+from server.speakers import Speakers
 from server.store.store import Store
 from server.storing import Storing
 from server.udp import udp_settings
@@ -44,6 +45,7 @@ class Services:
     disk: DiskWriter
     asr: AsrClient
     hub: Hub
+    speakers: Speakers
     intake: Intake
     ports: UdpPorts
     peers: Peers
@@ -100,6 +102,7 @@ class Services:
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
             await recover(store, hub, intake)
+            speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
@@ -112,6 +115,7 @@ class Services:
                 disk,
                 asr,
                 hub,
+                speakers,
                 intake,
                 ports,
                 peers,

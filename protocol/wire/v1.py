@@ -54,6 +54,7 @@ def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
     return {
         "text": segment.text,
         "speaker": segment.speaker or "",
+        "speaker_label": segment.label or "",
         "timestamp": round(track_started_at + first / SAMPLE_RATE_HZ, 3),
         "confidence": round(segment.confidence, 3),
         "segment_id": segment.segment_id,
@@ -76,6 +77,7 @@ def render(event: Event) -> dict[str, Any]:
         case SpeakerTurn():
             data = {
                 "speaker": body.speaker,
+                "speaker_label": body.speaker if body.speaker_label is None else body.speaker_label,
                 "speaker_id": body.speaker_id,
                 "start_time": round(body.track_started_at + body.start_samples / SAMPLE_RATE_HZ, 3),
                 "end_time": round(body.track_started_at + body.end_samples / SAMPLE_RATE_HZ, 3),

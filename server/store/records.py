@@ -68,6 +68,19 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody who takes part, as people call them. ``speaker`` is the label of their voice; None: not known yet."""
+
+    id: str
+    transcript_id: str
+    speaker: str | None
+    name: str
+    user_id: str | None
+    email: str | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSegment:
     """The newest revision of a final segment; ``seq`` is the event that brought it."""
 

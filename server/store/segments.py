@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +19,9 @@ from server.store.records import StoredSegment
 from server.store.tables import segments, transcripts
 
 Key = tuple[str, str]  # transcript id, segment id
+A = TypeVar("A")
+B = TypeVar("B")
+INLINE_MAX = 64  # versions read or written in some 3 ms; a speaker that is named may have thousands
 
 
 @dataclass
@@ -89,7 +94,8 @@ def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterat
             for segment_id in dict.fromkeys(body.segment_ids):
                 told = newest.get((event.transcript_id, segment_id))
                 if told is not None:
-                    segment = told.segment.model_copy(update={"speaker": body.speaker})
+                    label = body.speaker if body.speaker_label is None else body.speaker_label
+                    segment = told.segment.said_by(label, body.speaker)
                     yield _Version(event.transcript_id, segment, told.track_started_at, event.seq, is_stored=False)
 
 
@@ -110,11 +116,21 @@ async def _newest(conn: AsyncConnection, events: Sequence[Event]) -> dict[Key, _
                 segments.c.newest.is_(True),
             )
         )
-        for row in rows:
-            segment = Segment.model_validate_json(row.body)
-            version = _Version(transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
+        for version in await _aside(partial(_stored_version, transcript_id), rows.all()):
             found[version.key] = version
     return found
+
+
+def _stored_version(transcript_id: str, row: sa.Row[Any]) -> _Version:
+    segment = Segment.model_validate_json(row.body)
+    return _Version(transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
+
+
+async def _aside(make: Callable[[A], B], values: Sequence[A]) -> list[B]:
+    """Each made of its value; in a thread where they are so many that the event loop would be held."""
+    if len(values) <= INLINE_MAX:
+        return [make(value) for value in values]
+    return await asyncio.to_thread(lambda: [make(value) for value in values])
 
 
 async def _write(conn: AsyncConnection, new: Sequence[_Version], superseded: Sequence[_Version]) -> None:
@@ -133,7 +149,7 @@ async def _write(conn: AsyncConnection, new: Sequence[_Version], superseded: Seq
             ],
         )
     # One event may bring several versions of a segment only by naming it twice, which ``_versions`` leaves out.
-    await conn.execute(sa.insert(segments), [version.row() for version in new])
+    await conn.execute(sa.insert(segments), await _aside(_Version.row, new))
 
 
 async def _count(conn: AsyncConnection, more_segments: Counter[str], more_words: Counter[str]) -> None:

@@ -13,10 +13,19 @@ from protocol import ids
 from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
-from server.store import events, listing, migrate, segments, standing, tracks, transcripts
+from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
 from server.store.database import Database, transaction
 from server.store.listing import EVERYTHING, Order, Wanted
-from server.store.records import NewEvent, SourceKind, StoredSegment, Track, TrackState, Transcript, TranscriptKind
+from server.store.records import (
+    NewEvent,
+    Participant,
+    SourceKind,
+    StoredSegment,
+    Track,
+    TrackState,
+    Transcript,
+    TranscriptKind,
+)
 from server.store.room_store import RoomStore
 from server.store.standing import ShareMode, Standing
 
@@ -252,6 +261,21 @@ class Store:
         """Remove one of which nothing was told. Idempotent. Next: remove its file."""
         async with self._write() as conn:
             await tracks.delete(conn, track_id)
+
+    # Participants.
+
+    async def participants_of(self, transcript_id: str) -> list[Participant]:
+        """In the order they were added; none for an unknown transcript."""
+        async with self._read() as conn:
+            return await participants.participants_of(conn, transcript_id)
+
+    @asynccontextmanager
+    async def changing_participants(self, transcript_id: str) -> AsyncIterator[participants.Changes]:
+        """One transaction that changes who takes part. Raises ``NotFound``, and ``Conflict`` when it is locked."""
+        async with self._write() as conn:
+            now = self._clock()
+            yield await participants.changing(conn, transcript_id, now=now)
+            await changes.touch(conn, [transcript_id], now=now)
 
     # Events and segments.
 

@@ -40,6 +40,15 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("DELETE", "/v1/transcripts/{transcript_id}"): Action.DELETE,
     ("GET", "/v1/transcripts/{transcript_id}/segments"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/export"): Action.READ,
+    ("GET", "/v1/transcripts/{transcript_id}/participants"): Action.READ,
+    ("POST", "/v1/transcripts/{transcript_id}/participants"): Action.CHANGE,
+    ("GET", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.READ,
+    ("PATCH", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.CHANGE,
+    ("DELETE", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.CHANGE,
+    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
+    ("POST", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
+    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
+    ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
     ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/waveform"): Action.READ,
@@ -105,6 +114,7 @@ def path_of(template: str) -> str:
     return (
         template.replace("{transcript_id}", new_transcript_id())
         .replace("{session_id}", "ses_0")
+        .replace("{participant_id}", "par_0")
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
         .replace("{name}", "some-model")

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.v1 import audio, describe, engine, export, ice, listen, stream, transcripts, webrtc
+from server.doors.v1 import (
+    audio,
+    describe,
+    engine,
+    export,
+    ice,
+    listen,
+    participants,
+    speakers,
+    stream,
+    transcripts,
+    webrtc,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     describe.router,
     transcripts.router,
     audio.router,
     export.router,
+    participants.router,
+    speakers.router,
     webrtc.router,
     ice.router,
     listen.router,

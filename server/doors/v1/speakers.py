@@ -1,0 +1,126 @@
+"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign`` and ``/merge``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.responses import JSONResponse, Response
+
+from server.auth import Action
+from server.doors.access import entry, services_of
+from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.participants import Speaker, body_of, label, participant_view
+from server.limits import read_body
+from server.speakers import Assigned, number_of
+
+router = APIRouter(tags=["participants"], responses=DOCUMENTED)
+
+TIME_MAX_S = 10 * 365 * 86_400.0  # far above the longest transcript, and within what counts of samples hold
+Time = Annotated[
+    float,
+    Field(ge=0, le=TIME_MAX_S, allow_inf_nan=False, description="Seconds since the transcript's first track began."),
+]
+
+
+class Assign(BaseModel):
+    """Exactly one of ``speaker`` (a label or number) and ``participant`` (an id)."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+
+    speaker: Speaker | None = None
+    participant: str | None = Field(default=None, max_length=64)
+    timestamp_from: Time
+    timestamp_to: Time
+    track: str | None = Field(default=None, max_length=200, description="Only what is on this track: its id or name.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Assign:
+        if (self.speaker is None) == (self.participant is None):
+            raise ValueError("name a speaker or a participant, and not both")
+        if self.timestamp_to < self.timestamp_from:
+            raise ValueError("timestamp_to must not be before timestamp_from")
+        return self
+
+
+class Merge(BaseModel):
+    """Labels or numbers of two speakers; the first becomes the second."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+
+    speaker_from: Speaker
+    speaker_to: Speaker
+
+
+def assigned_view(done: Assigned) -> dict[str, Any]:
+    return {
+        "status": "ok",
+        "speaker": done.speaker,
+        "speaker_number": number_of(done.speaker),
+        "participant": None if done.participant is None else participant_view(done.participant),
+        "segments": done.segments,
+        "split": done.split,
+        "rounded": done.rounded,
+    }
+
+
+async def _assign(request: Request, transcript_id: str) -> Response:
+    wanted = parse_body(Assign, await read_body(request))
+    done = await services_of(request).speakers.assign(
+        transcript_id,
+        speaker=None if wanted.speaker is None else label(wanted.speaker),
+        participant_id=wanted.participant,
+        from_s=wanted.timestamp_from,
+        to_s=wanted.timestamp_to,
+        track=wanted.track,
+    )
+    return JSONResponse(assigned_view(done))
+
+
+async def _merge(request: Request, transcript_id: str) -> Response:
+    wanted = parse_body(Merge, await read_body(request))
+    done = await services_of(request).speakers.merge(
+        transcript_id, label(wanted.speaker_from), label(wanted.speaker_to)
+    )
+    return JSONResponse(assigned_view(done))
+
+
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/assign",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Assign),
+)
+async def assign_speaker(request: Request, transcript_id: str) -> Response:
+    """Give the words that begin within a stretch of time to a speaker. Segments that hold others as well are cut."""
+    return await _assign(request, transcript_id)
+
+
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/assign",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Assign),
+)
+async def assign_speaker_by_post(request: Request, transcript_id: str) -> Response:
+    """The same, for clients that cannot PATCH."""
+    return await _assign(request, transcript_id)
+
+
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/merge",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Merge),
+)
+async def merge_speakers(request: Request, transcript_id: str) -> Response:
+    """One voice that was taken for two: everything of the first is the second's, also what still comes."""
+    return await _merge(request, transcript_id)
+
+
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/merge",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Merge),
+)
+async def merge_speakers_by_post(request: Request, transcript_id: str) -> Response:
+    """The same, for clients that cannot PATCH."""
+    return await _merge(request, transcript_id)

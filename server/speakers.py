@@ -1,0 +1,323 @@
+"""Who said what, set right by people: participants named, speakers merged, stretches of speech given to another.
+
+A voice has a label ("Speaker 1"), which tracks and segments carry, and is shown under the name of the participant who
+has that label. Whatever changes is told in the journal, so that readers relabel what they show; text never changes, and
+every version of a segment is kept. What is still being said follows at once (``Voices``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any
+
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import Conflict, NotFound, ValidationFailed
+from protocol.events import SpeakerTurn, Transcribed
+from protocol.words import Segment, Word
+from server.journal import Journal
+from server.speaker_cuts import cut
+from server.store.participants import Changes
+from server.store.records import Participant, StoredSegment, Track
+from server.store.store import Store
+from server.transcript_locks import TranscriptLocks
+from server.voices import Voices
+
+TURN_SEGMENTS_MAX = 1000  # of one event: three hours of talk, and a message that any reader takes
+PIECE_SEGMENTS = 100  # read at once
+
+
+def label_of(number: int) -> str:
+    """What a voice is called that has a number and nothing else."""
+    return f"Speaker {number}"
+
+
+def number_of(label: str | None) -> int | None:
+    word, _, digits = (label or "").partition(" ")
+    is_number = word == "Speaker" and digits.isascii() and digits.isdigit() and len(digits) < 10
+    return int(digits) if is_number and str(int(digits)) == digits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What an assignment or merge changed. ``rounded``: segments on its edge that could not be cut by words."""
+
+    speaker: str
+    participant: Participant | None
+    segments: int
+    split: int = 0
+    rounded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A segment that is another's from now on, as it is."""
+
+    stored: StoredSegment
+    label: str
+
+
+class Speakers:
+    """Changes of who said what, one after the other for each transcript.
+
+    Each brings the rows of the store to where they should be first, in one transaction, and then the segments to what
+    the rows say; a change that was cut short in between is completed by asking for it again, or by the next one.
+    Every method raises ``NotFound``; those that change raise ``Conflict`` when the transcript is locked.
+    """
+
+    def __init__(self, store: Store, journal: Journal, voices: Voices) -> None:
+        self._store = store
+        self._journal = journal
+        self._voices = voices
+        self._locks = TranscriptLocks()
+
+    # Participants.
+
+    async def participants(self, transcript_id: str) -> list[Participant]:
+        await self._store.get_transcript(transcript_id)
+        return await self._store.participants_of(transcript_id)
+
+    async def participant(self, transcript_id: str, participant_id: str) -> Participant:
+        for each in await self.participants(transcript_id):
+            if each.id == participant_id:
+                return each
+        raise NotFound("Participant not found", details={"participant_id": participant_id[:64]})
+
+    async def add(
+        self,
+        transcript_id: str,
+        *,
+        name: str,
+        speaker: str | None = None,
+        user_id: str | None = None,
+        email: str | None = None,
+    ) -> Participant:
+        """Raises ``Conflict`` when somebody has the speaker already."""
+        async with self._changing(transcript_id) as changes:
+            return await changes.add(name=name, speaker=speaker, user_id=user_id, email=email)
+
+    async def change(self, transcript_id: str, participant_id: str, **values: Any) -> Participant:
+        """``name``, ``speaker``, ``user_id`` or ``email``, where given. Raises ``Conflict`` as ``add``."""
+        async with self._changing(transcript_id) as changes:
+            return await changes.change(participant_id, **values)
+
+    async def remove(self, transcript_id: str, participant_id: str) -> None:
+        async with self._changing(transcript_id) as changes:
+            await changes.remove(participant_id)
+
+    async def replace(self, transcript_id: str, wanted: Sequence[Mapping[str, Any]]) -> list[Participant]:
+        """All participants at once: those with an ``id`` that is there are changed, others added, the rest removed."""
+        async with self._changing(transcript_id) as changes:
+            before = {each.id: each for each in changes.all}
+            kept = {each["id"] for each in wanted if each.get("id") in before}
+            for participant_id in before.keys() - kept:
+                await changes.remove(participant_id)
+            # Their speakers may be exchanged: let go of all of them first.
+            for participant_id in kept:
+                await changes.change(participant_id, speaker=None)
+            for each in wanted:
+                values = {key: value for key, value in each.items() if key != "id"}
+                if each.get("id") in kept:
+                    await changes.change(each["id"], **{"speaker": before[each["id"]].speaker, **values})
+                else:
+                    await changes.add(**values)
+            return changes.all
+
+    @asynccontextmanager
+    async def _changing(self, transcript_id: str) -> AsyncIterator[Changes]:
+        async with self._locks.of(transcript_id):
+            async with self._rows(transcript_id) as changes:
+                yield changes
+            await self._bring_up(transcript_id, lambda label: label)
+
+    @asynccontextmanager
+    async def _rows(self, transcript_id: str) -> AsyncIterator[Changes]:
+        async with self._voices.changing(transcript_id), self._store.changing_participants(transcript_id) as changes:
+            yield changes
+
+    # Speakers.
+
+    async def merge(self, transcript_id: str, speaker_from: str, speaker_to: str) -> Assigned:
+        """One voice that was taken for two. What still comes of the first is the second's, too."""
+        if speaker_from == speaker_to:
+            raise ValidationFailed("name two speakers, not one twice", details={"speaker": speaker_from})
+        async with self._locks.of(transcript_id):
+            known = await self._labels(transcript_id)
+            async with self._rows(transcript_id) as changes:
+                known |= {each.speaker for each in changes.all if each.speaker is not None}
+                for label in (speaker_from, speaker_to):
+                    if label not in known:
+                        raise NotFound("Speaker not found", details={"speaker": label, "known": sorted(known)[:50]})
+                first, second = changes.of_speaker(speaker_from), changes.of_speaker(speaker_to)
+                if first is not None and second is not None:
+                    details = {"participants": [first.id, second.id]}
+                    raise Conflict("Both speakers are assigned to participants", details=details)
+                if first is not None:
+                    second = await changes.change(first.id, speaker=speaker_to)
+                await changes.move_tracks(speaker_from, speaker_to)
+            moved = await self._bring_up(transcript_id, lambda label: speaker_to if label == speaker_from else label)
+            return Assigned(speaker_to, second, moved)
+
+    async def assign(
+        self,
+        transcript_id: str,
+        *,
+        speaker: str | None = None,
+        participant_id: str | None = None,
+        from_s: float,
+        to_s: float,
+        track: str | None = None,
+    ) -> Assigned:
+        """Give what begins from ``from_s`` to ``to_s`` (seconds since the transcript's first track began) to a voice.
+
+        Words count, each by its beginning; a segment that holds others as well is cut. One that cannot be cut is given
+        away whole when at least half of its time lies between. ``track`` (id or name): only what is on it.
+        """
+        if (speaker is None) == (participant_id is None):
+            raise ValidationFailed("name a speaker or a participant, and not both")
+        async with self._locks.of(transcript_id):
+            known = set[str]() if participant_id is None else await self._labels(transcript_id)
+            async with self._rows(transcript_id) as changes:
+                participant = None if participant_id is None else changes.get(participant_id)
+                if participant is not None and participant.speaker is None:
+                    known |= {each.speaker for each in changes.all if each.speaker is not None}
+                    free = next(each for each in map(label_of, count(1)) if each not in known)
+                    participant = await changes.change(participant.id, speaker=free)
+                label = speaker if participant is None else participant.speaker
+                assert label is not None, "a participant has a speaker by now"
+                participant = participant or changes.of_speaker(label)
+            between = _Between(from_s, to_s, await self._store.tracks_of(transcript_id), track)
+            return await self._give(transcript_id, between, label, participant)
+
+    async def _give(
+        self, transcript_id: str, between: _Between, label: str, participant: Participant | None
+    ) -> Assigned:
+        await self._journal.flushed()
+        names = await self._names(transcript_id)
+        whole: list[_Whole] = []
+        split: list[list[Transcribed]] = []
+        rounded = 0
+        async for stored in self._newest(transcript_id):
+            segment = stored.segment
+            if segment.label == label or not between.touches(segment):
+                continue
+            pieces = cut(segment, partial(between.holds, segment))
+            if pieces is None:
+                rounded += not between.covers(segment)
+                if between.holds_half(segment):
+                    whole.append(_Whole(stored, label))
+            elif len(pieces) > 1:
+                told = [piece.said_by(label, names.get(label, label)) if theirs else piece for piece, theirs in pieces]
+                split.append([Transcribed(segment=each, track_started_at=stored.track_started_at) for each in told])
+            elif pieces[0][1]:
+                whole.append(_Whole(stored, label))
+        for events in split:
+            await self._journal.append_all(transcript_id, events)
+        await self._tell(transcript_id, whole, names)
+        return Assigned(label, participant, len(whole) + len(split), len(split), rounded)
+
+    # Segments.
+
+    async def _bring_up(self, transcript_id: str, relabel: Callable[[str], str]) -> int:
+        """Give every segment the label that ``relabel`` makes of its own, and the name of that; how many changed."""
+        await self._journal.flushed()
+        names = await self._names(transcript_id)
+        changed: list[_Whole] = []
+        async for stored in self._newest(transcript_id):
+            before = stored.segment.label
+            if before is not None:
+                label = relabel(before)
+                if (label, names.get(label, label)) != (before, stored.segment.speaker):
+                    changed.append(_Whole(stored, label))
+        await self._tell(transcript_id, changed, names)
+        return len(changed)
+
+    async def _tell(self, transcript_id: str, changed: Iterable[_Whole], names: Mapping[str, str]) -> None:
+        groups: dict[tuple[str, str], list[StoredSegment]] = {}
+        for each in changed:
+            groups.setdefault((each.stored.segment.track, each.label), []).append(each.stored)
+        for (track, label), stored in groups.items():
+            for at in range(0, len(stored), TURN_SEGMENTS_MAX):
+                turn = _turn(track, label, names.get(label, label), stored[at : at + TURN_SEGMENTS_MAX])
+                await self._journal.append(transcript_id, turn)
+
+    async def _names(self, transcript_id: str) -> dict[str, str]:
+        found = await self._store.participants_of(transcript_id)
+        return {each.speaker: each.name for each in found if each.speaker is not None}
+
+    async def _labels(self, transcript_id: str) -> set[str]:
+        """Of the voices that were heard, or are."""
+        await self._store.get_transcript(transcript_id)
+        found = {track.speaker for track in await self._store.tracks_of(transcript_id)}
+        async for stored in self._newest(transcript_id):
+            found.add(stored.segment.label)
+        return {label for label in found if label}
+
+    async def _newest(self, transcript_id: str) -> AsyncIterator[StoredSegment]:
+        """Every segment. One that comes in between two reads moves those behind it, and may itself be missed: it
+        carries what is right already, as ``Voices`` knew before."""
+        told: set[str] = set()
+        for offset in count(0, PIECE_SEGMENTS):
+            page = await self._store.segments_of(transcript_id, offset=offset, limit=PIECE_SEGMENTS)
+            for stored in page:
+                if stored.segment.segment_id not in told:
+                    told.add(stored.segment.segment_id)
+                    yield stored
+            if len(page) < PIECE_SEGMENTS:
+                return
+
+
+class _Between:
+    """A stretch of a transcript's time, as its tracks count it; to the millisecond, as readers are told times."""
+
+    def __init__(self, from_s: float, to_s: float, tracks: Sequence[Track], only: str | None) -> None:
+        if to_s < from_s:
+            raise ValidationFailed("timestamp_to must not be before timestamp_from")
+        self._from_s, self._to_s = round(from_s, 3), round(to_s, 3)
+        began_at = min((track.started_at for track in tracks), default=0.0)
+        self._offsets_s = {track.id: track.started_at - began_at for track in tracks}
+        self._tracks = {track.id for track in tracks if only in (None, track.id, track.name)}
+        if only is not None and not self._tracks:
+            raise NotFound("no such track", details={"track": only[:64]})
+
+    def touches(self, segment: Segment) -> bool:
+        if segment.track not in self._tracks and segment.track in self._offsets_s:
+            return False
+        return self._at_s(segment, segment.start_samples) <= self._to_s and (
+            self._from_s <= self._at_s(segment, segment.end_samples)
+        )
+
+    def holds(self, segment: Segment, word: Word) -> bool:
+        return self._from_s <= self._at_s(segment, word.start_samples) <= self._to_s
+
+    def covers(self, segment: Segment) -> bool:
+        return self._shared_s(segment) >= self._length_s(segment)
+
+    def holds_half(self, segment: Segment) -> bool:
+        return self._shared_s(segment) * 2 >= self._length_s(segment)
+
+    def _shared_s(self, segment: Segment) -> float:
+        start_s, end_s = self._at_s(segment, segment.start_samples), self._at_s(segment, segment.end_samples)
+        return min(end_s, self._to_s) - max(start_s, self._from_s)
+
+    def _length_s(self, segment: Segment) -> float:
+        return self._at_s(segment, segment.end_samples) - self._at_s(segment, segment.start_samples)
+
+    def _at_s(self, segment: Segment, samples: int) -> float:
+        return round(self._offsets_s.get(segment.track, 0.0) + samples / SAMPLE_RATE_HZ, 3)
+
+
+def _turn(track: str, label: str, name: str, stored: Sequence[StoredSegment]) -> SpeakerTurn:
+    return SpeakerTurn(
+        speaker=name,
+        speaker_label=None if label == name else label,
+        speaker_id=track,
+        track=track,
+        start_samples=min(each.segment.start_samples for each in stored),
+        end_samples=max(each.segment.end_samples for each in stored),
+        track_started_at=stored[0].track_started_at,
+        segment_ids=tuple(each.segment.segment_id for each in stored),
+    )

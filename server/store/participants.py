@@ -1,0 +1,113 @@
+"""Statements about participants. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.errors import Conflict, NotFound, TooLarge
+from protocol.ids import new_participant_id
+from server.store.changes import hold
+from server.store.records import Participant, storable
+from server.store.tables import participants, tracks
+
+PARTICIPANTS_MAX = 500  # of a transcript
+
+
+async def participants_of(conn: AsyncConnection, transcript_id: str) -> list[Participant]:
+    rows = await conn.execute(
+        sa.select(participants)
+        .where(participants.c.transcript_id == transcript_id)
+        .order_by(participants.c.created_at, participants.c.id)
+    )
+    return [Participant(**row._mapping) for row in rows]
+
+
+async def changing(conn: AsyncConnection, transcript_id: str, *, now: float) -> Changes:
+    """The row of the transcript is held: of two changes at once the second sees what the first one did.
+
+    Raises ``NotFound``, or ``Conflict`` when the transcript is locked.
+    """
+    if (await hold(conn, transcript_id)).locked:
+        raise Conflict("Transcript is locked; unlock it to change it", details={"transcript_id": transcript_id})
+    return Changes(conn, transcript_id, await participants_of(conn, transcript_id), now)
+
+
+class Changes:
+    """What a transaction makes of a transcript's participants and the labels of its tracks.
+
+    Invariant: no two participants have one speaker; those without one never stand in each other's way.
+    """
+
+    def __init__(self, conn: AsyncConnection, transcript_id: str, found: list[Participant], now: float) -> None:
+        self._conn = conn
+        self._transcript_id = transcript_id
+        self._now = now
+        self.all = found
+
+    def get(self, participant_id: str) -> Participant:
+        found = next((each for each in self.all if each.id == participant_id), None)
+        if found is None:
+            raise NotFound("Participant not found", details={"participant_id": participant_id[:64]})
+        return found
+
+    def of_speaker(self, speaker: str) -> Participant | None:
+        return next((each for each in self.all if each.speaker == speaker), None)
+
+    async def add(
+        self, *, name: str, speaker: str | None = None, user_id: str | None = None, email: str | None = None
+    ) -> Participant:
+        """Raises ``Conflict`` when somebody else has the speaker, ``TooLarge`` when there are too many."""
+        if len(self.all) >= PARTICIPANTS_MAX:
+            raise TooLarge(f"a transcript may have {PARTICIPANTS_MAX} participants", details={"max": PARTICIPANTS_MAX})
+        # Later than those before, whatever the clock says: their order is that of their adding.
+        at = max([self._now, *(each.created_at + 1e-6 for each in self.all)])
+        made = _clean(Participant(new_participant_id(), self._transcript_id, speaker, name, user_id, email, at))
+        self._refuse_taken(made)
+        await self._conn.execute(sa.insert(participants).values(**asdict(made)))
+        self.all.append(made)
+        return made
+
+    async def change(self, participant_id: str, **values: Any) -> Participant:
+        """Raises ``NotFound``, and ``Conflict`` when somebody else has the speaker."""
+        before = self.get(participant_id)
+        changed = _clean(replace(before, **values))
+        self._refuse_taken(changed)
+        if changed != before:
+            await self._conn.execute(
+                sa.update(participants).where(participants.c.id == participant_id).values(**asdict(changed))
+            )
+            self.all[self.all.index(before)] = changed
+        return changed
+
+    async def remove(self, participant_id: str) -> None:
+        """Raises ``NotFound``."""
+        gone = self.get(participant_id)
+        await self._conn.execute(sa.delete(participants).where(participants.c.id == participant_id))
+        self.all.remove(gone)
+
+    async def move_tracks(self, speaker_from: str, speaker_to: str) -> None:
+        """What still comes of the tracks of one voice is the other's."""
+        await self._conn.execute(
+            sa.update(tracks)
+            .where(tracks.c.transcript_id == self._transcript_id, tracks.c.speaker == speaker_from)
+            .values(speaker=storable(speaker_to))
+        )
+
+    def _refuse_taken(self, wanted: Participant) -> None:
+        if wanted.speaker is None:
+            return
+        other = self.of_speaker(wanted.speaker)
+        if other is not None and other.id != wanted.id:
+            details = {"speaker": wanted.speaker, "participant_id": other.id}
+            raise Conflict("Speaker already assigned", details=details)
+
+
+def _clean(participant: Participant) -> Participant:
+    texts: dict[str, Any] = {
+        key: storable(value) for key, value in asdict(participant).items() if isinstance(value, str)
+    }
+    return replace(participant, **texts)
