@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from protocol.errors import EarshotError, Internal, StoreUnavailable
+from protocol.errors import EarshotError, Internal, Overloaded, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -142,6 +142,32 @@ def _keep_aside(path: Path) -> None:
         if file.exists():
             file.rename(f"{path}{suffix}{part}")
     log.critical("database file is corrupt; it is kept aside and an empty one is made", kept=f"{path}{suffix}")
+
+
+@asynccontextmanager
+async def within(connection: AsyncConnection, limit_s: float) -> AsyncIterator[None]:
+    """End what the connection does when it takes longer: ``Overloaded``. For reads whose cost a stranger chooses."""
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(limit_s * 1000)}")
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    interrupts: list[asyncio.Task[None]] = []
+
+    def interrupt() -> None:
+        interrupts.append(asyncio.create_task(driver.interrupt()))
+
+    is_sqlite = connection.dialect.name == "sqlite"
+    timer = asyncio.get_running_loop().call_later(limit_s, interrupt) if is_sqlite else None
+    try:
+        yield
+    except DBAPIError as error:
+        if interrupts or "QueryCanceled" in type(error.orig).__name__ or "statement timeout" in str(error.orig):
+            raise Overloaded("this takes too long; ask for less", retry_after_s=5.0) from None
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+        for task in interrupts:
+            await task
 
 
 @asynccontextmanager

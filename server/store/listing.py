@@ -43,19 +43,19 @@ async def page(
     conn: AsyncConnection, wanted: Wanted, *, number: int, size: int, order: Order
 ) -> tuple[list[Transcript], int]:
     """Page ``number`` (from 1) and how many there are in all."""
-    conditions = list(_conditions(wanted))
-    count = sa.select(sa.func.count()).select_from(transcripts).where(*conditions)
+    where = list(conditions(wanted))
+    count = sa.select(sa.func.count()).select_from(transcripts).where(*where)
     total = (await conn.execute(count)).scalar_one()
     ordered = (
         (transcripts.c.change_seq, transcripts.c.id)
         if order == "change_seq"
         else (transcripts.c.created_at.desc(), transcripts.c.id.desc())
     )
-    rows = await conn.execute(selected().where(*conditions).order_by(*ordered).limit(size).offset((number - 1) * size))
+    rows = await conn.execute(selected().where(*where).order_by(*ordered).limit(size).offset((number - 1) * size))
     return await records(conn, rows.all()), total
 
 
-def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
     column = transcripts.c
     if wanted.deleted == "without":
         yield column.deleted_at.is_(None)

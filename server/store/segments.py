@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.events import Event, SpeakerTurn, Transcribed
 from protocol.words import Segment
+from server.store.passages import Said, write_said
 from server.store.records import StoredSegment
 from server.store.tables import segments, transcripts
 
@@ -60,6 +61,7 @@ async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None
     The caller holds the rows of the transcripts, so nobody else writes their segments meanwhile.
     """
     newest = await _newest(conn, events)
+    texts = {key: version.segment.text for key, version in newest.items()}
     new: list[_Version] = []
     superseded: list[_Version] = []
     more_segments: Counter[str] = Counter()
@@ -82,6 +84,15 @@ async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None
     if new:
         await _write(conn, new, superseded)
         await _count(conn, more_segments, more_words)
+        # One that only got another speaker is found as before.
+        said = [each for each in newest.values() if not each.is_stored and each.segment.text != texts.get(each.key)]
+        await write_said(
+            conn,
+            [
+                Said(each.transcript_id, each.segment.segment_id, each.segment.text, is_new=each.key not in texts)
+                for each in said
+            ],
+        )
 
 
 def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterator[_Version]:

@@ -14,7 +14,7 @@ from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
-from server.store.database import Database, transaction
+from server.store.database import Database, transaction, within
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.records import (
     NewEvent,
@@ -27,7 +27,11 @@ from server.store.records import (
     TranscriptKind,
 )
 from server.store.room_store import RoomStore
+from server.store.search import Hit, search
+from server.store.search_words import Term
 from server.store.standing import ShareMode, Standing
+
+SEARCH_MAX_S = 3.0
 
 
 class _Unset:
@@ -291,6 +295,16 @@ class Store:
         """The first ``limit`` events with a greater seq, in order; none for an unknown transcript."""
         async with self._read() as conn:
             return await events.after(conn, transcript_id, after, limit)
+
+    async def search(
+        self, terms: Sequence[Term] | None, wanted: Wanted = EVERYTHING, *, limit: int = 20, offset: int = 0
+    ) -> tuple[list[Hit], int]:
+        """Transcripts that have all of the words, the best first, and how many there are; None: whatever they say.
+
+        Raises ``Overloaded`` when that takes longer than anybody should wait.
+        """
+        async with self._read() as conn, within(conn, SEARCH_MAX_S):
+            return await search(conn, terms, wanted, limit=limit, offset=offset)
 
     async def segments_of(self, transcript_id: str, *, offset: int = 0, limit: int = 1000) -> list[StoredSegment]:
         """The newest revision of each, by time; there are ``Transcript.segments`` of them in all."""

@@ -133,6 +133,8 @@ passages = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),  # title, summary or segment
     sa.Column("segment_id", sa.String(64)),
     sa.Column("text", sa.Text, nullable=False),
+    # What the index is made of: see server/store/search_words.py. The index itself stands in the migration alone.
+    sa.Column("words", sa.Text, nullable=False, server_default=""),
     sa.Index(None, "transcript_id", "kind", "segment_id"),
 )
 

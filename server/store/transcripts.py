@@ -14,6 +14,7 @@ from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.changes import hold, not_found, take_number, touch
+from server.store.passages import about, summary_text, write_about
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
 from server.store.tables import events as all_events
@@ -59,6 +60,7 @@ async def create(
             change_seq=number,
         )
     )
+    await write_about(conn, transcript_id, about({"name": name, "title": title}))
     return await get(conn, transcript_id)
 
 
@@ -117,6 +119,7 @@ async def change(
         text = await conn.execute(sa.select(transcripts.c.summary).where(transcripts.c.id == transcript_id))
         before = json.loads(text.scalar_one() or "null") or SUMMARY_EMPTY
         values["summary"] = {**before, **(values.get("summary") or {}), **parts}
+    found_by = about(values)
     if "summary" in values:
         values["summary"] = None if values["summary"] is None else json.dumps(values["summary"])
     values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
@@ -126,6 +129,7 @@ async def change(
         .where(transcripts.c.id == transcript_id)
         .values(**values, updated_at=now, change_seq=number)
     )
+    await write_about(conn, transcript_id, found_by)
     return await get(conn, transcript_id, including_deleted=including_deleted)
 
 
@@ -222,6 +226,7 @@ async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now
     for transcript_id, body in newest.items():
         text = json.dumps(body.model_dump(exclude={"type"}))
         await conn.execute(sa.update(transcripts).where(transcripts.c.id == transcript_id).values(summary=text))
+        await write_about(conn, transcript_id, {"summary": summary_text(json.loads(text))})
     if newest:
         await touch(conn, newest, now=now)
 

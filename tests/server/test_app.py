@@ -40,6 +40,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("DELETE", "/v1/transcripts/{transcript_id}"): Action.DELETE,
     ("GET", "/v1/transcripts/{transcript_id}/segments"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/export"): Action.READ,
+    ("GET", "/v1/transcripts/search"): Action.LIST,
     ("GET", "/v1/transcripts/{transcript_id}/participants"): Action.READ,
     ("POST", "/v1/transcripts/{transcript_id}/participants"): Action.CHANGE,
     ("GET", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.READ,

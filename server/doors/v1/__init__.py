@@ -12,6 +12,7 @@ from server.doors.v1 import (
     ice,
     listen,
     participants,
+    search,
     speakers,
     stream,
     transcripts,
@@ -20,6 +21,7 @@ from server.doors.v1 import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     describe.router,
+    search.router,  # before transcripts, for which "search" would be an id
     transcripts.router,
     audio.router,
     export.router,

@@ -158,7 +158,11 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(store: Store, d
     engine = create_async_engine(database_url)
 
     def differences(conn: sa.Connection) -> list[object]:
-        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        # The index of words is not the same on both: it stands in the migration alone.
+        def is_ours(name: str | None, _kind: str, _parents: object) -> bool:
+            return name is None or not (name.startswith("passages_index") or name.endswith("lexemes"))
+
+        context = MigrationContext.configure(conn, opts={"compare_type": True, "include_name": is_ours})
         return list(compare_metadata(context, metadata))
 
     async with engine.connect() as conn:
