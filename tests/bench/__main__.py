@@ -31,6 +31,14 @@ async def webrtc(quick: bool) -> Figures:
     return figures
 
 
+async def room(quick: bool) -> Figures:
+    from tests.bench import room as bench
+
+    figures = Figures("room", "Rooms: everybody hears the others")
+    await bench.measure(figures, quick=quick)
+    return figures
+
+
 async def words(quick: bool) -> Figures:
     from tests.bench import words as bench
 
@@ -63,6 +71,7 @@ async def cycles(quick: bool) -> Figures:
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
+    "room": room,
     "words": words,
     "loop": loop,
     "cycles": cycles,

@@ -1,8 +1,9 @@
 """The receiving half of the bench of WebRTC reception: ``python -m tests.bench.receive_server WAY CORE``.
 
 A process of its own, told what to do by lines of JSON on its standard input, one answer each: ``{"offer": sdp}`` opens
-a peer, ``{"mark": true}`` tells what was spent and heard so far and begins the event loop's lags anew, ``{"heard": n}``
-tells when the sound of peer n came. Sound ends as 16 kHz mono PCM and goes nowhere: there is no recognition.
+a peer, in a room if there is a ``room`` as well, where it is heard by the others and hears them; ``{"mark": true}``
+tells what was spent and heard so far and begins the event loop's lags anew, ``{"heard": n}`` tells when the sound of
+peer n came. Sound ends as 16 kHz mono PCM and goes nowhere but to the room: there is no recognition.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from media.webrtc.peer_contract import PeerSettings
 from media.webrtc.udp_ports import UdpPorts, UdpSettings
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.states import SessionState
+from server.metrics import Metrics
+from server.room_sounds import RoomMember, RoomSounds
 from tests.bench.figures import percentile
 
 WAYS = ("stock", "router", "direct")
@@ -61,10 +64,11 @@ class Heard(ABC):
 class OurPeer(Heard):
     """As the server has it, all at one UDP port, with a listener that counts."""
 
-    def __init__(self, ports: UdpPorts, *, direct: bool) -> None:
+    def __init__(self, ports: UdpPorts, *, direct: bool, sounds: RoomSounds, room: str | None, key: str) -> None:
         super().__init__()
         settings = PeerSettings(connect_deadline_s=60.0, loopback=True, direct_tap=direct)
-        self._peer = WebRtcPeer(settings, self, ports=ports)
+        self._peer = WebRtcPeer(settings, self, ports=ports, speaks=room is not None)
+        self._member = RoomMember(sounds, room, key, self._peer.speak, lambda: None)
 
     async def answer(self, sdp: str) -> str:
         return (await self._peer.answer(sdp, "offer"))[0]
@@ -77,6 +81,7 @@ class OurPeer(Heard):
         return self.samples - self._peer.stats.lost * PACKET_SAMPLES
 
     def on_block(self, block: Block) -> None:
+        self._member.hear(block)
         self.samples += block.length_samples
         self.times.append((time.monotonic(), block.end_samples / SAMPLE_RATE_HZ))
 
@@ -84,7 +89,11 @@ class OurPeer(Heard):
 
     def on_channel_open(self) -> None: ...
 
-    def on_state(self, state: SessionState, reason: str) -> None: ...
+    def on_state(self, state: SessionState, reason: str) -> None:
+        if state is SessionState.LIVE:
+            self._member.join()
+        else:
+            self._member.leave()
 
 
 class StockPeer(Heard):
@@ -156,13 +165,25 @@ async def serve(way: str) -> None:
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     peers: list[Heard] = []
+    metrics = Metrics()
+    sounds = RoomSounds(metrics)
     ports = UdpPorts.open(UdpSettings(loopback=True))
     lags = Lags()
     lags.start()
     while line := await reader.readline():
         wanted = json.loads(line)
         if "offer" in wanted:
-            peers.append(StockPeer() if way == "stock" else OurPeer(ports, direct=way == "direct"))
+            peers.append(
+                StockPeer()
+                if way == "stock"
+                else OurPeer(
+                    ports,
+                    direct=way == "direct",
+                    sounds=sounds,
+                    room=wanted.get("room"),
+                    key=str(len(peers)),
+                )
+            )
             answer: dict[str, Any] = {"answer": await peers[-1].answer(wanted["offer"])}
         elif "heard" in wanted:
             answer = {"times": peers[wanted["heard"]].times, "samples": peers[wanted["heard"]].samples}
@@ -173,11 +194,13 @@ async def serve(way: str) -> None:
                 "threads": threading.active_count(),
                 "came_samples": sum(peer.came_samples for peer in peers),
                 "resident_mb": resident_mb(),
+                "ticks_missed": metrics.registry.get_sample_value("earshot_room_ticks_missed_total"),
                 **lags.taken(),
             }
         print(json.dumps(answer), flush=True)
     # The sender is gone; what is held back comes out now, and nobody asks for it.
     await asyncio.gather(*(peer.close() for peer in peers))
+    await sounds.stop()
     ports.close()
 
 

@@ -10,7 +10,7 @@ from tests.bench import loop_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "words")
+ORDER = ("loop", "websocket", "webrtc", "room", "words")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",
@@ -41,6 +41,16 @@ MEANINGS = {
     "stock_delay_ms_2s_after_one_loss": "age of sound when it comes, 2 s after one packet was lost, stock aiortc, ms",
     "delay_ms_2s_after_one_loss": "age of sound when it comes, 2 s after one packet was lost, ms",
     "media_time_error_ms_at_5_percent_loss": "sound out against sound sent, 5 % of packets lost: the worst stream, ms",
+    "mixer_us_per_frame": "mixing 20 participants of whom 3 speak: microseconds of processor per 20 ms",
+    "encode_us_per_frame": "encoding 20 ms of speech for those who hear the same: microseconds of processor",
+    "aiortc_encode_us_per_frame": "the same by aiortc's encoder (48 kHz stereo), which each listener would need",
+    "room_of_20_one_speaks_ms_per_participant_s": "room of 20, one speaks: ms of processor per participant and second",
+    "room_of_20_three_speak_ms_per_participant_s": "a room of 20, three speak: the same",
+    "25_rooms_of_4_one_speaks_ms_per_participant_s": "25 rooms of 4, one speaks in each: the same",
+    "25_rooms_of_4_loop_lag_p99_ms": "25 rooms of 4: event loop's lag, 99th percentile, ms",
+    "25_rooms_of_4_ticks_missed": "25 rooms of 4: times that no room was heard for 20 ms",
+    "room_delay_p50_ms": "a sound's first packet sent to the first packet with it at a listener, median, ms",
+    "room_delay_p95_ms": "the same, 95th percentile, ms",
     "sound_s": "sound heard, s",
     "live_seconds_per_sound_second": "live: seconds per second of sound, sent as fast as it was taken",
     "whole_seconds_per_sound_second": "whole file: seconds per second of sound",

@@ -83,6 +83,34 @@ class Sender:
         await self._pc.close()
 
 
+class Participant(Sender):
+    """A sender that listens: ``heard`` are the packets that come back, and when, by ``time.monotonic``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.heard: list[tuple[float, bytes]] = []
+
+    async def offer(self) -> str:
+        sdp = await super().offer()
+        receiver: Any = self._pc.getTransceivers()[0].receiver
+        # aiortc's own would decode, in a thread for each.
+        receiver.receive, receiver.stop = self._receive, self._stop
+        return sdp
+
+    async def _receive(self, parameters: Any) -> None:
+        dtls: Any = self._pc.getTransceivers()[0].receiver.transport
+        dtls._register_rtp_receiver(self, parameters)
+
+    async def _stop(self) -> None: ...
+
+    async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
+        self.heard.append((time.monotonic(), packet.payload))
+
+    async def _handle_rtcp_packet(self, packet: Any) -> None: ...
+
+    def _handle_disconnect(self) -> None: ...
+
+
 class Receiving:
     """The process under measure, and the senders to it. Use as an async context manager, then ``grow`` and ``send``."""
 
@@ -127,13 +155,14 @@ class Receiving:
             raise RuntimeError("the receiving process ended; run it by hand to see why")
         return dict(json.loads(answer))
 
-    async def grow(self, count: int) -> None:
-        """Connect until there are so many."""
+    async def grow(self, count: int, room: Callable[[int], str] | None = None) -> None:
+        """Connect until there are so many; each in its ``room``, by its number, where they listen as well."""
         with _loopback_only():
             while len(self.senders) < count:
-                sender = Sender(len(self.senders))
+                number = len(self.senders)
+                sender = Sender(number) if room is None else Participant(number)
                 self.senders.append(sender)
-                answer = await self.ask(offer=await sender.offer())
+                answer = await self.ask(offer=await sender.offer(), **({} if room is None else {"room": room(number)}))
                 await sender.connect(answer["answer"])
 
     async def send(self, seconds: float, lost: Callable[[Sender], bool] = lambda sender: False) -> None:
