@@ -50,7 +50,7 @@ async def test_offers_without_end_cost_a_bounded_share_and_are_all_freed(tmp_pat
         cycles = Cycles(server, http)
         before = await cycles.settled()
         id_ = (await http.post("/v1/transcripts/", json={})).json()["id"]
-        answers = await asyncio.gather(*(_offer(http, id_) for _ in range(OFFERS + 5)))
+        answers = await asyncio.gather(*(_offer(http, id_, number) for number in range(OFFERS + 5)))
         assert sorted(answer.status_code for answer in answers) == [200] * OFFERS + [503] * 5
         refused = next(answer for answer in answers if answer.status_code == 503)
         assert refused.json()["error"]["code"] == "TOO_MANY_PEERS"
@@ -61,5 +61,5 @@ async def test_offers_without_end_cost_a_bounded_share_and_are_all_freed(tmp_pat
         assert after.memory_mb <= before.memory_mb + 0.5 * OFFERS
 
 
-async def _offer(http: httpx.AsyncClient, id_: str) -> httpx.Response:
-    return await http.post(f"/v1/transcripts_webrtc/{id_}/offer", json={})
+async def _offer(http: httpx.AsyncClient, id_: str, number: int) -> httpx.Response:
+    return await http.post(f"/v1/transcripts_webrtc/{id_}/offer", json={"track": f"desk-{number}"})
