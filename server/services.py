@@ -70,7 +70,8 @@ class Services:
             stack.callback(ports.close)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
-            accounts = Accounts(settings, store)
+            accounts = await Accounts.open(settings, store)
+            stack.push_async_callback(accounts.close)
             storing = Storing(store, settings.data_dir)
             stack.push_async_callback(storing.stop)
             journal = Journal(

@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from server.accounts.account_settings import AccountSettings
 from server.client_address import networks_of
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
@@ -34,7 +35,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BaseSettings):
+class Settings(AccountSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -54,12 +55,7 @@ class Settings(BaseSettings):
         30, ge=0, le=3650, description="So long deleted transcripts can be restored; 0: they are gone at once."
     )
 
-    # Who may use it.
-    access_token: SecretStr | None = Field(
-        None,
-        description="When set, every request but those for /health, the pages themselves and the API's description "
-        "must carry this bearer token; unset: whoever reaches the port.",
-    )
+    # From where it may be used; by whom: server/accounts/account_settings.py.
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins besides our own whose pages may call us, comma-separated."
     )

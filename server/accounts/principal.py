@@ -43,11 +43,6 @@ class Principal:
         return self.trusted and Scope.ADMIN in self.scopes
 
     @property
-    def is_lasting(self) -> bool:
-        """Whether they may go on for as long as they like once they were let in: there is nothing to look at again."""
-        return self.is_admin and self.expires_at is None and self.key_id is None
-
-    @property
     def viewer(self) -> Viewer:
         """For lists and searches."""
         return Viewer(self.id, sees_all=self.is_admin)

@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
-from server.accounts.principal import Principal
+from server.accounts.principal import Principal, nobody
 from server.accounts.resource import NAMED, Resource, load
 from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_host, check_origin, host_of
 from server.client_address import client_address, networks_of
@@ -69,7 +69,7 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
         own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
         check_host(headers.get("host"), filter(None, own))
     address = connection.client.host if connection.client is not None else None
-    shown = Shown(headers, connection.scope.get("subprotocols", ()), address)
+    shown = Shown(headers, connection.scope.get("subprotocols", ()), address, *_ticket(connection))
     connection.state.principal = principal = await _identified(connection, action, shown)
     connection.state.resource = resource = await _resource(connection) if of_resource else None
     authorize(principal, action, resource)
@@ -82,7 +82,9 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
 async def _identified(connection: HTTPConnection, action: Action, shown: Shown) -> Principal:
     """Who asks. Whoever has shown too many wrong credentials is not believed even a right one, for a while."""
     accounts, guesses = services_of(connection).accounts, rate_limits_of(connection).failed_sign_ins
-    if action in PUBLIC or accounts.is_open or not secrets_of(shown.headers, shown.subprotocols):
+    if action in PUBLIC and not accounts.is_open:
+        return nobody()  # the answer is the same for everybody, and must come whatever they show
+    if accounts.is_open or not (shown.ticket or secrets_of(shown.headers, shown.subprotocols)):
         return await accounts.identify(shown)
     address = address_of(connection)
     _limited(connection, guesses, address, guesses.check)
@@ -98,6 +100,33 @@ def _limited(connection: HTTPConnection, limit: RateLimit, client: str, step: Ca
         step(client)
     finally:
         connection.state.answer_headers = limit.headers(client)
+
+
+def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:
+    """A ticket, and the transcript that it is shown for. Sockets alone have one: of others the address is kept."""
+    if connection.scope["type"] != "websocket":
+        return None, None
+    return connection.query_params.get("ticket"), connection.path_params.get("transcript_id")
+
+
+async def recheck(connection: HTTPConnection, action: Action) -> None:
+    """Look again at somebody who is in since long: whether their token or key holds, and whether what is somebody
+    else's is still shared with them. Raises what ``enter`` raises."""
+    services, principal, resource = services_of(connection), principal_of(connection), resource_of(connection)
+    await services.accounts.recheck(principal)
+    if resource is not None and not _is_own(principal, resource):
+        authorize(principal, action, await _resource(connection))
+
+
+def is_settled(connection: HTTPConnection) -> bool:
+    """Whether there will never be anything to look at again."""
+    principal, resource = principal_of(connection), resource_of(connection)
+    lasts = principal.expires_at is None and principal.key_id is None
+    return lasts and (resource is None or _is_own(principal, resource))
+
+
+def _is_own(principal: Principal, resource: Resource) -> bool:
+    return principal.is_admin or resource.owner == principal.id
 
 
 async def _resource(connection: HTTPConnection) -> Resource | None:

@@ -17,13 +17,13 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from uvicorn.protocols.utils import ClientDisconnected
 
-from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage
+from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage, StoreUnavailable
 from protocol.wire import v1
 from server.accounts.credentials import BEARER
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import Resource
 from server.auth import Action
-from server.doors.access import enter, leaving_of, resource_of, settings_of
+from server.doors.access import enter, is_settled, leaving_of, recheck, resource_of, settings_of
 from server.limits import MessageRate
 
 log = structlog.get_logger(__name__)
@@ -134,7 +134,7 @@ class SocketConnection:
 
 
 async def serve_socket(
-    websocket: WebSocket, action: Action, speak: Callable[[SocketConnection], Awaitable[None]]
+    websocket: WebSocket, action: Action, speak: Callable[[SocketConnection], Coroutine[Any, Any, None]]
 ) -> None:
     """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close."""
     connection = SocketConnection(websocket)
@@ -155,7 +155,10 @@ async def serve_socket(
     with leaving:
         try:
             leaving.refuse_new()
-            await speak(connection)
+            if is_settled(websocket):
+                await speak(connection)
+            else:
+                await until_first(speak(connection), _until_unwelcome(connection, action))
             await connection.close()
         except Gone:
             pass
@@ -167,6 +170,19 @@ async def serve_socket(
             log.exception("unexpected error on a socket")
             request_id = websocket.scope["state"]["request_id"]
             await connection.refuse(Internal("something went wrong on our side", details={"request_id": request_id}))
+
+
+async def _until_unwelcome(connection: SocketConnection, action: Action) -> None:
+    """Until whoever was let in would not be let in any more; then raises why."""
+    every_s = settings_of(connection.websocket).auth_recheck_s
+    expires_at = connection.principal.expires_at
+    while True:
+        left_s = every_s if expires_at is None else expires_at - time.time()
+        await asyncio.sleep(max(0.0, min(every_s, left_s)))
+        try:
+            await recheck(connection.websocket, action)
+        except StoreUnavailable:
+            log.warning("a socket's rights could not be looked at again; that is tried until they are")
 
 
 def _reason(error: EarshotError) -> str:

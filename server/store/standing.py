@@ -32,7 +32,6 @@ class Viewer:
 EVERYBODY = Viewer(sees_all=True)
 
 _PRIVATE = sa.literal("private", sa.String(16))
-_NEVER = sa.null()
 # By kind: how a row's id leads to its owner, share mode and time of deletion.
 _LOOKS: dict[str, sa.Select[Any]] = {
     "transcript": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at).where(
@@ -45,7 +44,9 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "meeting": sa.select(meetings.c.owner, rooms.c.share_mode, rooms.c.deleted_at)
     .join(rooms, rooms.c.id == meetings.c.room_id)
     .where(meetings.c.id == sa.bindparam("wanted")),
-    "api_key": sa.select(api_keys.c.owner, _PRIVATE, _NEVER).where(api_keys.c.id == sa.bindparam("wanted")),
+    "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
+        api_keys.c.id == sa.bindparam("wanted")
+    ),
 }
 
 

@@ -15,6 +15,7 @@ from protocol.events import Event
 from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
 from server.store.database import Database, transaction, within
+from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.records import (
     NewEvent,
@@ -52,6 +53,7 @@ class Store:
         self._database = database
         self._clock = clock
         self._is_open = True
+        self.keys = KeyStore(self._read, self._write, clock)
         self.rooms = RoomStore(self._read, self._write, clock)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from server.doors.v1 import (
+    accounts,
     audio,
     describe,
     engine,
@@ -21,6 +22,7 @@ from server.doors.v1 import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     describe.router,
+    accounts.router,
     search.router,  # before transcripts, for which "search" would be an id
     transcripts.router,
     audio.router,
