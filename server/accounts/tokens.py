@@ -17,6 +17,7 @@ from server.accounts.signing_keys import KID_MAX_CHARS, SigningKey
 
 ALGORITHMS = frozenset({"HS256", "RS256", "ES256"})
 SUB_MAX_CHARS = 255  # OpenID Connect Core 1.0, section 2
+EXP_MOST = 32_503_680_000.0  # the year 3000: what calendars can show
 NAME_CLAIMS = ("name", "preferred_username", "email")
 NAME_MAX_CHARS = 200
 
@@ -79,7 +80,7 @@ class Tokens:
             raise NotAuthorised("this token is signed with a key that is not known here, or not as that key signs")
         try:
             claims = self._claims(token, key)
-            expires_at = float(claims["exp"]) + self._leeway_s
+            expires_at = min(float(claims["exp"]) + self._leeway_s, EXP_MOST)
         except jwt.PyJWTError as error:
             raise NotAuthorised(_meaning(error)) from None
         except (ValueError, TypeError, OverflowError, RecursionError):

@@ -35,7 +35,7 @@ _PRIVATE = sa.literal("private", sa.String(16))
 # By kind: how a row's id leads to its owner, share mode and time of deletion.
 _LOOKS: dict[str, sa.Select[Any]] = {
     "transcript": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at).where(
-        transcripts.c.id == sa.bindparam("wanted")
+        transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)
     ),
     "room": sa.select(rooms.c.owner, rooms.c.share_mode, rooms.c.deleted_at).where(
         rooms.c.id == sa.bindparam("wanted")

@@ -33,6 +33,10 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/health"): Action.HEALTH,
     ("GET", "/metrics"): Action.METRICS,
     ("GET", "/v1/openapi.json"): Action.DESCRIBE,
+    ("GET", "/v1/me"): Action.ME,
+    **{(method, f"/v1/{keys}"): Action.KEYS for method in ("GET", "POST") for keys in ("api-keys", "user/api-keys")},
+    **{("DELETE", f"/v1/{keys}/{{key_id}}"): Action.KEYS for keys in ("api-keys", "user/api-keys")},
+    ("POST", "/v1/tickets"): Action.TICKET,
     ("GET", "/v1/transcripts"): Action.LIST,
     ("POST", "/v1/transcripts"): Action.CREATE,
     ("GET", "/v1/transcripts/{transcript_id}"): Action.READ,
@@ -116,6 +120,7 @@ def path_of(template: str) -> str:
         template.replace("{transcript_id}", new_transcript_id())
         .replace("{session_id}", "ses_0")
         .replace("{participant_id}", "par_0")
+        .replace("{key_id}", new_transcript_id())
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
         .replace("{name}", "some-model")

@@ -62,6 +62,12 @@ ANSWERS: Mapping[str, Answer] = {
     "list_segments": Answer(model=models.SegmentPage),
     "list_events": Answer(model=models.MessagePage),
     "export_transcript": Answer(media=DOCUMENTS, schema=TEXT, headers=("Content-Disposition",)),
+    # Accounts.
+    "me": Answer(model=models.Me),
+    "create_api_key": Answer(201, models.NewApiKey, headers=("Location",), errors=(409,)),
+    "list_api_keys": Answer(model=models.ApiKeyList),
+    "revoke_api_key": Answer(204),
+    "create_ticket": Answer(201, models.Ticket, errors=(404,)),
     # Sound.
     "upload_audio": Answer(201, models.UploadedTo, asks=("X-Filename",), errors=(409,)),
     "download_audio": _sound(),

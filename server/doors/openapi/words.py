@@ -15,6 +15,7 @@ TAGS = {
     "audio": "The sound of a transcript: taken as files, given whole, by ranges and as a waveform.",
     "webrtc": "Speaking from a browser.",
     "whip": "Speaking with a program that knows WHIP (RFC 9725).",
+    "accounts": "Who you are, the keys of your programs, and tickets for sockets.",
     "engine": "The recogniser and its models.",
     "health": "How this node fares.",
 }
@@ -84,6 +85,7 @@ ERROR_HEADERS = {
 PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
     "session_id": "Id of the session, as the answer to its offer named it.",
+    "key_id": "Id of the API key, not the key itself.",
     "name": "Name of the model.",
 }
 

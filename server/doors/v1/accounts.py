@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ from server.accounts.principal import Principal, Scope
 from server.auth import Action
 from server.doors.access import admit, entry, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.models import ScopeName
 from server.doors.v1.views import iso
 from server.limits import read_body
 from server.store.keys import ApiKey
@@ -21,9 +22,8 @@ from server.store.keys import ApiKey
 router = APIRouter(tags=["accounts"], responses=DOCUMENTED)
 
 NAME_MAX_CHARS = 200
+YEAR_MAX = 9000
 PRIVATE = {"Cache-Control": "no-store"}
-
-ScopeName = Literal["read", "speak", "write", "admin"]
 
 
 class CreateApiKey(BaseModel):
@@ -44,43 +44,6 @@ class CreateTicket(BaseModel):
     transcript_id: str | None = Field(default=None, max_length=64)
 
 
-class Me(BaseModel):
-    """``id`` is null for nobody in particular."""
-
-    id: str | None
-    name: str
-    scopes: list[ScopeName]
-    is_admin: bool
-    auth_mode: Literal["none", "jwt", "oidc"]
-    expires_at: datetime | None
-
-
-class ApiKeyView(BaseModel):
-    id: str
-    name: str
-    user_id: str | None
-    scopes: list[ScopeName]
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-
-
-class NewApiKey(ApiKeyView):
-    """``key`` is shown this once."""
-
-    key: str
-
-
-class ApiKeys(BaseModel):
-    items: list[ApiKeyView]
-    total: int
-
-
-class Ticket(BaseModel):
-    ticket: str
-    expires_at: datetime
-
-
 def _body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": False, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
@@ -97,7 +60,7 @@ def _view(key: ApiKey) -> dict[str, Any]:
     }
 
 
-@router.get("/v1/me", dependencies=[entry(Action.ME)], response_model=Me)
+@router.get("/v1/me", dependencies=[entry(Action.ME)])
 async def me(request: Request) -> Response:
     """Who you are to this server, and what you may do."""
     principal: Principal = principal_of(request)
@@ -116,7 +79,6 @@ async def me(request: Request) -> Response:
     "/v1/api-keys",
     status_code=201,
     dependencies=[entry(Action.KEYS)],
-    response_model=NewApiKey,
     openapi_extra=_body(CreateApiKey),
 )
 @router.post("/v1/user/api-keys", status_code=201, dependencies=[entry(Action.KEYS)], include_in_schema=False)
@@ -136,7 +98,7 @@ async def create_api_key(request: Request) -> Response:
     return JSONResponse({**_view(record), "key": key}, 201, headers=headers)
 
 
-@router.get("/v1/api-keys", dependencies=[entry(Action.KEYS)], response_model=ApiKeys)
+@router.get("/v1/api-keys", dependencies=[entry(Action.KEYS)])
 @router.get("/v1/user/api-keys", dependencies=[entry(Action.KEYS)], include_in_schema=False)
 async def list_api_keys(request: Request) -> Response:
     """Your keys that are not revoked, newest first, without the keys themselves; an admin's list has everybody's."""
@@ -158,7 +120,6 @@ async def revoke_api_key(request: Request, key_id: str) -> Response:
     "/v1/tickets",
     status_code=201,
     dependencies=[entry(Action.TICKET)],
-    response_model=Ticket,
     openapi_extra=_body(CreateTicket),
 )
 async def create_ticket(request: Request) -> Response:
@@ -171,13 +132,10 @@ async def create_ticket(request: Request) -> Response:
 
 
 def _until(wanted: datetime | None) -> float | None:
-    """Epoch seconds. Raises ``ValidationFailed`` for what is over already."""
+    """Epoch seconds. Raises ``ValidationFailed`` for what is over already, or further away than calendars go."""
     if wanted is None:
         return None
-    expires_at = wanted.timestamp()
-    if expires_at <= datetime.now(wanted.tzinfo).timestamp():
-        raise ValidationFailed(
-            "expires_at is over already",
-            details={"problems": [{"field": "expires_at", "problem": "not in the future"}]},
-        )
-    return expires_at
+    if wanted.year > YEAR_MAX or wanted <= datetime.now(UTC):
+        problem = {"field": "expires_at", "problem": f"not in the future, or after the year {YEAR_MAX}"}
+        raise ValidationFailed("the request is not as documented", details={"problems": [problem]})
+    return wanted.timestamp()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["initializing", "processing", "paused", "completed", "failed"]
+ScopeName = Literal["read", "speak", "write", "admin"]
 State = Literal["idle", "recording", "paused", "processing", "ended", "failed"]
 
 
@@ -208,3 +209,42 @@ class Health(Form):
     sessions: HealthSessions
     disk: HealthDisk
     store: Literal["ok", "unavailable"]
+
+
+class Me(Form):
+    """Whom the server takes you for."""
+
+    id: str | None = Field(description="null: nobody in particular, such as the holder of the access token.")
+    name: str
+    scopes: list[ScopeName]
+    is_admin: bool
+    auth_mode: Literal["none", "jwt", "oidc"]
+    expires_at: datetime | None = Field(description="When the token or key ends; null: never.")
+
+
+class ApiKey(Form):
+    """A key that a program carries, without the key itself."""
+
+    id: str
+    name: str
+    user_id: str | None
+    scopes: list[ScopeName]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class NewApiKey(ApiKey):
+    """A key that was made just now."""
+
+    key: str = Field(description="Shown this once.")
+
+
+class ApiKeyList(Form):
+    items: list[ApiKey]
+    total: int = Field(ge=0)
+
+
+class Ticket(Form):
+    ticket: str = Field(description="For ?ticket= in the address of one socket, once.")
+    expires_at: datetime
