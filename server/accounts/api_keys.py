@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 from protocol.errors import Conflict, EarshotError, Forbidden, NotAuthorised, NotFound
-from server.accounts.principal import OWN_THINGS, Principal, Scope
+from server.accounts.principal import EVERYTHING, OWN_THINGS, Principal, Scope
 from server.store.keys import ApiKey, KeyStore
 
 # Known by sight, also to tools that look for secrets where none should be.
@@ -49,8 +49,9 @@ class ApiKeys:
 
         Raises ``Forbidden`` for more than the maker has, ``Conflict`` when they have too many.
         """
-        wanted = frozenset(scopes) if scopes is not None else OWN_THINGS & maker.scopes
-        if more := wanted - maker.scopes:
+        has = EVERYTHING if maker.is_admin else maker.scopes
+        wanted = frozenset(scopes) if scopes is not None else OWN_THINGS & has
+        if more := wanted - has:
             raise Forbidden(
                 "a key cannot have more than the one who makes it",
                 details={"scopes": sorted(each.value for each in more)},
@@ -79,7 +80,7 @@ class ApiKeys:
             raise NotAuthorised("this API key is unknown, revoked or expired")
         with contextlib.suppress(EarshotError):  # it says when, to people; nothing waits for that
             await self._store.used(record)
-        scopes = frozenset(Scope(each) for each in record.scopes)
+        scopes = EVERYTHING if Scope.ADMIN in record.scopes else frozenset(Scope(each) for each in record.scopes)
         return Principal(
             record.name or "API key",
             trusted=True,

@@ -53,6 +53,17 @@ def address_of(connection: HTTPConnection) -> str:
     return client_address(peer, connection.headers.getlist("x-forwarded-for"), proxies)
 
 
+def check_page(connection: HTTPConnection) -> None:
+    """Refuse pages of other sites, and other sites' names for us. Raises ``Forbidden``."""
+    settings, headers = settings_of(connection), connection.headers
+    if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS:
+        check_origin(headers.get("origin"), headers.get("host"), settings.allowed_origins)
+    if services_of(connection).accounts.is_open:
+        # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
+        own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
+        check_host(headers.get("host"), filter(None, own))
+
+
 async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool = True) -> Principal:
     """Authorise a request or a socket's handshake.
 
@@ -60,14 +71,8 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
 
     Who asks and what about are kept in the connection's state: ``principal_of``, ``resource_of``.
     """
-    settings, services = settings_of(connection), services_of(connection)
-    headers = connection.headers
-    if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS:
-        check_origin(headers.get("origin"), headers.get("host"), settings.allowed_origins)
-    if services.accounts.is_open:
-        # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
-        own = (settings.host, *settings.allowed_hosts, *map(host_of, settings.allowed_origins))
-        check_host(headers.get("host"), filter(None, own))
+    check_page(connection)
+    services, headers = services_of(connection), connection.headers
     address = connection.client.host if connection.client is not None else None
     shown = Shown(headers, connection.scope.get("subprotocols", ()), address, *_ticket(connection))
     connection.state.principal = principal = await _identified(connection, action, shown)

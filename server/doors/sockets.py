@@ -23,7 +23,7 @@ from server.accounts.credentials import BEARER
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import Resource
 from server.auth import Action
-from server.doors.access import enter, is_settled, leaving_of, recheck, resource_of, settings_of
+from server.doors.access import check_page, enter, is_settled, leaving_of, recheck, resource_of, settings_of
 from server.limits import MessageRate
 
 log = structlog.get_logger(__name__)
@@ -139,12 +139,14 @@ async def serve_socket(
     """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close."""
     connection = SocketConnection(websocket)
     try:
-        principal = await enter(websocket, action)
+        check_page(websocket)
     except Forbidden as error:
         # A browser's page is told nothing but that it failed; whoever runs the server finds the setting to set here.
         log.info("socket refused", why=error.message)
         await websocket.close()  # before it was accepted: HTTP 403
         return
+    try:
+        principal = await enter(websocket, action)
     except EarshotError as error:
         await connection.accept()
         await connection.refuse(error)

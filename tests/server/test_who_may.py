@@ -1,0 +1,180 @@
+"""Every route and socket, asked by nobody, by another user, by one it is shared with, by its owner and by an admin.
+
+What a route should answer to whom follows from its action alone (``OF_A_THING``, ``OF_NOTHING``). A route that is not in
+``ROUTES``, an action that has no row there and a parameter that no thing is made for fail here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+from websockets.exceptions import ConnectionClosed
+
+from server.app import build_app
+from server.auth import Action
+from server.doors.access import Entry
+from server.store.tables import api_keys, meetings, rooms, transcripts
+from tests.fakes.issuer import SECRET, bearer, token
+from tests.fakes.node import node_settings
+from tests.fakes.running_app import RunningApp, running_app
+from tests.server.test_app import ROUTES, path_of, routes_of
+
+WHO = ("nobody", "stranger", "reader", "owner", "admin")
+HEADERS = {
+    "nobody": {},
+    "stranger": bearer(token("bert")),
+    "reader": bearer(token("bert")),  # the same person, asking for what is shared
+    "owner": bearer(token("anna")),
+    "admin": bearer(token("root", scope="admin")),
+}
+YES = 0  # let in, whatever comes of it
+
+# Whom each action is refused, and how, in the order of WHO. A refusal says no more of a thing that the path names than
+# of one that does not exist.
+READING = (401, 404, YES, YES, YES)
+CHANGING = (401, 404, 403, YES, YES)
+SIGNED_IN = (401, YES, YES, YES, YES)
+ADMINS = (401, 403, 403, 403, YES)
+EVERYBODY = (YES,) * 5
+OF_A_THING: dict[Action, tuple[int, ...]] = {
+    **dict.fromkeys((Action.READ, Action.LISTEN, Action.JOIN), READING),
+    **dict.fromkeys((Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY), CHANGING),
+    **dict.fromkeys((Action.UPLOAD, Action.SPEAK), CHANGING),
+    Action.KEYS: (401, 404, 404, YES, YES),
+    Action.PAGE: EVERYBODY,
+}
+OF_NOTHING: dict[Action, tuple[int, ...]] = {
+    **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
+    **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
+    **dict.fromkeys((Action.CREATE_ROOM, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN),
+    **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
+    Action.DEBUG_PAGE: EVERYBODY,
+}
+THINGS = ("transcript_id", "room_id", "meeting_id", "key_id")
+# Parameters that name no thing of anybody's by themselves.
+ELSE = {"name", "session_id", "page_id", "asset", "participant_id", "upload_id", "topic_id", "attendance_id", "speaker"}
+
+
+@dataclass
+class Things:
+    """Anna's, by parameter: private ones, and those that are shared with everybody who is signed in."""
+
+    private: dict[str, str]
+    shared: dict[str, str]
+
+
+async def make_things(node: RunningApp) -> Things:
+    async with node.services.store._write() as conn:
+        made = []
+        for share_mode in ("private", "semi-private"):
+            ids = {parameter: str(uuid.uuid4()) for parameter in THINGS}
+            made.append(ids)
+            transcript = {"name": "", "state": "idle", "language": "en", "last_seq": 0, "segments": 0, "words": 0}
+            times = {"created_at": 1.0, "updated_at": 1.0}
+            common = {"owner": "anna", "share_mode": share_mode}
+            await conn.execute(sa.insert(transcripts).values(id=ids["transcript_id"], **transcript, **times, **common))
+            room = {"name": ids["room_id"], "platform": "builtin", "is_locked": False, "language": "en"}
+            await conn.execute(sa.insert(rooms).values(id=ids["room_id"], settings="{}", **room, **times, **common))
+            meeting = {"owner": "anna", "platform": "builtin", "room_url": "", "state": "active", "created_at": 1.0}
+            await conn.execute(
+                sa.insert(meetings).values(
+                    id=ids["meeting_id"], room_id=ids["room_id"], starts_at=1.0, ends_at=2.0e9, **meeting
+                )
+            )
+            key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
+            await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
+    return Things(*made)
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
+    async with running_app(tmp_path, auth_mode="jwt", jwt_secret=SecretStr(SECRET), api_keys_max=500) as running:
+        yield running
+
+
+def named_in(template: str) -> set[str]:
+    return set(re.findall(r"{(\w+)", template))
+
+
+def filled(template: str, ids: dict[str, str]) -> str:
+    for parameter in THINGS:
+        template = template.replace("{" + parameter + "}", ids[parameter])
+    return re.sub(r"{\w+}", "x", path_of(template))
+
+
+def test_every_route_every_action_and_every_parameter_has_its_place(tmp_path: Path) -> None:
+    app = build_app(node_settings(tmp_path))
+    assert routes_of(app) == set(ROUTES)
+    assert set(OF_A_THING) | set(OF_NOTHING) == set(Action)
+    unknown = set().union(*(named_in(path) for _, path in ROUTES)) - set(THINGS) - ELSE
+    assert not unknown, f"{unknown}: make such things here, and add what has an owner to accounts/resource.py"
+
+
+def of_a_thing(app_entries: dict[tuple[str, str], bool], place: tuple[str, str]) -> bool:
+    return app_entries.get(place, True) and bool(named_in(place[1]) & set(THINGS))
+
+
+async def test_every_route_answers_everybody_as_its_action_says(node: RunningApp) -> None:
+    loads = {
+        (method, route.path): each.call.of_resource
+        for route in node.app.routes
+        for method in getattr(route, "methods", None) or ()
+        for each in route.dependant.dependencies  # type: ignore[attr-defined]
+        if isinstance(each.call, Entry)
+    }
+    things = await make_things(node)
+    for place, action in sorted(ROUTES.items()):
+        method, template = place
+        is_thing = of_a_thing(loads, place)
+        for who, wanted in zip(WHO, (OF_A_THING if is_thing else OF_NOTHING)[action], strict=True):
+            if method == "POST" and action is Action.PULL_MODEL and who == "admin":
+                continue  # would fetch it
+            ids = things.shared if who == "reader" else things.private
+            found = await ask(node, method, filled(template, ids), who)
+            where = f"{method} {template} by {who}: {found}"
+            if wanted is YES:
+                assert found[0] not in (401, 403, 500), where
+                assert not (is_thing and found in (NOT_THERE["transcript_id"], NOT_THERE["key_id"])), where
+            else:
+                assert found[0] == wanted, where
+            if is_thing and wanted in (401, 404):
+                # Nobody learns whether it is there.
+                unknown = {parameter: str(uuid.uuid4()) for parameter in THINGS}
+                assert await ask(node, method, filled(template, unknown), who) == found, where
+            if wanted is YES and is_thing and changes(method, action):
+                things = await make_things(node)
+
+
+NOT_THERE = {"transcript_id": (404, "no such transcript"), "key_id": (404, "no such API key")}
+
+
+def changes(method: str, action: Action) -> bool:
+    return method == "DELETE" or action in (Action.DELETE, Action.DESTROY, Action.RESTORE)
+
+
+async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, str]:
+    """The status, or what a socket's error says, and the message."""
+    headers = HEADERS[who]
+    if method == "WS":
+        async with node.socket(path, additional_headers=headers) as socket:
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send({"type": "keepalive"})  # which no speaking begins with, and no listener knows
+            data = (await socket.until("error"))["data"]
+            return STATUS.get(data["code"], 200), str(data["message"])
+    response = await node.http.request(method, path, headers=headers)
+    try:
+        return response.status_code, str(response.json()["error"]["message"])
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return response.status_code, ""
+
+
+STATUS = {"NOT_AUTHORISED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "INTERNAL_ERROR": 500}
