@@ -72,9 +72,8 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
     Who asks and what about are kept in the connection's state: ``principal_of``, ``resource_of``.
     """
     check_page(connection)
-    services, headers = services_of(connection), connection.headers
     address = connection.client.host if connection.client is not None else None
-    shown = Shown(headers, connection.scope.get("subprotocols", ()), address, *_ticket(connection))
+    shown = Shown(connection.headers, connection.scope.get("subprotocols", ()), address, *_ticket(connection))
     connection.state.principal = principal = await _identified(connection, action, shown)
     connection.state.resource = resource = await _resource(connection) if of_resource else None
     authorize(principal, action, resource)

@@ -1,7 +1,7 @@
 """Every route and socket, asked by nobody, by another user, by one it is shared with, by its owner and by an admin.
 
-What a route should answer to whom follows from its action alone (``OF_A_THING``, ``OF_NOTHING``). A route that is not in
-``ROUTES``, an action that has no row there and a parameter that no thing is made for fail here.
+What a route should answer to whom follows from its action alone (``OF_A_THING``, ``OF_NOTHING``). A route that is not
+in ``ROUTES``, an action that has no row there and a parameter that no thing is made for fail here.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ async def make_things(node: RunningApp) -> Things:
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
-    async with running_app(tmp_path, auth_mode="jwt", jwt_secret=SecretStr(SECRET), api_keys_max=500) as running:
+    options = {"auth_mode": "jwt", "jwt_secret": SecretStr(SECRET)}
+    async with running_app(tmp_path, **options, api_keys_max=500, creations_per_minute=1000) as running:
         yield running
 
 

@@ -106,7 +106,12 @@ async def test_every_attack_is_refused_with_the_typed_error(tmp_path: Path) -> N
     async with (
         Issuer().served() as issuer,
         running_app(
-            tmp_path, auth_mode="oidc", auth_issuer=issuer.url, auth_audience=(AUDIENCE,), public_mode=True
+            tmp_path,
+            auth_mode="oidc",
+            auth_issuer=issuer.url,
+            auth_audience=(AUDIENCE,),
+            public_mode=True,
+            failed_sign_ins_per_minute=1000,
         ) as node,
     ):
         for kid in ("rsa-1", "ec-1"):
