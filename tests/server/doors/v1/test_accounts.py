@@ -102,6 +102,7 @@ async def test_keys_hold_no_more_than_their_makers_and_make_none(node: RunningAp
     assert (await me(node, bearer(strong["key"])))["is_admin"]
     child = await make_key(node, bearer(strong["key"]), scopes=["read"])
     assert child["expires_at"] == strong["expires_at"]
+    wrong: dict[str, Any]
     for wrong in ({"scopes": []}, {"scopes": ["root"]}, {"name": "x" * 201}, {"expires_at": "2001-01-01T00:00:00Z"}):
         assert (await node.http.post("/v1/api-keys", json=wrong, headers=ANNA)).status_code == 422, wrong
     for wrong in ({"expires_at": "2100-01-01T00:00:00"}, {"expires_at": "9999-12-31T23:59:59-12:00"}):
