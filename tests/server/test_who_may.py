@@ -130,7 +130,7 @@ async def test_every_route_answers_everybody_as_its_action_says(node: RunningApp
         (method, route.path): each.call.of_resource
         for route in node.app.routes
         if isinstance(route, APIRoute)
-        for method in route.methods
+        for method in route.methods or ()
         for each in route.dependant.dependencies
         if isinstance(each.call, Entry)
     }
