@@ -20,9 +20,11 @@
     │   ├── Overloaded           close 4013
     │   │   └── TooManyPeers     WebRTC peers that are connecting, or of one address
     │   ├── TooSlow              408: a body that comes too slowly to be waited for
+    │   ├── ProviderUnavailable  somebody who hosts meetings for us does not answer, or not now
     │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
+    ├── ProviderFailed           502: somebody who hosts meetings for us refused, or answered nonsense
     └── Internal                 500, close 1011: our fault
         ├── EngineFailed         the recogniser could not do its work
         │   └── ModelDamaged     the files of its model are no such model, or not all there
@@ -160,6 +162,10 @@ class Idle(TryLater):
     code = "IDLE"
 
 
+class ProviderUnavailable(TryLater):
+    code = "PROVIDER_UNAVAILABLE"
+
+
 class Draining(TryLater):
     code = "DRAINING"
     close_code = 4010
@@ -170,6 +176,11 @@ class RateLimited(EarshotError):
     http_status = 429
     close_code = 4029
     retryable = True
+
+
+class ProviderFailed(EarshotError):
+    code = "PROVIDER_FAILED"
+    http_status = 502
 
 
 class Internal(EarshotError):

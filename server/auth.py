@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from protocol.errors import Forbidden, NotAuthorised, NotFound
+from protocol.errors import EarshotError, Forbidden, NotAuthorised, NotFound
 from server.accounts.principal import Principal, Scope
 from server.accounts.resource import Kind, Resource
 
@@ -68,6 +68,12 @@ CREATES = frozenset(
     {Action.CREATE, Action.SPEAK, Action.CREATE_ROOM, Action.JOIN, Action.PULL_MODEL, Action.TICKET, Action.KEYS}
 )
 
+# What somebody unknown may do with what is public, besides reading it.
+OF_GUESTS = frozenset({Action.JOIN})
+
+# What a participant's token is good for, in their own meeting; the doors ask whose of its participants' it is.
+OF_PARTICIPANTS = frozenset({Action.JOIN, Action.READ})
+
 # What is deleted, and not destroyed yet, is there for these alone.
 OF_DELETED = frozenset({Action.RESTORE, Action.DESTROY})
 
@@ -108,6 +114,15 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
     _check_scopes(principal, action)
 
 
+def may(principal: Principal, action: Action, resource: Resource | None) -> bool:
+    """Whether ``authorize`` would let them."""
+    try:
+        authorize(principal, action, resource)
+    except EarshotError:
+        return False
+    return True
+
+
 def _authorize_of(principal: Principal, action: Action, resource: Resource) -> None:
     if not _may_see(principal, action, resource):
         # Nobody is told the same of everything, whether it exists or not; and so is who is known.
@@ -127,6 +142,11 @@ def _may_see(principal: Principal, action: Action, resource: Resource) -> bool:
     standing = resource.standing
     if standing is None:
         return False
+    if principal.attends is not None and not standing.is_deleted:
+        if resource.kind is Kind.MEETING and resource.id == principal.attends.meeting_id:
+            return action in OF_PARTICIPANTS
+        if resource.kind is Kind.TRANSCRIPT and resource.id == principal.attends.transcript_id:
+            return action is Action.LISTEN
     if standing.is_deleted:
         return action in OF_DELETED and _is_theirs(principal, resource)
     if standing.share_mode == "public" or (standing.share_mode == "semi-private" and principal.trusted):
@@ -151,6 +171,8 @@ def _check_scopes(principal: Principal, action: Action) -> None:
     if action is Action.KEYS and principal.key_id is not None:
         # Else one that leaked could be replaced by its finder before it is revoked.
         raise Forbidden("an API key without the scope admin cannot manage keys: sign in as the person it belongs to")
+    if action in OF_GUESTS and not principal.trusted:
+        return
     needed = SCOPES[action]
     if needed and not needed & principal.scopes:
         raise Forbidden(

@@ -18,6 +18,9 @@ from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.loop_watch import LoopWatch
+from server.meetings.builtin import Builtin
+from server.meetings.meetings import Meetings
+from server.meetings.participants import Participants
 from server.metrics import Metrics
 from server.peers import Peers
 from server.recogniser import worker_settings
@@ -52,6 +55,8 @@ class Services:
     removal: Removal
     metrics: Metrics
     loop: LoopWatch
+    meetings: Meetings
+    participants: Participants
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -107,6 +112,10 @@ class Services:
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
+            meetings = Meetings(settings, store, hub, {"builtin": Builtin()}, removal.delete_sound)
+            meetings.start()
+            stack.push_async_callback(meetings.stop)
+            participants = Participants(settings, store, hub, peers, tokens, meetings)
             rooms = (
                 settings,
                 store,
@@ -123,6 +132,8 @@ class Services:
                 removal,
                 metrics,
                 loop,
+                meetings,
+                participants,
             )
             return cls(*rooms, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")

@@ -151,6 +151,15 @@ class Settings(AccountSettings):
     subscribers_max: int = Field(64, ge=1, le=10_000, description="Readers of one transcript at once.")
     subscriber_queue_max: int = Field(256, ge=4, le=100_000, description="Events waiting for one reader at most.")
 
+    # Rooms and meetings.
+    rooms_max: int = Field(10_000, ge=1, description="Rooms at most; one more gets 503.")
+    meetings_max: int = Field(200, ge=1, le=100_000, description="Meetings at once; one more gets 503.")
+    meeting_participants_max: int = Field(100, ge=1, le=10_000, description="Participants of a meeting at once.")
+    meeting_max_s: float = Field(8 * 3600, ge=60, le=7 * 86400, description="A meeting ends after this, at the latest.")
+    meeting_empty_s: float = Field(
+        300.0, ge=1, le=86400, description="A meeting ends when nobody was connected to it for so long."
+    )
+
     # The network of WebRTC.
     ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="STUN server URLs for clients, comma-separated; the server asks the first that is UDP, too."

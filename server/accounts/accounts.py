@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from protocol.errors import Conflict, NotAuthorised
+from server.accounts import participants
 from server.accounts.api_keys import ApiKeys, is_api_key
 from server.accounts.credentials import anyone, holder, is_access_token, secrets_of
 from server.accounts.keys_of_issuer import IssuerKeys
@@ -39,6 +40,7 @@ class Accounts:
         secret = settings.access_token
         self._access_token = secret.get_secret_value() if secret is not None else None
         self._public = settings.public_mode
+        self._rooms = store.rooms
         self._tokens = tokens
         self._issuer = issuer
         self.api_keys = ApiKeys(store.keys, keys_max=settings.api_keys_max)
@@ -119,6 +121,10 @@ class Accounts:
             return holder()
         if is_api_key(secret):
             return await self.api_keys.identify(secret)
+        if participants.is_token(secret):
+            participant = await participants.identify(self._rooms, secret)
+            await self.recheck(participant)
+            return participant
         if self._tokens is None:
             raise NotAuthorised("this is not the server's access token")
         return await self._tokens.identify(secret)

@@ -22,6 +22,15 @@ OWN_THINGS = EVERYTHING - {Scope.ADMIN}
 
 
 @dataclass(frozen=True, slots=True)
+class Attends:
+    """The meeting that somebody takes part in, and what is written down there."""
+
+    participant_id: str
+    meeting_id: str
+    transcript_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks. ``trusted``: they are known, or nobody has to be.
 
@@ -37,6 +46,7 @@ class Principal:
     refused: str = ""  # why what they showed was not believed; then they are nobody, and told this
     expires_at: float | None = None  # epoch time after which they are nobody
     key_id: str | None = None  # the API key that they came with, which may be revoked
+    attends: Attends | None = None  # where they are let in besides, as a participant who shows the token of joining
 
     @property
     def is_admin(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from protocol.ids import is_transcript_id
+from server.meetings.names import is_room_name
 from server.store.standing import Standing
 from server.store.store import Store
 
@@ -43,11 +44,17 @@ class Named:
 
     kind: Kind
     is_id: Callable[[str], bool] = is_transcript_id
+    look: str = ""  # how its standing is found, unless by its kind
+
+
+def _is_name_or_id_of_room(text: str) -> bool:
+    return is_room_name(text) or is_transcript_id(text)
 
 
 NAMED: dict[str, Named] = {
     "transcript_id": Named(Kind.TRANSCRIPT),
     "room_id": Named(Kind.ROOM),
+    "room_name": Named(Kind.ROOM, _is_name_or_id_of_room, "room_named"),
     "meeting_id": Named(Kind.MEETING),
     "key_id": Named(Kind.API_KEY),
 }
@@ -56,5 +63,5 @@ NAMED: dict[str, Named] = {
 async def load(store: Store, parameter: str, text: str) -> Resource:
     """What ``text`` names as ``parameter``: one query, none for text that is no id. Raises ``StoreUnavailable``."""
     named = NAMED[parameter]
-    standing = await store.standing(named.kind.name.lower(), text) if named.is_id(text) else None
+    standing = await store.standing(named.look or named.kind.name.lower(), text) if named.is_id(text) else None
     return Resource(named.kind, text, standing)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import NotFound
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Room
 from server.store.rooms import record as room_record
+from server.store.standing import Viewer
 from server.store.tables import attendances, meetings, rooms
 
 _OPEN = [MeetingState.ACTIVE.value, MeetingState.ENDING.value]
@@ -56,16 +57,17 @@ async def page(
     *,
     number: int,
     size: int,
-    viewer: str | None,
-    everything: bool,
+    viewer: Viewer,
     room_id: str | None,
     active: bool | None,
 ) -> tuple[list[Meeting], int]:
     """Newest first: all of them, or those that ``viewer`` owns or attended."""
     conditions: list[sa.ColumnElement[bool]] = []
-    if not everything:
-        attended = sa.select(attendances.c.meeting_id).where(attendances.c.user_id == viewer)
-        conditions.append(sa.or_(meetings.c.owner == viewer, meetings.c.id.in_(attended)))
+    if viewer.user_id is not None and not viewer.sees_all:
+        attended = sa.select(attendances.c.meeting_id).where(attendances.c.user_id == viewer.user_id)
+        conditions.append(sa.or_(meetings.c.owner == viewer.user_id, meetings.c.id.in_(attended)))
+    elif not viewer.sees_all:
+        conditions.append(meetings.c.owner.is_(None))
     if room_id is not None:
         conditions.append(meetings.c.room_id == room_id)
     if active is not None:
@@ -138,6 +140,11 @@ async def attendances_of(conn: AsyncConnection, meeting_id: str) -> list[Attenda
         .order_by(attendances.c.joined_at, attendances.c.id)
     )
     return _attendances(rows.all())
+
+
+async def count_attendances(conn: AsyncConnection, meeting_id: str) -> int:
+    wanted = sa.select(sa.func.count()).select_from(attendances).where(attendances.c.meeting_id == meeting_id)
+    return (await conn.execute(wanted)).scalar_one()
 
 
 async def attendance_by_token(conn: AsyncConnection, token_hash: str) -> Attendance | None:

@@ -14,6 +14,9 @@ from protocol.errors import Conflict, Overloaded
 from server.store import meetings, rooms, transcripts
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room, ShareMode
 from server.store.records import storable
+from server.store.standing import EVERYBODY, Viewer
+
+BYSTANDERS_MAX = 5000  # rows of a meeting from which on answers of those who did not join are refused
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -68,12 +71,10 @@ class RoomStore:
         async with self._read() as conn:
             return await rooms.named(conn, name)
 
-    async def page(
-        self, *, page: int, size: int, viewer: str | None = None, everything: bool = True
-    ) -> tuple[list[Room], int]:
+    async def page(self, *, page: int, size: int, viewer: Viewer = EVERYBODY) -> tuple[list[Room], int]:
         """One page (from 1), newest first, and how many there are in all."""
         async with self._read() as conn:
-            return await rooms.page(conn, number=page, size=size, viewer=viewer, everything=everything)
+            return await rooms.page(conn, number=page, size=size, viewer=viewer)
 
     async def change(self, room_id: str, values: dict[str, Any], *, settings: dict[str, Any] | None = None) -> Room:
         """Change the columns in ``values`` and the keys in ``settings``. Raises ``Conflict`` when the name is taken."""
@@ -97,7 +98,7 @@ class RoomStore:
         room_url: str,
         host_room_url: str | None = None,
         provider_id: str | None = None,
-        max_s: float,
+        ends_at: float,
         meetings_max: int,
     ) -> tuple[Meeting, bool]:
         """The active meeting of the room, and whether it was made now, with its transcript.
@@ -137,7 +138,7 @@ class RoomStore:
                 state=MeetingState.ACTIVE,
                 created_at=now,
                 starts_at=now,
-                ends_at=now + max_s,
+                ends_at=ends_at,
                 ended_at=None,
             )
             await meetings.create(conn, meeting)
@@ -161,15 +162,12 @@ class RoomStore:
         *,
         page: int,
         size: int,
-        viewer: str | None = None,
-        everything: bool = True,
+        viewer: Viewer = EVERYBODY,
         room_id: str | None = None,
         active: bool | None = None,
     ) -> tuple[list[Meeting], int]:
         async with self._read() as conn:
-            return await meetings.page(
-                conn, number=page, size=size, viewer=viewer, everything=everything, room_id=room_id, active=active
-            )
+            return await meetings.page(conn, number=page, size=size, viewer=viewer, room_id=room_id, active=active)
 
     async def end_meeting(self, meeting_id: str) -> tuple[Meeting, bool]:
         """Nobody joins it any more; whether it was active before. Next: ``finish_meeting``, when all is done."""
@@ -221,13 +219,34 @@ class RoomStore:
             await meetings.attend(conn, attendance, token_hash)
             return attendance
 
+    async def bystander(self, meeting_id: str, *, token_hash: str) -> Attendance:
+        """Somebody who did not join and answers all the same. Without a name, and gone already."""
+        now = self._clock()
+        async with self._write() as conn:
+            await meetings.get(conn, meeting_id, hold=True)
+            if await meetings.count_attendances(conn, meeting_id) >= BYSTANDERS_MAX:
+                raise Overloaded("too many answers for one meeting", details={"max": BYSTANDERS_MAX})
+            attendance = Attendance(
+                id=ids.new_participant_id(),
+                meeting_id=meeting_id,
+                name="",
+                user_id=None,
+                joined_at=now,
+                left_at=now,
+                consent=None,
+            )
+            await meetings.attend(conn, attendance, token_hash)
+            return attendance
+
     async def attendances_of(self, meeting_id: str) -> list[Attendance]:
         async with self._read() as conn:
             return await meetings.attendances_of(conn, meeting_id)
 
-    async def attendance_by_token(self, token_hash: str) -> Attendance | None:
+    async def attending(self, token_hash: str) -> tuple[Attendance, Meeting] | None:
+        """Whose token it is, and the meeting that it is for."""
         async with self._read() as conn:
-            return await meetings.attendance_by_token(conn, token_hash)
+            attendance = await meetings.attendance_by_token(conn, token_hash)
+            return None if attendance is None else (attendance, await meetings.get(conn, attendance.meeting_id))
 
     async def set_left(self, participant_id: str, *, left: bool) -> None:
         async with self._write() as conn:

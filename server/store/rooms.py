@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound
 from server.store.meeting_records import Room
+from server.store.standing import Viewer, listed_for
 from server.store.tables import rooms
 
 _LIVING = rooms.c.deleted_at.is_(None)
@@ -46,14 +47,9 @@ async def named(conn: AsyncConnection, name: str) -> Room:
     return record(row)
 
 
-async def page(
-    conn: AsyncConnection, *, number: int, size: int, viewer: str | None, everything: bool
-) -> tuple[list[Room], int]:
-    """Newest first: all of them, or those that ``viewer`` owns or may enter as anybody who is signed in."""
-    wanted: sa.ColumnElement[bool] = _LIVING
-    if not everything:
-        shared = rooms.c.share_mode.in_(["semi-private", "public"])
-        wanted = sa.and_(wanted, sa.or_(shared, rooms.c.owner == viewer))
+async def page(conn: AsyncConnection, *, number: int, size: int, viewer: Viewer) -> tuple[list[Room], int]:
+    """Newest first."""
+    wanted = sa.and_(_LIVING, listed_for(rooms, viewer))
     total = (await conn.execute(sa.select(sa.func.count()).select_from(rooms).where(wanted))).scalar_one()
     rows = await conn.execute(
         sa.select(rooms)

@@ -32,6 +32,7 @@ class Viewer:
 EVERYBODY = Viewer(sees_all=True)
 
 _PRIVATE = sa.literal("private", sa.String(16))
+_NEVER = sa.null()
 # By kind: how a row's id leads to its owner, share mode and time of deletion.
 _LOOKS: dict[str, sa.Select[Any]] = {
     "transcript": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at).where(
@@ -40,8 +41,15 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "room": sa.select(rooms.c.owner, rooms.c.share_mode, rooms.c.deleted_at).where(
         rooms.c.id == sa.bindparam("wanted")
     ),
-    # A meeting is shared as its room is.
-    "meeting": sa.select(meetings.c.owner, rooms.c.share_mode, rooms.c.deleted_at)
+    # By its name, or its id as well: links may have both.
+    "room_named": sa.select(rooms.c.owner, rooms.c.share_mode, _NEVER).where(
+        sa.or_(rooms.c.name == sa.bindparam("wanted"), rooms.c.id == sa.bindparam("wanted")),
+        rooms.c.deleted_at.is_(None),
+    ),
+    # A meeting is shared as its room is, for as long as there is that room.
+    "meeting": sa.select(
+        meetings.c.owner, sa.case((rooms.c.deleted_at.is_(None), rooms.c.share_mode), else_=_PRIVATE), _NEVER
+    )
     .join(rooms, rooms.c.id == meetings.c.room_id)
     .where(meetings.c.id == sa.bindparam("wanted")),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(

@@ -74,6 +74,27 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("WS", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
     ("GET", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
     ("WS", "/v1/transcripts_stream/{transcript_id}"): Action.SPEAK,
+    ("GET", "/v1/rooms"): Action.LIST,
+    ("POST", "/v1/rooms"): Action.CREATE_ROOM,
+    ("GET", "/v1/rooms/{room_id}"): Action.READ,
+    ("PATCH", "/v1/rooms/{room_id}"): Action.CHANGE,
+    ("DELETE", "/v1/rooms/{room_id}"): Action.DELETE,
+    ("GET", "/v1/rooms/name/{room_name}"): Action.READ,
+    ("POST", "/v1/rooms/{room_name}/meeting"): Action.JOIN,
+    ("GET", "/v1/rooms/{room_name}/meetings"): Action.READ,
+    ("GET", "/v1/rooms/{room_name}/meetings/active"): Action.READ,
+    ("GET", "/v1/rooms/{room_name}/meetings/{meeting_id}"): Action.READ,
+    ("POST", "/v1/rooms/{room_name}/meetings/{meeting_id}/join"): Action.JOIN,
+    ("GET", "/v1/meetings"): Action.LIST,
+    ("POST", "/v1/meetings"): Action.CREATE_ROOM,
+    ("GET", "/v1/meetings/{meeting_id}"): Action.READ,
+    ("POST", "/v1/meetings/{meeting_id}/end"): Action.CHANGE,
+    ("PATCH", "/v1/meetings/{meeting_id}/deactivate"): Action.CHANGE,
+    ("POST", "/v1/meetings/{meeting_id}/join"): Action.JOIN,
+    ("GET", "/v1/meetings/{meeting_id}/participants"): Action.READ,
+    ("POST", "/v1/meetings/{meeting_id}/participants/{participant_id}/offer"): Action.JOIN,
+    ("POST", "/v1/meetings/{meeting_id}/leave"): Action.JOIN,
+    ("POST", "/v1/meetings/{meeting_id}/consent"): Action.JOIN,
     ("POST", "/whip"): Action.CREATE,
     ("POST", "/whip/{transcript_id}"): Action.SPEAK,
     ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
@@ -119,6 +140,9 @@ def path_of(template: str) -> str:
     return (
         template.replace("{transcript_id}", new_transcript_id())
         .replace("{session_id}", "ses_0")
+        .replace("{room_id}", new_transcript_id())
+        .replace("{room_name}", "no-such-room")
+        .replace("{meeting_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())
         .replace("{page_id}", "x")
@@ -141,7 +165,9 @@ def test_the_table_names_every_route_and_each_has_its_entry(tmp_path: Path) -> N
 
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[RunningApp]:
-    async with running_app(tmp_path, access_token=SecretStr(TOKEN)) as running:
+    # A test that tries wrong tokens on every route is one that guesses, too.
+    options = {"failed_sign_ins_per_minute": 0, "creations_per_minute": 0}
+    async with running_app(tmp_path, access_token=SecretStr(TOKEN), **options) as running:
         yield running
 
 
@@ -290,6 +316,7 @@ async def test_openapi_describes_the_routes_and_the_envelope(guarded: RunningApp
             ("GET", "/v1/openapi.json"),
             ("GET", "/v1/docs"),
             ("POST", "/v1/transcripts/{transcript_id}/record/webrtc"),
+            ("PATCH", "/v1/meetings/{meeting_id}/deactivate"),
         }
     )
     assert described == (set(ROUTES) - hidden) | {("GET", "/health")}

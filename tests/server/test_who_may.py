@@ -60,7 +60,7 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     Action.DEBUG_PAGE: EVERYBODY,
 }
-THINGS = ("transcript_id", "room_id", "meeting_id", "key_id")
+THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "key_id")
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {"name", "session_id", "page_id", "asset", "participant_id", "upload_id", "topic_id", "attendance_id", "speaker"}
 
@@ -83,7 +83,7 @@ async def make_things(node: RunningApp) -> Things:
             times = {"created_at": 1.0, "updated_at": 1.0}
             common = {"owner": "anna", "share_mode": share_mode}
             await conn.execute(sa.insert(transcripts).values(id=ids["transcript_id"], **transcript, **times, **common))
-            room = {"name": ids["room_id"], "platform": "builtin", "is_locked": False, "language": "en"}
+            room = {"name": ids["room_name"], "platform": "builtin", "is_locked": False, "language": "en"}
             await conn.execute(sa.insert(rooms).values(id=ids["room_id"], settings="{}", **room, **times, **common))
             meeting = {"owner": "anna", "platform": "builtin", "room_url": "", "state": "active", "created_at": 1.0}
             await conn.execute(

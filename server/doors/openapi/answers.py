@@ -18,6 +18,7 @@ JSON = "application/json"
 SOUND = ("audio/wav", "audio/ogg")
 DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
 BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
+GOES_ON = {200: "The one that goes on already"}
 TEXT: Mapping[str, Any] = {"type": "string"}
 
 
@@ -86,6 +87,27 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "trickle": Answer(204, asks=("If-Match",), errors=(412, 428)),
     "end": Answer(200),
+    # Rooms and meetings.
+    "list_rooms": Answer(model=models.RoomPage),
+    "create_room": Answer(201, models.Room, headers=("Location",), errors=(409,)),
+    "get_room": Answer(model=models.Room),
+    "get_room_by_name": Answer(model=models.Room),
+    "change_room": Answer(model=models.Room, errors=(409,)),
+    "delete_room": Answer(204),
+    "list_meetings": Answer(model=models.MeetingPage),
+    "list_meetings_of_room": Answer(model=models.MeetingPage),
+    "list_active_meetings": Answer(model=models.ActiveMeetings),
+    "create_meeting": Answer(201, models.Meeting, also=GOES_ON, headers=("Location",), errors=(404, 502)),
+    "open_meeting": Answer(201, models.Meeting, also=GOES_ON, headers=("Location",), errors=(502,)),
+    "get_meeting": Answer(model=models.Meeting),
+    "get_meeting_of_room": Answer(model=models.Meeting),
+    "end_meeting": Answer(model=models.Meeting),
+    "join_meeting": Answer(model=models.Joined, errors=(409,)),
+    "join_meeting_of_room": Answer(model=models.Joined, errors=(409,)),
+    "list_people_of_meeting": Answer(model=models.People),
+    "offer_of_participant": Answer(model=models.SessionDescription, errors=(409,)),
+    "leave_meeting": Answer(204),
+    "answer_consent": Answer(model=models.ConsentTaken),
     # The recogniser.
     "engine": Answer(model=models.Engine),
     "models": Answer(model=models.ModelList),

@@ -117,7 +117,7 @@ def _successes(answer: Answer) -> Json:
     if answer.headers:
         described["headers"] = {header: _told(header) for header in answer.headers}
     also = {
-        str(status): {**described, "description": meaning} if status == 206 else {"description": meaning}
+        str(status): {**described, "description": meaning} if status in (200, 206) else {"description": meaning}
         for status, meaning in answer.also.items()
     }
     return {str(answer.status): described, **also}

@@ -16,6 +16,8 @@ TAGS = {
     "webrtc": "Speaking from a browser.",
     "whip": "Speaking with a program that knows WHIP (RFC 9725).",
     "accounts": "Who you are, the keys of your programs, and tickets for sockets.",
+    "rooms": "Lasting places to meet in.",
+    "meetings": "Meetings in rooms: opening them, taking part, and ending them.",
     "engine": "The recogniser and its models.",
     "health": "How this node fares.",
 }
@@ -87,6 +89,10 @@ PATH_PARAMETERS = {
     "session_id": "Id of the session, as the answer to its offer named it.",
     "key_id": "Id of the API key, not the key itself.",
     "name": "Name of the model.",
+    "room_id": "Id of the room.",
+    "room_name": "Name of the room, or its id.",
+    "meeting_id": "Id of the meeting.",
+    "participant_id": "Id of the participant, as joining gave it.",
 }
 
 SECURITY_SCHEMES: dict[str, dict[str, Any]] = {

@@ -6,13 +6,16 @@ from fastapi import APIRouter
 
 from server.doors.v1 import (
     accounts,
+    attending,
     audio,
     describe,
     engine,
     export,
     ice,
     listen,
+    meetings,
     participants,
+    rooms,
     search,
     speakers,
     stream,
@@ -34,4 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     listen.router,
     stream.router,
     engine.router,
+    rooms.router,
+    meetings.router,
+    attending.router,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 Status = Literal["initializing", "processing", "paused", "completed", "failed"]
 ScopeName = Literal["read", "speak", "write", "admin"]
@@ -248,3 +248,98 @@ class ApiKeyList(Form):
 class Ticket(Form):
     ticket: str = Field(description="For ?ticket= in the address of one socket, once.")
     expires_at: datetime
+
+
+class RoomData(Form):
+    name: str = Field(description="Stands in the room's link.")
+    platform: Literal["builtin", "whereby"]
+    language: str
+    share_mode: Literal["private", "semi-private", "public"]
+    is_shared: bool = Field(description="Whether it is not private.")
+    is_locked: bool
+    room_mode: str
+    recording_type: str
+    recording_trigger: str
+    skip_consent: bool
+    user_id: str | None = Field(description="Its owner.")
+
+
+class Room(RoomData):
+    """A lasting place to meet in. ``data`` holds the same once more."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+    data: RoomData
+
+
+class RoomPage(Page):
+    items: list[Room]
+
+
+class MeetingData(Form):
+    room_id: str
+    room_name: str
+    platform: Literal["builtin", "whereby"]
+    transcript_id: str | None = Field(description="Where its words are written down.")
+    room_url: str = Field(description="Where people go.")
+    host_room_url: str | None = Field(description="Where its host goes; told to its host only.")
+    start_date: datetime
+    end_date: datetime = Field(description="When it ends at the latest.")
+    ended_at: datetime | None
+    is_active: bool
+    is_locked: bool
+    language: str
+    recording_type: str
+    recording_trigger: str
+    skip_consent: bool
+    user_id: str | None = Field(description="Its owner.")
+
+
+class Meeting(MeetingData):
+    """One time that people met in a room. ``data`` holds the same once more."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+    status: Literal["active", "ended"]
+    data: MeetingData
+
+
+class MeetingPage(Page):
+    items: list[Meeting]
+
+
+class ActiveMeetings(RootModel[list[Meeting]]):
+    """The meeting that goes on, or none."""
+
+
+class Joined(Meeting):
+    """Who you are in the meeting, and all of the meeting."""
+
+    meeting: Meeting
+    participant_id: str
+    name: str = Field(description="What you are called there; another one than you asked for where that was taken.")
+    token: str = Field(description="A secret: whoever has it is this participant. It is told this once.")
+    offer_url: str | None = Field(description="Where to send a WebRTC offer; none where somebody else hosts the sound.")
+    events_url: str = Field(description="The socket on which the words come.")
+
+
+class Person(Form):
+    id: str
+    name: str
+    joined_at: datetime
+    left_at: datetime | None
+    is_here: bool = Field(description="Whether they have not left.")
+    connected: bool = Field(description="Whether their sound comes.")
+    muted: bool
+
+
+class People(Form):
+    items: list[Person]
+    total: int = Field(ge=0)
+
+
+class ConsentTaken(Form):
+    status: Literal["success"]
+    consent_id: str

@@ -10,6 +10,7 @@ import pytest
 
 from protocol.errors import Conflict, NotFound, Overloaded
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Room, ShareMode
+from server.store.standing import Viewer
 from server.store.store import Store
 
 MISSING = "00000000-0000-4000-8000-000000000000"
@@ -32,7 +33,7 @@ async def made(
 
 async def opened(store: Store, room: Room, *, meetings_max: int = 50) -> tuple[Meeting, bool]:
     return await store.rooms.open_meeting(
-        room, title="Weekly", room_url="/r/weekly", max_s=3600.0, meetings_max=meetings_max
+        room, title="Weekly", room_url="/r/weekly", ends_at=2e9, meetings_max=meetings_max
     )
 
 
@@ -86,9 +87,9 @@ async def test_a_page_shows_whose_rooms_they_are(store: Store) -> None:
     mine = await made(store, "mine", owner="me")
     await made(store, "hers", owner="her")
     shared = await made(store, "shared", owner="her", share_mode="semi-private")
-    items, total = await store.rooms.page(page=1, size=1, viewer="me", everything=False)
+    items, total = await store.rooms.page(page=1, size=1, viewer=Viewer("me"))
     assert ([item.id for item in items], total) == ([shared.id], 2)
-    items, _ = await store.rooms.page(page=2, size=1, viewer="me", everything=False)
+    items, _ = await store.rooms.page(page=2, size=1, viewer=Viewer("me"))
     assert [item.id for item in items] == [mine.id]
     assert (await store.rooms.page(page=1, size=50))[1] == 3
 
@@ -151,8 +152,8 @@ async def test_participants_join_until_the_end(store: Store) -> None:
         *(store.rooms.join(meeting.id, token_hash=f"{n}", user_id=None, choose_name=numbered) for n in range(5))
     )
     assert sorted(each.name for each in joined) == [f"Anna {n}" for n in range(1, 6)]
-    assert await store.rooms.attendance_by_token("3") == joined[3]
-    assert await store.rooms.attendance_by_token("none") is None
+    assert await store.rooms.attending("3") == (joined[3], meeting)
+    assert await store.rooms.attending("none") is None
     await store.rooms.set_left(joined[0].id, left=True)
     there = {each.id: each.left_at for each in await store.rooms.attendances_of(meeting.id)}
     assert there[joined[0].id] is not None
@@ -187,7 +188,7 @@ async def test_meetings_are_listed_for_those_who_own_or_attended_them(store: Sto
     hers, _ = await opened(store, await made(store, "hers", owner="her"))
     await opened(store, await made(store, "other", owner="her"))
     await joined_as(store, hers, "Me", user_id="me")
-    items, total = await store.rooms.meetings_page(page=1, size=50, viewer="me", everything=False)
+    items, total = await store.rooms.meetings_page(page=1, size=50, viewer=Viewer("me"))
     assert ([each.id for each in items], total) == ([hers.id, mine.id], 2)
     assert (await store.rooms.meetings_page(page=1, size=50))[1] == 3
     await store.rooms.end_meeting(mine.id)

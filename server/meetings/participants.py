@@ -1,0 +1,182 @@
+"""Who takes part in a meeting: joining, proving to be the same again, speaking, leaving, and consent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from protocol.errors import Conflict, Forbidden, NotFound, TooLarge
+from protocol.states import SessionState
+from server.accounts.participants import hashed, is_token, new_token
+from server.hub import Hub
+from server.live import LiveSession, SourceOptions
+from server.meetings.meetings import Meetings
+from server.meetings.names import clean_name, free_name
+from server.peers import Described, Peers
+from server.resume import ResumeTokens
+from server.settings import Settings
+from server.store.meeting_records import Attendance, Meeting
+from server.store.store import Store
+
+# Of one meeting, those who left and came again counted each time: a bound of the table, not of the room.
+ATTENDANCES_MAX_FACTOR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A participant, with the token that nobody is told a second time."""
+
+    attendance: Attendance
+    token: str = field(repr=False)
+    room_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant as the others see them."""
+
+    attendance: Attendance
+    is_here: bool  # has not left, as far as is known
+    connected: bool  # is heard, or would be
+    muted: bool
+
+
+class Participants:
+    """The people of all meetings."""
+
+    def __init__(
+        self, settings: Settings, store: Store, hub: Hub, peers: Peers, tokens: ResumeTokens, meetings: Meetings
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._hub = hub
+        self._peers = peers
+        self._tokens = tokens
+        self._meetings = meetings
+
+    async def join(
+        self, meeting_id: str, name: str, *, user_id: str | None = None, is_host: bool, token: str | None = None
+    ) -> Joined:
+        """Take part under ``name``, or another one that nobody has; with ``token`` as who one was before.
+
+        Raises ``NotFound``, ``Conflict`` when the meeting is over, ``Forbidden`` when its room is locked, ``TooLarge``
+        when it is full.
+        """
+        meeting = await self._meetings.active(meeting_id)
+        if meeting.room.is_locked and not is_host:
+            raise Forbidden("the room is locked; ask its owner to unlock it or to let you in")
+        if token:
+            attendance = await self.known(meeting_id, token)
+            await self._store.rooms.set_left(attendance.id, left=False)
+        else:
+            wanted = clean_name(name)
+            token = new_token()
+            attendance = await self._store.rooms.join(
+                meeting_id,
+                token_hash=hashed(token),
+                user_id=user_id,
+                choose_name=lambda there: self._name_for(wanted, there),
+            )
+        self._meetings.seen(meeting_id)
+        return Joined(attendance, token, self._meetings.link(meeting, attendance.name))
+
+    async def known(self, meeting_id: str, token: str | None, *, participant_id: str | None = None) -> Attendance:
+        """The participant of the meeting who holds ``token``. Raises ``NotFound`` for whoever does not hold theirs."""
+        found = await self._store.rooms.attending(hashed(token)) if token and is_token(token) else None
+        attendance = found[0] if found is not None and found[1].id == meeting_id else None
+        if attendance is None or participant_id not in (None, attendance.id):
+            # Whether there is such a participant, or meeting, is nobody else's business.
+            raise NotFound("no such participant: send the token that joining gave you as Authorization: Bearer <token>")
+        return attendance
+
+    async def offer(
+        self, attendance: Attendance, sdp: str, type: str, *, resume_token: str | None, address: str
+    ) -> Described:
+        """Connect the participant: their track is the same one whenever they come, and whatever they lost."""
+        meeting = await self._meetings.active(attendance.meeting_id)
+        transcript_id = _transcript_of(meeting)
+        language = meeting.room.language
+        options = SourceOptions(
+            language=None if language == "auto" else language,
+            speaker=attendance.name,
+            track=attendance.id,
+            source="webrtc",
+        )
+        described = await self._peers.answer(
+            transcript_id,
+            sdp,
+            type,
+            options,
+            resume_token=resume_token or await self._resume_token(transcript_id, attendance.id),
+            address=address,
+            room=meeting.id,
+        )
+        self._meetings.seen(meeting.id)
+        try:
+            await self._meetings.active(meeting.id)  # or it was ended while we connected
+            if attendance.left_at is not None:
+                await self._store.rooms.set_left(attendance.id, left=False)
+        except BaseException:
+            self._end_session(transcript_id, attendance.id)
+            raise
+        return described
+
+    async def leave(self, attendance: Attendance) -> None:
+        """Their last words are still made. Idempotent; who holds the token may come again."""
+        meeting = await self._store.rooms.get_meeting(attendance.meeting_id)
+        self._end_session(_transcript_of(meeting), attendance.id)
+        if attendance.left_at is None:
+            await self._store.rooms.set_left(attendance.id, left=True)
+
+    async def consent(self, meeting_id: str, attendance: Attendance | None, *, given: bool) -> str:
+        """Whether their sound may be kept; the answer's id. None: somebody who did not join, but may."""
+        if attendance is None:
+            attendance = await self._bystander(meeting_id)
+        meeting = await self._store.rooms.set_consent(meeting_id, attendance.id, given=given)
+        if not meeting.is_active:
+            self._meetings.conclude_soon(meeting)
+        return attendance.id
+
+    async def people(self, meeting: Meeting) -> list[Person]:
+        """All who ever joined, in that order."""
+        sessions = {session.track.name: session for session in self._sessions(_transcript_of(meeting))}
+        found = await self._store.rooms.attendances_of(meeting.id)
+        return [_person(each, sessions.get(each.id)) for each in found if each.name]
+
+    async def _bystander(self, meeting_id: str) -> Attendance:
+        """Somebody without a name or a token, so that their answer is kept. Also after the end."""
+        return await self._store.rooms.bystander(meeting_id, token_hash=hashed(new_token()))
+
+    def _name_for(self, wanted: str, there: Sequence[Attendance]) -> str:
+        most = self._settings.meeting_participants_max
+        here = sum(each.left_at is None for each in there)
+        if here >= most or len(there) >= ATTENDANCES_MAX_FACTOR * most:
+            raise TooLarge(f"the meeting is full: {most} may take part", details={"max": most})
+        # Of those who left, too: their words stand under their names.
+        return free_name(wanted, [each.name for each in there])
+
+    async def _resume_token(self, transcript_id: str, participant_id: str) -> str | None:
+        for track in await self._store.tracks_of(transcript_id):
+            if track.name == participant_id:
+                return self._tokens.make(transcript_id, track.id)
+        return None
+
+    def _end_session(self, transcript_id: str, participant_id: str) -> None:
+        for session in self._sessions(transcript_id):
+            if session.track.name == participant_id:
+                session.end(None)
+
+    def _sessions(self, transcript_id: str) -> list[LiveSession]:
+        return [each for each in self._hub.sessions.values() if each.transcript_id == transcript_id and each.is_live]
+
+
+def _person(attendance: Attendance, session: LiveSession | None) -> Person:
+    connected = session is not None and session.state in (SessionState.LIVE, SessionState.STALLED)
+    muted = session is not None and session.paused
+    return Person(attendance, attendance.left_at is None, connected, muted)
+
+
+def _transcript_of(meeting: Meeting) -> str:
+    if meeting.transcript_id is None:
+        raise Conflict("this meeting has no transcript")
+    return meeting.transcript_id
