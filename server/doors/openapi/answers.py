@@ -20,6 +20,7 @@ DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
 BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 GOES_ON = {200: "The one that goes on already"}
 TEXT: Mapping[str, Any] = {"type": "string"}
+OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ ANSWERS: Mapping[str, Answer] = {
     "health": Answer(model=models.Health),
     # Transcripts.
     "list_transcripts": Answer(model=models.TranscriptPage),
-    "create_transcript": Answer(201, models.Transcript, headers=("Location",), asks=("X-Filename",)),
+    "create_transcript": Answer(201, models.Transcript, headers=("Location",)),
     "get_transcript": Answer(model=models.Transcript),
     "change_transcript": Answer(model=models.Transcript),
     "delete_transcript": Answer(204),

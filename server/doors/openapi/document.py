@@ -19,7 +19,7 @@ from server.auth import PUBLIC
 from server.doors.access import Entry
 from server.doors.errors import ErrorEnvelope
 from server.doors.openapi import words
-from server.doors.openapi.answers import ANSWERS, JSON, Answer
+from server.doors.openapi.answers import ANSWERS, JSON, OBJECT, Answer
 from server.doors.openapi.version30 import as_version_30
 
 REFERENCE = "#/components/schemas/{model}"
@@ -110,7 +110,8 @@ def _successes(answer: Answer) -> Json:
     if answer.model is not None:
         content = {JSON: {"schema": {"$ref": REFERENCE.format(model=answer.model.__name__)}}}
     elif answer.media:
-        content = {media: {"schema": dict(answer.schema)} for media in answer.media}
+        # A document in JSON is an object, whatever the others are.
+        content = {media: {"schema": dict(OBJECT if media == JSON else answer.schema)} for media in answer.media}
     described: Json = {"description": words.SUCCESSES[answer.status]}
     if content:
         described["content"] = content

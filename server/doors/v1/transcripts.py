@@ -67,6 +67,7 @@ def _json_body(model: type[BaseModel], *, file: bool = False) -> dict[str, Any]:
         form = {
             "type": "object",
             "properties": {"file": {"type": "string", "format": "binary"}, "name": {"type": "string"}},
+            "required": ["file"],
         }
         content["multipart/form-data"] = {"schema": form}
     return {"requestBody": {"required": False, "content": content}}

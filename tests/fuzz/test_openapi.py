@@ -1,0 +1,65 @@
+"""schemathesis over the OpenAPI document: what is described holds for whatever is sent, right or wrong.
+
+Every check that it has is on: no 5xx, documented statuses, types, headers and forms, wrong data refused, right data
+taken, other methods answered with 405 and ``Allow``, nothing without the token, nothing after its deletion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
+from pydantic import SecretStr
+
+from tests.fakes.running_app import running_app
+
+TOKEN = "canary-token-of-schemathesis"
+ROOT = Path(__file__).parents[2]
+# Of each operation, besides the cases that cover each rule of its description once. `make fuzz` tries many more.
+EXAMPLES_FEW, EXAMPLES_MANY = 2, 300
+
+# Bodies that a description of their form cannot describe: sound, session descriptions, and changes of nothing.
+MEANT = ["400", "406", "412", "413", "415", "422", "428"]
+WITH_MEANING = (
+    *("POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
+    "POST /v1/transcripts_audio/{transcript_id}/upload",
+    *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),
+    *("POST /whip", "POST /whip/{transcript_id}", "PATCH /whip/{transcript_id}/{session_id}"),
+)
+
+
+def configuration() -> str:
+    taken = ["2xx", "3xx", "401", "403", "404", "409", "429", "503", *MEANT]
+    tables = [
+        f'[[operations]]\ninclude-name = "{name}"\nchecks.positive_data_acceptance.expected-statuses = {taken}\n'
+        for name in WITH_MEANING
+    ]
+    return 'hooks = "tests.fuzz.schemathesis_hooks"\nwarnings = false\n' + "\n".join(tables)
+
+
+@pytest.mark.process
+@pytest.mark.timeout(3600)
+async def test_what_is_described_holds(tmp_path: Path) -> None:
+    is_long = hypothesis.settings.get_current_profile_name() == "long"
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(configuration())
+    options = {"access_token": SecretStr(TOKEN), "creations_per_minute": 0, "failed_sign_ins_per_minute": 0}
+    async with running_app(tmp_path / "data", **options) as node:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+            *("run", f"{node.serving.url}v1/openapi.json", "-H", f"Authorization: Bearer {TOKEN}"),
+            *("--phases", "coverage,fuzzing,stateful" if is_long else "coverage,fuzzing"),
+            *("--max-examples", str(EXAMPLES_MANY if is_long else EXAMPLES_FEW)),
+            *(() if is_long else ("--generation-deterministic",)),
+            *("--checks", "all", "--continue-on-failure", "--no-color"),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "no_proxy": "*"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
