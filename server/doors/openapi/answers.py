@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.doors.v1 import models
+from server.doors.v1 import models, speaker_models
 
 JSON = "application/json"
 SOUND = ("audio/wav", "audio/ogg")
@@ -70,6 +70,17 @@ ANSWERS: Mapping[str, Answer] = {
     "list_api_keys": Answer(model=models.ApiKeyList),
     "revoke_api_key": Answer(204),
     "create_ticket": Answer(201, models.Ticket, errors=(404,)),
+    "search_transcripts": Answer(model=speaker_models.SearchResults, errors=(400,)),
+    # Who spoke.
+    "list_participants": Answer(model=speaker_models.Participants),
+    "add_participant": Answer(201, speaker_models.Participant, headers=("Location",), errors=(409,)),
+    "get_participant": Answer(model=speaker_models.Participant),
+    "change_participant": Answer(model=speaker_models.Participant, errors=(409,)),
+    "delete_participant": Answer(204),
+    "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "assign_speaker_by_post": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "merge_speakers_by_post": Answer(model=speaker_models.Assigned, errors=(409,)),
     # Sound.
     "upload_audio": Answer(201, models.UploadedTo, asks=("X-Filename",), errors=(409,)),
     "download_audio": _sound(),

@@ -12,6 +12,7 @@ ABOUT = (
 
 TAGS = {
     "transcripts": "What was said: its words, its documents and what is known of it.",
+    "participants": "Who spoke: names of voices, and voices set right.",
     "audio": "The sound of a transcript: taken as files, given whole, by ranges and as a waveform.",
     "webrtc": "Speaking from a browser.",
     "whip": "Speaking with a program that knows WHIP (RFC 9725).",
@@ -88,6 +89,7 @@ PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
     "session_id": "Id of the session, as the answer to its offer named it.",
     "key_id": "Id of the API key, not the key itself.",
+    "participant_id": "Id of the participant.",
     "name": "Name of the model.",
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",

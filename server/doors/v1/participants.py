@@ -24,6 +24,8 @@ LABEL_MAX_CHARS = 200
 # A label as segments carry it, or the number in "Speaker 1".
 Speaker = Annotated[StrictInt, Field(ge=0, le=9999)] | Annotated[str, Field(min_length=1, max_length=LABEL_MAX_CHARS)]
 
+Address = Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$|^$")]
+
 
 def label(speaker: int | str) -> str:
     return label_of(speaker) if isinstance(speaker, int) else speaker
@@ -40,10 +42,8 @@ class NewParticipant(BaseModel):
 
     name: str = Field(min_length=1, max_length=200)
     speaker: Speaker | None = None
-    email: Annotated[
-        str | None, BeforeValidator(_none_if_empty), Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")
-    ] = None
-    user_id: Annotated[str | None, BeforeValidator(_none_if_empty), Field(max_length=200)] = None
+    email: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
+    user_id: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_none_if_empty)] = None
 
     def values(self) -> dict[str, Any]:
         """What was given, as the room takes it."""
@@ -97,6 +97,7 @@ async def add_participant(request: Request, transcript_id: str) -> Response:
 
 @router.get("/v1/transcripts/{transcript_id}/participants/{participant_id}", dependencies=[entry(Action.READ)])
 async def get_participant(request: Request, transcript_id: str, participant_id: str) -> Response:
+    """One of them."""
     found = await services_of(request).speakers.participant(transcript_id, participant_id)
     return JSONResponse(participant_view(found))
 

@@ -1,0 +1,80 @@
+"""The forms of answers about who spoke, and of what a search finds; see ``models``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field, RootModel
+
+from server.doors.v1.models import Form, Status
+
+
+class Participant(Form):
+    """Somebody who takes part in a transcript, by name."""
+
+    id: str
+    speaker: str | None = Field(description="Label of their voice, such as Speaker 1.")
+    speaker_number: int | None = Field(description="The number in it.")
+    name: str
+    user_id: str | None
+    email: str | None
+    created_at: datetime
+
+
+class Participants(RootModel[list[Participant]]):
+    """In the order they were added."""
+
+
+class Assigned(Form):
+    """What an assignment or a merge did."""
+
+    status: Literal["ok"]
+    speaker: str
+    speaker_number: int | None
+    participant: Participant | None
+    segments: int = Field(description="Segments that were told anew.", ge=0)
+    split: int = Field(description="Segments that were cut in two.", ge=0)
+    rounded: int = Field(description="Segments without times of words, which went as a whole.", ge=0)
+
+
+class Snippet(Form):
+    """A place where the words stand that were searched."""
+
+    text: str
+    matches: list[tuple[int, int]] = Field(description="Begin and end of each match in the text.")
+    kind: str = Field(description="Whether it was said, or stands in the title or the summary.")
+    segment_id: str | None
+    speaker: str | None
+    track: str | None
+    start: float | None = Field(description="Seconds on the track.")
+    time: float | None = Field(description="Seconds since the transcript's first track began.")
+
+
+class Hit(Form):
+    """A transcript that was found."""
+
+    id: str
+    title: str
+    name: str
+    user_id: str | None
+    room_id: str | None
+    room_name: str | None
+    source_kind: str | None
+    created_at: datetime
+    deleted_at: datetime | None
+    status: Status
+    rank: float = Field(ge=0, le=1)
+    duration: float = Field(description="Seconds.", ge=0)
+    search_snippets: list[str] = Field(description="The texts of the snippets.")
+    snippets: list[Snippet]
+    total_match_count: int = Field(ge=0)
+    change_seq: int = Field(ge=0)
+
+
+class SearchResults(Form):
+    results: list[Hit]
+    total: int = Field(ge=0)
+    query: str
+    limit: int = Field(ge=1)
+    offset: int = Field(ge=0)
