@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 # Of each operation, besides the cases that cover each rule of its description once. `make fuzz` tries many more.
 EXAMPLES_FEW, EXAMPLES_MANY = 2, 300
 
-# Bodies that a description of their form cannot describe: sound, session descriptions, and changes of nothing.
+# Bodies that a description of their form cannot describe: sound, session descriptions, moments in the future, changes of
+# nothing.
 MEANT = ["400", "406", "412", "413", "415", "422", "428"]
 WITH_MEANING = (
-    *("POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
+    *("POST /v1/api-keys", "POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
     "POST /v1/transcripts_audio/{transcript_id}/upload",
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("PATCH /v1/transcripts/{transcript_id}/speaker/assign", "POST /v1/transcripts/{transcript_id}/speaker/assign"),

@@ -31,13 +31,12 @@ async def friendly(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def paths_of(app: FastAPI) -> dict[str, set[str]]:
-    """Paths under /v1, with the methods that they take."""
-    found: dict[str, set[str]] = {}
-    for route in app.routes:
-        if isinstance(route, Route) and route.path.startswith("/v1/"):
-            path = route.path.format_map(_Unknown())
-            found.setdefault(path, set()).update(route.methods or ())
-    return found
+    """Paths under /v1, with the methods that they take: of a path that is also an id, those of things with ids, too."""
+    routes = [each for each in app.routes if isinstance(each, Route) and each.path.startswith("/v1/")]
+    paths = [route.path.format_map(_Unknown()) for route in routes]
+    return {
+        path: set().union(*(route.methods or () for route in routes if route.path_regex.match(path))) for path in paths
+    }
 
 
 class _Unknown(dict[str, str]):
