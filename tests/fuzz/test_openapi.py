@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 # Of each operation, besides the cases that cover each rule of its description once. `make fuzz` tries many more.
 EXAMPLES_FEW, EXAMPLES_MANY = 2, 300
 
-# Bodies that a description of their form cannot describe: sound, session descriptions, moments in the future, changes of
-# nothing.
+# Of these bodies a description of their form does not say all: sound, session descriptions, moments to come, changes
+# of nothing.
 MEANT = ["400", "406", "412", "413", "415", "422", "428"]
 WITH_MEANING = (
     *("POST /v1/api-keys", "POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
