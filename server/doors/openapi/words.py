@@ -89,12 +89,11 @@ PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
     "session_id": "Id of the session, as the answer to its offer named it.",
     "key_id": "Id of the API key, not the key itself.",
-    "participant_id": "Id of the participant.",
+    "participant_id": "Id of the participant, of a transcript or, as joining gave it, of a meeting.",
     "name": "Name of the model.",
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",
     "meeting_id": "Id of the meeting.",
-    "participant_id": "Id of the participant, as joining gave it.",
 }
 
 SECURITY_SCHEMES: dict[str, dict[str, Any]] = {
