@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
-from asr.contract import Samples
 from protocol.blocks import SAMPLE_RATE_HZ
 from tests.e2e.browser import Visit, microphone, visiting
 from tests.e2e.conftest import Served
@@ -42,7 +41,6 @@ JOIN = """async (given) => {
   const connected = new Promise((resolve) => {
     peer.onconnectionstatechange = () => peer.connectionState === "connected" && resolve();
   });
-  const heard = [];
   peer.ontrack = ({track}) => {
     const stream = new MediaStream([track]);
     // A remote track gives nothing to Web Audio unless an element plays it.
@@ -50,12 +48,14 @@ JOIN = """async (given) => {
     player.muted = true;
     player.srcObject = stream;
     player.play();
-    const context = new AudioContext({sampleRate: 16000});
-    const tap = context.createScriptProcessor(4096, 1, 1);
-    tap.onaudioprocess = ({inputBuffer}) => heard.push(inputBuffer.getChannelData(0).slice());
-    context.createMediaStreamSource(stream).connect(tap).connect(context.destination);
-    context.resume();
-    globalThis.listening = {player, context, tap};
+    const context = new AudioContext();
+    const meter = context.createAnalyser();
+    context.createMediaStreamSource(stream).connect(meter);
+    const recorder = new MediaRecorder(stream, {mimeType: "audio/webm"});
+    const pieces = [];
+    recorder.ondataavailable = ({data}) => pieces.push(data);
+    recorder.start();
+    globalThis.ear = {player, context, meter, recorder, pieces};
   };
   await peer.setLocalDescription(await peer.createOffer());
   await new Promise((resolve) => {
@@ -64,28 +64,31 @@ JOIN = """async (given) => {
   });
   await peer.setRemoteDescription(await post(me.offer_url, peer.localDescription, me.token));
   await connected;
-  Object.assign(globalThis, {peer, sender, heard});
+  Object.assign(globalThis, {peer, sender});
 }"""
 SPEAK = """async () => {
   const microphone = await navigator.mediaDevices.getUserMedia({audio: true});
   await sender.replaceTrack(microphone.getTracks()[0]);
 }"""
-# When the other one has said something and was quiet for two seconds: all that was heard, as 16-bit samples.
+# When the other one has said something and was quiet for two seconds: all that was heard, as a file.
 HEAR = """() => new Promise((resolve) => {
-  const loud = (piece) => piece.some((sample) => Math.abs(sample) > 0.02);
+  const samples = new Float32Array(ear.meter.fftSize);
+  let loud = 0, quiet = 0;
   const look = () => {
-    const first = heard.findIndex(loud), last = heard.findLastIndex(loud);
-    if (last - first < 4 || heard.length - last < 8) return setTimeout(look, 100);
-    const all = new Int16Array(heard.length * 4096);
-    heard.forEach((piece, n) => piece.forEach((sample, m) => {
-      all[n * 4096 + m] = Math.max(-1, Math.min(1, sample)) * 32767;
-    }));
-    const bytes = new Uint8Array(all.buffer);
-    let text = "";
-    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-    resolve(btoa(text));
+    ear.meter.getFloatTimeDomainData(samples);
+    if (samples.some((sample) => Math.abs(sample) > 0.02)) [loud, quiet] = [loud + 1, 0];
+    else quiet += 1;
+    if (loud < 10 || quiet < 40) return;
+    clearInterval(looking);
+    ear.recorder.onstop = async () => {
+      const bytes = new Uint8Array(await new Blob(ear.pieces).arrayBuffer());
+      let text = "";
+      for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+      resolve(btoa(text));
+    };
+    ear.recorder.stop();
   };
-  look();
+  const looking = setInterval(look, 50);
 })"""
 
 
@@ -118,17 +121,17 @@ async def finals(server: Served, transcript_id: str) -> dict[str, str]:
     return {speaker: " ".join(texts) for speaker, texts in said.items()}
 
 
-async def words_of(server: Served, http: httpx.AsyncClient, heard: Samples) -> str:
+async def words_of(server: Served, http: httpx.AsyncClient, heard: bytes) -> str:
     """What a recogniser makes of what was heard."""
-    files = {"file": ("heard.wav", wav_of(heard.tobytes()), "audio/wav")}
+    files = {"file": ("heard.webm", heard, "audio/webm")}
     made = await http.post("/v1/transcripts", files=files)
     assert made.status_code in (200, 201, 202), made.text
     return " ".join((await finals(server, made.json()["id"])).values())
 
 
-async def heard_by(visit: Visit) -> Samples:
+async def heard_by(visit: Visit) -> bytes:
     async with asyncio.timeout(DEADLINE_S):
-        return np.frombuffer(base64.b64decode(await visit.page.evaluate(HEAR)), "<i2")
+        return base64.b64decode(await visit.page.evaluate(HEAR))
 
 
 async def test_two_speak_at_once_and_each_hears_the_other(chromium: str, server: Served, tmp_path: Path) -> None:
