@@ -9,7 +9,7 @@ from pathlib import Path
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from protocol.states import TranscriptState
 from server.live import SourceOptions
-from server.peers import Described
+from server.peer_source import Described
 from server.services import Services
 from tests.fakes.node import finals_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence

@@ -14,7 +14,7 @@ from media.webrtc.rtp import RtpPacket
 from protocol.errors import EarshotError, NotFound, Replaced, SdpError
 from protocol.states import TranscriptState
 from server.live import SourceOptions
-from server.peers import Described
+from server.peer_source import Described
 from server.services import Services
 from server.sound import sound_of
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of

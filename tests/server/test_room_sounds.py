@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from media.mixer import FRAME_BYTES, FRAME_SAMPLES
+from protocol.blocks import BYTES_PER_SAMPLE, Block
 from server.live import SourceOptions
-from server.peers import Described
+from server.metrics import Metrics
+from server.peer_source import Described
+from server.room_sounds import RoomMember, RoomSounds
 from server.services import Services
 from tests.fakes.node import running_services
 from tests.net.ear import Ear, level, tone
@@ -144,3 +151,104 @@ async def test_rooms_do_not_hear_each_other_and_are_gone_with_the_last(services:
         async with asyncio.timeout(10):
             await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "room sound"))
     assert (sounds.rooms, sounds.members) == (0, 0)
+
+
+class Listener:
+    """A member without a connection: what it is told to hear."""
+
+    def __init__(self, sounds: RoomSounds, name: str, room: str = "room") -> None:
+        self.heard: list[tuple[bytes | None, int]] = []
+        self.replaced = 0
+        self.fails = False
+        self._changed = asyncio.Event()
+        self.member = RoomMember(sounds, room, name, self._speak, self._on_replaced)
+        self.member.join()
+
+    def say(self, pcm: bytes) -> None:
+        for at in range(0, len(pcm), FRAME_BYTES):
+            self.member.hear(Block(at // BYTES_PER_SAMPLE, pcm[at : at + FRAME_BYTES]))
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                self._changed.clear()
+                await self._changed.wait()
+
+    @property
+    def packets(self) -> list[bytes]:
+        return [packet for packet, _ in self.heard if packet is not None]
+
+    def _speak(self, packet: bytes | None, at_samples: int) -> None:
+        if self.fails:
+            raise RuntimeError("as a bug would")
+        self.heard.append((packet, at_samples))
+        self._changed.set()
+
+    def _on_replaced(self) -> None:
+        self.replaced += 1
+
+
+@pytest.fixture
+async def sounds() -> AsyncIterator[RoomSounds]:
+    made = RoomSounds(Metrics())
+    yield made
+    await made.stop()
+    assert not any(thread.name.startswith("room-sound") for thread in threading.enumerate())
+    assert not any(task.get_name() == "room sound" for task in asyncio.all_tasks())
+    await made.stop()
+
+
+async def test_a_member_that_cannot_be_told_is_out_and_the_others_go_on(sounds: RoomSounds) -> None:
+    ada, bob, cleo = (Listener(sounds, name) for name in ("ada", "bob", "cleo"))
+    bob.fails = True
+    ada.say(tone(300, 0.1))
+    await cleo.until(lambda: len(cleo.packets) > 3)
+    assert sounds.members == 2
+    assert not ada.packets
+    assert not bob.heard
+
+
+async def test_a_room_that_fails_takes_no_other_with_it(sounds: RoomSounds, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, whole = Listener(sounds, "ada", "broken"), Listener(sounds, "bob", "whole")
+    room = sounds._rooms["broken"]
+    monkeypatch.setattr(room.mixer, "mix", lambda: 1 / 0)
+    heard = len(whole.heard)
+    await whole.until(lambda: len(whole.heard) > heard + 2)
+    assert sounds.rooms == 1
+    broken.member.leave()
+    again = Listener(sounds, "ada", "broken")
+    await again.until(lambda: bool(again.heard))
+
+
+async def test_who_joins_again_takes_the_place_of_the_one_before(sounds: RoomSounds) -> None:
+    before, other = Listener(sounds, "ada"), Listener(sounds, "bob")
+    after = Listener(sounds, "ada")
+    assert (before.replaced, sounds.members) == (1, 2)
+    before.say(tone(300, 0.1))  # a dead connection's last words
+    before.member.leave()
+    heard = len(after.heard)
+    await after.until(lambda: len(after.heard) > heard + 10)
+    assert not other.packets
+    assert sounds.members == 2
+
+
+async def test_nothing_joins_that_left_before_it_came(sounds: RoomSounds) -> None:
+    member = RoomMember(sounds, "room", "ada", lambda packet, at_samples: None, lambda: None)
+    member.leave()
+    member.join()
+    RoomMember(sounds, None, "bob", lambda packet, at_samples: None, lambda: None).join()
+    assert (sounds.rooms, sounds.members) == (0, 0)
+
+
+async def test_a_loop_that_was_busy_is_caught_up_with_in_the_room_s_time(sounds: RoomSounds) -> None:
+    ada = Listener(sounds, "ada")
+    await ada.until(lambda: len(ada.heard) > 3)
+    time.sleep(0.5)  # noqa: ASYNC251 - as nothing should do
+    heard = len(ada.heard)
+    await ada.until(lambda: len(ada.heard) > heard + 3)
+    times = [at_samples for _, at_samples in ada.heard]
+    assert max(after - before for before, after in pairwise(times)) > 15 * FRAME_SAMPLES, "what was missed is left out"
+    assert times == sorted(set(times))
+    missed = sounds._metrics.registry.get_sample_value("earshot_room_ticks_missed_total")
+    assert missed is not None
+    assert missed > 15

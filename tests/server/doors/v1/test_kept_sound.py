@@ -18,7 +18,7 @@ from media.track_file import SAMPLES, scan
 from protocol.states import TranscriptState
 from protocol.wire.stream import Control, Encoding
 from server.live import SourceOptions
-from server.peers import Described
+from server.peer_source import Described
 from server.services import Services
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
