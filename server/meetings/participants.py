@@ -12,7 +12,8 @@ from server.hub import Hub
 from server.live import LiveSession, SourceOptions
 from server.meetings.meetings import Meetings
 from server.meetings.names import clean_name, free_name
-from server.peers import Described, Peers
+from server.peer_source import Described
+from server.peers import Peers
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.meeting_records import Attendance, Meeting
@@ -172,7 +173,7 @@ class Participants:
 
 def _person(attendance: Attendance, session: LiveSession | None) -> Person:
     connected = session is not None and session.state in (SessionState.LIVE, SessionState.STALLED)
-    muted = session is not None and session.paused
+    muted = session is not None and session.muted
     return Person(attendance, attendance.left_at is None, connected, muted)
 
 
