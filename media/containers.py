@@ -30,6 +30,17 @@ MATROSKA = Container("webm", "matroska")
 ADTS = Container("aac", "aac")
 AIFF = Container("aiff", "aiff")
 
+_MEDIA_TYPES = {
+    "wav": ("audio/wav", "wav"),
+    "mp3": ("audio/mpeg", "mp3"),
+    "mp4": ("audio/mp4", "m4a"),
+    "flac": ("audio/flac", "flac"),
+    "ogg": ("audio/ogg", "ogg"),
+    "webm": ("audio/webm", "webm"),
+    "aac": ("audio/aac", "aac"),
+    "aiff": ("audio/aiff", "aiff"),
+}
+
 CODECS = frozenset(
     {"aac", "adpcm_ima_wav", "adpcm_ms", "alac", "flac", "libopus", "libspeex", "libvorbis", "mp3", "mp3float", "opus"}
     | {"pcm_alaw", "pcm_f32be", "pcm_f32le", "pcm_f64be", "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le"}
@@ -38,6 +49,11 @@ CODECS = frozenset(
 """libavcodec's decoders that may run. A picture or video stream beside the sound is never decoded."""
 
 _ID3_HEADER_BYTES = 10
+
+
+def media_type_of(container: Container) -> tuple[str, str]:
+    """Its media type, and the suffix of a file's name."""
+    return _MEDIA_TYPES[container.name]
 
 
 def sniff(head: bytes, read_at: Callable[[int], bytes] | None = None) -> Container:

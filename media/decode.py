@@ -20,7 +20,8 @@ import structlog
 
 from media.containers import CODECS, HEAD_BYTES, Container, sniff
 from media.disk_writer import disk_error
-from media.frames import FrameJoiner
+from media.frames import GAP_MAX_S, FrameJoiner, too_long
+from media.libav_memory import bound_allocations
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.errors import AudioFormatError, NotFound, TooLarge
 
@@ -44,7 +45,8 @@ class DecodeLimits:
     channels_max: int = 8
     sample_rate_min_hz: int = 8_000
     sample_rate_max_hz: int = 192_000
-    streams_max: int = 16  # a film has a picture, a few languages and subtitles
+    containers: frozenset[str] | None = None  # their names; None: all that are known
+    streams_max: int = 8  # a film has a picture, a few languages and subtitles; each costs memory
     work_max_s: float = 1800.0  # time spent inside libav; six hours take about two minutes
 
 
@@ -101,6 +103,25 @@ class PacketDecoder:
         self._report()
         if not self.joiner.end_samples:
             raise AudioFormatError("there is no sound in this file")
+
+    def check_length(self) -> None:
+        """Raises ``TooLarge`` when the packets say that they last too long. Reads all of them and decodes none."""
+        time_base = float(self.stream.time_base or 0)
+        packets = self._input.demux(self.stream)
+        end_s = last_s = 0.0
+        started_s = time.monotonic()
+        while (packet := self._next(packets)) is not None:
+            if packet.pts is not None:
+                # A hole that is not too wide to be believed is filled with silence, which has its length, too.
+                gap_s = packet.pts * time_base - last_s
+                end_s += gap_s if 0.0 < gap_s <= GAP_MAX_S and end_s else 0.0
+                last_s = packet.pts * time_base
+            length_s = (packet.duration or 0) * time_base
+            end_s, last_s = end_s + length_s, last_s + length_s
+            if end_s > self._limits.duration_max_s:
+                raise too_long(self._limits.duration_max_s)
+            if time.monotonic() - started_s > self._limits.work_max_s:
+                raise TooLarge("the file takes too long to read", details={"work_max_s": self._limits.work_max_s})
 
     def declared_duration_s(self) -> float | None:
         """As the header has it; not to be believed."""
@@ -159,6 +180,21 @@ def decode_file(path: Path, limits: DecodeLimits) -> Iterator[Block]:
             yield Block(start_samples, bytes(pcm))
 
 
+def check_file(path: Path, limits: DecodeLimits) -> None:
+    """Look whether ``path`` begins with sound that is taken and lasts no longer than it may. Blocking; raises as above.
+
+    A length that the header tells is believed for now: decoding stops where the limit is. Without one, or when it is
+    too long, the packets are counted.
+    """
+    with _opened(path, limits) as decoder:
+        if next(decoder.blocks(), None) is None:
+            raise AudioFormatError("there is no sound in this file")
+        declared_s = decoder.declared_duration_s()
+    if declared_s is None or declared_s > limits.duration_max_s:
+        with _opened(path, limits) as decoder:
+            decoder.check_length()
+
+
 def probe_duration_s(path: Path, limits: DecodeLimits) -> float | None:
     """What the file's header says of its length, None when it says nothing (as MediaRecorder's). Raises as above."""
     with _opened(path, limits) as decoder:
@@ -166,6 +202,7 @@ def probe_duration_s(path: Path, limits: DecodeLimits) -> float | None:
 
 
 def open_container(source: Readable, container: Container, limits: DecodeLimits, *, live: bool) -> Any:
+    bound_allocations()
     options = {
         "codec_whitelist": ",".join(sorted(CODECS)),
         "format_whitelist": container.demuxer,
@@ -215,13 +252,22 @@ def _opened(path: Path, limits: DecodeLimits) -> Iterator[PacketDecoder]:
             file.seek(offset_bytes)
             return file.read(HEAD_BYTES)
 
-        container = sniff(read_at(0), read_at)
-        file.seek(0)
-        decoder = PacketDecoder(_OpenFile(file), container, limits)
+        name, decoder = "unknown", None
         try:
+            container = sniff(read_at(0), read_at)
+            name = container.name
+            if limits.containers is not None and name not in limits.containers:
+                raise AudioFormatError("unsupported audio format", details={"containers": sorted(limits.containers)})
+            file.seek(0)
+            decoder = PacketDecoder(_OpenFile(file), container, limits)
             yield decoder
+        except AudioFormatError as error:
+            rate_hz = decoder.stream.codec_context.sample_rate if decoder is not None else 0
+            error.details = {"format": name, "sample_rate": rate_hz, **error.details}
+            raise
         finally:
-            decoder.close()
+            if decoder is not None:
+                decoder.close()
 
 
 @contextmanager

@@ -18,7 +18,8 @@ log = structlog.get_logger(__name__)
 # Containers round timestamps to a millisecond or a video frame; less than this is no hole.
 _GAP_MIN_SAMPLES = SAMPLE_RATE_HZ // 20
 # A longer jump is a damaged timestamp or a recorder's clock that was set, not sound that is missing.
-_GAP_MAX_SAMPLES = 60 * SAMPLE_RATE_HZ
+GAP_MAX_S = 60.0
+_GAP_MAX_SAMPLES = round(GAP_MAX_S * SAMPLE_RATE_HZ)
 
 # PyAV 18.1 counts planes up to a null pointer, but libav has none behind the eighth: it would read whatever memory is
 # there and end the process. So no frame with that many planes is looked at; libav packs it first.
@@ -102,9 +103,7 @@ class FrameJoiner:
         assert self._resampler is not None
         self._taken += len(mono)
         if self._position_samples() > self._length_max_samples:
-            raise TooLarge(
-                "the recording is too long", details={"duration_max_s": self._length_max_samples / SAMPLE_RATE_HZ}
-            )
+            raise too_long(self._length_max_samples / SAMPLE_RATE_HZ)
         return self._block(self._resampler.feed(mono))
 
     def _block(self, pcm: bytes) -> list[Block]:
@@ -113,6 +112,10 @@ class FrameJoiner:
         block = Block(self.end_samples, pcm)
         self.end_samples = block.end_samples
         return [block]
+
+
+def too_long(duration_max_s: float) -> TooLarge:
+    return TooLarge("the recording is too long", details={"duration_max_s": duration_max_s})
 
 
 def to_mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
@@ -131,7 +134,7 @@ def to_mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
     elif kind in ("flt", "dbl"):
         scaled = values.astype(np.float32)
     else:
-        raise AudioFormatError("unsupported sample format", details={"format": kind})
+        raise AudioFormatError("unsupported sample format", details={"sample_format": kind})
     return mix_to_mono(scaled, _weights([channel.name for channel in channels]))
 
 

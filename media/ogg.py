@@ -20,6 +20,7 @@ MARK = b"OggS"
 PAGE_MAX_SAMPLES = SAMPLE_RATE_HZ
 GRANULES_PER_SAMPLE = 3  # 48 kHz, whatever the sound was made at (RFC 7845, section 4)
 SEGMENTS_MAX = 255
+PAGE_MAX_BYTES = 27 + SEGMENTS_MAX + SEGMENTS_MAX * 255  # RFC 3533, section 6
 PACKET_MAX_BYTES = SEGMENTS_MAX * 255 - 1  # of a packet that is whole in one page
 
 # Version, flags, granule, serial, number, checksum, segments (RFC 3533, section 6).
@@ -169,6 +170,21 @@ def read_page(file: BinaryIO, offset_bytes: int) -> Page | None:
         return None
     length_bytes = len(head) + len(lacing) + len(body)
     return Page(serial, number, end_samples, length_samples, packets, length_bytes)
+
+
+def last_serial(file: BinaryIO) -> int | None:
+    """Of the stream whose page the file ends with; None when it ends otherwise."""
+    length_bytes = file.seek(0, 2)
+    begin_bytes = max(0, length_bytes - PAGE_MAX_BYTES)
+    file.seek(begin_bytes)
+    tail = file.read()
+    at = tail.rfind(MARK)
+    while at >= 0:
+        page = read_page(file, begin_bytes + at)
+        if page is not None:
+            return page.serial if begin_bytes + at + page.length_bytes == length_bytes else None
+        at = tail.rfind(MARK, 0, at)
+    return None
 
 
 def _packets(lacing: bytes, body: bytes) -> tuple[bytes, ...]:

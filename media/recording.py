@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from media import ogg
 from media.cells import Cell, decode
 from media.disk_writer import disk_error
 from media.records import HEADER_BYTES
@@ -60,7 +61,7 @@ class Recording:
     def wav_length_bytes(self) -> int:
         return WAV_HEADER_BYTES + self.length_samples() * BYTES_PER_SAMPLE
 
-    def wav_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Iterator[bytes]:
+    def wav_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Generator[bytes, None, None]:
         """Bytes ``[start_byte, end_byte)`` of the recording seen as one WAV file, clipped to what there is."""
         length_samples = self.length_samples()
         total_bytes = WAV_HEADER_BYTES + length_samples * BYTES_PER_SAMPLE
@@ -84,7 +85,19 @@ class Recording:
                 raise Conflict("this sound was not kept as one Ogg file; ask for WAV")
             return self._index.end_bytes
 
-    def ogg_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Iterator[bytes]:
+    def looks_like_ogg(self) -> bool:
+        """Whether it begins and ends in the same Ogg stream, and so is one: each stream in a file has another serial.
+
+        Cheap, where ``ogg_length_bytes`` looks at every page. False when there is no file, or its tail is torn.
+        """
+        try:
+            with self._path.open("rb") as file:
+                first = ogg.read_page(file, 0)
+                return first is not None and ogg.last_serial(file) == first.serial
+        except OSError:
+            return False
+
+    def ogg_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Generator[bytes, None, None]:
         """Bytes ``[start_byte, end_byte)`` of that file, clipped to what there is."""
         total_bytes = self.ogg_length_bytes()
         end = total_bytes if end_byte is None else min(end_byte, total_bytes)

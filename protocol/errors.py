@@ -29,6 +29,7 @@
         ├── EngineFailed         the recogniser could not do its work
         │   └── ModelDamaged     the files of its model are no such model, or not all there
         └── StoreUnavailable     503, close 4013, retryable
+            └── DiskFull         507: whoever runs the server must make room
 
 Each class knows its wire code, HTTP status, close code and whether trying again can help. Errors of libraries are
 translated into these once, at the edge where the library is called.
@@ -200,3 +201,8 @@ class StoreUnavailable(Internal):
     http_status = 503
     close_code = 4013
     retryable = True
+
+
+class DiskFull(StoreUnavailable):
+    code = "DISK_FULL"
+    http_status = 507

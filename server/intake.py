@@ -9,10 +9,12 @@ from pathlib import Path
 
 import structlog
 
-from media.decode import DecodeLimits, decode_file, probe_duration_s
+from media.containers import FLAC, MATROSKA, MP3, MP4, OGG, WAV
+from media.decode import DecodeLimits, check_file, decode_file, probe_duration_s
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.errors import AudioFormatError, EarshotError, NotFound, Overloaded
 from protocol.events import Failed
+from server.files import storage_error, sync_file, sync_folder
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
@@ -22,6 +24,10 @@ from server.status import logged
 log = structlog.get_logger(__name__)
 
 MEBIBYTE = 1 << 20
+# What the contract promises to take, and WebM; M4A is MP4, and Opus comes in Ogg, WebM or MP4.
+CONTAINERS = frozenset(container.name for container in (WAV, MP3, MP4, FLAC, OGG, MATROSKA))
+SAMPLE_RATE_MIN_HZ, SAMPLE_RATE_MAX_HZ = 8_000, 48_000
+CHECKS_AT_ONCE = 2  # each may need the memory that a hostile header asks for
 FILES_WAITING_MAX = 100
 FILES_AT_ONCE = 2
 PROGRESS_LOOK_S = 0.25
@@ -35,23 +41,37 @@ class Intake:
         self._settings = settings
         self._hub = hub
         self._journal = journal
-        self._limits = DecodeLimits(bytes_max=settings.upload_max_mb * MEBIBYTE, duration_max_s=settings.upload_max_s)
+        self._limits = DecodeLimits(
+            bytes_max=settings.upload_max_mb * MEBIBYTE,
+            duration_max_s=settings.upload_max_s,
+            sample_rate_min_hz=SAMPLE_RATE_MIN_HZ,
+            sample_rate_max_hz=SAMPLE_RATE_MAX_HZ,
+            containers=CONTAINERS,
+        )
+        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._turns = asyncio.Semaphore(FILES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def add_file(self, transcript_id: str, path: Path, *, filename: str) -> str:
-        """Take the file at ``path`` over and begin to transcribe it; returns its track's id.
+    async def add_file(self, transcript_id: str, path: Path, *, filename: str, language: str | None = None) -> str:
+        """Take the file at ``path`` over and begin to transcribe it; returns its track's id, and what it takes then is
+        on disk.
 
         Raises ``AudioFormatError`` or ``TooLarge`` when it holds no sound we take (the file stays where it is),
         ``NotFound``, ``Overloaded``, ``Draining``.
         """
         if len(self._tasks) >= FILES_WAITING_MAX:
             raise Overloaded("too many files are waiting; try again later", retry_after_s=60)
-        await asyncio.to_thread(self._try, path)
+        async with self._checks:
+            await asyncio.to_thread(check_file, path, self._limits)
+            await asyncio.to_thread(sync_file, path)
         name = Path(filename).name[:100] or "upload"
-        session = await self._hub.attach(transcript_id, SourceOptions(track=name, source="file", lane="file"))
-        kept = self.kept_path(session)
-        await asyncio.to_thread(shutil.move, path, kept)
+        options = SourceOptions(track=name, source="file", lane="file", language=language)
+        session = await self._hub.attach(transcript_id, options)
+        try:
+            await asyncio.to_thread(_move, path, self.kept_path(session))
+        except OSError as error:
+            session.abandon()
+            raise storage_error(error) from error
         self.begin(session)
         return session.track.id
 
@@ -74,15 +94,6 @@ class Intake:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _try(self, path: Path) -> None:
-        """Raises when not even the first sound can be decoded."""
-        blocks = decode_file(path, self._limits)
-        try:
-            if next(blocks, None) is None:
-                raise AudioFormatError("the file holds no sound")
-        finally:
-            _close(blocks)
 
     async def _run(self, session: LiveSession, gone: asyncio.Event) -> None:
         path = self.kept_path(session)
@@ -135,6 +146,12 @@ class Intake:
         failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=recoverable)
         with logged(transcript_id):
             await self._journal.append(transcript_id, failed)
+
+
+def _move(path: Path, kept: Path) -> None:
+    """Move the file there, and be sure that it is there after a power cut, too."""
+    shutil.move(path, kept)
+    sync_folder(kept.parent)
 
 
 def _close(blocks: Iterator[Block]) -> None:

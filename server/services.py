@@ -14,6 +14,7 @@ from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
 from server.bus import InProcessBus
+from server.derived import Derived
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
@@ -57,6 +58,7 @@ class Services:
     loop: LoopWatch
     meetings: Meetings
     participants: Participants
+    derived: Derived
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -135,7 +137,7 @@ class Services:
                 meetings,
                 participants,
             )
-            return cls(*rooms, stack.pop_all())
+            return cls(*rooms, Derived(settings), stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -230,7 +230,7 @@ async def test_a_peer_that_never_came_leaves_no_track_and_may_try_again_with_its
         async with RtcClient(SOUND) as peer:
             await connect(services, client, peer)  # beside the one that never comes
             await peer.wait_message(lambda text: '"is_final":true' in text)
-        sound = await sound_of(services, services.settings, client.transcript_id, None)
+        sound = await sound_of(services, client.transcript_id, None)
         assert sound.length_samples > 0
         came_in_vain = services.hub.sessions[described.session_id]
         came_in_vain.end(None)

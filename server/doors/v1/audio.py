@@ -1,36 +1,36 @@
-"""The sound of a transcript: taken as a file, given as WAV or Ogg (whole, or by ranges) and as a waveform."""
+"""The sound of a transcript: taken as a file, given in several forms (whole, or by ranges) and as a waveform."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from server.auth import Action
 from server.doors.access import entry, leaving_of, services_of, settings_of
-from server.doors.errors import DOCUMENTED, envelope
+from server.doors.byte_ranges import Servable, serve_bytes
+from server.doors.errors import DOCUMENTED
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
 from server.download_names import content_disposition
-from server.sound import Form, sound_of
+from server.sound import Form, Sound, mp3_or_wav, sound_of
 
 router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 
 WAVEFORM_POINTS_MAX = 4000  # more than any screen is wide
+WAVEFORM_POINTS = 255  # of the neighbouring system's form
 
 Track = Annotated[str | None, Query(max_length=64, description="Id of the track; without it the first one with sound.")]
 Format = Annotated[
     Form,
     Query(
-        description="wav: 16 kHz mono. ogg: Opus as it came, not decoded; 409 where sound came in another form, too."
+        description="wav: 16 kHz mono. mp3: made when it is first asked for, of a track that has ended. ogg: Opus as "
+        "it came, not decoded; 409 where sound came in another form, too. original: the file that was uploaded."
     ),
 ]
-MEDIA_TYPES: dict[Form, str] = {"wav": "audio/wav", "ogg": "audio/ogg"}
+Original = Annotated[bool, Query(description="The file that was uploaded, as format=original.")]
 
 
 @router.post(
@@ -70,9 +70,12 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     "/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)], include_in_schema=False
 )
 @router.get("/v1/transcripts_audio/{transcript_id}/download", dependencies=[entry(Action.READ)])
-async def download_audio(request: Request, transcript_id: str, track: Track = None, format: Format = "wav") -> Response:
+async def download_audio(
+    request: Request, transcript_id: str, track: Track = None, format: Format = "wav", original: Original = False
+) -> Response:
     """The track as a file to keep."""
-    return await _give(request, transcript_id, track, format, disposition="attachment")
+    form = "original" if original else format
+    return await _give(request, transcript_id, track, form, disposition="attachment")
 
 
 @router.head("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)], include_in_schema=False)
@@ -87,8 +90,27 @@ async def stream_audio(request: Request, transcript_id: str, track: Track = None
 async def transcript_audio(
     request: Request, transcript_id: str, track: Track = None, format: Format = "wav"
 ) -> Response:
-    """The track as WAV or Ogg; lost and paused sound is silence."""
+    """The track in the form asked for; lost and paused sound is silence."""
     return await _give(request, transcript_id, track, format, disposition="inline")
+
+
+@router.head("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)], include_in_schema=False)
+@router.get("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)], include_in_schema=False)
+async def mp3_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
+    """MP3 of a track that has ended; while it is recorded, or without an encoder, WAV, and said to be that."""
+    sound = await _sound(request, transcript_id, track)
+    return await _give_sound(request, sound, mp3_or_wav(sound), disposition="inline")
+
+
+@router.head(
+    "/v1/transcripts/{transcript_id}/audio/waveform", dependencies=[entry(Action.READ)], include_in_schema=False
+)
+@router.get(
+    "/v1/transcripts/{transcript_id}/audio/waveform", dependencies=[entry(Action.READ)], include_in_schema=False
+)
+async def short_waveform(request: Request, transcript_id: str, track: Track = None) -> Response:
+    """As many peaks as the neighbouring system gives."""
+    return await waveform(request, transcript_id, track, WAVEFORM_POINTS)
 
 
 @router.get("/v1/transcripts/{transcript_id}/waveform", dependencies=[entry(Action.READ)])
@@ -99,66 +121,43 @@ async def waveform(
     count: Annotated[int, Query(ge=1, le=WAVEFORM_POINTS_MAX, description="Number of peaks.")] = 500,
 ) -> Response:
     """Peaks from 0 to 1, evenly over the track."""
-    sound = await sound_of(services_of(request), settings_of(request), transcript_id, track)
+    sound = await _sound(request, transcript_id, track)
     return JSONResponse(
         {"track": sound.track.id, "duration": round(sound.duration_s, 3), "data": await sound.peaks(count)}
     )
 
 
+async def _sound(request: Request, transcript_id: str, track: str | None) -> Sound:
+    return await sound_of(services_of(request), transcript_id, track)
+
+
 async def _give(
     request: Request, transcript_id: str, track: str | None, form: Form, *, disposition: Literal["attachment", "inline"]
 ) -> Response:
-    services = services_of(request)
-    sound = await sound_of(services, settings_of(request), transcript_id, track)
-    total = await sound.length_bytes(form)
-    name = (await services.store.get_transcript(transcript_id)).name
-    media_type = MEDIA_TYPES[form]
+    sound = await _sound(request, transcript_id, track)
+    return await _give_sound(request, sound, form, disposition=disposition)
+
+
+async def _give_sound(
+    request: Request, sound: Sound, form: Form, *, disposition: Literal["attachment", "inline"]
+) -> Response:
+    file = await sound.file(form)
+    transcript_id = sound.track.transcript_id
+    if form == "original":
+        # A stranger's bytes are for keeping; of what they are called nothing but the name is left.
+        disposition, name = "attachment", sound.track.name
+    else:
+        name = (await services_of(request).store.get_transcript(transcript_id)).name
     # A track that grows is another file each second; one that has ended never changes.
-    etag = f'"{hashlib.sha256(f"{sound.track.id} {form} {total}".encode()).hexdigest()[:32]}"'
-    headers = {
-        "Accept-Ranges": "bytes",
-        "ETag": etag,
-        "Cache-Control": "private, no-cache",
-        **content_disposition(disposition, name, form, transcript_id=transcript_id),
-    }
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    wanted = None
-    # RFC 9110, 13.1.5: a range of another version is answered with the whole of this one.
-    if request.headers.get("if-range", etag) == etag:
-        wanted = parse_range(request.headers.get("range"), total)
-    if wanted is not None and wanted[0] >= wanted[1]:
-        body = envelope("RANGE_NOT_SATISFIABLE", "the recording is shorter than that", {"length_bytes": total})
-        return JSONResponse(body, 416, headers={**headers, "Content-Range": f"bytes */{total}"})
-    start, end = wanted or (0, total)
-    status = 200
-    if wanted is not None:
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{total}"
-    headers["Content-Length"] = str(end - start)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=media_type)
-    return StreamingResponse(_read(sound.pieces(form, start, end)), status, headers, media_type)
-
-
-def parse_range(header: str | None, total_bytes: int) -> tuple[int, int] | None:
-    """``[start, end)`` of a Range header (RFC 9110, 14.2); empty when it cannot be satisfied.
-
-    None where the whole is the right answer: no header, another unit, several ranges, or not well formed.
-    """
-    found = re.fullmatch(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", header or "", re.IGNORECASE)
-    if found is None or found.groups() == ("", ""):
-        return None
-    first, last = found.groups()
-    if not first:
-        length = min(int(last), total_bytes)
-        return total_bytes - length, total_bytes
-    if last and int(last) < int(first):
-        return None
-    return int(first), min(int(last) + 1, total_bytes) if last else total_bytes
-
-
-async def _read(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Reads in a thread, one piece ahead of nothing: the next is read when the last was taken."""
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece
+    version = f"{sound.track.id} {form} {file.length_bytes}"
+    return serve_bytes(
+        request,
+        Servable(
+            length_bytes=file.length_bytes,
+            media_type=file.media_type,
+            etag=f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"',
+            read=file.pieces,
+            modified_at=file.modified_at,
+            headers=content_disposition(disposition, name, file.suffix, transcript_id=transcript_id),
+        ),
+    )

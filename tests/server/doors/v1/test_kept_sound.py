@@ -96,7 +96,10 @@ async def test_a_voice_over_webrtc_is_kept_as_it_came_and_given_in_both_forms(
     assert (await client.get(download)).headers["content-disposition"].startswith("attachment;")
     peaks = (await client.get(f"/v1/transcripts/{speaker.transcript_id}/waveform?count=20")).json()["data"]
     assert max(peaks) > 0.1
-    assert (await client.get(base, params={"format": "mp3"})).status_code == 422
+    mp3 = await client.get(base, params={"format": "mp3"})
+    assert (mp3.status_code, mp3.headers["content-type"]) == (200, "audio/mpeg")
+    assert (await client.get(base, params={"format": "original"})).status_code == 404
+    assert (await client.get(base, params={"format": "aiff"})).status_code == 422
 
 
 async def test_a_track_of_two_kinds_of_sources_is_one_wav_and_no_ogg(
