@@ -22,6 +22,10 @@ def new_track_id() -> str:
     return f"trk_{secrets.token_hex(8)}"
 
 
+def new_upload_id() -> str:
+    return f"upl_{secrets.token_hex(8)}"
+
+
 def new_segment_id() -> str:
     return f"seg_{secrets.token_hex(8)}"
 

@@ -148,6 +148,12 @@ class Settings(AccountSettings):
     sdp_max_bytes: int = Field(64 * 1024, ge=1024, le=1 << 20, description="Largest session description.")
     upload_max_mb: int = Field(500, ge=1, le=10_000, description="Largest uploaded file.")
     upload_max_s: float = Field(6 * 3600, ge=1, description="Longest uploaded recording.")
+    uploads_open_max: int = Field(
+        100, ge=1, le=10_000, description="Unfinished uploads in chunks at once; one more gets 503."
+    )
+    upload_expires_s: float = Field(
+        24 * 3600, ge=60, description="An upload in chunks of which nothing came for so long is deleted."
+    )
     subscribers_max: int = Field(64, ge=1, le=10_000, description="Readers of one transcript at once.")
     subscriber_queue_max: int = Field(256, ge=4, le=100_000, description="Events waiting for one reader at most.")
 
@@ -235,6 +241,11 @@ class Settings(AccountSettings):
     @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Chunks of files that are not whole yet, in a folder for each transcript."""
+        return self.data_dir / "uploads"
 
     @property
     def models_dir(self) -> Path:

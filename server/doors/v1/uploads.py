@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,8 +14,10 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 
-from protocol.errors import BadInput, Overloaded, StoreUnavailable
+from protocol.errors import BadInput
+from server.doors.v1.digests import promised_sha256
 from server.doors.v1.multipart import MultipartReader, PartBegins, PartData, PartEnds, boundary_of
+from server.files import disk_full, storage_error
 from server.limits import body_pieces, too_large
 from server.services import Services
 from server.settings import Settings
@@ -34,8 +37,13 @@ class Upload:
     path: Path
     filename: str = ""
     length_bytes: int = 0
+    hasher: hashlib._Hash = field(default_factory=hashlib.sha256, repr=False)
     fields: dict[str, str] = field(default_factory=dict)
     is_ours: bool = True
+
+    @property
+    def sha256(self) -> str:
+        return self.hasher.hexdigest()
 
     async def hand_over(self, services: Services, transcript_id: str) -> str:
         """The intake takes the file over and transcribes it. Returns the track's id; raises what the intake raises."""
@@ -53,27 +61,34 @@ def is_multipart(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-async def receive_upload(request: Request, settings: Settings) -> Upload:
+async def receive_upload(
+    request: Request, settings: Settings, *, max_bytes: int | None = None, may_be_form: bool = True
+) -> Upload:
     """The body as a file on disk: a form with ``file`` or ``chunk``, or else the raw body.
 
-    Raises ``TooLarge``, ``BadInput`` (no file in it, empty, cut off), ``Overloaded`` when the disk is nearly full.
+    Raises ``TooLarge``, ``BadInput`` (no file in it, empty, cut off, not what its digest says), ``DiskFull`` when the
+    disk is full or nearly.
     """
-    max_bytes = settings.upload_max_mb * MEBIBYTE
+    max_bytes = settings.upload_max_mb * MEBIBYTE if max_bytes is None else max_bytes
+    promised = promised_sha256(request.headers)
     folder = settings.data_dir / "incoming"
     handle, name = await asyncio.to_thread(_create, folder, settings)
     upload = Upload(Path(name))
     try:
         with os.fdopen(handle, "wb", buffering=0) as file:
-            if is_multipart(request):
+            if may_be_form and is_multipart(request):
+                promised = None  # of the form, not of the file in it
                 await _receive_form(request, file, upload, max_bytes)
             else:
                 upload.filename = _clean(unquote(request.headers.get("x-filename", "")))
                 await _write(file, upload, body_pieces(request, max_bytes), max_bytes)
         if not upload.length_bytes:
             raise BadInput("there is no sound in this: send the file as the body, or as the form's field 'file'")
+        if promised is not None and promised != upload.sha256:
+            raise BadInput("these are not the bytes that were sent: send them again", details={"sha256": upload.sha256})
     except OSError as error:
         upload.discard()
-        raise StoreUnavailable("the file cannot be kept now; try again later") from error
+        raise storage_error(error) from error
     except BaseException:
         upload.discard()
         raise
@@ -85,10 +100,10 @@ def _create(folder: Path, settings: Settings) -> tuple[int, str]:
         folder.mkdir(parents=True, exist_ok=True)
         free = os.statvfs(folder)
         if free.f_bavail * free.f_frsize < settings.disk_reserve_mb * MEBIBYTE:
-            raise Overloaded("the disk is nearly full; nothing new is taken", retry_after_s=60)
+            raise disk_full()
         return tempfile.mkstemp(prefix="upload-", dir=folder)
     except OSError as error:
-        raise StoreUnavailable("the file cannot be kept now; try again later") from error
+        raise storage_error(error) from error
 
 
 async def _receive_form(request: Request, file: BinaryIO, upload: Upload, max_bytes: int) -> None:
@@ -133,12 +148,13 @@ async def _write(file: BinaryIO, upload: Upload, pieces: AsyncIterator[bytes], m
         if upload.length_bytes > max_bytes:
             raise too_large(max_bytes)
         if len(waiting) >= WRITE_BYTES:
-            await asyncio.to_thread(_write_all, file, bytes(waiting))
+            await asyncio.to_thread(_write_all, file, upload, bytes(waiting))
             waiting.clear()
-    await asyncio.to_thread(_write_all, file, bytes(waiting))
+    await asyncio.to_thread(_write_all, file, upload, bytes(waiting))
 
 
-def _write_all(file: BinaryIO, data: bytes) -> None:
+def _write_all(file: BinaryIO, upload: Upload, data: bytes) -> None:
+    upload.hasher.update(data)
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]

@@ -1,0 +1,368 @@
+"""Files that come in chunks, in any order and over any number of connections and restarts, until they are whole.
+
+A chunk is acknowledged when its bytes are on disk under its number and its row is stored. A whole file goes to the
+intake like any other. Which step a crash cut short can be told from what lies in the folder: chunks; or all of them
+joined as ``whole``; or neither, when the intake has taken it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+from weakref import WeakValueDictionary
+
+import structlog
+
+from protocol import ids
+from protocol.errors import (
+    AudioFormatError,
+    BadInput,
+    Conflict,
+    DiskFull,
+    EarshotError,
+    NotFound,
+    TooLarge,
+)
+from protocol.events import Failed
+from server.files import disk_full, storage_error, sync_file, sync_folder
+from server.intake import MEBIBYTE, Intake
+from server.journal import Journal
+from server.settings import Settings
+from server.status import logged
+from server.store.store import Store
+from server.store.uploads import Chunk, ChunkedUpload
+
+log = structlog.get_logger(__name__)
+
+CHUNKS_MAX = 10_000
+PER_TRANSCRIPT_MAX = 8  # unfinished ones
+SWEEP_S = 300.0
+WHOLE = "whole"
+
+_COPY_BYTES = 1 << 20
+
+
+class ChunkedUploads:
+    """One for a node: the bytes lie in its data folder. ``stop`` must be called in the end."""
+
+    def __init__(self, settings: Settings, store: Store, intake: Intake, journal: Journal) -> None:
+        self._settings = settings
+        self._store = store
+        self._uploads = store.uploads
+        self._intake = intake
+        self._journal = journal
+        # What is done with one upload is done one after the other. Whoever holds a lock or waits for it keeps it alive.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def bytes_max(self) -> int:
+        return self._settings.upload_max_mb * MEBIBYTE
+
+    def start(self) -> None:
+        """Go on with what was complete before a crash, and delete what nobody goes on with; in the background."""
+        self._keeper = asyncio.create_task(self._keep(), name="keep uploads")
+
+    async def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def begin(
+        self,
+        transcript_id: str,
+        *,
+        chunks: int,
+        name: str = "",
+        length_bytes: int | None = None,
+        sha256: str | None = None,
+        language: str | None = None,
+        upload_id: str | None = None,
+    ) -> ChunkedUpload:
+        """Raises ``TooLarge``, ``NotFound``, ``Conflict`` (locked, or too many unfinished), ``Overloaded``,
+        ``DiskFull``.
+        """
+        if length_bytes is not None and length_bytes > self.bytes_max:
+            raise TooLarge(f"a file may hold {self.bytes_max} bytes", details={"max_bytes": self.bytes_max})
+        await asyncio.to_thread(self._require_space, length_bytes or 0)
+        return await self._uploads.begin(
+            transcript_id,
+            upload_id or ids.new_upload_id(),
+            name=name,
+            language=language,
+            chunks=chunks,
+            length_bytes=length_bytes,
+            sha256=sha256,
+            per_transcript_max=PER_TRANSCRIPT_MAX,
+            open_max=self._settings.uploads_open_max,
+        )
+
+    async def room_for(self, upload: ChunkedUpload, number: int) -> int:
+        """How many bytes that chunk may have. Raises ``BadInput`` for a number that the upload does not have."""
+        if not 0 <= number < upload.chunks:
+            raise BadInput("there is no such chunk", details={"number": number, "chunks": upload.chunks})
+        known = await self._uploads.chunk(upload.id, number)
+        return self._whole_max(upload) - upload.received_bytes + (known.length_bytes if known else 0)
+
+    async def put(
+        self, transcript_id: str, upload_id: str, chunk: Chunk, path: Path
+    ) -> tuple[ChunkedUpload, bool]:
+        """Take over the file at ``path`` as that chunk; durable when it returns. And whether it is new.
+
+        The same bytes again are fine and change nothing. Raises ``NotFound``, ``Conflict`` (other bytes, or no chunk is
+        awaited any more), ``TooLarge``, ``DiskFull``; then the file stays where it is.
+        """
+        async with self._lock(upload_id):
+            known = await self._uploads.chunk(upload_id, chunk.number)
+            upload = await self._uploads.get(transcript_id, upload_id)
+            if known is not None:
+                if known != chunk:
+                    raise Conflict("this chunk is here already, with other bytes", details={"sha256": known.sha256})
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+                return upload, False
+            kept = self._folder(upload) / str(chunk.number)
+            try:
+                await asyncio.to_thread(_move, path, kept)
+            except OSError as error:
+                raise storage_error(error) from error
+            try:
+                upload = await self._uploads.add_chunk(
+                    transcript_id, upload_id, chunk, bytes_max=self._whole_max(upload)
+                )
+            except EarshotError:
+                await asyncio.to_thread(kept.unlink, missing_ok=True)
+                raise
+            return upload, True
+
+    async def put_numbered(
+        self, transcript_id: str, chunk: Chunk, chunks: int, path: Path, *, filename: str
+    ) -> ChunkedUpload:
+        """As ``put``, where a transcript has one upload without an id; the last chunk that is missing completes it.
+
+        Raises as well ``Conflict`` while another upload is in progress on the transcript, or its file is still heard.
+        """
+        upload_id = str(uuid5(NAMESPACE_URL, f"{transcript_id}/record/upload"))
+        async with self._lock(f"numbered {transcript_id}"):
+            uploads = [each for each in await self._uploads.of_transcript(transcript_id) if each.state != "done"]
+            mine = next((each for each in uploads if each.id == upload_id), None)
+            if mine is None:
+                tracks = await self._store.tracks_of(transcript_id)
+                if uploads or any(track.source == "file" and track.state == "open" for track in tracks):
+                    raise Conflict("there is already an upload in progress")
+                mine = await self.begin(transcript_id, chunks=chunks, name=filename, upload_id=upload_id)
+            elif mine.chunks != chunks:
+                raise Conflict("there is already an upload in progress", details={"total_chunks": mine.chunks})
+            if chunk.number >= chunks:
+                raise BadInput("there is no such chunk", details={"number": chunk.number, "chunks": chunks})
+            mine, _ = await self.put(transcript_id, upload_id, chunk, path)
+            if mine.received_chunks == chunks:
+                await self.complete(transcript_id, upload_id)
+                await self._uploads.delete(upload_id)  # so that the next file may come
+            return mine
+
+    async def missing(self, upload: ChunkedUpload) -> list[int]:
+        """Numbers of the chunks that are awaited."""
+        if upload.state != "open":
+            return []
+        here = {chunk.number for chunk in await self._uploads.chunks_of(upload.id)}
+        return [number for number in range(upload.chunks) if number not in here]
+
+    async def complete(self, transcript_id: str, upload_id: str) -> tuple[ChunkedUpload, str | None]:
+        """Join the chunks and hand the file to the intake; the upload and its track's id, None when it was done before.
+
+        Raises ``Conflict`` (chunks are missing, or the transcript is locked). What cannot be used is deleted, and
+        raises ``BadInput`` (another length or SHA-256 than announced), ``AudioFormatError`` or ``TooLarge``. All else
+        may be tried again, and is by itself at the next start.
+        """
+        async with self._lock(upload_id):
+            upload = await self._uploads.get(transcript_id, upload_id)
+            if upload.state == "done":
+                return upload, None
+            if missing := await self.missing(upload):
+                raise Conflict(
+                    "chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]}
+                )
+            if upload.state == "open":
+                if (await self._store.get_transcript(transcript_id)).locked:
+                    raise Conflict("this transcript is locked")
+                await self._uploads.set_state(upload_id, "joining")
+            try:
+                track_id = await self._finish(upload)
+            except (BadInput, NotFound):
+                await self._discard(upload)
+                raise
+            return await self._uploads.get(transcript_id, upload_id), track_id
+
+    async def delete(self, transcript_id: str, upload_id: str) -> None:
+        """Forget an upload and its bytes. What the intake has taken already stays. Raises ``NotFound``."""
+        async with self._lock(upload_id):
+            await self._discard(await self._uploads.get(transcript_id, upload_id))
+
+    # From chunks to a file of the intake's.
+
+    async def _finish(self, upload: ChunkedUpload) -> str | None:
+        """The track's id; None when the intake has had the file since before a crash."""
+        folder = self._folder(upload)
+        whole = folder / WHOLE
+        is_there = await asyncio.to_thread(whole.exists)
+        if not is_there and await asyncio.to_thread(_has_chunk, folder):
+            await self._join(upload, whole)
+            is_there = True
+        track_id = None
+        if is_there:
+            track_id = await self._intake.add_file(
+                upload.transcript_id, whole, filename=upload.name, language=upload.language
+            )
+        await self._uploads.set_state(upload.id, "done")
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return track_id
+
+    async def _join(self, upload: ChunkedUpload, whole: Path) -> None:
+        chunks = await self._uploads.chunks_of(upload.id)
+        try:
+            await asyncio.to_thread(self._require_space, upload.received_bytes)
+            lost = await asyncio.to_thread(_join, whole, chunks, upload.length_bytes, upload.sha256)
+        except OSError as error:
+            await self._uploads.set_state(upload.id, "open")  # once there is room, it can be told to be complete again
+            raise storage_error(error) from error
+        except DiskFull:
+            await self._uploads.set_state(upload.id, "open")
+            raise
+        if lost:
+            for number in lost:
+                await self._uploads.forget_chunk(upload.id, number)
+            await self._uploads.set_state(upload.id, "open")
+            raise Conflict("chunks were lost on our disk; send them again", details={"missing": lost[:100]})
+
+    async def _discard(self, upload: ChunkedUpload) -> None:
+        await self._uploads.delete(upload.id)
+        await asyncio.to_thread(shutil.rmtree, self._folder(upload), ignore_errors=True)
+
+    # What nobody asks for.
+
+    async def _keep(self) -> None:
+        with logged("uploads"):
+            for upload in await self._uploads.everyone():
+                if upload.state == "joining":
+                    await self._go_on(upload)
+        while True:
+            with logged("uploads"):
+                await self.sweep(time.time())
+            await asyncio.sleep(SWEEP_S)
+
+    async def _go_on(self, upload: ChunkedUpload) -> None:
+        log.info("upload goes on", upload=upload.id, transcript=upload.transcript_id)
+        try:
+            await self.complete(upload.transcript_id, upload.id)
+        except (AudioFormatError, TooLarge, BadInput) as error:
+            # Nobody waits for an answer any more, but for the words.
+            failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=True)
+            with logged(upload.transcript_id):
+                await self._journal.append(upload.transcript_id, failed)
+        except EarshotError as error:
+            log.warning("upload not finished; it is tried again at the next start", upload=upload.id, code=error.code)
+
+    async def sweep(self, now: float) -> None:
+        """Delete uploads of which nothing came for too long, and folders of which nothing is known."""
+        known: set[Path] = set()
+        for upload in await self._uploads.everyone():
+            if upload.state != "joining" and now - upload.updated_at > self._settings.upload_expires_s:
+                async with self._lock(upload.id):
+                    with suppress(NotFound):
+                        newest = await self._uploads.get(upload.transcript_id, upload.id)
+                        if newest.updated_at == upload.updated_at:
+                            log.info("upload expired", upload=upload.id, received_bytes=upload.received_bytes)
+                            await self._discard(newest)
+            else:
+                known.add(self._folder(upload))
+        await asyncio.to_thread(_remove_unknown, self._settings.uploads_dir, known, now)
+
+    def _folder(self, upload: ChunkedUpload) -> Path:
+        return self._settings.uploads_dir / upload.transcript_id / upload.id
+
+    def _whole_max(self, upload: ChunkedUpload) -> int:
+        return self.bytes_max if upload.length_bytes is None else upload.length_bytes
+
+    def _require_space(self, length_bytes: int) -> None:
+        free_bytes = shutil.disk_usage(self._settings.data_dir).free
+        if free_bytes < self._settings.disk_reserve_mb * MEBIBYTE + length_bytes:
+            raise disk_full()
+
+    def _lock(self, key: str) -> asyncio.Lock:
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+
+def _move(path: Path, kept: Path) -> None:
+    sync_file(path)
+    if not kept.parent.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (kept.parent.parent.parent, kept.parent.parent):
+            sync_folder(folder)
+    path.replace(kept)
+    sync_folder(kept.parent)
+
+
+def _has_chunk(folder: Path) -> bool:
+    return folder.is_dir() and any(each.name.isdigit() for each in folder.iterdir())
+
+
+def _join(whole: Path, chunks: list[Chunk], length_bytes: int | None, sha256: str | None) -> list[int]:
+    """The chunks as one file at ``whole``, and they are gone; or else the numbers of those that are not as they came.
+
+    Raises ``BadInput`` when it has another length or SHA-256 than announced, and ``OSError``.
+    """
+    folder = whole.parent
+    lost = [chunk.number for chunk in chunks if _length_of(folder / str(chunk.number)) != chunk.length_bytes]
+    if lost:
+        return lost
+    partial = folder / f"{WHOLE}.part"
+    hasher = hashlib.sha256()
+    try:
+        with partial.open("wb") as file:
+            for chunk in chunks:
+                with (folder / str(chunk.number)).open("rb") as source:
+                    while piece := source.read(_COPY_BYTES):
+                        hasher.update(piece)
+                        file.write(piece)
+            joined_bytes = file.tell()
+        if length_bytes not in (None, joined_bytes):
+            raise BadInput("the file is not as long as announced", details={"length_bytes": joined_bytes})
+        if sha256 not in (None, hasher.hexdigest()):
+            raise BadInput("the file has not the SHA-256 that was announced", details={"sha256": hasher.hexdigest()})
+        sync_file(partial)
+        partial.replace(whole)
+        sync_folder(folder)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    for chunk in chunks:
+        (folder / str(chunk.number)).unlink(missing_ok=True)
+    return []
+
+
+def _length_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1
+
+
+def _remove_unknown(root: Path, known: set[Path], now: float) -> None:
+    """Folders of uploads that are not ``known``, but for those that somebody may just be making."""
+    if not root.is_dir():
+        return
+    for transcript in root.iterdir():
+        for folder in transcript.iterdir() if transcript.is_dir() else ():
+            with suppress(OSError):
+                if folder not in known and now - folder.stat().st_mtime > SWEEP_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            transcript.rmdir()  # unless there is something in it
