@@ -109,9 +109,7 @@ class ChunkedUploads:
         known = await self._uploads.chunk(upload.id, number)
         return self._whole_max(upload) - upload.received_bytes + (known.length_bytes if known else 0)
 
-    async def put(
-        self, transcript_id: str, upload_id: str, chunk: Chunk, path: Path
-    ) -> tuple[ChunkedUpload, bool]:
+    async def put(self, transcript_id: str, upload_id: str, chunk: Chunk, path: Path) -> tuple[ChunkedUpload, bool]:
         """Take over the file at ``path`` as that chunk; durable when it returns. And whether it is new.
 
         The same bytes again are fine and change nothing. Raises ``NotFound``, ``Conflict`` (other bytes, or no chunk is
@@ -184,9 +182,7 @@ class ChunkedUploads:
             if upload.state == "done":
                 return upload, None
             if missing := await self.missing(upload):
-                raise Conflict(
-                    "chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]}
-                )
+                raise Conflict("chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]})
             if upload.state == "open":
                 if (await self._store.get_transcript(transcript_id)).locked:
                     raise Conflict("this transcript is locked")

@@ -14,6 +14,7 @@ from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
 from server.bus import InProcessBus
+from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
 from server.hub import Hub
 from server.intake import Intake
@@ -59,6 +60,7 @@ class Services:
     meetings: Meetings
     participants: Participants
     derived: Derived
+    uploads: ChunkedUploads
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -118,6 +120,9 @@ class Services:
             meetings.start()
             stack.push_async_callback(meetings.stop)
             participants = Participants(settings, store, hub, peers, tokens, meetings)
+            uploads = ChunkedUploads(settings, store, intake, journal)
+            uploads.start()
+            stack.push_async_callback(uploads.stop)
             rooms = (
                 settings,
                 store,
@@ -137,7 +142,7 @@ class Services:
                 meetings,
                 participants,
             )
-            return cls(*rooms, Derived(settings), stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -95,9 +95,10 @@ class Sound:
 
 async def sound_of(services: Services, transcript_id: str, track_id: str | None) -> Sound:
     """The sound of a track, or of the first one of the transcript that has any. Raises ``NotFound``."""
+    if (await services.store.get_transcript(transcript_id)).audio_deleted:
+        raise NotFound("Audio unavailable due to privacy settings")
     tracks = await services.store.tracks_of(transcript_id)
     if not tracks:
-        await services.store.get_transcript(transcript_id)
         raise NotFound("this transcript has no sound yet")
     # Only tracks of this transcript: an id of another one's is not found.
     if track_id is not None:

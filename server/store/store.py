@@ -31,6 +31,7 @@ from server.store.room_store import RoomStore
 from server.store.search import Hit, search
 from server.store.search_words import Term
 from server.store.standing import ShareMode, Standing
+from server.store.upload_store import UploadStore
 
 SEARCH_MAX_S = 3.0
 
@@ -55,6 +56,7 @@ class Store:
         self._is_open = True
         self.keys = KeyStore(self._read, self._write, clock)
         self.rooms = RoomStore(self._read, self._write, clock)
+        self.uploads = UploadStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

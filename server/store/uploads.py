@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,7 +61,9 @@ async def begin(
     if locked:
         raise Conflict("this transcript is locked")
     is_open = uploads.c.state != "done"
-    mine = sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)
+    mine = (
+        sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)
+    )
     if (await conn.execute(mine)).scalar_one() >= per_transcript_max:
         raise Conflict(
             "too many uploads of this transcript are unfinished; complete or delete one",
@@ -174,5 +175,3 @@ def _record(row: sa.Row[Any]) -> ChunkedUpload:
     values["received_chunks"] = int(values["received_chunks"] or 0)
     values["received_bytes"] = int(values["received_bytes"] or 0)
     return ChunkedUpload(**values)
-
-

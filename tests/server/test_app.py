@@ -56,7 +56,19 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
     ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
+    **{
+        (method, f"/v1/transcripts/{{transcript_id}}/audio/{form}"): Action.READ
+        for method in ("GET", "HEAD")
+        for form in ("mp3", "waveform")
+    },
     ("GET", "/v1/transcripts/{transcript_id}/waveform"): Action.READ,
+    ("GET", "/v1/transcripts/{transcript_id}/uploads"): Action.UPLOAD,
+    ("POST", "/v1/transcripts/{transcript_id}/uploads"): Action.UPLOAD,
+    ("GET", "/v1/transcripts/{transcript_id}/uploads/{upload_id}"): Action.UPLOAD,
+    ("DELETE", "/v1/transcripts/{transcript_id}/uploads/{upload_id}"): Action.UPLOAD,
+    ("PUT", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/chunks/{number}"): Action.UPLOAD,
+    ("POST", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/complete"): Action.UPLOAD,
+    ("POST", "/v1/transcripts/{transcript_id}/record/upload"): Action.UPLOAD,
     ("POST", "/v1/transcripts_audio/{transcript_id}/upload"): Action.UPLOAD,
     ("GET", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
     ("HEAD", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
@@ -145,6 +157,8 @@ def path_of(template: str) -> str:
         .replace("{meeting_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())
+        .replace("{upload_id}", "upl_0")
+        .replace("{number}", "0")
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
         .replace("{name}", "some-model")
@@ -386,7 +400,7 @@ async def _try_everything(client: httpx.AsyncClient, transcript_id: str) -> None
         if method == "DELETE" and id_ == transcript_id:
             return
         path = template.replace("{transcript_id}", id_).replace("{page_id}", id_).replace("{name:path}", id_)
-        path = path.replace("{session_id}", id_)
+        path = path.replace("{session_id}", id_).replace("{upload_id}", id_).replace("{number}", "0")
         request = client.request(method, path, params=query, headers=more, content=body)
         response = asyncio.run_coroutine_threadsafe(request, loop).result()
         assert response.status_code < 500 or response.status_code == 503, (place, response.text)

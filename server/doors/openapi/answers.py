@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from server.doors.v1 import models, speaker_models
 
 JSON = "application/json"
-SOUND = ("audio/wav", "audio/ogg")
+SOUND = ("audio/wav", "audio/ogg", "audio/mpeg", "multipart/byteranges")
 DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
 BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 GOES_ON = {200: "The one that goes on already"}
@@ -47,8 +47,8 @@ def _sound() -> Answer:
         media=SOUND,
         also={206: "The range that was asked for", 304: "What you have is what there is"},
         asks=("Range", "If-Range", "If-None-Match"),
-        headers=("Accept-Ranges", "ETag", "Content-Range", "Content-Disposition"),
-        errors=(409, 416),
+        headers=("Accept-Ranges", "ETag", "Last-Modified", "Content-Range", "Content-Disposition"),
+        errors=(409, 412, 416, 507),
     )
 
 
@@ -82,11 +82,28 @@ ANSWERS: Mapping[str, Answer] = {
     "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
     "merge_speakers_by_post": Answer(model=speaker_models.Assigned, errors=(409,)),
     # Sound.
-    "upload_audio": Answer(201, models.UploadedTo, asks=("X-Filename",), errors=(409,)),
+    "upload_audio": Answer(
+        201, models.UploadedTo, asks=("X-Filename", "Content-Digest", "X-SHA256"), errors=(409, 507)
+    ),
+    "begin_upload": Answer(201, models.Upload, headers=("Location",), errors=(409, 507)),
+    "list_uploads": Answer(model=models.UploadList),
+    "get_upload": Answer(model=models.UploadWithMissing),
+    "put_chunk": Answer(
+        201,
+        models.UploadWithChunk,
+        also={200: "It was here already"},
+        asks=("Content-Digest", "X-SHA256"),
+        errors=(409, 507),
+    ),
+    "complete_upload": Answer(model=models.UploadCompleted, errors=(400, 409, 413, 507)),
+    "delete_upload": Answer(204),
+    "record_upload": Answer(model=models.ChunkTaken, errors=(409, 507)),
     "download_audio": _sound(),
     "stream_audio": _sound(),
     "transcript_audio": _sound(),
+    "mp3_audio": _sound(),
     "waveform": Answer(model=models.Waveform, errors=(409,)),
+    "short_waveform": Answer(model=models.Waveform, errors=(409,)),
     # WebRTC.
     "offer": Answer(model=models.SessionDescription, errors=(409,)),
     "answer": Answer(model=models.AnswerTaken, errors=(409,)),

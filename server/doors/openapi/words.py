@@ -52,13 +52,16 @@ ERRORS: dict[int, tuple[str, str]] = {
     500: ("InternalError", "Our fault; the request id finds it in our log"),
     502: ("ProviderFailed", "Another server that we asked did not do its part"),
     503: ("TryLater", "Try again after Retry-After seconds"),
+    507: ("DiskFull", "The server's disk is full; whoever runs it must make room"),
 }
 
 REQUEST_HEADERS = {
+    "Content-Digest": "What the body hashes to (RFC 9530), such as sha-256=:BASE64:; another body is refused.",
     "If-Match": "The ETag of what is to be changed.",
     "If-None-Match": "The ETag of what you have; answered with 304 when it is the same.",
     "If-Range": "The ETag that a range is of; another version is answered whole.",
     "Range": "Bytes of the file, such as bytes=0-1023, bytes=4096- or bytes=-512.",
+    "X-SHA256": "The body's SHA-256 in hex; another body is refused.",
     "X-Filename": "Name of the file, percent-encoded, where the body is the file itself.",
 }
 REQUIRED_HEADERS = frozenset({"If-Match"})
@@ -69,6 +72,7 @@ RESPONSE_HEADERS = {
     "Content-Disposition": ("string", "Whether to show it or keep it, and under what name."),
     "Content-Range": ("string", "Which bytes these are, and of how many."),
     "ETag": ("string", "Names this version."),
+    "Last-Modified": ("string", "When it was last changed; left out while it may still change."),
     "Link": ("string", "STUN and TURN servers to use."),
     "Location": ("string", "The path of what was made."),
     "RateLimit-Limit": ("integer", "So many requests are taken in a window."),
@@ -83,6 +87,7 @@ ERROR_HEADERS = {
     416: ("Content-Range",),
     429: ("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
     503: ("Retry-After",),
+    507: ("Retry-After",),
 }
 
 PATH_PARAMETERS = {
@@ -94,6 +99,9 @@ PATH_PARAMETERS = {
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",
     "meeting_id": "Id of the meeting.",
+    "participant_id": "Id of the participant, as joining gave it.",
+    "upload_id": "Id of the upload, as it was given when it began.",
+    "number": "Number of the chunk, from 0.",
 }
 
 SECURITY_SCHEMES: dict[str, dict[str, Any]] = {

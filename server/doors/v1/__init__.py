@@ -20,6 +20,7 @@ from server.doors.v1 import (
     speakers,
     stream,
     transcripts,
+    upload_chunks,
     webrtc,
 )
 
@@ -29,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     search.router,  # before transcripts, for which "search" would be an id
     transcripts.router,
     audio.router,
+    upload_chunks.router,
     export.router,
     participants.router,
     speakers.router,

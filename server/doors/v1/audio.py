@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from protocol.errors import Conflict
 from server.auth import Action
 from server.doors.access import entry, leaving_of, services_of, settings_of
 from server.doors.byte_ranges import Servable, serve_bytes
@@ -57,7 +58,8 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     """Add a recording (form field ``file`` or ``chunk``, or the raw body); it is transcribed in the background."""
     leaving_of(request).refuse_new()
     services = services_of(request)
-    await services.store.get_transcript(transcript_id)
+    if (await services.store.get_transcript(transcript_id)).locked:
+        raise Conflict("this transcript is locked")
     upload = await receive_upload(request, settings_of(request))
     try:
         track_id = await upload.hand_over(services, transcript_id)
@@ -95,7 +97,7 @@ async def transcript_audio(
 
 
 @router.head("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)], include_in_schema=False)
-@router.get("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)], include_in_schema=False)
+@router.get("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)])
 async def mp3_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
     """MP3 of a track that has ended; while it is recorded, or without an encoder, WAV, and said to be that."""
     sound = await _sound(request, transcript_id, track)
@@ -105,11 +107,9 @@ async def mp3_audio(request: Request, transcript_id: str, track: Track = None) -
 @router.head(
     "/v1/transcripts/{transcript_id}/audio/waveform", dependencies=[entry(Action.READ)], include_in_schema=False
 )
-@router.get(
-    "/v1/transcripts/{transcript_id}/audio/waveform", dependencies=[entry(Action.READ)], include_in_schema=False
-)
+@router.get("/v1/transcripts/{transcript_id}/audio/waveform", dependencies=[entry(Action.READ)])
 async def short_waveform(request: Request, transcript_id: str, track: Track = None) -> Response:
-    """As many peaks as the neighbouring system gives."""
+    """255 peaks from 0 to 1, as neighbouring systems give them."""
     return await waveform(request, transcript_id, track, WAVEFORM_POINTS)
 
 

@@ -70,6 +70,49 @@ class UploadedTo(Transcript):
     track_id: str = Field(description="The track that was made of the recording.")
 
 
+class Upload(Form):
+    """A file that comes in chunks."""
+
+    upload_id: str
+    transcript_id: str
+    name: str
+    language: str | None
+    state: Literal["open", "joining", "done"]
+    chunks: int = Field(description="How many there will be.", ge=1)
+    received_chunks: int = Field(ge=0)
+    received_bytes: int = Field(ge=0)
+    length_bytes: int | None = Field(description="Of the whole, as announced.")
+    sha256: str | None = Field(description="Of the whole, as announced.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class UploadList(Form):
+    items: list[Upload]
+
+
+class UploadWithMissing(Upload):
+    missing: list[int] = Field(description="Numbers of the chunks that are awaited.")
+
+
+class UploadedChunk(Form):
+    number: int
+    sha256: str
+
+
+class UploadCompleted(Upload):
+    track_id: str | None = Field(description="The track that was made of the file; null when that was done before.")
+
+
+class UploadWithChunk(Upload):
+    chunk: UploadedChunk
+    track_id: str | None = Field(default=None, description="When this chunk completed the upload.")
+
+
+class ChunkTaken(Form):
+    status: Literal["ok"]
+
+
 class TranscriptPage(Page):
     items: list[Transcript]
 

@@ -80,7 +80,7 @@ async def receive_upload(
                 promised = None  # of the form, not of the file in it
                 await _receive_form(request, file, upload, max_bytes)
             else:
-                upload.filename = _clean(unquote(request.headers.get("x-filename", "")))
+                upload.filename = clean_filename(unquote(request.headers.get("x-filename", "")))
                 await _write(file, upload, body_pieces(request, max_bytes), max_bytes)
         if not upload.length_bytes:
             raise BadInput("there is no sound in this: send the file as the body, or as the form's field 'file'")
@@ -127,7 +127,7 @@ async def _file_of(reader: MultipartReader, pieces: AsyncIterator[bytes], upload
                     if in_file and had_file:
                         raise BadInput("one file a request, please")
                     if in_file:
-                        had_file, upload.filename = True, _clean(filename or "")
+                        had_file, upload.filename = True, clean_filename(filename or "")
                     into = name
                 case PartData(data) if in_file:
                     yield data
@@ -160,7 +160,7 @@ def _write_all(file: BinaryIO, upload: Upload, data: bytes) -> None:
         view = view[file.write(view) :]
 
 
-def _clean(filename: str) -> str:
+def clean_filename(filename: str) -> str:
     """A name to show, never a path: the last part of what they call it, without what does not print."""
     last = filename.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(char for char in last if char.isprintable()).strip()[:FILENAME_MAX_CHARS]

@@ -129,8 +129,7 @@ async def test_several_ranges_come_as_parts() -> None:
     assert "content-range" not in response.headers
     assert int(response.headers["content-length"]) == len(response.content)
     found = [
-        (part["content-type"], part["content-range"], len(part.get_payload(decode=True)))
-        for part in parts_of(response)  # type: ignore[arg-type]
+        (part["content-type"], part["content-range"], len(part.get_payload(decode=True))) for part in parts_of(response)
     ]
     assert found == [
         ("audio/wav", "bytes 700-1499/10000", 800),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from media.recording import wav_header
+from protocol.events import Event, StatusChanged
 from protocol.states import TranscriptState
 from server.services import Services
 from server.settings import Settings
-from tests.fakes.node import node_settings, wait_for_state
+from tests.fakes.node import events_of, node_settings, wait_for_state
 from tests.media.hostile_files import HOSTILE as HOSTILE_FILES
 from tests.media.hostile_files import mp4_of_many_samples
 from tests.media.made_files import make
@@ -53,9 +55,21 @@ async def refused(client: httpx.AsyncClient, services: Services, data: bytes, st
     return response
 
 
+async def wait_for_end(services: Services, transcript_id: str) -> None:
+    """Read the journal until the transcript is complete, or has failed."""
+    ends = (TranscriptState.ENDED, TranscriptState.FAILED)
+    async with (
+        asyncio.timeout(60),
+        services.journal.subscribe(transcript_id, after=0, types=frozenset({"status"}), queue_max=1000) as events,
+    ):
+        async for event in events:
+            if isinstance(event, Event) and isinstance(event.body, StatusChanged) and event.body.state in ends:
+                return
+
+
 def sine(rate_hz: int) -> bytes:
     """A second of WAV at any rate."""
-    pcm = (8000 * np.sin(np.arange(rate_hz) * 0.1)).astype("<i2").tobytes()
+    pcm: bytes = (8000 * np.sin(np.arange(rate_hz) * 0.1)).astype("<i2").tobytes()
     header = bytearray(wav_header(rate_hz))
     struct.pack_into("<II", header, 24, rate_hz, 2 * rate_hz)
     return bytes(header) + pcm
@@ -148,13 +162,9 @@ async def test_a_bomb_that_hides_its_length_stops_at_the_limit(client: httpx.Asy
     bomb[at + 1 : at + 5] = struct.pack(">I", 48_000)
     transcript_id, response = await upload(client, bytes(bomb))
     assert response.status_code == 201
-    for session in list(services.hub.sessions.values()):
-        assert session.finishing is None or await session.stop()
-    events = []
-    while not events:
-        found = await services.store.events_after(transcript_id, 0, 1000)
-        events = [event.body for event in found if event.body.type == "error"]
-    assert [event.code for event in events] == ["TOO_LARGE"]
+    await wait_for_end(services, transcript_id)
+    errors = [event.body for event in await events_of(services, transcript_id) if event.body.type == "error"]
+    assert [error.code for error in errors] == ["TOO_LARGE"]
     [track] = await services.store.tracks_of(transcript_id)
     assert services.hub.recording(track).length_samples() <= SECONDS_MAX * 16_000
 
