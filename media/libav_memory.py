@@ -18,7 +18,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-ALLOCATION_MAX_BYTES = 48 << 20
+ALLOCATION_MAX_BYTES = 32 << 20
 """The index of a film of six hours at 60 pictures a second is 31 MB; nothing else in a file of sound is as large."""
 
 

@@ -32,6 +32,7 @@ from protocol.events import Failed
 from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
+from server.recorders import refuse_locked
 from server.settings import Settings
 from server.status import logged
 from server.store.store import Store
@@ -184,8 +185,7 @@ class ChunkedUploads:
             if missing := await self.missing(upload):
                 raise Conflict("chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]})
             if upload.state == "open":
-                if (await self._store.get_transcript(transcript_id)).locked:
-                    raise Conflict("this transcript is locked")
+                refuse_locked(await self._store.get_transcript(transcript_id))
                 await self._uploads.set_state(upload_id, "joining")
             try:
                 track_id = await self._finish(upload)

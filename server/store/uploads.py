@@ -59,7 +59,7 @@ async def begin(
     if locked is None:
         raise NotFound("no such transcript", details={"transcript_id": upload.transcript_id})
     if locked:
-        raise Conflict("this transcript is locked")
+        raise Conflict("Transcript is locked", details={"locked": True})
     is_open = uploads.c.state != "done"
     mine = (
         sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)

@@ -66,9 +66,9 @@ def wav_of_wide_blocks() -> bytes:
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "mp4_samples": lambda: mp4_of_many_samples(80_000_000),
-    "mp4_samples_below_the_bound": lambda: mp4_of_many_samples(1_900_000),
+    "mp4_samples_below_the_bound": lambda: mp4_of_many_samples(1_390_000),
     "mp4_tracks": lambda: mp4_of_many_samples(80_000_000, tracks=8),
-    "mp4_too_many_tracks": lambda: mp4_of_many_samples(1_900_000, tracks=1000),
+    "mp4_too_many_tracks": lambda: mp4_of_many_samples(1_390_000, tracks=1000),
     "mp4_runs": mp4_of_many_runs,
     "flac_picture": flac_with_a_large_picture,
     "webm_elements": webm_of_large_elements,

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import Conflict
 from server.auth import Action
 from server.doors.access import entry, leaving_of, services_of, settings_of
 from server.doors.byte_ranges import Servable, serve_bytes
@@ -16,6 +15,7 @@ from server.doors.errors import DOCUMENTED
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
 from server.download_names import content_disposition
+from server.recorders import refuse_locked
 from server.sound import Form, Sound, mp3_or_wav, sound_of
 
 router = APIRouter(tags=["audio"], responses=DOCUMENTED)
@@ -58,8 +58,7 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     """Add a recording (form field ``file`` or ``chunk``, or the raw body); it is transcribed in the background."""
     leaving_of(request).refuse_new()
     services = services_of(request)
-    if (await services.store.get_transcript(transcript_id)).locked:
-        raise Conflict("this transcript is locked")
+    refuse_locked(await services.store.get_transcript(transcript_id))
     upload = await receive_upload(request, settings_of(request))
     try:
         track_id = await upload.hand_over(services, transcript_id)

@@ -38,6 +38,7 @@ class Track(Form):
     duration: float = Field(description="Seconds.", ge=0)
     state: str
     source: str = Field(description="What fed it: webrtc, socket, file.")
+    formats: list[Literal["wav", "mp3", "ogg", "original"]] = Field(description="What its sound can be had as now.")
 
 
 class TranscriptData(Form):

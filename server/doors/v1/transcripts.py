@@ -19,6 +19,7 @@ from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import page_view, segment_view, transcript_view
 from server.limits import read_body
 from server.services import Services
+from server.sound import forms_of
 from server.store.listing import Wanted
 from server.store.records import StoredSegment
 
@@ -90,7 +91,8 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 async def show(services: Services, transcript_id: str) -> dict[str, Any]:
     transcript = await services.store.get_transcript(transcript_id)
     tracks = await services.store.tracks_of(transcript_id)
-    return transcript_view(transcript, tracks, services.asr.status.engine)
+    formats = {} if transcript.audio_deleted else await forms_of(services, tracks)
+    return transcript_view(transcript, tracks, services.asr.status.engine, formats)
 
 
 @router.get("/v1/transcripts", dependencies=[entry(Action.LIST)])

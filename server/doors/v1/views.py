@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +15,13 @@ def iso(epoch_s: float) -> str:
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def transcript_view(transcript: Transcript, tracks: Sequence[Track] | None, engine: str) -> dict[str, Any]:
-    """``tracks`` None: left out, as in lists."""
+def transcript_view(
+    transcript: Transcript,
+    tracks: Sequence[Track] | None,
+    engine: str,
+    formats: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """``tracks`` None: left out, as in lists. ``formats``: what the sound of each can be had as, by its id."""
     data: dict[str, Any] = {
         "name": transcript.name,
         "state": transcript.state.value,
@@ -29,7 +34,7 @@ def transcript_view(transcript: Transcript, tracks: Sequence[Track] | None, engi
         "summary": transcript.summary,
     }
     if tracks is not None:
-        data["tracks"] = [track_view(track) for track in tracks]
+        data["tracks"] = [track_view(track, (formats or {}).get(track.id, ())) for track in tracks]
     return {
         "id": transcript.id,
         "created_at": iso(transcript.created_at),
@@ -40,7 +45,7 @@ def transcript_view(transcript: Transcript, tracks: Sequence[Track] | None, engi
     }
 
 
-def track_view(track: Track) -> dict[str, Any]:
+def track_view(track: Track, formats: Sequence[str]) -> dict[str, Any]:
     return {
         "id": track.id,
         "name": track.name,
@@ -49,6 +54,7 @@ def track_view(track: Track) -> dict[str, Any]:
         "duration": round(seconds(track.length_samples), 3),
         "state": track.state,
         "source": track.source,
+        "formats": list(formats),
     }
 
 

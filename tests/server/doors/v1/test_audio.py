@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,9 +11,10 @@ import pytest
 from protocol.states import TranscriptState
 from server.services import Services
 from server.settings import Settings
-from tests.fakes.node import node_settings, wait_for_state
+from tests.fakes.node import new_client, node_settings, wait_for_state
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
+from tests.media.made_files import make
 
 
 @pytest.fixture
@@ -149,3 +151,73 @@ async def test_the_waveform_follows_the_sound(client: httpx.AsyncClient, recorde
     assert all(0 <= peak <= 1 for peak in body["data"])
     assert body["duration"] == round(len(pcm) / 32000, 3)
     assert (await client.get(f"/v1/transcripts/{recorded}/waveform?count=0")).status_code == 422
+
+
+async def test_the_upload_itself_is_given_as_it_came(client: httpx.AsyncClient, services: Services, pcm: bytes) -> None:
+    transcript_id = (await client.post("/v1/transcripts/")).json()["id"]
+    flac = make("flac", 0.5)
+    named = {"file": ("<b>Gespräch</b>.html", flac, "text/html")}
+    assert (await client.post(f"/v1/transcripts_audio/{transcript_id}/upload", files=named)).status_code == 201
+    await wait_for_state(services, transcript_id, TranscriptState.ENDED)
+    for query in ("original=true", "format=original"):
+        given = await client.get(f"/v1/transcripts_audio/{transcript_id}/download?{query}")
+        assert (given.content, given.headers["content-type"]) == (flac, "audio/flac")
+        disposition = given.headers["content-disposition"]
+        assert disposition.startswith("attachment;")
+        assert ".flac" in disposition
+        assert "<" not in disposition
+    part = await client.get(
+        f"/v1/transcripts_audio/{transcript_id}/stream?format=original", headers={"Range": "bytes=-4"}
+    )
+    assert (part.status_code, part.content) == (206, flac[-4:])
+    # A stranger's file is never shown by a browser as part of this server's pages.
+    assert part.headers["content-disposition"].startswith("attachment;")
+    [track] = (await client.get(f"/v1/transcripts/{transcript_id}")).json()["data"]["tracks"]
+    assert track["formats"] == ["wav", "mp3", "original"]
+
+
+async def test_mp3_is_said_to_be_what_it_is(client: httpx.AsyncClient, services: Services, recorded: str) -> None:
+    for path in (f"/v1/transcripts/{recorded}/audio/mp3", f"/v1/transcripts_audio/{recorded}/download?format=mp3"):
+        mp3 = await client.get(path)
+        assert (mp3.status_code, mp3.headers["content-type"]) == (200, "audio/mpeg")
+        assert mp3.content[:3] == b"ID3" or mp3.content[0] == 0xFF
+        assert ".mp3" in mp3.headers["content-disposition"]
+    ranged = await client.get(f"/v1/transcripts/{recorded}/audio/mp3", headers={"Range": "bytes=10-19"})
+    assert (ranged.status_code, ranged.content) == (206, mp3.content[10:20])
+    head = await client.head(f"/v1/transcripts/{recorded}/audio/mp3")
+    assert (head.headers["content-length"], head.headers["etag"]) == (str(len(mp3.content)), mp3.headers["etag"])
+
+    speaker = await new_client(services)
+    await speaker.begin()
+    await speaker.say(scripted_sound(sentence("charlie", 0.2)))
+    live = f"/v1/transcripts/{speaker.transcript_id}"
+    async with asyncio.timeout(30):
+        given = await client.get(f"{live}/audio/mp3")
+        while len(given.content) <= 44:
+            given = await client.get(f"{live}/audio/mp3")
+    assert (given.headers["content-type"], given.content[:4]) == ("audio/wav", b"RIFF")
+    assert ".wav" in given.headers["content-disposition"]
+    refused = await client.get(f"{live}/audio?format=mp3")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    await speaker.stop()
+
+
+async def test_sound_that_was_removed_is_said_to_be_private(
+    client: httpx.AsyncClient, services: Services, recorded: str
+) -> None:
+    await services.store.remove_audio(recorded)
+    for path in ("audio", "audio/mp3", "waveform", "audio/waveform"):
+        gone = await client.get(f"/v1/transcripts/{recorded}/{path}")
+        assert (gone.status_code, gone.json()["error"]["message"]) == (404, "Audio unavailable due to privacy settings")
+    assert [
+        track["formats"] for track in (await client.get(f"/v1/transcripts/{recorded}")).json()["data"]["tracks"]
+    ] == [[]]
+
+
+async def test_the_short_waveform_has_as_many_peaks_as_neighbours_draw(
+    client: httpx.AsyncClient, recorded: str
+) -> None:
+    body = (await client.get(f"/v1/transcripts/{recorded}/audio/waveform/")).json()
+    assert len(body["data"]) == 255
+    assert all(0 <= peak <= 1 for peak in body["data"])
+    assert (await client.head(f"/v1/transcripts/{recorded}/audio/waveform")).status_code == 200

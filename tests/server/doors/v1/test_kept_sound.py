@@ -49,6 +49,13 @@ async def stop_all(services: Services, transcript_id: str) -> None:
     await wait_for_state(services, transcript_id, TranscriptState.ENDED)
 
 
+async def formats_of(client: httpx.AsyncClient, speaker: Client) -> list[str]:
+    """What the transcript says that its one track can be had as."""
+    [track] = (await client.get(f"/v1/transcripts/{speaker.transcript_id}")).json()["data"]["tracks"]
+    formats: list[str] = track["formats"]
+    return formats
+
+
 async def path_of(services: Services, transcript_id: str) -> Path:
     [track] = await services.store.tracks_of(transcript_id)
     return services.hub.recording_path(track)
@@ -67,6 +74,7 @@ async def test_a_voice_over_webrtc_is_kept_as_it_came_and_given_in_both_forms(
     await speak_over_webrtc(services, speaker)
     await stop_all(services, speaker.transcript_id)
     base = f"/v1/transcripts/{speaker.transcript_id}/audio"
+    assert await formats_of(client, speaker) == ["wav", "mp3", "ogg"]
 
     wav = await client.get(base)
     with wave.open(io.BytesIO(wav.content)) as file:
@@ -124,6 +132,7 @@ async def test_a_track_of_two_kinds_of_sources_is_one_wav_and_no_ogg(
         # Where a peer came back, and where packets were missing, silence fills the stream to the sample.
         assert after.stream != before.stream or after.start_samples == before.end_samples
     base = f"/v1/transcripts/{speaker.transcript_id}/audio"
+    assert await formats_of(client, speaker) == ["wav", "mp3"]
     refused = await client.get(base, params={"format": "ogg"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
     wav = await client.get(base)
