@@ -66,7 +66,7 @@ class ChunkedUploads:
         return self._settings.upload_max_mb * MEBIBYTE
 
     def start(self) -> None:
-        """Go on with what was complete before a crash, and delete what nobody goes on with; in the background."""
+        """Go on with what was complete before a crash, and delete what nobody goes on with, in the background."""
         self._keeper = asyncio.create_task(self._keep(), name="keep uploads")
 
     async def stop(self) -> None:
@@ -184,6 +184,8 @@ class ChunkedUploads:
                 return upload, None
             if missing := await self.missing(upload):
                 raise Conflict("chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]})
+            if not await asyncio.to_thread(self._folder(upload).is_dir):
+                raise Conflict("the chunks are not on this node; ask the one that took them")
             if upload.state == "open":
                 refuse_locked(await self._store.get_transcript(transcript_id))
                 await self._uploads.set_state(upload_id, "joining")
@@ -242,10 +244,6 @@ class ChunkedUploads:
     # What nobody asks for.
 
     async def _keep(self) -> None:
-        with logged("uploads"):
-            for upload in await self._uploads.everyone():
-                if upload.state == "joining":
-                    await self._go_on(upload)
         while True:
             with logged("uploads"):
                 await self.sweep(time.time())
@@ -261,22 +259,30 @@ class ChunkedUploads:
             with logged(upload.transcript_id):
                 await self._journal.append(upload.transcript_id, failed)
         except EarshotError as error:
-            log.warning("upload not finished; it is tried again at the next start", upload=upload.id, code=error.code)
+            log.warning("upload not finished; it is tried again", upload=upload.id, code=error.code)
 
     async def sweep(self, now: float) -> None:
-        """Delete uploads of which nothing came for too long, and folders of which nothing is known."""
-        known: set[Path] = set()
+        """Go on with what was complete; delete uploads of which nothing came for too long, and folders of none.
+
+        What is complete never expires where its bytes are. Of other nodes' uploads only the rows are seen here.
+        """
         for upload in await self._uploads.everyone():
-            if upload.state != "joining" and now - upload.updated_at > self._settings.upload_expires_s:
-                async with self._lock(upload.id):
-                    with suppress(NotFound):
-                        newest = await self._uploads.get(upload.transcript_id, upload.id)
-                        if newest.updated_at == upload.updated_at:
-                            log.info("upload expired", upload=upload.id, received_bytes=upload.received_bytes)
-                            await self._discard(newest)
-            else:
-                known.add(self._folder(upload))
+            is_here = await asyncio.to_thread(self._folder(upload).is_dir)
+            if upload.state == "joining" and is_here:
+                await self._go_on(upload)
+            elif now - upload.updated_at > self._settings.upload_expires_s:
+                await self._expire(upload)
+        # Asked again: some may have begun since.
+        known = {self._folder(upload) for upload in await self._uploads.everyone()}
         await asyncio.to_thread(_remove_unknown, self._settings.uploads_dir, known, now)
+
+    async def _expire(self, upload: ChunkedUpload) -> None:
+        async with self._lock(upload.id):
+            with suppress(NotFound):
+                newest = await self._uploads.get(upload.transcript_id, upload.id)
+                if newest.updated_at == upload.updated_at:
+                    log.info("upload expired", upload=upload.id, received_bytes=upload.received_bytes)
+                    await self._discard(newest)
 
     def _folder(self, upload: ChunkedUpload) -> Path:
         return self._settings.uploads_dir / upload.transcript_id / upload.id

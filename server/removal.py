@@ -115,7 +115,8 @@ class Removal:
 
     async def _remove_sound(self, transcript_id: str) -> None:
         self._hub.forget(transcript_id)
-        await asyncio.to_thread(shutil.rmtree, self._settings.recordings_dir / transcript_id, ignore_errors=True)
+        for folder in (self._settings.recordings_dir, self._settings.uploads_dir):
+            await asyncio.to_thread(shutil.rmtree, folder / transcript_id, ignore_errors=True)
 
     async def empty(self) -> int:
         """Destroy what has been in the bin for too long; how many that were."""

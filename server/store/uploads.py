@@ -51,15 +51,17 @@ async def begin(
     """Raises ``NotFound`` without the transcript, ``Conflict`` when it is locked or has too many, ``Overloaded``."""
     # The row is held, so that of two that begin at once the second one counts the first.
     held = await conn.execute(
-        sa.select(transcripts.c.locked)
+        sa.select(transcripts.c.locked, transcripts.c.audio_deleted)
         .where(transcripts.c.id == upload.transcript_id, transcripts.c.deleted_at.is_(None))
         .with_for_update()
     )
-    locked = held.scalar_one_or_none()
-    if locked is None:
+    found = held.one_or_none()
+    if found is None:
         raise NotFound("no such transcript", details={"transcript_id": upload.transcript_id})
-    if locked:
+    if found.locked:
         raise Conflict("Transcript is locked", details={"locked": True})
+    if found.audio_deleted:
+        raise Conflict("its sound was removed for privacy; make another transcript for more")
     is_open = uploads.c.state != "done"
     mine = (
         sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)

@@ -17,6 +17,7 @@ from protocol.states import TranscriptState
 from server.chunked_uploads import CHUNKS_MAX, PER_TRANSCRIPT_MAX, SWEEP_S
 from server.services import Services
 from server.settings import Settings
+from server.store.uploads import UploadState
 from tests.fakes.node import events_of, node_settings, running_services, texts, wait_for_state, words_of
 from tests.fakes.running_app import in_process
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -279,7 +280,7 @@ async def test_with_the_transcript_its_uploads_go(
 ) -> None:
     path = await begin(client, transcript_id)
     await client.put(f"{path}/chunks/0", content=PIECES[0])
-    await services.hub.delete(transcript_id)
+    await services.removal.destroy(transcript_id)
     assert files_under(settings) == []
     assert await services.store.uploads.everyone() == []
 
@@ -329,3 +330,38 @@ async def test_an_upload_that_was_complete_before_a_crash_is_heard_after_it(tmp_
         await wait_for_state(services, ids["half"], TranscriptState.ENDED)
         assert texts(await words_of(services, ids["half"])) == "alpha bravo"
         assert files_under(services.settings) == []
+
+
+async def test_a_node_without_the_chunks_does_not_say_that_it_is_done(
+    client: httpx.AsyncClient, services: Services, settings: Settings, transcript_id: str
+) -> None:
+    path = await begin(client, transcript_id, chunks=1)
+    await client.put(f"{path}/chunks/0", content=WAV)
+    [upload] = await services.store.uploads.of_transcript(transcript_id)
+    elsewhere = settings.data_dir / "elsewhere"
+    settings.uploads_dir.rename(elsewhere)
+    states: tuple[UploadState, ...] = ("open", "joining")
+    for state in states:
+        await services.store.uploads.set_state(upload.id, state)
+        refused = await client.post(f"{path}/complete")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+        await services.uploads.sweep(time.time())
+    elsewhere.rename(settings.uploads_dir)
+    await services.uploads.sweep(time.time())
+    assert (await client.get(path)).json()["state"] == "done"
+    await assert_heard(services, transcript_id)
+
+
+async def test_a_chunk_that_the_disk_lost_is_asked_for_again(
+    client: httpx.AsyncClient, services: Services, settings: Settings, transcript_id: str
+) -> None:
+    path = await begin(client, transcript_id)
+    for number, piece in enumerate(PIECES):
+        await client.put(f"{path}/chunks/{number}", content=piece)
+    [lost] = settings.uploads_dir.rglob("3")
+    lost.write_bytes(b"torn")
+    refused = await client.post(f"{path}/complete")
+    assert (refused.status_code, refused.json()["error"]["details"]) == (409, {"missing": [3]})
+    assert (await client.get(path)).json()["missing"] == [3]
+    assert (await client.put(f"{path}/chunks/3?complete=true", content=PIECES[3])).json()["state"] == "done"
+    await assert_heard(services, transcript_id)
