@@ -280,7 +280,7 @@ async def test_with_the_transcript_its_uploads_go(
 ) -> None:
     path = await begin(client, transcript_id)
     await client.put(f"{path}/chunks/0", content=PIECES[0])
-    await services.removal.destroy(transcript_id)
+    await services.removal.discard(transcript_id)
     assert files_under(settings) == []
     assert await services.store.uploads.everyone() == []
 
