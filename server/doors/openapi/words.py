@@ -99,7 +99,6 @@ PATH_PARAMETERS = {
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",
     "meeting_id": "Id of the meeting.",
-    "participant_id": "Id of the participant, as joining gave it.",
     "upload_id": "Id of the upload, as it was given when it began.",
     "number": "Number of the chunk, from 0.",
 }
