@@ -46,7 +46,7 @@ PARAGRAPH_PAUSE_SAMPLES = 3 * SAMPLE_RATE_HZ
 # C0 and C1 controls, line and paragraph separators, lone surrogates: none belongs in a line of text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _SPACES = re.compile(r"\s+")
-_SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
+SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
 
 
 MEDIA_TYPES: dict[ExportFormat, str] = {
@@ -80,7 +80,7 @@ def export(
     Only final segments with text are told, in the order they were begun. ``track_offsets``: for each track, how many
     samples after the transcript's beginning it began (missing: 0), so that several tracks make one conversation.
     """
-    told = _in_order(segments, track_offsets or {})
+    told = in_order(segments, track_offsets or {})
     match form:
         case ExportFormat.TXT:
             return as_txt(told)
@@ -166,7 +166,7 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text)
 
 
-def _in_order(segments: Iterable[Segment], offsets: Mapping[str, int]) -> list[Segment]:
+def in_order(segments: Iterable[Segment], offsets: Mapping[str, int]) -> list[Segment]:
     told = [_moved(s, offsets.get(s.track, 0)) for s in segments if s.is_final and clean(s.text)]
     return sorted(told, key=lambda segment: (segment.start_samples, segment.end_samples, segment.segment_id))
 
@@ -186,7 +186,7 @@ def _moved(segment: Segment, by_samples: int) -> Segment:
 
 def _cues_of(segment: Segment) -> list[Cue]:
     speaker = clean(segment.speaker or "")
-    pieces = _timed_pieces(segment)
+    pieces = timed_pieces(segment)
     found: list[Cue] = []
     begin = 0
     for at in range(1, len(pieces) + 1):
@@ -206,11 +206,11 @@ def _breaks(run: Sequence[Word], following: Word) -> bool:
         length + len(following.text.rstrip()) > CUE_MAX_CHARS
         or following.end_samples - run[0].start_samples > CUE_MAX_SAMPLES
         or following.start_samples - run[-1].end_samples >= CUE_PAUSE_SAMPLES
-        or (length >= SENTENCE_MIN_CHARS and run[-1].text.rstrip().endswith(_SENTENCE_END))
+        or (length >= SENTENCE_MIN_CHARS and run[-1].text.rstrip().endswith(SENTENCE_END))
     )
 
 
-def _timed_pieces(segment: Segment) -> list[Word]:
+def timed_pieces(segment: Segment) -> list[Word]:
     """The segment's text in pieces with times; joined they give the text, spaces and all (or none, as in Japanese)."""
     text = clean(segment.text)
     starts: list[int] = []

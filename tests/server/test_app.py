@@ -45,6 +45,9 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/v1/transcripts/{transcript_id}/segments"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/export"): Action.READ,
     ("GET", "/v1/transcripts/search"): Action.LIST,
+    ("GET", "/v1/transcripts/{transcript_id}/topics"): Action.READ,
+    ("GET", "/v1/transcripts/{transcript_id}/topics/with-words"): Action.READ,
+    ("GET", "/v1/transcripts/{transcript_id}/topics/{topic_id}/words-per-speaker"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/participants"): Action.READ,
     ("POST", "/v1/transcripts/{transcript_id}/participants"): Action.CHANGE,
     ("GET", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.READ,
@@ -159,6 +162,7 @@ def path_of(template: str) -> str:
         .replace("{key_id}", new_transcript_id())
         .replace("{upload_id}", "upl_0")
         .replace("{number}", "0")
+        .replace("{topic_id}", "top_0")
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
         .replace("{name}", "some-model")
