@@ -1,0 +1,66 @@
+"""Assigning and merging speakers over REST."""
+
+from __future__ import annotations
+
+import httpx
+
+from server.services import Services
+from tests.server.doors.v1.test_participants import path, shown
+
+__all__ = ["path"]
+
+
+async def test_a_stretch_is_given_to_a_speaker_and_merged_back(client: httpx.AsyncClient, path: str) -> None:
+    ann = (await client.post(f"{path}/participants", json={"name": "Ann"})).json()
+    wanted = {"participant": ann["id"], "timestamp_from": 2.1, "timestamp_to": 3}
+    done = (await client.patch(f"{path}/speaker/assign", json=wanted)).json()
+    assert {**done, "participant": done["participant"]["name"]} == {
+        "status": "ok",
+        "speaker": "Speaker 3",
+        "speaker_number": 3,
+        "participant": "Ann",
+        "segments": 1,
+        "split": 1,
+        "rounded": 0,
+    }
+    assert await shown(client, path) == [
+        ("hello there", "Speaker 1", "Speaker 1"),
+        ("you", "Ann", "Speaker 3"),
+        ("hello there you", "Speaker 2", "Speaker 2"),
+    ]
+    done = (await client.post(f"{path}/speaker/merge", json={"speaker_from": 3, "speaker_to": "Speaker 1"})).json()
+    assert (done["speaker"], done["participant"]["name"], done["segments"]) == ("Speaker 1", "Ann", 2)
+    assert [speaker for _, speaker, _ in await shown(client, path)] == ["Ann", "Ann", "Speaker 2"]
+    await client.post(f"{path}/participants", json={"name": "Bob", "speaker": 2})
+    answer = await client.patch(f"{path}/speaker/merge", json={"speaker_from": 1, "speaker_to": 2})
+    assert answer.status_code == 409
+    assert answer.json()["error"]["message"] == "Both speakers are assigned to participants"
+
+
+async def test_a_locked_transcript_is_a_conflict(client: httpx.AsyncClient, services: Services, path: str) -> None:
+    await services.store.update_transcript(path.rsplit("/", 1)[1], locked=True)
+    for method, place, body in (
+        ("POST", "speaker/merge", {"speaker_from": 1, "speaker_to": 2}),
+        ("POST", "speaker/assign", {"speaker": 1, "timestamp_from": 0, "timestamp_to": 9}),
+        ("POST", "participants", {"name": "Ann"}),
+    ):
+        answer = await client.request(method, f"{path}/{place}", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
+
+
+async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, path: str) -> None:
+    before = await shown(client, path)
+    for place, body, status in (
+        ("assign", {"timestamp_from": 0, "timestamp_to": 1}, 422),
+        ("assign", {"speaker": 1, "participant": "par_0", "timestamp_from": 0, "timestamp_to": 1}, 422),
+        ("assign", {"speaker": 1, "timestamp_from": 2, "timestamp_to": 1}, 422),
+        ("assign", {"speaker": 1, "timestamp_from": -1, "timestamp_to": 1}, 422),
+        ("assign", {"speaker": 1, "timestamp_to": 1}, 422),
+        ("assign", {"participant": "par_0", "timestamp_from": 0, "timestamp_to": 1}, 404),
+        ("assign", {"speaker": 1, "timestamp_from": 0, "timestamp_to": 1, "track": "none"}, 404),
+        ("merge", {"speaker_from": 1}, 422),
+        ("merge", {"speaker_from": 1, "speaker_to": 1}, 422),
+        ("merge", {"speaker_from": 1, "speaker_to": 9}, 404),
+    ):
+        assert (await client.post(f"{path}/speaker/{place}", json=body)).status_code == status, (place, body)
+    assert await shown(client, path) == before
