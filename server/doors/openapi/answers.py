@@ -64,23 +64,24 @@ ANSWERS: Mapping[str, Answer] = {
     "list_segments": Answer(model=models.SegmentPage),
     "list_events": Answer(model=models.MessagePage),
     "export_transcript": Answer(media=DOCUMENTS, schema=TEXT, headers=("Content-Disposition",)),
+    "search_transcripts": Answer(model=speaker_models.SearchResults, errors=(400,)),
+    # Who speaks, and of what.
+    "list_participants": Answer(model=speaker_models.Participants),
+    "add_participant": Answer(201, speaker_models.Participant, headers=("Location",), errors=(409,)),
+    "get_participant": Answer(model=speaker_models.Participant),
+    "change_participant": Answer(model=speaker_models.Participant, errors=(409,)),
+    "delete_participant": Answer(204, errors=(409,)),
+    "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "list_topics": Answer(model=speaker_models.Topics),
+    "list_topics_with_words": Answer(model=speaker_models.TopicsWithWords),
+    "topic_words_per_speaker": Answer(model=speaker_models.TopicWithWordsPerSpeaker),
     # Accounts.
     "me": Answer(model=models.Me),
     "create_api_key": Answer(201, models.NewApiKey, headers=("Location",), errors=(409,)),
     "list_api_keys": Answer(model=models.ApiKeyList),
     "revoke_api_key": Answer(204),
     "create_ticket": Answer(201, models.Ticket, errors=(404,)),
-    "search_transcripts": Answer(model=speaker_models.SearchResults, errors=(400,)),
-    # Who spoke.
-    "list_participants": Answer(model=speaker_models.Participants),
-    "add_participant": Answer(201, speaker_models.Participant, headers=("Location",), errors=(409,)),
-    "get_participant": Answer(model=speaker_models.Participant),
-    "change_participant": Answer(model=speaker_models.Participant, errors=(409,)),
-    "delete_participant": Answer(204),
-    "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
-    "assign_speaker_by_post": Answer(model=speaker_models.Assigned, errors=(409,)),
-    "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
-    "merge_speakers_by_post": Answer(model=speaker_models.Assigned, errors=(409,)),
     # Sound.
     "upload_audio": Answer(
         201, models.UploadedTo, asks=("X-Filename", "Content-Digest", "X-SHA256"), errors=(409, 507)

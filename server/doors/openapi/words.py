@@ -13,6 +13,7 @@ ABOUT = (
 TAGS = {
     "transcripts": "What was said: its words, its documents and what is known of it.",
     "participants": "Who spoke: names of voices, and voices set right.",
+    "topics": "What was talked about, computed from the words.",
     "audio": "The sound of a transcript: taken as files, given whole, by ranges and as a waveform.",
     "webrtc": "Speaking from a browser.",
     "whip": "Speaking with a program that knows WHIP (RFC 9725).",
@@ -93,6 +94,7 @@ ERROR_HEADERS = {
 PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
     "session_id": "Id of the session, as the answer to its offer named it.",
+    "topic_id": "Id of the topic.",
     "key_id": "Id of the API key, not the key itself.",
     "participant_id": "Id of the participant, of a transcript or, as joining gave it, of a meeting.",
     "name": "Name of the model.",

@@ -132,6 +132,7 @@ class Segment(Form):
     seq: int = Field(description="Number of the event that told it.", ge=1)
     text: str
     speaker: str
+    speaker_label: str = Field(description="What the voice was called before somebody named it.")
     timestamp: float = Field(description="Epoch second of the first word.")
     confidence: float = Field(ge=0, le=1)
     is_final: bool

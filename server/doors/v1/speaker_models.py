@@ -1,4 +1,4 @@
-"""The forms of answers about who spoke, and of what a search finds; see ``models``."""
+"""The forms of answers about who spoke and of what, and of what a search finds; see ``models``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import Field, RootModel
 
 from server.doors.v1.models import Form, Status
+
+
+LABEL = "What the voice was called before somebody named it; participants and speakers are asked for by it."
 
 
 class Participant(Form):
@@ -34,8 +37,64 @@ class Assigned(Form):
     speaker_number: int | None
     participant: Participant | None
     segments: int = Field(description="Segments that were told anew.", ge=0)
-    split: int = Field(description="Segments that were cut in two.", ge=0)
-    rounded: int = Field(description="Segments without times of words, which went as a whole.", ge=0)
+    split: int = Field(description="Segments that were cut, as others spoke in them, too.", ge=0)
+    rounded: int = Field(
+        description="Segments on the edge that could not be cut: they went whole, or stayed whole.", ge=0
+    )
+
+
+class TopicSegment(Form):
+    """What one segment has in a topic."""
+
+    segment_id: str
+    text: str
+    start: float = Field(description="Seconds since the transcript began.")
+    speaker: str
+    speaker_label: str = Field(description=LABEL)
+
+
+class TopicWord(Form):
+    text: str
+    start: float = Field(description="Seconds since the transcript began.")
+    end: float = Field(description="Seconds since the transcript began.")
+    speaker: str
+    speaker_label: str = Field(description=LABEL)
+
+
+class Topic(Form):
+    """A stretch of the transcript; computed from its words."""
+
+    id: str
+    title: str = Field(description="The words that mark it out.")
+    summary: str = Field(description="The sentence that says most of it.")
+    timestamp: float = Field(description="Seconds since the transcript began.")
+    duration: float = Field(description="Seconds.", ge=0)
+    transcript: str
+    segments: list[TopicSegment]
+
+
+class TopicWithWords(Topic):
+    words: list[TopicWord]
+
+
+class SpeakerWords(Form):
+    """One turn: words of one speaker without a long pause."""
+
+    speaker: str
+    speaker_label: str = Field(description=LABEL)
+    words: list[TopicWord]
+
+
+class TopicWithWordsPerSpeaker(Topic):
+    words_per_speaker: list[SpeakerWords]
+
+
+class Topics(RootModel[list[Topic]]):
+    """In the order of time."""
+
+
+class TopicsWithWords(RootModel[list[TopicWithWords]]):
+    """In the order of time."""
 
 
 class Snippet(Form):

@@ -1,4 +1,4 @@
-"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign`` and ``/merge``."""
+"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign`` and ``/merge``, by PATCH or POST."""
 
 from __future__ import annotations
 
@@ -65,7 +65,16 @@ def assigned_view(done: Assigned) -> dict[str, Any]:
     }
 
 
-async def _assign(request: Request, transcript_id: str) -> Response:
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/assign",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Assign),
+)
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/assign", dependencies=[entry(Action.CHANGE)], include_in_schema=False
+)
+async def assign_speaker(request: Request, transcript_id: str) -> Response:
+    """Give the words that begin within a stretch of time to a speaker. Segments that hold others as well are cut."""
     wanted = parse_body(Assign, await read_body(request))
     done = await services_of(request).speakers.assign(
         transcript_id,
@@ -78,49 +87,18 @@ async def _assign(request: Request, transcript_id: str) -> Response:
     return JSONResponse(assigned_view(done))
 
 
-async def _merge(request: Request, transcript_id: str) -> Response:
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/merge",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=body_of(Merge),
+)
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/merge", dependencies=[entry(Action.CHANGE)], include_in_schema=False
+)
+async def merge_speakers(request: Request, transcript_id: str) -> Response:
+    """One voice that was taken for two: everything of the first is the second's, also what still comes."""
     wanted = parse_body(Merge, await read_body(request))
     done = await services_of(request).speakers.merge(
         transcript_id, label(wanted.speaker_from), label(wanted.speaker_to)
     )
     return JSONResponse(assigned_view(done))
-
-
-@router.patch(
-    "/v1/transcripts/{transcript_id}/speaker/assign",
-    dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Assign),
-)
-async def assign_speaker(request: Request, transcript_id: str) -> Response:
-    """Give the words that begin within a stretch of time to a speaker. Segments that hold others as well are cut."""
-    return await _assign(request, transcript_id)
-
-
-@router.post(
-    "/v1/transcripts/{transcript_id}/speaker/assign",
-    dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Assign),
-)
-async def assign_speaker_by_post(request: Request, transcript_id: str) -> Response:
-    """The same, for clients that cannot PATCH."""
-    return await _assign(request, transcript_id)
-
-
-@router.patch(
-    "/v1/transcripts/{transcript_id}/speaker/merge",
-    dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Merge),
-)
-async def merge_speakers(request: Request, transcript_id: str) -> Response:
-    """One voice that was taken for two: everything of the first is the second's, also what still comes."""
-    return await _merge(request, transcript_id)
-
-
-@router.post(
-    "/v1/transcripts/{transcript_id}/speaker/merge",
-    dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Merge),
-)
-async def merge_speakers_by_post(request: Request, transcript_id: str) -> Response:
-    """The same, for clients that cannot PATCH."""
-    return await _merge(request, transcript_id)
