@@ -9,7 +9,6 @@ from pydantic import Field, RootModel
 
 from server.doors.v1.models import Form, Status
 
-
 LABEL = "What the voice was called before somebody named it; participants and speakers are asked for by it."
 
 
@@ -39,7 +38,7 @@ class Assigned(Form):
     segments: int = Field(description="Segments that were told anew.", ge=0)
     split: int = Field(description="Segments that were cut, as others spoke in them, too.", ge=0)
     rounded: int = Field(
-        description="Segments on the edge that could not be cut: they went whole, or stayed whole.", ge=0
+        description="Segments on the edge that could not be cut: they went, or stayed, as a whole.", ge=0
     )
 
 
