@@ -44,6 +44,7 @@ class Participant:
         self._name = name
         self._room = room
         self._resume: str | None = None
+        self.direction = "sendrecv"
 
     async def join(self, *, relay: UdpRelay | None = None, resume: str | None = None) -> None:
         exchange = relay.between(self._exchange) if relay is not None else self._exchange
@@ -53,7 +54,12 @@ class Participant:
     async def _exchange(self, sdp: str, type_: str) -> tuple[str, str]:
         options = SourceOptions(track=self._name, speaker=self._name)
         self.described = await self._services.peers.answer(
-            self._transcript_id, sdp, type_, options, resume_token=self._resume, room=self._room
+            self._transcript_id,
+            sdp.replace("a=sendrecv", f"a={self.direction}"),
+            type_,
+            options,
+            resume_token=self._resume,
+            room=self._room,
         )
         return self.described.sdp, self.described.type
 
@@ -69,10 +75,18 @@ class Meeting:
         self.stack = stack
 
     async def joined(
-        self, name: str, pcm: bytes, *, relay: UdpRelay | None = None, resume: str | None = None, room: str = "room"
+        self,
+        name: str,
+        pcm: bytes,
+        *,
+        relay: UdpRelay | None = None,
+        resume: str | None = None,
+        room: str = "room",
+        direction: str = "sendrecv",
     ) -> Participant:
         made = Participant(self.services, self.transcript_id, name, pcm, room)
         self.stack.push_async_callback(made.leave)
+        made.direction = direction
         await made.join(relay=relay, resume=resume)
         return made
 
@@ -151,6 +165,14 @@ async def test_rooms_do_not_hear_each_other_and_are_gone_with_the_last(services:
         async with asyncio.timeout(10):
             await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "room sound"))
     assert (sounds.rooms, sounds.members) == (0, 0)
+
+
+async def test_who_only_listens_hears_the_others(services: Services) -> None:
+    async with meeting(services) as room:
+        ada = await room.joined("ada", tone(TONES_HZ[0], LONG_S))
+        guest = await room.joined("guest", tone(TONES_HZ[1], LONG_S), direction="recvonly")
+        await guest.ear.until_hears(TONES_HZ[0])
+        assert level(ada.ear.heard, TONES_HZ[1]) < 0.01
 
 
 class Listener:
