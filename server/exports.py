@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "Cue",
     "ExportFormat",
     "as_json",
+    "as_speeches",
     "as_srt",
     "as_txt",
     "as_vtt",
@@ -51,6 +52,7 @@ SENTENCE_END = (".", "!", "?", "…", "。", "！", "？")
 
 MEDIA_TYPES: dict[ExportFormat, str] = {
     ExportFormat.TXT: "text/plain; charset=utf-8",
+    ExportFormat.TIMESTAMPED: "text/plain; charset=utf-8",
     ExportFormat.JSON: "application/json",
     ExportFormat.SRT: "application/x-subrip; charset=utf-8",
     ExportFormat.VTT: "text/vtt; charset=utf-8",
@@ -84,6 +86,8 @@ def export(
     match form:
         case ExportFormat.TXT:
             return as_txt(told)
+        case ExportFormat.TIMESTAMPED:
+            return as_txt(told, timestamped=True)
         case ExportFormat.JSON:
             return as_json(told, name=name, duration_samples=duration_samples)
         case ExportFormat.SRT:
@@ -92,8 +96,11 @@ def export(
             return as_vtt(told)
 
 
-def as_txt(segments: Sequence[Segment]) -> str:
-    """One line a turn: ``Name: what was said``, without the name where it is not known."""
+def as_txt(segments: Sequence[Segment], *, timestamped: bool = False) -> str:
+    """One line a turn: ``Name: what was said``, without the name where it is not known.
+
+    ``timestamped``: ``[MM:SS]``, or ``[H:MM:SS]``, of its beginning before it.
+    """
     lines: list[str] = []
     speaker: str | None = None
     end_samples = 0
@@ -103,7 +110,8 @@ def as_txt(segments: Sequence[Segment]) -> str:
         if goes_on:
             lines[-1] += f" {text}"
         else:
-            lines.append(f"{who}: {text}" if who else text)
+            time = f"[{_minutes(segment.start_samples)}] " if timestamped else ""
+            lines.append(time + (f"{who}: {text}" if who else text))
         speaker, end_samples = who, segment.end_samples
     return "".join(f"{line}\n" for line in lines)
 
@@ -117,6 +125,21 @@ def as_json(segments: Sequence[Segment], *, name: str = "", duration_samples: in
         "segments": [_segment_json(segment) for segment in segments],
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_speeches(
+    segments: Iterable[Segment], track_offsets: Mapping[str, int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """``{speaker, speaker_name, text, start, end}`` of each final segment: the label of the voice and what people call
+    it, and seconds since the transcript began."""
+    for segment in _in_order(segments, track_offsets or {}):
+        yield {
+            "speaker": clean(segment.label or ""),
+            "speaker_name": clean(segment.speaker or ""),
+            "text": clean(segment.text),
+            "start": _seconds(segment.start_samples),
+            "end": _seconds(segment.end_samples),
+        }
 
 
 def as_srt(segments: Sequence[Segment]) -> str:
@@ -292,6 +315,12 @@ def _segment_json(segment: Segment) -> dict[str, Any]:
 
 def _seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE_HZ, 3)
+
+
+def _minutes(samples: int) -> str:
+    seconds = samples // SAMPLE_RATE_HZ
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes:02}:{seconds % 60:02}"
 
 
 def _clock(samples: int, decimal: str) -> str:

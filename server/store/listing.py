@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.states import TranscriptState
 from server.store.records import Transcript, TranscriptKind, storable
-from server.store.standing import EVERYBODY, Viewer, listed_for
+from server.store.standing import EVERYBODY, Viewer, listed_for, owned_by
 from server.store.tables import transcripts
 from server.store.transcripts import records, selected
 
@@ -52,7 +52,14 @@ async def page(
         else (transcripts.c.created_at.desc(), transcripts.c.id.desc())
     )
     rows = await conn.execute(selected().where(*where).order_by(*ordered).limit(size).offset((number - 1) * size))
-    return await records(conn, rows.all()), total
+    return [_shown(each, wanted.viewer) for each in await records(conn, rows.all())], total
+
+
+def _shown(transcript: Transcript, viewer: Viewer) -> Transcript:
+    """Of what somebody else shared and deleted nothing is told but that."""
+    if transcript.deleted_at is None or viewer.sees_all or transcript.owner == viewer.user_id:
+        return transcript
+    return replace(transcript, name="", title="", summary=None)
 
 
 def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
@@ -61,6 +68,8 @@ def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
         yield column.deleted_at.is_(None)
     elif wanted.deleted == "with":
         yield column.destroyed_at.is_(None)
+        if not wanted.viewer.sees_all:
+            yield column.deleted_at.is_(None) | owned_by(transcripts, wanted.viewer)
     if wanted.search:
         text = storable(wanted.search)
         yield sa.or_(*(where.icontains(text, autoescape=True) for where in (column.name, column.title)))

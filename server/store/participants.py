@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -24,6 +25,19 @@ async def participants_of(conn: AsyncConnection, transcript_id: str) -> list[Par
         .order_by(participants.c.created_at, participants.c.id)
     )
     return [Participant(**row._mapping) for row in rows]
+
+
+async def participants_of_all(conn: AsyncConnection, transcript_ids: Sequence[str]) -> dict[str, list[Participant]]:
+    """Of several transcripts, by their ids."""
+    rows = await conn.execute(
+        sa.select(participants)
+        .where(participants.c.transcript_id.in_(transcript_ids))
+        .order_by(participants.c.created_at, participants.c.id)
+    )
+    found: dict[str, list[Participant]] = {}
+    for row in rows:
+        found.setdefault(row.transcript_id, []).append(Participant(**row._mapping))
+    return found
 
 
 async def changing(conn: AsyncConnection, transcript_id: str, *, now: float) -> Changes:

@@ -72,5 +72,9 @@ def listed_for(table: sa.Table, viewer: Viewer) -> sa.ColumnElement[bool]:
     who are signed in. What is public is read by those who were given its id, and is listed for nobody else."""
     if viewer.sees_all:
         return sa.true()
+    return owned_by(table, viewer) | (table.c.share_mode == "semi-private")
+
+
+def owned_by(table: sa.Table, viewer: Viewer) -> sa.ColumnElement[bool]:
     own: sa.ColumnElement[bool] = table.c.owner.is_(None) if viewer.user_id is None else table.c.owner == viewer.user_id
-    return own | (table.c.share_mode == "semi-private")
+    return own

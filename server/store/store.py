@@ -272,6 +272,11 @@ class Store:
 
     # Participants.
 
+    async def participants_of_all(self, transcript_ids: Sequence[str]) -> dict[str, list[Participant]]:
+        """Of several transcripts, by their ids; without those that have none."""
+        async with self._read() as conn:
+            return await participants.participants_of_all(conn, transcript_ids)
+
     async def participants_of(self, transcript_id: str) -> list[Participant]:
         """In the order they were added; none for an unknown transcript."""
         async with self._read() as conn:

@@ -8,6 +8,7 @@ from server.doors.v1 import (
     accounts,
     attending,
     audio,
+    deletion,
     describe,
     engine,
     export,
@@ -30,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     accounts.router,
     search.router,  # before transcripts, for which "search" would be an id
     transcripts.router,
+    deletion.router,
     audio.router,
     upload_chunks.router,
     export.router,

@@ -12,10 +12,9 @@ from protocol.errors import ValidationFailed
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
-from server.doors.v1.views import iso
+from server.doors.v1.views import participant_view
 from server.limits import read_body
-from server.speakers import label_of, number_of
-from server.store.records import Participant
+from server.speakers import label_of
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 
@@ -55,18 +54,6 @@ class ChangeParticipant(NewParticipant):
     """What is left out stays; ``"speaker": null`` takes the voice away."""
 
     name: str = Field(default="", min_length=1, max_length=200)
-
-
-def participant_view(participant: Participant) -> dict[str, Any]:
-    return {
-        "id": participant.id,
-        "speaker": participant.speaker,
-        "speaker_number": number_of(participant.speaker),
-        "name": participant.name,
-        "user_id": participant.user_id,
-        "email": participant.email,
-        "created_at": iso(participant.created_at),
-    }
 
 
 def body_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -7,21 +7,9 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from server.doors.v1.models import Form, Status
+from server.doors.v1.models import Form, Participant, Status
 
 LABEL = "What the voice was called before somebody named it; participants and speakers are asked for by it."
-
-
-class Participant(Form):
-    """Somebody who takes part in a transcript, by name."""
-
-    id: str
-    speaker: str | None = Field(description="Label of their voice, such as Speaker 1.")
-    speaker_number: int | None = Field(description="The number in it.")
-    name: str
-    user_id: str | None
-    email: str | None
-    created_at: datetime
 
 
 class Participants(RootModel[list[Participant]]):

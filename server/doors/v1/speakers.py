@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
-from server.doors.v1.participants import Speaker, body_of, label, participant_view
+from server.doors.v1.participants import Speaker, body_of, label
+from server.doors.v1.views import participant_view
 from server.limits import read_body
 from server.speakers import Assigned, number_of
 

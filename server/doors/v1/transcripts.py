@@ -1,98 +1,71 @@
-"""Transcripts: list, create, read, change, delete, and their segments."""
+"""Transcripts: list, create, read, change, and their segments."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import EarshotError, ValidationFailed
+from protocol.errors import Conflict, EarshotError, IllegalMove, PreconditionFailed, ValidationFailed
+from protocol.states import TranscriptState
 from server.auth import Action
-from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
+from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.documents import TranscriptFormat, conversation_of, json_bytes
 from server.doors.v1.segment_pages import segment_pages
+from server.doors.v1.transcript_bodies import (
+    NAME_MAX_CHARS,
+    ChangeTranscript,
+    CreateTranscript,
+    Kind,
+    StatusWord,
+    json_body,
+    states_of,
+)
 from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import page_view, segment_view, transcript_view
 from server.limits import read_body
 from server.services import Services
 from server.sound import forms_of
-from server.store.listing import Wanted
-from server.store.records import StoredSegment
+from server.store.listing import Order, Wanted
+from server.store.records import StoredSegment, Transcript
+from server.store.transcripts import UNFINISHED
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 
-NAME_MAX_CHARS = 200
 PAGE_MAX = 100
 SEGMENTS_PAGE_MAX = 1000
 # A page beyond this is no page; it also keeps the offset within what databases count.
 PAGE_NUMBER_MAX = 1_000_000
+CHANGE_SEQ_MAX = 2**63 - 1
+PARTICIPANTS_BODY_MAX_BYTES = 256 * 1024
 
 Page = Annotated[int, Query(ge=1, le=PAGE_NUMBER_MAX, description="Number of the page, from 1.")]
-
-
-class _Body(BaseModel):
-    # Unknown fields are ignored: clients of neighbouring systems send more than we know.
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
-
-    name: str | None = Field(default=None, max_length=NAME_MAX_CHARS)
-    language: str | None = Field(default=None, max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")
-
-
-class CreateTranscript(_Body):
-    """All of it optional: an empty body makes a nameless transcript in the server's language."""
-
-
-class Summary(BaseModel):
-    summary: str = Field(default="", max_length=20_000)
-    topics: list[Annotated[str, Field(max_length=500)]] = Field(default=[], max_length=100)
-    action_items: list[Annotated[str, Field(max_length=500)]] = Field(default=[], max_length=100)
-    key_points: list[Annotated[str, Field(max_length=500)]] = Field(default=[], max_length=100)
-
-
-class ChangeTranscript(_Body):
-    """What is left out stays; ``"summary": null`` removes it."""
-
-    summary: Summary | str | None = None
-
-
-def _json_body(model: type[BaseModel], *, file: bool = False) -> dict[str, Any]:
-    """The body is read by ourselves, with a limit; this tells OpenAPI of it."""
-    content: dict[str, Any] = {"application/json": {"schema": model.model_json_schema(ref_template="#/{model}")}}
-    # No references: the schema stands alone in the document.
-    content["application/json"]["schema"] = _inlined(content["application/json"]["schema"])
-    if file:
-        form = {
-            "type": "object",
-            "properties": {"file": {"type": "string", "format": "binary"}, "name": {"type": "string"}},
-            "required": ["file"],
-        }
-        content["multipart/form-data"] = {"schema": form}
-    return {"requestBody": {"required": False, "content": content}}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    definitions = schema.pop("$defs", {})
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return walk(definitions[node["$ref"].rsplit("/", 1)[-1]])
-            return {key: walk(value) for key, value in node.items()}
-        return [walk(value) for value in node] if isinstance(node, list) else node
-
-    inlined: dict[str, Any] = walk(schema)
-    return inlined
+Text = Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name or the title.")]
+KindOf = Annotated[Kind | None, Query(description="What it was made of.")]
+Moment = Annotated[AwareDatetime | None, Query(description="ISO 8601 with its zone.")]
 
 
 async def show(services: Services, transcript_id: str) -> dict[str, Any]:
     transcript = await services.store.get_transcript(transcript_id)
-    tracks = await services.store.tracks_of(transcript_id)
+    return await view_of(services, transcript)
+
+
+async def view_of(services: Services, transcript: Transcript) -> dict[str, Any]:
+    tracks = await services.store.tracks_of(transcript.id)
+    participants = await services.store.participants_of(transcript.id)
     formats = {} if transcript.audio_deleted else await forms_of(services, tracks)
-    return transcript_view(transcript, tracks, services.asr.status.engine, formats)
+    return transcript_view(transcript, services.asr.status.engine, participants, tracks, formats)
+
+
+def etag_of(view: dict[str, Any]) -> dict[str, str]:
+    """Of what can be changed; ``If-Match`` compares it. What is still being heard changes the rest."""
+    return {"ETag": f'"{view["change_seq"]}"'}
 
 
 @router.get("/v1/transcripts", dependencies=[entry(Action.LIST)])
@@ -100,21 +73,63 @@ async def list_transcripts(
     request: Request,
     page: Page = 1,
     size: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Transcripts on a page.")] = 50,
-    search: Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name.")] = "",
+    search: Text = "",
+    search_term: Text = "",
+    status: Annotated[list[StatusWord] | None, Query(max_length=10, description="One of these.")] = None,
+    source_kind: KindOf = None,
+    source: KindOf = None,
+    room_id: Annotated[str | None, Query(max_length=36)] = None,
+    created_from: Annotated[Moment, Query(alias="from")] = None,
+    created_to: Annotated[Moment, Query(alias="to")] = None,
+    change_seq_from: Annotated[
+        int | None, Query(ge=0, le=CHANGE_SEQ_MAX, description="Only what changed after this change_seq, in its order.")
+    ] = None,
+    sort_by: Annotated[
+        Literal["created_at", "change_seq"] | None, Query(description="The newest first, or as changed.")
+    ] = None,
+    include_deleted: Annotated[bool, Query(description="Also what is in the bin.")] = False,
 ) -> Response:
-    """One's own and what is shared with everybody who is signed in, the newest first."""
+    """One's own and what is shared with everybody who is signed in.
+
+    To keep a copy, ask with ``include_deleted=true`` and ``change_seq_from`` from 0 on, each time with the greatest
+    ``change_seq`` of the answer before: no change is missed, and what was destroyed is told, too.
+    """
+    if created_from is not None and created_to is not None and created_from > created_to:
+        raise ValidationFailed("from must not be after to")
+    if source is not None and source_kind is not None and source != source_kind:
+        raise ValidationFailed("source and source_kind are one; they name two")
+    is_sync = change_seq_from is not None
+    wanted = Wanted(
+        search=search or search_term,
+        states=tuple(set().union(*map(states_of, status))) if status else None,
+        source_kind=source_kind or source,
+        room_id=room_id,
+        created_from=_epoch_s(created_from),
+        created_to=_epoch_s(created_to),
+        changed_after=change_seq_from,
+        deleted=("destroyed" if is_sync else "with") if include_deleted else "without",
+        viewer=principal_of(request).viewer,
+    )
+    order: Order = sort_by or ("change_seq" if is_sync else "created_at")
     services = services_of(request)
-    wanted = Wanted(search=search, viewer=principal_of(request).viewer)
-    found, total = await services.store.list_transcripts(wanted, page=page, size=size)
+    found, total = await services.store.list_transcripts(wanted, page=page, size=size, order=order)
+    participants = await services.store.participants_of_all([each.id for each in found])
     engine = services.asr.status.engine
-    return JSONResponse(page_view([transcript_view(each, None, engine) for each in found], total, page, size))
+    items = await asyncio.to_thread(
+        lambda: [json_bytes(transcript_view(each, engine, participants.get(each.id, ()))) for each in found]
+    )
+    return _page_of(items, total, page, size)
+
+
+def _epoch_s(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 @router.post(
     "/v1/transcripts",
     status_code=201,
     dependencies=[entry(Action.CREATE)],
-    openapi_extra=_json_body(CreateTranscript, file=True),
+    openapi_extra=json_body(CreateTranscript, file=True),
 )
 async def create_transcript(request: Request) -> Response:
     """Make a transcript to stream into, or, with a multipart ``file``, one of that recording."""
@@ -129,10 +144,16 @@ async def create_transcript(request: Request) -> Response:
             wanted = parse_body(CreateTranscript, await read_body(request))
         else:
             wanted = parse_fields(CreateTranscript, fields)
+        if wanted.room_id is not None:
+            await admit(request, Action.CHANGE, "room_id", wanted.room_id)
         transcript = await services.store.create_transcript(
             name=wanted.name or (upload.filename[:NAME_MAX_CHARS] if upload else ""),
-            language=wanted.language or settings.language,
+            title=wanted.title or "",
+            language=wanted.wanted_language or settings.language,
             owner=principal_of(request).id,
+            source_kind=wanted.source_kind or ("file" if upload else "live"),
+            share_mode=wanted.share_mode or "private",
+            room_id=wanted.room_id,
         )
         if upload is not None:
             try:
@@ -145,7 +166,7 @@ async def create_transcript(request: Request) -> Response:
         if upload is not None:
             upload.discard()
     body = await show(services, transcript.id)
-    return JSONResponse(body, 201, headers={"Location": f"/v1/transcripts/{transcript.id}"})
+    return JSONResponse(body, 201, headers={"Location": f"/v1/transcripts/{transcript.id}", **etag_of(body)})
 
 
 def parse_fields(model: type[CreateTranscript], fields: dict[str, str]) -> CreateTranscript:
@@ -154,35 +175,121 @@ def parse_fields(model: type[CreateTranscript], fields: dict[str, str]) -> Creat
 
 
 @router.get("/v1/transcripts/{transcript_id}", dependencies=[entry(Action.READ)])
-async def get_transcript(request: Request, transcript_id: str) -> Response:
-    """All that is known of it but its words."""
-    return JSONResponse(await show(services_of(request), transcript_id))
+async def get_transcript(
+    request: Request,
+    transcript_id: str,
+    transcript_format: Annotated[
+        TranscriptFormat | None, Query(description="Adds the words, as the field transcript, in this form.")
+    ] = None,
+) -> Response:
+    """All that is known of it, and, where ``transcript_format`` asks for them, its words: as a list of who said what
+    (``json``) or as the text of a document."""
+    services = services_of(request)
+    transcript = await services.store.get_transcript(transcript_id)
+    view = await view_of(services, transcript)
+    if transcript_format is None:
+        return JSONResponse(view, headers=etag_of(view))
+    words = await (await conversation_of(services, transcript)).embedded(transcript_format)
+    fields = json_bytes({**view, "transcript_format": transcript_format.value})
+    body = fields[:-1] + b',"transcript":' + words + b"}"
+    return Response(body, headers=etag_of(view), media_type="application/json")
 
 
 @router.patch(
     "/v1/transcripts/{transcript_id}",
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=_json_body(ChangeTranscript),
+    openapi_extra=json_body(ChangeTranscript),
 )
-async def change_transcript(request: Request, transcript_id: str) -> Response:
-    """Change the name, the language for what comes or the summary."""
+async def change_transcript(
+    request: Request,
+    transcript_id: str,
+    if_match: Annotated[str | None, Header(description="The ETag of what is to be changed: 412 for another.")] = None,
+) -> Response:
+    """Change what is known of it; pause, go on or end; replace its participants; take its sound away.
+
+    What cannot be done is found before anything is done.
+    """
     services = services_of(request)
-    wanted = parse_body(ChangeTranscript, await read_body(request))
-    if not wanted.model_fields_set:
-        raise ValidationFailed("nothing to change", details={"fields": sorted(ChangeTranscript.model_fields)})
-    summary = Summary(summary=wanted.summary) if isinstance(wanted.summary, str) else wanted.summary
-    given: dict[str, Any] = {}
-    if "summary" in wanted.model_fields_set:
-        given["summary"] = summary.model_dump() if summary is not None else None
-    await services.store.update_transcript(transcript_id, name=wanted.name, language=wanted.language, **given)
-    return JSONResponse(await show(services, transcript_id))
+    wanted = parse_body(ChangeTranscript, await read_body(request, PARTICIPANTS_BODY_MAX_BYTES))
+    transcript = await services.store.get_transcript(transcript_id)
+    expected = _expected(if_match, transcript)
+    move = _move_of(wanted, transcript)
+    takes_sound = _takes_sound(wanted, transcript)
+    if wanted.participants is not None and transcript.locked and wanted.locked is not False:
+        raise Conflict("Transcript is locked; unlock it to change it", details={"transcript_id": transcript_id})
+    values = wanted.values
+    if values:
+        await services.store.update_transcript(transcript_id, **values, expected_change_seq=expected)
+    if wanted.participants is not None:
+        await services.speakers.replace(transcript_id, [each.values() for each in wanted.participants])
+    match move:
+        case TranscriptState.PAUSED:
+            await services.hub.pause(transcript_id)
+        case TranscriptState.RECORDING:
+            await services.hub.unpause(transcript_id)
+        case TranscriptState.ENDED:
+            await services.hub.end(transcript_id)
+    if takes_sound:
+        await services.removal.delete_sound(transcript_id)
+    view = await show(services, transcript_id)
+    return JSONResponse(view, headers=etag_of(view))
 
 
-@router.delete("/v1/transcripts/{transcript_id}", status_code=204, dependencies=[entry(Action.DELETE)])
-async def delete_transcript(request: Request, transcript_id: str) -> Response:
-    """Its words, its events and its sound. What is live on it ends."""
-    await services_of(request).removal.delete(transcript_id)
-    return Response(status_code=204)
+def _expected(if_match: str | None, transcript: Transcript) -> int | None:
+    """The version that a change is of. Raises ``PreconditionFailed`` when it is not the present one."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    # RFC 9110, 13.1.1: weak ones never match.
+    if f'"{transcript.change_seq}"' not in [each.strip() for each in if_match.split(",")]:
+        raise PreconditionFailed(
+            "the transcript has changed meanwhile; read it again", details={"change_seq": transcript.change_seq}
+        )
+    return transcript.change_seq
+
+
+_MOVES = {
+    "pause": TranscriptState.PAUSED,
+    "paused": TranscriptState.PAUSED,
+    "resume": TranscriptState.RECORDING,
+    "recording": TranscriptState.RECORDING,
+    "processing": TranscriptState.RECORDING,
+    "end": TranscriptState.ENDED,
+    "ended": TranscriptState.ENDED,
+    "completed": TranscriptState.ENDED,
+}
+_FROM = {
+    TranscriptState.PAUSED: {TranscriptState.RECORDING},
+    TranscriptState.RECORDING: {TranscriptState.PAUSED},
+    TranscriptState.ENDED: {TranscriptState.RECORDING, TranscriptState.PAUSED},
+}
+
+
+def _move_of(wanted: ChangeTranscript, transcript: Transcript) -> TranscriptState | None:
+    """Where it is to go, None when it is there. Raises ``IllegalMove`` where a client cannot send it from here."""
+    if wanted.status is None:
+        return None
+    there = _MOVES.get(wanted.status)
+    if there is transcript.state:
+        return None
+    if there is None or transcript.state not in _FROM[there]:
+        raise IllegalMove(
+            "this cannot be asked for now: what is recorded can be paused, resumed and completed",
+            details={"state": transcript.state.value, "asked": wanted.status},
+        )
+    return there
+
+
+def _takes_sound(wanted: ChangeTranscript, transcript: Transcript) -> bool:
+    if wanted.audio_deleted is None or wanted.audio_deleted == transcript.audio_deleted:
+        return False
+    if not wanted.audio_deleted:
+        raise Conflict("the sound was removed for good; it cannot come back")
+    if transcript.state in UNFINISHED:
+        raise Conflict(
+            "its sound is still being recorded or heard; end that, and ask again",
+            details={"state": transcript.state.value},
+        )
+    return True
 
 
 @router.get("/v1/transcripts/{transcript_id}/segments", dependencies=[entry(Action.READ)])
@@ -198,15 +305,15 @@ async def list_segments(
     items: list[bytes] = []
     async for found in segment_pages(services.store, transcript_id, offset=(page - 1) * size, limit=size):
         items += await asyncio.to_thread(_rendered, found)
-    # Put together as text: a thousand segments with their words take longer than the event loop may be held.
-    frame = _json(page_view([], transcript.segments, page, size))
+    return _page_of(items, transcript.segments, page, size)
+
+
+def _page_of(items: list[bytes], total: int, page: int, size: int) -> Response:
+    """Put together as text: a thousand items take longer to render than the event loop may be held."""
+    frame = json_bytes(page_view([], total, page, size))
     body = frame.replace(b'"items":[]', b'"items":[' + b",".join(items) + b"]", 1)
     return Response(body, media_type="application/json")
 
 
 def _rendered(found: list[StoredSegment]) -> list[bytes]:
-    return [_json(segment_view(each)) for each in found]
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return [json_bytes(segment_view(each)) for each in found]

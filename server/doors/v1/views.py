@@ -8,7 +8,8 @@ from typing import Any
 
 from protocol.blocks import seconds
 from protocol.wire.v1 import STATUS_OF_STATE, segment_data
-from server.store.records import StoredSegment, Track, Transcript
+from server.speakers import number_of
+from server.store.records import Participant, StoredSegment, Track, Transcript
 
 
 def iso(epoch_s: float) -> str:
@@ -17,16 +18,42 @@ def iso(epoch_s: float) -> str:
 
 def transcript_view(
     transcript: Transcript,
-    tracks: Sequence[Track] | None,
     engine: str,
+    participants: Sequence[Participant],
+    tracks: Sequence[Track] | None = None,
     formats: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """``tracks`` None: left out, as in lists. ``formats``: what the sound of each can be had as, by its id."""
-    data: dict[str, Any] = {
+    """The record at the top, where neighbouring systems have it, and the whole of it in ``data``.
+
+    ``tracks`` None: left out, as in lists. ``formats``: what the sound of each can be had as, by its id.
+    """
+    summary = transcript.summary or {}
+    fields: dict[str, Any] = {
         "name": transcript.name,
+        "title": transcript.title,
+        "user_id": transcript.owner,
+        "locked": transcript.locked,
+        "share_mode": transcript.share_mode,
+        "source_kind": transcript.source_kind,
+        "source_language": transcript.language,
+        "duration": round(seconds(transcript.duration_samples), 3),
+        "duration_ms": round(seconds(transcript.duration_samples) * 1000),
+        "short_summary": summary.get("summary"),
+        "long_summary": summary.get("long_summary"),
+        "action_items": summary.get("action_items", []),
+        "room_id": transcript.room_id,
+        "room_name": transcript.room_name,
+        "meeting_id": transcript.meeting_id,
+        "audio_deleted": transcript.audio_deleted,
+        "deleted_at": _iso_or_none(transcript.deleted_at),
+        "destroyed_at": _iso_or_none(transcript.destroyed_at),
+        "change_seq": transcript.change_seq,
+        "participants": [participant_view(each) for each in participants],
+    }
+    data: dict[str, Any] = {
+        **fields,
         "state": transcript.state.value,
         "language": transcript.language,
-        "duration": round(seconds(transcript.duration_samples), 3),
         "segments": transcript.segments,
         "words": transcript.words,
         "engine": engine,
@@ -40,8 +67,24 @@ def transcript_view(
         "created_at": iso(transcript.created_at),
         "updated_at": iso(transcript.updated_at),
         "status": STATUS_OF_STATE[transcript.state],
-        "name": transcript.name,
+        **fields,
         "data": data,
+    }
+
+
+def _iso_or_none(epoch_s: float | None) -> str | None:
+    return None if epoch_s is None else iso(epoch_s)
+
+
+def participant_view(participant: Participant) -> dict[str, Any]:
+    return {
+        "id": participant.id,
+        "speaker": participant.speaker,
+        "speaker_number": number_of(participant.speaker),
+        "name": participant.name,
+        "user_id": participant.user_id,
+        "email": participant.email,
+        "created_at": iso(participant.created_at),
     }
 
 

@@ -36,11 +36,31 @@ async def test_an_empty_body_makes_a_transcript_to_stream_into(client: httpx.Asy
         assert ISO.fullmatch(body["created_at"])
         assert ISO.fullmatch(body["updated_at"])
         assert body["status"] == "initializing"
-        assert body["data"] == {
+        record = {
             "name": "",
+            "title": "",
+            "user_id": None,
+            "locked": False,
+            "share_mode": "private",
+            "source_kind": "live",
+            "source_language": "en",
+            "duration": 0.0,
+            "duration_ms": 0,
+            "short_summary": None,
+            "long_summary": None,
+            "action_items": [],
+            "room_id": None,
+            "room_name": None,
+            "meeting_id": None,
+            "audio_deleted": False,
+            "deleted_at": None,
+            "destroyed_at": None,
+            "change_seq": body["change_seq"],
+            "participants": [],
+        }
+        assert body["data"] == record | {
             "state": "idle",
             "language": "en",
-            "duration": 0.0,
             "segments": 0,
             "words": 0,
             "tracks": [],
@@ -48,6 +68,8 @@ async def test_an_empty_body_makes_a_transcript_to_stream_into(client: httpx.Asy
             "last_seq": 0,
             "summary": None,
         }
+        assert {name: body[name] for name in record} == record
+        assert response.headers["etag"] == f'"{body["change_seq"]}"'
         assert (await client.get(f"{path.rstrip('/')}/{body['id']}")).json()["id"] == body["id"]
 
 
@@ -157,16 +179,21 @@ async def test_segments_come_in_pages_and_documents_in_every_format(
     page = (await client.get(f"{path}/segments", params={"page": 2, "size": 2})).json()
     assert (page["total"], page["pages"], [item["text"] for item in page["items"]]) == (3, 2, ["word2"])
     assert page["items"][0]["timestamp"] == 1_700_000_002.0
+    suffixes = {"text": "txt", "text-timestamped": "txt", "webvtt": "vtt", "webvtt-named": "vtt"}
     for form, kind in (
         ("txt", "text/plain"),
         ("json", "application/json"),
         ("srt", "application/x-subrip"),
         ("vtt", "text/vtt"),
+        ("text", "text/plain"),
+        ("text-timestamped", "text/plain"),
+        ("webvtt", "text/vtt"),
+        ("webvtt-named", "text/vtt"),
     ):
         response = await client.get(f"{path}/export", params={"format": form})
         assert response.status_code == 200
         assert response.headers["content-type"].startswith(kind)
-        assert response.headers["content-disposition"] == f'attachment; filename="Talk.{form}"'
+        assert response.headers["content-disposition"] == f'attachment; filename="Talk.{suffixes.get(form, form)}"'
         assert "word1" in response.text
     assert (await client.get(f"{path}/export?format=exe")).status_code == 422
 
