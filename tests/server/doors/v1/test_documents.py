@@ -92,7 +92,7 @@ async def test_long_ones_are_laid_out_off_the_loop_and_in_pieces(
             longest = max(longest, len(text))
         return text
 
-    monkeypatch.setattr(documents.json, "dumps", watched)
+    monkeypatch.setattr(json, "dumps", watched)
     monkeypatch.setattr(documents, "PIECE_CHARS", 1000)
     for form in ("json", "text"):
         told = str(await words(client, transcript, form))
