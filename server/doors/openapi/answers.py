@@ -70,9 +70,9 @@ ANSWERS: Mapping[str, Answer] = {
     "search_transcripts": Answer(model=speaker_models.SearchResults, errors=(400,)),
     # Who speaks, and of what.
     "list_participants": Answer(model=speaker_models.Participants),
-    "add_participant": Answer(201, speaker_models.Participant, headers=("Location",), errors=(409,)),
-    "get_participant": Answer(model=speaker_models.Participant),
-    "change_participant": Answer(model=speaker_models.Participant, errors=(409,)),
+    "add_participant": Answer(201, models.Participant, headers=("Location",), errors=(409,)),
+    "get_participant": Answer(model=models.Participant),
+    "change_participant": Answer(model=models.Participant, errors=(409,)),
     "delete_participant": Answer(204, errors=(409,)),
     "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
     "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
