@@ -48,7 +48,6 @@ PARTICIPANTS_BODY_MAX_BYTES = 256 * 1024
 Page = Annotated[int, Query(ge=1, le=PAGE_NUMBER_MAX, description="Number of the page, from 1.")]
 Text = Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name or the title.")]
 KindOf = Annotated[Kind | None, Query(description="What it was made of.")]
-Moment = Annotated[AwareDatetime | None, Query(description="ISO 8601 with its zone.")]
 
 
 async def show(services: Services, transcript_id: str) -> dict[str, Any]:
@@ -78,9 +77,13 @@ async def list_transcripts(
     status: Annotated[list[StatusWord] | None, Query(max_length=10, description="One of these.")] = None,
     source_kind: KindOf = None,
     source: KindOf = None,
-    room_id: Annotated[str | None, Query(max_length=36)] = None,
-    created_from: Annotated[Moment, Query(alias="from")] = None,
-    created_to: Annotated[Moment, Query(alias="to")] = None,
+    room_id: Annotated[str | None, Query(max_length=36, description="The room it is of.")] = None,
+    created_from: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Made at that time or later: ISO 8601 with its zone.")
+    ] = None,
+    created_to: Annotated[
+        AwareDatetime | None, Query(alias="to", description="Made at that time or before: ISO 8601 with its zone.")
+    ] = None,
     change_seq_from: Annotated[
         int | None, Query(ge=0, le=CHANGE_SEQ_MAX, description="Only what changed after this change_seq, in its order.")
     ] = None,
