@@ -132,7 +132,7 @@ def as_speeches(
 ) -> Iterator[dict[str, Any]]:
     """``{speaker, speaker_name, text, start, end}`` of each final segment: the label of the voice and what people call
     it, and seconds since the transcript began."""
-    for segment in _in_order(segments, track_offsets or {}):
+    for segment in in_order(segments, track_offsets or {}):
         yield {
             "speaker": clean(segment.label or ""),
             "speaker_name": clean(segment.speaker or ""),
