@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.doors.v1 import models, speaker_models
+from server.doors.v1 import models, speaker_models, transcript_models
 
 JSON = "application/json"
 SOUND = ("audio/wav", "audio/ogg", "audio/mpeg", "multipart/byteranges")
@@ -56,12 +56,12 @@ def _sound() -> Answer:
 ANSWERS: Mapping[str, Answer] = {
     "health": Answer(model=models.Health),
     # Transcripts.
-    "list_transcripts": Answer(model=models.TranscriptPage),
-    "create_transcript": Answer(201, models.Transcript, headers=("Location", "ETag")),
-    "get_transcript": Answer(model=models.TranscriptWithWords, headers=("ETag",)),
-    "change_transcript": Answer(model=models.Transcript, headers=("ETag",), errors=(409, 412)),
+    "list_transcripts": Answer(model=transcript_models.TranscriptPage),
+    "create_transcript": Answer(201, transcript_models.Transcript, headers=("Location", "ETag")),
+    "get_transcript": Answer(model=transcript_models.TranscriptWithWords, headers=("ETag",)),
+    "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412)),
     "delete_transcript": Answer(204),
-    "restore_transcript": Answer(model=models.Transcript, headers=("ETag",), errors=(409,)),
+    "restore_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409,)),
     "destroy_transcript": Answer(204, errors=(409,)),
     "delete_audio": Answer(204, errors=(409,)),
     "list_segments": Answer(model=models.SegmentPage),
@@ -70,9 +70,9 @@ ANSWERS: Mapping[str, Answer] = {
     "search_transcripts": Answer(model=speaker_models.SearchResults, errors=(400,)),
     # Who speaks, and of what.
     "list_participants": Answer(model=speaker_models.Participants),
-    "add_participant": Answer(201, models.Participant, headers=("Location",), errors=(409,)),
-    "get_participant": Answer(model=models.Participant),
-    "change_participant": Answer(model=models.Participant, errors=(409,)),
+    "add_participant": Answer(201, transcript_models.Participant, headers=("Location",), errors=(409,)),
+    "get_participant": Answer(model=transcript_models.Participant),
+    "change_participant": Answer(model=transcript_models.Participant, errors=(409,)),
     "delete_participant": Answer(204, errors=(409,)),
     "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
     "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
@@ -87,21 +87,21 @@ ANSWERS: Mapping[str, Answer] = {
     "create_ticket": Answer(201, models.Ticket, errors=(404,)),
     # Sound.
     "upload_audio": Answer(
-        201, models.UploadedTo, asks=("X-Filename", "Content-Digest", "X-SHA256"), errors=(409, 507)
+        201, transcript_models.UploadedTo, asks=("X-Filename", "Content-Digest", "X-SHA256"), errors=(409, 507)
     ),
-    "begin_upload": Answer(201, models.Upload, headers=("Location",), errors=(409, 507)),
-    "list_uploads": Answer(model=models.UploadList),
-    "get_upload": Answer(model=models.UploadWithMissing),
+    "begin_upload": Answer(201, transcript_models.Upload, headers=("Location",), errors=(409, 507)),
+    "list_uploads": Answer(model=transcript_models.UploadList),
+    "get_upload": Answer(model=transcript_models.UploadWithMissing),
     "put_chunk": Answer(
         201,
-        models.UploadWithChunk,
+        transcript_models.UploadWithChunk,
         also={200: "It was here already"},
         asks=("Content-Digest", "X-SHA256"),
         errors=(409, 507),
     ),
-    "complete_upload": Answer(model=models.UploadCompleted, errors=(400, 409, 413, 507)),
+    "complete_upload": Answer(model=transcript_models.UploadCompleted, errors=(400, 409, 413, 507)),
     "delete_upload": Answer(204),
-    "record_upload": Answer(model=models.ChunkTaken, errors=(409, 507)),
+    "record_upload": Answer(model=transcript_models.ChunkTaken, errors=(409, 507)),
     "download_audio": _sound(),
     "stream_audio": _sound(),
     "transcript_audio": _sound(),

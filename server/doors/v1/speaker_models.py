@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from server.doors.v1.models import Form, Participant, Status
+from server.doors.v1.models import Form, Status
+from server.doors.v1.transcript_models import Participant
 
 LABEL = "What the voice was called before somebody named it; participants and speakers are asked for by it."
 
