@@ -20,9 +20,9 @@ from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.loop_watch import LoopWatch
-from server.meetings.builtin import Builtin
 from server.meetings.meetings import Meetings
 from server.meetings.participants import Participants
+from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
 from server.recogniser import worker_settings
@@ -116,7 +116,7 @@ class Services:
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
-            meetings = Meetings(settings, store, hub, {"builtin": Builtin()}, removal.delete_sound)
+            meetings = Meetings(settings, store, hub, providers_of(settings), removal.delete_sound)
             meetings.start()
             stack.push_async_callback(meetings.stop)
             participants = Participants(settings, store, hub, peers, tokens, meetings)

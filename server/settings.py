@@ -166,6 +166,12 @@ class Settings(AccountSettings):
         300.0, ge=1, le=86400, description="A meeting ends when nobody was connected to it for so long."
     )
 
+    whereby_api_key: SecretStr | None = Field(
+        None, description="Key of Whereby's API; unset: there are no rooms of platform whereby."
+    )
+    whereby_url: str = Field("https://api.whereby.dev/v1", description="Address of Whereby's API.")
+    whereby_deadline_s: float = Field(10.0, ge=0.1, le=60, description="Longest wait for one answer of Whereby.")
+
     # The network of WebRTC.
     ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="STUN server URLs for clients, comma-separated; the server asks the first that is UDP, too."
@@ -283,6 +289,13 @@ class Settings(AccountSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("whereby_url")
+    @classmethod
+    def _is_safe_for_a_key(cls, url: str) -> str:
+        from server.accounts.keys_of_issuer import check_issuer_url  # here: it brings a client of HTTP along
+
+        return check_issuer_url(url)
 
     @field_validator("udp_port")
     @classmethod

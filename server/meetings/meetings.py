@@ -7,6 +7,7 @@ the store, so a crash at any point only delays it.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -25,6 +26,7 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
+ASK_AGAIN_S = 60.0  # a provider that could not end a meeting
 OVER = (TranscriptState.ENDED, TranscriptState.FAILED)
 
 
@@ -50,6 +52,7 @@ class Meetings:
         self._clock = clock
         self._monotonic = monotonic
         self._seen_at: dict[str, float] = {}  # of the active ones: when somebody was last there
+        self._ask_again_at: dict[str, float] = {}
         self._concluding: dict[str, asyncio.Task[None]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sweeper: asyncio.Task[None] | None = None
@@ -125,6 +128,11 @@ class Meetings:
         """Somebody is there."""
         self._seen_at[meeting_id] = self._monotonic()
 
+    def has_sound(self, meeting: Meeting) -> bool:
+        """Whether its participants' sound comes here."""
+        provider = self._providers.get(meeting.platform)
+        return provider is not None and provider.has_sound
+
     def link(self, meeting: Meeting, name: str) -> str:
         provider = self._providers.get(meeting.platform)
         return meeting.room_url if provider is None else provider.link(meeting, name)
@@ -163,8 +171,8 @@ class Meetings:
                 with suppress(NotFound):  # deleted, which is more than was asked for
                     if not await self._finished(meeting, meeting.transcript_id):
                         return
-            await self._end_at_provider(meeting)
-            await self._store.rooms.finish_meeting(meeting.id)
+            if await self._is_over_at_provider(meeting):
+                await self._store.rooms.finish_meeting(meeting.id)
         except EarshotError as error:
             log.warning("meeting not concluded yet", meeting=meeting.id, code=error.code)
 
@@ -206,12 +214,13 @@ class Meetings:
                 self.seen(meeting.id)
             if self._clock() >= meeting.ends_at or self._is_deserted(meeting):
                 await self.end(meeting.id)
+        for meeting_id in self._ask_again_at.keys() - {meeting.id for meeting in open_ones}:
+            self._ask_again_at.pop(meeting_id, None)
         for meeting_id in self._seen_at.keys() - {meeting.id for meeting in open_ones if meeting.is_active}:
             self._seen_at.pop(meeting_id, None)  # another node ended it
 
     def _is_deserted(self, meeting: Meeting) -> bool:
-        provider = self._providers.get(meeting.platform)
-        if provider is None or not provider.has_sound:
+        if not self.has_sound(meeting):
             return False  # we do not know who is there
         return self._monotonic() - self._seen_at[meeting.id] >= self._settings.meeting_empty_s
 
@@ -231,10 +240,20 @@ class Meetings:
             raise ProviderUnavailable(f"{platform} is not set up on this server; whoever runs it sets its key")
         return provider
 
-    async def _end_at_provider(self, meeting: Meeting) -> None:
+    async def _is_over_at_provider(self, meeting: Meeting) -> bool:
         provider = self._providers.get(meeting.platform)
-        if provider is not None and meeting.provider_id is not None:
+        if provider is None or meeting.provider_id is None or self._clock() >= meeting.ends_at:
+            return True  # or it ends there by itself
+        if self._monotonic() < self._ask_again_at.get(meeting.id, -math.inf):
+            return False
+        try:
             await provider.end(meeting.provider_id)
+        except EarshotError as error:
+            log.warning("meeting not ended at its provider yet", meeting=meeting.id, code=error.code)
+            self._ask_again_at[meeting.id] = self._monotonic() + ASK_AGAIN_S
+            return False
+        self._ask_again_at.pop(meeting.id, None)
+        return True
 
     async def _let_go(self, provider: Provider, opened: Opened) -> None:
         """A meeting that was opened for nothing; where this fails, the provider ends it when its time is over."""

@@ -95,6 +95,8 @@ class Participants:
     ) -> Described:
         """Connect the participant: their track is the same one whenever they come, and whatever they lost."""
         meeting = await self._meetings.active(attendance.meeting_id)
+        if not self._meetings.has_sound(meeting):
+            raise Conflict("this meeting happens elsewhere: go to its room_url", details={"platform": meeting.platform})
         transcript_id = _transcript_of(meeting)
         language = meeting.room.language
         options = SourceOptions(
