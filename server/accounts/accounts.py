@@ -107,7 +107,7 @@ class Accounts:
                 await self.recheck(found[-1])
             return _one_of(found) if found else nobody(public=self._public)
         except NotAuthorised as error:
-            return nobody(refused=error.message)
+            return nobody(refused=error.message, lapsed=bool(error.details.get("lapsed")))
 
     async def recheck(self, principal: Principal) -> None:
         """Look again at somebody who was let in. Raises ``NotAuthorised`` when their time is over."""

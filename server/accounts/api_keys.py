@@ -77,7 +77,8 @@ class ApiKeys:
         """Raises ``NotAuthorised`` for one that is unknown, revoked or expired."""
         record = await self._store.by_digest(digest_of(key))
         if record is None or not record.is_valid(self._clock()):
-            raise NotAuthorised("this API key is unknown, revoked or expired")
+            lapsed = {"lapsed": True} if record is not None else {}
+            raise NotAuthorised("this API key is unknown, revoked or expired", details=lapsed)
         with contextlib.suppress(EarshotError):  # it says when, to people; nothing waits for that
             await self._store.used(record)
         scopes = EVERYTHING if Scope.ADMIN in record.scopes else frozenset(Scope(each) for each in record.scopes)

@@ -44,6 +44,7 @@ class Principal:
     scopes: frozenset[Scope] = frozenset()
     public: bool = False  # nobody, who may create and speak all the same (public mode)
     refused: str = ""  # why what they showed was not believed; then they are nobody, and told this
+    lapsed: bool = False  # what was not believed was good once: nobody guesses by it
     expires_at: float | None = None  # epoch time after which they are nobody
     key_id: str | None = None  # the API key that they came with, which may be revoked
     attends: Attends | None = None  # where they are let in besides, as a participant who shows the token of joining
@@ -58,7 +59,7 @@ class Principal:
         return Viewer(self.id, sees_all=self.is_admin)
 
 
-def nobody(*, public: bool = False, refused: str = "") -> Principal:
+def nobody(*, public: bool = False, refused: str = "", lapsed: bool = False) -> Principal:
     """Somebody unknown, who reads what is public; and speaks, in public mode."""
     scopes = OWN_THINGS if public else frozenset({Scope.READ})
-    return Principal("anonymous", trusted=False, scopes=scopes, public=public, refused=refused)
+    return Principal("anonymous", trusted=False, scopes=scopes, public=public, refused=refused, lapsed=lapsed)

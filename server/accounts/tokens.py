@@ -82,7 +82,9 @@ class Tokens:
             claims = self._claims(token, key)
             expires_at = min(float(claims["exp"]) + self._leeway_s, EXP_MOST)
         except jwt.PyJWTError as error:
-            raise NotAuthorised(_meaning(error)) from None
+            # Its signature held, so a tab that was left open is no one who guesses.
+            lapsed = {"lapsed": True} if isinstance(error, jwt.ExpiredSignatureError) else {}
+            raise NotAuthorised(_meaning(error), details=lapsed) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
             raise NotAuthorised("this token's claims are not as documented") from None
         sub = claims["sub"]

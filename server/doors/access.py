@@ -93,7 +93,7 @@ async def _identified(connection: HTTPConnection, action: Action, shown: Shown) 
     address = address_of(connection)
     _limited(connection, guesses, address, guesses.check)
     principal = await accounts.identify(shown)
-    if principal.refused:
+    if principal.refused and not principal.lapsed:
         _limited(connection, guesses, address, guesses.take)
     return principal
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import Forbidden, NotAuthorised
+from protocol.errors import EarshotError, Forbidden, NotAuthorised
 from server.accounts.credentials import holder, identify
-from server.accounts.principal import nobody
+from server.accounts.principal import OWN_THINGS, Principal, Scope, nobody
 from server.accounts.resource import Kind, Resource
-from server.auth import PUBLIC, Action, authorize, check_host, check_origin, host_of
+from server.auth import CHANGES, PUBLIC, SCOPES, Action, authorize, check_host, check_origin, host_of
+from server.store.standing import ShareMode, Standing
 
 TOKEN = "s3cret-token"
 
@@ -62,6 +64,98 @@ def test_a_stranger_may_do_only_what_is_public(action: Action) -> None:
         with pytest.raises(NotAuthorised):
             authorize(stranger, action, Resource(Kind.TRANSCRIPT, "some transcript", None))
     authorize(holder(), action)
+
+
+def standing(owner: str | None, share_mode: ShareMode = "private", *, is_deleted: bool = False) -> Standing:
+    return Standing(owner, share_mode, is_deleted)
+
+
+def user(id_: str | None, *scopes: Scope, **options: Any) -> Principal:
+    return Principal(id_ or "somebody", trusted=True, id=id_, scopes=frozenset(scopes) or OWN_THINGS, **options)
+
+
+WAYS: dict[str, Principal] = {
+    "nobody": nobody(),
+    "nobody in public mode": nobody(public=True),
+    "a bad token": nobody(refused="this token has expired"),
+    "another": user("bert"),
+    "a key that reads": user("bert", Scope.READ, key_id="k"),
+    "a key of nobody": user(None, key_id="k"),
+    "the owner": user("anna"),
+    "a key of the owner that reads": user("anna", Scope.READ, key_id="k"),
+    "a key of the owner that speaks": user("anna", Scope.SPEAK, key_id="k"),
+    "an admin": user("root", *Scope),
+}
+ABOUT_A_THING = sorted(CHANGES | {Action.READ, Action.LISTEN, Action.JOIN})
+STATES = [
+    standing(owner, share_mode, is_deleted=is_deleted)
+    for owner in ("anna", None)
+    for share_mode in get_args(ShareMode)
+    for is_deleted in (False, True)
+]
+
+
+def answer(principal: Principal, action: Action, kind: Kind, what: Standing | None) -> tuple[int, str, str]:
+    """200, or how it is refused."""
+    try:
+        authorize(principal, action, Resource(kind, "id", what))
+    except EarshotError as error:
+        return error.http_status, error.message, str(error.details)
+    return 200, "", ""
+
+
+@pytest.mark.parametrize("who", WAYS)
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_one_may_not_read_answers_as_what_there_is_not(who: str, kind: Kind) -> None:
+    principal = WAYS[who]
+    for what in STATES:
+        may_read = answer(principal, Action.READ, kind, what)[0] in (200, 403)
+        for action in ABOUT_A_THING:
+            found = answer(principal, action, kind, what)
+            if not may_read and not (what.is_deleted and found[0] == 200):
+                nothing = answer(principal, action, kind, None)
+                assert found == nothing or (what.is_deleted and found[0] == 403), (action, what)
+                assert nothing[0] == (401 if principal.refused or not (principal.trusted or principal.public) else 404)
+
+
+def test_a_thing_is_its_owners_and_what_nobody_owns_is_whose_who_have_its_id() -> None:
+    private, shared = standing("anna"), standing("anna", "semi-private")
+    public, nobodys, binned = standing("anna", "public"), standing(None), standing("anna", is_deleted=True)
+    read, change, restore = Action.READ, Action.CHANGE, Action.RESTORE
+    for who, what, action, status in (
+        ("the owner", private, change, 200),
+        ("another", private, read, 404),
+        ("another", shared, read, 200),
+        ("another", shared, change, 403),
+        ("another", public, read, 200),
+        ("another", nobodys, change, 200),
+        ("nobody", public, read, 200),
+        ("nobody", public, change, 401),
+        ("nobody", shared, read, 401),
+        ("nobody", nobodys, read, 401),
+        ("a bad token", public, read, 401),
+        ("nobody in public mode", nobodys, change, 200),
+        ("nobody in public mode", shared, read, 404),
+        ("nobody in public mode", public, change, 401),
+        ("the owner", binned, read, 404),
+        ("the owner", binned, restore, 200),
+        ("another", binned, restore, 404),
+        ("an admin", binned, read, 404),
+        ("an admin", private, change, 200),
+        ("a key of the owner that reads", private, read, 200),
+        ("a key of the owner that reads", private, change, 403),
+        ("a key of the owner that speaks", private, Action.SPEAK, 200),
+        ("a key of the owner that speaks", private, read, 403),
+        ("a key that reads", private, change, 404),
+    ):
+        assert answer(WAYS[who], action, Kind.TRANSCRIPT, what)[0] == status, (who, what, action)
+    # A key that nobody owns opens much: it is not whose who know its id.
+    assert answer(WAYS["another"], Action.KEYS, Kind.API_KEY, nobodys)[0] == 404
+    assert answer(WAYS["nobody in public mode"], Action.READ, Kind.ROOM, nobodys)[0] == 404
+
+
+def test_every_action_says_which_scope_it_needs() -> None:
+    assert set(SCOPES) | PUBLIC == set(Action)
 
 
 HOST = frozenset({Action.DEBUG_PAGE, Action.DEBUG})

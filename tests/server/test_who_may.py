@@ -62,7 +62,7 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
 }
 THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "key_id")
 # Parameters that name no thing of anybody's by themselves.
-ELSE = {"name", "session_id", "page_id", "asset", "participant_id", "upload_id", "topic_id", "attendance_id", "speaker"}
+ELSE = {"name", "session_id", "page_id", "asset", "participant_id", "upload_id", "number", "topic_id", "speaker"}
 
 
 @dataclass

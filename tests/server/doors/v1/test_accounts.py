@@ -121,6 +121,18 @@ async def test_credentials_of_two_users_are_none(node: RunningApp) -> None:
         assert await me(node, headers) == 401, headers
 
 
+async def test_what_was_good_once_is_no_guess(tmp_path: Path) -> None:
+    options = {"auth_mode": "jwt", "jwt_secret": SecretStr(SECRET), "failed_sign_ins_per_minute": 1}
+    async with running_app(tmp_path, **options) as node:
+        made = await make_key(node, ANNA)
+        await node.http.delete(f"/v1/api-keys/{made['id']}", headers=ANNA)
+        for headers in (bearer(token("anna", exp=time.time() - 3600)), bearer(made["key"])):
+            for _ in range(3):
+                assert await me(node, headers) == 401
+        assert (await me(node, ANNA))["id"] == "anna"
+        assert [await me(node, bearer("guessed")) for _ in range(3)] == [401, 429, 429]
+
+
 async def test_without_a_guard_no_keys_are_made_that_would_open_it_later(tmp_path: Path) -> None:
     async with running_app(tmp_path) as node:
         answer = await node.http.post("/v1/api-keys", json={})
