@@ -59,9 +59,11 @@ class Place:
 
 
 def refuse_locked(transcript: Transcript) -> None:
-    """Raises ``Conflict``: its sound stays as it is, whoever would add to it."""
+    """Raises ``Conflict``: its sound stays as it is, whoever would add to it; or was removed, and no more is kept."""
     if transcript.locked:
         raise Conflict("Transcript is locked", details={"locked": True})
+    if transcript.audio_deleted:
+        raise Conflict("its sound was removed for privacy; make another transcript for more")
 
 
 async def admit_recorder(

@@ -24,6 +24,7 @@ from server.live import LiveSession, SourceOptions
 from server.settings import Settings
 
 MEBIBYTE = 1 << 20
+STREAMS_MAX = 2  # of a container that is sent live: a camera may come with the microphone
 # So much sound may run ahead of the clock before a sender is held back at all: clients send in bursts.
 FREE_AHEAD_S = 10.0
 BURST_S = 30.0
@@ -299,6 +300,10 @@ def form_of(start: Start) -> Form:
 
 def _open_source(session: LiveSession, start: Start, settings: Settings) -> _Source:
     if start.encoding is Encoding.CONTAINER:
-        limits = DecodeLimits(bytes_max=settings.upload_max_mb * MEBIBYTE, duration_max_s=settings.session_max_s)
+        limits = DecodeLimits(
+            bytes_max=settings.upload_max_mb * MEBIBYTE,
+            duration_max_s=settings.session_max_s,
+            streams_max=STREAMS_MAX,
+        )
         return _ContainerSource(session, start, limits)
     return _SampleSource(session, start)

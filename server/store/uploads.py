@@ -81,7 +81,7 @@ async def begin(
 
 async def get(conn: AsyncConnection, transcript_id: str, upload_id: str) -> ChunkedUpload:
     """Only of this transcript: an id of another one's is not found."""
-    found = await _select(conn, uploads.c.id == upload_id, uploads.c.transcript_id == transcript_id)
+    found = await _select(conn, uploads.c.id == storable(upload_id), uploads.c.transcript_id == transcript_id)
     if not found:
         raise not_found(upload_id)
     return found[0]

@@ -24,7 +24,6 @@ router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 UPLOADS = "/v1/transcripts/{transcript_id}/uploads"
 UPLOAD = UPLOADS + "/{upload_id}"
 
-UploadId = Annotated[str, Path(max_length=36)]
 ChunkNumber = Annotated[int, Path(ge=0, lt=CHUNKS_MAX, description="Number of the chunk, from 0.")]
 
 
@@ -79,7 +78,7 @@ async def list_uploads(request: Request, transcript_id: str) -> Response:
 
 
 @router.get(UPLOAD, dependencies=[entry(Action.UPLOAD)])
-async def get_upload(request: Request, transcript_id: str, upload_id: UploadId) -> Response:
+async def get_upload(request: Request, transcript_id: str, upload_id: str) -> Response:
     """What is here, and the numbers of the chunks that are missing."""
     services = services_of(request)
     upload = await services.store.uploads.get(transcript_id, upload_id)
@@ -94,7 +93,7 @@ async def get_upload(request: Request, transcript_id: str, upload_id: UploadId) 
 async def put_chunk(
     request: Request,
     transcript_id: str,
-    upload_id: UploadId,
+    upload_id: str,
     number: ChunkNumber,
     complete: Annotated[bool, Query(description="Complete the upload if no chunk is missing after this one.")] = False,
 ) -> Response:
@@ -118,14 +117,14 @@ async def put_chunk(
 
 
 @router.post(UPLOAD + "/complete", dependencies=[entry(Action.UPLOAD)])
-async def complete_upload(request: Request, transcript_id: str, upload_id: UploadId) -> Response:
+async def complete_upload(request: Request, transcript_id: str, upload_id: str) -> Response:
     """Put the chunks together and begin to transcribe the file. Once it is done, asking again changes nothing."""
     leaving_of(request).refuse_new()
     return JSONResponse(await _complete(services_of(request), transcript_id, upload_id))
 
 
 @router.delete(UPLOAD, status_code=204, dependencies=[entry(Action.UPLOAD)])
-async def delete_upload(request: Request, transcript_id: str, upload_id: UploadId) -> Response:
+async def delete_upload(request: Request, transcript_id: str, upload_id: str) -> Response:
     """Forget it and its chunks. A track that was made of it stays."""
     await services_of(request).uploads.delete(transcript_id, upload_id)
     return Response(status_code=204)
