@@ -98,7 +98,10 @@ class AccountSettings(BaseSettings):
     @classmethod
     def _goes_with_the_rest(cls, mode: str, info: ValidationInfo) -> str:
         """Half a configuration would look guarded, and not be."""
-        given = [name for name in ("jwt_secret", "jwt_key_file", "jwt_jwks_url") if info.data.get(name) is not None]
+        keys = ("jwt_secret", "jwt_key_file", "jwt_jwks_url")
+        if not all(name in info.data for name in keys):  # one is wrong itself, and told
+            return mode
+        given = [name for name in keys if info.data[name] is not None]
         match mode:
             case "none":
                 _check_none(given, info.data)
