@@ -47,6 +47,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("DELETE", "/v1/transcripts/{transcript_id}/audio"): Action.DELETE,
     ("GET", "/v1/transcripts/{transcript_id}/segments"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/export"): Action.READ,
+    ("GET", "/v1/transcripts/{transcript_id}/download/zip"): Action.READ,
     ("GET", "/v1/transcripts/search"): Action.LIST,
     ("GET", "/v1/transcripts/{transcript_id}/topics"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/topics/with-words"): Action.READ,

@@ -64,6 +64,7 @@ ANSWERS: Mapping[str, Answer] = {
     "restore_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409,)),
     "destroy_transcript": Answer(204, errors=(409,)),
     "delete_audio": Answer(204, errors=(409,)),
+    "download_zip": Answer(media=("application/zip",), headers=("Content-Disposition",)),
     "list_segments": Answer(model=models.SegmentPage),
     "list_events": Answer(model=models.MessagePage),
     "export_transcript": Answer(media=DOCUMENTS, schema=TEXT, headers=("Content-Disposition",)),

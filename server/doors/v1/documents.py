@@ -56,13 +56,14 @@ class Conversation:
     offsets: dict[str, int]
 
     async def document(self, form: ExportFormat) -> bytes:
-        return await asyncio.to_thread(self._document, form)
+        return await asyncio.to_thread(self.laid_out, form)
 
     async def embedded(self, wanted: TranscriptFormat) -> bytes:
         """As the value of a field in JSON: a list of who said what, or a document's text."""
         return await asyncio.to_thread(self._embedded, wanted)
 
-    def _document(self, form: ExportFormat) -> bytes:
+    def laid_out(self, form: ExportFormat) -> bytes:
+        """Blocks: hours of speech take more than a few milliseconds."""
         return self._text(form).encode("utf-8", "replace")
 
     def _text(self, form: ExportFormat) -> str:
