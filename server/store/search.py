@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,8 +21,8 @@ from server.store.tables import passages, segments, tracks, transcripts
 from server.store.transcripts import records, selected
 
 SNIPPETS_MAX = 3
-# Passages with one term; of a word that everybody says, the newest count.
-HITS_MAX = 20_000
+# Passages with one term; of a word that everybody says, the newest count: more take longer than anybody waits.
+HITS_MAX = 200_000
 POINTS = {"title": 1000, "name": 1000, "summary": 400, "segment": 200}
 HALF_POINTS = 1000  # give the rank 0.5
 
@@ -56,30 +57,28 @@ async def search(
     are. No terms: none."""
     if terms is not None and not terms:
         return [], 0
-    ranked = _ranked(conn.dialect.name, terms, _conditions(wanted))
-    query = (
-        sa.select(ranked.c.id, ranked.c.points, ranked.c.matches, sa.func.count().over().label("total"))
-        .join(transcripts, transcripts.c.id == ranked.c.id)
-        .order_by(ranked.c.points.desc(), transcripts.c.created_at.desc(), transcripts.c.id)
-    )
-    rows = (await conn.execute(query.limit(limit).offset(offset))).all()
+    found = None if terms is None else _found(conn.dialect.name, terms)
+    ordered = _ordered(found, len(terms or ()), _conditions(wanted))
+    page = ordered.limit(limit).offset(offset).cte("page")
+    rows = (await conn.execute(_with_best(page, found))).all()
     if not rows:
-        first = None if offset == 0 else (await conn.execute(query.limit(1))).one_or_none()
+        first = None if offset == 0 else (await conn.execute(ordered.limit(1))).first()
         return [], 0 if first is None else first.total
-    ids = [row.id for row in rows]
-    found = await _passages(conn, terms, ids) if terms else {}
+    ids = list(dict.fromkeys(row.id for row in rows))
+    passages_of = await _passages(conn, [(row.id, row.passage_id) for row in rows if row.passage_id is not None])
     full = await records(conn, (await conn.execute(selected().where(transcripts.c.id.in_(ids)))).all())
     about = {each.id: each for each in full}
     began_at = await _began_at(conn, ids)
+    points = {row.id: (row.points, row.matches) for row in rows}
     hits = [
         Hit(
-            about[row.id],
-            began_at.get(row.id, 0.0),
-            rank=round(row.points / (row.points + HALF_POINTS), 4),
-            matches=row.matches,
-            passages=tuple(found.get(row.id, ())),
+            about[id_],
+            began_at.get(id_, 0.0),
+            rank=round(points[id_][0] / (points[id_][0] + HALF_POINTS), 4),
+            matches=points[id_][1],
+            passages=tuple(passages_of.get(id_, ())),
         )
-        for row in rows
+        for id_ in ids
     ]
     return hits, rows[0].total
 
@@ -88,92 +87,106 @@ def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
     found = list(conditions(wanted))
     if wanted.deleted != "without" and not wanted.viewer.sees_all:
         # What somebody shares is not looked for in their bin.
-        found.append(
-            transcripts.c.deleted_at.is_(None) | transcripts.c.owner.is_not_distinct_from(wanted.viewer.user_id)
-        )
+        own = transcripts.c.owner.is_not_distinct_from(wanted.viewer.user_id)
+        found.append(transcripts.c.deleted_at.is_(None) | own)
     return found
 
 
-def _ranked(dialect: str, terms: Sequence[Term] | None, wanted: Conditions) -> sa.Subquery:
-    """``id``, ``points`` and ``matches`` of every transcript that has all terms."""
-    if terms is None:
+def _ordered(found: sa.CTE | None, terms: int, wanted: Conditions) -> sa.Select[Any]:
+    """``id``, ``points``, ``matches`` and the ``total`` of every transcript that has all terms, the best first."""
+    total = sa.func.count().over().label("total")
+    if found is None:
         zero = sa.literal(0, sa.Integer)
-        everything = sa.select(transcripts.c.id, zero.label("points"), zero.label("matches"))
-        return everything.where(*wanted).subquery()
-    hits = _hits(dialect, terms, wanted)
-    found = _found(hits)
-    whole = (
-        sa.select(hits.c.transcript_id)
-        .group_by(hits.c.transcript_id)
-        .having(sa.func.count(sa.distinct(hits.c.term)) == len(terms))
-        .cte("whole")
-    )
-    return (
+        columns = sa.select(
+            transcripts.c.id, transcripts.c.created_at, zero.label("points"), zero.label("matches"), total
+        )
+        return columns.where(*wanted).order_by(transcripts.c.created_at.desc(), transcripts.c.id)
+    # Who has all terms is asked before anything is asked of a transcript: a word may stand in most of the passages.
+    has_all = [sa.func.max(sa.case((found.c[_has(n)] > 0, 1), else_=0)) == 1 for n in range(terms if terms > 1 else 0)]
+    ranked = (
         sa.select(
-            found.c.transcript_id.label("id"),
+            found.c.transcript_id,
             sa.cast(sa.func.sum(found.c.points), sa.BigInteger).label("points"),
             sa.func.count().label("matches"),
         )
-        .join(whole, whole.c.transcript_id == found.c.transcript_id)
         .group_by(found.c.transcript_id)
+        .having(sa.and_(sa.true(), *has_all))
         .subquery()
     )
-
-
-def _hits(dialect: str, terms: Sequence[Term], wanted: Conditions) -> sa.CTE:
-    """A row for each passage and term that it holds."""
-    each = [_hits_of(dialect, term, number, wanted) for number, term in enumerate(terms)]
-    return sa.union_all(*each).cte("hits")
-
-
-def _hits_of(dialect: str, term: Term, number: int, wanted: Conditions) -> sa.Select[tuple[int, str, str, int]]:
-    joined = sa.join(passages, transcripts, transcripts.c.id == passages.c.transcript_id)
-    order: sa.ColumnElement[int] = passages.c.id
-    if dialect == "sqlite":
-        index = sa.table("passages_index", sa.column("rowid", sa.Integer))
-        joined = index.join(joined, passages.c.id == index.c.rowid)
-        order = index.c.rowid
-        phrase = " ".join(map(spelled, term.words))
-        match = sa.literal_column("passages_index").op("MATCH", is_comparison=True)(
-            f'"{phrase}"{"*" if term.is_prefix else ""}'
-        )
-    else:
-        phrase = " <-> ".join(map(spelled, term.words))
-        match = sa.literal_column("passages.lexemes").op("@@", is_comparison=True)(
-            sa.func.to_tsquery(sa.literal_column("'simple'::regconfig"), phrase + (":*" if term.is_prefix else ""))
-        )
-    newest = (
-        sa.select(passages.c.id, passages.c.transcript_id, passages.c.kind)
-        .select_from(joined)
-        .where(match, *wanted)
-        .order_by(order.desc())
-        .limit(HITS_MAX)
-        .subquery()
-    )
-    return sa.select(newest.c.id, newest.c.transcript_id, newest.c.kind, sa.literal(number, sa.Integer).label("term"))
-
-
-def _found(hits: sa.CTE) -> sa.CTE:
-    """A row for each passage. One that holds two of the terms gives four times the points of one that holds one."""
-    terms = sa.func.count(sa.distinct(hits.c.term))
-    points = sa.case(POINTS, value=hits.c.kind, else_=0) * terms * terms
     return (
-        sa.select(hits.c.id, hits.c.transcript_id, points.label("points"))
-        .group_by(hits.c.id, hits.c.transcript_id, hits.c.kind)
+        sa.select(transcripts.c.id, transcripts.c.created_at, ranked.c.points, ranked.c.matches, total)
+        .join(ranked, ranked.c.transcript_id == transcripts.c.id)
+        .where(*wanted)
+        .order_by(ranked.c.points.desc(), transcripts.c.created_at.desc(), transcripts.c.id)
+    )
+
+
+def _has(term: int) -> str:
+    return f"has_{term}"
+
+
+def _found(dialect: str, terms: Sequence[Term]) -> sa.CTE:
+    """A row for each passage with any of the terms; with several, also which. One that holds two of them gives four
+    times the points of one that holds one."""
+    points = sa.case(POINTS, value=passages.c.kind, else_=0)
+    if len(terms) == 1:
+        hits = _hits_of(dialect, terms[0], 0).subquery()
+        columns = sa.select(passages.c.id, passages.c.transcript_id, points.label("points"))
+        return columns.join(hits, hits.c.id == passages.c.id).cte("found")
+    each = sa.union_all(*(_hits_of(dialect, term, number) for number, term in enumerate(terms))).subquery()
+    has = [sa.func.max(sa.case((each.c.term == n, 1), else_=0)).label(_has(n)) for n in range(len(terms))]
+    counted = sa.select(each.c.id, sa.func.count().label("terms"), *has).group_by(each.c.id).subquery()
+    return (
+        sa.select(
+            *(passages.c.id, passages.c.transcript_id, (points * counted.c.terms * counted.c.terms).label("points")),
+            *(counted.c[_has(n)] for n in range(len(terms))),
+        )
+        .join(counted, counted.c.id == passages.c.id)
         .cte("found")
     )
 
 
-async def _passages(conn: AsyncConnection, terms: Sequence[Term], ids: Sequence[str]) -> dict[str, list[Passage]]:
-    """The best of each transcript: those with most points, the first of such."""
-    found = _found(_hits(conn.dialect.name, terms, [transcripts.c.id.in_(ids)]))
-    number = sa.func.row_number().over(partition_by=found.c.transcript_id, order_by=(found.c.points.desc(), found.c.id))
-    best = sa.select(found.c.id, found.c.points, number.label("number")).subquery()
-    rows = await conn.execute(
-        sa.select(
-            passages.c.transcript_id, passages.c.kind, passages.c.text, segments.c.body, segments.c.track_started_at
+def _hits_of(dialect: str, term: Term, number: int) -> sa.Select[tuple[int, int]]:
+    """Passages with the term, each once."""
+    if dialect == "sqlite":
+        index = sa.table("passages_index", sa.column("rowid", sa.Integer))
+        phrase = " ".join(map(spelled, term.words))
+        asked = f'"{phrase}"{"*" if term.is_prefix else ""}'
+        match = sa.literal_column("passages_index").op("MATCH", is_comparison=True)(asked)
+        newest = sa.select(index.c.rowid.label("id")).where(match).order_by(index.c.rowid.desc()).limit(HITS_MAX)
+    else:
+        asked = " <-> ".join(map(spelled, term.words)) + (":*" if term.is_prefix else "")
+        match = sa.literal_column("passages.lexemes").op("@@", is_comparison=True)(
+            sa.func.to_tsquery(sa.literal_column("'simple'::regconfig"), asked)
         )
-        .join(best, best.c.id == passages.c.id)
+        newest = sa.select(passages.c.id).where(match).order_by(passages.c.id.desc()).limit(HITS_MAX)
+    hits = newest.subquery()
+    return sa.select(hits.c.id, sa.literal(number, sa.Integer).label("term"))
+
+
+def _with_best(page: sa.CTE, found: sa.CTE | None) -> sa.Select[Any]:
+    """The rows of the page, each as often as it has passages to show (once, when it has none)."""
+    by_rank = (page.c.points.desc(), page.c.created_at.desc(), page.c.id)
+    if found is None:
+        return sa.select(page, sa.null().label("passage_id")).order_by(*by_rank)
+    number = sa.func.row_number().over(partition_by=found.c.transcript_id, order_by=(found.c.points.desc(), found.c.id))
+    numbered = (
+        sa.select(found.c.id, found.c.transcript_id, number.label("number"))
+        .join(page, page.c.id == found.c.transcript_id)
+        .subquery()
+    )
+    shown = sa.and_(numbered.c.transcript_id == page.c.id, numbered.c.number <= SNIPPETS_MAX)
+    return (
+        sa.select(page, numbered.c.id.label("passage_id"))
+        .outerjoin(numbered, shown)
+        .order_by(*by_rank, numbered.c.number)
+    )
+
+
+async def _passages(conn: AsyncConnection, wanted: Sequence[tuple[str, int]]) -> dict[str, list[Passage]]:
+    """By transcript, in the order asked for."""
+    rows = await conn.execute(
+        sa.select(passages.c.id, passages.c.kind, passages.c.text, segments.c.body, segments.c.track_started_at)
         .outerjoin(
             segments,
             sa.and_(
@@ -182,14 +195,15 @@ async def _passages(conn: AsyncConnection, terms: Sequence[Term], ids: Sequence[
                 segments.c.newest.is_(True),
             ),
         )
-        .where(best.c.number <= SNIPPETS_MAX)
-        .order_by(passages.c.transcript_id, best.c.number)
+        .where(passages.c.id.in_([passage_id for _, passage_id in wanted]))
     )
-    shown: dict[str, list[Passage]] = {}
+    read: dict[int, Passage] = {}
     for row in rows:
         segment = None if row.body is None else Segment.model_validate_json(row.body)
-        passage = Passage(row.kind, row.text, segment, row.track_started_at or 0.0)
-        shown.setdefault(row.transcript_id, []).append(passage)
+        read[row.id] = Passage(row.kind, row.text, segment, row.track_started_at or 0.0)
+    shown: dict[str, list[Passage]] = {}
+    for transcript_id, passage_id in wanted:
+        shown.setdefault(transcript_id, []).append(read[passage_id])
     return shown
 
 

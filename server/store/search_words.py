@@ -17,7 +17,7 @@ from functools import lru_cache
 
 WORD_MAX_CHARS = 40  # what is longer is known by its beginning
 INDEXED_MAX_WORDS = 10_000  # of one passage; PostgreSQL counts places no further than 16 383
-TERMS_MAX = 12  # of one query; those after them are not asked for
+TERMS_MAX = 8  # of one query; those after them are not asked for
 PHRASE_MAX_WORDS = 16
 
 _ASCII_WORD = re.compile("[A-Za-z0-9]+")
