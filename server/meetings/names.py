@@ -16,6 +16,7 @@ PERSON_NAME_MAX_CHARS = 100
 NAMELESS = "Guest"
 
 _ROOM_NAME = re.compile(rf"[a-z0-9]([a-z0-9_-]{{0,{ROOM_NAME_MAX_CHARS - 2}}}[a-z0-9])?")
+_JOINERS = "\u200c\u200d"
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that look like others
 
 
@@ -42,12 +43,11 @@ def new_room_name() -> str:
 
 def clean_name(text: str) -> str:
     """What somebody calls themselves, on one line and without signs that are not seen. Raises ``ValidationFailed``."""
-    normal = unicodedata.normalize("NFC", text)
-    seen = "".join(" " if each.isspace() else each for each in normal if each.isspace() or _is_seen(each))
-    name = " ".join(seen.split())
+    seen = "".join(" " if each.isspace() else each for each in text if each.isspace() or _is_seen(each))
+    name = " ".join(unicodedata.normalize("NFC", seen).split())
     if len(name) > PERSON_NAME_MAX_CHARS:
         raise ValidationFailed(f"a name has at most {PERSON_NAME_MAX_CHARS} characters", details={"field": "name"})
-    return name or NAMELESS
+    return name if name.strip(_JOINERS + " ") else NAMELESS
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
@@ -60,7 +60,7 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 def _is_seen(char: str) -> bool:
     # Of controls and signs without a look, the joiners within words and emoji alone are people's own.
-    return char in "\u200c\u200d" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    return char in _JOINERS or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
 def _folded(name: str) -> str:

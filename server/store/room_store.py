@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import ids
-from protocol.errors import Conflict, Overloaded
-from server.store import meetings, rooms, transcripts
+from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
+from server.store import meetings, participants, rooms, transcripts
+from server.store.changes import touch
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room, ShareMode
 from server.store.records import storable
 from server.store.standing import EVERYBODY, Viewer
@@ -217,7 +218,16 @@ class RoomStore:
                 consent=None,
             )
             await meetings.attend(conn, attendance, token_hash)
+            if meeting.transcript_id is not None:
+                await self._name_in_transcript(conn, meeting.transcript_id, attendance)
             return attendance
+
+    async def _name_in_transcript(self, conn: AsyncConnection, transcript_id: str, attendance: Attendance) -> None:
+        """Among those who may speak there. Nobody is kept out of a meeting because its transcript is full or locked."""
+        with suppress(Conflict, NotFound, TooLarge):
+            named = await participants.changing(conn, transcript_id, now=self._clock())
+            await named.add(name=attendance.name, speaker=attendance.name, user_id=attendance.user_id)
+            await touch(conn, [transcript_id], now=self._clock())
 
     async def bystander(self, meeting_id: str, *, token_hash: str) -> Attendance:
         """Somebody who did not join and answers all the same. Without a name, and gone already."""

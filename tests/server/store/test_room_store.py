@@ -154,6 +154,9 @@ async def test_participants_join_until_the_end(store: Store) -> None:
     assert sorted(each.name for each in joined) == [f"Anna {n}" for n in range(1, 6)]
     assert await store.rooms.attending("3") == (joined[3], meeting)
     assert await store.rooms.attending("none") is None
+    assert meeting.transcript_id is not None
+    named = await store.participants_of(meeting.transcript_id)
+    assert {(each.speaker, each.name) for each in named} == {(f"Anna {n}", f"Anna {n}") for n in range(1, 6)}
     await store.rooms.set_left(joined[0].id, left=True)
     there = {each.id: each.left_at for each in await store.rooms.attendances_of(meeting.id)}
     assert there[joined[0].id] is not None

@@ -1,0 +1,129 @@
+"""Who may enter which room where people have accounts, and what a participant's token opens there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tests.fakes.issuer import SECRET, bearer, token
+from tests.fakes.running_app import RunningApp, running_app
+
+ANNA, BERT = bearer(token("anna")), bearer(token("bert"))
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
+    async with running_app(tmp_path, auth_mode="jwt", jwt_secret=SecretStr(SECRET)) as running:
+        yield running
+
+
+async def post(node: RunningApp, path: str, headers: dict[str, str], body: Any = None) -> tuple[int, dict[str, Any]]:
+    answer = await node.http.post(path, json=body, headers=headers)
+    return answer.status_code, answer.json() if answer.content else {}
+
+
+async def room_of(node: RunningApp, name: str, share_mode: str) -> dict[str, Any]:
+    status, room = await post(node, "/v1/rooms", ANNA, {"name": name, "share_mode": share_mode})
+    assert (status, room["user_id"]) == (201, "anna")
+    return room
+
+
+async def test_who_may_enter_which_room(node: RunningApp) -> None:
+    nobody: dict[str, str] = {}
+    for share_mode, bert, stranger in (
+        ("private", 404, 401),
+        ("semi-private", 200, 401),
+        ("public", 200, 200),
+    ):
+        room = await room_of(node, share_mode, share_mode)
+        status, meeting = await post(node, f"/v1/rooms/{share_mode}/meeting", ANNA)
+        assert status == 201
+        join = f"/v1/meetings/{meeting['id']}/join"
+        for headers, wanted in ((BERT, bert), (nobody, stranger)):
+            assert (await post(node, f"/v1/rooms/{share_mode}/meeting", headers))[0] == wanted
+            assert (await post(node, join, headers, {"name": "Eve"}))[0] == wanted
+            read = await node.http.get(f"/v1/rooms/name/{share_mode}", headers=headers)
+            assert read.status_code == wanted
+            assert (await node.http.get(f"/v1/meetings/{meeting['id']}", headers=headers)).status_code == wanted
+            if wanted == 200:
+                assert (await post(node, f"/v1/meetings/{meeting['id']}/end", headers))[0] in (401, 403)
+                assert (await post(node, join, headers))[1]["host_room_url"] is None
+        assert (await post(node, join, ANNA))[1]["host_room_url"] is not None
+        # A lock lets the owner in alone.
+        await node.http.patch(f"/v1/rooms/{room['id']}", json={"is_locked": True}, headers=ANNA)
+        if bert == 200:
+            status, error = await post(node, join, BERT)
+            assert (status, "locked" in error["error"]["message"]) == (403, True)
+        assert (await post(node, join, ANNA))[0] == 200
+
+    listed = (await node.http.get("/v1/rooms", headers=BERT)).json()
+    assert [each["name"] for each in listed["items"]] == ["semi-private"]  # who has no link finds no public room
+    mine = (await node.http.get("/v1/meetings", headers=BERT)).json()
+    assert {each["room_name"] for each in mine["items"]} == {"semi-private", "public"}  # that he joined
+    assert (await node.http.get("/v1/rooms", headers=ANNA)).json()["total"] == 3
+
+
+async def test_a_room_in_a_body_is_guarded_like_one_in_a_path(node: RunningApp) -> None:
+    room = await room_of(node, "private", "private")
+    for body in ({"room_id": room["id"]}, {"room_name": "private"}, {"room_name": "no-such-room"}):
+        assert (await post(node, "/v1/meetings", BERT, body))[0] == 404
+    assert (await post(node, "/v1/meetings", {}, {}))[0] == 401
+    status, own = await post(node, "/v1/meetings", BERT)
+    assert (status, own["user_id"]) == (201, "bert")
+    assert (await node.http.get(f"/v1/meetings/{own['id']}", headers=ANNA)).status_code == 404
+
+
+async def test_what_a_participants_token_opens_and_what_not(node: RunningApp) -> None:
+    await room_of(node, "open", "public")
+    _, meeting = await post(node, "/v1/rooms/open/meeting", {})
+    _, guest = await post(node, f"/v1/meetings/{meeting['id']}/join", {}, {"name": "Guest"})
+    _, other = await post(node, "/v1/meetings", ANNA)
+    _, anna = await post(node, f"/v1/meetings/{other['id']}/join", ANNA)
+    mine = bearer(guest["token"])
+    transcript_id = meeting["transcript_id"]
+
+    async with node.socket(
+        f"/v1/transcripts_websocket/{transcript_id}", subprotocols=["bearer", guest["token"]]
+    ) as socket:
+        await socket.send({"action": "get_status"})
+        assert (await socket.until("status"))["data"]["status"] == "initializing"
+        await socket.send({"action": "stop"})
+        assert (await socket.until("error"))["data"]["code"] == "NOT_AUTHORISED"
+    assert (await node.http.get(f"/v1/meetings/{meeting['id']}/participants", headers=mine)).status_code == 200
+    status, _ = await post(node, guest["offer_url"], mine, {"sdp": "v=0"})
+    assert status == 400  # let in, and told of the description
+    assert (await post(node, f"/v1/meetings/{meeting['id']}/consent", mine, {"consent_given": True}))[0] == 200
+
+    # Nothing else, and nobody else's.
+    for method, path in (
+        ("GET", "/v1/transcripts"),
+        ("GET", "/v1/rooms"),
+        ("POST", "/v1/rooms"),
+        ("GET", f"/v1/transcripts/{transcript_id}"),
+        ("DELETE", f"/v1/transcripts/{transcript_id}"),
+        ("POST", f"/v1/transcripts_webrtc/{transcript_id}/offer"),
+        ("POST", f"/v1/meetings/{meeting['id']}/end"),
+        ("GET", f"/v1/meetings/{other['id']}"),
+        ("POST", f"/v1/meetings/{other['id']}/join"),
+        ("POST", anna["offer_url"]),
+        ("POST", "/v1/tickets"),
+        ("GET", "/v1/api-keys"),
+    ):
+        refused = await node.http.request(method, path, headers=mine)
+        assert refused.status_code == 401, f"{method} {path} {refused.text}"
+    async with node.socket(
+        f"/v1/transcripts_websocket/{other['transcript_id']}", subprotocols=["bearer", guest["token"]]
+    ) as socket:
+        assert (await socket.closed())[0] == 4001
+    async with node.socket(
+        f"/v1/transcripts_websocket/{transcript_id}", subprotocols=["bearer", "eap_guessed"]
+    ) as socket:
+        assert (await socket.closed())[0] == 4001
+    # The owner of a private meeting speaks with the token of joining, too.
+    assert (await post(node, anna["offer_url"], bearer(anna["token"]), {"sdp": "v=0"}))[0] == 400
+    assert (await post(node, f"/v1/meetings/{other['id']}/leave", bearer(anna["token"])))[0] == 204
+    assert (await post(node, f"/v1/meetings/{meeting['id']}/leave", ANNA))[0] == 404  # who never joined
