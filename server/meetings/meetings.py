@@ -124,6 +124,10 @@ class Meetings:
             raise Conflict("Meeting has ended", details={"meeting_id": meeting_id})
         return meeting
 
+    def now_s(self) -> float:
+        """Epoch seconds."""
+        return self._clock()
+
     def seen(self, meeting_id: str) -> None:
         """Somebody is there."""
         self._seen_at[meeting_id] = self._monotonic()

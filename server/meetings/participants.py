@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from protocol.errors import Conflict, Forbidden, NotFound, TooLarge
@@ -37,7 +37,7 @@ class Person:
     """A participant as the others see them."""
 
     attendance: Attendance
-    is_here: bool  # has not left, as far as is known
+    is_here: bool  # connected, or not gone for long
     connected: bool  # is heard, or would be
     muted: bool
 
@@ -76,7 +76,7 @@ class Participants:
                 meeting_id,
                 token_hash=hashed(token),
                 user_id=user_id,
-                choose_name=lambda there: self._name_for(wanted, there),
+                choose_name=lambda ever: self._name_for(wanted, meeting, ever),
             )
         self._meetings.seen(meeting_id)
         return Joined(attendance, token, self._meetings.link(meeting, attendance.name))
@@ -144,19 +144,32 @@ class Participants:
         """All who ever joined, in that order."""
         sessions = {session.track.name: session for session in self._sessions(_transcript_of(meeting))}
         found = await self._store.rooms.attendances_of(meeting.id)
-        return [_person(each, sessions.get(each.id)) for each in found if each.name]
+        return [
+            _person(each, sessions.get(each.id), is_here=self._is_here(meeting, each, sessions))
+            for each in found
+            if each.name
+        ]
 
     async def _bystander(self, meeting_id: str) -> Attendance:
         """Somebody without a name or a token, so that their answer is kept. Also after the end."""
         return await self._store.rooms.bystander(meeting_id, token_hash=hashed(new_token()))
 
-    def _name_for(self, wanted: str, there: Sequence[Attendance]) -> str:
+    def _name_for(self, wanted: str, meeting: Meeting, ever: Sequence[Attendance]) -> str:
         most = self._settings.meeting_participants_max
-        here = sum(each.left_at is None for each in there)
-        if here >= most or len(there) >= ATTENDANCES_MAX_FACTOR * most:
+        sessions = {session.track.name for session in self._sessions(_transcript_of(meeting))}
+        here = sum(self._is_here(meeting, each, sessions) for each in ever)
+        if here >= most or len(ever) >= ATTENDANCES_MAX_FACTOR * most:
             raise TooLarge(f"the meeting is full: {most} may take part", details={"max": most})
         # Of those who left, too: their words stand under their names.
-        return free_name(wanted, [each.name for each in there])
+        return free_name(wanted, [each.name for each in ever])
+
+    def _is_here(self, meeting: Meeting, attendance: Attendance, sessions: Container[str]) -> bool:
+        """Who vanished without a word is not. Who joined just now is on their way."""
+        if attendance.left_at is not None:
+            return False
+        if attendance.id in sessions or not self._meetings.has_sound(meeting):
+            return True
+        return self._meetings.now_s() - attendance.joined_at < self._settings.meeting_empty_s
 
     async def _resume_token(self, transcript_id: str, participant_id: str) -> str | None:
         for track in await self._store.tracks_of(transcript_id):
@@ -173,10 +186,10 @@ class Participants:
         return [each for each in self._hub.sessions.values() if each.transcript_id == transcript_id and each.is_live]
 
 
-def _person(attendance: Attendance, session: LiveSession | None) -> Person:
+def _person(attendance: Attendance, session: LiveSession | None, *, is_here: bool) -> Person:
     connected = session is not None and session.state in (SessionState.LIVE, SessionState.STALLED)
     muted = session is not None and session.muted
-    return Person(attendance, attendance.left_at is None, connected, muted)
+    return Person(attendance, is_here, connected, muted)
 
 
 def _transcript_of(meeting: Meeting) -> str:

@@ -12,7 +12,7 @@ from protocol.errors import NotFound
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Room
 from server.store.rooms import record as room_record
 from server.store.standing import Viewer
-from server.store.tables import attendances, meetings, rooms
+from server.store.tables import attendances, meetings, rooms, transcripts
 
 _OPEN = [MeetingState.ACTIVE.value, MeetingState.ENDING.value]
 
@@ -163,6 +163,18 @@ async def was_denied(conn: AsyncConnection, meeting_id: str) -> bool:
         sa.select(attendances.c.id)
         .where(attendances.c.meeting_id == meeting_id, attendances.c.consent.is_(False))
         .limit(1)
+    )
+    return found.first() is not None
+
+
+async def has_sound(conn: AsyncConnection, meeting: Meeting) -> bool:
+    """Whether sound may be kept of it, as far as its transcript says."""
+    found = await conn.execute(
+        sa.select(transcripts.c.id).where(
+            transcripts.c.id == meeting.transcript_id,
+            transcripts.c.audio_deleted.is_(False),
+            transcripts.c.destroyed_at.is_(None),
+        )
     )
     return found.first() is not None
 

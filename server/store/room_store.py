@@ -181,9 +181,12 @@ class RoomStore:
             return replace(meeting, state=MeetingState.ENDING, ended_at=now), True
 
     async def finish_meeting(self, meeting_id: str) -> None:
-        """Nothing is due any more for one that was ended."""
+        """Nothing is due any more for one that was ended; unless somebody denied consent just now."""
         async with self._write() as conn:
             meeting = await meetings.get(conn, meeting_id, hold=True)
+            unwanted = not meeting.room.keeps_sound or await meetings.was_denied(conn, meeting_id)
+            if unwanted and await meetings.has_sound(conn, meeting):
+                return
             if meeting.state is MeetingState.ENDING:
                 await meetings.set_state(conn, meeting_id, MeetingState.ENDED)
                 if meeting.room.ad_hoc and meeting.room.deleted_at is None:

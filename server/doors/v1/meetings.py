@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from protocol.errors import NotFound
 from protocol.ids import is_transcript_id
-from server.auth import Action
-from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
+from server.auth import Action, may
+from server.doors.access import admit, entry, leaving_of, principal_of, resource_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.room_views import meeting_view
 from server.doors.v1.rooms import Page, Size, json_body, room_of
@@ -117,9 +117,11 @@ async def _opened(request: Request, room: Room, *, title: str = "") -> Response:
 async def list_meetings_of_room(
     request: Request, room_name: str, page: Page = 1, size: Size = 50, active: Active = None
 ) -> Response:
-    """The newest first."""
+    """The newest first. Whoever may only enter the room sees the one that goes on."""
     services = services_of(request)
     room = await room_of(services, room_name)
+    if not may(principal_of(request), Action.CHANGE, resource_of(request)):
+        active = True
     found, total = await services.store.rooms.meetings_page(page=page, size=size, room_id=room.id, active=active)
     return JSONResponse(page_view([shown(request, each) for each in found], total, page, size))
 

@@ -186,6 +186,21 @@ async def test_a_room_that_keeps_no_sound(store: Store) -> None:
     assert await store.rooms.wants_no_sound(meeting)
 
 
+async def test_a_meeting_is_not_done_while_unwanted_sound_is_there(store: Store) -> None:
+    """Whoever denies between the last look and the end of all is heard, too."""
+    meeting, _ = await opened(store, await made(store))
+    assert meeting.transcript_id is not None
+    anna = await joined_as(store, meeting, "Anna")
+    await store.rooms.end_meeting(meeting.id)
+    assert not await store.rooms.wants_no_sound(meeting)
+    await store.rooms.set_consent(meeting.id, anna.id, given=False)
+    await store.rooms.finish_meeting(meeting.id)
+    assert (await store.rooms.get_meeting(meeting.id)).state is MeetingState.ENDING
+    await store.remove_audio(meeting.transcript_id)
+    await store.rooms.finish_meeting(meeting.id)
+    assert (await store.rooms.get_meeting(meeting.id)).state is MeetingState.ENDED
+
+
 async def test_meetings_are_listed_for_those_who_own_or_attended_them(store: Store) -> None:
     mine, _ = await opened(store, await made(store, "mine", owner="me"))
     hers, _ = await opened(store, await made(store, "hers", owner="her"))

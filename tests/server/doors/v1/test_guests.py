@@ -123,6 +123,11 @@ async def test_what_a_participants_token_opens_and_what_not(node: RunningApp) ->
         f"/v1/transcripts_websocket/{transcript_id}", subprotocols=["bearer", "eap_guessed"]
     ) as socket:
         assert (await socket.closed())[0] == 4001
+    # Of a room's past its guests see nothing.
+    await post(node, f"/v1/meetings/{meeting['id']}/end", ANNA)
+    await post(node, "/v1/rooms/open/meeting", BERT)
+    for headers, count in ((ANNA, 2), (BERT, 1), ({}, 1)):
+        assert (await node.http.get("/v1/rooms/open/meetings", headers=headers)).json()["total"] == count
     # The owner of a private meeting speaks with the token of joining, too.
     assert (await post(node, anna["offer_url"], bearer(anna["token"]), {"sdp": "v=0"}))[0] == 400
     assert (await post(node, f"/v1/meetings/{other['id']}/leave", bearer(anna["token"])))[0] == 204
