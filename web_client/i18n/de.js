@@ -96,7 +96,7 @@ export default {
   'library.more': 'Mehr zeigen',
   'library.delete': 'Löschen',
   'library.delete.what': '„{name}“ löschen',
-  'library.delete.sure': '„{name}“ und den Ton dazu endgültig löschen?',
+  'library.delete.sure': '„{name}“ und den Ton dazu löschen?',
   'library.words': ({ count }) => (count === 1 ? '1 Wort' : `${count} Wörter`),
   'library.filter': 'Nach Namen suchen',
   'library.none': 'Keine Mitschrift hat das im Namen.',

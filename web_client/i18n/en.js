@@ -96,7 +96,7 @@ export default {
   'library.more': 'Show more',
   'library.delete': 'Delete',
   'library.delete.what': 'Delete “{name}”',
-  'library.delete.sure': 'Delete “{name}” and its sound for good?',
+  'library.delete.sure': 'Delete “{name}” and its sound?',
   'library.words': ({ count }) => (count === 1 ? '1 word' : `${count} words`),
   'library.filter': 'Find by name',
   'library.none': 'No transcript has this in its name.',
