@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,18 @@ engine hearing each file as one utterance: the live path must not be worse.
 """
 
 
-def report(folder: Path = FOLDER) -> str:
-    """The document. A bench that was not run is left out."""
-    parts = [INTRODUCTION]
+def report(folder: Path = FOLDER, before: str = "") -> str:
+    """The document. What ``before`` says of a bench that was not run stays."""
+    sections = dict(re.findall(r"^## (.*)\n((?:(?!## ).*\n?)*)", before, re.MULTILINE))
     for name in ORDER:
         path = folder / f"{name}.json"
         if path.exists():
             bench = json.loads(path.read_text())
-            parts.append(loop_report.section(bench) if name == "loop" else _section(bench))
-    if len(parts) == 1:
-        parts.append("No bench has been run yet.\n")
-    return "\n".join(parts)
+            text = loop_report.section(bench) if name == "loop" else _section(bench)
+            sections[bench["title"]] = text.partition("\n")[2]
+    if not sections:
+        return f"{INTRODUCTION}\nNo bench has been run yet.\n"
+    return "\n".join([INTRODUCTION, *(f"## {title}\n{text.rstrip()}\n" for title, text in sections.items())])
 
 
 def _section(bench: dict[str, Any]) -> str:
@@ -108,5 +110,5 @@ def _corpus_row(figures: dict[str, float], corpus: str) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(report())
+    DOCUMENT.write_text(report(before=DOCUMENT.read_text() if DOCUMENT.exists() else ""))
     print(f"wrote {DOCUMENT}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.figures import Figures, histogram_percentile, percentile, shown
-from tests.bench.report import MEANINGS, report
+from tests.bench.report import DOCUMENT, MEANINGS, report
 from tests.bench.streams import SENTENCE_EVERY_S, SETTLE_S, Heard, talk
 from tests.bench.words import errors, normal
 
@@ -56,3 +56,12 @@ def test_words_are_compared_without_case_and_punctuation() -> None:
     found = errors(["A b, c d."], ["a x c"])
     assert (found.words, found.substitutions, found.deletions, found.insertions) == (4, 1, 1, 0)
     assert found.rate == 0.5
+
+
+def test_what_was_not_measured_again_stays_in_the_report(tmp_path: Path) -> None:
+    before = DOCUMENT.read_text()
+    assert report(tmp_path, before) == before
+    Figures("room", "Rooms").write(tmp_path)
+    added = report(tmp_path, before)
+    assert added.startswith(before)
+    assert added.count("\n## Rooms\n") == report(tmp_path, added).count("\n## Rooms\n") == 1
