@@ -19,6 +19,7 @@ from server.app import build_app
 from server.services import Services
 from server.serving import Serving
 from server.settings import Settings
+from tests.fakes.described import watched
 from tests.fakes.node import node_settings
 
 DEADLINE_S = 30.0
@@ -104,6 +105,7 @@ async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningAp
     """A node on a free loopback port, stopped as a signal would stop it."""
     settings = node_settings(data_dir, port=0, **options)
     serving = Serving(settings)
+    faults = watched(serving.app)
     task = asyncio.create_task(serving.run(handle_signals=False), name="serving")
     ready = asyncio.create_task(serving.ready.wait())
     await asyncio.wait([ready, task], timeout=DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
@@ -115,15 +117,18 @@ async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningAp
     serving.stop()
     async with asyncio.timeout(DEADLINE_S):
         await task
+    assert not faults, "\n".join(faults)
 
 
 @asynccontextmanager
 async def in_process(settings: Settings, services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app without a network; errors that the app lets out would be raised here."""
     app = build_app(settings, services=services)
+    faults = watched(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         client.app = app  # type: ignore[attr-defined]
         yield client
+    assert not faults, "\n".join(faults)
