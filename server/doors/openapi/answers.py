@@ -27,7 +27,8 @@ OBJECT: Mapping[str, Any] = {"type": "object"}
 class Answer:
     """How an operation answers when all is well, and the errors that are its own.
 
-    ``media``: of what types a body is that no ``model`` describes. ``also``: further successes and their meanings.
+    ``media``: of what types a body is that no ``model`` describes. ``also``: further answers and their meanings; 200, 206 and
+    503 have the same form as the first.
     ``asks``: headers of the request that matter. ``headers``: those of the answer. ``errors``: beyond those that any
     operation of its kind may answer (``document.errors_of``).
     """
@@ -54,7 +55,7 @@ def _sound() -> Answer:
 
 # By the name of the operation, which is that of the door's function and of the method in a generated client.
 ANSWERS: Mapping[str, Answer] = {
-    "health": Answer(model=models.Health),
+    "health": Answer(model=models.Health, also={503: "It takes no work; problem says why"}),
     # Transcripts.
     "list_transcripts": Answer(model=transcript_models.TranscriptPage),
     "create_transcript": Answer(201, transcript_models.Transcript, headers=("Location", "ETag")),

@@ -86,7 +86,7 @@ def _complete(operation: Json, route: APIRoute, method: str, schemas: Json) -> N
     if answer is not None:
         responses = _successes(answer)
     for status in errors_of(operation, method, answer):
-        responses[str(status)] = {"$ref": f"#/components/responses/{words.ERRORS[status][0]}"}
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{words.ERRORS[status][0]}"})
     operation["responses"] = dict(sorted(responses.items()))
 
 
@@ -118,7 +118,7 @@ def _successes(answer: Answer) -> Json:
     if answer.headers:
         described["headers"] = {header: _told(header) for header in answer.headers}
     also = {
-        str(status): {**described, "description": meaning} if status in (200, 206) else {"description": meaning}
+        str(status): {**described, "description": meaning} if status in (200, 206, 503) else {"description": meaning}
         for status, meaning in answer.also.items()
     }
     return {str(answer.status): described, **also}
