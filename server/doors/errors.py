@@ -89,9 +89,12 @@ def validation_failed(problems: list[Any]) -> ValidationFailed:
 
 
 def parse_body(model: type[M], body: bytes) -> M:
-    """A JSON body as ``model``; an empty one as ``{}``. Raises ``ValidationFailed``."""
+    """A JSON body as ``model``; an empty one as ``{}``. Raises ``ValidationFailed``.
+
+    Strictly: 0 is no false, and "1" no number. Whoever sends those means something else than they think.
+    """
     try:
-        return model.model_validate_json(body or b"{}")
+        return model.model_validate_json(body or b"{}", strict=True)
     except ValidationError as error:
         raise validation_failed(error.errors(include_input=False, include_context=False)) from None
 

@@ -27,10 +27,9 @@ OBJECT: Mapping[str, Any] = {"type": "object"}
 class Answer:
     """How an operation answers when all is well, and the errors that are its own.
 
-    ``media``: of what types a body is that no ``model`` describes. ``also``: further answers and their meanings; 200, 206 and
-    503 have the same form as the first.
-    ``asks``: headers of the request that matter. ``headers``: those of the answer. ``errors``: beyond those that any
-    operation of its kind may answer (``document.errors_of``).
+    ``media``: of what types a body is that no ``model`` describes. ``also``: further answers and their meanings; 200,
+    206 and 503 have the same form as the first. ``asks``: headers of the request that matter. ``headers``: those of
+    the answer. ``errors``: beyond those that any operation of its kind may answer (``document.errors_of``).
     """
 
     status: int = 200
@@ -58,7 +57,7 @@ ANSWERS: Mapping[str, Answer] = {
     "health": Answer(model=models.Health, also={503: "It takes no work; problem says why"}),
     # Transcripts.
     "list_transcripts": Answer(model=transcript_models.TranscriptPage),
-    "create_transcript": Answer(201, transcript_models.Transcript, headers=("Location", "ETag")),
+    "create_transcript": Answer(201, transcript_models.Transcript, headers=("Location", "ETag"), errors=(404,)),
     "get_transcript": Answer(model=transcript_models.TranscriptWithWords, headers=("ETag",)),
     "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412)),
     "delete_transcript": Answer(204),

@@ -96,8 +96,8 @@ def errors_of(operation: Json, method: str, answer: Answer | None) -> list[int]:
     parameters = operation.get("parameters", ())
     if any(parameter["in"] == "path" for parameter in parameters):
         statuses.add(404)
-    if any(parameter["in"] == "query" for parameter in parameters):
-        statuses.add(422)
+    if any(parameter["in"] == "query" or set(parameter["schema"]) != {"type"} for parameter in parameters):
+        statuses.add(422)  # so does one in the path that is more than any text
     if "requestBody" in operation:
         statuses |= {400, 408, 413, 415, 422}
     if answer is not None:

@@ -108,3 +108,5 @@ def _null(old: dict[str, Any]) -> None:
             old["allOf"] = rest
         else:
             old |= {name: value for name, value in rest[0].items() if name not in old}
+    if old.get("nullable") and None not in old.get("enum", (None,)):
+        old["enum"] = [*old["enum"], None]

@@ -16,6 +16,7 @@ from protocol.wire.v1 import STATUS_OF_STATE
 from server.auth import Action
 from server.doors.access import entry, principal_of, services_of
 from server.doors.errors import DOCUMENTED
+from server.doors.v1.moments import WRITTEN_OUT
 from server.doors.v1.views import iso
 from server.snippets import Snippet, snippet
 from server.store.listing import Wanted
@@ -111,8 +112,12 @@ async def search_transcripts(
     source_kind: Annotated[
         Literal["live", "file", "room"] | None, Query(description="Only what came in this way.")
     ] = None,
-    created_from: Annotated[datetime | None, Query(alias="from", description="Made at this moment or later.")] = None,
-    created_to: Annotated[datetime | None, Query(alias="to", description="Made at this moment or earlier.")] = None,
+    created_from: Annotated[
+        datetime | None, WRITTEN_OUT, Query(alias="from", description="Made at this moment or later.")
+    ] = None,
+    created_to: Annotated[
+        datetime | None, WRITTEN_OUT, Query(alias="to", description="Made at this moment or earlier.")
+    ] = None,
     include_deleted: Annotated[bool, Query(description="Also what is in your bin.")] = False,
 ) -> Response:
     """Those with most places first; each with up to three of them."""

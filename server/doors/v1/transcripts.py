@@ -17,6 +17,7 @@ from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.documents import TranscriptFormat, conversation_of, json_bytes
+from server.doors.v1.moments import WRITTEN_OUT
 from server.doors.v1.segment_pages import segment_pages
 from server.doors.v1.transcript_bodies import (
     NAME_MAX_CHARS,
@@ -79,10 +80,14 @@ async def list_transcripts(
     source: KindOf = None,
     room_id: Annotated[str | None, Query(max_length=36, description="The room it is of.")] = None,
     created_from: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Made at that time or later: ISO 8601 with its zone.")
+        AwareDatetime | None,
+        WRITTEN_OUT,
+        Query(alias="from", description="Made at that time or later: ISO 8601 with its zone."),
     ] = None,
     created_to: Annotated[
-        AwareDatetime | None, Query(alias="to", description="Made at that time or before: ISO 8601 with its zone.")
+        AwareDatetime | None,
+        WRITTEN_OUT,
+        Query(alias="to", description="Made at that time or before: ISO 8601 with its zone."),
     ] = None,
     change_seq_from: Annotated[
         int | None, Query(ge=0, le=CHANGE_SEQ_MAX, description="Only what changed after this change_seq, in its order.")

@@ -25,6 +25,10 @@ NULL = {"type": "null"}
         ({"$ref": "#/x"}, {"$ref": "#/x"}),
         ({"const": "a", "type": "string"}, {"enum": ["a"], "type": "string"}),
         ({"exclusiveMinimum": 0, "type": "number"}, {"minimum": 0, "exclusiveMinimum": True, "type": "number"}),
+        (
+            {"anyOf": [{"enum": ["a", "b"], "type": "string"}, NULL]},
+            {"enum": ["a", "b", None], "type": "string", "nullable": True},
+        ),
         ({"examples": ["a", "b"]}, {"example": "a"}),
         (
             {"type": "array", "prefixItems": [{"type": "number"}, {"type": "number"}]},
