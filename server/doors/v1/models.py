@@ -50,7 +50,7 @@ class Segment(Form):
     end: float = Field(description="Seconds on the track.", ge=0)
     words: list[Word]
     track: str
-    language: str
+    language: str | None
     revision: int = Field(ge=1)
 
 

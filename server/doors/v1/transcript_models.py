@@ -15,7 +15,7 @@ class Track(Form):
 
     id: str
     name: str
-    speaker: str
+    speaker: str | None
     started_at: datetime
     duration: float = Field(description="Seconds.", ge=0)
     state: str
