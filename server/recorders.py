@@ -91,7 +91,11 @@ async def new_track(store: Store, transcript_id: str, options: SourceOptions) ->
     tracks = await store.tracks_of(transcript_id)
     taken = {name for track in tracks for name in (track.name, track.speaker)}
     numbers = count(len(tracks) + 1)  # those before may be gone, and those after them not
-    number = next(n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
+    free = (n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
+    number = next(free)
+    # A voice that people told apart on another track is not this one; one that they only named may be.
+    while not options.speaker and await store.is_heard(transcript_id, f"Speaker {number}"):
+        number = next(free)
     return await store.create_track(
         transcript_id,
         name=options.track or f"track-{number}",

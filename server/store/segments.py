@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -186,3 +187,17 @@ async def segments_of(conn: AsyncConnection, transcript_id: str, offset: int, li
         .limit(limit)
     )
     return [StoredSegment(Segment.model_validate_json(row.body), row.track_started_at, row.seq) for row in rows]
+
+
+async def is_heard(conn: AsyncConnection, transcript_id: str, label: str) -> bool:
+    """Looked for in the bodies: a word that is spelled the same would be taken for it."""
+    found = await conn.execute(
+        sa.select(segments.c.seq)
+        .where(
+            segments.c.transcript_id == transcript_id,
+            segments.c.newest.is_(True),
+            segments.c.body.contains(json.dumps(label, ensure_ascii=False), autoescape=True),
+        )
+        .limit(1)
+    )
+    return found.first() is not None

@@ -320,6 +320,11 @@ class Store:
         async with self._read() as conn:
             return await segments.segments_of(conn, transcript_id, offset, limit)
 
+    async def is_heard(self, transcript_id: str, label: str) -> bool:
+        """Whether a segment is of the speaker with this label."""
+        async with self._read() as conn:
+            return await segments.is_heard(conn, transcript_id, label)
+
     async def check(self) -> None:
         """Whether the database takes a row, which nobody ever sees; raises ``StoreUnavailable``."""
         async with self._write() as conn:

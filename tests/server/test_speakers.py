@@ -11,6 +11,8 @@ from protocol.errors import Conflict, NotFound, ValidationFailed
 from protocol.events import Event, SpeakerTurn, Transcribed
 from server.bus import InProcessBus
 from server.journal import Journal
+from server.live import SourceOptions
+from server.recorders import new_track
 from server.speakers import Speakers, label_of, number_of
 from server.store.store import Store
 from server.voices import Voices
@@ -233,6 +235,15 @@ async def test_those_who_still_speak_are_told_under_their_new_name_at_once(room:
     assert (room.voices.of(track).label, room.voices.of(track).name) == ("Speaker 2", "Ann")
     room.voices.forget(room.id)
     assert room.voices.of(track).name == "Speaker 1"
+
+
+async def test_a_new_source_is_nobody_who_was_told_apart_and_may_be_who_was_only_named(room: Room) -> None:
+    await room.speakers.add(room.id, name="Cyd", speaker="Speaker 3")
+    track = await new_track(room.store, room.id, SourceOptions())  # on the first one "Speaker 2" was heard, too
+    assert (track.name, track.speaker) == ("track-3", "Speaker 3")
+    await room.voices.learn(room.id)
+    assert room.voices.of(track).name == "Cyd"
+    assert (await new_track(room.store, room.id, SourceOptions(speaker="Ann"))).speaker == "Ann"
 
 
 async def test_a_final_that_waits_for_the_store_is_relabelled_too(room: Room) -> None:
