@@ -26,7 +26,7 @@ from server.store.store import Store
 from server.transcript_locks import TranscriptLocks
 from server.voices import Voices
 
-TURN_SEGMENTS_MAX = 1000  # of one event: three hours of talk, and a message that any reader takes
+TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour of talk, written in a few ms of the loop
 PIECE_SEGMENTS = 100  # read at once
 
 
