@@ -61,7 +61,9 @@ async def list_meetings(
     room_id: Annotated[str | None, Query(max_length=64, description="Only those in this room.")] = None,
     active: Active = None,
 ) -> Response:
-    """The newest first."""
+    """The newest first: those that you opened or joined."""
+    if room_id is not None and not is_transcript_id(room_id):
+        return JSONResponse(page_view([], 0, page, size))  # no text of a stranger reaches a query
     found, total = await services_of(request).store.rooms.meetings_page(
         page=page, size=size, viewer=principal_of(request).viewer, room_id=room_id, active=active
     )

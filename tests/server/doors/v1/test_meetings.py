@@ -89,5 +89,6 @@ async def test_what_is_not_there(client: httpx.AsyncClient) -> None:
         assert (await client.post(f"/v1/meetings/{id_}/end")).status_code == 404
         assert (await client.post(f"/v1/meetings/{id_}/join")).status_code == 404
         assert (await client.get(f"/v1/meetings/{id_}/participants")).status_code == 404
+        assert (await client.get(f"/v1/meetings?room_id={id_}")).json()["total"] == 0
     assert (await client.get("/v1/rooms")).json()["total"] == 0  # none was made for nothing
     assert (await client.post("/v1/meetings", json={"name": "x" * 201})).status_code == 422
