@@ -7,7 +7,6 @@ in ``ROUTES``, an action that has no row there and a parameter that no thing is 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import uuid
 from collections.abc import AsyncIterator
@@ -176,7 +175,7 @@ async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, 
     response = await node.http.request(method, path, headers=headers)
     try:
         return response.status_code, str(response.json()["error"]["message"])
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return response.status_code, ""
 
 
