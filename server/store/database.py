@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "invalidate")
+    def _invalidated(connection: Any, _record: object, _error: object) -> None:
+        # A task that was cancelled in the middle of a statement leaves its connection to be closed; SQLite keeps one
+        # with an unfinished statement open, and its lock with it: nobody could write any more. The rollback goes into
+        # the queue of the connection's thread, before the close.
+        driver = connection.driver_connection
+        with suppress(ValueError):  # it is closed already
+            driver._tx.put_nowait((None, driver._conn.rollback))
 
     @sa.event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: sa.Connection) -> None:

@@ -1,0 +1,44 @@
+"""A task that is cancelled in the middle of a transaction leaves the store as it was, and to others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiosqlite
+import pytest
+
+from server.store.store import Store
+
+STEPS = 16  # more than a change of a transcript asks of its connection
+
+
+async def test_whatever_is_cancelled_others_can_write(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite, where a lock that is left behind would lock everybody out."""
+    asked = 0
+    changing: asyncio.Task[object] | None = None
+    execute: Callable[..., Any] = aiosqlite.Connection._execute
+
+    async def counted(self: aiosqlite.Connection, function: Callable[..., Any], *rest: Any, **named: Any) -> Any:
+        nonlocal asked
+        if changing is not None and not changing.done():
+            if asked == step:
+                asyncio.get_running_loop().call_soon(changing.cancel)
+            asked += 1
+        return await execute(self, function, *rest, **named)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    store = await Store.open(sqlite_url)
+    transcript_id = (await store.create_transcript(name="before")).id
+    cancelled = 0
+    for step in range(STEPS):
+        asked = 0
+        changing = asyncio.create_task(store.update_transcript(transcript_id, name=f"changed {step}"))
+        await asyncio.wait([changing])
+        cancelled += changing.cancelled()
+        changing = None
+        # Raises StoreUnavailable after the time that SQLite waits for a lock.
+        assert (await store.update_transcript(transcript_id, name="after")).name == "after", step
+    assert cancelled >= 10
+    await store.close()
