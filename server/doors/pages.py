@@ -29,6 +29,8 @@ SERVED_SUFFIXES = frozenset(
 LIVE_PAGE = "index.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
+ROOMS_PAGE = "rooms.html"
+ROOM_PAGE = "room.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
@@ -90,6 +92,17 @@ async def library_page(request: Request) -> Response:
 async def transcript_page(request: Request, page_id: str) -> Response:
     """The page asks for the transcript itself: whether it is there is not told here."""
     return await page(TRANSCRIPT_PAGE, request)
+
+
+@router.api_route("/rooms", methods=["GET", "HEAD"])
+async def rooms_page(request: Request) -> Response:
+    return await page(ROOMS_PAGE, request)
+
+
+@router.api_route("/r/{page_id}", methods=["GET", "HEAD"])
+async def room_page(request: Request, page_id: str) -> Response:
+    """The page asks for the room itself, which has a name or an id."""
+    return await page(ROOM_PAGE, request)
 
 
 @router.api_route(FILE_PATH, methods=["GET", "HEAD"])

@@ -95,7 +95,7 @@ async def visiting(
         finally:
             await context.close()
             await browser.close()
-    assert not visit.faults
+    assert visit.faults == []
 
 
 def microphone(sound: Path) -> tuple[str, ...]:

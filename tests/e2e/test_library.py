@@ -101,6 +101,6 @@ async def test_what_is_deleted_is_gone_and_nothing_is_unasked(server: Served, ch
         await expect(page).to_have_url(f"{server.url}/t")
         await expect(page.locator("transcript-list")).to_be_visible()
         await expect(page.locator(f'li[data-id="{transcript}"]')).to_have_count(0)
-        assert asked == ["Delete “Budget talk” and its sound?"] * 2
+        assert asked == ["Move “Budget talk” to the bin? It can be restored from there."] * 2
     async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
         assert (await http.get(f"/v1/transcripts/{transcript}")).status_code == 404

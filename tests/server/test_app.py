@@ -139,6 +139,10 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("HEAD", "/t"): Action.PAGE,
     ("GET", "/t/{page_id}"): Action.PAGE,
     ("HEAD", "/t/{page_id}"): Action.PAGE,
+    ("GET", "/rooms"): Action.PAGE,
+    ("HEAD", "/rooms"): Action.PAGE,
+    ("GET", "/r/{page_id}"): Action.PAGE,
+    ("HEAD", "/r/{page_id}"): Action.PAGE,
     ("GET", "/{name:path}"): Action.PAGE,
     ("HEAD", "/{name:path}"): Action.PAGE,
 }

@@ -5,21 +5,30 @@ import { h, icon, ICONS } from '../js/dom.js';
 import { t } from '../js/strings.js';
 import { token } from '../js/token.js';
 
-const FORMATS = ['txt', 'srt', 'vtt', 'json'];
+const FORMATS = ['txt', 'text-timestamped', 'srt', 'vtt', 'json'];
+const SOUNDS = ['ogg', 'mp3', 'original']; // besides WAV, which there is of every track
+const TRACKS = 8; // of more, a list of links would be no help
 
 class DownloadLinks extends HTMLElement {
-  show(transcriptId) {
-    const link = (path, format) =>
+  /** `tracks` as the transcript has them; without them there is sound of one. None: there is no sound. */
+  show(transcriptId, tracks = [{}]) {
+    const link = (path, format, text = t(`download.${format}`)) =>
       h('a', {
         href: path,
         download: true, // named by the server, as the transcript is
         'data-format': format,
         onclick: (event) => this.#withToken(event, path),
-      }, h('span', { text: t(`download.${format}`) }));
+      }, h('span', { dir: 'auto', text }));
+    const sounds = tracks.slice(0, TRACKS).flatMap(({ id, speaker, name, formats = [] }) =>
+      ['wav', ...SOUNDS.filter((format) => formats.includes(format))].map((format) => {
+        const who = tracks.length > 1 ? speaker || name : '';
+        const path = soundPath(transcriptId, { track: id, format: format === 'wav' ? '' : format });
+        return link(path, format, who ? t('download.of', { what: t(`download.${format}`), who }) : undefined);
+      }));
     this.replaceChildren(
       h('span', { class: 'downloads-title' }, icon(...ICONS.download), t('download')),
       ...FORMATS.map((format) => link(exportPath(transcriptId, format), format)),
-      link(soundPath(transcriptId), 'wav'),
+      ...sounds,
     );
   }
 

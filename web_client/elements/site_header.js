@@ -10,7 +10,7 @@ class SiteHeader extends HTMLElement {
     this.replaceChildren(
       h('a', { class: 'skip', href: '#main', text: t('skip') }),
       h('a', { class: 'brand', href: '/', text: 'Earshot' }),
-      h('nav', { 'aria-label': t('nav') }, link('/', 'nav.live'), link('/t', 'nav.library')),
+      h('nav', { 'aria-label': t('nav') }, link('/', 'nav.live'), link('/rooms', 'nav.rooms'), link('/t', 'nav.library')),
     );
   }
 }

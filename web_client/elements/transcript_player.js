@@ -79,10 +79,15 @@ class TranscriptPlayer extends HTMLElement {
     this.#show();
   }
 
-  /** Play from a word: on another track, that track is loaded first. */
-  async playFrom(seconds, track = null) {
+  /** Go to a word, ready to be played: on another track, that track is loaded first. */
+  async cue(seconds, track = null) {
     if (track && this.#track && track !== this.#track) await this.load(this.#id, { track });
     this.seek(seconds);
+  }
+
+  /** Play from a word. */
+  async playFrom(seconds, track = null) {
+    await this.cue(seconds, track);
     return this.play();
   }
 

@@ -113,9 +113,15 @@ class WordsView extends HTMLElement {
   #dress(segment) {
     const line = this.#lines.get(segment.segment_id);
     const name = segment.speaker || '';
-    if (name && !this.#speakers.has(name)) this.#speakers.set(name, (this.#speakers.size % SPEAKER_COLOURS) + 1);
-    line.speaker(name, this.#speakers.get(name) ?? 0);
+    line.speaker(name, this.colourOf(name));
     this.#headings();
+  }
+
+  /** The number of a name's colour, the same all over the page; 0 for no name. */
+  colourOf(name) {
+    if (!name) return 0;
+    if (!this.#speakers.has(name)) this.#speakers.set(name, (this.#speakers.size % SPEAKER_COLOURS) + 1);
+    return this.#speakers.get(name);
   }
 
   /** Name and time stand where a turn begins; within a turn the time shows on hover only. */
@@ -165,6 +171,15 @@ class WordsView extends HTMLElement {
     const track = target.closest('[data-track]')?.dataset.track;
     this.dispatchEvent(new CustomEvent('play-from', { detail: { time: Number(target.dataset.start), track } }));
   };
+
+  /** Bring the segment into sight; where it begins, as `{time, track}`, or null when there is none of that id. */
+  goTo(segmentId) {
+    const segment = this.#segments.get(segmentId);
+    if (!segment) return null;
+    const { element } = this.#lines.get(segmentId);
+    element.scrollIntoView({ block: 'center', behavior: reducedMotion() ? 'auto' : 'smooth' });
+    return { time: segment.start, track: segment.track };
+  }
 
   /** Mark the word spoken at `time` on `track` (any track when not given); null unmarks. */
   mark(time, track) {

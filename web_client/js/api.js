@@ -35,9 +35,13 @@ function errorOf(status, retryAfter, text) {
   });
 }
 
-/** Send a request; asks for the access token when the server wants one. Raises ApiError. */
-export async function request(method, path, { json, signal } = {}) {
-  const headers = authorization();
+/**
+ * Send a request; asks for the access token when the server wants one. Raises ApiError.
+ * `secret` goes along in place of the access token; with it, or with `ask: false`, nobody is asked for one.
+ * `keepalive`: the request outlives the page.
+ */
+export async function request(method, path, { json, signal, secret, ask = !secret, keepalive = false } = {}) {
+  const headers = secret ? { Authorization: `Bearer ${secret}` } : authorization();
   if (json !== undefined) headers['Content-Type'] = 'application/json';
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   let response;
@@ -48,28 +52,67 @@ export async function request(method, path, { json, signal } = {}) {
       body: json === undefined ? undefined : JSON.stringify(json),
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
       cache: 'no-store',
+      keepalive,
     });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(String(error?.message ?? error), { code: 'UNREACHABLE' });
   }
-  if (response.status === 401 && (await askForToken())) return request(method, path, { json, signal });
+  if (response.status === 401 && ask && (await askForToken())) return request(method, path, { json, signal });
   if (!response.ok) throw errorOf(response.status, response.headers.get('Retry-After'), await response.text());
   return response;
 }
 
 const jsonOf = async (response) => (response.status === 204 ? null : response.json());
-const get = async (path, options) => jsonOf(await request('GET', path, options));
-const post = async (path, json, options = {}) => jsonOf(await request('POST', path, { ...options, json }));
+export const get = async (path, options) => jsonOf(await request('GET', path, options));
+export const post = async (path, json, options = {}) => jsonOf(await request('POST', path, { ...options, json }));
+export const patch = async (path, json, options = {}) => jsonOf(await request('PATCH', path, { ...options, json }));
 
 const query = (track) => (track ? `?track=${encodeURIComponent(track)}` : '');
 const at = (id) => `/v1/transcripts/${encodeURIComponent(id)}`;
 
 export const createTranscript = (fields = {}) => post('/v1/transcripts', fields);
-export const getTranscript = (id) => get(at(id));
+export const getTranscript = (id, options) => get(at(id), options);
 export const deleteTranscript = (id) => request('DELETE', at(id));
-export const renameTranscript = async (id, name) => jsonOf(await request('PATCH', at(id), { json: { name } }));
-export const listTranscripts = (page = 1, size = 50) => get(`/v1/transcripts?page=${page}&size=${size}`);
+export const changeTranscript = (id, fields) => patch(at(id), fields);
+export const restoreTranscript = (id) => post(`${at(id)}/restore`, {});
+export const destroyTranscript = (id) => request('DELETE', `${at(id)}/destroy`);
+export const deleteSound = (id) => request('DELETE', `${at(id)}/audio`);
+export const topicsOf = (id) => get(`${at(id)}/topics?limit=200`, { ask: false });
+
+/** `wanted`: the list's filters by their names in the query; those that are empty say nothing. */
+export function listTranscripts(page = 1, size = 50, wanted = {}) {
+  const given = Object.entries(wanted).filter(([, value]) => value);
+  return get(`/v1/transcripts?${new URLSearchParams([['page', page], ['size', size], ...given])}`);
+}
+
+/** Places where words were said; see docs/api.md. */
+export function searchTranscripts(q, { offset = 0, limit = 20, wanted = {}, signal } = {}) {
+  const given = Object.entries(wanted).filter(([, value]) => value);
+  return get(`/v1/transcripts/search?${new URLSearchParams([['q', q], ['limit', limit], ['offset', offset], ...given])}`, { signal });
+}
+
+/** Who we are to the server; null when it does not know us. Asks nobody for anything. */
+export async function whoAmI() {
+  try {
+    return await get('/v1/me', { ask: false });
+  } catch (error) {
+    if (error instanceof ApiError && [401, 403].includes(error.status)) return null;
+    throw error;
+  }
+}
+
+// Who said what.
+export const participantsOf = (id) => get(`${at(id)}/participants`);
+export const mergeSpeakers = (id, from, to) => post(`${at(id)}/speaker/merge`, { speaker_from: from, speaker_to: to });
+
+/** Call a voice by a name; without one it is called by its label again. */
+export async function nameSpeaker(id, label, name) {
+  const known = (await participantsOf(id)).find((participant) => participant.speaker === label);
+  if (known && !name) return request('DELETE', `${at(id)}/participants/${encodeURIComponent(known.id)}`);
+  if (known) return patch(`${at(id)}/participants/${encodeURIComponent(known.id)}`, { name });
+  return name ? post(`${at(id)}/participants`, { name, speaker: label }) : null;
+}
 export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`);
 export const engine = () => get('/v1/engine');
 export const models = () => get('/v1/models');
@@ -98,7 +141,10 @@ export async function allSegments(id) {
 }
 
 export const audioPath = (id, track) => `${at(id)}/audio${query(track)}`;
-export const soundPath = (id) => `/v1/transcripts_audio/${encodeURIComponent(id)}/download`;
+export const soundPath = (id, { track, format } = {}) => {
+  const given = Object.entries({ track, format }).filter(([, value]) => value);
+  return `/v1/transcripts_audio/${encodeURIComponent(id)}/download${given.length ? `?${new URLSearchParams(given)}` : ''}`;
+};
 export const exportPath = (id, format) => `${at(id)}/export?format=${format}`;
 
 /** A path as something an element can load: itself, or a blob URL where a token must be sent along. */

@@ -37,6 +37,10 @@ export const ICONS = {
   pause: ['M8 6v12', 'M16 6v12'],
   download: ['M12 4v11', 'M7 11l5 5 5-5', 'M5 20h14'],
   down: ['M6 9l6 6 6-6'],
+  muted: ['M9 9v3a3 3 0 0 0 5.1 2.1', 'M15 11V6a3 3 0 0 0-5.7-1.3', 'M6 11v1a6 6 0 0 0 9.6 4.8', 'M18 12v-1', 'M12 18v3', 'M4 4l16 16'],
+  leave: ['M14 4h5v16h-5', 'M4 12h10', 'M10 8l4 4-4 4'],
+  link: ['M10 14a4 4 0 0 0 5.7 0l3-3a4 4 0 0 0-5.7-5.7l-1 1', 'M14 10a4 4 0 0 0-5.7 0l-3 3a4 4 0 0 0 5.7 5.7l1-1'],
+  ear: ['M7 9a5 5 0 0 1 10 0c0 4-4 4.500-4 7.500a2.500 2.500 0 0 1-4.500 1.500', 'M10 9a2 2 0 0 1 4 0c0 1.500-1.500 2-1.500 3.500'],
 };
 
 /** Hide or show without touching layout rules: the stylesheet says what `hidden` means. */

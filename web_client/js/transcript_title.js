@@ -4,4 +4,4 @@ import { when } from './format.js';
 import { t } from './strings.js';
 
 export const titleOf = (transcript) =>
-  transcript.name || transcript.data?.name || t('library.untitled', { when: when(transcript.created_at) });
+  transcript.title || transcript.name || transcript.data?.name || t('library.untitled', { when: when(transcript.created_at) });

@@ -1,4 +1,4 @@
-// Sound to the server over WebRTC: one audio track out, one data channel for STOP.
+// Sound to the server over WebRTC, and in a room the others' from it: one audio section, one data channel for commands.
 
 import { iceServers, sendOffer } from './api.js';
 import { ConnectionLost } from './connection.js';
@@ -6,6 +6,8 @@ import { ConnectionLost } from './connection.js';
 const GATHER_MS = 2000; // candidates after this are rarely the ones that work
 const CONNECT_MS = 8000; // after this the page tries the WebSocket instead
 const UNSTEADY_MS = 4000; // `disconnected` often mends itself within a few seconds
+
+const TOLD_BEFORE = new Set(['DRAINING', 'REPLACED']);
 
 export const supported = () => typeof RTCPeerConnection === 'function';
 
@@ -30,15 +32,21 @@ export class WebRtcConnection {
   lost = null; // resolves with a ConnectionLost when a connection that was up is gone
 
   #stream;
-  #id;
+  #offer;
+  #hear;
   #peer = null;
   #channel = null;
   #closing = false;
   #giveUp = () => {};
 
-  constructor(stream, transcriptId) {
+  /**
+   * `stream`: what is sent; null where somebody only listens. `offer(body)` posts the offer and resolves with the answer.
+   * `hear(stream)` is given what comes back; without it nothing is asked for.
+   */
+  constructor(stream, transcriptId, { offer = (body) => sendOffer(transcriptId, body), hear = null } = {}) {
     this.#stream = stream;
-    this.#id = transcriptId;
+    this.#offer = offer;
+    this.#hear = hear;
   }
 
   /** Make the offer and wait until sound can flow. Raises ApiError, or ConnectionLost when no path was found in time. */
@@ -48,9 +56,11 @@ export class WebRtcConnection {
     const peer = new RTCPeerConnection({ iceServers: await iceServers() });
     this.#peer = peer;
     this.#channel = peer.createDataChannel('events');
-    for (const track of this.#stream.getAudioTracks()) {
-      peer.addTransceiver(track, { direction: 'sendonly', streams: [this.#stream] });
+    for (const track of this.#stream?.getAudioTracks() ?? []) {
+      peer.addTransceiver(track, { direction: this.#hear ? 'sendrecv' : 'sendonly', streams: [this.#stream] });
     }
+    if (!this.#stream) peer.addTransceiver('audio', { direction: 'recvonly' });
+    peer.ontrack = ({ track }) => this.#hear?.(new MediaStream([track]));
     try {
       await this.#negotiate(peer, resumeToken);
     } catch (error) {
@@ -64,7 +74,7 @@ export class WebRtcConnection {
     await peer.setLocalDescription();
     await once(peer, 'icegatheringstatechange', () => peer.iceGatheringState === 'complete', GATHER_MS);
     const { sdp, type } = peer.localDescription;
-    const answer = await sendOffer(this.#id, { sdp, type, ...(resumeToken ? { resume_token: resumeToken } : {}) });
+    const answer = await this.#offer({ sdp, type, ...(resumeToken ? { resume_token: resumeToken } : {}) });
     this.resumeToken = answer.resume_token ?? null;
     await peer.setRemoteDescription({ sdp: answer.sdp, type: answer.type });
     const settled = () => ['connected', 'failed', 'closed'].includes(peer.connectionState);
@@ -84,8 +94,8 @@ export class WebRtcConnection {
       channel.onclose = gone;
       channel.onmessage = (event) => {
         const { type, data } = JSON.parse(event.data);
-        // Told before the server goes; words come over the listening socket, so nothing else here is of interest.
-        if (type === 'error' && data.code === 'DRAINING') resolve(new ConnectionLost('gone', data));
+        // Told before it goes; words come over the listening socket, so nothing else here is of interest.
+        if (type === 'error' && TOLD_BEFORE.has(data.code)) resolve(new ConnectionLost('gone', data));
       };
       this.#giveUp = gone;
     });
@@ -94,6 +104,14 @@ export class WebRtcConnection {
   /** The server answers nothing else either: no need to wait until the peer connection notices. */
   suspect() {
     this.#giveUp();
+  }
+
+  /** Send a command (`{cmd: 'PAUSE'}`) as soon as the channel is open. */
+  tell(command) {
+    const channel = this.#channel;
+    const send = () => channel.send(JSON.stringify(command));
+    if (channel?.readyState === 'open') send();
+    else channel?.addEventListener('open', send, { once: true });
   }
 
   /** Ask the server to finish. False when this connection cannot carry it: ask another way. */

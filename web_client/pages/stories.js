@@ -1,18 +1,27 @@
 // Every element in every state, without a server: to look at, and for tests.
 
+import '../elements/consent_question.js';
 import '../elements/download_links.js';
 import '../elements/drop_files.js';
 import '../elements/engine_notice.js';
 import '../elements/level_meter.js';
 import '../elements/loop_view.js';
+import '../elements/people_list.js';
 import '../elements/problem_note.js';
+import '../elements/room_form.js';
+import '../elements/room_list.js';
+import '../elements/search_everywhere.js';
+import '../elements/share_choice.js';
 import '../elements/site_header.js';
+import '../elements/speaker_names.js';
 import '../elements/state_line.js';
+import '../elements/topic_list.js';
 import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { h } from '../js/dom.js';
 import { LoopMinute } from '../js/loop_minute.js';
+import { roomWords } from '../js/room_words.js';
 import { stateWords } from '../js/state_words.js';
 import { has } from '../js/strings.js';
 
@@ -83,6 +92,39 @@ for (const [name, state] of Object.entries(states)) {
   line.show(stateWords(session, { silent: state.silent }));
 }
 
+const inRoom = { phase: 'live', people: [], participantId: 'p1', listening: 'open', muted: false, listensOnly: false };
+const roomStates = {
+  'room state connecting': { phase: 'connecting' },
+  'room state alone': {},
+  'room state muted': { muted: true },
+  'room state lost': { phase: 'lost', retryInS: 4 },
+  'room state wordless': { listening: 'waiting' },
+  'room state listening': { listensOnly: true, people: [{ id: 'p2' }] },
+};
+for (const [name, state] of Object.entries(roomStates)) {
+  const line = document.createElement('state-line');
+  story(name, line);
+  line.show(roomWords({ ...inRoom, ...state }));
+}
+
+const people = document.createElement('people-list');
+story('people', people);
+people.show([
+  { id: 'p1', name: 'Anna Bergström', colour: 1, me: true, state: 'speaking' },
+  { id: 'p2', name: 'Ben', colour: 2, me: false, state: 'muted' },
+  { id: 'p3', name: 'دانا', colour: 3, me: false, state: 'here' },
+  { id: 'p4', name: `<b>${'x'.repeat(90)}</b>`, colour: 4, me: false, state: 'connecting' },
+  { id: 'p5', name: '👩‍👩‍👧 Familie', colour: 5, me: false, state: 'listening' },
+]);
+story('consent', document.createElement('consent-question'));
+story('room form', document.createElement('room-form'));
+const rooms = h('room-list', { story: true });
+story('rooms', rooms);
+rooms.rooms = [
+  { id: 'a', name: 'weekly-standup', share_mode: 'public', platform: 'builtin', recording_type: 'local', is_locked: false },
+  { id: 'b', name: `room-${'x'.repeat(59)}`, share_mode: 'semi-private', platform: 'whereby', recording_type: 'none', is_locked: true },
+];
+
 const meter = document.createElement('level-meter');
 story('level', meter);
 for (let i = 0; i < 24; i += 1) meter.push(-50 + 45 * Math.abs(Math.sin(i / 3)));
@@ -104,11 +146,11 @@ for (const [name, [status, catalogue]] of Object.entries(engines)) {
   element.render(status, catalogue);
 }
 
-const problems = ['microphone.denied', 'microphone.missing', 'microphone.insecure', 'UNREACHABLE', 'OVERLOADED', 'other'];
+const problems = ['room.full', 'room.missing', 'room.path', 'microphone.gone', 'microphone.denied', 'microphone.missing', 'microphone.insecure', 'UNREACHABLE', 'OVERLOADED', 'other'];
 for (const key of problems.map((name) => `problem.${name}`)) {
   const note = document.createElement('problem-note');
   story(key, note);
-  note.show({ key: has(key) ? key : 'problem.other', values: { message: 'the disk is full' } }, [h('button', { text: 'Try again' })]);
+  note.show({ key: has(key) ? key : 'problem.other', values: { message: 'the disk is full', max: 12 } }, [h('button', { text: 'Try again' })]);
 }
 
 const player = document.createElement('transcript-player');
@@ -131,6 +173,40 @@ list.items = [
 const none = h('transcript-list', { story: true });
 story('list empty', none);
 none.items = [];
+const deleted = h('transcript-list', { story: true });
+story('list bin', deleted);
+deleted.items = [{ ...listed('e', 'Council meeting '.repeat(9), 'ended', 3725, 5120), deleted_at: '2026-11-21T09:30:00Z' }];
+
+const search = h('search-everywhere', { story: true });
+story('search', search);
+const hit = (text, matches, speaker, start) => ({ text, matches, speaker, start, time: start, track: 'trk_1' });
+search.render({
+  total: 2,
+  results: [
+    {
+      id: 'a', title: 'Council meeting', created_at: '2026-11-21T09:30:00Z', duration: 3725, total_match_count: 5,
+      snippets: [hit('…talk about the new water system in the city', [[20, 25]], 'Ben', 6.2), hit('👩‍👩‍👧 <b>water</b>', [[9, 14]], 'Anna Bergström', 3721)],
+    },
+    { id: 'b', title: '', created_at: '2026-11-20T09:30:00Z', duration: 5, total_match_count: 1, snippets: [hit(`${'x'.repeat(120)} water`, [[121, 126]], null, 1)] },
+  ],
+}, 0, 'water');
+const voices = document.createElement('speaker-names');
+story('speakers', voices);
+voices.show([
+  { label: 'Speaker 1', name: 'Anna Bergström', colour: 1, words: 412 },
+  { label: 'Speaker 2', name: 'دانا', colour: 2, words: 1 },
+  { label: 'Speaker 3', name: `<b>${'x'.repeat(120)}</b>`, colour: 3, words: 12345 },
+]);
+const contents = document.createElement('topic-list');
+story('topics', contents);
+contents.show([
+  { title: 'water, city, pipes', timestamp: 0.9, segments: [{ segment_id: 's1' }] },
+  { title: `<img src=x onerror="window.hurt=1"> ${'long '.repeat(30)}`, timestamp: 3725, segments: [] },
+]);
+const share = document.createElement('share-choice');
+story('share', share);
+share.show({ id: 'a', share_mode: 'semi-private', locked: true }, { audible: true });
+
 story('drop', document.createElement('drop-files'));
 
 /** A minute of two workers: one busy with all kinds of steps, one that was just lost. */

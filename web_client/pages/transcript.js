@@ -1,15 +1,23 @@
-// One transcript: its words, its sound, its downloads. Follows it live while it is still being written.
+// One transcript: its words, its sound, its downloads, who speaks in it and who may read it. Follows it live: new words
+// while it is being written, and what others set right at any time.
 
 import '../elements/download_links.js';
 import '../elements/problem_note.js';
+import '../elements/share_choice.js';
 import '../elements/site_header.js';
+import '../elements/speaker_names.js';
+import '../elements/topic_list.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
-import { allSegments, deleteTranscript, getTranscript, renameTranscript } from '../js/api.js';
+import { foldPanel } from '../elements/fold_panel.js';
+import {
+  allSegments, changeTranscript, deleteSound, deleteTranscript, getTranscript, mergeSpeakers, nameSpeaker, topicsOf, whoAmI,
+} from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
 import { Listening } from '../js/listening.js';
+import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
 import { t } from '../js/strings.js';
@@ -17,6 +25,8 @@ import { titleOf } from '../js/transcript_title.js';
 
 const id = decodeURIComponent(location.pathname.replace(/\/+$/, '').split('/').pop());
 const OVER = new Set(['completed', 'failed']);
+const READABLE = ['ended', 'failed', 'idle'];
+const SPEAKERS_EVERY_MS = 400; // words come faster than a list of speakers need be drawn
 
 const name = h('input', { class: 'title', type: 'text', maxlength: 200, dir: 'auto', 'aria-label': t('transcript.rename') });
 const facts = h('p', { class: 'muted facts' });
@@ -25,21 +35,51 @@ const words = document.createElement('words-view');
 const player = document.createElement('transcript-player');
 const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
+const speakers = document.createElement('speaker-names');
+const topics = document.createElement('topic-list');
+const share = document.createElement('share-choice');
 const hint = h('p', { class: 'muted hint', text: t('player.hint') });
 const remove = h('button', { class: 'quiet', type: 'button', text: t('transcript.delete'), onclick: () => removeAll() });
 remove.disabled = true; // until it is known what would be deleted
 const lower = dock(player, hint);
+const contents = foldPanel(t('topics.title'), topics);
+const voices = foldPanel(t('speakers.title'), speakers);
+const sharing = foldPanel(t('share.title'), share);
+const panels = h('div', { class: 'panels' }, contents.element, voices.element, sharing.element);
 
+let now = null; // the transcript as the server last told it
 let saved = '';
+let mine = false; // whether we may change it
+let loaded = ''; // what the player holds
+let untie = null;
+let speakersTimer = 0;
 
 function complain(error) {
   problem.show(problemOf(error));
 }
 
+/** Do what was wished; whatever comes of it, the page shows what the server says. */
+async function wish(action) {
+  problem.clear();
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    complain(error);
+    return false;
+  }
+}
+
+const isAudible = ({ data, audio_deleted: gone }) => (data.duration ?? 0) > 0 && !gone;
+const isReadable = (transcript) => READABLE.includes(transcript.data.state);
+
 function describe(transcript) {
   const { data } = transcript;
+  now = transcript;
   saved = titleOf(transcript);
   remove.disabled = false;
+  show(remove, mine);
+  name.readOnly = !mine;
   if (document.activeElement !== name) name.value = saved;
   document.title = t('title.transcript', { name: saved });
   facts.textContent = [
@@ -47,42 +87,80 @@ function describe(transcript) {
     clock(data.duration ?? 0),
     t('library.words', { count: data.words ?? 0 }),
     t(`status.${data.state}`),
+    ...(transcript.locked ? [t('transcript.locked')] : []),
   ].join(' · ');
+  show(sharing.element, mine && 'share_mode' in transcript);
+  if ('share_mode' in transcript) {
+    share.show(transcript, { audible: isAudible(transcript) && isReadable(transcript) });
+    sharing.tell(t(`share.${transcript.share_mode}`));
+  }
+  showSpeakers();
+}
+
+function showSpeakers() {
+  speakersTimer = 0;
+  const found = new Map();
+  for (const { speaker, speaker_label: label, words: said, text } of words.segments) {
+    if (!speaker) continue;
+    const voice = label || speaker;
+    if (!found.has(voice)) found.set(voice, { label: voice, name: speaker, colour: words.colourOf(speaker), words: 0 });
+    found.get(voice).words += said?.length || text.split(/\s+/).filter(Boolean).length;
+  }
+  show(voices.element, found.size > 0);
+  voices.tell(String(found.size));
+  speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
+}
+
+async function showTopics() {
+  const found = words.empty ? [] : await topicsOf(id).catch(() => []);
+  show(contents.element, found.length > 1);
+  contents.tell(String(found.length));
+  topics.show(found);
 }
 
 async function rename() {
   const wanted = name.value.trim();
-  if (!wanted || wanted === saved) {
-    name.value = saved;
-    return;
-  }
-  try {
-    describe(await renameTranscript(id, wanted));
-  } catch (error) {
-    complain(error);
-  }
+  if (!wanted || wanted === saved) name.value = saved;
+  else await wish(async () => describe(await changeTranscript(id, { title: wanted })));
 }
 
 async function removeAll() {
   if (!confirm(t('library.delete.sure', { name: saved }))) return;
-  try {
-    await deleteTranscript(id);
-    location.assign('/t');
-  } catch (error) {
-    complain(error);
-  }
+  if (await wish(() => deleteTranscript(id))) location.assign('/t');
+}
+
+async function removeSound() {
+  if (!confirm(t('share.sound.delete.sure'))) return;
+  if (await wish(() => deleteSound(id))) readable(await getTranscript(id));
+}
+
+/** What was set right is told to all readers, and to us as to them; the answer is awaited so that it is shown at once. */
+async function changeSpeakers(action) {
+  await wish(action);
+  words.load(await allSegments(id));
+  showSpeakers();
 }
 
 /** The sound is there once nothing is being recorded any more. */
 function readable(transcript) {
-  const audible = (transcript.data.duration ?? 0) > 0;
+  describe(transcript);
+  const audible = isAudible(transcript);
+  const tracks = transcript.data.tracks ?? [];
   show(lower, audible);
-  downloads.show(id);
-  if (audible) {
-    tie(words, player);
-    player.load(id, { duration: transcript.data.duration, track: transcript.data.tracks?.[0]?.id });
+  downloads.show(id, audible ? tracks : []);
+  const sound = audible ? `${transcript.data.duration}` : '';
+  if (audible && sound !== loaded) {
+    untie ??= tie(words, player);
+    player.load(id, { duration: transcript.data.duration, track: tracks[0]?.id });
   }
-  progress.textContent = words.empty ? t('transcript.nothing') : audible ? '' : t('transcript.silent');
+  if (!audible) {
+    untie?.();
+    untie = null;
+  }
+  loaded = sound;
+  const silent = t(transcript.audio_deleted ? 'transcript.soundless' : 'transcript.silent');
+  progress.textContent = words.empty ? t('transcript.nothing') : audible ? '' : silent;
+  showTopics();
 }
 
 /** What is told while it is not finished: somebody may speak at any time, by whatever way, also of one still empty. */
@@ -93,42 +171,63 @@ function tellProgress(state, percent) {
   words.live = state !== 'processing';
 }
 
-/** Words as they come, until the transcript is finished. */
+/** Words as they come, and what becomes of them. */
 function follow(transcript) {
   const listening = new Listening(id, { after: transcript.data.last_seq ?? 0 });
-  tellProgress(transcript.data.state, 0);
+  if (!['ended', 'failed'].includes(transcript.data.state)) tellProgress(transcript.data.state, 0);
   listening.addEventListener('message', async ({ detail: { type, data } }) => {
     words.apply({ type, data });
+    speakersTimer ||= setTimeout(showSpeakers, SPEAKERS_EVERY_MS);
     if (type !== 'status') return;
     if (!OVER.has(data.status)) {
       // The last words of live speech come within moments, without a progress.
       if (data.state !== 'processing' || data.progress > 0) tellProgress(data.state, Math.round(data.progress));
       return;
     }
-    listening.close();
     words.live = false;
-    const now = await getTranscript(id);
-    describe(now);
-    readable(now);
+    readable(await getTranscript(id));
   });
   listening.addEventListener('refused', ({ detail }) => complain(detail));
   listening.start();
 }
 
+/** To the word that the address names, such as one that was searched for. */
+async function goToPlace() {
+  const place = placeOf(location.hash);
+  if (!place) return;
+  if (!lower.hidden) await player.cue(place.time, place.track);
+  words.mark(place.time, place.track);
+}
+
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
-  document.querySelector('main').append(name, facts, progress, problem, words, foot, lower);
-  show(lower, false);
+  document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower);
+  for (const each of [lower, contents.element, voices.element, sharing.element]) show(each, false);
   name.addEventListener('change', rename);
   name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
   player.addEventListener('problem', () => problem.show({ key: 'problem.sound' }));
+  topics.addEventListener('go', ({ detail }) => {
+    const place = words.goTo(detail);
+    if (place && !lower.hidden) player.cue(place.time, place.track);
+  });
+  speakers.addEventListener('rename', ({ detail }) => changeSpeakers(() => nameSpeaker(id, detail.label, detail.name)));
+  speakers.addEventListener('merge', ({ detail }) => changeSpeakers(() => mergeSpeakers(id, detail.from, detail.to)));
+  share.addEventListener('change-to', async ({ detail }) => {
+    const changed = await wish(async () => describe(await changeTranscript(id, detail)));
+    if (changed) share.saved();
+    else describe(now);
+  });
+  share.addEventListener('delete-sound', removeSound);
+  addEventListener('hashchange', goToPlace);
   try {
     const transcript = await getTranscript(id);
-    describe(transcript);
+    const me = await whoAmI();
+    mine = me !== null && (me.is_admin || !transcript.user_id || transcript.user_id === me.id);
     words.load(await allSegments(id));
-    const { state } = transcript.data;
-    if (['ended', 'failed', 'idle'].includes(state)) readable(transcript);
-    if (!['ended', 'failed'].includes(state)) follow(transcript);
+    describe(transcript);
+    if (isReadable(transcript)) readable(transcript);
+    follow(transcript);
+    await goToPlace();
   } catch (error) {
     show(name, false);
     show(remove, false);

@@ -1,0 +1,188 @@
+"""Rooms: made, entered, spoken in; and each thing that can go wrong there, said with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.browser import Visit, microphone, visiting
+from tests.e2e.conftest import Served, Spoken
+from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.server_process import ServerProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+PATIENCE_MS = 30_000
+
+
+async def new_room(url: str, name: str, **fields: object) -> str:
+    """The address of its page."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        (await http.post("/v1/rooms", json={"name": name, "share_mode": "public", **fields})).raise_for_status()
+    return f"{url}/r/{name}"
+
+
+async def join(page: Page, name: str, how: str = "Join with microphone") -> None:
+    await page.get_by_label("Your name").fill(name)
+    await page.get_by_role("button", name=how).click()
+    await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+
+
+async def person(page: Page, name: str, state: str) -> None:
+    """Until the page shows them so."""
+    shown = page.locator(".person", has_text=name).locator(".person-state")
+    await expect(shown).to_contain_text(state, timeout=PATIENCE_MS)
+
+
+@asynccontextmanager
+async def somebody_else(visit: Visit) -> AsyncIterator[Page]:
+    """Another person in the same browser, with storage of their own; what their page does wrong is held against it."""
+    browser = visit.page.context.browser
+    assert browser is not None
+    context = await browser.new_context(viewport={"width": 390, "height": 700})
+    other = Visit(await context.new_page(), visit.faults)
+    other.watch(outages=False)
+    yield other.page
+    await context.close()
+
+
+async def test_a_room_is_made_listed_and_deleted(server: Served, chromium: str) -> None:
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(f"{server.url}/rooms")
+        await page.get_by_label("Name", exact=True).fill("Blue Room")
+        await page.get_by_label("Who may enter").select_option("semi-private")
+        await page.get_by_role("button", name="Make the room").click()
+        await expect(page).to_have_url(f"{server.url}/r/blue-room")
+        await expect(page.get_by_role("heading", name="blue-room")).to_be_visible()
+        await expect(page.get_by_text("Nobody is in the room now.")).to_be_visible()
+        await assert_sound_page(page)
+        await page.get_by_role("link", name="Rooms").click()
+        row = page.locator("room-list li", has_text="blue-room")
+        await expect(row).to_contain_text("Whoever is signed in")
+        await row.get_by_role("button", name="Lock “blue-room”").click()
+        await expect(row).to_contain_text("locked")
+        await assert_sound_page(page)
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await row.get_by_role("button", name="Delete “blue-room”").click()
+        await expect(row).to_have_count(0)
+
+
+async def test_two_meet(server: Served, chromium: str, voice: Spoken) -> None:
+    address = await new_room(server.url, "two-meet")
+    async with visiting(chromium, *microphone(voice.path)) as visit, somebody_else(visit) as bens:
+        annas = visit.page
+        await annas.goto(address)
+        await join(annas, "Anna")
+        await bens.goto(address)
+        await expect(bens.get_by_text("In the room now: \u2068Anna\u2069")).to_be_visible()
+        await join(bens, "Ben", "Only listen")
+        await person(annas, "Ben", "here")
+        await person(bens, "Ben", "you · listening")
+        # The others' sound is played by the page.
+        playing = "({srcObject, paused}) => Boolean(srcObject?.active) && !paused"
+        await bens.wait_for_function(f"() => ({playing})(document.querySelector('audio'))")
+        words = bens.locator(".line", has_text=re.compile("good", re.IGNORECASE))
+        await expect(words.first).to_be_visible(timeout=PATIENCE_MS)
+        await expect(bens.locator(".line.turn .name").first).to_have_text("Anna")
+        for page in (annas, bens):
+            await assert_sound_page(page)
+
+        await annas.get_by_role("button", name="Mute").click()
+        await person(bens, "Anna", "muted")
+        await annas.keyboard.press("m")
+        await expect(annas.get_by_text("The others hear you", exact=True)).to_be_visible()
+        await bens.get_by_role("button", name="No, words only").click()
+        await expect(bens.get_by_text("will be deleted when the words are final")).to_be_visible()
+
+        await bens.reload()
+        await expect(bens.get_by_label("Your name")).to_have_value("Ben")  # asked once
+        await join(bens, "Ben", "Only listen")
+        await expect(bens.locator(".person")).to_have_count(2)  # the same Ben as before
+        await bens.get_by_role("button", name="Leave").click()
+        await expect(bens.get_by_role("heading", name="You have left the meeting.")).to_be_visible()
+        await expect(annas.locator(".person")).to_have_count(1, timeout=PATIENCE_MS)
+        await bens.get_by_role("button", name="Join again").click()
+        await person(annas, "Ben", "here")
+
+        annas.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await annas.get_by_role("button", name="End for all").click()
+        for page in (annas, bens):
+            await expect(page.get_by_role("heading", name="The meeting has ended.")).to_be_visible(timeout=PATIENCE_MS)
+            await assert_sound_page(page)
+        # The last words still come, and stand in the transcript.
+        await expect(annas.locator(".line:not(.interim) .word").first).to_be_visible(timeout=PATIENCE_MS)
+        await annas.get_by_role("link", name="Open the transcript").click()
+        await expect(annas.locator(".line.turn .name").first).to_have_text("Anna", timeout=PATIENCE_MS)
+
+
+async def test_another_window_takes_the_place(server: Served, chromium: str, voice: Spoken) -> None:
+    address = await new_room(server.url, "two-windows", skip_consent=True)
+    async with visiting(chromium, *microphone(voice.path)) as visit:
+        page = visit.page
+        await page.goto(address)
+        await join(page, "Anna")
+        await expect(page.get_by_text("May the sound of this meeting be kept?")).to_be_hidden()
+        storage = await page.evaluate("({...sessionStorage})")
+        second = await page.context.new_page()
+        await second.goto(address)
+        await second.evaluate("(all) => Object.assign(sessionStorage, all)", storage)  # as a duplicated tab has it
+        await join(second, "Anna")
+        note = page.get_by_role("heading", name="You are in this meeting in another window.")
+        await expect(note).to_be_visible(timeout=PATIENCE_MS)
+        await page.get_by_role("button", name="Come back here").click()
+        await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(page.locator(".person")).to_have_count(1)
+
+
+async def test_a_denied_microphone_leaves_listening(server: Served, chromium: str) -> None:
+    address = await new_room(server.url, "denied")
+    async with visiting(chromium, "--use-fake-device-for-media-stream", "--deny-permission-prompts") as visit:
+        page = visit.page
+        await page.goto(address)
+        await page.get_by_label("Your name").fill("Anna")
+        await page.get_by_role("button", name="Join with microphone").click()
+        note = page.get_by_role("alert").filter(has_text="The microphone is not allowed.")
+        await expect(note).to_contain_text("Allow it for this page")
+        await assert_sound_page(page)
+        await note.get_by_role("button", name="Only listen").click()
+        await expect(page.get_by_text("You are listening without a microphone")).to_be_visible(timeout=PATIENCE_MS)
+
+
+async def test_no_such_room(server: Served, chromium: str) -> None:
+    async with visiting(chromium, outages=True) as visit:  # the browser reports the 404 itself
+        await visit.page.goto(f"{server.url}/r/nowhere")
+        note = visit.page.get_by_role("alert").filter(has_text="There is no such room")
+        await expect(note).to_contain_text("Check the link")
+        await expect(visit.page.get_by_role("button", name="Join with microphone")).to_be_hidden()
+
+
+async def test_full_and_then_the_server_is_lost_and_comes_back(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+        page = visit.page
+        async with ServerProcess(tmp_path / "data", meeting_participants_max=1) as server:
+            port = int(server.url.rpartition(":")[2])
+            address = await new_room(server.url, "small")
+            await page.goto(address)
+            await join(page, "Anna")
+            async with somebody_else(visit) as bens:
+                await bens.goto(address)
+                await bens.get_by_label("Your name").fill("Ben")
+                await bens.get_by_role("button", name="Join with microphone").click()
+                note = bens.get_by_role("alert").filter(has_text="The room is full: 1 may take part.")
+                await expect(note).to_contain_text("Try again when somebody has left.")
+                visit.faults.clear()  # the browser reports the refusal itself
+            await server.kill()
+            await expect(page.locator("state-line")).to_contain_text("Connection lost", timeout=PATIENCE_MS)
+            await expect(page.locator("state-line")).to_contain_text("The others do not hear you now.")
+        async with ServerProcess(tmp_path / "data", port=port, meeting_participants_max=1):
+            await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=60_000)
+            await expect(page.locator(".person")).to_have_count(1)
+            await person(page, "Anna", "you")

@@ -1,0 +1,181 @@
+"""One transcript: who speaks is set right, it is shared, locked, kept without its sound, and read from its contents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from protocol.events import Transcribed
+from tests.e2e.browser import Visit, visiting
+from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.node import Client
+from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.server.spoken import put, segment
+
+pytestmark = [pytest.mark.browser, pytest.mark.process]
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
+    async with running_app(tmp_path / "data") as node:
+        yield node
+
+
+async def two_voices(node: RunningApp) -> str:
+    """The id of a transcript without sound, in which two voices said something each, and the first once more."""
+    made = (await node.services.store.create_transcript(name="Budget")).id
+    for number, speaker in enumerate(("Speaker 1", "Speaker 2", "Speaker 1")):
+        spoken = segment(f"seg_{number}", f"hello there {number}", start_samples=number * 32_000)
+        spoken = spoken.model_copy(update={"speaker": speaker})
+        await put(node.services.store, made, Transcribed(segment=spoken, track_started_at=1000.0))
+    return made
+
+
+async def spoken(node: RunningApp) -> str:
+    """The id of one that Anna spoke."""
+    made = (await node.services.store.create_transcript(name="Spoken")).id
+    client = Client(node.services, made)
+    await client.begin(participant={"id": "a", "name": "Anna"})
+    await client.say(scripted_sound(sentence("good river morning")))
+    await client.stop()
+    return made
+
+
+async def names(page: Page) -> list[str]:
+    return list(await page.locator(".line .name").all_text_contents())
+
+
+async def open_panel(page: Page, title: str) -> None:
+    await page.locator("summary", has_text=title).click()
+
+
+def yes_to_all(visit: Visit) -> None:
+    visit.page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+
+
+async def test_a_speaker_gets_a_name_everywhere_and_at_once(node: RunningApp, chromium: str) -> None:
+    transcript_id = await two_voices(node)
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        reader = await page.context.new_page()  # somebody who reads along
+        await reader.goto(f"{node.serving.url}t/{transcript_id}")
+        await expect(reader.locator(".line")).to_have_count(3)
+        await open_panel(page, "Speakers")
+        await assert_sound_page(page)
+        field = page.get_by_label("Name of Speaker 1")
+        await field.fill("Anna <b>B</b>")
+        await field.press("Enter")
+        for each in (page, reader):
+            await expect(each.locator(".line .name").first).to_have_text("Anna <b>B</b>")
+            await expect(each.locator(".line .name").nth(2)).to_have_text("Anna <b>B</b>")
+            await expect(each.locator(".line .name").nth(1)).to_have_text("Speaker 2")
+        await expect(field).to_have_value("Anna <b>B</b>")
+        await field.fill("")  # no name: what the voice is called without one
+        await field.press("Enter")
+        await expect(reader.locator(".line .name").first).to_have_text("Speaker 1")
+
+
+async def test_two_speakers_are_made_one(node: RunningApp, chromium: str) -> None:
+    transcript_id = await two_voices(node)
+    async with visiting(chromium) as visit:
+        page = visit.page
+        yes_to_all(visit)
+        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        await open_panel(page, "Speakers")
+        await page.get_by_label("“Speaker 2” is the same person as").select_option("Speaker 1")
+        await expect(page.locator(".line .name").nth(1)).to_have_text("Speaker 1")
+        await expect(page.locator(".speaker")).to_have_count(1)
+        await page.reload()
+        await expect(page.locator(".line")).to_have_count(3)
+        assert await names(page) == ["Speaker 1"] * 3
+
+
+async def test_it_is_shared_and_locked(node: RunningApp, chromium: str) -> None:
+    transcript_id = await two_voices(node)
+    store = node.services.store
+    async with visiting(chromium, outages=True) as visit:  # the browser reports the refusal itself
+        page = visit.page
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        await open_panel(page, "Sharing and keeping")
+        await expect(page.get_by_label("Private", exact=True)).to_be_checked()
+        await page.get_by_label("Public", exact=True).check()
+        await expect(page.get_by_text("Saved.")).to_be_visible()
+        assert (await store.get_transcript(transcript_id)).share_mode == "public"
+        await page.get_by_role("button", name="Copy link").click()
+        await expect(page.get_by_text("Copied.")).to_be_visible()
+        assert await page.evaluate("navigator.clipboard.readText()") == page.url
+        await page.get_by_label("Locked").check()
+        await expect(page.locator(".facts")).to_contain_text("locked")
+        assert (await store.get_transcript(transcript_id)).locked
+        await open_panel(page, "Speakers")
+        await expect(page.get_by_label("Name of Speaker 1")).not_to_be_editable()
+        await assert_sound_page(page)
+
+
+async def test_the_sound_is_deleted_and_the_words_stay(node: RunningApp, chromium: str) -> None:
+    transcript_id = await spoken(node)
+    async with visiting(chromium) as visit:
+        page = visit.page
+        yes_to_all(visit)
+        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+        await expect(page.get_by_role("link", name="Sound (WAV)")).to_be_visible()
+        async with page.expect_download() as waiting:
+            await page.get_by_role("link", name="Text with times").click()
+        assert "[00:00" in Path(await (await waiting.value).path()).read_text()
+        await open_panel(page, "Sharing and keeping")
+        await page.get_by_role("button", name="Delete the sound, keep the words").click()
+        await expect(page.get_by_text("The sound was deleted. The words were kept.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+        await expect(page.get_by_role("link", name="Sound (WAV)")).to_have_count(0)
+        await expect(page.locator(".line .text").first).to_have_text("good river morning")
+        assert (await node.services.store.get_transcript(transcript_id)).audio_deleted
+
+
+async def test_a_link_leads_to_a_word(node: RunningApp, chromium: str) -> None:
+    transcript_id = await spoken(node)
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(f"{node.serving.url}t/{transcript_id}#t=0.9")
+        await expect(page.locator(".word.spoken")).to_have_text("river")
+
+
+async def test_contents_lead_to_the_words(node: RunningApp, chromium: str) -> None:
+    made = (await node.services.store.create_transcript(name="Long")).id
+    subjects = ["the water pipes of the city are old and leak", "the budget for schools grows by two percent"]
+    for number in range(60):
+        text = subjects[number // 30]
+        said = segment(f"seg_{number}", text, start_samples=number * 160_000)
+        await put(node.services.store, made, Transcribed(segment=said, track_started_at=1000.0))
+    async with visiting(chromium) as visit:
+        page = visit.page
+        await page.goto(f"{node.serving.url}t/{made}")
+        await open_panel(page, "Contents")
+        await assert_sound_page(page)
+        last = page.locator("button.topic").last
+        time = await last.locator(".topic-time").inner_text()
+        line = page.locator(".line", has=page.locator(".time", has_text=time))
+        await expect(line).not_to_be_in_viewport()
+        await last.click()
+        await expect(line).to_be_in_viewport()
+
+
+async def test_whoever_may_only_read_is_offered_no_changes(tmp_path: Path, chromium: str) -> None:
+    async with running_app(tmp_path / "data", access_token="open-sesame") as node:
+        transcript_id = await two_voices(node)
+        await node.services.store.update_transcript(transcript_id, share_mode="public")
+        async with visiting(chromium, outages=True) as visit:  # the browser reports the 401 itself
+            page = visit.page
+            await page.goto(f"{node.serving.url}t/{transcript_id}")
+            await expect(page.locator(".line")).to_have_count(3)
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+            await expect(page.get_by_label("Name of this transcript")).not_to_be_editable()
+            await expect(page.get_by_role("button", name="Delete this transcript")).to_be_hidden()
+            await expect(page.locator("summary", has_text="Sharing and keeping")).to_be_hidden()
