@@ -133,18 +133,11 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/debug/loop.json"): Action.DEBUG,
     **{(method, path): Action.PAGE for method in ("GET", "HEAD") for path in ("/docs", "/docs/", "/v1/docs")},
     **{(method, "/docs/{asset}"): Action.PAGE for method in ("GET", "HEAD")},
-    ("GET", "/"): Action.PAGE,
-    ("HEAD", "/"): Action.PAGE,
-    ("GET", "/t"): Action.PAGE,
-    ("HEAD", "/t"): Action.PAGE,
-    ("GET", "/t/{page_id}"): Action.PAGE,
-    ("HEAD", "/t/{page_id}"): Action.PAGE,
-    ("GET", "/rooms"): Action.PAGE,
-    ("HEAD", "/rooms"): Action.PAGE,
-    ("GET", "/r/{page_id}"): Action.PAGE,
-    ("HEAD", "/r/{page_id}"): Action.PAGE,
-    ("GET", "/{name:path}"): Action.PAGE,
-    ("HEAD", "/{name:path}"): Action.PAGE,
+    **{
+        (method, path): Action.PAGE
+        for method in ("GET", "HEAD")
+        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/{name:path}")
+    },
 }
 
 
@@ -328,7 +321,7 @@ async def test_an_unexpected_error_is_a_500_with_its_request_id(
 
 
 async def test_pages_stay_in_their_folder(guarded: RunningApp) -> None:
-    for path in ("/", "/t", "/t/anything"):
+    for path in ("/", "/t", "/t/anything", "/rooms", "/r/anything"):
         response = await guarded.http.get(path)
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/html")
