@@ -152,7 +152,7 @@ class HealthSessions(Form):
 
 
 class HealthDisk(Form):
-    free_mb: int = Field(ge=0)
+    free_mb: int
     reserve_mb: int = Field(ge=0)
 
 
