@@ -27,7 +27,7 @@ class Wanted:
 
     search: str = ""  # a part of the name or the title
     states: tuple[TranscriptState, ...] | None = None
-    source_kind: TranscriptKind | None = None
+    source_kinds: tuple[TranscriptKind, ...] = ()  # it is each of these: two different ones, nothing is
     room_id: str | None = None
     created_from: float | None = None
     created_to: float | None = None
@@ -75,8 +75,8 @@ def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
         yield sa.or_(*(where.icontains(text, autoescape=True) for where in (column.name, column.title)))
     if wanted.states is not None:
         yield column.state.in_([state.value for state in wanted.states])
-    if wanted.source_kind is not None:
-        yield column.source_kind == wanted.source_kind
+    for kind in wanted.source_kinds:
+        yield column.source_kind == kind
     if wanted.room_id is not None:
         yield column.room_id == storable(wanted.room_id)
     if wanted.created_from is not None:

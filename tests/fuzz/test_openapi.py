@@ -25,7 +25,7 @@ EXAMPLES_FEW, EXAMPLES_MANY = 2, 300
 # of rooms, hashes, changes of nothing, one thing that two fields name.
 MEANT = ["400", "406", "412", "413", "415", "422", "428"]
 WITH_MEANING = (
-    *("POST /v1/api-keys", "POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
+    *("POST /v1/api-keys", "GET /v1/transcripts", "POST /v1/transcripts", "PATCH /v1/transcripts/{transcript_id}"),
     "POST /v1/transcripts_audio/{transcript_id}/upload",
     *("POST /v1/transcripts/{transcript_id}/record/upload", "POST /v1/transcripts/{transcript_id}/uploads"),
     "PUT /v1/transcripts/{transcript_id}/uploads/{upload_id}/chunks/{number}",

@@ -57,7 +57,9 @@ ANSWERS: Mapping[str, Answer] = {
     "health": Answer(model=models.Health, also={503: "It takes no work; problem says why"}),
     # Transcripts.
     "list_transcripts": Answer(model=transcript_models.TranscriptPage),
-    "create_transcript": Answer(201, transcript_models.Transcript, headers=("Location", "ETag"), errors=(404,)),
+    "create_transcript": Answer(
+        201, transcript_models.Transcript, headers=("Location", "ETag"), errors=(404, 409, 507)
+    ),
     "get_transcript": Answer(model=transcript_models.TranscriptWithWords, headers=("ETag",)),
     "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412)),
     "delete_transcript": Answer(204),

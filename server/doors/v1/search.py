@@ -126,7 +126,7 @@ async def search_transcripts(
         raise BadInput("from must not be after to")
     wanted = Wanted(
         room_id=room_id or None,
-        source_kind=source_kind,
+        source_kinds=() if source_kind is None else (source_kind,),
         created_from=from_s,
         created_to=to_s,
         deleted="with" if include_deleted else "without",

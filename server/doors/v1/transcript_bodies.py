@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from protocol.states import TranscriptState
 from protocol.wire.v1 import STATUS_OF_STATE
@@ -84,11 +84,13 @@ class ChangeTranscript(Body):
     status: StatusWord | Wish | None = Field(
         default=None, description="paused, processing (go on) or completed, of what is being recorded."
     )
-    locked: bool | None = Field(default=None, description="Whether its text and sound stay as they are.")
+    locked: StrictBool | None = Field(default=None, description="Whether its text and sound stay as they are.")
     participants: Annotated[list[ListedParticipant], Field(max_length=PARTICIPANTS_MAX)] | None = Field(
         default=None, description="All of them: those with an id that is there are changed, others added or removed."
     )
-    audio_deleted: bool | None = Field(default=None, description="true removes the sound for good; the text stays.")
+    audio_deleted: StrictBool | None = Field(
+        default=None, description="true removes the sound for good; the text stays."
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:

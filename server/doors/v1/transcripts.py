@@ -48,6 +48,8 @@ PARTICIPANTS_BODY_MAX_BYTES = 256 * 1024
 
 Page = Annotated[int, Query(ge=1, le=PAGE_NUMBER_MAX, description="Number of the page, from 1.")]
 Text = Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name or the title.")]
+
+
 KindOf = Annotated[Kind | None, Query(description="What it was made of.")]
 
 
@@ -104,13 +106,11 @@ async def list_transcripts(
     """
     if created_from is not None and created_to is not None and created_from > created_to:
         raise ValidationFailed("from must not be after to")
-    if source is not None and source_kind is not None and source != source_kind:
-        raise ValidationFailed("source and source_kind are one; they name two")
     is_sync = change_seq_from is not None
     wanted = Wanted(
         search=search or search_term,
         states=tuple(set().union(*map(states_of, status))) if status else None,
-        source_kind=source_kind or source,
+        source_kinds=tuple(each for each in (source, source_kind) if each is not None),
         room_id=room_id,
         created_from=_epoch_s(created_from),
         created_to=_epoch_s(created_to),

@@ -17,6 +17,7 @@ from protocol.states import TranscriptState
 from server.store.listing import Wanted
 from server.store.migrate import MIGRATIONS
 from server.store.records import Transcript
+from server.store.standing import Viewer
 from server.store.store import Store
 from tests.server.spoken import final, put
 
@@ -214,3 +215,20 @@ async def test_what_an_older_version_made_is_numbered_at_the_upgrade(database_ur
     ]
     assert (await store.create_transcript()).change_seq == 3
     await store.close()
+
+
+async def test_of_what_others_shared_and_deleted_nothing_is_told_but_that(store: Store) -> None:
+    mine = await store.create_transcript(name="mine", owner="anna")
+    shared = await store.create_transcript(name="shared", title="Budget", owner="bert", share_mode="semi-private")
+    await store.create_transcript(name="private", owner="bert")
+    for transcript in (mine, shared):
+        await store.delete_transcript(transcript.id)
+    anna = Viewer("anna")
+    in_bin, _ = await store.list_transcripts(Wanted(deleted="with", viewer=anna))
+    assert [(each.id, each.name) for each in in_bin] == [(mine.id, "mine")]
+    changes, _ = await store.list_transcripts(
+        Wanted(changed_after=0, deleted="destroyed", viewer=anna), order="change_seq"
+    )
+    assert [(each.id, each.name, each.title) for each in changes] == [(mine.id, "mine", ""), (shared.id, "", "")]
+    [_, told] = changes
+    assert told.deleted_at is not None

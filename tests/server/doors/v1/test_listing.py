@@ -43,6 +43,7 @@ async def test_each_filter(client: httpx.AsyncClient, services: Services) -> Non
         assert await names(client, status=status) == found, status
     assert await names(client, status=["idle", "failed"]) == ["failed", "idle"]
     assert await names(client, source="file") == await names(client, source_kind="file") == ["ended"]
+    assert await names(client, source="file", source_kind="live") == []
     assert await names(client, search="budget 100%") == await names(client, search_term="BUDGET") == ["ended"]
     assert await names(client, search="FAIL") == ["failed"]
     assert await names(client, room_id="nowhere") == []
@@ -58,7 +59,7 @@ async def test_each_filter(client: httpx.AsyncClient, services: Services) -> Non
     [
         {"status": "flying"},
         {"source": "radio"},
-        {"source": "file", "source_kind": "live"},
+        {"to": "0.5"},
         {"from": "2026-01-01T00:00:00"},
         {"from": "yesterday"},
         {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
