@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from server.app import build_app
 from server.auth import Action
 from server.doors.access import Entry
+from server.meetings.provider import chosen
 from server.store.tables import api_keys, meetings, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
@@ -83,11 +84,20 @@ async def make_things(node: RunningApp) -> Things:
             common = {"owner": "anna", "share_mode": share_mode}
             await conn.execute(sa.insert(transcripts).values(id=ids["transcript_id"], **transcript, **times, **common))
             room = {"name": ids["room_name"], "platform": "builtin", "is_locked": False, "language": "en"}
-            await conn.execute(sa.insert(rooms).values(id=ids["room_id"], settings="{}", **room, **times, **common))
+            await conn.execute(
+                sa.insert(rooms).values(
+                    id=ids["room_id"], settings=json.dumps(chosen("builtin", {}, {})), **room, **times, **common
+                )
+            )
             meeting = {"owner": "anna", "platform": "builtin", "room_url": "", "state": "active", "created_at": 1.0}
             await conn.execute(
                 sa.insert(meetings).values(
-                    id=ids["meeting_id"], room_id=ids["room_id"], starts_at=1.0, ends_at=2.0e9, **meeting
+                    id=ids["meeting_id"],
+                    room_id=ids["room_id"],
+                    transcript_id=ids["transcript_id"],
+                    starts_at=1.0,
+                    ends_at=2.0e9,
+                    **meeting,
                 )
             )
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
@@ -175,7 +185,7 @@ async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, 
     response = await node.http.request(method, path, headers=headers)
     try:
         return response.status_code, str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):  # no JSON, or no error
         return response.status_code, ""
 
 
