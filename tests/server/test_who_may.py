@@ -7,6 +7,7 @@ in ``ROUTES``, an action that has no row there and a parameter that no thing is 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import uuid
 from collections.abc import AsyncIterator
