@@ -103,31 +103,34 @@ FORMAT = "AUDIO_FORMAT_ERROR"
 WAV = make("wav", 1.0)
 
 
+NO_SUCH_FILES = [
+    (b"\0", "unknown"),
+    (bytes(4096), "unknown"),
+    (b"<!doctype html><script>alert(1)</script>", "unknown"),
+    (b"ffconcat version 1.0\nfile /etc/passwd\n", "unknown"),
+    (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "unknown"),
+    (b"PK\x03\x04" + bytes(100), "unknown"),
+    (make("aiff", 0.3), "aiff"),
+    (make("adts", 0.3), "aac"),
+    (WAV[:20], "wav"),
+    (wav_header(0), "wav"),
+    (b"RIFF\xff\xff\xff\xffWAVE" + b"#EXTM3U\nfile:///etc/passwd\n", "wav"),
+    (make("flac", 0.3)[:30], "flac"),
+    (make("m4a", 0.3)[:200], "mp4"),
+    (make("webm", 0.3)[:60], "webm"),
+    (make("ogg", 0.3)[:40], "ogg"),
+    (b"fLaC" + bytes(5000), "flac"),
+    (b"OggS" + bytes(5000), "ogg"),
+    (b"\x1a\x45\xdf\xa3" + b"\xff" * 5000, "webm"),
+    (b"\xff\xfb\x90\x00" + bytes(5000), "mp3"),
+    (b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + bytes(5000), "mp3"),
+    (mp4_of_many_samples(1 << 27), "mp4"),
+]
+
+
+# Named by number: what encoders write is another each time, and test processes must agree on the names.
 @pytest.mark.parametrize(
-    ("data", "format"),
-    [
-        (b"\0", "unknown"),
-        (bytes(4096), "unknown"),
-        (b"<!doctype html><script>alert(1)</script>", "unknown"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", "unknown"),
-        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "unknown"),
-        (b"PK\x03\x04" + bytes(100), "unknown"),
-        (make("aiff", 0.3), "aiff"),
-        (make("adts", 0.3), "aac"),
-        (WAV[:20], "wav"),
-        (wav_header(0), "wav"),
-        (b"RIFF\xff\xff\xff\xffWAVE" + b"#EXTM3U\nfile:///etc/passwd\n", "wav"),
-        (make("flac", 0.3)[:30], "flac"),
-        (make("m4a", 0.3)[:200], "mp4"),
-        (make("webm", 0.3)[:60], "webm"),
-        (make("ogg", 0.3)[:40], "ogg"),
-        (b"fLaC" + bytes(5000), "flac"),
-        (b"OggS" + bytes(5000), "ogg"),
-        (b"\x1a\x45\xdf\xa3" + b"\xff" * 5000, "webm"),
-        (b"\xff\xfb\x90\x00" + bytes(5000), "mp3"),
-        (b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + bytes(5000), "mp3"),
-        (mp4_of_many_samples(1 << 27), "mp4"),
-    ],
+    ("data", "format"), NO_SUCH_FILES, ids=[f"{at}-{format}" for at, (_, format) in enumerate(NO_SUCH_FILES)]
 )
 async def test_what_is_no_such_file_is_refused_and_said_what_it_is(
     client: httpx.AsyncClient, services: Services, data: bytes, format: str
