@@ -27,11 +27,11 @@ DESCRIPTION = "Realtime speech server: sound comes in, live and durable text goe
 CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_REQUEST_HEADERS = (
     *("Authorization", "X-API-Key", "Content-Type", "X-Request-ID", "X-Filename"),
-    *("Range", "If-Range", "If-Match", "If-None-Match", "Content-Range"),
+    *("Range", "If-Range", "If-Match", "If-None-Match", "Content-Range", "Content-Digest", "X-SHA256"),
 )
 CORS_ANSWER_HEADERS = (
     *("X-Request-ID", "X-Process-Time-Ms", "Location", "Link", "Allow", "Accept-Post", "Accept-Patch"),
-    *("ETag", "Accept-Ranges", "Content-Range", "Content-Disposition", "WWW-Authenticate"),
+    *("ETag", "Last-Modified", "Accept-Ranges", "Content-Range", "Content-Disposition", "WWW-Authenticate"),
     *("Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
 )
 
