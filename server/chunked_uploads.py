@@ -33,6 +33,7 @@ from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
 from server.recorders import refuse_locked
+from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
 from server.store.store import Store
@@ -67,7 +68,8 @@ class ChunkedUploads:
 
     def start(self) -> None:
         """Go on with what was complete before a crash, and delete what nobody goes on with, in the background."""
-        self._keeper = asyncio.create_task(self._keep(), name="keep uploads")
+        rounds = repeat(lambda: self.sweep(time.time()), every_s=SWEEP_S, name="keep uploads")
+        self._keeper = asyncio.create_task(rounds, name="keep uploads")
 
     async def stop(self) -> None:
         if self._keeper is not None:
@@ -147,8 +149,13 @@ class ChunkedUploads:
         """
         upload_id = str(uuid5(NAMESPACE_URL, f"{transcript_id}/record/upload"))
         async with self._lock(f"numbered {transcript_id}"):
-            uploads = [each for each in await self._uploads.of_transcript(transcript_id) if each.state != "done"]
+            uploads = await self._uploads.of_transcript(transcript_id)
             mine = next((each for each in uploads if each.id == upload_id), None)
+            if mine is not None and mine.state == "done":
+                # Finished after a crash, or cut short before it was forgotten: it stands in nobody's way.
+                await self._uploads.delete(upload_id)
+                mine = None
+            uploads = [each for each in uploads if each.state != "done"]
             if mine is None:
                 tracks = await self._store.tracks_of(transcript_id)
                 if uploads or any(track.source == "file" and track.state == "open" for track in tracks):
@@ -242,12 +249,6 @@ class ChunkedUploads:
         await asyncio.to_thread(shutil.rmtree, self._folder(upload), ignore_errors=True)
 
     # What nobody asks for.
-
-    async def _keep(self) -> None:
-        while True:
-            with logged("uploads"):
-                await self.sweep(time.time())
-            await asyncio.sleep(SWEEP_S)
 
     async def _go_on(self, upload: ChunkedUpload) -> None:
         log.info("upload goes on", upload=upload.id, transcript=upload.transcript_id)

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from protocol.errors import Conflict, EarshotError, NotFound
+from protocol.errors import Conflict, NotFound
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.recovery import recover_transcript
+from server.rounds import repeat
 from server.settings import Settings
 from server.store.store import Store
 
@@ -54,7 +55,8 @@ class Removal:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="removal")
+        rounds = repeat(self._round, every_s=ROUND_S, name="removal")
+        self._task = asyncio.create_task(rounds, name="removal")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -76,9 +78,7 @@ class Removal:
 
     async def restore(self, transcript_id: str) -> None:
         """Out of the bin; what was not heard to its end is heard now. Raises ``Conflict`` for one that is not there."""
-        files = [
-            s for s in self._hub.sessions.values() if s.transcript_id == transcript_id and s.track.source == "file"
-        ]
+        files = [session for session in self._hub.sessions_of(transcript_id) if session.track.source == "file"]
         if stopping := [session.finishing for session in files if session.finishing is not None]:
             await asyncio.wait(stopping, timeout=STOPPING_S)  # before they can go on
         await self._store.restore_transcript(transcript_id)
@@ -142,15 +142,10 @@ class Removal:
                 count += 1
         return count
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                left, old = await self.sweep(), await self.empty()
-                if left or old:
-                    log.info("removed for good", left_over=left, old=old)
-            except (EarshotError, OSError) as error:
-                log.warning("not removed now", error=type(error).__name__)
-            await asyncio.sleep(ROUND_S)
+    async def _round(self) -> None:
+        left, old = await self.sweep(), await self.empty()
+        if left or old:
+            log.info("removed for good", left_over=left, old=old)
 
 
 def _folders(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from protocol.errors import Conflict, EarshotError, IllegalMove, NotFound, Provi
 from protocol.states import TranscriptState
 from server.hub import Hub
 from server.meetings.provider import Opened, Provider
+from server.rounds import repeat
 from server.settings import Settings
 from server.store.meeting_records import Meeting, Platform, Room
 from server.store.store import Store
@@ -68,7 +69,8 @@ class Meetings:
 
     def start(self) -> None:
         """What a crash left is found by the first sweep."""
-        self._sweeper = asyncio.create_task(self._sweep_for_ever(), name="sweep meetings")
+        rounds = repeat(self.sweep, every_s=SWEEP_S, name="sweep meetings")
+        self._sweeper = asyncio.create_task(rounds, name="sweep meetings")
 
     async def stop(self) -> None:
         """Meetings go on at the next start."""
@@ -188,7 +190,8 @@ class Meetings:
             await asyncio.wait(finishing)
         transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
         if transcript.deleted_at is not None:
-            return False  # it could come back from the bin, with its sound
+            # It could come back from the bin, with its sound.
+            return not await self._store.rooms.wants_no_sound(meeting)
         if transcript.state not in OVER:
             await self._hub.settle(transcript_id)
             transcript = await self._store.get_transcript(transcript_id)
@@ -227,14 +230,6 @@ class Meetings:
         if not self.has_sound(meeting):
             return False  # we do not know who is there
         return self._monotonic() - self._seen_at[meeting.id] >= self._settings.meeting_empty_s
-
-    async def _sweep_for_ever(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except EarshotError as error:
-                log.warning("meetings not looked after", code=error.code)
-            await asyncio.sleep(SWEEP_S)
 
     # Providers.
 

@@ -187,3 +187,14 @@ async def test_a_meeting_whose_transcript_is_destroyed_is_done(services: Service
     await meetings.end(meeting.id)
     await meetings.conclude_soon(meeting)
     assert await state_of(services, meeting) is MeetingState.ENDED
+
+
+async def test_a_meeting_whose_words_are_in_the_bin_is_done_where_its_sound_may_stay(
+    services: Services, meetings: Meetings
+) -> None:
+    meeting, _ = await meetings.open(await room_of(services))
+    assert meeting.transcript_id is not None
+    await services.removal.delete(meeting.transcript_id)
+    await meetings.end(meeting.id)
+    await meetings.conclude_soon(meeting)
+    assert await state_of(services, meeting) is MeetingState.ENDED

@@ -1,0 +1,28 @@
+"""Work that comes round again and again in the background, for as long as the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from protocol.errors import EarshotError
+
+log = structlog.get_logger(__name__)
+
+
+async def repeat(work: Callable[[], Awaitable[object]], *, every_s: float, name: str) -> None:
+    """Do it now, and again ``every_s`` after each time, until cancelled.
+
+    A round that fails, whatever the reason, is made up for by the next one: else the first file that goes away under
+    a sweep would end all sweeping, and nobody would hear of it before the next start.
+    """
+    while True:
+        try:
+            await work()
+        except EarshotError as error:
+            log.warning("a round failed; there will be another", round=name, code=error.code)
+        except Exception:
+            log.exception("a round failed; there will be another", round=name)
+        await asyncio.sleep(every_s)
