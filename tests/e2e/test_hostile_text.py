@@ -86,3 +86,32 @@ async def test_a_page_may_run_no_code_of_others(server: Served, chromium: str) -
         )
         assert not await page.evaluate("'hurt' in window")
         visit.faults.clear()  # the browser's complaints about what was just tried
+
+
+async def test_rooms_and_people(server: Served, chromium: str) -> None:
+    """The server takes no such names of rooms; a page shows whatever it is told."""
+    person = {"id": "p", "name": HOSTILE, "is_here": True, "connected": True, "muted": False}
+    room = {"id": "r", "name": HOSTILE, "platform": "builtin", "share_mode": "public", "is_locked": False}
+
+    async def tell(route: Route) -> None:
+        url = route.request.url
+        body: object = room
+        if url.endswith("/active"):
+            body = [{"id": "m"}]
+        elif url.endswith("/participants"):
+            body = {"items": [person], "total": 1}
+        elif "/v1/rooms?" in url:
+            body = {"items": [room], "total": 1}
+        await route.fulfill(content_type="application/json", body=json.dumps(body))
+
+    async with visiting(chromium) as visit:
+        page = visit.page
+        for pattern in ("**/v1/rooms**", "**/v1/rooms/**", "**/v1/meetings/**"):
+            await page.route(pattern, tell)
+        await page.goto(f"{server.url}/r/%3Cimg%20src=x%3E")
+        await expect(page.get_by_role("heading")).to_have_text(HOSTILE)
+        await expect(page.locator(".here")).to_contain_text(HOSTILE)
+        assert await unhurt(page)
+        await page.goto(f"{server.url}/rooms")
+        await expect(page.locator(".row-name")).to_have_text(HOSTILE)
+        assert await unhurt(page)

@@ -49,6 +49,11 @@ class SearchEverywhere extends HTMLElement {
     if (this.#field.value) this.#begin();
   }
 
+  /** What narrows the search stands between the question and what was found. */
+  set beside(element) {
+    this.#field.after(element);
+  }
+
   /** Only transcripts of this kind (`{source_kind}`). */
   set wanted(wanted) {
     this.#wanted = wanted;
@@ -101,7 +106,7 @@ class SearchEverywhere extends HTMLElement {
   #snippet(path, { start, track, time, speaker, ...found }) {
     return h('li', {}, h('a', { class: 'snippet', href: path + placeHash({ time: start, track }) },
       h('span', { class: 'snippet-time', text: time === null ? '' : clock(time) }),
-      h('span', { dir: 'auto' }, speaker ? h('b', { class: 'snippet-who', text: speaker }) : null, speaker ? ' ' : null, ...marked(found))));
+      h('span', { dir: 'auto' }, speaker ? h('bdi', { class: 'snippet-who', text: speaker }) : null, speaker ? ' ' : null, ...marked(found))));
   }
 }
 

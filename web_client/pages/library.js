@@ -55,5 +55,5 @@ search.addEventListener('searching', ({ detail: searching }) => {
   show(what, !searching && bin.getAttribute('aria-pressed') === 'true');
 });
 document.querySelector('main').append(
-  h('h1', { text: t('library.heading') }), drop, filters, show(what, false), problem, search, list);
-filters.before(search);
+  h('h1', { text: t('library.heading') }), drop, search, show(what, false), problem, list);
+search.beside = filters;

@@ -195,7 +195,8 @@ function follow(transcript) {
 async function goToPlace() {
   const place = placeOf(location.hash);
   if (!place) return;
-  if (!lower.hidden) await player.cue(place.time, place.track);
+  const sounds = !place.track || now.data.tracks?.some((track) => track.id === place.track);
+  if (!lower.hidden && sounds) await player.cue(place.time, place.track);
   words.mark(place.time, place.track);
 }
 
