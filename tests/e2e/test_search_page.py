@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import expect
@@ -24,8 +25,8 @@ async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
         yield node
 
 
-async def said(node: RunningApp, name: str, *texts: str, **fields: str) -> str:
-    made = (await node.services.store.create_transcript(name=name, **fields)).id  # type: ignore[arg-type]
+async def said(node: RunningApp, name: str, *texts: str, **fields: Any) -> str:
+    made = (await node.services.store.create_transcript(name=name, **fields)).id
     for number, text in enumerate(texts):
         spoken = segment(f"seg_{number}", text, start_samples=number * 160_000)
         await put(node.services.store, made, Transcribed(segment=spoken, track_started_at=1000.0))

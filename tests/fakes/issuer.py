@@ -51,7 +51,7 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def by_hand(head: dict[str, Any], body: dict[str, Any] | bytes, signature: bytes = b"") -> str:
+def by_hand(head: Any, body: dict[str, Any] | bytes, signature: bytes = b"") -> str:
     """A token of these very parts, whatever a library thinks of them."""
     parts = (json.dumps(head).encode(), body if isinstance(body, bytes) else json.dumps(body).encode(), signature)
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
@@ -75,7 +75,7 @@ class Issuer:
     def fetches(self) -> int:
         return self.asked.count("/keys")
 
-    def token(self, sub: str = "anna", *, kid: str | None = "rsa-1", key: Any = None, **more: Any) -> str:
+    def token(self, sub: Any = "anna", *, kid: str | None = "rsa-1", key: Any = None, **more: Any) -> str:
         signer = key if key is not None else ec_key() if kid == "ec-1" else rsa_key()
         algorithm = "ES256" if isinstance(signer, ec.EllipticCurvePrivateKey) else "RS256"
         body = claims(sub, **{"iss": self.url, "aud": AUDIENCE, **more})

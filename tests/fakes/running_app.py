@@ -120,15 +120,19 @@ async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningAp
     assert not faults, "\n".join(faults)
 
 
+class AppClient(httpx.AsyncClient):
+    """A client of an app without a network."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(transport=httpx.ASGITransport(app), base_url="http://localhost")
+        self.app = app
+
+
 @asynccontextmanager
-async def in_process(settings: Settings, services: Services) -> AsyncIterator[httpx.AsyncClient]:
+async def in_process(settings: Settings, services: Services) -> AsyncIterator[AppClient]:
     """A client of the app without a network; errors that the app lets out would be raised here."""
     app = build_app(settings, services=services)
     faults = watched(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
-    ):
-        client.app = app  # type: ignore[attr-defined]
+    async with app.router.lifespan_context(app), AppClient(app) as client:
         yield client
     assert not faults, "\n".join(faults)

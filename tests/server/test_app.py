@@ -281,7 +281,7 @@ async def test_allowed_origins_get_cors_headers_and_others_do_not(tmp_path: Path
         assert preflight.status_code == 200
         evil = await client.get("/v1/transcripts/", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in evil.headers
-        await client.app.state.services.stop()  # type: ignore[attr-defined]
+        await client.app.state.services.stop()
 
 
 async def _services(options: object) -> Services:

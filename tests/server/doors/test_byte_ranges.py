@@ -6,6 +6,7 @@ from collections.abc import Generator
 from email.message import Message
 from email.parser import BytesParser
 from email.utils import formatdate
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ CHANGED_AT = 1_700_000_000
 ETAG = '"abc"'
 
 
-def served(**options: object) -> httpx.AsyncClient:
+def served(**options: Any) -> httpx.AsyncClient:
     app = FastAPI()
 
     def read(start: int, end: int) -> Generator[bytes, None, None]:
@@ -31,8 +32,8 @@ def served(**options: object) -> httpx.AsyncClient:
 
     @app.api_route("/file", methods=["GET", "HEAD"])
     async def file(request: Request) -> Response:
-        given: dict[str, object] = {"length_bytes": TOTAL, "media_type": "audio/wav", "etag": ETAG, "read": read}
-        return serve_bytes(request, Servable(**{**given, "modified_at": CHANGED_AT, **options}))  # type: ignore[arg-type]
+        given: dict[str, Any] = {"length_bytes": TOTAL, "media_type": "audio/wav", "etag": ETAG, "read": read}
+        return serve_bytes(request, Servable(**{**given, "modified_at": CHANGED_AT, **options}))
 
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 

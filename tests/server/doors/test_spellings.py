@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -15,14 +14,14 @@ from server.app import CORS_METHODS, CORS_REQUEST_HEADERS
 from server.doors.openapi import words
 from server.services import Services
 from tests.fakes.node import node_settings
-from tests.fakes.running_app import in_process
+from tests.fakes.running_app import AppClient, in_process
 
 NO_SUCH_TRANSCRIPT = new_transcript_id()
 FRIEND, STRANGER = "https://friend.example", "https://evil.example"
 
 
 @pytest.fixture
-async def friendly(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def friendly(tmp_path: Path) -> AsyncIterator[AppClient]:
     options = node_settings(tmp_path, allowed_origins=(FRIEND,))
     services = await Services.start(options)
     async with in_process(options, services) as client:
@@ -46,8 +45,8 @@ class _Unknown(dict[str, str]):
         return NO_SUCH_TRANSCRIPT if name == "transcript_id" else "unknown"
 
 
-async def test_a_slash_at_the_end_changes_nothing(client: httpx.AsyncClient) -> None:
-    for path, methods in paths_of(client.app).items():  # type: ignore[attr-defined]
+async def test_a_slash_at_the_end_changes_nothing(client: AppClient) -> None:
+    for path, methods in paths_of(client.app).items():
         for method in methods:
             # A body that no route takes, so that nothing is made, and a model's pull is not begun.
             without, with_slash = [
@@ -60,8 +59,8 @@ async def test_a_slash_at_the_end_changes_nothing(client: httpx.AsyncClient) -> 
                 assert without.json()["error"]["code"] == with_slash.json()["error"]["code"], f"{method} {path}"
 
 
-async def test_other_methods_are_told_which_ones_are_taken(client: httpx.AsyncClient) -> None:
-    for path, methods in paths_of(client.app).items():  # type: ignore[attr-defined]
+async def test_other_methods_are_told_which_ones_are_taken(client: AppClient) -> None:
+    for path, methods in paths_of(client.app).items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} - methods:
             answer = await client.request(method, path)
             assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED"), (
@@ -70,8 +69,8 @@ async def test_other_methods_are_told_which_ones_are_taken(client: httpx.AsyncCl
             assert set(answer.headers["allow"].split(", ")) == methods, f"{method} {path}"
 
 
-async def test_pages_of_allowed_origins_may_ask_for_everything(friendly: httpx.AsyncClient) -> None:
-    for path, methods in paths_of(friendly.app).items():  # type: ignore[attr-defined]
+async def test_pages_of_allowed_origins_may_ask_for_everything(friendly: AppClient) -> None:
+    for path, methods in paths_of(friendly.app).items():
         assert methods <= set(CORS_METHODS), f"{path}: add its method to CORS_METHODS"
         for method in methods:
             asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization, range"}
@@ -83,7 +82,7 @@ async def test_pages_of_allowed_origins_may_ask_for_everything(friendly: httpx.A
             assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (400, False)
 
 
-async def test_pages_of_allowed_origins_may_send_every_header_that_is_described(friendly: httpx.AsyncClient) -> None:
+async def test_pages_of_allowed_origins_may_send_every_header_that_is_described(friendly: AppClient) -> None:
     assert set(words.REQUEST_HEADERS) <= set(CORS_REQUEST_HEADERS)
     for header in CORS_REQUEST_HEADERS:
         asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": header}

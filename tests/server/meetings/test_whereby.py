@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -17,7 +16,7 @@ from server.services import Services
 from server.settings import Settings
 from server.store.meeting_records import Room
 from tests.fakes.node import node_settings
-from tests.fakes.running_app import in_process
+from tests.fakes.running_app import AppClient, in_process
 from tests.fakes.whereby import KEY, WherebyServer, running_whereby
 
 ROOM = Room(
@@ -150,7 +149,7 @@ def test_an_address_that_would_give_the_key_away(tmp_path: Path, url: str) -> No
 
 
 @pytest.fixture
-async def node(tmp_path: Path, server: WherebyServer) -> AsyncIterator[httpx.AsyncClient]:
+async def node(tmp_path: Path, server: WherebyServer) -> AsyncIterator[AppClient]:
     settings: Settings = node_settings(tmp_path, whereby_api_key=SecretStr(KEY), whereby_url=server.url)
     services = await Services.start(settings)
     async with in_process(settings, services) as client:
@@ -158,7 +157,7 @@ async def node(tmp_path: Path, server: WherebyServer) -> AsyncIterator[httpx.Asy
     await services.stop()
 
 
-async def test_a_room_of_theirs_behind_the_same_doors(node: httpx.AsyncClient, server: WherebyServer) -> None:
+async def test_a_room_of_theirs_behind_the_same_doors(node: AppClient, server: WherebyServer) -> None:
     room = (await node.post("/v1/rooms", json={"name": "board", "platform": "whereby"})).json()
     assert (room["recording_type"], room["recording_trigger"]) == ("cloud", "automatic-2nd-participant")
     server.faults.append("garbage")
@@ -180,7 +179,7 @@ async def test_a_room_of_theirs_behind_the_same_doors(node: httpx.AsyncClient, s
     refused = await node.post(path, json={"sdp": "v=0"}, headers={"Authorization": f"Bearer {joined['token']}"})
     assert refused.status_code == 409  # their sound does not come here
 
-    services: Services = node.app.state.services  # type: ignore[attr-defined]
+    services: Services = node.app.state.services
     server.faults += [500] * ATTEMPTS
     assert (await node.post(f"/v1/meetings/{meeting['id']}/end")).json()["status"] == "ended"
     await services.meetings.conclude_soon(await services.store.rooms.get_meeting(meeting["id"]))

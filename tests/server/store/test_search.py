@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -129,8 +130,8 @@ async def test_filters(store: Store) -> None:
     for gone in (deleted, theirs_deleted):
         await store.delete_transcript(gone.id)
 
-    async def found(**wanted: object) -> set[str]:
-        return {hit.transcript.id for hit in await find(store, "word", Wanted(**wanted))}  # type: ignore[arg-type]
+    async def found(**wanted: Any) -> set[str]:
+        return {hit.transcript.id for hit in await find(store, "word", Wanted(**wanted))}
 
     me = Viewer("me")
     assert await found() == {mine.id, theirs.id, hidden.id}

@@ -84,8 +84,9 @@ def test_operations_say_what_they_take_and_what_they_answer(document: Json) -> N
 
 def test_references_lead_somewhere_and_nothing_of_31_is_left(document: Json) -> None:
     for reference in references(document):
-        kind, name = re.fullmatch(r"#/components/(\w+)/(\w+)", reference).groups()  # type: ignore[union-attr]
-        assert name in document["components"][kind], reference
+        found = re.fullmatch(r"#/components/(\w+)/(\w+)", reference)
+        assert found is not None, reference
+        assert found[2] in document["components"][found[1]], reference
     text = json.dumps(document)
     assert document["openapi"] == "3.0.3"
     assert not re.search(r'"type": "null"|"const":|"prefixItems":|"\$defs":|"exclusiveMinimum": \d', text)

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, uuid5
 import httpx
 import pytest
 
+from protocol.events import Failed
 from protocol.states import TranscriptState
 from server.chunked_uploads import CHUNKS_MAX, PER_TRANSCRIPT_MAX, SWEEP_S
 from server.services import Services
@@ -322,7 +323,8 @@ async def test_an_upload_that_was_complete_before_a_crash_is_heard_after_it(tmp_
         ) as events:
             await anext(aiter(events))
         [error] = [event.body for event in await events_of(services, ids["spoilt"])]
-        assert (error.type, error.code) == ("error", "AUDIO_FORMAT_ERROR")  # type: ignore[union-attr]
+        assert isinstance(error, Failed)
+        assert error.code == "AUDIO_FORMAT_ERROR"
         assert await services.store.uploads.of_transcript(ids["spoilt"]) == []
         [handed] = await services.store.uploads.of_transcript(ids["handed over"])
         assert (handed.state, await services.store.tracks_of(ids["handed over"])) == ("done", [])
