@@ -142,16 +142,22 @@ def _may_see(principal: Principal, action: Action, resource: Resource) -> bool:
     standing = resource.standing
     if standing is None:
         return False
-    if principal.attends is not None and not standing.is_deleted:
-        if resource.kind is Kind.MEETING and resource.id == principal.attends.meeting_id:
-            return action in OF_PARTICIPANTS
-        if resource.kind is Kind.TRANSCRIPT and resource.id == principal.attends.transcript_id:
-            return action is Action.LISTEN
     if standing.is_deleted:
         return action in OF_DELETED and _is_theirs(principal, resource)
+    if _takes_part(principal, action, resource):
+        return True
     if standing.share_mode == "public" or (standing.share_mode == "semi-private" and principal.trusted):
         return True
     return _is_theirs(principal, resource)
+
+
+def _takes_part(principal: Principal, action: Action, resource: Resource) -> bool:
+    attends = principal.attends
+    if attends is None:
+        return False
+    if resource.kind is Kind.MEETING:
+        return resource.id == attends.meeting_id and action in OF_PARTICIPANTS
+    return resource.kind is Kind.TRANSCRIPT and resource.id == attends.transcript_id and action is Action.LISTEN
 
 
 def _is_theirs(principal: Principal, resource: Resource) -> bool:

@@ -32,10 +32,10 @@ from protocol.events import Failed
 from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
-from server.recorders import refuse_locked
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
+from server.store.changes import check_takes_sound
 from server.store.store import Store
 from server.store.uploads import Chunk, ChunkedUpload
 
@@ -194,7 +194,7 @@ class ChunkedUploads:
             if not await asyncio.to_thread(self._folder(upload).is_dir):
                 raise Conflict("the chunks are not on this node; ask the one that took them")
             if upload.state == "open":
-                refuse_locked(await self._store.get_transcript(transcript_id))
+                check_takes_sound(await self._store.get_transcript(transcript_id))
                 await self._uploads.set_state(upload_id, "joining")
             try:
                 track_id = await self._finish(upload)

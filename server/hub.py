@@ -25,10 +25,11 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
-from server.recorders import Place, admit_recorder, new_track, refuse_locked
+from server.recorders import Place, admit_recorder, new_track
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.status import StatusTeller, logged
+from server.store.changes import check_takes_sound
 from server.store.records import Track, Transcript
 from server.store.store import Store
 from server.voices import Voices
@@ -126,7 +127,7 @@ class Hub:
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         transcript = await self._store.get_transcript(transcript_id)
-        refuse_locked(transcript)
+        check_takes_sound(transcript)
         track_id = None if resume_token is None else self._tokens.track_of(transcript_id, resume_token)
         while True:
             if track_id is not None:

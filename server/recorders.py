@@ -21,7 +21,7 @@ from protocol.states import SessionState
 
 if TYPE_CHECKING:
     from server.live import LiveSession, SourceOptions
-    from server.store.records import Track, Transcript
+    from server.store.records import Track
     from server.store.store import Store
 
 
@@ -56,14 +56,6 @@ class Place:
         if self.speaker:
             return session.track.speaker == self.speaker
         return session.recorder_place.is_own
-
-
-def refuse_locked(transcript: Transcript) -> None:
-    """Raises ``Conflict``: its sound stays as it is, whoever would add to it; or was removed, and no more is kept."""
-    if transcript.locked:
-        raise Conflict("Transcript is locked", details={"locked": True})
-    if transcript.audio_deleted:
-        raise Conflict("its sound was removed for privacy; make another transcript for more")
 
 
 async def admit_recorder(

@@ -183,7 +183,7 @@ class Participants:
                 session.end(None)
 
     def _sessions(self, transcript_id: str) -> list[LiveSession]:
-        return [each for each in self._hub.sessions.values() if each.transcript_id == transcript_id and each.is_live]
+        return [session for session in self._hub.sessions_of(transcript_id) if session.is_live]
 
 
 def _person(attendance: Attendance, session: LiveSession | None, *, is_here: bool) -> Person:

@@ -39,9 +39,9 @@ async def take_number(conn: AsyncConnection) -> int:
 def check_takes_sound(transcript: Held | Transcript) -> None:
     """Raise ``Conflict`` where no sound may be added: the transcript is locked, or may keep none."""
     if transcript.locked:
-        raise Conflict("Transcript is locked; unlock it first")
+        raise Conflict("Transcript is locked", details={"locked": True})
     if transcript.audio_deleted:
-        raise Conflict("the sound of this transcript was removed for privacy; record into a new one")
+        raise Conflict("its sound was removed for privacy; make another transcript for more")
 
 
 @dataclass(frozen=True, slots=True)

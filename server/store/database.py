@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from protocol.errors import EarshotError, Internal, Overloaded, StoreUnavailable
 
 log = structlog.get_logger(__name__)
+
+# How the parts of the store begin one.
+Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 ACQUIRE_TIMEOUT_S = 2.0  # without one, a waiter for a connection waits for ever
 COMMAND_TIMEOUT_S = 5.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import BODY, Event
 from server.store.records import NewEvent
-from server.store.segments import write_segments
+from server.store.segments import aside, write_segments
 from server.store.tables import events, transcripts
 from server.store.tracks import write_heard
 from server.store.transcripts import write_summaries
@@ -81,7 +82,8 @@ async def after(conn: AsyncConnection, transcript_id: str, seq: int, limit: int)
         .order_by(events.c.seq)
         .limit(limit)
     )
-    return [
-        Event(transcript_id=row.transcript_id, seq=row.seq, at=row.at, body=BODY.validate_json(row.body))
-        for row in rows
-    ]
+    return await aside(_event, rows.all())
+
+
+def _event(row: sa.Row[Any]) -> Event:
+    return Event(transcript_id=row.transcript_id, seq=row.seq, at=row.at, body=BODY.validate_json(row.body))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict
+from server.store.database import Transaction
 from server.store.records import storable
-from server.store.standing import Viewer
+from server.store.standing import Viewer, owned_by
 from server.store.tables import api_keys, tickets
-
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 USED_EVERY_S = 60.0  # how exactly it is known when a key was used last
 REVOKED_KEPT_S = 30 * 86400.0
@@ -59,7 +56,7 @@ class KeyStore:
     ) -> ApiKey:
         """Raises ``Conflict`` when the owner has as many as they may."""
         now = self._clock()
-        own = _owned_by(owner)
+        own = owned_by(api_keys, Viewer(owner))
         async with self._write() as conn:
             await conn.execute(sa.delete(api_keys).where(own, api_keys.c.revoked_at < now - REVOKED_KEPT_S))
             there = sa.select(sa.func.count()).select_from(api_keys).where(own, api_keys.c.revoked_at.is_(None))
@@ -90,7 +87,7 @@ class KeyStore:
 
     async def of(self, viewer: Viewer, limit: int) -> list[ApiKey]:
         """Those that are not revoked, newest first."""
-        wanted = sa.true() if viewer.sees_all else _owned_by(viewer.user_id)
+        wanted = sa.true() if viewer.sees_all else owned_by(api_keys, viewer)
         newest = _KEYS.where(wanted, api_keys.c.revoked_at.is_(None)).order_by(
             api_keys.c.created_at.desc(), api_keys.c.id.desc()
         )
@@ -135,10 +132,6 @@ _KEYS = sa.select(
         for name in ("id", "owner", "name", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
     )
 )
-
-
-def _owned_by(owner: str | None) -> sa.ColumnElement[bool]:
-    return api_keys.c.owner.is_(None) if owner is None else api_keys.c.owner == owner
 
 
 def _key(row: sa.Row[Any]) -> ApiKey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +13,12 @@ from protocol import ids
 from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
 from server.store import meetings, participants, rooms, transcripts
 from server.store.changes import touch
+from server.store.database import Transaction
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room, ShareMode
 from server.store.records import storable
 from server.store.standing import EVERYBODY, Viewer
 
 BYSTANDERS_MAX = 5000  # rows of a meeting from which on answers of those who did not join are refused
-
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 
 class RoomStore:

@@ -58,7 +58,7 @@ async def search(
     if terms is not None and not terms:
         return [], 0
     found = None if terms is None else _found(conn.dialect.name, terms)
-    ordered = _ordered(found, len(terms or ()), _conditions(wanted))
+    ordered = _ordered(found, len(terms or ()), list(conditions(wanted)))
     page = ordered.limit(limit).offset(offset).cte("page")
     rows = (await conn.execute(_with_best(page, found))).all()
     if not rows:
@@ -81,15 +81,6 @@ async def search(
         for id_ in ids
     ]
     return hits, rows[0].total
-
-
-def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    found = list(conditions(wanted))
-    if wanted.deleted != "without" and not wanted.viewer.sees_all:
-        # What somebody shares is not looked for in their bin.
-        own = transcripts.c.owner.is_not_distinct_from(wanted.viewer.user_id)
-        found.append(transcripts.c.deleted_at.is_(None) | own)
-    return found
 
 
 def _ordered(found: sa.CTE | None, terms: int, wanted: Conditions) -> sa.Select[Any]:

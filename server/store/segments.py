@@ -128,7 +128,7 @@ async def _newest(conn: AsyncConnection, events: Sequence[Event]) -> dict[Key, _
                 segments.c.newest.is_(True),
             )
         )
-        for version in await _aside(partial(_stored_version, transcript_id), rows.all()):
+        for version in await aside(partial(_stored_version, transcript_id), rows.all()):
             found[version.key] = version
     return found
 
@@ -138,7 +138,7 @@ def _stored_version(transcript_id: str, row: sa.Row[Any]) -> _Version:
     return _Version(transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
 
 
-async def _aside(make: Callable[[A], B], values: Sequence[A]) -> list[B]:
+async def aside(make: Callable[[A], B], values: Sequence[A]) -> list[B]:
     """Each made of its value; in a thread where they are so many that the event loop would be held."""
     if len(values) <= INLINE_MAX:
         return [make(value) for value in values]
@@ -161,7 +161,7 @@ async def _write(conn: AsyncConnection, new: Sequence[_Version], superseded: Seq
             ],
         )
     # One event may bring several versions of a segment only by naming it twice, which ``_versions`` leaves out.
-    await conn.execute(sa.insert(segments), await _aside(_Version.row, new))
+    await conn.execute(sa.insert(segments), await aside(_Version.row, new))
 
 
 async def _count(conn: AsyncConnection, more_segments: Counter[str], more_words: Counter[str]) -> None:
@@ -186,7 +186,11 @@ async def segments_of(conn: AsyncConnection, transcript_id: str, offset: int, li
         .offset(offset)
         .limit(limit)
     )
-    return [StoredSegment(Segment.model_validate_json(row.body), row.track_started_at, row.seq) for row in rows]
+    return await aside(_stored_segment, rows.all())
+
+
+def _stored_segment(row: sa.Row[Any]) -> StoredSegment:
+    return StoredSegment(Segment.model_validate_json(row.body), row.track_started_at, row.seq)
 
 
 async def is_heard(conn: AsyncConnection, transcript_id: str, label: str) -> bool:

@@ -161,7 +161,6 @@ async def remove_audio(conn: AsyncConnection, transcript_id: str, *, now: float)
         raise Conflict(
             "its sound is still being recorded or heard; end that, and ask again", details={"state": held.state.value}
         )
-    await conn.execute(sa.delete(uploads).where(uploads.c.transcript_id == transcript_id))
     # Uploads in chunks that never became whole are sound, too.
     await conn.execute(sa.delete(uploads).where(uploads.c.transcript_id == transcript_id))
     if held.audio_deleted:

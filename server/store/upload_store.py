@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.store import uploads
+from server.store.database import Transaction
 from server.store.uploads import Chunk, ChunkedUpload, UploadState
-
-Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 
 class UploadStore:

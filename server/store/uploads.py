@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
+from server.store.changes import check_takes_sound, hold
 from server.store.records import storable
-from server.store.tables import transcripts, upload_chunks, uploads
+from server.store.tables import upload_chunks, uploads
 
 # open: chunks are taken. joining: it was told to be complete, and is on its way to the intake. done: it is there.
 UploadState = Literal["open", "joining", "done"]
@@ -50,18 +51,7 @@ async def begin(
 ) -> ChunkedUpload:
     """Raises ``NotFound`` without the transcript, ``Conflict`` when it is locked or has too many, ``Overloaded``."""
     # The row is held, so that of two that begin at once the second one counts the first.
-    held = await conn.execute(
-        sa.select(transcripts.c.locked, transcripts.c.audio_deleted)
-        .where(transcripts.c.id == upload.transcript_id, transcripts.c.deleted_at.is_(None))
-        .with_for_update()
-    )
-    found = held.one_or_none()
-    if found is None:
-        raise NotFound("no such transcript", details={"transcript_id": upload.transcript_id})
-    if found.locked:
-        raise Conflict("Transcript is locked", details={"locked": True})
-    if found.audio_deleted:
-        raise Conflict("its sound was removed for privacy; make another transcript for more")
+    check_takes_sound(await hold(conn, upload.transcript_id))
     is_open = uploads.c.state != "done"
     mine = (
         sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import EarshotError, Forbidden, NotAuthorised
 from server.accounts.credentials import holder, identify
-from server.accounts.principal import OWN_THINGS, Principal, Scope, nobody
+from server.accounts.principal import OWN_THINGS, Attends, Principal, Scope, nobody
 from server.accounts.resource import Kind, Resource
 from server.auth import CHANGES, PUBLIC, SCOPES, Action, authorize, check_host, check_origin, host_of
 from server.store.standing import ShareMode, Standing
@@ -305,3 +305,21 @@ def test_a_name_that_a_stranger_points_here_is_refused(host: str) -> None:
 def test_any_text_as_a_host_is_taken_or_refused(host: str) -> None:
     with contextlib.suppress(Forbidden):
         check_host(host, (host_of(host),))
+
+
+def test_who_takes_part_may_besides_do_what_anybody_may() -> None:
+    guest = Principal("participant", False, scopes=frozenset({Scope.READ}), attends=Attends("par", "m", "t"))
+    cases: tuple[tuple[ShareMode, tuple[Kind, ...]], ...] = (
+        ("private", ()),
+        ("public", (Kind.TRANSCRIPT, Kind.MEETING, Kind.ROOM)),
+    )
+    for share_mode, kinds in cases:
+        for kind, id_ in ((Kind.TRANSCRIPT, "t"), (Kind.MEETING, "x"), (Kind.ROOM, "r")):
+            standing = Standing("anna", share_mode)
+            with contextlib.nullcontext() if kind in kinds else pytest.raises(NotAuthorised):
+                authorize(guest, Action.READ, Resource(kind, id_, standing))
+            with pytest.raises(NotAuthorised):
+                authorize(guest, Action.CHANGE, Resource(kind, id_, standing))
+    authorize(guest, Action.LISTEN, Resource(Kind.TRANSCRIPT, "t", Standing("anna")))
+    with pytest.raises(NotAuthorised):
+        authorize(guest, Action.LISTEN, Resource(Kind.TRANSCRIPT, "t", Standing("anna", is_deleted=True)))

@@ -15,8 +15,8 @@ from server.doors.errors import DOCUMENTED
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
 from server.download_names import content_disposition
-from server.recorders import refuse_locked
 from server.sound import Form, Sound, mp3_or_wav, sound_of
+from server.store.changes import check_takes_sound
 
 router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 
@@ -58,7 +58,7 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
     """Add a recording (form field ``file`` or ``chunk``, or the raw body); it is transcribed in the background."""
     leaving_of(request).refuse_new()
     services = services_of(request)
-    refuse_locked(await services.store.get_transcript(transcript_id))
+    check_takes_sound(await services.store.get_transcript(transcript_id))
     upload = await receive_upload(request, settings_of(request))
     try:
         track_id = await upload.hand_over(services, transcript_id)
