@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.states import TranscriptState
 from server.store.records import Transcript, TranscriptKind, storable
-from server.store.standing import EVERYBODY, Viewer, listed_for, owned_by
+from server.store.standing import EVERYBODY, Viewer, listed_for
 from server.store.tables import transcripts
 from server.store.transcripts import records, selected
 
@@ -49,17 +49,58 @@ async def page(
     ordered = (
         (transcripts.c.change_seq, transcripts.c.id)
         if order == "change_seq"
-        else (transcripts.c.created_at.desc(), transcripts.c.id.desc())
+        else (_created_at(wanted).desc(), transcripts.c.id.desc())
     )
     rows = await conn.execute(selected().where(*where).order_by(*ordered).limit(size).offset((number - 1) * size))
     return [_shown(each, wanted.viewer) for each in await records(conn, rows.all())], total
 
 
 def _shown(transcript: Transcript, viewer: Viewer) -> Transcript:
-    """Of what somebody else shared and deleted nothing is told but that."""
+    """Of what somebody else shared and deleted nothing is told but that: each field but these is made up."""
     if transcript.deleted_at is None or viewer.sees_all or transcript.owner == viewer.user_id:
         return transcript
-    return replace(transcript, name="", title="", summary=None)
+    return Transcript(
+        id=transcript.id,
+        change_seq=transcript.change_seq,
+        deleted_at=transcript.deleted_at,
+        destroyed_at=transcript.destroyed_at,
+        created_at=transcript.deleted_at,
+        updated_at=transcript.destroyed_at or transcript.deleted_at,
+        is_withheld=True,
+        name="",
+        title="",
+        summary=None,
+        owner=None,
+        state=TranscriptState.IDLE,
+        language="",
+        source_kind="live",
+        share_mode="private",
+        locked=False,
+        audio_deleted=False,
+        last_seq=0,
+        segments=0,
+        words=0,
+        duration_samples=0,
+        room_id=None,
+        room_name=None,
+        meeting_id=None,
+    )
+
+
+def _withheld(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """Of which ``_shown`` tells nothing."""
+    if viewer.sees_all:
+        return sa.false()
+    # Never unknown, as a comparison with NULL is: what nobody owns is not the viewer's.
+    not_own = transcripts.c.owner.is_distinct_from(viewer.user_id)
+    return sa.and_(transcripts.c.deleted_at.is_not(None), not_own)
+
+
+def _created_at(wanted: Wanted) -> sa.ColumnElement[float]:
+    """What is told as such: the order must not tell what the records do not."""
+    if wanted.deleted != "destroyed" or wanted.viewer.sees_all:
+        return transcripts.c.created_at
+    return sa.case((_withheld(wanted.viewer), transcripts.c.deleted_at), else_=transcripts.c.created_at)
 
 
 def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
@@ -68,8 +109,21 @@ def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
         yield column.deleted_at.is_(None)
     elif wanted.deleted == "with":
         yield column.destroyed_at.is_(None)
-        if not wanted.viewer.sees_all:
-            yield column.deleted_at.is_(None) | owned_by(transcripts, wanted.viewer)
+        yield sa.not_(_withheld(wanted.viewer))
+    narrowed = sa.and_(sa.true(), *_narrowed(wanted))
+    if wanted.deleted == "destroyed":
+        # Who keeps copies of some is told that one of them is gone, whatever it was; and what is withheld or empty
+        # must not be found by what it held.
+        narrowed = sa.or_(narrowed, column.destroyed_at.is_not(None), _withheld(wanted.viewer))
+    yield narrowed
+    if wanted.changed_after is not None:
+        yield column.change_seq > wanted.changed_after
+    yield listed_for(transcripts, wanted.viewer)
+
+
+def _narrowed(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+    """By what it is about."""
+    column = transcripts.c
     if wanted.search:
         text = storable(wanted.search)
         yield sa.or_(*(where.icontains(text, autoescape=True) for where in (column.name, column.title)))
@@ -83,6 +137,3 @@ def conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
         yield column.created_at >= wanted.created_from
     if wanted.created_to is not None:
         yield column.created_at <= wanted.created_to
-    if wanted.changed_after is not None:
-        yield column.change_seq > wanted.changed_after
-    yield listed_for(transcripts, wanted.viewer)

@@ -121,7 +121,7 @@ async def list_transcripts(
     order: Order = sort_by or ("change_seq" if is_sync else "created_at")
     services = services_of(request)
     found, total = await services.store.list_transcripts(wanted, page=page, size=size, order=order)
-    participants = await services.store.participants_of_all([each.id for each in found])
+    participants = await services.store.participants_of_all([each.id for each in found if not each.is_withheld])
     engine = services.asr.status.engine
     items = await asyncio.to_thread(
         lambda: [json_bytes(transcript_view(each, engine, participants.get(each.id, ()))) for each in found]

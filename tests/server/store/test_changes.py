@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -232,3 +233,29 @@ async def test_of_what_others_shared_and_deleted_nothing_is_told_but_that(store:
     assert [(each.id, each.name, each.title) for each in changes] == [(mine.id, "mine", ""), (shared.id, "", "")]
     [_, told] = changes
     assert told.deleted_at is not None
+
+
+async def test_no_filter_and_no_order_tells_what_others_deleted(store: Store) -> None:
+    shared = await store.create_transcript(title="Layoffs", owner="bert", share_mode="semi-private")
+    later = await store.create_transcript(title="Budget", owner="anna")
+    await store.delete_transcript(shared.id)
+    filters = (
+        Wanted(search="layoffs"),
+        Wanted(search="picnic"),
+        Wanted(states=(TranscriptState.FAILED,)),
+        Wanted(source_kinds=("room",)),
+        Wanted(room_id="nowhere"),
+        Wanted(created_to=1.0),
+    )
+    for each in filters:
+        asked = replace(each, changed_after=0, deleted="destroyed", viewer=Viewer("anna"))
+        # Whoever copies only some is told of each that is gone, so that the answer is the same for all filters.
+        assert [found.id for found in (await store.list_transcripts(asked))[0]] == [shared.id], each
+    wanted = Wanted(deleted="destroyed", viewer=Viewer("anna"))
+    # By when they were deleted, which is told.
+    assert [each.id for each in (await store.list_transcripts(wanted))[0]] == [shared.id, later.id]
+    await store.delete_transcript(later.id)
+    mine = replace(wanted, search="budget")
+    assert {each.id for each in (await store.list_transcripts(mine))[0]} == {shared.id, later.id}
+    await store.destroy_transcript(later.id)
+    assert {each.id for each in (await store.list_transcripts(mine))[0]} == {shared.id, later.id}

@@ -234,6 +234,33 @@ async def test_lists_hold_what_is_ones_own_and_what_is_shared_with_all_who_are_s
         assert tuple(answer.status_code for answer in found) == statuses
 
 
+async def test_of_what_others_shared_and_deleted_a_list_tells_the_deletion_alone(node: RunningApp) -> None:
+    told = []
+    for name, people in (("", []), ("Layoffs", [{"name": "Carla", "email": "carla@example.org"}])):
+        body = {"name": name, "share_mode": "semi-private", "source_kind": "room", "source_language": "de"}
+        id_ = (await node.http.post("/v1/transcripts", headers=ANNA, json=body)).json()["id"]
+        path = f"/v1/transcripts/{id_}"
+        await node.http.patch(path, headers=ANNA, json={"title": name})
+        for person in people:
+            made = await node.http.post(f"{path}/participants", headers=ANNA, json=person)
+            assert made.status_code < 300, made.text
+        assert (await node.http.delete(path, headers=ANNA)).status_code == 204
+        sync = {"change_seq_from": 0, "include_deleted": True}
+        listed = (await node.http.get("/v1/transcripts", headers=BERT, params=sync)).json()["items"]
+        [item] = [each for each in listed if each["id"] == id_]
+        assert "Carla" not in str(item)
+        assert "carla@" not in str(item)
+        assert item["deleted_at"] == item["created_at"] == item["updated_at"]
+        own = ("id", "change_seq", "deleted_at", "created_at", "updated_at")
+        for fields in (item, item["data"]):
+            for field in own:
+                fields.pop(field, None)
+        told.append(item)
+    # Whatever they were, nothing else is told of them.
+    assert told[0] == told[1]
+    assert (told[0]["user_id"], told[0]["source_kind"], told[0]["participants"]) == (None, "live", [])
+
+
 async def test_in_public_mode_nobody_makes_transcripts_that_their_ids_open(tmp_path: Path) -> None:
     async with running_app(tmp_path, auth_mode="jwt", jwt_secret=SecretStr(SECRET), public_mode=True) as node:
         nobodys, annas = await transcript_of(node, {}), await transcript_of(node, ANNA)
