@@ -21,6 +21,8 @@ from server.store.store import Store
 
 # Of one meeting, those who left and came again counted each time: a bound of the table, not of the room.
 ATTENDANCES_MAX_FACTOR = 20
+# Hosts are let in beyond what guests may fill: places, and rows, as many again.
+HOSTS_FACTOR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,18 @@ class Participants:
         self._meetings = meetings
 
     async def join(
-        self, meeting_id: str, name: str, *, user_id: str | None = None, is_host: bool, token: str | None = None
+        self,
+        meeting_id: str,
+        name: str,
+        *,
+        user_id: str | None = None,
+        is_host: bool,
+        has_place: bool = False,
+        token: str | None = None,
     ) -> Joined:
         """Take part under ``name``, or another one that nobody has; with ``token`` as who one was before.
 
+        ``has_place``: whatever guests there are, one is kept for them; for hosts where not everybody is one.
         Raises ``NotFound``, ``Conflict`` when the meeting is over, ``Forbidden`` when its room is locked, ``TooLarge``
         when it is full.
         """
@@ -76,7 +86,7 @@ class Participants:
                 meeting_id,
                 token_hash=hashed(token),
                 user_id=user_id,
-                choose_name=lambda ever: self._name_for(wanted, meeting, ever),
+                choose_name=lambda ever: self._name_for(wanted, meeting, ever, has_place=has_place),
             )
         self._meetings.seen(meeting_id)
         return Joined(attendance, token, self._meetings.link(meeting, attendance.name))
@@ -98,6 +108,7 @@ class Participants:
         if not self._meetings.has_sound(meeting):
             raise Conflict("this meeting happens elsewhere: go to its room_url", details={"platform": meeting.platform})
         transcript_id = _transcript_of(meeting)
+        await self._check_place(meeting, attendance)
         language = meeting.room.language
         options = SourceOptions(
             language=None if language == "auto" else language,
@@ -134,7 +145,11 @@ class Participants:
     async def consent(self, meeting_id: str, attendance: Attendance | None, *, given: bool) -> str:
         """Whether their sound may be kept; the answer's id. None: somebody who did not join, but may."""
         if attendance is None:
-            attendance = await self._bystander(meeting_id)
+            attendance, counts = await self._store.rooms.bystander(
+                meeting_id, token_hash=hashed(new_token()), given=given
+            )
+            if not counts:
+                return attendance.id
         meeting = await self._store.rooms.set_consent(meeting_id, attendance.id, given=given)
         if not meeting.is_active:
             self._meetings.conclude_soon(meeting)
@@ -150,26 +165,45 @@ class Participants:
             if each.name
         ]
 
-    async def _bystander(self, meeting_id: str) -> Attendance:
-        """Somebody without a name or a token, so that their answer is kept. Also after the end."""
-        return await self._store.rooms.bystander(meeting_id, token_hash=hashed(new_token()))
-
-    def _name_for(self, wanted: str, meeting: Meeting, ever: Sequence[Attendance]) -> str:
-        most = self._settings.meeting_participants_max
-        sessions = {session.track.name for session in self._sessions(_transcript_of(meeting))}
-        here = sum(self._is_here(meeting, each, sessions) for each in ever)
-        if here >= most or len(ever) >= ATTENDANCES_MAX_FACTOR * most:
-            raise TooLarge(f"the meeting is full: {most} may take part", details={"max": most})
+    def _name_for(self, wanted: str, meeting: Meeting, ever: Sequence[Attendance], *, has_place: bool) -> str:
+        most = self._settings.meeting_participants_max * (HOSTS_FACTOR if has_place else 1)
+        if self._places_taken(meeting, ever) >= most or len(ever) >= ATTENDANCES_MAX_FACTOR * most:
+            raise self._full()
         # Of those who left, too: their words stand under their names.
         return free_name(wanted, [each.name for each in ever])
 
-    def _is_here(self, meeting: Meeting, attendance: Attendance, sessions: Container[str]) -> bool:
+    async def _check_place(self, meeting: Meeting, attendance: Attendance) -> None:
+        """Whoever joined long ago finds their place taken, if others came meanwhile and the house is full."""
+        everybody = await self._store.rooms.attendances_of(meeting.id)
+        others = [each for each in everybody if each.name and each.id != attendance.id]
+        taken = self._places_taken(meeting, others)
+        is_owner = meeting.owner is not None and attendance.user_id == meeting.owner
+        if taken >= self._settings.meeting_participants_max * (HOSTS_FACTOR if is_owner else 1):
+            if self._places_taken(meeting, [attendance]):
+                return  # they were let in just now, or are connected
+            raise self._full()
+
+    def _places_taken(self, meeting: Meeting, people: Sequence[Attendance]) -> int:
+        """Without those who joined and, by now, are not connected: else joining alone would fill the house."""
+        sessions = {session.track.name for session in self._sessions(_transcript_of(meeting))}
+        on_the_way_s = min(self._settings.connect_deadline_s, self._settings.meeting_empty_s)
+        return sum(self._is_here(meeting, each, sessions, on_the_way_s) for each in people)
+
+    def _full(self) -> TooLarge:
+        most = self._settings.meeting_participants_max
+        return TooLarge(f"the meeting is full: {most} may take part", details={"max": most})
+
+    def _is_here(
+        self, meeting: Meeting, attendance: Attendance, sessions: Container[str], on_the_way_s: float | None = None
+    ) -> bool:
         """Who vanished without a word is not. Who joined just now is on their way."""
         if attendance.left_at is not None:
             return False
         if attendance.id in sessions or not self._meetings.has_sound(meeting):
             return True
-        return self._meetings.now_s() - attendance.joined_at < self._settings.meeting_empty_s
+        if on_the_way_s is None:
+            on_the_way_s = self._settings.meeting_empty_s
+        return self._meetings.now_s() - attendance.joined_at < on_the_way_s
 
     async def _resume_token(self, transcript_id: str, participant_id: str) -> str | None:
         for track in await self._store.tracks_of(transcript_id):

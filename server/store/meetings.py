@@ -142,11 +142,6 @@ async def attendances_of(conn: AsyncConnection, meeting_id: str) -> list[Attenda
     return _attendances(rows.all())
 
 
-async def count_attendances(conn: AsyncConnection, meeting_id: str) -> int:
-    wanted = sa.select(sa.func.count()).select_from(attendances).where(attendances.c.meeting_id == meeting_id)
-    return (await conn.execute(wanted)).scalar_one()
-
-
 async def attendance_by_token(conn: AsyncConnection, token_hash: str) -> Attendance | None:
     rows = await conn.execute(sa.select(attendances).where(attendances.c.token_hash == token_hash))
     found = _attendances(rows.all())

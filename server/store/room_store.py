@@ -18,7 +18,7 @@ from server.store.meeting_records import Attendance, Meeting, MeetingState, Plat
 from server.store.records import storable
 from server.store.standing import EVERYBODY, Viewer
 
-BYSTANDERS_MAX = 5000  # rows of a meeting from which on answers of those who did not join are refused
+BYSTANDERS_MAX = 100  # answers of a meeting that are kept each by itself, of those who did not join
 
 
 class RoomStore:
@@ -209,7 +209,7 @@ class RoomStore:
             meeting = await meetings.get(conn, meeting_id, hold=True)
             if not meeting.is_active:
                 raise Conflict("Meeting has ended")
-            name = choose_name(await meetings.attendances_of(conn, meeting_id))
+            name = choose_name([each for each in await meetings.attendances_of(conn, meeting_id) if each.name])
             attendance = Attendance(
                 id=ids.new_participant_id(),
                 meeting_id=meeting_id,
@@ -231,13 +231,18 @@ class RoomStore:
             await named.add(name=attendance.name, speaker=attendance.name, user_id=attendance.user_id)
             await touch(conn, [transcript_id], now=self._clock())
 
-    async def bystander(self, meeting_id: str, *, token_hash: str) -> Attendance:
-        """Somebody who did not join and answers all the same. Without a name, and gone already."""
+    async def bystander(self, meeting_id: str, *, token_hash: str, given: bool) -> tuple[Attendance, bool]:
+        """Somebody who did not join and answers all the same, and whether their answer is to be set.
+
+        Without a name, and gone already. From ``BYSTANDERS_MAX`` on all further ones are the last one together: a
+        denial counts whoever it is of, and agreeing takes nobody's denial back.
+        """
         now = self._clock()
         async with self._write() as conn:
             await meetings.get(conn, meeting_id, hold=True)
-            if await meetings.count_attendances(conn, meeting_id) >= BYSTANDERS_MAX:
-                raise Overloaded("too many answers for one meeting", details={"max": BYSTANDERS_MAX})
+            found = [each for each in await meetings.attendances_of(conn, meeting_id) if not each.name]
+            if len(found) >= BYSTANDERS_MAX:
+                return found[-1], not given
             attendance = Attendance(
                 id=ids.new_participant_id(),
                 meeting_id=meeting_id,
@@ -248,7 +253,7 @@ class RoomStore:
                 consent=None,
             )
             await meetings.attend(conn, attendance, token_hash)
-            return attendance
+            return attendance, True
 
     async def attendances_of(self, meeting_id: str) -> list[Attendance]:
         async with self._read() as conn:

@@ -75,11 +75,13 @@ async def _join(request: Request, meeting_id: str, room_name: str | None = None)
     services = services_of(request)
     meeting = await meeting_of(services, meeting_id, room_name)
     wanted = parse_body(Join, await read_body(request))
+    is_host = may(principal_of(request), Action.CHANGE, resource_of(request))
     joined = await services.participants.join(
         meeting.id,
         wanted.name or "",
         user_id=principal_of(request).id,
-        is_host=may(principal_of(request), Action.CHANGE, resource_of(request)),
+        is_host=is_host,
+        has_place=is_host and not services.accounts.is_open,  # where everybody is a host no place is kept
         token=wanted.token,
     )
     view = shown(request, meeting)

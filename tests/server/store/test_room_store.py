@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import Conflict, NotFound, Overloaded
+from server.store import room_store
 from server.store.meeting_records import Attendance, Meeting, MeetingState, Room, ShareMode
 from server.store.standing import Viewer
 from server.store.store import Store
@@ -179,6 +180,30 @@ async def test_one_denial_is_enough_also_after_the_end(store: Store) -> None:
     assert (await store.rooms.set_consent(meeting.id, people[1].id, given=False)).state is MeetingState.ENDING
     assert await store.rooms.wants_no_sound(meeting)
     assert [each.id for each in await store.rooms.open_meetings()] == [meeting.id]  # so that it is done after a crash
+
+
+async def test_a_denial_of_somebody_who_did_not_join_is_never_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_store, "BYSTANDERS_MAX", 2)
+    meeting, _ = await opened(store, await made(store))
+
+    async def answer(n: int, *, given: bool) -> None:
+        attendance, counts = await store.rooms.bystander(meeting.id, token_hash=f"{n}", given=given)
+        if counts:
+            await store.rooms.set_consent(meeting.id, attendance.id, given=given)
+
+    for n in range(4):
+        await answer(n, given=True)
+    assert not await store.rooms.wants_no_sound(meeting)
+    await answer(5, given=False)
+    await answer(6, given=True)
+    assert await store.rooms.wants_no_sound(meeting)
+    assert len(await store.rooms.attendances_of(meeting.id)) == 2
+    joined = await store.rooms.join(
+        meeting.id, token_hash="x", user_id=None, choose_name=lambda ever: f"Anna {len(ever)}"
+    )
+    assert joined.name == "Anna 0"  # they did not join
 
 
 async def test_a_room_that_keeps_no_sound(store: Store) -> None:

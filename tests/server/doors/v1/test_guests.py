@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from server.meetings.participants import ATTENDANCES_MAX_FACTOR
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.running_app import RunningApp, running_app
 
@@ -132,3 +134,27 @@ async def test_what_a_participants_token_opens_and_what_not(node: RunningApp) ->
     assert (await post(node, anna["offer_url"], bearer(anna["token"]), {"sdp": "v=0"}))[0] == 400
     assert (await post(node, f"/v1/meetings/{other['id']}/leave", bearer(anna["token"])))[0] == 204
     assert (await post(node, f"/v1/meetings/{meeting['id']}/leave", ANNA))[0] == 404  # who never joined
+
+
+async def test_guests_who_answer_or_join_without_end_keep_neither_the_owner_nor_others_out(tmp_path: Path) -> None:
+    options = {"auth_mode": "jwt", "jwt_secret": SecretStr(SECRET), "creations_per_minute": 1000}
+    async with running_app(tmp_path, **options, meeting_participants_max=1) as node:
+        await room_of(node, "open", "public")
+        _, meeting = await post(node, "/v1/rooms/open/meeting", ANNA)
+        join = f"/v1/meetings/{meeting['id']}/join"
+        for _ in range(ATTENDANCES_MAX_FACTOR + 1):
+            assert (await post(node, f"/v1/meetings/{meeting['id']}/consent", {}, {"consent_given": True}))[0] == 200
+
+        rooms = node.services.store.rooms
+        now, rooms._clock = rooms._clock, lambda: time.time() - node.services.settings.connect_deadline_s
+        status, long_ago = await post(node, join, {})
+        assert status == 200
+        rooms._clock = now
+        # Who never connected makes room for the next one, and finds no place then.
+        status, guest = await post(node, join, {})
+        assert status == 200
+        assert (await post(node, join, {}))[0] == 413
+        status, anna = await post(node, join, ANNA)
+        assert status == 200
+        for who, wanted in ((long_ago, 413), (guest, 400), (anna, 400)):
+            assert (await post(node, who["offer_url"], bearer(who["token"]), {"sdp": "v=0"}))[0] == wanted
