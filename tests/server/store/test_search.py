@@ -137,7 +137,7 @@ async def test_filters(store: Store) -> None:
     assert await found() == {mine.id, theirs.id, hidden.id}
     assert await found(viewer=me) == {mine.id, theirs.id}
     assert await found(viewer=me, deleted="with") == {mine.id, theirs.id, deleted.id}
-    assert await found(source_kind="file") == {mine.id}
+    assert await found(source_kinds=("file",)) == {mine.id}
     assert await found(room_id="none") == set()
     assert await found(created_from=theirs.created_at, created_to=hidden.created_at) == {theirs.id, hidden.id}
     await store.destroy_transcript(mine.id)
