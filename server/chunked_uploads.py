@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 CHUNKS_MAX = 10_000
 PER_TRANSCRIPT_MAX = 8  # unfinished ones
 SWEEP_S = 300.0
+# A file without an upload's id gives way to the next one when nothing of it came for so long.
+NUMBERED_IDLE_S = 600.0
 WHOLE = "whole"
 
 _COPY_BYTES = 1 << 20
@@ -60,6 +62,8 @@ class ChunkedUploads:
         self._journal = journal
         # What is done with one upload is done one after the other. Whoever holds a lock or waits for it keeps it alive.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Finished ones without an id whose first chunk came again: it may have been that of a file that begins alike.
+        self._repeated: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -145,31 +149,56 @@ class ChunkedUploads:
     ) -> ChunkedUpload:
         """As ``put``, where a transcript has one upload without an id; the last chunk that is missing completes it.
 
-        Raises as well ``Conflict`` while another upload is in progress on the transcript, or its file is still heard.
+        What was completed last is kept for ``upload_expires_s``: its chunks sent again change nothing. Raises as well
+        ``Conflict`` while another upload is in progress on the transcript, or its file is still heard.
         """
         upload_id = str(uuid5(NAMESPACE_URL, f"{transcript_id}/record/upload"))
+        if chunk.number >= chunks:
+            raise BadInput("there is no such chunk", details={"number": chunk.number, "chunks": chunks})
         async with self._lock(f"numbered {transcript_id}"):
             uploads = await self._uploads.of_transcript(transcript_id)
             mine = next((each for each in uploads if each.id == upload_id), None)
-            if mine is not None and mine.state == "done":
-                # Finished after a crash, or cut short before it was forgotten: it stands in nobody's way.
-                await self._uploads.delete(upload_id)
-                mine = None
-            uploads = [each for each in uploads if each.state != "done"]
-            if mine is None:
+            known = await self._uploads.chunk(upload_id, chunk.number)
+            if mine is None or mine.state == "done":
+                if mine is not None and mine.chunks == chunks and known == chunk:
+                    if chunk.number == 0:
+                        self._repeated.add(upload_id)
+                    return mine
                 tracks = await self._store.tracks_of(transcript_id)
-                if uploads or any(track.source == "file" and track.state == "open" for track in tracks):
+                others = [each for each in uploads if each.state != "done"]
+                if others or any(track.source == "file" and track.state == "open" for track in tracks):
                     raise Conflict("there is already an upload in progress")
-                mine = await self.begin(transcript_id, chunks=chunks, name=filename, upload_id=upload_id)
-            elif mine.chunks != chunks:
-                raise Conflict("there is already an upload in progress", details={"total_chunks": mine.chunks})
-            if chunk.number >= chunks:
-                raise BadInput("there is no such chunk", details={"number": chunk.number, "chunks": chunks})
+                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename)
+            elif mine.chunks != chunks or known not in (None, chunk):
+                idle_s = time.time() - mine.updated_at
+                if mine.state != "open" or chunk.number != 0 or idle_s < NUMBERED_IDLE_S:
+                    raise Conflict("there is already an upload in progress", details={"total_chunks": mine.chunks})
+                log.info("upload given up for another", upload=upload_id, received_bytes=mine.received_bytes)
+                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename)
             mine, _ = await self.put(transcript_id, upload_id, chunk, path)
             if mine.received_chunks == chunks:
                 await self.complete(transcript_id, upload_id)
-                await self._uploads.delete(upload_id)  # so that the next file may come
             return mine
+
+    async def _begin_numbered(
+        self,
+        before: ChunkedUpload | None,
+        transcript_id: str,
+        upload_id: str,
+        chunk: Chunk,
+        chunks: int,
+        filename: str,
+    ) -> ChunkedUpload:
+        """In the place of the one before. Raises as ``begin`` does."""
+        if before is not None:
+            with suppress(NotFound):
+                await self.delete(transcript_id, upload_id)
+        if upload_id in self._repeated:
+            self._repeated.discard(upload_id)
+            if before is not None and before.chunks == chunks and chunk.number != 0:
+                # Chunk 0 was taken for the one before sent again, and not kept.
+                raise Conflict("the file before had the same first chunk; send this one again from chunk 0")
+        return await self.begin(transcript_id, chunks=chunks, name=filename, upload_id=upload_id)
 
     async def missing(self, upload: ChunkedUpload) -> list[int]:
         """Numbers of the chunks that are awaited."""
@@ -274,7 +303,9 @@ class ChunkedUploads:
             elif now - upload.updated_at > self._settings.upload_expires_s:
                 await self._expire(upload)
         # Asked again: some may have begun since.
-        known = {self._folder(upload) for upload in await self._uploads.everyone()}
+        uploads = await self._uploads.everyone()
+        self._repeated &= {upload.id for upload in uploads}
+        known = {self._folder(upload) for upload in uploads}
         await asyncio.to_thread(_remove_unknown, self._settings.uploads_dir, known, now)
 
     async def _expire(self, upload: ChunkedUpload) -> None:

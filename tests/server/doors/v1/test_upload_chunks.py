@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from protocol.events import Failed
 from protocol.states import TranscriptState
+from server import chunked_uploads
 from server.chunked_uploads import CHUNKS_MAX, PER_TRANSCRIPT_MAX, SWEEP_S
 from server.services import Services
 from server.settings import Settings
@@ -135,14 +137,54 @@ async def test_the_form_of_neighbouring_systems_out_of_order(
     assert (await send(7, PIECES[0])).status_code == 400
     assert (await client.post(path, params={"chunk_number": 3, "total_chunks": 7}, content=b"raw")).status_code == 400
     assert (await send(3, PIECES[3])).status_code == 200
-    # While its file is heard, and then no more.
-    [track] = await services.store.tracks_of(transcript_id)
-    again = await send(0, PIECES[0])
-    assert again.status_code == (409 if track.state == "open" else 200)
     await wait_for_state(services, transcript_id, TranscriptState.ENDED)
     assert texts(await words_of(services, transcript_id)) == "alpha bravo"
     refused = await send(0, b"no sound at all", total=1)
     assert refused.status_code in (400, 409)
+
+
+async def test_a_file_without_an_id_is_heard_once_however_often_its_chunks_come(
+    client: httpx.AsyncClient, services: Services, transcript_id: str
+) -> None:
+    path = f"/v1/transcripts/{transcript_id}/record/upload"
+
+    async def send(number: int, piece: bytes, total: int = len(PIECES)) -> int:
+        query = {"chunk_number": number, "total_chunks": total}
+        return (await client.post(path, params=query, files={"chunk": ("talk.wav", piece)})).status_code
+
+    three_times = [(number, piece) for number, piece in enumerate(PIECES)] * 3
+    random.Random(7).shuffle(three_times)
+    assert set(await asyncio.gather(*(send(*each) for each in three_times))) == {200}
+    await assert_heard(services, transcript_id)
+    # The answer to the last one was lost; and later all of it comes again.
+    for number in (6, *range(7)):
+        assert await send(number, PIECES[number]) == 200
+    assert len(await services.store.tracks_of(transcript_id)) == 1
+    # One that begins alike is not left with a hole that nobody knows of.
+    assert await send(1, b"other") == 409
+    assert await send(0, PIECES[0], total=2) == 200
+    assert await send(1, b"".join(PIECES[1:]), total=2) == 200
+    assert len(await services.store.tracks_of(transcript_id)) == 2
+
+
+async def test_an_unfinished_file_without_an_id_gives_way_when_nothing_comes(
+    client: httpx.AsyncClient, services: Services, transcript_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/transcripts/{transcript_id}/record/upload"
+
+    async def send(number: int, piece: bytes, total: int) -> int:
+        query = {"chunk_number": number, "total_chunks": total}
+        return (await client.post(path, params=query, files={"chunk": ("talk.wav", piece)})).status_code
+
+    for number, total in ((0, 5), (4, 5)):
+        assert await send(number, b"given up", total) == 200
+    assert await send(0, PIECES[0], 7) == 409
+    monkeypatch.setattr(chunked_uploads, "NUMBERED_IDLE_S", 0.0)
+    assert await send(1, PIECES[1], 7) == 409  # only a first one tells that another begins
+    assert await send(0, b"given up", 7) == 200
+    for number, piece in enumerate(PIECES):
+        assert await send(number, piece, 7) == 200
+    await assert_heard(services, transcript_id)
 
 
 @pytest.mark.parametrize(
