@@ -36,6 +36,7 @@ from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
 from server.store.changes import check_takes_sound
+from server.store.standing import share_of
 from server.store.store import Store
 from server.store.uploads import Chunk, ChunkedUpload
 
@@ -90,8 +91,10 @@ class ChunkedUploads:
         sha256: str | None = None,
         language: str | None = None,
         upload_id: str | None = None,
+        may_take_all: bool = False,
     ) -> ChunkedUpload:
-        """Raises ``TooLarge``, ``NotFound``, ``Conflict`` (locked, or too many unfinished), ``Overloaded``,
+        """``may_take_all``: the owner is not held to its share. Raises ``TooLarge``,
+        ``NotFound``, ``Conflict`` (locked, or too many unfinished), ``Overloaded``,
         ``DiskFull``.
         """
         if length_bytes is not None and length_bytes > self.bytes_max:
@@ -106,6 +109,7 @@ class ChunkedUploads:
             length_bytes=length_bytes,
             sha256=sha256,
             per_transcript_max=PER_TRANSCRIPT_MAX,
+            owner_max=None if may_take_all else share_of(self._settings.uploads_open_max),
             open_max=self._settings.uploads_open_max,
         )
 
@@ -145,7 +149,14 @@ class ChunkedUploads:
             return upload, True
 
     async def put_numbered(
-        self, transcript_id: str, chunk: Chunk, chunks: int, path: Path, *, filename: str
+        self,
+        transcript_id: str,
+        chunk: Chunk,
+        chunks: int,
+        path: Path,
+        *,
+        filename: str,
+        may_take_all: bool = False,
     ) -> ChunkedUpload:
         """As ``put``, where a transcript has one upload without an id; the last chunk that is missing completes it.
 
@@ -168,13 +179,13 @@ class ChunkedUploads:
                 others = [each for each in uploads if each.state != "done"]
                 if others or any(track.source == "file" and track.state == "open" for track in tracks):
                     raise Conflict("there is already an upload in progress")
-                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename)
+                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename, may_take_all)
             elif mine.chunks != chunks or known not in (None, chunk):
                 idle_s = time.time() - mine.updated_at
                 if mine.state != "open" or chunk.number != 0 or idle_s < NUMBERED_IDLE_S:
                     raise Conflict("there is already an upload in progress", details={"total_chunks": mine.chunks})
                 log.info("upload given up for another", upload=upload_id, received_bytes=mine.received_bytes)
-                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename)
+                mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename, may_take_all)
             mine, _ = await self.put(transcript_id, upload_id, chunk, path)
             if mine.received_chunks == chunks:
                 await self.complete(transcript_id, upload_id)
@@ -188,6 +199,7 @@ class ChunkedUploads:
         chunk: Chunk,
         chunks: int,
         filename: str,
+        may_take_all: bool,
     ) -> ChunkedUpload:
         """In the place of the one before. Raises as ``begin`` does."""
         if before is not None:
@@ -198,7 +210,9 @@ class ChunkedUploads:
             if before is not None and before.chunks == chunks and chunk.number != 0:
                 # Chunk 0 was taken for the one before sent again, and not kept.
                 raise Conflict("the file before had the same first chunk; send this one again from chunk 0")
-        return await self.begin(transcript_id, chunks=chunks, name=filename, upload_id=upload_id)
+        return await self.begin(
+            transcript_id, chunks=chunks, name=filename, upload_id=upload_id, may_take_all=may_take_all
+        )
 
     async def missing(self, upload: ChunkedUpload) -> list[int]:
         """Numbers of the chunks that are awaited."""

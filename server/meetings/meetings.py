@@ -22,6 +22,7 @@ from server.meetings.provider import Opened, Provider
 from server.rounds import repeat
 from server.settings import Settings
 from server.store.meeting_records import Meeting, Platform, Room
+from server.store.standing import share_of
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -83,10 +84,11 @@ class Meetings:
 
     # Opening.
 
-    async def open(self, room: Room, *, title: str = "") -> tuple[Meeting, bool]:
-        """The room's active meeting, and whether it was opened now.
+    async def open(self, room: Room, *, title: str = "", may_take_all: bool = False) -> tuple[Meeting, bool]:
+        """The room's active meeting, and whether it was opened now. ``may_take_all``: its owner is held to no share.
 
-        Raises ``NotFound`` for a room deleted meanwhile, ``Overloaded``, and what the provider raises.
+        Raises ``Conflict`` where the owner has as many as one may have, ``NotFound`` for a room deleted meanwhile,
+        ``Overloaded``, and what the provider raises.
         """
         async with self._lock(room.id):
             active = await self._store.rooms.active_meeting(room.id)
@@ -106,6 +108,7 @@ class Meetings:
                     provider_id=opened.provider_id,
                     ends_at=ends_at,
                     meetings_max=self._settings.meetings_max,
+                    owner_max=None if may_take_all else share_of(self._settings.meetings_max),
                 )
             except BaseException:
                 await self._let_go(provider, opened)

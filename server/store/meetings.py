@@ -47,8 +47,11 @@ async def open_ones(conn: AsyncConnection) -> list[Meeting]:
     return await _select(conn, meetings.c.state.in_(_OPEN))
 
 
-async def count_active(conn: AsyncConnection) -> int:
-    wanted = meetings.c.state == MeetingState.ACTIVE.value
+async def count_active(conn: AsyncConnection, *, owner: str | None = None) -> int:
+    """Of one owner, or of all."""
+    wanted: sa.ColumnElement[bool] = meetings.c.state == MeetingState.ACTIVE.value
+    if owner is not None:
+        wanted = sa.and_(wanted, meetings.c.owner == owner)
     return (await conn.execute(sa.select(sa.func.count()).select_from(meetings).where(wanted))).scalar_one()
 
 

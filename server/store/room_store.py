@@ -100,6 +100,7 @@ class RoomStore:
         provider_id: str | None = None,
         ends_at: float,
         meetings_max: int,
+        owner_max: int | None = None,
     ) -> tuple[Meeting, bool]:
         """The active meeting of the room, and whether it was made now, with its transcript.
 
@@ -111,6 +112,11 @@ class RoomStore:
             active = await meetings.active_in(conn, room.id)
             if active is not None:
                 return active, False
+            is_held = owner_max is not None and room.owner is not None
+            if is_held and await meetings.count_active(conn, owner=room.owner) >= (owner_max or 0):
+                raise Conflict(
+                    "this room's owner has as many meetings as one may have; end one first", details={"max": owner_max}
+                )
             if await meetings.count_active(conn) >= meetings_max:
                 raise Overloaded("there are as many meetings as may be; end one first", details={"max": meetings_max})
             meeting_id = ids.new_meeting_id()

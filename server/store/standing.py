@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.store.tables import api_keys, meetings, rooms, transcripts
 
+SHARE_DIVISOR = 10
+SHARE_MIN = 8
+
 # private: its owner; semi-private: whoever is signed in may read; public: whoever has the id may read.
 ShareMode = Literal["private", "semi-private", "public"]
 
@@ -19,6 +22,11 @@ class Standing:
     owner: str | None
     share_mode: ShareMode = "private"
     is_deleted: bool = False
+
+
+def share_of(everyones_max: int) -> int:
+    """How many of the places that all share one owner may take, so that nobody takes the places of all."""
+    return min(everyones_max, max(SHARE_MIN, everyones_max // SHARE_DIVISOR))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,10 @@ class UploadStore:
         length_bytes: int | None,
         sha256: str | None,
         per_transcript_max: int,
+        owner_max: int | None = None,
         open_max: int,
     ) -> ChunkedUpload:
-        """Raises ``NotFound``, ``Conflict`` (locked, or too many of this transcript), ``Overloaded`` (of all)."""
+        """Raises ``NotFound``, ``Conflict`` (locked, or too many of it or of its owner), ``Overloaded`` (of all)."""
         now = self._clock()
         upload = ChunkedUpload(
             id=upload_id,
@@ -45,7 +46,9 @@ class UploadStore:
             updated_at=now,
         )
         async with self._write() as conn:
-            return await uploads.begin(conn, upload, per_transcript_max=per_transcript_max, open_max=open_max)
+            return await uploads.begin(
+                conn, upload, per_transcript_max=per_transcript_max, owner_max=owner_max, open_max=open_max
+            )
 
     async def get(self, transcript_id: str, upload_id: str) -> ChunkedUpload:
         """Raises ``NotFound``, also for one of another transcript."""

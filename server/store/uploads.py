@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
 from server.store.changes import check_takes_sound, hold
 from server.store.records import storable
-from server.store.tables import upload_chunks, uploads
+from server.store.tables import transcripts, upload_chunks, uploads
 
 # open: chunks are taken. joining: it was told to be complete, and is on its way to the intake. done: it is there.
 UploadState = Literal["open", "joining", "done"]
@@ -47,9 +47,10 @@ def not_found(upload_id: str) -> NotFound:
 
 
 async def begin(
-    conn: AsyncConnection, upload: ChunkedUpload, *, per_transcript_max: int, open_max: int
+    conn: AsyncConnection, upload: ChunkedUpload, *, per_transcript_max: int, owner_max: int | None, open_max: int
 ) -> ChunkedUpload:
-    """Raises ``NotFound`` without the transcript, ``Conflict`` when it is locked or has too many, ``Overloaded``."""
+    """``owner_max`` None: its owner may have as many as there may be. Raises ``NotFound`` without the transcript,
+    ``Conflict`` when it is locked, or it or its owner has too many, ``Overloaded``."""
     # The row is held, so that of two that begin at once the second one counts the first.
     check_takes_sound(await hold(conn, upload.transcript_id))
     is_open = uploads.c.state != "done"
@@ -61,6 +62,16 @@ async def begin(
             "too many uploads of this transcript are unfinished; complete or delete one",
             details={"uploads_max": per_transcript_max},
         )
+    if owner_max is not None:
+        # Of what nobody owns there is none: NULL equals nothing.
+        this = transcripts.alias()
+        owner = sa.select(this.c.owner).where(this.c.id == upload.transcript_id).scalar_subquery()
+        owned = sa.select(transcripts.c.id).where(transcripts.c.owner == owner)
+        owners = sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id.in_(owned))
+        if (await conn.execute(owners)).scalar_one() >= owner_max:
+            raise Conflict(
+                "too many of your uploads are unfinished; complete or delete one", details={"uploads_max": owner_max}
+            )
     everyone = sa.select(sa.func.count()).select_from(uploads).where(is_open)
     if (await conn.execute(everyone)).scalar_one() >= open_max:
         raise Overloaded("too many uploads are unfinished; try again later", retry_after_s=60)

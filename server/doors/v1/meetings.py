@@ -110,7 +110,9 @@ async def _ad_hoc_room(request: Request) -> Room:
 
 
 async def _opened(request: Request, room: Room, *, title: str = "") -> Response:
-    meeting, is_new = await services_of(request).meetings.open(room, title=title)
+    meeting, is_new = await services_of(request).meetings.open(
+        room, title=title, may_take_all=principal_of(request).viewer.sees_all
+    )
     headers = {"Location": f"/v1/meetings/{meeting.id}"} if is_new else {}
     return JSONResponse(shown(request, meeting), 201 if is_new else 200, headers=headers)
 

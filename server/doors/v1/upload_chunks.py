@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import BadInput
 from server.auth import Action
 from server.chunked_uploads import CHUNKS_MAX
-from server.doors.access import entry, leaving_of, services_of, settings_of
+from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.uploads import FILENAME_MAX_CHARS, clean_filename, is_multipart, receive_upload
 from server.doors.v1.views import iso
@@ -65,6 +65,7 @@ async def begin_upload(request: Request, transcript_id: str) -> Response:
         length_bytes=wanted.length_bytes,
         sha256=wanted.sha256.lower() if wanted.sha256 else None,
         language=wanted.language,
+        may_take_all=principal_of(request).viewer.sees_all,
     )
     headers = {"Location": f"/v1/transcripts/{transcript_id}/uploads/{upload.id}"}
     return JSONResponse(upload_view(upload), 201, headers)
@@ -155,7 +156,12 @@ async def record_upload(
     try:
         chunk = Chunk(chunk_number, received.length_bytes, received.sha256)
         await services.uploads.put_numbered(
-            transcript_id, chunk, total_chunks, received.path, filename=received.filename
+            transcript_id,
+            chunk,
+            total_chunks,
+            received.path,
+            filename=received.filename,
+            may_take_all=principal_of(request).viewer.sees_all,
         )
     finally:
         received.discard()

@@ -32,9 +32,11 @@ async def made(
     )
 
 
-async def opened(store: Store, room: Room, *, meetings_max: int = 50) -> tuple[Meeting, bool]:
+async def opened(
+    store: Store, room: Room, *, meetings_max: int = 50, owner_max: int | None = None
+) -> tuple[Meeting, bool]:
     return await store.rooms.open_meeting(
-        room, title="Weekly", room_url="/r/weekly", ends_at=2e9, meetings_max=meetings_max
+        room, title="Weekly", room_url="/r/weekly", ends_at=2e9, meetings_max=meetings_max, owner_max=owner_max
     )
 
 
@@ -131,6 +133,19 @@ async def test_meetings_are_bounded(store: Store) -> None:
     await opened(store, await made(store))
     with pytest.raises(Overloaded, match="as many meetings"):
         await opened(store, await made(store, "other"), meetings_max=1)
+
+
+async def test_one_owner_does_not_hold_the_meetings_of_all(store: Store) -> None:
+    first, second = [await made(store, name, owner="anna") for name in ("one", "two")]
+    meeting, _ = await opened(store, first, owner_max=1)
+    with pytest.raises(Conflict, match="as many meetings as one may have"):
+        await opened(store, second, owner_max=1)
+    for owner in ("bert", None, None):
+        name = f"{owner}-{len(await store.rooms.open_meetings())}"
+        assert (await opened(store, await made(store, name, owner=owner), owner_max=1))[1]
+    assert not (await opened(store, first, owner_max=1))[1]  # the one that goes on is no further one
+    await store.rooms.end_meeting(meeting.id)
+    assert (await opened(store, second, owner_max=1))[1]
 
 
 async def test_an_ad_hoc_room_goes_with_its_meeting(store: Store) -> None:

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
+from server.store.standing import share_of
 from server.store.store import Store
 from server.store.uploads import Chunk, ChunkedUpload
 
 
 async def begin(
-    store: Store, transcript_id: str, upload_id: str, *, open_max: int = 9, **options: int
+    store: Store, transcript_id: str, upload_id: str, *, open_max: int = 9, owner_max: int | None = None, **options: int
 ) -> ChunkedUpload:
     return await store.uploads.begin(
         transcript_id,
@@ -19,6 +20,7 @@ async def begin(
         length_bytes=None,
         sha256=None,
         per_transcript_max=2,
+        owner_max=owner_max,
         open_max=open_max,
     )
 
@@ -67,6 +69,23 @@ async def test_how_many_are_open_is_bounded(store: Store) -> None:
     assert [upload.id for upload in await store.uploads.of_transcript(first)] == ["upl_1", "upl_2", "upl_3"]
     assert await store.uploads.of_transcript(second) == []
     assert len(await store.uploads.everyone()) == 3
+
+
+async def test_one_owner_does_not_take_the_places_of_all(store: Store) -> None:
+    annas = [(await store.create_transcript(owner="anna")).id for _ in range(2)]
+    berts = (await store.create_transcript(owner="bert")).id
+    nobodys = [(await store.create_transcript()).id for _ in range(2)]
+    await begin(store, annas[0], "upl_1", owner_max=1)
+    with pytest.raises(Conflict, match="of your uploads"):
+        await begin(store, annas[1], "upl_2", owner_max=1)
+    await begin(store, berts, "upl_3", owner_max=1)
+    for number, transcript_id in enumerate(nobodys):
+        await begin(store, transcript_id, f"upl_{4 + number}", owner_max=1)
+    await begin(store, annas[1], "upl_2")
+
+
+def test_a_share_is_a_tenth_but_not_too_little() -> None:
+    assert [share_of(places) for places in (1, 9, 100, 200)] == [1, 8, 10, 20]
 
 
 async def test_it_is_of_its_transcript_and_goes_with_it(store: Store) -> None:
