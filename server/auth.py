@@ -39,6 +39,7 @@ class Action(StrEnum):
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
     JOIN = "join"
+    FIND_PATH = "find_path"
     READ_ENGINE = "read_engine"
     PULL_MODEL = "pull_model"
     ME = "me"
@@ -56,7 +57,7 @@ PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PA
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
 
 # What nobody may ask for in public mode, besides what they then do with transcripts of nobody.
-PUBLIC_MODE = frozenset({Action.CREATE, Action.SPEAK, Action.DESCRIBE, Action.READ_ENGINE, Action.ME})
+PUBLIC_MODE = frozenset({Action.CREATE, Action.SPEAK, Action.FIND_PATH, Action.DESCRIBE, Action.READ_ENGINE, Action.ME})
 
 # What only the owner may do with a thing; all else that is done with one is reading.
 CHANGES = frozenset(
@@ -74,6 +75,9 @@ OF_GUESTS = frozenset({Action.JOIN})
 # What a participant's token is good for, in their own meeting; the doors ask whose of its participants' it is.
 OF_PARTICIPANTS = frozenset({Action.JOIN, Action.READ})
 
+# And what outside of it: their sound, too, needs the help of STUN and TURN servers.
+OF_ANY_PARTICIPANT = frozenset({Action.FIND_PATH})
+
 # What is deleted, and not destroyed yet, is there for these alone.
 OF_DELETED = frozenset({Action.RESTORE, Action.DESTROY})
 
@@ -81,7 +85,7 @@ OF_DELETED = frozenset({Action.RESTORE, Action.DESTROY})
 SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
     {
         **dict.fromkeys((Action.LIST, Action.READ, Action.LISTEN, Action.READ_ENGINE), frozenset({Scope.READ})),
-        **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN), frozenset({Scope.SPEAK})),
+        **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN, Action.FIND_PATH), frozenset({Scope.SPEAK})),
         Action.CREATE: frozenset({Scope.SPEAK, Scope.WRITE}),
         **dict.fromkeys(
             (Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.CREATE_ROOM), frozenset({Scope.WRITE})
@@ -109,6 +113,8 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
         raise NotAuthorised(principal.refused, details={"action": action.value})
     if resource is not None:
         _authorize_of(principal, action, resource)
+    elif principal.attends is not None and action in OF_ANY_PARTICIPANT:
+        return
     elif not (principal.trusted or (principal.public and action in PUBLIC_MODE)):
         raise _sign_in(action)
     _check_scopes(principal, action)

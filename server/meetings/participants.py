@@ -66,22 +66,24 @@ class Participants:
         is_host: bool,
         has_place: bool = False,
         token: str | None = None,
+        participant_id: str | None = None,
     ) -> Joined:
         """Take part under ``name``, or another one that nobody has; with ``token`` as who one was before.
 
         ``has_place``: whatever guests there are, one is kept for them; for hosts where not everybody is one.
+        ``participant_id``: who they are already, and no other; then ``token`` is theirs.
         Raises ``NotFound``, ``Conflict`` when the meeting is over, ``Forbidden`` when its room is locked, ``TooLarge``
         when it is full.
         """
         meeting = await self._meetings.active(meeting_id)
         if meeting.room.is_locked and not is_host:
             raise Forbidden("the room is locked; ask its owner to unlock it or to let you in")
-        if token:
-            attendance = await self.known(meeting_id, token)
+        if token or participant_id is not None:
+            token = token or ""
+            attendance = await self.known(meeting_id, token, participant_id=participant_id)
             await self._store.rooms.set_left(attendance.id, left=False)
         else:
-            wanted = clean_name(name)
-            token = new_token()
+            wanted, token = clean_name(name), new_token()
             attendance = await self._store.rooms.join(
                 meeting_id,
                 token_hash=hashed(token),

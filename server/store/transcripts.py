@@ -14,11 +14,12 @@ from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.changes import hold, not_found, take_number, touch
+from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
 from server.store.tables import events as all_events
-from server.store.tables import participants, passages, rooms, segments, tracks, transcripts, uploads
+from server.store.tables import meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
@@ -142,9 +143,24 @@ async def set_state(conn: AsyncConnection, transcript_id: str, there: Transcript
 
 
 async def delete(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
-    """Into the bin, with all that is of it."""
+    """Into the bin, with all that is of it. Its meeting is over: nothing that is said there could be written down."""
+    await _end_meeting(conn, transcript_id, now=now)
     await hold(conn, transcript_id)
     return await change(conn, transcript_id, {"deleted_at": now}, now=now, including_deleted=True)
+
+
+async def _end_meeting(conn: AsyncConnection, transcript_id: str, *, now: float) -> None:
+    """What is due after the end is done by whoever looks after meetings. Meetings are held before transcripts."""
+    of_transcript = sa.select(transcripts.c.meeting_id).where(transcripts.c.id == transcript_id).scalar_subquery()
+    await conn.execute(
+        sa.update(meetings)
+        .where(
+            meetings.c.id == of_transcript,
+            meetings.c.transcript_id == transcript_id,
+            meetings.c.state == MeetingState.ACTIVE.value,
+        )
+        .values(state=MeetingState.ENDING.value, ended_at=now)
+    )
 
 
 async def restore(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
@@ -170,6 +186,7 @@ async def remove_audio(conn: AsyncConnection, transcript_id: str, *, now: float)
 
 async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bool, now: float) -> list[Track]:
     """Everything of it goes but its number. Returns its tracks: their files are the caller's."""
+    await _end_meeting(conn, transcript_id, now=now)
     held = await hold(conn, transcript_id, including_deleted=True)
     if held.deleted_at is None and only_deleted:
         raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})

@@ -84,7 +84,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/transcripts_webrtc/{transcript_id}/offer"): Action.SPEAK,
     ("POST", "/v1/transcripts_webrtc/{transcript_id}/answer"): Action.SPEAK,
     ("POST", "/v1/transcripts/{transcript_id}/record/webrtc"): Action.SPEAK,
-    ("GET", "/v1/ice-servers"): Action.SPEAK,
+    ("GET", "/v1/ice-servers"): Action.FIND_PATH,
     ("GET", "/v1/engine"): Action.READ_ENGINE,
     ("GET", "/v1/models"): Action.READ_ENGINE,
     ("POST", "/v1/models/{name}/pull"): Action.PULL_MODEL,

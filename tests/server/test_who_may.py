@@ -57,7 +57,7 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
-    **dict.fromkeys((Action.CREATE_ROOM, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN),
+    **dict.fromkeys((Action.CREATE_ROOM, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     Action.DEBUG_PAGE: EVERYBODY,
 }

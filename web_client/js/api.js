@@ -120,10 +120,10 @@ export const loopFigures = (after) => get(`/debug/loop.json?after=${after}`);
 export const pullModel = (name) => post(`/v1/models/${encodeURIComponent(name)}/pull`, {});
 export const sendOffer = (id, body, options) => post(`/v1/transcripts_webrtc/${encodeURIComponent(id)}/offer`, body, options);
 
-/** Addresses of STUN and TURN servers; none when the server names none or cannot be asked. */
-export async function iceServers() {
+/** Addresses of STUN and TURN servers; none when the server names none or cannot be asked. `options`: as of `request`. */
+export async function iceServers(options) {
   try {
-    return (await get('/v1/ice-servers')).ice_servers ?? [];
+    return (await get('/v1/ice-servers', options)).ice_servers ?? [];
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return [];
     throw error;

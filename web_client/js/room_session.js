@@ -161,6 +161,7 @@ export class RoomSession extends EventTarget {
     this.#connection = new WebRtcConnection(this.#stream, this.meeting.transcript_id, {
       offer: (body) => offerSound(this.meeting.id, this.participantId, body, { secret: this.#secret }),
       hear: (stream) => this.dispatchEvent(new CustomEvent('remote', { detail: stream })),
+      secret: this.#secret,
     });
     let attempt = 0;
     let wasLive = false;

@@ -34,6 +34,7 @@ export class WebRtcConnection {
   #stream;
   #offer;
   #hear;
+  #secret;
   #peer = null;
   #channel = null;
   #closing = false;
@@ -41,19 +42,21 @@ export class WebRtcConnection {
 
   /**
    * `stream`: what is sent; null where somebody only listens. `offer(body)` posts the offer and resolves with the answer.
-   * `hear(stream)` is given what comes back; without it nothing is asked for.
+   * `hear(stream)` is given what comes back; without it nothing is asked for. `secret` goes along in place of the access
+   * token.
    */
-  constructor(stream, transcriptId, { offer = (body) => sendOffer(transcriptId, body), hear = null } = {}) {
+  constructor(stream, transcriptId, { offer = (body) => sendOffer(transcriptId, body), hear = null, secret } = {}) {
     this.#stream = stream;
     this.#offer = offer;
     this.#hear = hear;
+    this.#secret = secret;
   }
 
   /** Make the offer and wait until sound can flow. Raises ApiError, or ConnectionLost when no path was found in time. */
   async connect(resumeToken = this.resumeToken) {
     this.#drop();
     this.#closing = false;
-    const peer = new RTCPeerConnection({ iceServers: await iceServers() });
+    const peer = new RTCPeerConnection({ iceServers: await iceServers({ secret: this.#secret }) });
     this.#peer = peer;
     this.#channel = peer.createDataChannel('events');
     for (const track of this.#stream?.getAudioTracks() ?? []) {

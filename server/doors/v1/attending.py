@@ -75,14 +75,17 @@ async def _join(request: Request, meeting_id: str, room_name: str | None = None)
     services = services_of(request)
     meeting = await meeting_of(services, meeting_id, room_name)
     wanted = parse_body(Join, await read_body(request))
-    is_host = may(principal_of(request), Action.CHANGE, resource_of(request))
+    principal = principal_of(request)
+    is_host = may(principal, Action.CHANGE, resource_of(request))
+    attends = principal.attends  # let in by what joining gave, which makes nobody else a participant
     joined = await services.participants.join(
         meeting.id,
         wanted.name or "",
-        user_id=principal_of(request).id,
+        user_id=principal.id,
         is_host=is_host,
         has_place=is_host and not services.accounts.is_open,  # where everybody is a host no place is kept
-        token=wanted.token,
+        token=wanted.token or (_token(request) if attends is not None else None),
+        participant_id=None if attends is None else attends.participant_id,
     )
     view = shown(request, meeting)
     place = f"/v1/meetings/{meeting.id}/participants/{joined.attendance.id}"

@@ -23,7 +23,7 @@ def view(server: IceServer) -> dict[str, Any]:
     return shown
 
 
-@router.get("/v1/ice-servers", dependencies=[entry(Action.SPEAK)])
+@router.get("/v1/ice-servers", dependencies=[entry(Action.FIND_PATH)])
 async def ice_servers_for_clients(request: Request) -> Response:
     """STUN and TURN servers for a client's peer connection; none by default. Ask anew before each connection."""
     settings = settings_of(request)

@@ -14,7 +14,7 @@ from server.auth import Action, may
 from server.doors.access import admit, entry, leaving_of, principal_of, resource_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.room_views import meeting_view
-from server.doors.v1.rooms import Page, Size, json_body, room_of
+from server.doors.v1.rooms import Page, Size, is_host, json_body, room_of
 from server.doors.v1.views import page_view
 from server.limits import read_body
 from server.meetings.names import clean_name, new_room_name
@@ -48,9 +48,7 @@ async def meeting_of(services: Services, meeting_id: str, room_name: str | None 
 
 
 def shown(request: Request, meeting: Meeting) -> dict[str, Any]:
-    principal = principal_of(request)
-    is_host = principal.is_admin or meeting.owner in (None, principal.id)
-    return meeting_view(meeting, str(request.base_url), is_host=principal.trusted and is_host)
+    return meeting_view(meeting, str(request.base_url), is_host=is_host(request, meeting.owner))
 
 
 @router.get("/v1/meetings", dependencies=[entry(Action.LIST)])

@@ -10,7 +10,8 @@ from server.meetings.participants import Person
 from server.store.meeting_records import Meeting, Room
 
 
-def room_view(room: Room) -> dict[str, Any]:
+def room_view(room: Room, *, is_host: bool) -> dict[str, Any]:
+    """Who owns it, as the server knows them, is nothing for guests."""
     data = {
         "name": room.name,
         "platform": room.platform,
@@ -22,14 +23,14 @@ def room_view(room: Room) -> dict[str, Any]:
         "recording_type": room.settings.get("recording_type"),
         "recording_trigger": room.settings.get("recording_trigger"),
         "skip_consent": bool(room.settings.get("skip_consent", False)),
-        "user_id": room.owner,
+        "user_id": room.owner if is_host else None,
     }
     head = {"id": room.id, "created_at": iso(room.created_at), "updated_at": iso(room.updated_at)}
     return {**head, **data, "data": data}
 
 
 def meeting_view(meeting: Meeting, base_url: str, *, is_host: bool) -> dict[str, Any]:
-    """``host_room_url`` makes whoever has it the host: shown to none but those who are."""
+    """``host_room_url`` makes whoever has it the host: shown to none but those who are, as the owner's id is."""
     data = {
         "room_id": meeting.room_id,
         "room_name": meeting.room.name,
@@ -46,7 +47,7 @@ def meeting_view(meeting: Meeting, base_url: str, *, is_host: bool) -> dict[str,
         "recording_type": meeting.room.settings.get("recording_type"),
         "recording_trigger": meeting.room.settings.get("recording_trigger"),
         "skip_consent": bool(meeting.room.settings.get("skip_consent", False)),
-        "user_id": meeting.owner,
+        "user_id": meeting.owner if is_host else None,
     }
     head = {
         "id": meeting.id,

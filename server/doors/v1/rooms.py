@@ -76,6 +76,16 @@ async def room_of(services: Services, name_or_id: str) -> Room:
     return await services.store.rooms.named(name_or_id)
 
 
+def is_host(request: Request, owner: str | None) -> bool:
+    """Whether who asks may change what ``owner`` owns."""
+    principal = principal_of(request)
+    return principal.trusted and (principal.is_admin or owner in (None, principal.id))
+
+
+def _shown(request: Request, room: Room) -> dict[str, Any]:
+    return room_view(room, is_host=is_host(request, room.owner))
+
+
 def _check_platform(services: Services, platform: str) -> None:
     if platform not in services.meetings.platforms:
         possible = sorted(services.meetings.platforms)
@@ -91,7 +101,7 @@ async def list_rooms(request: Request, page: Page = 1, size: Size = 50) -> Respo
     found, total = await services_of(request).store.rooms.page(
         page=page, size=size, viewer=principal_of(request).viewer
     )
-    return JSONResponse(page_view([room_view(each) for each in found], total, page, size))
+    return JSONResponse(page_view([_shown(request, each) for each in found], total, page, size))
 
 
 @router.post("/v1/rooms", status_code=201, dependencies=[entry(Action.CREATE_ROOM)], openapi_extra=json_body(RoomBody))
@@ -112,19 +122,19 @@ async def create_room(request: Request) -> Response:
         settings=chosen(platform, wanted.model_dump(), {}),
         rooms_max=settings.rooms_max,
     )
-    return JSONResponse(room_view(room), 201, headers={"Location": f"/v1/rooms/{room.id}"})
+    return JSONResponse(_shown(request, room), 201, headers={"Location": f"/v1/rooms/{room.id}"})
 
 
 @router.get("/v1/rooms/{room_id}", dependencies=[entry(Action.READ)])
 async def get_room(request: Request, room_id: str) -> Response:
     """A room by its id."""
-    return JSONResponse(room_view(await room_of(services_of(request), room_id)))
+    return JSONResponse(_shown(request, await room_of(services_of(request), room_id)))
 
 
 @router.get("/v1/rooms/name/{room_name}", dependencies=[entry(Action.READ)])
 async def get_room_by_name(request: Request, room_name: str) -> Response:
     """A room by the name in its link."""
-    return JSONResponse(room_view(await room_of(services_of(request), room_name)))
+    return JSONResponse(_shown(request, await room_of(services_of(request), room_name)))
 
 
 @router.patch("/v1/rooms/{room_id}", dependencies=[entry(Action.CHANGE)], openapi_extra=json_body(RoomBody))
@@ -145,7 +155,7 @@ async def change_room(request: Request, room_id: str) -> Response:
     if (share_mode := wanted.shared()) is not None:
         values["share_mode"] = share_mode
     changed = await services.store.rooms.change(room.id, values, settings=chosen(platform, given, room.settings))
-    return JSONResponse(room_view(changed))
+    return JSONResponse(_shown(request, changed))
 
 
 @router.delete("/v1/rooms/{room_id}", status_code=204, dependencies=[entry(Action.DELETE)])

@@ -158,3 +158,57 @@ async def test_guests_who_answer_or_join_without_end_keep_neither_the_owner_nor_
         assert status == 200
         for who, wanted in ((long_ago, 413), (guest, 400), (anna, 400)):
             assert (await post(node, who["offer_url"], bearer(who["token"]), {"sdp": "v=0"}))[0] == wanted
+
+
+async def test_who_was_let_in_stays_the_same_participant_when_the_room_is_made_private(node: RunningApp) -> None:
+    room = await room_of(node, "open", "public")
+    _, meeting = await post(node, "/v1/rooms/open/meeting", {})
+    join = f"/v1/meetings/{meeting['id']}/join"
+    _, guest = await post(node, join, {}, {"name": "Guest"})
+    _, other = await post(node, join, {}, {"name": "Other"})
+    await node.http.patch(f"/v1/rooms/{room['id']}", json={"share_mode": "private"}, headers=ANNA)
+    for headers in (bearer(guest["token"]), {"X-API-Key": guest["token"]} | bearer(guest["token"])):
+        status, again = await post(node, join, headers, {"name": "Eve"})
+        assert (status, again["participant_id"], again["name"]) == (200, guest["participant_id"], "Guest")
+    assert (await post(node, join, bearer(guest["token"]), {"token": other["token"]}))[0] == 404
+    assert (await post(node, join, {"X-API-Key": guest["token"]}, {"name": "Eve"}))[0] == 404
+    people = await node.http.get(f"/v1/meetings/{meeting['id']}/participants", headers=ANNA)
+    assert people.json()["total"] == 2
+
+
+async def test_whose_a_room_and_its_meeting_are_is_told_to_those_who_may_change_them(node: RunningApp) -> None:
+    await room_of(node, "open", "public")
+    _, meeting = await post(node, "/v1/rooms/open/meeting", {})
+    _, guest = await post(node, f"/v1/meetings/{meeting['id']}/join", {})
+    assert "anna" not in str((meeting, guest))
+    for headers, owner in (({}, None), (BERT, None), (bearer(guest["token"]), None), (ANNA, "anna")):
+        read = (await node.http.get(f"/v1/meetings/{meeting['id']}", headers=headers)).json()
+        assert (read["user_id"], read["data"]["user_id"]) == (owner, owner)
+    for headers, owner in (({}, None), (BERT, None), (ANNA, "anna")):
+        read = (await node.http.get("/v1/rooms/name/open", headers=headers)).json()
+        assert (read["user_id"], read["data"]["user_id"]) == (owner, owner)
+
+
+async def test_deleting_the_transcript_of_a_meeting_ends_it(node: RunningApp) -> None:
+    await room_of(node, "open", "public")
+    for after in ("", "/destroy"):
+        status, meeting = await post(node, "/v1/rooms/open/meeting", {})
+        assert status == 201
+        _, guest = await post(node, f"/v1/meetings/{meeting['id']}/join", {})
+        path = f"/v1/transcripts/{meeting['transcript_id']}"
+        assert (await node.http.delete(path, headers=ANNA)).status_code == 204
+        if after:
+            assert (await node.http.delete(path + after, headers=ANNA)).status_code == 204
+        read = await node.http.get(f"/v1/meetings/{meeting['id']}", headers=ANNA)
+        assert (read.json()["status"], read.json()["ended_at"] is not None) == ("ended", True)
+        for place in (guest["offer_url"], f"/v1/meetings/{meeting['id']}/join"):
+            refused = await post(node, place, bearer(guest["token"]), {"sdp": "v=0"})
+            assert (refused[0], refused[1]["error"]["message"]) == (409, "Meeting has ended")
+
+
+async def test_a_participant_may_ask_for_the_servers_that_help_to_connect(node: RunningApp) -> None:
+    await room_of(node, "open", "public")
+    _, meeting = await post(node, "/v1/rooms/open/meeting", {})
+    _, guest = await post(node, f"/v1/meetings/{meeting['id']}/join", {})
+    for headers, wanted in ((bearer(guest["token"]), 200), (ANNA, 200), ({}, 401), (bearer("eap_guessed"), 401)):
+        assert (await node.http.get("/v1/ice-servers", headers=headers)).status_code == wanted
