@@ -99,10 +99,10 @@ class OpusSender:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets += 1
         self.sent_bytes += len(packet)
-        now_s = time.time()
+        now_s = time.monotonic()
         if now_s >= self._report_due_s:
             self._report_due_s = now_s + (0.5 + random.random()) * REPORT_EVERY_S
-            self._put(sender_report(ssrc, now_s, timestamp, self.packets, self.sent_bytes, self._cname))
+            self._put(sender_report(ssrc, time.time(), timestamp, self.packets, self.sent_bytes, self._cname))
 
     def _put(self, data: bytes) -> bool:
         """Nothing in aiortc's way out waits for anything, so it is walked through at once, without a task."""

@@ -16,9 +16,16 @@ from tests.fakes.scripted_sound import scripted_sound, sentence
 ROOT = Path(__file__).parents[2]
 # Where the wall's time may be asked, how often, and what for.
 WALL_TIME = {
-    "server/doors/sockets.py": 1,  # the timestamp that a ping shows
+    "media/webrtc/sender.py": 1,  # what a sender report tells of the moment
+    "server/accounts/accounts.py": 1,  # whether a token or key holds: its issuer is another machine
+    "server/archive.py": 1,  # the times of an archive's files
+    "server/chunked_uploads.py": 2,  # whose uploads nobody goes on with since a day, restarts or not
+    "server/doors/sockets.py": 2,  # the timestamp that a ping shows, and when a token ends
+    "server/doors/v1/accounts.py": 1,  # whether a key's end is in the future
+    "server/doors/v1/download.py": 1,  # the time of an archive's documents
     "server/live.py": 1,  # where in a track that was begun before a restart now is: once a session
-    "server/hub.py": 1,  # when a track began
+    "server/recorders.py": 1,  # when a track began
+    "server/sound.py": 1,  # whether a file of another second may be told from this one by its time
     "server/store/database.py": 3,  # the name of a damaged database that is put aside
     "server/turn.py": 1,  # until when a TURN server, another machine, takes a client's credentials
 }

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from server.doors.v1 import models, speaker_models, transcript_models
 
 JSON = "application/json"
-SOUND = ("audio/wav", "audio/ogg", "audio/mpeg", "multipart/byteranges")
+UPLOADED = ("audio/flac", "audio/mp4", "audio/webm")  # besides those, as the original
+SOUND = ("audio/wav", "audio/ogg", "audio/mpeg", *UPLOADED, "multipart/byteranges")
 DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
 BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 GOES_ON = {200: "The one that goes on already"}

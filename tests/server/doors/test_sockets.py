@@ -154,9 +154,14 @@ async def test_a_peer_that_is_gone_is_seen_within_two_pings_and_its_descriptor_i
     async with running_app(tmp_path, ping_interval_s=1, write_deadline_s=1) as node:
         async with TcpRelay(("127.0.0.1", node.port)) as relay:
             host, port = relay.address
+            id_ = await node.new_transcript()
+            # Once in peace, so that what the node opens for good, such as connections to the database, is open.
+            async with node.socket(f"/v1/transcripts_websocket/{id_}") as socket:
+                await socket.receive()
+            await until(lambda: not connections_of(node))
             before = descriptors()
             reader, writer = await asyncio.open_connection(host, port)
-            path = f"/v1/transcripts_websocket/{await node.new_transcript()}"
+            path = f"/v1/transcripts_websocket/{id_}"
             writer.write(HANDSHAKE.format(path).encode())
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
             await until(lambda: len(connections_of(node)) == 1)

@@ -288,6 +288,7 @@ async def test_no_offer_or_fragment_makes_a_500(client: httpx.AsyncClient, servi
     loop = asyncio.get_running_loop()
     id_ = (await services.store.create_transcript()).id
     session = await begun(client, f"/whip/{id_}")
+    other = (await services.store.create_transcript()).id  # where nobody records yet
     seen: set[int] = set()
 
     async def send(offer: str, changes: list[tuple[int, str]]) -> None:
@@ -295,7 +296,7 @@ async def test_no_offer_or_fragment_makes_a_500(client: httpx.AsyncClient, servi
         for place, line in changes:
             lines[place % len(lines)] = line
         body = "\r\n".join([*lines, ""]).encode("utf-8", "surrogatepass")
-        answer = await client.post(f"/whip/{id_}", content=body, headers=OFFERS)
+        answer = await client.post(f"/whip/{other}", content=body, headers=OFFERS)
         if answer.status_code == 201:
             await client.delete(answer.headers["location"])
         headers = {"Content-Type": FRAGMENT, "If-Match": session.headers["etag"]}

@@ -40,11 +40,10 @@ def clocks() -> Clocks:
     return Clocks()
 
 
-@pytest.fixture
-async def meetings(services: Services, clocks: Clocks) -> AsyncIterator[Meetings]:
+def meetings_of(services: Services, clocks: Clocks) -> Meetings:
     """Others than the node's own, which see other clocks; swept by hand."""
     settings = services.settings
-    made = Meetings(
+    return Meetings(
         settings,
         services.store,
         services.hub,
@@ -53,6 +52,11 @@ async def meetings(services: Services, clocks: Clocks) -> AsyncIterator[Meetings
         clock=clocks,
         monotonic=clocks,
     )
+
+
+@pytest.fixture
+async def meetings(services: Services, clocks: Clocks) -> AsyncIterator[Meetings]:
+    made = meetings_of(services, clocks)
     yield made
     await made.stop()
 
@@ -129,10 +133,12 @@ async def test_a_room_whose_meeting_is_over_time_gets_another(
     assert not (await services.store.rooms.get_meeting(first.id)).is_active
 
 
-async def test_those_who_open_at_once_open_one(services: Services, meetings: Meetings) -> None:
+async def test_those_who_open_at_once_open_one(services: Services, meetings: Meetings, clocks: Clocks) -> None:
+    other_node = meetings_of(services, clocks)
     room = await room_of(services)
-    found = await asyncio.gather(*(each.open(room) for each in [meetings, services.meetings] * 3))
+    found = await asyncio.gather(*(each.open(room) for each in [meetings, other_node] * 3))
     assert len({meeting.id for meeting, _ in found}) == 1
+    await other_node.stop()
 
 
 async def test_what_was_due_is_done_after_a_restart(tmp_path: Path) -> None:
