@@ -312,5 +312,6 @@ async def test_no_offer_or_fragment_makes_a_500(client: httpx.AsyncClient, servi
             asyncio.run_coroutine_threadsafe(send(offer, changes), loop).result(30)
 
         await asyncio.to_thread(attempt)
-    assert seen <= {201, 204, 400, 413, 422}
+    # 404: the session never connects, and its time may be over before the last attempt.
+    assert seen <= {201, 204, 400, 404, 413, 422}
     assert {201, 400, 422} <= seen
