@@ -63,6 +63,7 @@ class Issuer:
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[str] = []
+        self.was_asked = asyncio.Event()
         self.jwks: list[dict[str, Any]] = [
             {**RSAAlgorithm.to_jwk(rsa_key().public_key(), as_dict=True), "kid": "rsa-1", "use": "sig"},
             {**ECAlgorithm.to_jwk(ec_key().public_key(), as_dict=True), "kid": "ec-1", "alg": "ES256"},
@@ -96,6 +97,7 @@ class Issuer:
             head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ")[1].decode()
             self.asked.append(path)
+            self.was_asked.set()
             if self.silent:
                 await reader.read()
             else:

@@ -6,13 +6,11 @@ import av
 import numpy as np
 import pytest
 
-from media.mp3 import can_encode, write_mp3
+from media.mp3 import write_mp3
 from media.recording import Recording
 from media.records import encode
 from protocol.errors import NotFound, StoreUnavailable
 from tests.media.made_files import tone
-
-pytestmark = pytest.mark.skipif(not can_encode(), reason="this libav brings no MP3 encoder")
 
 
 def recorded(folder: Path) -> Recording:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from media.mp3 import can_encode
 from media.recording import Recording
 from media.records import encode
 from media.waveform import Waveform, peaks
@@ -48,7 +47,6 @@ async def test_a_waveform_is_measured_once_however_many_ask(
     assert len(measured) == 2
 
 
-@pytest.mark.skipif(not can_encode(), reason="this libav brings no MP3 encoder")
 async def test_an_mp3_is_made_once_and_again_when_the_track_has_grown(tmp_path: Path, path: Path) -> None:
     derived, recording = Derived(node_settings(tmp_path)), Recording(path)
     made = await derived.mp3(recording, path)

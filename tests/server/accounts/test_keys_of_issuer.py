@@ -126,8 +126,7 @@ async def test_closing_ends_what_is_under_way(issuer: Issuer) -> None:
     issuer.silent = True
     keys = IssuerKeys(jwks_url=f"{issuer.url}/keys", deadline_s=60, again_s=30, age_max_s=3600)
     asking = asyncio.create_task(keys.find("rsa-1", "RS256"))
-    while not issuer.asked:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.01)
+    await issuer.was_asked.wait()
     await keys.close()
     with pytest.raises(asyncio.CancelledError):
         await asking
