@@ -26,6 +26,7 @@ from server.settings import Settings
 
 TEXTS_WAITING_MAX = 32  # a client's actions; a person makes a few a minute
 CHANNEL_RETRY_S = 0.05
+CHANNEL_OPENS_S = 5.0  # from the connection to its data channel are two round trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,19 @@ class PeerSource:
         self._member.leave()
         self.sent_away = error
         self.peer.end_sound()  # from here on the session hears nothing more
-        if error is not None:
-            self._send(v1.render_error(error, recoverable=error.retryable))
+        told = error is None or self._send(v1.render_error(error, recoverable=error.retryable))
         if error is None or error.retryable:
             # The recording was stopped, or we drain: the peer stays a little for its last finals.
             self._go(self._close_after_finals(), "close after finals")
-        elif not (self.answered and self.peer.state is SessionState.CONNECTING):
+        elif told or not (self.answered and self.peer.awaits_channel):
             self.close_soon(error.code)
+        elif self.peer.state is not SessionState.CONNECTING:
+            self._go(self._close_untold(error.code), "close untold")
         # Else it has no way to be told yet, and would connect in vain: when it is there, or its deadline is over.
+
+    async def _close_untold(self, reason: str) -> None:
+        await asyncio.sleep(CHANNEL_OPENS_S)  # it is told, and this ends, when its channel opens
+        self.close_soon(reason)
 
     async def _close_after_finals(self) -> None:
         await asyncio.wait([self.session.finish_soon()], timeout=self._settings.drain_deadline_s)

@@ -113,6 +113,13 @@ class WebRtcPeer:
     def buffered_bytes(self) -> int:
         return int(self._channel.bufferedAmount) if self._channel is not None else 0
 
+    @property
+    def awaits_channel(self) -> bool:
+        """Nothing can be sent yet, but soon: the client asked for a data channel that is not open."""
+        if self._state is SessionState.CLOSED or self._pc is None or self._pc.sctp is None:
+            return False
+        return self._channel is None or self._channel.readyState == "connecting"
+
     async def answer(self, sdp: str, type: str) -> tuple[str, str]:
         """Our answer to the client's offer, with all candidates. Raises SdpError, TooLarge."""
         offer = self._clean(sdp, type, "offer")

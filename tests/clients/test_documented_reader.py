@@ -62,6 +62,7 @@ async def test_the_documented_reader_prints_what_it_promises(tmp_path: Path) -> 
                 async with server.socket(f"/v1/transcripts_stream/{id_}") as speaker:
                     await speaker.send({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}})
                     await speaker.send(SOUND)
+                    await until("[Speaker 1]: alpha bravo")
                     await speaker.send({"type": "stop"})
                     await speaker.until("stopped")
                 await until("Status: completed")

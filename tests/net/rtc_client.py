@@ -95,6 +95,8 @@ class RtcClient:
         self.ice: list[IceAddresses] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connected = asyncio.Event()
+        self.channel_may_open = asyncio.Event()
+        self.channel_may_open.set()
         self._describing: asyncio.Task[None] | None = None
         self.pc.on("connectionstatechange", self._on_state)
         self.pc.on("datachannel", self._take)
@@ -109,6 +111,7 @@ class RtcClient:
         """Offer, let ``exchange`` fetch the answer, wait until connected and the channel is open; sound starts then."""
         self.pc.addTrack(self.track)
         self._take(self.pc.createDataChannel("events"))
+        self._hold_channel()
         self._set_addresses()
         await self._describe()
         sdp, type_ = await exchange(self.pc.localDescription.sdp, self.pc.localDescription.type)
@@ -183,6 +186,17 @@ class RtcClient:
             IceAddresses(transport._connection, loopback=self._loopback, only=self._addresses)
             for transport in transports
         ]
+
+    def _hold_channel(self) -> None:
+        sctp = self.pc.sctp
+        assert sctp is not None
+        start = sctp.start
+
+        async def start_when_allowed(*arguments: Any) -> None:
+            await self.channel_may_open.wait()
+            await start(*arguments)
+
+        vars(sctp).update(start=start_when_allowed)
 
     def _take(self, channel: RTCDataChannel) -> None:
         self.channel = channel

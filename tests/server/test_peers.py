@@ -12,9 +12,9 @@ import pytest
 
 from media.webrtc.rtp import RtpPacket
 from protocol.errors import EarshotError, NotFound, Replaced, SdpError
-from protocol.states import TranscriptState
+from protocol.states import SessionState, TranscriptState
 from server.live import SourceOptions
-from server.peer_source import Described
+from server.peer_source import Described, PeerSource
 from server.services import Services
 from server.sound import sound_of
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
@@ -186,6 +186,33 @@ async def test_a_peer_that_was_answered_and_then_replaced_is_told_once_it_is_the
         [session] = services.hub.sessions.values()
         assert session.attached
     assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_peer_that_was_replaced_before_its_channel_opened_is_told_when_it_opens(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = asyncio.Event()
+    on_state = PeerSource.on_state
+
+    def tell_state(source: PeerSource, state: SessionState, reason: str) -> None:
+        on_state(source, state, reason)
+        moved.set()
+
+    monkeypatch.setattr(PeerSource, "on_state", tell_state)
+    client = await new_client(services)
+    async with RtcClient(SOUND) as late, RtcClient(SOUND) as peer:
+        late.channel_may_open.clear()
+        connecting = asyncio.create_task(connect(services, client, late))
+        async with asyncio.timeout(20):
+            await moved.wait()
+        assert services.peers.places.connecting == 0
+        [session] = services.hub.sessions.values()
+        await connect(services, client, peer, resume=session.resume_token)
+        late.channel_may_open.set()
+        await connecting
+        await late.wait_message(lambda text: "REPLACED" in text)
+        await late.closed.wait()
+        await peer.wait_message(lambda text: '"is_final":true' in text)
 
 
 async def test_a_worthless_offer_with_the_token_leaves_the_one_that_speaks_alone(services: Services) -> None:

@@ -1,6 +1,6 @@
 // Takes sound files, by dropping or choosing, and sends each into a transcript of its own, showing how far it is.
 
-import { ApiError, createTranscript, deleteTranscript, upload } from '../js/api.js';
+import { upload } from '../js/api.js';
 import { h } from '../js/dom.js';
 import { t } from '../js/strings.js';
 
@@ -60,20 +60,14 @@ class DropFiles extends HTMLElement {
       );
     this.#list.append(row);
     say('drop.sending', { percent: 0 }, 0);
-    let id = null;
     try {
-      ({ id } = await createTranscript({ name }));
-      await upload(id, file, {
-        onProgress: (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100),
-      });
+      const { id } = await upload(file, (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100));
       say('drop.sent');
       this.dispatchEvent(new CustomEvent('taken', { detail: { id, name } }));
       setTimeout(() => row.remove(), 8000);
     } catch (error) {
       row.classList.add('failed');
       say('drop.failed', { message: error.message });
-      // A refused file leaves no empty transcript behind.
-      if (id && error instanceof ApiError && error.status >= 400) deleteTranscript(id).catch(() => {});
     }
   }
 }

@@ -162,20 +162,32 @@ export async function download(path) {
   return { url: URL.createObjectURL(await response.blob()), name: whole ? decodeURIComponent(whole) : plain };
 }
 
-/** Upload a file into a transcript. `onProgress` gets 0..1. XMLHttpRequest, because fetch tells no upload progress. */
-export function upload(id, file, { onProgress = () => {}, signal } = {}) {
-  return new Promise((resolve, reject) => {
+/**
+ * Upload a file: the transcript that was made of it. Nothing is made of one that is refused or cut off.
+ * `onProgress` gets 0..1.
+ */
+export async function upload(file, onProgress) {
+  try {
+    return await sendFile(file, onProgress);
+  } catch (error) {
+    if (error.status === 401 && (await askForToken())) return sendFile(file, onProgress);
+    throw error;
+  }
+}
+
+/** By XMLHttpRequest, because fetch tells no upload progress. */
+const sendFile = (file, onProgress) =>
+  new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
-    xhr.open('POST', `/v1/transcripts_audio/${encodeURIComponent(id)}/upload`);
+    xhr.open('POST', '/v1/transcripts');
     for (const [name, value] of Object.entries(authorization())) xhr.setRequestHeader(name, value);
     xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     xhr.onerror = () => reject(new ApiError('the upload was cut off', { code: 'UNREACHABLE' }));
-    xhr.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
-    xhr.onload = () =>
-      xhr.status < 300 ? resolve() : reject(errorOf(xhr.status, xhr.getResponseHeader('Retry-After'), xhr.responseText));
-    signal?.addEventListener('abort', () => xhr.abort());
+    xhr.onload = () => {
+      if (xhr.status < 300) resolve(JSON.parse(xhr.responseText));
+      else reject(errorOf(xhr.status, xhr.getResponseHeader('Retry-After'), xhr.responseText));
+    };
     const form = new FormData();
     form.append('file', file, file.name);
     xhr.send(form);
   });
-}
