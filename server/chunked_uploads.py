@@ -14,7 +14,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -32,6 +31,7 @@ from protocol.events import Failed
 from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
+from server.locks import Locks
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
@@ -61,8 +61,7 @@ class ChunkedUploads:
         self._uploads = store.uploads
         self._intake = intake
         self._journal = journal
-        # What is done with one upload is done one after the other. Whoever holds a lock or waits for it keeps it alive.
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks()  # what is done with one upload is done one after the other
         # Finished ones without an id whose first chunk came again: it may have been that of a file that begins alike.
         self._repeated: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -126,7 +125,7 @@ class ChunkedUploads:
         The same bytes again are fine and change nothing. Raises ``NotFound``, ``Conflict`` (other bytes, or no chunk is
         awaited any more), ``TooLarge``, ``DiskFull``; then the file stays where it is.
         """
-        async with self._lock(upload_id):
+        async with self._locks.of(upload_id):
             known = await self._uploads.chunk(upload_id, chunk.number)
             upload = await self._uploads.get(transcript_id, upload_id)
             if known is not None:
@@ -166,7 +165,7 @@ class ChunkedUploads:
         upload_id = str(uuid5(NAMESPACE_URL, f"{transcript_id}/record/upload"))
         if chunk.number >= chunks:
             raise BadInput("there is no such chunk", details={"number": chunk.number, "chunks": chunks})
-        async with self._lock(f"numbered {transcript_id}"):
+        async with self._locks.of(f"numbered {transcript_id}"):
             uploads = await self._uploads.of_transcript(transcript_id)
             mine = next((each for each in uploads if each.id == upload_id), None)
             known = await self._uploads.chunk(upload_id, chunk.number)
@@ -228,7 +227,7 @@ class ChunkedUploads:
         raises ``BadInput`` (another length or SHA-256 than announced), ``AudioFormatError`` or ``TooLarge``. All else
         may be tried again, and is by itself at the next start.
         """
-        async with self._lock(upload_id):
+        async with self._locks.of(upload_id):
             upload = await self._uploads.get(transcript_id, upload_id)
             if upload.state == "done":
                 return upload, None
@@ -248,7 +247,7 @@ class ChunkedUploads:
 
     async def delete(self, transcript_id: str, upload_id: str) -> None:
         """Forget an upload and its bytes. What the intake has taken already stays. Raises ``NotFound``."""
-        async with self._lock(upload_id):
+        async with self._locks.of(upload_id):
             await self._discard(await self._uploads.get(transcript_id, upload_id))
 
     # From chunks to a file of the intake's.
@@ -323,7 +322,7 @@ class ChunkedUploads:
         await asyncio.to_thread(_remove_unknown, self._settings.uploads_dir, known, now)
 
     async def _expire(self, upload: ChunkedUpload) -> None:
-        async with self._lock(upload.id):
+        async with self._locks.of(upload.id):
             with suppress(NotFound):
                 newest = await self._uploads.get(upload.transcript_id, upload.id)
                 if newest.updated_at == upload.updated_at:
@@ -340,12 +339,6 @@ class ChunkedUploads:
         free_bytes = shutil.disk_usage(self._settings.data_dir).free
         if free_bytes < self._settings.disk_reserve_mb * MEBIBYTE + length_bytes:
             raise disk_full()
-
-    def _lock(self, key: str) -> asyncio.Lock:
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        return lock
 
 
 def _move(path: Path, kept: Path) -> None:

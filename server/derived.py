@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -16,6 +15,7 @@ from media.mp3 import write_mp3
 from media.recording import Recording
 from media.waveform import Waveform, peaks
 from server.admission import admit_sound
+from server.locks import Locks
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,12 @@ class Derived:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks()
 
     async def peaks(self, recording: Recording, path: Path, count: int) -> list[float]:
         """``count`` peaks of a finished recording that lies at ``path``."""
         kept = path.with_suffix(".peaks")
-        async with self._lock(kept):
+        async with self._locks.of(kept):
             length_samples = await asyncio.to_thread(recording.length_samples)
             waveform = await asyncio.to_thread(Waveform.load, kept, length_samples)
             if waveform is None:
@@ -51,18 +51,12 @@ class Derived:
     async def mp3(self, recording: Recording, path: Path) -> Path:
         """The MP3 of a finished recording that lies at ``path``. Raises ``StoreUnavailable``, ``Overloaded``."""
         made = path.with_suffix(".mp3")
-        async with self._lock(made):
+        async with self._locks.of(made):
             if not await asyncio.to_thread(_is_newer, made, path):
                 admit_sound(self._settings)
                 async with self._turns:
                     await asyncio.to_thread(write_mp3, recording, made)
         return made
-
-    def _lock(self, path: Path) -> asyncio.Lock:
-        lock = self._locks.get(path)
-        if lock is None:
-            lock = self._locks[path] = asyncio.Lock()
-        return lock
 
 
 def _is_newer(made: Path, of: Path) -> bool:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import structlog
 
@@ -23,6 +22,7 @@ from protocol.states import SessionState, TranscriptState
 from server.admission import Admission, admit_sound
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
+from server.locks import Locks
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
 from server.recorders import Place, admit_recorder, new_track
@@ -69,9 +69,7 @@ class Hub:
         self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
         self.voices = Voices(store)
         self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
-        # Attaching, pausing and ending happen one after the other for each transcript.
-        # Whoever holds one or waits for it keeps it alive.
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
         self._status = StatusTeller(store, journal, asr, self._sessions)
         self._ticker: asyncio.Task[None] | None = None
         self.draining = False
@@ -132,7 +130,7 @@ class Hub:
         while True:
             if track_id is not None:
                 await self._let_finish(transcript_id, track_id)
-            async with self._lock(transcript_id):
+            async with self._locks.of(transcript_id):
                 session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
                 if session is None:
                     await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
@@ -192,7 +190,7 @@ class Hub:
 
     async def recover(self, track: Track) -> LiveSession:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
-        async with self._lock(track.transcript_id):
+        async with self._locks.of(track.transcript_id):
             lane = "file" if track.source == "file" else "live"
             session = await self._open(track, SourceOptions(lane=lane, source=track.source))
             transcript = await self._store.get_transcript(track.transcript_id)
@@ -263,7 +261,7 @@ class Hub:
         transcript_id, track = session.transcript_id, session.track
         if finals:
             with logged(transcript_id):
-                async with self._lock(transcript_id):
+                async with self._locks.of(transcript_id):
                     if not self._live_of(transcript_id):
                         await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
         try:
@@ -296,7 +294,7 @@ class Hub:
 
     async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
         """Unless somebody is there, the transcript is at its end: complete, or failed with its sound kept."""
-        async with self._lock(transcript_id):
+        async with self._locks.of(transcript_id):
             if self._of(transcript_id):
                 return
             await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
@@ -314,7 +312,7 @@ class Hub:
 
     def lock_of(self, transcript_id: str) -> asyncio.Lock:
         """Whoever holds it is alone with the transcript: no session of it begins, and none moves its state."""
-        return self._lock(transcript_id)
+        return self._locks.of(transcript_id)
 
     def sessions_of(self, transcript_id: str) -> list[LiveSession]:
         return self._of(transcript_id)
@@ -343,13 +341,13 @@ class Hub:
     async def tell_progress(self, transcript_id: str) -> None:
         """Tell readers how far the work is, if it is time to. Raises ``NotFound`` when the transcript was deleted."""
         if self._status.is_progress_due(transcript_id):
-            async with self._lock(transcript_id):  # so that it never comes after the end
+            async with self._locks.of(transcript_id):  # so that it never comes after the end
                 await self._status.tell_progress(transcript_id)
 
     async def pause(self, transcript_id: str) -> None:
         """The tracks' time goes on, as silence. Raises ``IllegalMove`` when nothing is being recorded."""
         await self._store.get_transcript(transcript_id)
-        async with self._lock(transcript_id):
+        async with self._locks.of(transcript_id):
             await self._status.move(transcript_id, TranscriptState.PAUSED, audio="paused")
             for session in self._live_of(transcript_id):
                 session.paused = True
@@ -364,7 +362,7 @@ class Hub:
 
     async def unpause(self, transcript_id: str, *, only: LiveSession | None = None) -> None:
         """Go on after a pause; when nothing is paused, nothing happens."""
-        async with self._lock(transcript_id):
+        async with self._locks.of(transcript_id):
             transcript = await self._store.get_transcript(transcript_id)
             for session in self._live_of(transcript_id):
                 session.paused = session.paused and only is not None and session is not only
@@ -397,12 +395,6 @@ class Hub:
 
     def _of(self, transcript_id: str) -> list[LiveSession]:
         return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
-
-    def _lock(self, transcript_id: str) -> asyncio.Lock:
-        lock = self._locks.get(transcript_id)
-        if lock is None:
-            lock = self._locks[transcript_id] = asyncio.Lock()
-        return lock
 
 
 def track_language(settings: Settings) -> str | None:

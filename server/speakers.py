@@ -19,11 +19,11 @@ from protocol.errors import Conflict, NotFound, ValidationFailed
 from protocol.events import SpeakerTurn, Transcribed
 from protocol.words import Segment, Word
 from server.journal import Journal
+from server.locks import Locks
 from server.speaker_cuts import cut
 from server.store.participants import Changes
 from server.store.records import Participant, StoredSegment, Track
 from server.store.store import Store
-from server.transcript_locks import TranscriptLocks
 from server.voices import Voices
 
 TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour of talk, written in a few ms of the loop
@@ -72,7 +72,7 @@ class Speakers:
         self._store = store
         self._journal = journal
         self._voices = voices
-        self._locks = TranscriptLocks()
+        self._locks = Locks()
 
     # Participants.
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from server.locks import Locks
 from server.store.records import Track
 from server.store.store import Store
-from server.transcript_locks import TranscriptLocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Voices:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._casts: dict[str, _Cast] = {}  # of transcripts with sessions
-        self._locks = TranscriptLocks()
+        self._locks = Locks()
 
     async def learn(self, transcript_id: str) -> None:
         """There is a session from now on. Idempotent."""

@@ -11,13 +11,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from weakref import WeakValueDictionary
 
 import structlog
 
 from protocol.errors import Conflict, EarshotError, IllegalMove, NotFound, ProviderUnavailable
 from protocol.states import TranscriptState
 from server.hub import Hub
+from server.locks import Locks
 from server.meetings.provider import Opened, Provider
 from server.rounds import repeat
 from server.settings import Settings
@@ -56,7 +56,7 @@ class Meetings:
         self._seen_at: dict[str, float] = {}  # of the active ones: when somebody was last there
         self._ask_again_at: dict[str, float] = {}
         self._concluding: dict[str, asyncio.Task[None]] = {}
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks = Locks()
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -90,7 +90,7 @@ class Meetings:
         Raises ``Conflict`` where the owner has as many as one may have, ``NotFound`` for a room deleted meanwhile,
         ``Overloaded``, and what the provider raises.
         """
-        async with self._lock(room.id):
+        async with self._locks.of(room.id):
             active = await self._store.rooms.active_meeting(room.id)
             if active is not None and self._clock() < active.ends_at:
                 return active, False
@@ -262,9 +262,3 @@ class Meetings:
         if opened.provider_id is not None:
             with suppress(EarshotError):
                 await provider.end(opened.provider_id)
-
-    def _lock(self, room_id: str) -> asyncio.Lock:
-        lock = self._locks.get(room_id)
-        if lock is None:
-            lock = self._locks[room_id] = asyncio.Lock()
-        return lock

@@ -175,7 +175,7 @@ async def test_a_session_that_closes_while_its_successor_waits_is_opened_again(t
         speaking = await client.begin()
         await client.say(SOUND[:64000])  # between two utterances: a finish in a word would cut it
         token = client.of("started")[0]["resume_token"]
-        lock = services.hub._lock(client.transcript_id)
+        lock = services.hub.lock_of(client.transcript_id)
         async with lock:
             coming = asyncio.create_task(client.begin(resume=token))
             speaking.lost("gone")
