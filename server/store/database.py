@@ -81,6 +81,20 @@ class Database:
         )
         return cls(reads=engine, writes=engine)
 
+    @asynccontextmanager
+    async def patient(self) -> AsyncIterator[AsyncEngine]:
+        """For migrations: statements and waiting for another node's may take as long as they take."""
+        if self.writes.dialect.name != "postgresql":
+            yield self.writes  # its statements have no limit
+            return
+        engine = create_async_engine(
+            self.writes.url, hide_parameters=True, poolclass=sa.NullPool, connect_args={"timeout": ACQUIRE_TIMEOUT_S}
+        )
+        try:
+            yield engine
+        finally:
+            await engine.dispose()
+
     async def close(self) -> None:
         await self.reads.dispose()
         if self.writes is not self.reads:

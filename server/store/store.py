@@ -63,7 +63,7 @@ class Store:
         """Open, check and migrate the database. ``clock`` gives epoch seconds."""
         database = await Database.open(url)
         try:
-            async with transaction(database.writes) as conn:
+            async with database.patient() as engine, transaction(engine) as conn:
                 await conn.run_sync(migrate.upgrade)
         except BaseException:
             await database.close()
