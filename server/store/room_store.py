@@ -195,7 +195,14 @@ class RoomStore:
             if meeting.state is MeetingState.ENDING:
                 await meetings.set_state(conn, meeting_id, MeetingState.ENDED)
                 if meeting.room.ad_hoc and meeting.room.deleted_at is None:
-                    await rooms.delete(conn, meeting.room_id, now=self._clock())
+                    await self._delete_unused(conn, meeting.room_id)
+
+    async def _delete_unused(self, conn: AsyncConnection, room_id: str) -> None:
+        """Unless another meeting goes on there: the room goes with that one. It is held, so that none is opened."""
+        with suppress(NotFound):  # deleted meanwhile
+            await rooms.get(conn, room_id, hold=True)
+            if await meetings.active_in(conn, room_id) is None:
+                await rooms.delete(conn, room_id, now=self._clock())
 
     # Participants.
 

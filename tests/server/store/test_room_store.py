@@ -158,6 +158,20 @@ async def test_an_ad_hoc_room_goes_with_its_meeting(store: Store) -> None:
     assert (await store.rooms.get_meeting(meeting.id)).room.name == "weekly"
 
 
+async def test_an_ad_hoc_room_stays_for_another_meeting_and_goes_with_that_one(store: Store) -> None:
+    room = await made(store, settings={"ad_hoc": True})
+    first, _ = await opened(store, room)
+    await store.rooms.end_meeting(first.id)
+    second, is_new = await opened(store, room)  # before the first one's last words are there
+    assert is_new
+    await store.rooms.finish_meeting(first.id)
+    assert (await store.rooms.get(room.id)).name == "weekly"
+    await store.rooms.end_meeting(second.id)
+    await store.rooms.finish_meeting(second.id)
+    with pytest.raises(NotFound):
+        await store.rooms.get(room.id)
+
+
 async def test_participants_join_until_the_end(store: Store) -> None:
     meeting, _ = await opened(store, await made(store))
 
