@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,9 @@ from protocol.errors import AudioFormatError, InvalidMessage
 from protocol.wire.v1 import parse_object
 
 MAX_CONTROL_BYTES = 16 * 1024  # hotwords are the longest thing in a start message
+
+
+Language = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")]
 
 
 class Encoding(StrEnum):
@@ -57,7 +60,7 @@ class Start(BaseModel):
     encoding: Encoding = Encoding.PCM_S16LE
     sample_rate: int = Field(default=16_000, ge=8_000, le=48_000)
     channels: int = Field(default=1, ge=1, le=8)
-    language: str | None = Field(default=None, max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")
+    language: Language | None = None
     track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
     participant: Participant | None = None
     resume: str | None = Field(default=None, max_length=128)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from server.store.standing import ShareMode
+
 Platform = Literal["builtin", "whereby"]
-ShareMode = Literal["private", "semi-private", "public"]
 
 
 class MeetingState(StrEnum):

@@ -14,9 +14,9 @@ from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
 from server.store import meetings, participants, rooms, transcripts
 from server.store.changes import touch
 from server.store.database import Transaction
-from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room, ShareMode
+from server.store.meeting_records import Attendance, Meeting, MeetingState, Platform, Room
 from server.store.records import storable
-from server.store.standing import EVERYBODY, Viewer
+from server.store.standing import EVERYBODY, ShareMode, Viewer
 
 BYSTANDERS_MAX = 100  # answers of a meeting that are kept each by itself, of those who did not join
 

@@ -14,6 +14,7 @@ from server.accounts.principal import Principal, Scope
 from server.auth import Action
 from server.doors.access import admit, entry, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import json_body
 from server.doors.v1.models import ScopeName
 from server.doors.v1.views import iso
 from server.limits import read_body
@@ -42,10 +43,6 @@ class CreateTicket(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     transcript_id: str | None = Field(default=None, max_length=64)
-
-
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    return {"requestBody": {"required": False, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
@@ -79,7 +76,7 @@ async def me(request: Request) -> Response:
     "/v1/api-keys",
     status_code=201,
     dependencies=[entry(Action.KEYS)],
-    openapi_extra=_body(CreateApiKey),
+    openapi_extra=json_body(CreateApiKey),
 )
 @router.post("/v1/user/api-keys", status_code=201, dependencies=[entry(Action.KEYS)], include_in_schema=False)
 async def create_api_key(request: Request) -> Response:
@@ -120,7 +117,7 @@ async def revoke_api_key(request: Request, key_id: str) -> Response:
     "/v1/tickets",
     status_code=201,
     dependencies=[entry(Action.TICKET)],
-    openapi_extra=_body(CreateTicket),
+    openapi_extra=json_body(CreateTicket),
 )
 async def create_ticket(request: Request) -> Response:
     """A ticket opens one socket as yourself, by ``?ticket=`` in its address, within seconds and once."""

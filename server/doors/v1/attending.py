@@ -16,9 +16,9 @@ from server.accounts.participants import TOKEN_MAX_CHARS, is_token
 from server.auth import Action, may
 from server.doors.access import address_of, entry, leaving_of, principal_of, resource_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import json_body
 from server.doors.v1.meetings import meeting_of, shown
 from server.doors.v1.room_views import absolute, person_view
-from server.doors.v1.rooms import json_body
 from server.limits import JSON_MAX_BYTES, read_body
 from server.store.meeting_records import Attendance
 

@@ -13,8 +13,9 @@ from protocol.ids import is_transcript_id
 from server.auth import Action, may
 from server.doors.access import admit, entry, leaving_of, principal_of, resource_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import PageNumber, PageSize, json_body
 from server.doors.v1.room_views import meeting_view
-from server.doors.v1.rooms import Page, Size, is_host, json_body, room_of
+from server.doors.v1.rooms import is_host, room_of
 from server.doors.v1.views import page_view
 from server.limits import read_body
 from server.meetings.names import clean_name, new_room_name
@@ -54,8 +55,8 @@ def shown(request: Request, meeting: Meeting) -> dict[str, Any]:
 @router.get("/v1/meetings", dependencies=[entry(Action.LIST)])
 async def list_meetings(
     request: Request,
-    page: Page = 1,
-    size: Size = 50,
+    page: PageNumber = 1,
+    size: PageSize = 50,
     room_id: Annotated[str | None, Query(max_length=64, description="Only those in this room.")] = None,
     active: Active = None,
 ) -> Response:
@@ -117,7 +118,7 @@ async def _opened(request: Request, room: Room, *, title: str = "") -> Response:
 
 @router.get("/v1/rooms/{room_name}/meetings", dependencies=[entry(Action.READ)])
 async def list_meetings_of_room(
-    request: Request, room_name: str, page: Page = 1, size: Size = 50, active: Active = None
+    request: Request, room_name: str, page: PageNumber = 1, size: PageSize = 50, active: Active = None
 ) -> Response:
     """The newest first. Whoever may only enter the room sees the one that goes on."""
     services = services_of(request)

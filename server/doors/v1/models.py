@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
+from server.store.meeting_records import Platform
+from server.store.standing import ShareMode
+
 Status = Literal["initializing", "processing", "paused", "completed", "failed"]
 ScopeName = Literal["read", "speak", "write", "admin"]
 State = Literal["idle", "recording", "paused", "processing", "ended", "failed"]
@@ -207,9 +210,9 @@ class Ticket(Form):
 
 class RoomData(Form):
     name: str = Field(description="Stands in the room's link.")
-    platform: Literal["builtin", "whereby"]
+    platform: Platform
     language: str
-    share_mode: Literal["private", "semi-private", "public"]
+    share_mode: ShareMode
     is_shared: bool = Field(description="Whether it is not private.")
     is_locked: bool
     room_mode: str
@@ -235,7 +238,7 @@ class RoomPage(Page):
 class MeetingData(Form):
     room_id: str
     room_name: str
-    platform: Literal["builtin", "whereby"]
+    platform: Platform
     transcript_id: str | None = Field(description="Where its words are written down.")
     room_url: str = Field(description="Where people go.")
     host_room_url: str | None = Field(description="Where its host goes; told to its host only.")

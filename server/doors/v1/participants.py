@@ -12,6 +12,7 @@ from protocol.errors import ValidationFailed
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import json_body
 from server.doors.v1.views import participant_view
 from server.limits import read_body
 from server.speakers import label_of
@@ -56,11 +57,6 @@ class ChangeParticipant(NewParticipant):
     name: str = Field(default="", min_length=1, max_length=200)
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The body is read by ourselves, with a limit; this tells OpenAPI of it."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
-
-
 @router.get("/v1/transcripts/{transcript_id}/participants", dependencies=[entry(Action.READ)])
 async def list_participants(request: Request, transcript_id: str) -> Response:
     """In the order they were added."""
@@ -72,7 +68,7 @@ async def list_participants(request: Request, transcript_id: str) -> Response:
     "/v1/transcripts/{transcript_id}/participants",
     status_code=201,
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(NewParticipant),
+    openapi_extra=json_body(NewParticipant, required=True),
 )
 async def add_participant(request: Request, transcript_id: str) -> Response:
     """Name somebody. With a speaker, what that voice said is told anew under the name, and what it says from now on."""
@@ -92,7 +88,7 @@ async def get_participant(request: Request, transcript_id: str, participant_id: 
 @router.patch(
     "/v1/transcripts/{transcript_id}/participants/{participant_id}",
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(ChangeParticipant),
+    openapi_extra=json_body(ChangeParticipant, required=True),
 )
 async def change_participant(request: Request, transcript_id: str, participant_id: str) -> Response:
     """Change the name, the speaker, the address or whose account it is."""

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import NotFound, ValidationFailed
 from protocol.ids import is_transcript_id
+from protocol.wire.stream import Language
 from server.auth import Action
 from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import PageNumber, PageSize, json_body
 from server.doors.v1.room_views import room_view
 from server.doors.v1.views import page_view
 from server.limits import read_body
 from server.meetings.names import check_room_name, is_room_name, new_room_name
 from server.meetings.provider import chosen
 from server.services import Services
-from server.store.meeting_records import Room
+from server.store.meeting_records import Platform, Room
+from server.store.standing import ShareMode
 
 router = APIRouter(tags=["rooms"], responses=DOCUMENTED)
-
-PAGE_MAX = 100
-PAGE_NUMBER_MAX = 1_000_000
-Page = Annotated[int, Query(ge=1, le=PAGE_NUMBER_MAX, description="Number of the page, from 1.")]
-Size = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items on a page.")]
-LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$"
 
 
 class RoomBody(BaseModel):
@@ -40,9 +37,9 @@ class RoomBody(BaseModel):
         max_length=200,
         description="Stands in the room's link: a-z, 0-9, - and _; made up where left out.",
     )
-    platform: Literal["builtin", "whereby"] | None = Field(default=None, description="Who hosts its meetings.")
-    language: str | None = Field(default=None, max_length=16, pattern=LANGUAGE)
-    share_mode: Literal["private", "semi-private", "public"] | None = Field(
+    platform: Platform | None = Field(default=None, description="Who hosts its meetings.")
+    language: Language | None = None
+    share_mode: ShareMode | None = Field(
         default=None,
         description="Who besides its owner may enter: nobody, whoever is signed in, or whoever has the link.",
     )
@@ -55,16 +52,10 @@ class RoomBody(BaseModel):
     recording_trigger: Literal["none", "prompt", "automatic", "automatic-2nd-participant"] | None = None
     skip_consent: bool | None = Field(default=None, description="Participants are not asked whether to keep the sound.")
 
-    def shared(self) -> Literal["private", "semi-private", "public"] | None:
+    def shared(self) -> ShareMode | None:
         if self.share_mode is not None or self.is_shared is None:
             return self.share_mode
         return "public" if self.is_shared else "private"
-
-
-def json_body(model: type[BaseModel], *, required: bool = False) -> dict[str, Any]:
-    """The body is read by ourselves, with a limit; this tells OpenAPI of it."""
-    schema = model.model_json_schema()
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
 async def room_of(services: Services, name_or_id: str) -> Room:
@@ -96,7 +87,7 @@ def _check_platform(services: Services, platform: str) -> None:
 
 
 @router.get("/v1/rooms", dependencies=[entry(Action.LIST)])
-async def list_rooms(request: Request, page: Page = 1, size: Size = 50) -> Response:
+async def list_rooms(request: Request, page: PageNumber = 1, size: PageSize = 50) -> Response:
     """The newest first."""
     found, total = await services_of(request).store.rooms.page(
         page=page, size=size, viewer=principal_of(request).viewer

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -16,10 +15,11 @@ from protocol.wire.v1 import STATUS_OF_STATE
 from server.auth import Action
 from server.doors.access import entry, principal_of, services_of
 from server.doors.errors import DOCUMENTED
-from server.doors.v1.moments import WRITTEN_OUT
+from server.doors.v1.asked import MadeFrom, MadeTo, epoch_s
 from server.doors.v1.views import iso
 from server.snippets import Snippet, snippet
 from server.store.listing import Wanted
+from server.store.records import TranscriptKind
 from server.store.search import Hit, Passage
 from server.store.search_words import Term, parse_query
 
@@ -28,16 +28,6 @@ router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 QUERY_MAX_CHARS = 1000
 RESULTS_MAX = 100
 OFFSET_MAX = 1_000_000
-
-
-def epoch_s(moment: datetime | None) -> float | None:
-    """A moment without a time zone is one in UTC."""
-    if moment is None:
-        return None
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (OverflowError, ValueError):
-        raise BadInput("from and to are moments such as 2026-01-31T12:00:00Z") from None
 
 
 def hit_view(hit: Hit, terms: Sequence[Term]) -> dict[str, Any]:
@@ -109,15 +99,9 @@ async def search_transcripts(
     limit: Annotated[int, Query(ge=1, le=RESULTS_MAX, description="Most results in the answer.")] = 20,
     offset: Annotated[int, Query(ge=0, le=OFFSET_MAX, description="Results to leave out at the beginning.")] = 0,
     room_id: Annotated[str | None, Query(max_length=64, description="Only what was said in this room.")] = None,
-    source_kind: Annotated[
-        Literal["live", "file", "room"] | None, Query(description="Only what came in this way.")
-    ] = None,
-    created_from: Annotated[
-        datetime | None, WRITTEN_OUT, Query(alias="from", description="Made at this moment or later.")
-    ] = None,
-    created_to: Annotated[
-        datetime | None, WRITTEN_OUT, Query(alias="to", description="Made at this moment or earlier.")
-    ] = None,
+    source_kind: Annotated[TranscriptKind | None, Query(description="Only what came in this way.")] = None,
+    created_from: MadeFrom = None,
+    created_to: MadeTo = None,
     include_deleted: Annotated[bool, Query(description="Also what is in your bin.")] = False,
 ) -> Response:
     """Those with most places first; each with up to three of them."""

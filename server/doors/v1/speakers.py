@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
-from server.doors.v1.participants import Speaker, body_of, label
+from server.doors.v1.asked import json_body
+from server.doors.v1.participants import Speaker, label
 from server.doors.v1.views import participant_view
 from server.limits import read_body
 from server.speakers import Assigned, number_of
@@ -69,7 +70,7 @@ def assigned_view(done: Assigned) -> dict[str, Any]:
 @router.patch(
     "/v1/transcripts/{transcript_id}/speaker/assign",
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Assign),
+    openapi_extra=json_body(Assign, required=True),
 )
 @router.post(
     "/v1/transcripts/{transcript_id}/speaker/assign", dependencies=[entry(Action.CHANGE)], include_in_schema=False
@@ -91,7 +92,7 @@ async def assign_speaker(request: Request, transcript_id: str) -> Response:
 @router.patch(
     "/v1/transcripts/{transcript_id}/speaker/merge",
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=body_of(Merge),
+    openapi_extra=json_body(Merge, required=True),
 )
 @router.post(
     "/v1/transcripts/{transcript_id}/speaker/merge", dependencies=[entry(Action.CHANGE)], include_in_schema=False

@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from protocol.states import TranscriptState
+from protocol.wire.stream import Language
 from protocol.wire.v1 import STATUS_OF_STATE
 from server.doors.v1.participants import NewParticipant
 from server.store.participants import PARTICIPANTS_MAX
+from server.store.records import TranscriptKind
+from server.store.standing import ShareMode
 
 NAME_MAX_CHARS = 200
 TITLE_MAX_CHARS = 500
 SUMMARY_MAX_CHARS = 20_000
 
-Language = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")]
-Kind = Literal["live", "file", "room"]
-ShareMode = Literal["private", "semi-private", "public"]
 # The contract's words, and ours where they are others.
 StatusWord = Literal[
     "initializing", "processing", "completed", "failed", "paused", "idle", "recording", "ended", "error", "uploaded"
@@ -56,7 +56,7 @@ class Body(BaseModel):
 class CreateTranscript(Body):
     """All of it optional: an empty body makes a nameless transcript in the server's language."""
 
-    source_kind: Kind | None = None
+    source_kind: TranscriptKind | None = None
     room_id: str | None = Field(default=None, max_length=36, description="The room it is of; yours.")
 
 
@@ -115,29 +115,3 @@ class ChangeTranscript(Body):
         parts = {"short_summary": "summary", "long_summary": "long_summary"}
         given = {key: getattr(self, field) or "" for field, key in parts.items() if field in self.model_fields_set}
         return {**values, "summary_parts": given} if given else values
-
-
-def json_body(model: type[BaseModel], *, file: bool = False) -> dict[str, Any]:
-    """The body is read by ourselves, with a limit; this tells OpenAPI of it."""
-    schema = _inlined(model.model_json_schema(ref_template="#/{model}"))  # it stands alone in the document
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
-    if file:
-        fields = {name: {"type": "string"} for name in model.model_fields}
-        form = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}, **fields}}
-        form["required"] = ["file"]
-        content["multipart/form-data"] = {"schema": form}
-    return {"requestBody": {"required": False, "content": content}}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    definitions = schema.pop("$defs", {})
-
-    def walk(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return walk(definitions[node["$ref"].rsplit("/", 1)[-1]])
-            return {key: walk(value) for key, value in node.items()}
-        return [walk(value) for value in node] if isinstance(node, list) else node
-
-    inlined: dict[str, Any] = walk(schema)
-    return inlined

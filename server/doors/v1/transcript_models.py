@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from server.doors.v1.models import Form, Page, State, Status
+from server.store.records import TranscriptKind
+from server.store.standing import ShareMode
 
 
 class Track(Form):
@@ -42,8 +44,8 @@ class TranscriptFields(Form):
     title: str
     user_id: str | None = Field(description="Whose it is; null where nobody signs in.")
     locked: bool = Field(description="Whether its text and sound stay as they are.")
-    share_mode: Literal["private", "semi-private", "public"]
-    source_kind: Literal["live", "file", "room"]
+    share_mode: ShareMode
+    source_kind: TranscriptKind
     source_language: str
     duration: float = Field(description="Seconds.", ge=0)
     duration_ms: int = Field(ge=0)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from pydantic import AwareDatetime
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import Conflict, EarshotError, IllegalMove, PreconditionFailed, ValidationFailed
@@ -16,16 +14,14 @@ from protocol.states import TranscriptState
 from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import PAGE_SIZE_MAX, MadeFrom, MadeTo, PageNumber, epoch_s, json_body
 from server.doors.v1.documents import TranscriptFormat, conversation_of, json_bytes
-from server.doors.v1.moments import WRITTEN_OUT
 from server.doors.v1.segment_pages import segment_pages
 from server.doors.v1.transcript_bodies import (
     NAME_MAX_CHARS,
     ChangeTranscript,
     CreateTranscript,
-    Kind,
     StatusWord,
-    json_body,
     states_of,
 )
 from server.doors.v1.uploads import is_multipart, receive_upload
@@ -34,23 +30,17 @@ from server.limits import read_body
 from server.services import Services
 from server.sound import forms_of
 from server.store.listing import Order, Wanted
-from server.store.records import StoredSegment, Transcript
+from server.store.records import StoredSegment, Transcript, TranscriptKind
 from server.store.transcripts import UNFINISHED
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 
-PAGE_MAX = 100
 SEGMENTS_PAGE_MAX = 1000
-# A page beyond this is no page; it also keeps the offset within what databases count.
-PAGE_NUMBER_MAX = 1_000_000
 CHANGE_SEQ_MAX = 2**63 - 1
 PARTICIPANTS_BODY_MAX_BYTES = 256 * 1024
 
-Page = Annotated[int, Query(ge=1, le=PAGE_NUMBER_MAX, description="Number of the page, from 1.")]
 Text = Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of the name or the title.")]
-
-
-KindOf = Annotated[Kind | None, Query(description="What it was made of.")]
+KindOf = Annotated[TranscriptKind | None, Query(description="What it was made of.")]
 
 
 async def show(services: Services, transcript_id: str) -> dict[str, Any]:
@@ -73,24 +63,16 @@ def etag_of(view: dict[str, Any]) -> dict[str, str]:
 @router.get("/v1/transcripts", dependencies=[entry(Action.LIST)])
 async def list_transcripts(
     request: Request,
-    page: Page = 1,
-    size: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Transcripts on a page.")] = 50,
+    page: PageNumber = 1,
+    size: Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX, description="Transcripts on a page.")] = 50,
     search: Text = "",
     search_term: Text = "",
     status: Annotated[list[StatusWord] | None, Query(max_length=10, description="One of these.")] = None,
     source_kind: KindOf = None,
     source: KindOf = None,
     room_id: Annotated[str | None, Query(max_length=36, description="The room it is of.")] = None,
-    created_from: Annotated[
-        AwareDatetime | None,
-        WRITTEN_OUT,
-        Query(alias="from", description="Made at that time or later: ISO 8601 with its zone."),
-    ] = None,
-    created_to: Annotated[
-        AwareDatetime | None,
-        WRITTEN_OUT,
-        Query(alias="to", description="Made at that time or before: ISO 8601 with its zone."),
-    ] = None,
+    created_from: MadeFrom = None,
+    created_to: MadeTo = None,
     change_seq_from: Annotated[
         int | None, Query(ge=0, le=CHANGE_SEQ_MAX, description="Only what changed after this change_seq, in its order.")
     ] = None,
@@ -112,8 +94,8 @@ async def list_transcripts(
         states=tuple(set().union(*map(states_of, status))) if status else None,
         source_kinds=tuple(each for each in (source, source_kind) if each is not None),
         room_id=room_id,
-        created_from=_epoch_s(created_from),
-        created_to=_epoch_s(created_to),
+        created_from=epoch_s(created_from),
+        created_to=epoch_s(created_to),
         changed_after=change_seq_from,
         deleted=("destroyed" if is_sync else "with") if include_deleted else "without",
         viewer=principal_of(request).viewer,
@@ -127,10 +109,6 @@ async def list_transcripts(
         lambda: [json_bytes(transcript_view(each, engine, participants.get(each.id, ()))) for each in found]
     )
     return _page_of(items, total, page, size)
-
-
-def _epoch_s(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
 
 
 @router.post(
@@ -304,7 +282,7 @@ def _takes_sound(wanted: ChangeTranscript, transcript: Transcript) -> bool:
 async def list_segments(
     request: Request,
     transcript_id: str,
-    page: Page = 1,
+    page: PageNumber = 1,
     size: Annotated[int, Query(ge=1, le=SEGMENTS_PAGE_MAX, description="Segments on a page.")] = 100,
 ) -> Response:
     """The final segments in the order of time, each in its newest revision."""

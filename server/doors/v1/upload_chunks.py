@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import BadInput
+from protocol.wire.stream import Language
 from server.auth import Action
 from server.chunked_uploads import CHUNKS_MAX
 from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import BINARY, body, form_with_file, json_body
 from server.doors.v1.uploads import FILENAME_MAX_CHARS, clean_filename, is_multipart, receive_upload
 from server.doors.v1.views import iso
 from server.limits import read_body
@@ -36,23 +38,14 @@ class BeginUpload(BaseModel):
     name: str = Field(default="", max_length=FILENAME_MAX_CHARS, description="What the file is called.")
     length_bytes: int | None = Field(default=None, ge=1, le=1 << 50, strict=True)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$", description="In hex.")
-    language: str | None = Field(default=None, max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")
-
-
-def _body(content: dict[str, Any]) -> dict[str, Any]:
-    """The body is read by ourselves, with a limit; this tells OpenAPI of it."""
-    return {"requestBody": {"required": True, "content": content}}
-
-
-_BINARY = {"type": "string", "format": "binary"}
-_FORM = {"type": "object", "properties": {"chunk": _BINARY}, "required": ["chunk"]}
+    language: Language | None = None
 
 
 @router.post(
     UPLOADS,
     status_code=201,
     dependencies=[entry(Action.UPLOAD)],
-    openapi_extra=_body({"application/json": {"schema": BeginUpload.model_json_schema()}}),
+    openapi_extra=json_body(BeginUpload, required=True),
 )
 async def begin_upload(request: Request, transcript_id: str) -> Response:
     """Begin a file that comes in chunks. It may be gone on with after any break, and on other connections."""
@@ -89,7 +82,7 @@ async def get_upload(request: Request, transcript_id: str, upload_id: str) -> Re
 @router.put(
     UPLOAD + "/chunks/{number}",
     dependencies=[entry(Action.UPLOAD)],
-    openapi_extra=_body({"application/octet-stream": {"schema": _BINARY}}),
+    openapi_extra=body({"application/octet-stream": {"schema": BINARY}}),
 )
 async def put_chunk(
     request: Request,
@@ -134,7 +127,7 @@ async def delete_upload(request: Request, transcript_id: str, upload_id: str) ->
 @router.post(
     "/v1/transcripts/{transcript_id}/record/upload",
     dependencies=[entry(Action.UPLOAD)],
-    openapi_extra=_body({"multipart/form-data": {"schema": _FORM}}),
+    openapi_extra=body(form_with_file("chunk")),
 )
 async def record_upload(
     request: Request,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
+from protocol.wire.stream import Language
 from server.auth import Action
 from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.v1.asked import json_body
 from server.limits import JSON_MAX_BYTES, read_body
 from server.live import SourceOptions
 from server.settings import Settings
@@ -19,8 +21,6 @@ from server.settings import Settings
 router = APIRouter(tags=["webrtc"], responses=DOCUMENTED)
 
 M = TypeVar("M", bound=BaseModel)
-
-_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$"
 
 
 class Offer(BaseModel):
@@ -34,7 +34,7 @@ class Offer(BaseModel):
     sdp: str | None = None
     type: Literal["offer"] = "offer"
     resume_token: str | None = Field(default=None, max_length=128)
-    language: str | None = Field(default=None, max_length=16, pattern=_LANGUAGE)
+    language: Language | None = None
     speaker: str | None = Field(default=None, max_length=200)
     track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
     interim: bool = True
@@ -68,12 +68,6 @@ class Answer(BaseModel):
     session_id: str = Field(max_length=64)
 
 
-def _body(model: type[BaseModel], *, required: bool) -> dict[str, Any]:
-    return {
-        "requestBody": {"required": required, "content": {"application/json": {"schema": model.model_json_schema()}}}
-    }
-
-
 async def _read(model: type[M], request: Request, settings: Settings) -> M:
     # JSON writes each line end of a description as four characters, so a body may be somewhat longer than it.
     message = parse_body(model, await read_body(request, 2 * settings.sdp_max_bytes + JSON_MAX_BYTES))
@@ -86,7 +80,7 @@ async def _read(model: type[M], request: Request, settings: Settings) -> M:
 @router.post(
     "/v1/transcripts_webrtc/{transcript_id}/offer",
     dependencies=[entry(Action.SPEAK)],
-    openapi_extra=_body(Offer, required=False),
+    openapi_extra=json_body(Offer),
 )
 @router.post(
     "/v1/transcripts/{transcript_id}/record/webrtc", dependencies=[entry(Action.SPEAK)], include_in_schema=False
@@ -117,7 +111,7 @@ async def offer(request: Request, transcript_id: str) -> Response:
 @router.post(
     "/v1/transcripts_webrtc/{transcript_id}/answer",
     dependencies=[entry(Action.SPEAK)],
-    openapi_extra=_body(Answer, required=True),
+    openapi_extra=json_body(Answer, required=True),
 )
 async def answer(request: Request, transcript_id: str) -> Response:
     """The client's answer to our offer."""

@@ -10,8 +10,8 @@ import pytest
 
 from protocol.errors import Conflict, NotFound, Overloaded
 from server.store import room_store
-from server.store.meeting_records import Attendance, Meeting, MeetingState, Room, ShareMode
-from server.store.standing import Viewer
+from server.store.meeting_records import Attendance, Meeting, MeetingState, Room
+from server.store.standing import ShareMode, Viewer
 from server.store.store import Store
 
 MISSING = "00000000-0000-4000-8000-000000000000"
