@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -88,6 +89,30 @@ async def _writer_of(sock: socket.socket) -> asyncio.StreamWriter:
     return asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
+class Running(Protocol):
+    """What we use of ``asyncio.subprocess.Process``."""
+
+    pid: int
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+
+async def run(command: Sequence[str], arguments: Sequence[str], fd: int) -> Running:
+    """Start the command, which inherits ``fd``. Raises ``OSError``. Tests that need many put their own here."""
+    return await asyncio.create_subprocess_exec(
+        *(*command, *arguments),
+        pass_fds=(fd,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=worker_environment(),
+    )
+
+
 class Child:
     """A running inference process. ``end`` must be awaited; it reaps the process and closes everything.
 
@@ -97,7 +122,7 @@ class Child:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: Running,
         reader: asyncio.StreamReader,
         reading: asyncio.StreamWriter,
         writer: asyncio.StreamWriter,
@@ -116,15 +141,8 @@ class Child:
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                *("--fd", str(theirs.fileno()), "--settings", settings.to_json()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=worker_environment(),
-            )
+            arguments = ("--fd", str(theirs.fileno()), "--settings", settings.to_json())
+            process = await run(command, arguments, theirs.fileno())
         except OSError as error:
             ours.close()
             raise ChildGone(f"the inference process cannot be started: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio.constants
 import inspect
 import os
+import sys
 import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import asr.child
+from tests.fakes.warm_workers import WarmWorkers
 
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile(
@@ -52,6 +56,19 @@ def no_leaked_threads() -> Iterator[None]:
         thread.join(timeout=2.0)
     still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"leaked threads: {still}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_workers() -> Iterator[None]:
+    """Inference processes are forked instead of started; tests/asr starts them."""
+    if sys.platform != "linux":
+        yield
+        return
+    workers = WarmWorkers()
+    asr.child.run = workers.run
+    yield
+    asr.child.run = workers.cold
+    workers.close()
 
 
 @pytest.fixture(scope="session")

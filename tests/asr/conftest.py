@@ -14,9 +14,16 @@ from asr.contract import SessionOptions
 from asr.watch import Backoff
 from protocol.blocks import Block
 from protocol.words import Segment
+from tests.fakes.warm_workers import WarmWorkers
 from tests.fakes.worker import command
 
 WAIT_S = 60.0  # a process starts slowly on a machine full of other tests
+
+
+@pytest.fixture(autouse=True)
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the start of the process itself is looked at."""
+    monkeypatch.setattr(asr.child, "run", WarmWorkers.cold)
 
 
 class Heard:
