@@ -8,7 +8,6 @@ new one, so it is asked again; but not more often than once in a while, whatever
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import time
 from collections.abc import Callable
@@ -19,10 +18,12 @@ import structlog
 
 from protocol.errors import TryLater
 from server.accounts.signing_keys import SigningKey, read_jwks
+from server.outbound import is_loopback, json_client
 
 log = structlog.get_logger(__name__)
 
 ANSWER_MAX_BYTES = 256 * 1024
+CONNECTIONS_MAX = 2  # the discovery document may lie on another host than the keys
 FIRST_AGAIN_S = 5.0  # while there are no keys at all, nobody can sign in
 DISCOVERY = "/.well-known/openid-configuration"
 
@@ -35,13 +36,6 @@ def check_issuer_url(url: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("it must begin with https:// (http:// is for this machine alone)")
     return url
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class _Unusable(Exception):
@@ -145,15 +139,7 @@ class IssuerKeys:
 
     async def _get(self, url: str) -> bytes:
         if self._http is None:
-            # In a thread: it reads the system's certificates. The loopback is never behind a proxy.
-            is_near = is_loopback(urlsplit(url).hostname or "")
-            self._http = await asyncio.to_thread(
-                httpx.AsyncClient,
-                timeout=self._deadline_s,
-                follow_redirects=False,
-                trust_env=not is_near,
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            )
+            self._http = await json_client(url, deadline_s=self._deadline_s, connections_max=CONNECTIONS_MAX)
         data = bytearray()
         async with self._http.stream("GET", url) as response:
             if response.status_code != 200:

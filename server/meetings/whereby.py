@@ -18,8 +18,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from protocol.errors import EarshotError, ProviderFailed, ProviderUnavailable
-from server.accounts.keys_of_issuer import is_loopback
 from server.meetings.provider import Opened
+from server.outbound import json_client
 from server.store.meeting_records import Meeting, Room
 
 log = structlog.get_logger(__name__)
@@ -121,18 +121,11 @@ class Whereby:
 
     async def _client(self) -> httpx.AsyncClient:
         if self._http is None:
-            # In a thread: it reads the system's certificates. The loopback is never behind a proxy.
-            self._http = await asyncio.to_thread(
-                httpx.AsyncClient,
-                headers={
-                    "Authorization": f"Bearer {self._api_key.get_secret_value()}",
-                    "Accept": "application/json",
-                    "Accept-Encoding": "identity",  # so that a bound of what comes is one of what it is
-                },
-                timeout=self._deadline_s,
-                follow_redirects=False,
-                trust_env=not is_loopback(urlsplit(self._url).hostname or ""),
-                limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
+            self._http = await json_client(
+                self._url,
+                deadline_s=self._deadline_s,
+                connections_max=CONNECTIONS_MAX,
+                headers={"Authorization": f"Bearer {self._api_key.get_secret_value()}"},
             )
         return self._http
 
