@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import expect
+from typing import Literal
 
-from tests.e2e.browser import visiting
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.e2e import one_browser
 from tests.e2e.conftest import Served
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser = one_browser.no_leaked_tasks, one_browser.browser
 
 LANGUAGES = ("en", "de", "fr", "es")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 @pytest.fixture
@@ -19,9 +24,8 @@ def stories(server: Served) -> str:
     return f"{server.url}/stories.html"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_all_stories_are_sound(stories: str, chromium: str, scheme: str) -> None:
-    async with visiting(chromium, color_scheme=scheme, reduced_motion="reduce") as visit:
+async def test_all_stories_are_sound(stories: str, browser: Browser) -> None:
+    async with visit_in(browser, reduced_motion="reduce") as visit:
         page = visit.page
         for language in LANGUAGES:
             await page.goto(f"{stories}?lang={language}")
@@ -29,21 +33,20 @@ async def test_all_stories_are_sound(stories: str, chromium: str, scheme: str) -
             await expect(page.locator("html")).to_have_attribute("lang", language)
             for width, height in ((320, 640), (1280, 800)):
                 await page.set_viewport_size({"width": width, "height": height})
-                await assert_sound_page(page)
-        assert not await page.evaluate("'hurt' in window")
-
-
-async def test_text_twice_as_large_still_fits(stories: str, chromium: str) -> None:
-    async with visiting(chromium, width=640) as visit:
-        page = visit.page
-        await page.goto(stories)
-        await expect(page.locator("html[data-ready]")).to_be_attached()
+                for scheme in SCHEMES:
+                    await page.emulate_media(color_scheme=scheme)
+                    await assert_sound_page(page)
+            assert not await page.evaluate("'hurt' in window")
+        # Text twice as large still fits.
+        await page.set_viewport_size({"width": 640, "height": 800})
         await page.evaluate("document.documentElement.style.fontSize = '200%'")
         await assert_sound_page(page)
 
 
-async def test_every_language_has_every_phrase(stories: str, chromium: str) -> None:
-    async with visiting(chromium) as visit:
+async def test_every_language_has_every_phrase_and_silence_is_told_only_when_no_words_are_to_come(
+    stories: str, browser: Browser
+) -> None:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(stories)
         phrases: dict[str, list[tuple[str, str]]] = {}
@@ -55,10 +58,21 @@ async def test_every_language_has_every_phrase(stories: str, chromium: str) -> N
             )
         for language in LANGUAGES[1:]:
             assert sorted(phrases[language]) == sorted(phrases["en"]), language
+        told = """async (more) => {
+          const { stateWords } = await import('/js/state_words.js');
+          const session = { phase: 'live', source: 'microphone', transport: 'websocket', waitingS: 0, lagMs: 100 };
+          return stateWords({ ...session, ...more }, { silent: true }).text;
+        }"""
+        hearing_nothing = "Hearing nothing. Is the microphone muted?"
+        assert await page.evaluate(told, {}) == hearing_nothing
+        assert await page.evaluate(told, {"lagMs": None}) == hearing_nothing
+        assert await page.evaluate(told, {"waitingS": 6}) == "Listening"
+        assert await page.evaluate(told, {"lagMs": 2500}) == "Listening"
+        assert await page.evaluate(told, {"lagMs": 9000}) == "Listening, but the words come late. Nothing is lost."
 
 
-async def test_the_keyboard_reaches_everything(server: Served, chromium: str) -> None:
-    async with visiting(chromium) as visit:
+async def test_the_keyboard_reaches_everything(server: Served, browser: Browser) -> None:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(server.url)
         await visit.until_state("Ready.")
@@ -78,20 +92,3 @@ async def test_the_keyboard_reaches_everything(server: Served, chromium: str) ->
         for wanted in ("Skip to the content", "Transcripts", "Start speaking", "Play a sample", "audible"):
             assert wanted in names
         assert [name for name, outline in reached if outline == "none"] == []
-
-
-async def test_silence_is_told_only_when_no_words_are_to_come(stories: str, chromium: str) -> None:
-    async with visiting(chromium) as visit:
-        page = visit.page
-        await page.goto(stories)
-        told = """async (more) => {
-          const { stateWords } = await import('/js/state_words.js');
-          const session = { phase: 'live', source: 'microphone', transport: 'websocket', waitingS: 0, lagMs: 100 };
-          return stateWords({ ...session, ...more }, { silent: true }).text;
-        }"""
-        hearing_nothing = "Hearing nothing. Is the microphone muted?"
-        assert await page.evaluate(told, {}) == hearing_nothing
-        assert await page.evaluate(told, {"lagMs": None}) == hearing_nothing
-        assert await page.evaluate(told, {"waitingS": 6}) == "Listening"
-        assert await page.evaluate(told, {"lagMs": 2500}) == "Listening"
-        assert await page.evaluate(told, {"lagMs": 9000}) == "Listening, but the words come late. Nothing is lost."

@@ -6,12 +6,14 @@ import json
 
 import httpx
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from tests.e2e.browser import visiting
+from tests.e2e import one_browser
 from tests.e2e.conftest import Served
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser = one_browser.no_leaked_tasks, one_browser.browser
 
 HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
 
@@ -25,9 +27,9 @@ async def unhurt(page: Page) -> bool:
     return not await page.evaluate("'hurt' in window") and await page.locator("main img, main script").count() == 0
 
 
-async def test_names(server: Served, chromium: str) -> None:
+async def test_names(server: Served, browser: Browser) -> None:
     transcript_id = await new_transcript(server.url, HOSTILE)
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(f"{server.url}/t")
         await expect(page.locator(".row-name").first).to_have_text(HOSTILE)
@@ -37,7 +39,7 @@ async def test_names(server: Served, chromium: str) -> None:
         assert await unhurt(page)
 
 
-async def test_words_and_speakers(server: Served, chromium: str) -> None:
+async def test_words_and_speakers(server: Served, browser: Browser) -> None:
     transcript_id = await new_transcript(server.url, "")
     word = {"text": HOSTILE, "start": 1.0, "end": 2.0, "confidence": 1.0}
     segment = {
@@ -58,7 +60,7 @@ async def test_words_and_speakers(server: Served, chromium: str) -> None:
         items = [{**segment, "words": [word]}, {**segment, "segment_id": '"><script>', "words": []}]
         await route.fulfill(content_type="application/json", body=json.dumps({"items": items, "total": 2}))
 
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.route("**/v1/**/segments*", tell)
         await page.goto(f"{server.url}/t/{transcript_id}")
@@ -67,9 +69,9 @@ async def test_words_and_speakers(server: Served, chromium: str) -> None:
         assert await unhurt(page)
 
 
-async def test_a_page_may_run_no_code_of_others(server: Served, chromium: str) -> None:
+async def test_a_page_may_run_no_code_of_others(server: Served, browser: Browser) -> None:
     """The policy that would stop it, if text ever became markup."""
-    async with visiting(chromium, outages=True) as visit:
+    async with visit_in(browser, outages=True) as visit:
         page = visit.page
         response = await page.goto(server.url)
         assert response is not None
@@ -88,7 +90,7 @@ async def test_a_page_may_run_no_code_of_others(server: Served, chromium: str) -
         visit.faults.clear()  # the browser's complaints about what was just tried
 
 
-async def test_rooms_and_people(server: Served, chromium: str) -> None:
+async def test_rooms_and_people(server: Served, browser: Browser) -> None:
     """The server takes no such names of rooms; a page shows whatever it is told."""
     person = {"id": "p", "name": HOSTILE, "is_here": True, "connected": True, "muted": False}
     room = {"id": "r", "name": HOSTILE, "platform": "builtin", "share_mode": "public", "is_locked": False}
@@ -104,7 +106,7 @@ async def test_rooms_and_people(server: Served, chromium: str) -> None:
             body = {"items": [room], "total": 1}
         await route.fulfill(content_type="application/json", body=json.dumps(body))
 
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         for pattern in ("**/v1/rooms**", "**/v1/rooms/**", "**/v1/meetings/**"):
             await page.route(pattern, tell)

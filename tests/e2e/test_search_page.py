@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from protocol.events import Transcribed
-from tests.e2e.browser import visiting
+from tests.e2e import one_browser
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
-from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.running_app import RunningApp
 from tests.server.spoken import put, segment
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
-    async with running_app(tmp_path / "data") as node:
-        yield node
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 
 async def said(node: RunningApp, name: str, *texts: str, **fields: Any) -> str:
@@ -33,13 +27,13 @@ async def said(node: RunningApp, name: str, *texts: str, **fields: Any) -> str:
     return made
 
 
-async def test_what_was_said_is_found_and_opened_at_its_word(node: RunningApp, chromium: str) -> None:
+async def test_what_was_said_is_found_and_opened_at_its_word(node: RunningApp, browser: Browser) -> None:
     found = await said(node, "Council", "good morning", "the <b>water</b> 👩‍👩‍👧 pipes leak", "that is all")
     await said(node, "Other", "nothing of that kind")
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(f"{node.serving.url}t")
-        await expect(page.locator("transcript-list li")).to_have_count(2)
+        await expect(page.locator("transcript-list li", has_text="Council")).to_be_visible()
         await page.get_by_role("searchbox").fill("pip")
         await expect(page.get_by_text("Said in 1 transcript")).to_be_visible()
         await expect(page.locator("transcript-list")).to_be_hidden()
@@ -56,13 +50,13 @@ async def test_what_was_said_is_found_and_opened_at_its_word(node: RunningApp, c
         await expect(page.get_by_text("Nobody said that.")).to_be_visible()
 
 
-async def test_lists_are_narrowed(node: RunningApp, chromium: str) -> None:
+async def test_lists_are_narrowed(node: RunningApp, browser: Browser) -> None:
     await said(node, "From a file", "hello", source_kind="file")
     await said(node, "Live")
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(f"{node.serving.url}t")
-        await expect(page.locator("transcript-list li")).to_have_count(2)
+        await expect(page.locator("transcript-list li", has_text="Live")).to_be_visible()
         await page.get_by_label("Any source").select_option("From files")
         await expect(page.locator("transcript-list li")).to_have_count(1)
         await expect(page.locator(".row-name")).to_have_text("From a file")
@@ -71,9 +65,9 @@ async def test_lists_are_narrowed(node: RunningApp, chromium: str) -> None:
         await assert_sound_page(page)
 
 
-async def test_the_bin_gives_back_and_destroys(node: RunningApp, chromium: str) -> None:
+async def test_the_bin_gives_back_and_destroys(node: RunningApp, browser: Browser) -> None:
     kept, gone = await said(node, "Kept"), await said(node, "Gone")
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
         await page.goto(f"{node.serving.url}t")
@@ -87,6 +81,7 @@ async def test_the_bin_gives_back_and_destroys(node: RunningApp, chromium: str) 
         await page.get_by_role("button", name="Delete “Gone” for good").click()
         await expect(page.get_by_text("The bin is empty.")).to_be_visible()
         await page.get_by_role("button", name="Bin").click()
-        await expect(page.locator(".row-name")).to_have_text("Kept")
+        await expect(page.locator("transcript-list li", has_text="Kept")).to_be_visible()
+        await expect(page.locator("transcript-list li", has_text="Gone")).to_have_count(0)
         assert (await node.http.get(f"/v1/transcripts/{kept}")).status_code == 200
         assert (await node.http.get(f"/v1/transcripts/{gone}")).status_code == 404

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from protocol.events import Transcribed
-from tests.e2e.browser import Visit, visiting
+from tests.e2e import one_browser
+from tests.e2e.browser import Visit
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
 from tests.fakes.node import Client
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.server.spoken import put, segment
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[RunningApp]:
-    async with running_app(tmp_path / "data") as node:
-        yield node
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 
 async def two_voices(node: RunningApp) -> str:
@@ -58,9 +54,9 @@ def yes_to_all(visit: Visit) -> None:
     visit.page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
 
 
-async def test_a_speaker_gets_a_name_everywhere_and_at_once(node: RunningApp, chromium: str) -> None:
+async def test_a_speaker_gets_a_name_everywhere_and_at_once(node: RunningApp, browser: Browser) -> None:
     transcript_id = await two_voices(node)
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(f"{node.serving.url}t/{transcript_id}")
         reader = await page.context.new_page()  # somebody who reads along
@@ -81,9 +77,9 @@ async def test_a_speaker_gets_a_name_everywhere_and_at_once(node: RunningApp, ch
         await expect(reader.locator(".line .name").first).to_have_text("Speaker 1")
 
 
-async def test_two_speakers_are_made_one(node: RunningApp, chromium: str) -> None:
+async def test_two_speakers_are_made_one(node: RunningApp, browser: Browser) -> None:
     transcript_id = await two_voices(node)
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         yes_to_all(visit)
         await page.goto(f"{node.serving.url}t/{transcript_id}")
@@ -96,10 +92,10 @@ async def test_two_speakers_are_made_one(node: RunningApp, chromium: str) -> Non
         assert await names(page) == ["Speaker 1"] * 3
 
 
-async def test_it_is_shared_and_locked(node: RunningApp, chromium: str) -> None:
+async def test_it_is_shared_and_locked(node: RunningApp, browser: Browser) -> None:
     transcript_id = await two_voices(node)
     store = node.services.store
-    async with visiting(chromium, outages=True) as visit:  # the browser reports the refusal itself
+    async with visit_in(browser, outages=True) as visit:  # the browser reports the refusal itself
         page = visit.page
         await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         await page.goto(f"{node.serving.url}t/{transcript_id}")
@@ -119,12 +115,15 @@ async def test_it_is_shared_and_locked(node: RunningApp, chromium: str) -> None:
         await assert_sound_page(page)
 
 
-async def test_the_sound_is_deleted_and_the_words_stay(node: RunningApp, chromium: str) -> None:
+async def test_a_link_leads_to_a_word_and_the_sound_is_deleted_without_the_words(
+    node: RunningApp, browser: Browser
+) -> None:
     transcript_id = await spoken(node)
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         yes_to_all(visit)
-        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        await page.goto(f"{node.serving.url}t/{transcript_id}#t=0.9")
+        await expect(page.locator(".word.spoken")).to_have_text("river")
         await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
         await expect(page.get_by_role("link", name="Sound (WAV)")).to_be_visible()
         async with page.expect_download() as waiting:
@@ -139,22 +138,14 @@ async def test_the_sound_is_deleted_and_the_words_stay(node: RunningApp, chromiu
         assert (await node.services.store.get_transcript(transcript_id)).audio_deleted
 
 
-async def test_a_link_leads_to_a_word(node: RunningApp, chromium: str) -> None:
-    transcript_id = await spoken(node)
-    async with visiting(chromium) as visit:
-        page = visit.page
-        await page.goto(f"{node.serving.url}t/{transcript_id}#t=0.9")
-        await expect(page.locator(".word.spoken")).to_have_text("river")
-
-
-async def test_contents_lead_to_the_words(node: RunningApp, chromium: str) -> None:
+async def test_contents_lead_to_the_words(node: RunningApp, browser: Browser) -> None:
     made = (await node.services.store.create_transcript(name="Long")).id
     subjects = ["the water pipes of the city are old and leak", "the budget for schools grows by two percent"]
     for number in range(60):
         text = subjects[number // 30]
         said = segment(f"seg_{number}", text, start_samples=number * 160_000)
         await put(node.services.store, made, Transcribed(segment=said, track_started_at=1000.0))
-    async with visiting(chromium) as visit:
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(f"{node.serving.url}t/{made}")
         await open_panel(page, "Contents")
@@ -167,11 +158,11 @@ async def test_contents_lead_to_the_words(node: RunningApp, chromium: str) -> No
         await expect(line).to_be_in_viewport()
 
 
-async def test_whoever_may_only_read_is_offered_no_changes(tmp_path: Path, chromium: str) -> None:
+async def test_whoever_may_only_read_is_offered_no_changes(tmp_path: Path, browser: Browser) -> None:
     async with running_app(tmp_path / "data", access_token="open-sesame") as node:
         transcript_id = await two_voices(node)
         await node.services.store.update_transcript(transcript_id, share_mode="public")
-        async with visiting(chromium, outages=True) as visit:  # the browser reports the 401 itself
+        async with visit_in(browser, outages=True) as visit:  # the browser reports the 401 itself
             page = visit.page
             await page.goto(f"{node.serving.url}t/{transcript_id}")
             await expect(page.locator(".line")).to_have_count(3)
