@@ -20,6 +20,7 @@ from protocol.events import SpeakerTurn, Transcribed
 from protocol.words import Segment, Word
 from server.journal import Journal
 from server.locks import Locks
+from server.segment_pages import segment_pages
 from server.speaker_cuts import cut
 from server.store.participants import Changes
 from server.store.records import Participant, StoredSegment, Track
@@ -27,7 +28,6 @@ from server.store.store import Store
 from server.voices import Voices
 
 TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour of talk, written in a few ms of the loop
-PIECE_SEGMENTS = 100  # read at once
 
 
 def label_of(number: int) -> str:
@@ -257,17 +257,10 @@ class Speakers:
         return {label for label in found if label}
 
     async def _newest(self, transcript_id: str) -> AsyncIterator[StoredSegment]:
-        """Every segment. One that comes in between two reads moves those behind it, and may itself be missed: it
-        carries what is right already, as ``Voices`` knew before."""
-        told: set[str] = set()
-        for offset in count(0, PIECE_SEGMENTS):
-            page = await self._store.segments_of(transcript_id, offset=offset, limit=PIECE_SEGMENTS)
+        """Every segment. One that is missed as it comes carries what is right already, as ``Voices`` knew before."""
+        async for page in segment_pages(self._store, transcript_id):
             for stored in page:
-                if stored.segment.segment_id not in told:
-                    told.add(stored.segment.segment_id)
-                    yield stored
-            if len(page) < PIECE_SEGMENTS:
-                return
+                yield stored
 
 
 class _Between:

@@ -257,7 +257,7 @@ async def test_a_final_that_waits_for_the_store_is_relabelled_too(room: Room) ->
 
 async def test_many_segments_are_relabelled_by_few_events(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.speakers.TURN_SEGMENTS_MAX", 90)
-    monkeypatch.setattr("server.speakers.PIECE_SEGMENTS", 50)
+    monkeypatch.setattr("server.segment_pages.PIECE_SEGMENTS", 50)
     for i in range(100):
         await room.said(f"seg_{i:03}", "word", 20.0 + i, "Speaker 9")
     before = len(await room.events())

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment
-from server.doors.v1.segment_pages import segment_pages
 from server.exports import ExportFormat, as_speeches, export
+from server.segment_pages import segment_pages
 from server.services import Services
 from server.store.records import Transcript
 

@@ -16,7 +16,7 @@ from protocol.words import Segment, Word
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
-from server.doors.v1.segment_pages import segment_pages
+from server.segment_pages import segment_pages
 from server.services import Services
 from server.topics import Part, Topic, runs_of, topics_of
 

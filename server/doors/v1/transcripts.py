@@ -16,7 +16,6 @@ from server.doors.access import admit, entry, leaving_of, principal_of, services
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import PAGE_SIZE_MAX, MadeFrom, MadeTo, PageNumber, epoch_s, json_body
 from server.doors.v1.documents import TranscriptFormat, conversation_of, json_bytes
-from server.doors.v1.segment_pages import segment_pages
 from server.doors.v1.transcript_bodies import (
     NAME_MAX_CHARS,
     ChangeTranscript,
@@ -27,6 +26,7 @@ from server.doors.v1.transcript_bodies import (
 from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import page_view, segment_view, transcript_view
 from server.limits import read_body
+from server.segment_pages import segment_pages
 from server.services import Services
 from server.sound import forms_of
 from server.store.listing import Order, Wanted

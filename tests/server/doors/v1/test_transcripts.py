@@ -15,8 +15,8 @@ from protocol.ids import is_transcript_id
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
 from server.doors.v1 import transcripts
-from server.doors.v1.segment_pages import PIECE_SEGMENTS, segment_pages
 from server.doors.v1.views import segment_view
+from server.segment_pages import PIECE_SEGMENTS
 from server.services import Services
 from server.store.records import StoredSegment
 from tests.fakes.node import wait_for_state
@@ -229,18 +229,6 @@ async def test_large_pages_are_read_in_pieces_and_rendered_off_the_loop(
     assert "word449" in (await client.get(f"{path}/export")).text
     assert max(asked) <= PIECE_SEGMENTS
     assert threading.get_ident() not in rendered_in
-
-
-async def test_a_segment_that_comes_between_two_reads_is_not_given_twice(services: Services) -> None:
-    transcript = await services.store.create_transcript(name="Talk")
-    said = [_said(number + 10) for number in range(PIECE_SEGMENTS + 1)]
-    await asyncio.gather(*(services.journal.append(transcript.id, each) for each in said))
-    found: list[str] = []
-    async for page in segment_pages(services.store, transcript.id):
-        if not found:
-            await services.journal.append(transcript.id, _said(1))
-        found += [stored.segment.segment_id for stored in page]
-    assert len(found) == len(set(found)) == PIECE_SEGMENTS + 1
 
 
 def _said(number: int) -> Transcribed:

@@ -15,7 +15,7 @@ async def segment_pages(
 ) -> AsyncIterator[list[StoredSegment]]:
     """Up to ``limit`` (None: all) of the final segments from ``offset`` on, by time, at most 200 at once.
 
-    One that came in between two reads moves those behind it: none is given twice.
+    One that comes in between two reads moves those behind it: none is given twice, and it may itself be missed.
     """
     end = None if limit is None else offset + limit
     told: set[str] = set()
