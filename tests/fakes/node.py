@@ -15,6 +15,7 @@ from protocol.words import Segment
 from server.services import Services
 from server.settings import Settings
 from server.speaking import SpeakingSession
+from tests.server.databases import lay_sqlite_file
 
 DEADLINE_S = 30.0
 
@@ -35,6 +36,7 @@ def node_settings(data_dir: Path, **options: Any) -> Settings:
 
 @asynccontextmanager
 async def running_services(data_dir: Path, **options: Any) -> AsyncIterator[Services]:
+    lay_sqlite_file(data_dir / "earshot.db")
     services = await Services.start(node_settings(data_dir, **options))
     try:
         yield services

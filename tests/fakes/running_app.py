@@ -21,6 +21,7 @@ from server.serving import Serving
 from server.settings import Settings
 from tests.fakes.described import watched
 from tests.fakes.node import node_settings
+from tests.server.databases import lay_sqlite_file
 
 DEADLINE_S = 30.0
 Message = dict[str, Any]
@@ -103,6 +104,7 @@ class Socket:
 @asynccontextmanager
 async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningApp]:
     """A node on a free loopback port, stopped as a signal would stop it."""
+    lay_sqlite_file(data_dir / "earshot.db")
     settings = node_settings(data_dir, port=0, **options)
     serving = Serving(settings)
     faults = watched(serving.app)

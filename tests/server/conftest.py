@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.store.store import Store
-from tests.server.databases import NoPostgres, Postgres, running_postgres
+from tests.server.databases import NoPostgres, Postgres, lay_sqlite_file, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +24,33 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'earshot.db'}"
+    """A file with the tables of today and nothing in them."""
+    path = tmp_path / "earshot.db"
+    lay_sqlite_file(path)
+    return f"sqlite+aiosqlite:///{path}"
 
 
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
-    with postgres.fresh_database() as url:
+    """A database with the tables of today and nothing in them; a test that changes the tables takes an empty one."""
+    with postgres.clean_database() as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """An empty database of each kind."""
+    """A database of each kind, with the tables of today and nothing in them."""
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind without a table, for tests of how they are made and changed."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"
+        return
+    with request.getfixturevalue("postgres").fresh_database() as url:
+        yield url
 
 
 class FakeClock:

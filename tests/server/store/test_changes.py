@@ -182,8 +182,8 @@ async def test_a_change_that_is_not_committed_yet_keeps_later_ones_back(store: S
     assert [each.id for each in await changed_after(store, quick.change_seq)] == [slow.id, quick.id]
 
 
-async def test_what_an_older_version_made_is_numbered_at_the_upgrade(database_url: str) -> None:
-    engine = create_async_engine(database_url)
+async def test_what_an_older_version_made_is_numbered_at_the_upgrade(empty_database_url: str) -> None:
+    engine = create_async_engine(empty_database_url)
 
     def older(connection: sa.Connection) -> None:
         config = Config()
@@ -209,7 +209,7 @@ async def test_what_an_older_version_made_is_numbered_at_the_upgrade(database_ur
     async with engine.begin() as conn:
         await conn.run_sync(older)
     await engine.dispose()
-    store = await Store.open(database_url)
+    store = await Store.open(empty_database_url)
     assert [(each.id, each.change_seq, each.source_kind) for each in await changed_after(store, 0)] == [
         ("a", 1, "file"),
         ("b", 2, "live"),

@@ -73,8 +73,8 @@ async def test_a_lock_held_too_long_is_unavailable_and_passes(
     await store.close()
 
 
-async def test_a_failing_statement_shows_no_speech(database_url: str) -> None:
-    opened = await Database.open(database_url)
+async def test_a_failing_statement_shows_no_speech(empty_database_url: str) -> None:
+    opened = await Database.open(empty_database_url)
 
     async def say_twice() -> None:
         async with transaction(opened.writes) as conn:

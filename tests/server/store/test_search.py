@@ -191,12 +191,13 @@ async def test_a_batch_with_a_revision_of_its_own_is_indexed_once(store: Store) 
     await put(store, made, Transcribed(segment=nothing, track_started_at=1.0))
 
 
-async def test_what_was_there_before_is_found_after_an_upgrade(store: Store, database_url: str) -> None:
+async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_url: str) -> None:
+    store = await Store.open(empty_database_url)
     made = (await store.create_transcript(name="Old times")).id
     await put(store, made, final(text="long ago"), final("seg_2", "x"), Summarised(summary="memories"))
     await put(store, made, final("seg_2", "newer words", revision=2))
     await store.close()
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(empty_database_url)
     async with engine.begin() as conn:
         if conn.dialect.name == "sqlite":
             for name in ("inserted", "updated", "deleted"):
@@ -208,7 +209,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(store: Store, dat
         await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN words")
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     await engine.dispose()
-    again = await Store.open(database_url)
+    again = await Store.open(empty_database_url)
     for query in ("old", "ago", "memories", "newer"):
         assert [hit.transcript.id for hit in await find(again, query)] == [made], query
     assert await find(again, '"x"') == []

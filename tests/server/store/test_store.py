@@ -170,21 +170,22 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(store: Store, d
     await engine.dispose()
 
 
-async def test_nodes_that_start_together_migrate_once(database_url: str) -> None:
-    stores = await asyncio.gather(*(Store.open(database_url) for _ in range(3)))
+async def test_nodes_that_start_together_migrate_once(empty_database_url: str) -> None:
+    stores = await asyncio.gather(*(Store.open(empty_database_url) for _ in range(3)))
     made = await stores[0].create_transcript()
     for store in stores:
         assert await store.get_transcript(made.id) == made
         await store.close()
 
 
-async def test_a_database_of_a_newer_version_is_refused(store: Store, database_url: str) -> None:
-    engine = create_async_engine(database_url)
+async def test_a_database_of_a_newer_version_is_refused(empty_database_url: str) -> None:
+    await (await Store.open(empty_database_url)).close()
+    engine = create_async_engine(empty_database_url)
     async with engine.begin() as conn:
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     await engine.dispose()
     with pytest.raises(StoreUnavailable, match="newer"):
-        await Store.open(database_url)
+        await Store.open(empty_database_url)
 
 
 async def test_a_closed_store_says_so(store: Store) -> None:
