@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from protocol.errors import StoreUnavailable
@@ -23,6 +26,8 @@ def upgrade(connection: sa.Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    if MigrationContext.configure(connection).get_current_heads() == _heads():
+        return  # without the work of a plan that would be empty
     config = Config()
     # "%" starts an interpolation in Alembic's configuration.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -32,3 +37,8 @@ def upgrade(connection: sa.Connection) -> None:
         command.upgrade(config, "head")
     except CommandError:
         raise StoreUnavailable("the database was made by a newer version of Earshot; update this one") from None
+
+
+@cache
+def _heads() -> tuple[str, ...]:
+    return tuple(ScriptDirectory(str(MIGRATIONS)).get_heads())
