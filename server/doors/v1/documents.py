@@ -49,7 +49,7 @@ _FORMS = {
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """All final segments of a transcript, and when each of its tracks began: several become one conversation."""
+    """The final segments of a transcript, and when each of its tracks began: several become one conversation."""
 
     transcript: Transcript
     segments: list[Segment]
@@ -83,11 +83,13 @@ class Conversation:
         return b'"' + b"".join(json_bytes(piece)[1:-1] for piece in _pieces(self._text(wanted.form))) + b'"'
 
 
-async def conversation_of(services: Services, transcript: Transcript) -> Conversation:
+async def conversation_of(
+    services: Services, transcript: Transcript, *, segments_max: int | None = None
+) -> Conversation:
     tracks = await services.store.tracks_of(transcript.id)
     began_at = min((track.started_at for track in tracks), default=0.0)
     offsets = {track.id: round((track.started_at - began_at) * SAMPLE_RATE_HZ) for track in tracks}
-    pages = segment_pages(services.store, transcript.id)
+    pages = segment_pages(services.store, transcript.id, limit=segments_max)
     return Conversation(transcript, [stored.segment async for page in pages for stored in page], offsets)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -12,11 +11,11 @@ from starlette.responses import Response
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import NotFound
-from protocol.words import Segment, Word
+from protocol.words import Word
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
-from server.segment_pages import segment_pages
+from server.doors.v1.documents import conversation_of, json_bytes
 from server.services import Services
 from server.topics import Part, Topic, runs_of, topics_of
 
@@ -83,19 +82,10 @@ def per_speaker_view(topic: Topic) -> dict[str, Any]:
 
 async def _answer(services: Services, transcript_id: str, view: Callable[[Sequence[Topic]], Any]) -> Response:
     """Hours of speech take long to read and to lay out: piece by piece, and in a thread."""
-    await services.store.get_transcript(transcript_id)
-    tracks = await services.store.tracks_of(transcript_id)
-    began_at = min((track.started_at for track in tracks), default=0.0)
-    offsets = {track.id: round((track.started_at - began_at) * SAMPLE_RATE_HZ) for track in tracks}
-    segments: list[Segment] = []
-    async for page in segment_pages(services.store, transcript_id, limit=SEGMENTS_MAX):
-        segments += [stored.segment for stored in page]
-
-    def made() -> bytes:
-        shown = view(topics_of(segments, offsets))
-        return json.dumps(shown, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
-
-    return Response(await asyncio.to_thread(made), media_type="application/json")
+    transcript = await services.store.get_transcript(transcript_id)
+    said = await conversation_of(services, transcript, segments_max=SEGMENTS_MAX)
+    body = await asyncio.to_thread(lambda: json_bytes(view(topics_of(said.segments, said.offsets))))
+    return Response(body, media_type="application/json")
 
 
 @router.get("/v1/transcripts/{transcript_id}/topics", dependencies=[entry(Action.READ)])
