@@ -21,8 +21,8 @@ def secrets_of(headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> 
     A browser's WebSocket, which cannot set headers, offers the subprotocols ``["bearer", "<token>"]``. Nothing that
     lasts is taken from a query: those end up in logs and histories.
     """
-    given = (_bearer(headers.get("authorization", "")), headers.get(API_KEY_HEADER, "").strip(), _offered(subprotocols))
-    return tuple(dict.fromkeys(filter(None, given)))
+    token, key = bearer_of(headers.get("authorization", "")), headers.get(API_KEY_HEADER, "").strip()
+    return tuple(dict.fromkeys(filter(None, (token, key, _offered(subprotocols)))))
 
 
 def is_access_token(access_token: str | None, given: str) -> bool:
@@ -68,7 +68,8 @@ def is_this_machine(address: str | None, headers: Mapping[str, str]) -> bool:
     return peer.is_loopback
 
 
-def _bearer(value: str) -> str | None:
+def bearer_of(value: str) -> str | None:
+    """The token in the value of an ``Authorization`` header."""
     scheme, _, token = value.partition(" ")
     return token.strip() or None if scheme.lower() == BEARER else None
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
+from server.accounts.credentials import bearer_of
 from server.accounts.participants import TOKEN_MAX_CHARS, is_token
 from server.auth import Action, may
 from server.doors.access import address_of, entry, leaving_of, principal_of, resource_of, services_of, settings_of
@@ -168,5 +169,4 @@ async def _participant(request: Request, meeting_id: str, participant_id: str | 
 
 
 def _token(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    return bearer_of(request.headers.get("authorization", "")) or ""
