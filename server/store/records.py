@@ -51,6 +51,11 @@ class Transcript:
     change_seq: int  # of its latest change, from one counter for all transcripts
     is_withheld: bool = False  # its reader may know no more than its id, change_seq and deletion; the rest is made up
 
+    @property
+    def shown_title(self) -> str:
+        """What people know it by."""
+        return self.title or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Track:

@@ -70,7 +70,7 @@ class Conversation:
         return export(
             self.segments,
             form,
-            name=self.transcript.title or self.transcript.name,
+            name=self.transcript.shown_title,
             duration_samples=self.transcript.duration_samples,
             track_offsets=self.offsets,
         )

@@ -47,7 +47,7 @@ async def download_zip(request: Request, transcript_id: str) -> Response:
     conversation = await conversation_of(services, transcript)
     entries = [_metadata(metadata), *(_document(conversation, form) for form in NAMES)]
     entries += [each async for each in _sounds(services, transcript)]
-    named = content_disposition("attachment", transcript.title or transcript.name, "zip", transcript_id=transcript_id)
+    named = content_disposition("attachment", transcript.shown_title, "zip", transcript_id=transcript_id)
     pieces = zip_pieces(entries, at=time.time())
     return StreamingResponse(
         _read(pieces), headers={**named, "Cache-Control": "no-store"}, media_type="application/zip"

@@ -27,7 +27,6 @@ async def export_transcript(
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     text = await (await conversation_of(services, transcript)).document(wanted.form)
-    name = transcript.title or transcript.name
-    named = content_disposition("attachment", name, wanted.form.suffix, transcript_id=transcript_id)
+    named = content_disposition("attachment", transcript.shown_title, wanted.form.suffix, transcript_id=transcript_id)
     headers = {**named, "Cache-Control": "no-cache"}
     return Response(text, headers=headers, media_type=MEDIA_TYPES[wanted.form])

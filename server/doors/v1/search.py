@@ -35,7 +35,7 @@ def hit_view(hit: Hit, terms: Sequence[Term]) -> dict[str, Any]:
     snippets = [_snippet_view(hit, passage, snippet(passage.text, terms)) for passage in hit.passages]
     return {
         "id": transcript.id,
-        "title": transcript.title or transcript.name,
+        "title": transcript.shown_title,
         "name": transcript.name,
         "user_id": transcript.owner,
         "room_id": transcript.room_id,
