@@ -23,21 +23,22 @@ _SILENCE = bytes(FRAME_BYTES)
 
 @dataclass(slots=True)
 class Work:
-    """One frame for one encoder. ``packet`` is there when it is done; empty if it could not be."""
+    """One frame for one encoder. ``packet`` is there when it is done; empty, with the ``error``, if it could not be."""
 
     encoder: OpusEncoder
     frame: bytes
     begins: bool
     packet: bytes = b""
+    error: Exception | None = None
 
     def do(self) -> None:
-        """Blocking, some 0.1 ms."""
+        """Blocking, some 0.1 ms. Raises nothing: others' frames are done by the same thread."""
         try:
             if self.begins:
                 self.encoder.reset()
             self.packet = self.encoder.encode(self.frame)
-        except OSError:
-            self.packet = b""
+        except Exception as error:
+            self.packet, self.error = b"", error
 
 
 class MixedStreams:
@@ -70,10 +71,11 @@ class MixedStreams:
 
 
 class _Stream:
-    __slots__ = ("_encoder", "_fed_frame", "_trail")
+    __slots__ = ("_before", "_encoder", "_fed_frame", "_trail")
 
     def __init__(self) -> None:
         self._encoder: OpusEncoder | None = None
+        self._before: Work | None = None
         self._fed_frame = -1
         self._trail = 0
 
@@ -89,4 +91,7 @@ class _Stream:
         self._fed_frame = frame
         if self._encoder is None:
             self._encoder = open_encoder()
-        return Work(self._encoder, sound, begins=not goes_on)
+        # An encoder that failed is begun anew: nothing is said of what state it is in.
+        has_failed = self._before is not None and self._before.error is not None
+        self._before = Work(self._encoder, sound, begins=has_failed or not goes_on)
+        return self._before

@@ -98,7 +98,10 @@ class AvEncoder16k:
         sound.pts = self._encoded_samples
         sound.time_base = Fraction(1, SAMPLE_RATE_HZ)
         self._encoded_samples += FRAME_SAMPLES
-        return b"".join(bytes(packet) for packet in self._codec.encode(sound))
+        try:
+            return b"".join(bytes(packet) for packet in self._codec.encode(sound))
+        except self._av.FFmpegError as error:
+            raise OSError(f"FFmpeg: {type(error).__name__}") from None
 
     def reset(self) -> None:
         self._encoded_samples = 0

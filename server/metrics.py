@@ -80,6 +80,9 @@ class Metrics:
         self.room_ticks_missed = Counter(
             "earshot_room_ticks_missed", "Times 20 ms that no room was heard, as the loop was busy.", registry=r
         )
+        self.room_sounds_failed = Counter(
+            "earshot_room_sounds_failed", "Rooms of which sound was lost by a fault of ours.", registry=r
+        )
         self.engine = EngineMetrics(r)
         self._ticker: asyncio.Task[None] | None = None
 

@@ -69,6 +69,11 @@ class RoomMember:
         if room is not None:
             room.leave(self)
 
+    def not_encoded(self, error: Exception) -> None:
+        """What was to be heard could not be encoded."""
+        if self._room is not None:
+            self._room.failed(error)
+
     def give_way(self) -> None:
         self._room = self._name = None
         self._on_replaced()
@@ -95,7 +100,7 @@ class RoomSounds:
         """A participant is in a room once: one that joins again takes the place of who was there, who is told."""
         room = self._rooms.get(name)
         if room is None:
-            room = self._rooms[name] = _Room(on_empty=self._drop)
+            room = self._rooms[name] = _Room(on_empty=self._drop, on_fault=self._metrics.room_sounds_failed.inc)
         room.enter(member)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="room sound")
@@ -139,8 +144,8 @@ class RoomSounds:
         for room in list(self._rooms.values()):
             try:
                 to_hear += room.mix(tick)
-            except Exception:
-                log.exception("a room lost its sound")
+            except Exception as error:
+                room.failed(error)
                 self._drop(room)
             yield
 
@@ -155,6 +160,8 @@ class RoomSounds:
 
     def _send(self, tick: int, to_hear: Sequence[tuple[RoomMember, Work | None]]) -> Iterator[None]:
         for member, work in to_hear:
+            if work is not None and work.error is not None:
+                member.not_encoded(work.error)
             try:
                 member.speak(work.packet if work is not None else None, tick * FRAME_SAMPLES)
             except Exception:
@@ -164,11 +171,13 @@ class RoomSounds:
 
 
 class _Room:
-    def __init__(self, on_empty: Callable[[_Room], None]) -> None:
+    def __init__(self, on_empty: Callable[[_Room], None], on_fault: Callable[[], None]) -> None:
         self.mixer = Mixer()
         self.members: dict[str, RoomMember] = {}
         self._streams = MixedStreams()
         self._on_empty = on_empty
+        self._on_fault = on_fault
+        self._has_failed = False
 
     def enter(self, member: RoomMember) -> None:
         before = self.members.get(member.key)
@@ -184,6 +193,13 @@ class _Room:
             self._streams.leave(member.key)
             if not self.members:
                 self._on_empty(self)
+
+    def failed(self, error: Exception) -> None:
+        """Told once: what fails does so fifty times a second."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._on_fault()
+            log.error("a room lost sound", exc_info=error)
 
     def mix(self, tick: int) -> list[tuple[RoomMember, Work | None]]:
         work = self._streams.work(self.mixer.mix(), self.members, tick)

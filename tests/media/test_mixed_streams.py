@@ -48,6 +48,17 @@ def test_who_left_and_comes_back_has_another_encoder() -> None:
     assert streams.work(Mix(None, {"a": VOICE[0]}), ["a"], 1)["a"].encoder is not before
 
 
+def test_an_encoder_that_failed_begins_anew() -> None:
+    streams = MixedStreams()
+    for n, fails in enumerate((True, False, False)):
+        work = streams.work(Mix(VOICE[n]), ["a"], n)["a"]
+        assert work.begins == (n == 1)
+        if fails:
+            work.frame = b"of another length"
+        work.do()
+        assert (bool(work.packet), work.error is None) == (not fails, not fails)
+
+
 def test_going_over_to_another_stream_is_not_heard() -> None:
     """A listener begins to speak, and stops: the tone that they hear all the time stays a tone."""
     streams, decoder = MixedStreams(), Decoder16k()

@@ -35,6 +35,13 @@ def test_a_reset_encoder_is_like_a_new_one(make: type[Encoder16k] | type[AvEncod
     assert [encoder.encode(frame) for frame in said] == first
 
 
+def test_what_ffmpeg_cannot_encode_is_an_os_error() -> None:
+    encoder = AvEncoder16k()
+    encoder._codec.sample_rate = 1  # refused when it is opened
+    with pytest.raises(OSError, match="FFmpeg"):
+        encoder.encode(bytes(FRAME_BYTES))
+
+
 def test_a_lost_packet_of_speech_is_in_the_next_one() -> None:
     """The copy is worse than the packet and better than what a decoder makes up."""
     encoder = Encoder16k()

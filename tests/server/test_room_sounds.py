@@ -10,8 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
+import structlog
 
+from media import mixed_streams
 from media.mixer import FRAME_BYTES, FRAME_SAMPLES
 from protocol.blocks import BYTES_PER_SAMPLE, Block
 from server.live import SourceOptions
@@ -240,6 +243,38 @@ async def test_a_room_that_fails_takes_no_other_with_it(sounds: RoomSounds, monk
     broken.member.leave()
     again = Listener(sounds, "ada", "broken")
     await again.until(lambda: bool(again.heard))
+
+
+class BrokenEncoder:
+    """As FFmpeg's may break: with an error that is no OSError."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def encode(self, frame: bytes) -> bytes:
+        self.failed += 1
+        raise av.ExternalError(1, "broken")
+
+    def reset(self) -> None:
+        """Nothing changes."""
+
+
+async def test_an_encoder_that_fails_is_that_room_s_alone_and_told_once(
+    sounds: RoomSounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = BrokenEncoder()
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logs:
+        patched.setattr(mixed_streams, "open_encoder", lambda: broken)
+        speaker, listener = Listener(sounds, "ada", "broken"), Listener(sounds, "bob", "broken")
+        speaker.say(tone(300, 0.5))
+        await listener.until(lambda: broken.failed > 3)
+        patched.undo()
+        other, hears = Listener(sounds, "ada", "whole"), Listener(sounds, "bob", "whole")
+        other.say(tone(300, 0.5))
+        await hears.until(lambda: bool(hears.packets and hears.packets[-1]))
+    assert [line["event"] for line in logs] == ["a room lost sound"]
+    assert sounds._metrics.registry.get_sample_value("earshot_room_sounds_failed_total") == 1
+    assert sounds.members == 4
 
 
 async def test_who_joins_again_takes_the_place_of_the_one_before(sounds: RoomSounds) -> None:
