@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from protocol.errors import EarshotError, Forbidden, NotAuthorised, NotFound
+from protocol.errors import Conflict, EarshotError, Forbidden, NotAuthorised, NotFound
 from server.accounts.principal import Principal, Scope
 from server.accounts.resource import Kind, Resource
 
@@ -75,7 +75,7 @@ OF_GUESTS = frozenset({Action.JOIN})
 # What a participant's token is good for, in their own meeting; the doors ask whose of its participants' it is.
 OF_PARTICIPANTS = frozenset({Action.JOIN, Action.READ})
 
-# And what outside of it: their sound, too, needs the help of STUN and TURN servers.
+# And what outside of it, until it is over: their sound, too, needs the help of STUN and TURN servers.
 OF_ANY_PARTICIPANT = frozenset({Action.FIND_PATH})
 
 # What is deleted, and not destroyed yet, is there for these alone.
@@ -100,7 +100,8 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
     """Let ``principal`` do ``action``, with ``resource`` where it is about one.
 
     Raises ``NotAuthorised`` where signing in could help, ``NotFound`` for what is not there or not theirs to see,
-    ``Forbidden`` for what they may see and not do.
+    ``Forbidden`` for what they may see and not do, ``Conflict`` for what a participant may do until
+    the meeting is over.
     """
     if action in HOST_ONLY and principal.trusted and not principal.host:
         raise Forbidden(
@@ -114,6 +115,8 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
     if resource is not None:
         _authorize_of(principal, action, resource)
     elif principal.attends is not None and action in OF_ANY_PARTICIPANT:
+        if principal.attends.is_over:
+            raise Conflict("Meeting has ended", details={"meeting_id": principal.attends.meeting_id})
         return
     elif not (principal.trusted or (principal.public and action in PUBLIC_MODE)):
         raise _sign_in(action)

@@ -42,5 +42,5 @@ async def identify(rooms: RoomStore, token: str) -> Principal:
         trusted=False,
         scopes=frozenset({Scope.READ}),
         expires_at=expires_at,
-        attends=Attends(attendance.id, meeting.id, meeting.transcript_id),
+        attends=Attends(attendance.id, meeting.id, meeting.transcript_id, is_over=meeting.ended_at is not None),
     )

@@ -28,6 +28,7 @@ class Attends:
     participant_id: str
     meeting_id: str
     transcript_id: str | None
+    is_over: bool = False  # then what was said can be read, and no sound needs a path any more
 
 
 @dataclass(frozen=True, slots=True)

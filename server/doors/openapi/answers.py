@@ -115,7 +115,7 @@ ANSWERS: Mapping[str, Answer] = {
     # WebRTC.
     "offer": Answer(model=models.SessionDescription, errors=(409,)),
     "answer": Answer(model=models.AnswerTaken, errors=(409,)),
-    "ice_servers_for_clients": Answer(model=models.IceServers),
+    "ice_servers_for_clients": Answer(model=models.IceServers, errors=(409,)),
     "speak": Answer(
         201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)
     ),

@@ -212,3 +212,7 @@ async def test_a_participant_may_ask_for_the_servers_that_help_to_connect(node: 
     _, guest = await post(node, f"/v1/meetings/{meeting['id']}/join", {})
     for headers, wanted in ((bearer(guest["token"]), 200), (ANNA, 200), ({}, 401), (bearer("eap_guessed"), 401)):
         assert (await node.http.get("/v1/ice-servers", headers=headers)).status_code == wanted
+    await post(node, f"/v1/meetings/{meeting['id']}/end", ANNA)
+    late = await node.http.get("/v1/ice-servers", headers=bearer(guest["token"]))
+    assert (late.status_code, late.json()["error"]["message"]) == (409, "Meeting has ended")
+    assert (await node.http.get("/v1/ice-servers", headers=ANNA)).status_code == 200
