@@ -11,14 +11,15 @@ from starlette.requests import HTTPConnection
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
 from server.accounts.principal import Principal, nobody
-from server.accounts.resource import NAMED, Resource, load
-from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_host, check_origin, host_of
+from server.accounts.resource import NAMED, Kind, Resource, load
+from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_host, check_origin, host_of, may
 from server.client_address import client_address, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.rate_limits import RateLimit, RateLimits
 from server.services import Services
 from server.settings import Settings
+from server.store.standing import Standing
 
 
 def settings_of(connection: HTTPConnection) -> Settings:
@@ -151,6 +152,11 @@ def resource_of(connection: HTTPConnection) -> Resource | None:
     """What the path names, where an entry let somebody in to it."""
     resource: Resource | None = connection.state.resource
     return resource
+
+
+def may_change(connection: HTTPConnection, kind: Kind, owner: str | None) -> bool:
+    """Whether who asks may change what ``owner`` owns, wherever it is met: in a list, or in the answer of another."""
+    return may(principal_of(connection), Action.CHANGE, Resource(kind, "", Standing(owner)))
 
 
 async def admit(connection: HTTPConnection, action: Action, parameter: str, text: str) -> Resource:

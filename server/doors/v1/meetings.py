@@ -10,8 +10,18 @@ from starlette.responses import JSONResponse, Response
 
 from protocol.errors import NotFound
 from protocol.ids import is_transcript_id
+from server.accounts.resource import Kind
 from server.auth import Action, may
-from server.doors.access import admit, entry, leaving_of, principal_of, resource_of, services_of, settings_of
+from server.doors.access import (
+    admit,
+    entry,
+    leaving_of,
+    may_change,
+    principal_of,
+    resource_of,
+    services_of,
+    settings_of,
+)
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import PageNumber, PageSize, json_body
 from server.doors.v1.room_views import meeting_view
@@ -49,7 +59,12 @@ async def meeting_of(services: Services, meeting_id: str, room_name: str | None 
 
 
 def shown(request: Request, meeting: Meeting) -> dict[str, Any]:
-    return meeting_view(meeting, str(request.base_url), is_host=is_host(request, meeting.owner))
+    return meeting_view(
+        meeting,
+        str(request.base_url),
+        is_host=is_host(request, meeting.owner),
+        may_change=may_change(request, Kind.MEETING, meeting.owner),
+    )
 
 
 @router.get("/v1/meetings", dependencies=[entry(Action.LIST)])

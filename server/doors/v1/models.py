@@ -241,7 +241,7 @@ class MeetingData(Form):
     platform: Platform
     transcript_id: str | None = Field(description="Where its words are written down.")
     room_url: str = Field(description="Where people go.")
-    host_room_url: str | None = Field(description="Where its host goes; told to its host only.")
+    host_room_url: str | None = Field(description="Where its host goes; told to those who may change the meeting.")
     start_date: datetime
     end_date: datetime = Field(description="When it ends at the latest.")
     ended_at: datetime | None

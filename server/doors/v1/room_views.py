@@ -29,15 +29,16 @@ def room_view(room: Room, *, is_host: bool) -> dict[str, Any]:
     return {**head, **data, "data": data}
 
 
-def meeting_view(meeting: Meeting, base_url: str, *, is_host: bool) -> dict[str, Any]:
-    """``host_room_url`` makes whoever has it the host: shown to none but those who are, as the owner's id is."""
+def meeting_view(meeting: Meeting, base_url: str, *, is_host: bool, may_change: bool) -> dict[str, Any]:
+    """``host_room_url`` makes whoever has it the host: shown to none but those who may change the meeting, which not
+    all that its owner gave a key to may do."""
     data = {
         "room_id": meeting.room_id,
         "room_name": meeting.room.name,
         "platform": meeting.platform,
         "transcript_id": meeting.transcript_id,
         "room_url": absolute(meeting.room_url, base_url),
-        "host_room_url": absolute(meeting.host_room_url or meeting.room_url, base_url) if is_host else None,
+        "host_room_url": absolute(meeting.host_room_url or meeting.room_url, base_url) if may_change else None,
         "start_date": iso(meeting.starts_at),
         "end_date": iso(meeting.ends_at),
         "ended_at": None if meeting.ended_at is None else iso(meeting.ended_at),

@@ -184,6 +184,11 @@ async def test_whose_a_room_and_its_meeting_are_is_told_to_those_who_may_change_
     for headers, owner in (({}, None), (BERT, None), (bearer(guest["token"]), None), (ANNA, "anna")):
         read = (await node.http.get(f"/v1/meetings/{meeting['id']}", headers=headers)).json()
         assert (read["user_id"], read["data"]["user_id"]) == (owner, owner)
+    # A key of hers that may only read does not make its holder the host.
+    for scope, is_host in (("read", False), ("write", True)):
+        _, made = await post(node, "/v1/api-keys", ANNA, {"scopes": ["read", scope]})
+        read = (await node.http.get("/v1/meetings", headers={"X-API-Key": made["key"]})).json()["items"][0]
+        assert (read["user_id"], read["host_room_url"] is not None) == ("anna", is_host)
     for headers, owner in (({}, None), (BERT, None), (ANNA, "anna")):
         read = (await node.http.get("/v1/rooms/name/open", headers=headers)).json()
         assert (read["user_id"], read["data"]["user_id"]) == (owner, owner)
