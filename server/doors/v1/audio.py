@@ -64,7 +64,7 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
         track_id = await upload.hand_over(services, transcript_id)
     finally:
         upload.discard()
-    return JSONResponse({**await show(services, transcript_id), "track_id": track_id}, 201)
+    return JSONResponse({**await show(request, transcript_id), "track_id": track_id}, 201)
 
 
 @router.head(

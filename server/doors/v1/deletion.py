@@ -25,7 +25,7 @@ async def restore_transcript(request: Request, transcript_id: str) -> Response:
     """Out of the bin; a file that was not heard to its end goes on."""
     services = services_of(request)
     await services.removal.restore(transcript_id)
-    view = await show(services, transcript_id)
+    view = await show(request, transcript_id)
     return JSONResponse(view, headers=etag_of(view))
 
 

@@ -43,7 +43,7 @@ async def download_zip(request: Request, transcript_id: str) -> Response:
     """``metadata.json``, the transcript in every form, and the sound of each track in ``tracks/``."""
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
-    metadata = await view_of(services, transcript)
+    metadata = await view_of(request, transcript)
     conversation = await conversation_of(services, transcript)
     entries = [_metadata(metadata), *(_document(conversation, form) for form in NAMES)]
     entries += [each async for each in _sounds(services, transcript)]

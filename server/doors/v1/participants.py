@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import ValidationFailed
-from server.auth import Action
-from server.doors.access import entry, services_of
+from server.auth import Action, may
+from server.doors.access import entry, principal_of, resource_of, services_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.views import participant_view
@@ -57,11 +57,16 @@ class ChangeParticipant(NewParticipant):
     name: str = Field(default="", min_length=1, max_length=200)
 
 
+def _may_change(request: Request) -> bool:
+    return may(principal_of(request), Action.CHANGE, resource_of(request))
+
+
 @router.get("/v1/transcripts/{transcript_id}/participants", dependencies=[entry(Action.READ)])
 async def list_participants(request: Request, transcript_id: str) -> Response:
     """In the order they were added."""
     found = await services_of(request).speakers.participants(transcript_id)
-    return JSONResponse([participant_view(each) for each in found])
+    may_see = _may_change(request)
+    return JSONResponse([participant_view(each, may_change=may_see) for each in found])
 
 
 @router.post(
@@ -75,14 +80,14 @@ async def add_participant(request: Request, transcript_id: str) -> Response:
     wanted = parse_body(NewParticipant, await read_body(request))
     made = await services_of(request).speakers.add(transcript_id, **wanted.values())
     location = f"/v1/transcripts/{transcript_id}/participants/{made.id}"
-    return JSONResponse(participant_view(made), 201, headers={"Location": location})
+    return JSONResponse(participant_view(made, may_change=True), 201, headers={"Location": location})
 
 
 @router.get("/v1/transcripts/{transcript_id}/participants/{participant_id}", dependencies=[entry(Action.READ)])
 async def get_participant(request: Request, transcript_id: str, participant_id: str) -> Response:
     """One of them."""
     found = await services_of(request).speakers.participant(transcript_id, participant_id)
-    return JSONResponse(participant_view(found))
+    return JSONResponse(participant_view(found, may_change=_may_change(request)))
 
 
 @router.patch(
@@ -96,7 +101,7 @@ async def change_participant(request: Request, transcript_id: str, participant_i
     if not wanted:
         raise ValidationFailed("nothing to change", details={"fields": sorted(ChangeParticipant.model_fields)})
     changed = await services_of(request).speakers.change(transcript_id, participant_id, **wanted)
-    return JSONResponse(participant_view(changed))
+    return JSONResponse(participant_view(changed, may_change=True))
 
 
 @router.delete(

@@ -60,7 +60,7 @@ def assigned_view(done: Assigned) -> dict[str, Any]:
         "status": "ok",
         "speaker": done.speaker,
         "speaker_number": number_of(done.speaker),
-        "participant": None if done.participant is None else participant_view(done.participant),
+        "participant": None if done.participant is None else participant_view(done.participant, may_change=True),
         "segments": done.segments,
         "split": done.split,
         "rounded": done.rounded,

@@ -33,7 +33,7 @@ class Participant(Form):
     speaker_number: int | None = Field(description="The number in it, where it is such a label.")
     name: str
     user_id: str | None
-    email: str | None
+    email: str | None = Field(description="Null also for those who may not change the transcript.")
     created_at: datetime
 
 

@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from protocol.errors import Conflict, EarshotError, IllegalMove, PreconditionFailed, ValidationFailed
 from protocol.states import TranscriptState
+from server.accounts.resource import Kind
 from server.auth import Action
-from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
+from server.doors.access import admit, entry, leaving_of, may_change, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import PAGE_SIZE_MAX, MadeFrom, MadeTo, PageNumber, epoch_s, json_body
 from server.doors.v1.documents import TranscriptFormat, conversation_of, json_bytes
@@ -27,7 +28,6 @@ from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import page_view, segment_view, transcript_view
 from server.limits import read_body
 from server.segment_pages import segment_pages
-from server.services import Services
 from server.sound import forms_of
 from server.store.listing import Order, Wanted
 from server.store.records import StoredSegment, Transcript, TranscriptKind
@@ -43,16 +43,24 @@ Text = Annotated[str, Query(max_length=NAME_MAX_CHARS, description="A part of th
 KindOf = Annotated[TranscriptKind | None, Query(description="What it was made of.")]
 
 
-async def show(services: Services, transcript_id: str) -> dict[str, Any]:
-    transcript = await services.store.get_transcript(transcript_id)
-    return await view_of(services, transcript)
+async def show(request: Request, transcript_id: str) -> dict[str, Any]:
+    return await view_of(request, await services_of(request).store.get_transcript(transcript_id))
 
 
-async def view_of(services: Services, transcript: Transcript) -> dict[str, Any]:
+async def view_of(request: Request, transcript: Transcript) -> dict[str, Any]:
+    """As far as it is for who asks."""
+    services = services_of(request)
     tracks = await services.store.tracks_of(transcript.id)
     participants = await services.store.participants_of(transcript.id)
     formats = {} if transcript.audio_deleted else await forms_of(services, tracks)
-    return transcript_view(transcript, services.asr.status.engine, participants, tracks, formats)
+    return transcript_view(
+        transcript,
+        services.asr.status.engine,
+        participants,
+        may_change=may_change(request, Kind.TRANSCRIPT, transcript.owner),
+        tracks=tracks,
+        formats=formats,
+    )
 
 
 def etag_of(view: dict[str, Any]) -> dict[str, str]:
@@ -105,9 +113,12 @@ async def list_transcripts(
     found, total = await services.store.list_transcripts(wanted, page=page, size=size, order=order)
     participants = await services.store.participants_of_all([each.id for each in found if not each.is_withheld])
     engine = services.asr.status.engine
-    items = await asyncio.to_thread(
-        lambda: [json_bytes(transcript_view(each, engine, participants.get(each.id, ()))) for each in found]
-    )
+
+    def render(transcript: Transcript) -> bytes:
+        its_own = may_change(request, Kind.TRANSCRIPT, transcript.owner)
+        return json_bytes(transcript_view(transcript, engine, participants.get(transcript.id, ()), may_change=its_own))
+
+    items = await asyncio.to_thread(lambda: [render(each) for each in found])
     return _page_of(items, total, page, size)
 
 
@@ -151,7 +162,7 @@ async def create_transcript(request: Request) -> Response:
     finally:
         if upload is not None:
             upload.discard()
-    body = await show(services, transcript.id)
+    body = await show(request, transcript.id)
     return JSONResponse(body, 201, headers={"Location": f"/v1/transcripts/{transcript.id}", **etag_of(body)})
 
 
@@ -172,7 +183,7 @@ async def get_transcript(
     (``json``) or as the text of a document."""
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
-    view = await view_of(services, transcript)
+    view = await view_of(request, transcript)
     if transcript_format is None:
         return JSONResponse(view, headers=etag_of(view))
     words = await (await conversation_of(services, transcript)).embedded(transcript_format)
@@ -217,7 +228,7 @@ async def change_transcript(
             await services.hub.end(transcript_id)
     if takes_sound:
         await services.removal.delete_sound(transcript_id)
-    view = await show(services, transcript_id)
+    view = await show(request, transcript_id)
     return JSONResponse(view, headers=etag_of(view))
 
 

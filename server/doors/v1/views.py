@@ -20,12 +20,15 @@ def transcript_view(
     transcript: Transcript,
     engine: str,
     participants: Sequence[Participant],
+    *,
+    may_change: bool,
     tracks: Sequence[Track] | None = None,
     formats: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """The record at the top, where neighbouring systems have it, and the whole of it in ``data``.
 
-    ``tracks`` None: left out, as in lists. ``formats``: what the sound of each can be had as, by its id.
+    ``may_change``: who asks may, and reads addresses. ``tracks`` None: left out, as in lists. ``formats``: what the
+    sound of each can be had as, by its id.
     """
     summary = transcript.summary or {}
     fields: dict[str, Any] = {
@@ -48,7 +51,7 @@ def transcript_view(
         "deleted_at": _iso_or_none(transcript.deleted_at),
         "destroyed_at": _iso_or_none(transcript.destroyed_at),
         "change_seq": transcript.change_seq,
-        "participants": [participant_view(each) for each in participants],
+        "participants": [participant_view(each, may_change=may_change) for each in participants],
     }
     data: dict[str, Any] = {
         **fields,
@@ -76,14 +79,15 @@ def _iso_or_none(epoch_s: float | None) -> str | None:
     return None if epoch_s is None else iso(epoch_s)
 
 
-def participant_view(participant: Participant) -> dict[str, Any]:
+def participant_view(participant: Participant, *, may_change: bool) -> dict[str, Any]:
+    """An address is for those alone who may change who takes part: sharing a transcript does not publish it."""
     return {
         "id": participant.id,
         "speaker": participant.speaker,
         "speaker_number": number_of(participant.speaker),
         "name": participant.name,
         "user_id": participant.user_id,
-        "email": participant.email,
+        "email": participant.email if may_change else None,
         "created_at": iso(participant.created_at),
     }
 

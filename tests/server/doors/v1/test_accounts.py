@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -232,6 +233,22 @@ async def test_lists_hold_what_is_ones_own_and_what_is_shared_with_all_who_are_s
     for id_, statuses in ((private, (401, 404)), (shared, (401, 200)), (public, (200, 200))):
         found = [await node.http.get(f"/v1/transcripts/{id_}", headers=headers) for headers in ({}, BERT)]
         assert tuple(answer.status_code for answer in found) == statuses
+    # Whom it is shared with reads who takes part, and no addresses; nor does a key that may only read.
+    path, carla = f"/v1/transcripts/{shared}", {"name": "Carla", "email": "carla@example.org"}
+    added = (await node.http.post(f"{path}/participants", json=carla, headers=ANNA)).json()
+    only_reads = {"X-API-Key": (await make_key(node, ANNA, scopes=["read"]))["key"]}
+    ways = (
+        path,
+        "/v1/transcripts",
+        f"{path}/participants",
+        f"{path}/participants/{added['id']}",
+        f"{path}/download/zip",
+    )
+    for headers, is_told in ((ANNA, True), (BERT, False), (only_reads, False), (ADMIN, True)):
+        for way in ways:
+            answer = await node.http.get(way, headers=headers)
+            told = zipfile.ZipFile(io.BytesIO(answer.content)).read("metadata.json") if "zip" in way else answer.content
+            assert (b"Carla" in told, b"carla@example.org" in told) == (True, is_told), way
 
 
 async def test_of_what_others_shared_and_deleted_a_list_tells_the_deletion_alone(node: RunningApp) -> None:
