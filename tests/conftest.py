@@ -15,8 +15,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import asr.child
-from server.store import database
-from tests.fakes.ready_databases import ReadyDatabases
 from tests.fakes.warm_workers import WarmWorkers
 
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, print_blob=True)
@@ -71,15 +69,6 @@ def warm_workers() -> Iterator[None]:
     yield
     asr.child.run = workers.cold
     workers.close()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ready_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """New files of SQLite are copies of one that was migrated; tests/server/store/test_database.py migrates."""
-    databases = ReadyDatabases(tmp_path_factory.mktemp("database") / "migrated.db")
-    database.prepare_file = databases.prepare_file
-    yield
-    database.prepare_file = databases.empty
 
 
 @pytest.fixture(scope="session")

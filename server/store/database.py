@@ -60,7 +60,7 @@ class Database:
         if not url.database or url.database == ":memory:":
             raise StoreUnavailable("the SQLite URL must name a file")
         path = Path(url.database)
-        await asyncio.to_thread(prepare_file, path)
+        await asyncio.to_thread(_prepare_file, path)
         return cls(
             reads=_sqlite_engine(url, connections=READERS_MAX, begin="BEGIN"),
             # One writer: others queue here, in order, not in SQLite's busy loop. IMMEDIATE, because a transaction that
@@ -137,7 +137,7 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
     return engine
 
 
-def prepare_file(path: Path) -> None:
+def _prepare_file(path: Path) -> None:
     """Make the folder; look the file over; keep a corrupt one aside. Blocking."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

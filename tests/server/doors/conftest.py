@@ -12,6 +12,7 @@ from server.services import Services
 from server.settings import Settings
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import in_process
+from tests.server.databases import lay_sqlite_file
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
+    lay_sqlite_file(settings.data_dir / "earshot.db")
     started = await Services.start(settings)
     yield started
     await started.stop()

@@ -14,15 +14,8 @@ from protocol.errors import Internal, NotFound, StoreUnavailable
 from server.store import database, migrate
 from server.store.database import Database, transaction
 from server.store.store import Store
-from tests.fakes.ready_databases import ReadyDatabases
 from tests.server.databases import Postgres, SocketRelay
 from tests.server.spoken import final, put
-
-
-@pytest.fixture(autouse=True)
-def empty_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the files begin as they do in the world: not there."""
-    monkeypatch.setattr(database, "prepare_file", ReadyDatabases.empty)
 
 
 @pytest.fixture
