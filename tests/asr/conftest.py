@@ -20,9 +20,9 @@ from tests.fakes.worker import command
 WAIT_S = 60.0  # a process starts slowly on a machine full of other tests
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the start of the process itself is looked at."""
+    """For tests that look at the start of the process itself."""
     monkeypatch.setattr(asr.child, "run", WarmWorkers.cold)
 
 

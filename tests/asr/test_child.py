@@ -15,6 +15,8 @@ from asr.wire import Ping, Pong, Ready
 from asr.worker_settings import WorkerSettings
 from tests.asr.conftest import WAIT_S
 
+pytestmark = pytest.mark.usefixtures("real_starts")
+
 
 @pytest.mark.parametrize(
     ("flags", "has"),

@@ -46,6 +46,7 @@ async def finalized(*sessions: AsrSession) -> None:
     await asyncio.wait_for(asyncio.gather(*(session.finalize() for session in sessions)), 3 * WAIT_S)
 
 
+@pytest.mark.usefixtures("real_starts")
 async def test_words_and_their_times(make_client: MakeClient) -> None:
     client = await make_client()
     heard = Heard()

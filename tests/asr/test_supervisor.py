@@ -140,7 +140,7 @@ async def test_reload_cuts_the_waiting_short(tmp_path: Path) -> None:
     await supervisor.stop()
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("patience", "real_starts")
 async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
     with capture_logs() as logs:
         child = await Child.spawn(command("--start", "silent", "--lines", "1"), settings())
@@ -150,7 +150,7 @@ async def test_a_hung_process_writes_its_stacks_to_the_log() -> None:
     assert any("tests/fakes/worker.py" in entry.get("line", "") for entry in logs)
 
 
-@pytest.mark.usefixtures("patience")
+@pytest.mark.usefixtures("patience", "real_starts")
 @pytest.mark.parametrize("how", [Ending.DUMP, Ending.KILL])
 async def test_only_asyncio_reaps_it_so_that_it_is_known_how_it_ended(
     how: Ending, monkeypatch: pytest.MonkeyPatch

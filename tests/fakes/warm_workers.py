@@ -2,13 +2,15 @@
 
 What is forked runs the real worker's ``main`` with its arguments, its own end of the link and its own output, as a
 process that can be killed, stopped and measured; only Python's start and the imports, which cost each node of a test
-half a second of a processor, are done once. The command itself is run by tests/asr and by every server process.
+half a second of a processor, are done once. The command itself is run by the tests of how one is started (the fixture
+``real_starts``) and by every server process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -26,6 +28,7 @@ import asr.child
 import asr.engines.scripted  # for those that are forked
 import asr.worker
 from asr.child import WORKER_COMMAND, Running, worker_environment
+from tests.fakes import worker as fake_worker
 
 REQUEST_MAX_BYTES = 64 * 1024
 ROOT = Path(__file__).parents[2]
@@ -66,14 +69,23 @@ class WarmWorkers:
     async def run(self, command: Sequence[str], arguments: Sequence[str], fd: int) -> Running:
         """Instead of ``asr.child.run``. Other engines load libraries that begin threads: those are started anew."""
         settings = json.loads(arguments[arguments.index("--settings") + 1])
-        if tuple(command) != WORKER_COMMAND or not settings["engine"].startswith("scripted"):
+        fake = fake_worker.command()
+        is_fake = tuple(command[: len(fake)]) == fake
+        if not is_fake and (tuple(command) != WORKER_COMMAND or not settings["engine"].startswith("scripted")):
             return await self.cold(command, arguments, fd)
+        if is_fake:
+            arguments = [*command[len(fake) :], *arguments]
         self._start()
         out, theirs = os.pipe()
         control = socket.socket(socket.AF_UNIX)
         try:
             control.connect(self._address)
-            request = {"arguments": list(arguments), "fd": fd, "environment": worker_environment()}
+            request = {
+                "main": "fake" if is_fake else "real",
+                "arguments": list(arguments),
+                "fd": fd,
+                "environment": worker_environment(),
+            }
             socket.send_fds(control, [json.dumps(request).encode() + b"\n"], [fd, theirs])
         finally:
             os.close(theirs)
@@ -161,7 +173,12 @@ def _fork(control: socket.socket, not_theirs: Sequence[socket.socket | selectors
         os.environ.clear()
         os.environ.update(told["environment"])
         arguments = [str(link) if each == str(told["fd"]) else each for each in told["arguments"]]
-        status = asr.worker.main(arguments)
+        if "PYTHONFAULTHANDLER" in os.environ:
+            faulthandler.enable()
+        main = fake_worker.main if told["main"] == "fake" else asr.worker.main
+        status = main(arguments)
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:

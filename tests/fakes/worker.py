@@ -224,7 +224,7 @@ class Worker:
         )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     faulthandler.enable()
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int)
@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--ran", action="store_true", help="tell of each step")
     parser.add_argument("--only", type=int, help="the index of the worker that fails to start")
     parser.add_argument("--lines", type=int, default=0, help="lines to print first")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     starts, index = 1, json.loads(options.settings)["index"]
     if options.state:
         options.state = options.state.with_name(f"{options.state.name}-{index}")
@@ -268,7 +268,8 @@ def main() -> None:
         )
     )
     worker.serve()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
