@@ -194,7 +194,14 @@ async def test_a_batch_with_a_revision_of_its_own_is_indexed_once(store: Store) 
 async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_url: str) -> None:
     store = await Store.open(empty_database_url)
     made = (await store.create_transcript(name="Old times")).id
-    await put(store, made, final(text="long ago"), final("seg_2", "x"), Summarised(summary="memories"))
+    await put(
+        store,
+        made,
+        final(text="long ago"),
+        final("seg_2", "x"),
+        final("seg_3", "Café 今日は"),
+        Summarised(summary="memories"),
+    )
     await put(store, made, final("seg_2", "newer words", revision=2))
     await store.close()
     engine = create_async_engine(empty_database_url)
@@ -210,7 +217,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     await engine.dispose()
     again = await Store.open(empty_database_url)
-    for query in ("old", "ago", "memories", "newer"):
+    for query in ("old", "ago", "memories", "newer", "cafe", "日は"):
         assert [hit.transcript.id for hit in await find(again, query)] == [made], query
     assert await find(again, '"x"') == []
     await again.close()
