@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
-from tests.clients.hearing import hearing, run, sentence
+from tests.clients.hearing import Hearing, hearing, run, sentence
 
 pytestmark = pytest.mark.process
 
@@ -23,10 +24,13 @@ def ffmpeg() -> str:
 
 
 # ffmpeg waits for our DTLS, unless it is told to begin itself.
-@pytest.mark.parametrize("flags", [(), ("-whip_flags", "dtls_active")])
-async def test_ffmpeg_speaks_and_is_understood(ffmpeg: str, tmp_path: Path, flags: tuple[str, ...]) -> None:
+WAYS = ((), ("-whip_flags", "dtls_active"))
+
+
+async def test_ffmpeg_speaks_and_is_understood_whoever_begins_dtls(ffmpeg: str, tmp_path: Path) -> None:
     said = sentence(tmp_path)
-    async with hearing(tmp_path) as server:
+
+    async def speak(server: Hearing, flags: tuple[str, ...]) -> None:
         id_ = await server.new_transcript()
         await run(
             *(ffmpeg, "-hide_banner", "-nostdin", "-loglevel", "warning", "-re", "-i", said.path),
@@ -43,3 +47,6 @@ async def test_ffmpeg_speaks_and_is_understood(ffmpeg: str, tmp_path: Path, flag
             ),
         )
         await server.assert_heard(said, id_)  # complete: so its DELETE has come
+
+    async with hearing(tmp_path) as server:
+        await asyncio.gather(*(speak(server, flags) for flags in WAYS))
