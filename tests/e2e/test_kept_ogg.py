@@ -7,11 +7,10 @@ import io
 from typing import Any
 
 import pytest
-from playwright.async_api import async_playwright
 
 from media.track_file import Tail, TrackEncoder, scan
 from protocol.blocks import seconds
-from tests.e2e.browser import FLAGS
+from tests.e2e.one_browser import launched
 from tests.media.opus_sound import opus_blocks, sweep_packets
 
 BLOCKS = opus_blocks(sweep_packets(10.0))
@@ -33,21 +32,19 @@ PLAY = """async (encoded) => {
 }"""
 
 
-@pytest.mark.parametrize("share", [1.0, 0.5])
-async def test_a_browser_plays_a_track_as_it_is_kept_whole_and_cut(chromium: str, share: float) -> None:
+async def test_a_browser_plays_a_track_as_it_is_kept_whole_and_cut(chromium: str) -> None:
     encoder = TrackEncoder(Tail())
     # The sound begins after a second: what came before is silence in the file.
     writes = [[block.moved(16_000) for block in BLOCKS[at : at + 10]] for at in range(0, len(BLOCKS), 10)]
     data = b"".join(map(encoder.encode, writes))
-    cut = data[: int(len(data) * share)]
-    expected_s = seconds(max(piece.end_samples for piece in scan(io.BytesIO(cut))))
-    assert expected_s == 11.0 or share < 1
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    async with launched(chromium) as browser:
         page = await browser.new_page()
-        found: list[Any] = await page.evaluate(PLAY, base64.b64encode(cut).decode())
-        await browser.close()
-    duration_s, at_s, decoded_s = found
-    assert duration_s == pytest.approx(expected_s, abs=0.001)
-    assert at_s == pytest.approx(0.6 * duration_s, abs=0.1)
-    assert decoded_s == pytest.approx(duration_s, abs=0.02)
+        for share in (1.0, 0.5):
+            cut = data[: int(len(data) * share)]
+            expected_s = seconds(max(piece.end_samples for piece in scan(io.BytesIO(cut))))
+            assert expected_s == 11.0 or share < 1
+            found: list[Any] = await page.evaluate(PLAY, base64.b64encode(cut).decode())
+            duration_s, at_s, decoded_s = found
+            assert duration_s == pytest.approx(expected_s, abs=0.001)
+            assert at_s == pytest.approx(0.6 * duration_s, abs=0.1)
+            assert decoded_s == pytest.approx(duration_s, abs=0.02)

@@ -7,49 +7,47 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import httpx
 import pytest
-from playwright.async_api import Page, Route, expect
-from websockets.asyncio.client import connect
+from playwright.async_api import Browser, Page, Route, expect
+from pydantic import SecretStr
 
-from tests.e2e.browser import PATIENCE_MS, Visit, visiting
-from tests.e2e.conftest import Served
+from tests.e2e import one_browser
+from tests.e2e.browser import PATIENCE_MS, Visit
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import WORD_S, scripted_sound, sentence
-from tests.fakes.server_process import ServerProcess
 from tests.fakes.wav import wav_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 MESSAGE_BYTES = 3200
 MESSAGE_S = MESSAGE_BYTES / 32_000
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 FIGURES = "**/debug/loop.json*"
 
 
-async def speak(server: ServerProcess, text: str) -> None:
+async def speak(node: RunningApp, text: str) -> None:
     """At the speed of speech, so that there are interims; cut after the last word, so that its final is not guessed."""
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
-        transcript_id = (await http.post("/v1/transcripts", json={})).json()["id"]
-    url = f"{server.websocket_url}/v1/transcripts_stream/{transcript_id}"
+    transcript_id = await node.new_transcript()
     words = sentence(text)
     sound = scripted_sound(words, length_s=words[-1][1] + WORD_S)
-    async with connect(url, compression=None, proxy=None) as socket:
-        await socket.send(json.dumps({"type": "start", "data": {"events": False}}))
+    async with node.socket(f"/v1/transcripts_stream/{transcript_id}") as socket:
+        await socket.send({"type": "start", "data": {"events": False}})
         for at in range(0, len(sound), MESSAGE_BYTES):
             await socket.send(sound[at : at + MESSAGE_BYTES])
             await asyncio.sleep(MESSAGE_S)
-        await socket.send('{"type":"stop"}')
-        async for _ in socket:
-            pass
+        await socket.send({"type": "stop"})
+        await socket.closed()
 
 
-async def upload(server: ServerProcess, text: str) -> None:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as http:
-        transcript_id = (await http.post("/v1/transcripts", json={})).json()["id"]
-        sound = {"file": ("sound.wav", wav_of(scripted_sound(sentence(text))))}
-        (await http.post(f"/v1/transcripts_audio/{transcript_id}/upload", files=sound)).raise_for_status()
+async def upload(node: RunningApp, text: str) -> None:
+    transcript_id = await node.new_transcript()
+    sound = {"file": ("sound.wav", wav_of(scripted_sound(sentence(text))))}
+    (await node.http.post(f"/v1/transcripts_audio/{transcript_id}/upload", files=sound)).raise_for_status()
 
 
 async def lane_is_drawn(page: Page, kind: str) -> None:
@@ -120,32 +118,31 @@ class Told:
 
 
 @asynccontextmanager
-async def told_page(server: Served, chromium: str, told: Told, **options: Any) -> AsyncIterator[Visit]:
-    async with visiting(chromium, **options) as visit:
+async def told_page(node: RunningApp, browser: Browser, told: Told, **options: Any) -> AsyncIterator[Visit]:
+    async with visit_in(browser, **options) as visit:
         await visit.page.route(FIGURES, told)
-        await visit.page.goto(f"{server.url}/debug/loop")
+        await visit.page.goto(f"{node.serving.url}debug/loop")
         await expect(visit.page.locator("loop-timeline canvas")).to_be_visible()
         yield visit
 
 
-async def test_speech_is_seen_as_steps_of_its_kinds_and_a_lost_worker_as_such(chromium: str, tmp_path: Path) -> None:
-    async with (
-        ServerProcess(tmp_path / "data", utterance_silence_ms=300) as server,
-        visiting(chromium, outages=True) as visit,
-    ):
+async def test_speech_is_seen_as_steps_of_its_kinds_and_a_lost_worker_as_such(
+    node: RunningApp, browser: Browser
+) -> None:
+    async with visit_in(browser, outages=True) as visit:
         page = visit.page
-        await page.goto(f"{server.url}/debug/loop")
+        await page.goto(f"{node.serving.url}debug/loop")
         await expect(page).to_have_title("Inference loop · Earshot")
         await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible(timeout=PATIENCE_MS)
-        await speak(server, "alpha bravo charlie delta echo foxtrot")
+        await speak(node, "alpha bravo charlie delta echo foxtrot")
         for kind in ("interim", "final"):
             await lane_is_drawn(page, kind)
-        await upload(server, "golf hotel india juliet")
+        await upload(node, "golf hotel india juliet")
         await lane_is_drawn(page, "file")
         await assert_sound_page(page)
         row = page.get_by_role("table", name="Steps of the last minute").get_by_role("row", name="Interims")
         await expect(row).to_be_visible()
-        await speak(server, "kilo crash lima")
+        await speak(node, "kilo crash lima")
         await expect(page.locator(".loop-events")).to_contain_text("worker 0 was lost", timeout=PATIENCE_MS)
         await expect(page.locator(".loop-events li").last).to_contain_text("is ready", timeout=PATIENCE_MS)
         await expect(page.locator('[data-figure="lost"]')).to_contain_text("1")
@@ -153,16 +150,16 @@ async def test_speech_is_seen_as_steps_of_its_kinds_and_a_lost_worker_as_such(ch
         assert not {"alpha", "crash", "juliet"} & set(body.lower().split())
 
 
-async def test_guards_that_strike_all_the_time_do_not_hide_a_loss(server: Served, chromium: str) -> None:
+async def test_guards_that_strike_all_the_time_do_not_hide_a_loss(node: RunningApp, browser: Browser) -> None:
     notes = [[0, 50.0, "lost", ""], [0, 49.0, "ready", ""], *([0, 30.0 - at, "guard", "loop"] for at in range(12))]
-    async with told_page(server, chromium, Told(answer("final", notes=notes))) as visit:
+    async with told_page(node, browser, Told(answer("final", notes=notes))) as visit:
         events = visit.page.locator(".loop-events li")
         await expect(events).to_have_count(8)
         await expect(events.first).to_contain_text("worker 0 was lost")
 
 
-async def test_a_bar_is_read_by_pointing_and_by_keys(server: Served, chromium: str) -> None:
-    async with told_page(server, chromium, Told(answer("final", "interim", "interim"))) as visit:
+async def test_a_bar_is_read_by_pointing_and_by_keys(node: RunningApp, browser: Browser) -> None:
+    async with told_page(node, browser, Told(answer("final", "interim", "interim"))) as visit:
         page = visit.page
         reading = page.locator(".loop-reading")
         canvas = page.locator("loop-timeline canvas")
@@ -187,9 +184,9 @@ async def test_a_bar_is_read_by_pointing_and_by_keys(server: Served, chromium: s
         await expect(page.get_by_role("table", name="Sessions furthest behind")).to_contain_text("1.5 s")
 
 
-async def test_paused_it_stands_still_and_hidden_it_asks_for_nothing(server: Served, chromium: str) -> None:
+async def test_paused_it_stands_still_and_hidden_it_asks_for_nothing(node: RunningApp, browser: Browser) -> None:
     told = Told(answer("final"))
-    async with told_page(server, chromium, told) as visit:
+    async with told_page(node, browser, told) as visit:
         page = visit.page
         timeline = page.locator("loop-timeline")
         await page.get_by_role("button", name="Pause").click()
@@ -215,9 +212,9 @@ async def test_paused_it_stands_still_and_hidden_it_asks_for_nothing(server: Ser
         await expect(timeline).to_have_attribute("data-guess", "1")
 
 
-async def test_a_server_that_was_started_anew_is_drawn_from_its_beginning(server: Served, chromium: str) -> None:
+async def test_a_server_that_was_started_anew_is_drawn_from_its_beginning(node: RunningApp, browser: Browser) -> None:
     told = Told(answer("final", "final", "final"))
-    async with told_page(server, chromium, told) as visit:
+    async with told_page(node, browser, told) as visit:
         timeline = visit.page.locator("loop-timeline")
         await expect(timeline).to_have_attribute("data-final", "3")
         told.now = answer("interim", "interim", "interim", "interim", run="second")
@@ -234,11 +231,11 @@ async def unreachable(route: Route) -> None:
     await route.abort()
 
 
-async def test_who_may_not_look_is_told_why_and_may_try_again(server: Served, chromium: str) -> None:
-    async with visiting(chromium, outages=True) as visit:
+async def test_who_may_not_look_is_told_why_and_may_try_again(node: RunningApp, browser: Browser) -> None:
+    async with visit_in(browser, outages=True) as visit:
         page = visit.page
         await page.route(FIGURES, refused)
-        await page.goto(f"{server.url}/debug/loop")
+        await page.goto(f"{node.serving.url}debug/loop")
         note = page.get_by_role("alert")
         await expect(note).to_contain_text("The server refuses this: this is for whoever runs the server")
         await assert_sound_page(page)
@@ -248,38 +245,41 @@ async def test_who_may_not_look_is_told_why_and_may_try_again(server: Served, ch
         await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible()
 
 
-async def test_a_server_that_does_not_answer_is_asked_again(server: Served, chromium: str) -> None:
-    async with visiting(chromium, outages=True) as visit:
+async def test_a_server_that_does_not_answer_is_asked_again(node: RunningApp, browser: Browser) -> None:
+    async with visit_in(browser, outages=True) as visit:
         page = visit.page
         await page.route(FIGURES, unreachable)
-        await page.goto(f"{server.url}/debug/loop")
+        await page.goto(f"{node.serving.url}debug/loop")
         note = page.get_by_role("alert")
         await expect(note).to_contain_text("The server does not answer.")
         await page.unroute(FIGURES)
         await expect(note).to_be_hidden(timeout=PATIENCE_MS)
 
 
-async def test_the_token_is_asked_for_and_never_in_an_address(chromium: str, tmp_path: Path) -> None:
-    async with (
-        ServerProcess(tmp_path / "data", access_token="open-sesame") as server,
-        visiting(chromium, outages=True) as visit,
-    ):
+async def test_the_token_is_asked_for_and_never_in_an_address(
+    browser: Browser, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = SecretStr("open-sesame")
+    async with running_app(tmp_path / "data", access_token=token) as node, visit_in(browser, outages=True) as visit:
         page = visit.page
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        await page.goto(f"{server.url}/debug/loop")
+        await page.goto(f"{node.serving.url}debug/loop")
         await page.get_by_role("textbox", name="Access token").fill("open-sesame")
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_role("heading", name="Worker 0")).to_be_visible(timeout=PATIENCE_MS)
         assert not [url for url in asked if "sesame" in url]
-        assert "sesame" not in server.log
+    logged = capsys.readouterr().out
+    assert "/debug/loop.json" in logged
+    assert "sesame" not in logged
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_it_fits_a_phone(server: Served, chromium: str, scheme: Any) -> None:
+async def test_it_fits_a_phone(node: RunningApp, browser: Browser) -> None:
     told = Told(answer(*["interim", "final", "file", "guess"] * 20))
-    async with told_page(server, chromium, told, width=390, height=844, color_scheme=scheme) as visit:
+    async with told_page(node, browser, told, width=390, height=844) as visit:
         page = visit.page
         await page.get_by_text("The newest steps as a table").click()
-        await assert_sound_page(page)
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            await assert_sound_page(page)
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
