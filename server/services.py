@@ -20,8 +20,8 @@ from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.loop_watch import LoopWatch
+from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
-from server.meetings.participants import Participants
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
@@ -58,7 +58,7 @@ class Services:
     metrics: Metrics
     loop: LoopWatch
     meetings: Meetings
-    participants: Participants
+    attendances: Attendances
     derived: Derived
     uploads: ChunkedUploads
     _stack: AsyncExitStack = field(repr=False)
@@ -119,7 +119,7 @@ class Services:
             meetings = Meetings(settings, store, hub, providers_of(settings), removal.delete_sound)
             meetings.start()
             stack.push_async_callback(meetings.stop)
-            participants = Participants(settings, store, hub, peers, tokens, meetings)
+            attendances = Attendances(settings, store, hub, peers, tokens, meetings)
             uploads = ChunkedUploads(settings, store, intake, journal)
             uploads.start()
             stack.push_async_callback(uploads.stop)
@@ -140,7 +140,7 @@ class Services:
                 metrics,
                 loop,
                 meetings,
-                participants,
+                attendances,
             )
             return cls(*rooms, Derived(settings), uploads, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")

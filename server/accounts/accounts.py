@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from protocol.errors import Conflict, NotAuthorised
-from server.accounts import participants
+from server.accounts import attendance_tokens
 from server.accounts.api_keys import ApiKeys, is_api_key
 from server.accounts.credentials import anyone, holder, is_access_token, secrets_of
 from server.accounts.keys_of_issuer import IssuerKeys
@@ -121,8 +121,8 @@ class Accounts:
             return holder()
         if is_api_key(secret):
             return await self.api_keys.identify(secret)
-        if participants.is_token(secret):
-            participant = await participants.identify(self._rooms, secret)
+        if attendance_tokens.is_token(secret):
+            participant = await attendance_tokens.identify(self._rooms, secret)
             await self.recheck(participant)
             return participant
         if self._tokens is None:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
+from server.accounts.attendance_tokens import TOKEN_MAX_CHARS, is_token
 from server.accounts.credentials import bearer_of
-from server.accounts.participants import TOKEN_MAX_CHARS, is_token
 from server.auth import Action, may
 from server.doors.access import address_of, entry, leaving_of, principal_of, resource_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
@@ -79,7 +79,7 @@ async def _join(request: Request, meeting_id: str, room_name: str | None = None)
     principal = principal_of(request)
     is_host = may(principal, Action.CHANGE, resource_of(request))
     attends = principal.attends  # let in by what joining gave, which makes nobody else a participant
-    joined = await services.participants.join(
+    joined = await services.attendances.join(
         meeting.id,
         wanted.name or "",
         user_id=principal.id,
@@ -108,7 +108,7 @@ async def list_people_of_meeting(request: Request, meeting_id: str) -> Response:
     """Who joined, in that order, and who of them is there now."""
     services = services_of(request)
     meeting = await meeting_of(services, meeting_id)
-    people = await services.participants.people(meeting)
+    people = await services.attendances.people(meeting)
     return JSONResponse({"items": [person_view(each) for each in people], "total": len(people)})
 
 
@@ -126,7 +126,7 @@ async def offer_of_participant(request: Request, meeting_id: str, participant_id
     wanted = parse_body(ParticipantOffer, await read_body(request, 2 * settings.sdp_max_bytes + JSON_MAX_BYTES))
     if len(wanted.sdp.encode()) > settings.sdp_max_bytes:
         raise TooLarge("the session description is too long", details={"max_bytes": settings.sdp_max_bytes})
-    described = await services.participants.offer(
+    described = await services.attendances.offer(
         attendance, wanted.sdp, wanted.type, resume_token=wanted.resume_token, address=address_of(request)
     )
     body = {
@@ -141,7 +141,7 @@ async def offer_of_participant(request: Request, meeting_id: str, participant_id
 @router.post("/v1/meetings/{meeting_id}/leave", status_code=204, dependencies=[entry(Action.JOIN)])
 async def leave_meeting(request: Request, meeting_id: str) -> Response:
     """Go. Your last words are still written down."""
-    await services_of(request).participants.leave(await _participant(request, meeting_id))
+    await services_of(request).attendances.leave(await _participant(request, meeting_id))
     return Response(status_code=204)
 
 
@@ -159,12 +159,12 @@ async def answer_consent(request: Request, meeting_id: str) -> Response:
     attendance = await _participant(request, meeting_id) if is_token(_token(request)) else None
     meeting = await meeting_of(services, meeting_id)
     wanted = parse_body(Consent, await read_body(request))
-    consent_id = await services.participants.consent(meeting.id, attendance, given=wanted.consent_given)
+    consent_id = await services.attendances.consent(meeting.id, attendance, given=wanted.consent_given)
     return JSONResponse({"status": "success", "consent_id": consent_id})
 
 
 async def _participant(request: Request, meeting_id: str, participant_id: str | None = None) -> Attendance:
-    known = services_of(request).participants.known
+    known = services_of(request).attendances.known
     return await known(meeting_id, _token(request), participant_id=participant_id)
 
 

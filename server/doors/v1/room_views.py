@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.doors.v1.views import iso
-from server.meetings.participants import Person
+from server.meetings.attendances import Person
 from server.store.meeting_records import Meeting, Room
 
 

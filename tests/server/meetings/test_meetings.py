@@ -147,7 +147,7 @@ async def test_what_was_due_is_done_after_a_restart(tmp_path: Path) -> None:
         going_on, _ = await services.meetings.open(await room_of(services, "going-on"))
         meeting, _ = await services.meetings.open(await room_of(services))
         assert meeting.transcript_id is not None
-        joined = await services.participants.join(meeting.id, "Anna", is_host=True)
+        joined = await services.attendances.join(meeting.id, "Anna", is_host=True)
         await services.store.rooms.set_consent(meeting.id, joined.attendance.id, given=False)
         await speak(services, meeting)
         # Ended, and then the node dies: neither the last words nor the deletion came about.
@@ -164,7 +164,7 @@ async def test_what_was_due_is_done_after_a_restart(tmp_path: Path) -> None:
         assert not folder.exists()
         assert await state_of(services, meeting) is MeetingState.ENDED
         assert await state_of(services, going_on) is MeetingState.ACTIVE
-        again = await services.participants.join(going_on.id, "Ben", is_host=True)
+        again = await services.attendances.join(going_on.id, "Ben", is_host=True)
         assert again.attendance.name == "Ben"
 
 
@@ -173,7 +173,7 @@ async def test_sound_in_the_bin_is_not_forgotten(services: Services, meetings: M
     await services.asr.wait_ready()
     meeting, _ = await meetings.open(await room_of(services))
     assert meeting.transcript_id is not None
-    joined = await services.participants.join(meeting.id, "Anna", is_host=True)
+    joined = await services.attendances.join(meeting.id, "Anna", is_host=True)
     await services.store.rooms.set_consent(meeting.id, joined.attendance.id, given=False)
     await speak(services, meeting)
     await services.removal.delete(meeting.transcript_id)

@@ -166,19 +166,19 @@ async def test_a_meeting_is_full_and_a_room_is_locked(client: httpx.AsyncClient,
     room = (await client.get(f"/v1/rooms/{meeting['room_id']}")).json()
     people = [await joined_as(client, meeting, "Anna") for _ in range(3)]
     full = services.settings.model_copy(update={"meeting_participants_max": 3})
-    services.participants._settings = full
+    services.attendances._settings = full
     refused = await client.post(f"/v1/meetings/{meeting['id']}/join", json={"name": "Ben"})
     assert (refused.status_code, "full" in refused.json()["error"]["message"]) == (413, True)
     await client.post(f"/v1/meetings/{meeting['id']}/leave", headers=bearer(people[0]))
     assert (await joined_as(client, meeting, "Ben"))["name"] == "Ben"
     # Who vanished without leaving makes room as well.
-    services.participants._settings = full.model_copy(update={"meeting_empty_s": 0.0})
+    services.attendances._settings = full.model_copy(update={"meeting_empty_s": 0.0})
     assert (await joined_as(client, meeting, "Cleo"))["name"] == "Cleo"
     listed = (await client.get(f"/v1/meetings/{meeting['id']}/participants")).json()["items"]
     assert not any(each["is_here"] for each in listed)
     await client.patch(f"/v1/rooms/{room['id']}", json={"is_locked": True})
     with pytest.raises(Exception, match="locked"):
-        await services.participants.join(meeting["id"], "Eve", is_host=False)
+        await services.attendances.join(meeting["id"], "Eve", is_host=False)
 
 
 @pytest.mark.parametrize("who", ["participant", "somebody", "room"])

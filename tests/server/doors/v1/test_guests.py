@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from server.meetings.participants import ATTENDANCES_MAX_FACTOR
+from server.meetings.attendances import ATTENDANCES_MAX_FACTOR
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.running_app import RunningApp, running_app
 

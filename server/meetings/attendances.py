@@ -1,4 +1,7 @@
-"""Who takes part in a meeting: joining, proving to be the same again, speaking, leaving, and consent."""
+"""Who takes part in meetings: joining, proving to be the same again, speaking, leaving, and consent.
+
+A transcript has participants of its own (``server.speakers``): names for its voices, whoever wrote them down.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 
 from protocol.errors import Conflict, Forbidden, NotFound, TooLarge
 from protocol.states import SessionState
-from server.accounts.participants import hashed, is_token, new_token
+from server.accounts.attendance_tokens import hashed, is_token, new_token
 from server.hub import Hub
 from server.live import LiveSession, SourceOptions
 from server.meetings.meetings import Meetings
@@ -44,8 +47,8 @@ class Person:
     muted: bool
 
 
-class Participants:
-    """The people of all meetings."""
+class Attendances:
+    """The participants of all meetings."""
 
     def __init__(
         self, settings: Settings, store: Store, hub: Hub, peers: Peers, tokens: ResumeTokens, meetings: Meetings
