@@ -10,7 +10,8 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from server.journal import Journal
 from server.recovery import recover_transcript
 from server.rounds import repeat
 from server.settings import Settings
+from server.store.changes import check_unlocked
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -99,18 +101,28 @@ class Removal:
             found = await self._store.get_transcript(transcript_id, including_deleted=True)
             if only_deleted and found.deleted_at is None:
                 raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})
+            if found.deleted_at is None:
+                check_unlocked(found)  # before anything ends
             for session in self._hub.sessions_of(transcript_id):
                 await self._hub.drop(session)
             await self._store.destroy_transcript(transcript_id)
             self._journal.deleted(transcript_id)
             await self._remove_sound(transcript_id)
 
-    async def delete_sound(self, transcript_id: str) -> None:
-        """Of all its tracks, for good; text and times stay. Raises ``Conflict`` while it is recorded or heard."""
+    async def delete_sound(self, transcript_id: str, *, even_locked: bool = False) -> None:
+        """Of all its tracks, for good; text and times stay. Raises what ``Store.remove_audio`` raises."""
+        async with self.deleting_sound(transcript_id):
+            await self._store.remove_audio(transcript_id, even_locked=even_locked)
+
+    @asynccontextmanager
+    async def deleting_sound(self, transcript_id: str) -> AsyncIterator[None]:
+        """For a transaction that says that it is gone, among other things; then it goes.
+
+        Raises ``Conflict`` while it is recorded or heard."""
         async with self._hub.lock_of(transcript_id):
             if self._hub.sessions_of(transcript_id):
                 raise Conflict("its sound is still being recorded or heard; end that, and ask again")
-            await self._store.remove_audio(transcript_id)
+            yield
             await self._remove_sound(transcript_id)
 
     async def _remove_sound(self, transcript_id: str) -> None:

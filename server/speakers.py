@@ -108,30 +108,18 @@ class Speakers:
         async with self._changing(transcript_id) as changes:
             await changes.remove(participant_id)
 
-    async def replace(self, transcript_id: str, wanted: Sequence[Mapping[str, Any]]) -> list[Participant]:
-        """All participants at once: those with an ``id`` that is there are changed, others added, the rest removed."""
-        async with self._changing(transcript_id) as changes:
-            before = {each.id: each for each in changes.all}
-            kept = {each["id"] for each in wanted if each.get("id") in before}
-            for participant_id in before.keys() - kept:
-                await changes.remove(participant_id)
-            # Their speakers may be exchanged: let go of all of them first.
-            for participant_id in kept:
-                await changes.change(participant_id, speaker=None)
-            for each in wanted:
-                values = {key: value for key, value in each.items() if key != "id"}
-                if each.get("id") in kept:
-                    await changes.change(each["id"], **{"speaker": before[each["id"]].speaker, **values})
-                else:
-                    await changes.add(**values)
-            return changes.all
+    @asynccontextmanager
+    async def renaming(self, transcript_id: str) -> AsyncIterator[None]:
+        """For a transaction that changes who takes part, among other things; then segments follow what the rows say."""
+        async with self._locks.of(transcript_id):
+            async with self._voices.changing(transcript_id):
+                yield
+            await self._bring_up(transcript_id, lambda label: label)
 
     @asynccontextmanager
     async def _changing(self, transcript_id: str) -> AsyncIterator[Changes]:
-        async with self._locks.of(transcript_id):
-            async with self._rows(transcript_id) as changes:
-                yield changes
-            await self._bring_up(transcript_id, lambda label: label)
+        async with self.renaming(transcript_id), self._store.changing_participants(transcript_id) as changes:
+            yield changes
 
     @asynccontextmanager
     async def _rows(self, transcript_id: str) -> AsyncIterator[Changes]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 
@@ -32,6 +33,11 @@ ASK_AGAIN_S = 60.0  # a provider that could not end a meeting
 OVER = (TranscriptState.ENDED, TranscriptState.FAILED)
 
 
+class RemoveSound(Protocol):
+    async def __call__(self, transcript_id: str, *, even_locked: bool) -> None:
+        """Of a transcript, for good."""
+
+
 class Meetings:
     """All open meetings. ``clock`` gives epoch seconds, ``monotonic`` seconds that no clock set right moves."""
 
@@ -41,7 +47,7 @@ class Meetings:
         store: Store,
         hub: Hub,
         providers: Mapping[Platform, Provider],
-        remove_sound: Callable[[str], Awaitable[None]],
+        remove_sound: RemoveSound,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -201,7 +207,7 @@ class Meetings:
         if transcript.state not in OVER:
             return False  # a file is still being heard
         if await self._store.rooms.wants_no_sound(meeting):
-            await self._remove_sound(transcript_id)
+            await self._remove_sound(transcript_id, even_locked=True)  # it was promised to those who did not want it
             log.info("sound of a meeting deleted", meeting=meeting.id)
         return True
 

@@ -36,6 +36,13 @@ async def take_number(conn: AsyncConnection) -> int:
     return number
 
 
+def check_unlocked(transcript: Held | Transcript) -> None:
+    """Raise ``Conflict`` where sound, words and who said them stay as they are. Whatever changes or removes any of it
+    asks here, in the transaction that does so."""
+    if transcript.locked:
+        raise Conflict("Transcript is locked; unlock it first", details={"locked": True})
+
+
 def check_takes_sound(transcript: Held | Transcript) -> None:
     """Raise ``Conflict`` where no sound may be added: the transcript is locked, or may keep none."""
     if transcript.locked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound, TooLarge
 from protocol.ids import new_participant_id
-from server.store.changes import hold
+from server.store.changes import check_unlocked, hold
 from server.store.records import Participant, storable
 from server.store.tables import participants, tracks
 
@@ -45,8 +45,7 @@ async def changing(conn: AsyncConnection, transcript_id: str, *, now: float) -> 
 
     Raises ``NotFound``, or ``Conflict`` when the transcript is locked.
     """
-    if (await hold(conn, transcript_id)).locked:
-        raise Conflict("Transcript is locked; unlock it to change it", details={"transcript_id": transcript_id})
+    check_unlocked(await hold(conn, transcript_id))
     return Changes(conn, transcript_id, await participants_of(conn, transcript_id), now)
 
 
@@ -102,6 +101,22 @@ class Changes:
         gone = self.get(participant_id)
         await self._conn.execute(sa.delete(participants).where(participants.c.id == participant_id))
         self.all.remove(gone)
+
+    async def replace(self, wanted: Sequence[Mapping[str, Any]]) -> None:
+        """All of them at once: those with an ``id`` that is there are changed, others added, the rest removed."""
+        before = {each.id: each for each in self.all}
+        kept = {each["id"] for each in wanted if each.get("id") in before}
+        for participant_id in before.keys() - kept:
+            await self.remove(participant_id)
+        # Their speakers may be exchanged: let go of all of them first.
+        for participant_id in kept:
+            await self.change(participant_id, speaker=None)
+        for each in wanted:
+            values = {key: value for key, value in each.items() if key != "id"}
+            if each.get("id") in kept:
+                await self.change(each["id"], **{"speaker": before[each["id"]].speaker, **values})
+            else:
+                await self.add(**values)
 
     async def move_tracks(self, speaker_from: str, speaker_to: str) -> None:
         """What still comes of the tracks of one voice is the other's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
@@ -138,10 +138,14 @@ class Store:
         room_id: str | None = None,
         meeting_id: str | None = None,
         source_kind: TranscriptKind | None = None,
+        people: Sequence[Mapping[str, Any]] | None = None,
+        removes_audio: bool = False,
         expected_change_seq: int | None = None,
     ) -> Transcript:
         """Change what is given; ``summary=None`` removes it, ``summary_parts`` are written into what is there.
 
+        ``people`` are all who take part (``Changes.replace``; see ``Speakers.renaming``), ``removes_audio`` as
+        ``remove_audio``. What is locked now must be unlocked for these two; what is to be locked is so afterwards.
         Raises ``PreconditionFailed`` when something has changed it since ``expected_change_seq``.
         """
         values: dict[str, Any] = {} if isinstance(summary, _Unset) else {"summary": summary}
@@ -157,9 +161,19 @@ class Store:
             source_kind=source_kind,
         )
         async with self._write() as conn:
-            return await transcripts.change(
-                conn, transcript_id, values, now=self._clock(), expected_change_seq=expected_change_seq
-            )
+            now = self._clock()
+            await transcripts.check_version(conn, transcript_id, expected_change_seq)
+            locks = {"locked": True} if values.get("locked") else {}
+            if first := {key: value for key, value in values.items() if key not in locks}:
+                await transcripts.change(conn, transcript_id, first, now=now)
+            if people is not None:
+                await (await participants.changing(conn, transcript_id, now=now)).replace(people)
+                await changes.touch(conn, [transcript_id], now=now)
+            if removes_audio:
+                await transcripts.remove_audio(conn, transcript_id, now=now)
+            if locks:
+                await transcripts.change(conn, transcript_id, locks, now=now)
+            return await transcripts.get(conn, transcript_id)
 
     async def set_state(self, transcript_id: str, state: TranscriptState) -> Transcript:
         """Move it, or raise ``IllegalMove``. Of one in the bin, too."""
@@ -167,7 +181,10 @@ class Store:
             return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
 
     async def delete_transcript(self, transcript_id: str) -> Transcript:
-        """Into the bin; from there it can be restored, or be destroyed. Next: ``Journal.deleted``."""
+        """Into the bin, unless it is locked (``Conflict``); from there it can be restored, or be destroyed.
+
+        Next: ``Journal.deleted``.
+        """
         async with self._write() as conn:
             return await transcripts.delete(conn, transcript_id, now=self._clock())
 
@@ -185,10 +202,14 @@ class Store:
         async with self._write() as conn:
             return await transcripts.destroy(conn, transcript_id, only_deleted=only_deleted, now=self._clock())
 
-    async def remove_audio(self, transcript_id: str) -> Transcript:
-        """Say that its sound is gone for good. Raises ``Conflict`` while it is recorded or heard. Next: the files."""
+    async def remove_audio(self, transcript_id: str, *, even_locked: bool = False) -> Transcript:
+        """Say that its sound is gone for good. Next: the files.
+
+        Raises ``Conflict`` while it is recorded or heard, and when it is locked; ``even_locked`` is for those who were
+        promised that no sound of theirs is kept.
+        """
         async with self._write() as conn:
-            return await transcripts.remove_audio(conn, transcript_id, now=self._clock())
+            return await transcripts.remove_audio(conn, transcript_id, even_locked=even_locked, now=self._clock())
 
     async def deleted_before(self, at: float, *, limit: int) -> list[str]:
         """Those that are in the bin since before ``at``, the oldest first."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
-from server.store.changes import hold, not_found, take_number, touch
+from server.store.changes import check_unlocked, hold, not_found, take_number, touch
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
@@ -97,6 +97,17 @@ async def get(conn: AsyncConnection, transcript_id: str, *, including_deleted: b
     return (await records(conn, [row]))[0]
 
 
+async def check_version(
+    conn: AsyncConnection, transcript_id: str, expected_change_seq: int | None, *, including_deleted: bool = False
+) -> None:
+    """Hold it. Raises ``PreconditionFailed`` when it has changed since ``expected_change_seq``."""
+    held = await hold(conn, transcript_id, including_deleted=including_deleted)
+    if expected_change_seq is not None and held.change_seq != expected_change_seq:
+        raise PreconditionFailed(
+            "the transcript has changed meanwhile; read it again", details={"change_seq": held.change_seq}
+        )
+
+
 async def change(
     conn: AsyncConnection,
     transcript_id: str,
@@ -110,11 +121,7 @@ async def change(
 
     Raises ``PreconditionFailed`` when the transcript has changed since ``expected_change_seq``.
     """
-    held = await hold(conn, transcript_id, including_deleted=including_deleted)
-    if expected_change_seq is not None and held.change_seq != expected_change_seq:
-        raise PreconditionFailed(
-            "the transcript has changed meanwhile; read it again", details={"change_seq": held.change_seq}
-        )
+    await check_version(conn, transcript_id, expected_change_seq, including_deleted=including_deleted)
     parts = values.pop("summary_parts", None)
     if parts:
         text = await conn.execute(sa.select(transcripts.c.summary).where(transcripts.c.id == transcript_id))
@@ -143,9 +150,10 @@ async def set_state(conn: AsyncConnection, transcript_id: str, there: Transcript
 
 
 async def delete(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
-    """Into the bin, with all that is of it. Its meeting is over: nothing that is said there could be written down."""
+    """Into the bin, with all that is of it, unless it is locked. Its meeting is over: nothing that is said there could
+    be written down."""
     await _end_meeting(conn, transcript_id, now=now)
-    await hold(conn, transcript_id)
+    check_unlocked(await hold(conn, transcript_id))
     return await change(conn, transcript_id, {"deleted_at": now}, now=now, including_deleted=True)
 
 
@@ -170,9 +178,13 @@ async def restore(conn: AsyncConnection, transcript_id: str, *, now: float) -> T
     return await change(conn, transcript_id, {"deleted_at": None}, now=now, including_deleted=True)
 
 
-async def remove_audio(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
+async def remove_audio(
+    conn: AsyncConnection, transcript_id: str, *, even_locked: bool = False, now: float
+) -> Transcript:
     """Say that its sound is gone, from which moment nobody is given it. Next: remove the files."""
     held = await hold(conn, transcript_id)
+    if not even_locked:
+        check_unlocked(held)
     if held.state in UNFINISHED:
         raise Conflict(
             "its sound is still being recorded or heard; end that, and ask again", details={"state": held.state.value}
@@ -190,6 +202,8 @@ async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bo
     held = await hold(conn, transcript_id, including_deleted=True)
     if held.deleted_at is None and only_deleted:
         raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})
+    if held.deleted_at is None:
+        check_unlocked(held)
     gone = await tracks_of(conn, transcript_id)
     for part in PARTS:
         await conn.execute(sa.delete(part).where(part.c.transcript_id == transcript_id))

@@ -132,6 +132,8 @@ async def test_a_locked_one_takes_no_sound_from_anybody(services: Services, tmp_
     with pytest.raises(Conflict, match="locked"):
         await services.intake.add_file(client.transcript_id, path, filename="talk.wav")
     assert path.exists()
+    with pytest.raises(Conflict, match="locked"):
+        await services.removal.discard(client.transcript_id)
     assert not services.hub.sessions
     assert (await services.store.get_transcript(client.transcript_id)).state is TranscriptState.ENDED
     await services.store.update_transcript(client.transcript_id, locked=False)

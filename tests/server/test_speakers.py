@@ -106,7 +106,9 @@ async def test_all_participants_at_once_may_exchange_their_speakers(room: Room) 
         {"id": bob.id, "name": "Bob", "speaker": "Speaker 1"},
         {"name": "Dan"},
     ]
-    assert [each.name for each in await room.speakers.replace(room.id, wanted)] == ["Ann", "Bob", "Dan"]
+    async with room.speakers.renaming(room.id):
+        await room.store.update_transcript(room.id, people=wanted)
+    assert [each.name for each in await room.speakers.participants(room.id)] == ["Ann", "Bob", "Dan"]
     assert [speaker for _, speaker in await room.shown()] == ["Bob", "Ann", "Bob"]
 
 

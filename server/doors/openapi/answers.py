@@ -63,7 +63,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "get_transcript": Answer(model=transcript_models.TranscriptWithWords, headers=("ETag",)),
     "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412)),
-    "delete_transcript": Answer(204),
+    "delete_transcript": Answer(204, errors=(409,)),
     "restore_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409,)),
     "destroy_transcript": Answer(204, errors=(409,)),
     "delete_audio": Answer(204, errors=(409,)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
@@ -204,7 +205,8 @@ async def change_transcript(
 ) -> Response:
     """Change what is known of it; pause, go on or end; replace its participants; take its sound away.
 
-    What cannot be done is found before anything is done.
+    What cannot be done is found before anything is done, and all that is stored is stored at once. What is recorded is
+    paused, resumed or ended after that.
     """
     services = services_of(request)
     wanted = parse_body(ChangeTranscript, await read_body(request, PARTICIPANTS_BODY_MAX_BYTES))
@@ -212,13 +214,15 @@ async def change_transcript(
     expected = _expected(if_match, transcript)
     move = _move_of(wanted, transcript)
     takes_sound = _takes_sound(wanted, transcript)
-    if wanted.participants is not None and transcript.locked and wanted.locked is not False:
-        raise Conflict("Transcript is locked; unlock it to change it", details={"transcript_id": transcript_id})
-    values = wanted.values
-    if values:
-        await services.store.update_transcript(transcript_id, **values, expected_change_seq=expected)
-    if wanted.participants is not None:
-        await services.speakers.replace(transcript_id, [each.values() for each in wanted.participants])
+    people = None if wanted.participants is None else [each.values() for each in wanted.participants]
+    async with AsyncExitStack() as around:
+        if takes_sound:
+            await around.enter_async_context(services.removal.deleting_sound(transcript_id))
+        if people is not None:
+            await around.enter_async_context(services.speakers.renaming(transcript_id))
+        await services.store.update_transcript(
+            transcript_id, **wanted.values, people=people, removes_audio=takes_sound, expected_change_seq=expected
+        )
     match move:
         case TranscriptState.PAUSED:
             await services.hub.pause(transcript_id)
@@ -226,8 +230,6 @@ async def change_transcript(
             await services.hub.unpause(transcript_id)
         case TranscriptState.ENDED:
             await services.hub.end(transcript_id)
-    if takes_sound:
-        await services.removal.delete_sound(transcript_id)
     view = await show(request, transcript_id)
     return JSONResponse(view, headers=etag_of(view))
 

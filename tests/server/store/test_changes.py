@@ -87,6 +87,18 @@ async def test_of_two_changes_of_one_version_one_is_refused(store: Store) -> Non
     ]
 
 
+async def test_what_is_locked_is_not_removed(store: Store) -> None:
+    made = await store.create_transcript()
+    await store.update_transcript(made.id, locked=True)
+    for call in (store.delete_transcript, store.destroy_transcript, store.remove_audio):
+        with pytest.raises(Conflict, match="unlock it"):
+            await call(made.id)
+    assert (await store.remove_audio(made.id, even_locked=True)).audio_deleted
+    await store.update_transcript(made.id, locked=False)
+    await store.delete_transcript(made.id)
+    assert await store.destroy_transcript(made.id) == []
+
+
 async def test_the_bin_is_entered_and_left_once(store: Store) -> None:
     made = await store.create_transcript()
     with pytest.raises(Conflict, match="not deleted"):

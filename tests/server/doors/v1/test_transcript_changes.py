@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -125,8 +126,28 @@ async def test_participants_are_replaced_together(client: httpx.AsyncClient, pat
     assert (await client.patch(path, json={"participants": [], "locked": False})).json()["participants"] == []
 
 
-async def test_a_locked_one_takes_no_sound(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_change_is_made_whole_or_not_at_all(client: httpx.AsyncClient, path: str) -> None:
+    twice = [{"name": "Ann", "speaker": 1}, {"name": "Bo", "speaker": 1}]
+    before = (await client.get(path)).json()
+    refused = await client.patch(path, json={"title": "x", "locked": True, "participants": twice})
+    assert (refused.status_code, refused.json()["error"]["message"]) == (409, "Speaker already assigned")
+    assert (await client.get(path)).json() == before
+    tag = {"If-Match": (await client.get(path)).headers["etag"]}
+    racing = [client.patch(path, json={"participants": [{"name": name}]}, headers=tag) for name in ("Ann", "Bo")]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*racing)) == [200, 412]
+    wanted = {"participants": [{"name": "Cy"}], "audio_deleted": True, "locked": True}
+    changed = (await client.patch(path, json=wanted)).json()
+    assert (changed["audio_deleted"], changed["locked"]) == (True, True)
+    assert [each["name"] for each in changed["participants"]] == ["Cy"]
+
+
+async def test_a_locked_one_neither_takes_sound_nor_loses_any(client: httpx.AsyncClient, path: str) -> None:
     await client.patch(path, json={"locked": True})
+    for way in (path, f"{path}/audio"):
+        refused = await client.delete(way)
+        assert (refused.status_code, "unlock it" in refused.json()["error"]["message"]) == (409, True)
+    assert (await client.patch(path, json={"audio_deleted": True, "title": "x"})).status_code == 409
+    assert [(await client.get(path)).json()[field] for field in ("audio_deleted", "title")] == [False, ""]
     transcript_id = path.rsplit("/", 1)[-1]
     refused = await client.post(f"/v1/transcripts_audio/{transcript_id}/upload", content=wav_of(SOUND))
     assert refused.status_code == 409
