@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.browser import find_chromium
+from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ADDRESS, START_DEADLINE_S, STOP_DEADLINE_S
 from tests.fakes.spoken_sample import spoken_sample
 from tests.fakes.wav import wav_of
@@ -21,6 +22,19 @@ from tests.fakes.wav import wav_of
 RATE_HZ = 16_000
 LEAD_S = 3.0  # the file begins to play when the microphone opens, before a connection stands
 TAIL_S = 60.0  # silence after the words, longer than any test
+# Two words each, then as long a silence as ends an utterance. Their tones change from word to word: a tone that goes on
+# is noise to a browser, which takes it out.
+TONES = (
+    "good morning",
+    "alpha yellow",
+    "river one",
+    "stone kilo",
+    "papa window",
+    "table zulu",
+    "november garden",
+    "silver never",
+)
+TONES_EVERY_S = 1.4
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,15 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
 def long_voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     """Four turns, 18 seconds."""
     return speak(tmp_path_factory.mktemp("voice") / "long_voice.wav", 4)
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+    """Eight pairs of words, eleven seconds, for the scripted engine: where words must come, but not a recogniser's."""
+    words = [word for n, pair in enumerate(TONES) for word in sentence(pair, LEAD_S + n * TONES_EVERY_S)]
+    path = tmp_path_factory.mktemp("voice") / "tones.wav"
+    path.write_bytes(wav_of(scripted_sound(words, length_s=words[-1][1] + TAIL_S)))
+    return Spoken(path, " ".join(TONES))
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.async_api import expect
-from websockets.asyncio.client import connect
 
 from tests.e2e.browser import microphone, visiting
 from tests.e2e.conftest import Served, Spoken
 from tests.e2e.page_checks import assert_sound_page
-from tests.fakes.server_process import ServerProcess
+from tests.fakes.running_app import running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -49,47 +47,45 @@ async def test_no_microphone(server: Served, chromium: str) -> None:
         await expect(page.get_by_role("button", name="Play a sample")).to_be_visible()
 
 
-async def test_no_place_leaves_no_empty_transcript(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+async def test_no_place_leaves_no_empty_transcript(chromium: str, tones: Spoken, tmp_path: Path) -> None:
     async with (
-        ServerProcess(tmp_path / "data", sessions_max=1) as server,
-        visiting(chromium, *microphone(voice.path), outages=True) as visit,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+        running_app(tmp_path / "data", sessions_max=1) as running,
+        visiting(chromium, *microphone(tones.path), outages=True) as visit,
     ):
-        first = (await http.post("/v1/transcripts")).raise_for_status().json()["id"]
-        async with connect(f"{server.websocket_url}/v1/transcripts_stream/{first}", proxy=None) as socket:
-            await socket.send(json.dumps({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}}))
-            assert json.loads(await socket.recv())["type"] == "started"
+        first = (await running.http.post("/v1/transcripts")).raise_for_status().json()["id"]
+        async with running.socket(f"/v1/transcripts_stream/{first}") as socket:
+            await socket.send({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}})
+            await socket.until("started")
             page = visit.page
-            await page.goto(server.url)
+            await page.goto(running.serving.url)
             async with page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
                 await page.get_by_role("button", name="Start speaking").click()
             await expect(page.get_by_role("alert").filter(has_text="no room for one more")).to_be_visible()
             assert (await deleted.value).ok
-            assert await transcripts(server.url) == 1
+            assert await transcripts(running.serving.url) == 1
 
 
-async def test_no_server(chromium: str, voice: Spoken, tmp_path: Path) -> None:
-    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+async def test_no_server(chromium: str, tones: Spoken, tmp_path: Path) -> None:
+    async with visiting(chromium, *microphone(tones.path), outages=True) as visit:
         page = visit.page
-        async with ServerProcess(tmp_path / "data") as server:
-            await page.goto(server.url)
+        async with running_app(tmp_path / "data") as running:
+            await page.goto(running.serving.url)
             await visit.until_state("Ready.")
-            port = int(server.url.rpartition(":")[2])
         await page.get_by_role("button", name="Start speaking").click()
         note = page.get_by_role("alert").filter(has_text="The server does not answer.")
         await expect(note).to_contain_text("Check that it is running")
-        async with ServerProcess(tmp_path / "data", port=port):
+        async with running_app(tmp_path / "data", port=running.port):
             await note.get_by_role("button", name="Try again").click()
             await visit.until_state("Listening")
 
 
-async def test_access_token_is_asked_for_and_kept_for_the_tab(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+async def test_access_token_is_asked_for_and_kept_for_the_tab(chromium: str, tones: Spoken, tmp_path: Path) -> None:
     async with (
-        ServerProcess(tmp_path / "data", access_token="open-sesame") as server,
-        visiting(chromium, *microphone(voice.path), outages=True) as visit,
+        running_app(tmp_path / "data", access_token="open-sesame") as running,
+        visiting(chromium, *microphone(tones.path), outages=True) as visit,
     ):
         page = visit.page
-        await page.goto(server.url)
+        await page.goto(running.serving.url)
         await page.get_by_role("textbox", name="Access token").fill("wrong")
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_text("The token was not accepted.")).to_be_visible()

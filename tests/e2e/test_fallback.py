@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.browser import microphone, visiting
-from tests.e2e.conftest import Served, Spoken
+from tests.e2e.conftest import Spoken
+from tests.fakes.running_app import running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -19,10 +22,10 @@ RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
 """
 
 
-async def test_asked_for_by_the_address(server: Served, chromium: str, voice: Spoken) -> None:
-    async with visiting(chromium, *microphone(voice.path)) as visit:
+async def test_asked_for_by_the_address(chromium: str, tones: Spoken, tmp_path: Path) -> None:
+    async with running_app(tmp_path / "data") as running, visiting(chromium, *microphone(tones.path)) as visit:
         page = visit.page
-        await page.goto(f"{server.url}/?transport=websocket")
+        await page.goto(f"{running.serving.url}?transport=websocket")
         await page.get_by_role("button", name="Start speaking").click()
         await visit.until_state("WebSocket")
         await visit.until_heard("morning")
@@ -31,11 +34,13 @@ async def test_asked_for_by_the_address(server: Served, chromium: str, voice: Sp
 
 
 @pytest.mark.parametrize("obstacle", [NO_WEBRTC, NO_PATH], ids=["missing", "no path"])
-async def test_taken_when_webrtc_does_not_connect(server: Served, chromium: str, obstacle: str) -> None:
-    async with visiting(chromium) as visit:
+async def test_taken_when_webrtc_does_not_connect(chromium: str, tones: Spoken, tmp_path: Path, obstacle: str) -> None:
+    async with running_app(tmp_path / "data") as running, visiting(chromium) as visit:
         page = visit.page
         await page.add_init_script(obstacle)
-        await page.goto(server.url)
+        # What it is heard to say is another's test; here any sound may be the sample.
+        await page.route("**/sample/conversation.flac", lambda route: route.fulfill(path=tones.path))
+        await page.goto(running.serving.url)
         await page.get_by_label("Let me hear it, too").uncheck()
         await page.get_by_role("button", name="Play a sample").click()
         await visit.until_state("WebSocket")

@@ -14,6 +14,7 @@ from playwright.async_api import Page, expect
 from tests.e2e.browser import Visit, microphone, visiting
 from tests.e2e.conftest import Served, Spoken
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.running_app import running_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
@@ -149,16 +150,19 @@ async def own_page_shows_the_same(visit: Visit) -> None:
 
 
 async def test_on_a_phone_the_words_follow_until_the_reader_scrolls(
-    server: Served, chromium: str, voice: Spoken
+    chromium: str, tones: Spoken, tmp_path: Path
 ) -> None:
-    async with visiting(
-        chromium, *microphone(voice.path), width=320, height=480, color_scheme="dark", reduced_motion="reduce"
-    ) as visit:
+    async with (
+        running_app(tmp_path / "data") as running,
+        visiting(
+            chromium, *microphone(tones.path), width=320, height=480, color_scheme="dark", reduced_motion="reduce"
+        ) as visit,
+    ):
         page = visit.page
-        await page.goto(server.url)
+        await page.goto(running.serving.url)
         await assert_sound_page(page)
         await page.get_by_role("button", name="Start speaking").click()
-        await visit.until_heard("city")
+        await visit.until_heard("never")
         at_edge = "() => document.documentElement.scrollHeight - innerHeight - scrollY < 30"
         await page.wait_for_function(at_edge)
         await assert_sound_page(page)

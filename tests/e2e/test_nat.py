@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.browser import microphone, visiting
 from tests.e2e.conftest import Spoken
-from tests.fakes.server_process import ServerProcess
+from tests.fakes.running_app import running_app
 from tests.net.free_ports import free_range
 from tests.net.nat import Nat
 
@@ -48,16 +48,16 @@ async (since) => {
 
 
 async def test_a_voice_comes_through_nats_and_outlives_its_mapping(
-    chromium: str, voice: Spoken, tmp_path: Path
+    chromium: str, tones: Spoken, tmp_path: Path
 ) -> None:
     port = free_range(1)[0]
     async with (
         Nat(("127.0.0.1", port)) as nat,
-        ServerProcess(tmp_path / "data", engine="embedded-en", udp_port=port, public_addresses="127.0.0.9") as server,
-        visiting(chromium, *microphone(voice.path)) as visit,
+        running_app(tmp_path / "data", udp_port=port, public_addresses="127.0.0.9") as running,
+        visiting(chromium, *microphone(tones.path)) as visit,
     ):
         await visit.page.add_init_script(NO_CANDIDATES)
-        await visit.page.goto(server.url)
+        await visit.page.goto(running.serving.url)
         await visit.page.get_by_role("button", name="Start speaking").click()
         await visit.until_heard("morning")
         assert await visit.page.evaluate(PATH) == [1, "127.0.0.9", port]

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Page
 
 from tests.e2e.browser import Visit, microphone, visiting
-from tests.e2e.conftest import Served, Spoken
-from tests.fakes.running_app import running_app
+from tests.e2e.conftest import Spoken
+from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.wav import wav_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -84,8 +84,8 @@ window.client = {
 """
 
 
-async def client_at(visit: Visit, server: Served) -> Page:
-    await visit.page.goto(f"{server.url}/missing-page")
+async def client_at(visit: Visit, running: RunningApp) -> Page:
+    await visit.page.goto(f"{running.serving.url}missing-page")
     await visit.page.evaluate(CLIENT)
     return visit.page
 
@@ -99,10 +99,13 @@ async def heard(page: Page, word: str) -> None:
     ("kinds", "policy"), [(["audio", "video", "events"], "balanced"), (["video", "audio", "events"], "max-bundle")]
 )
 async def test_the_voice_beside_a_camera_is_heard(
-    server: Served, chromium: str, voice: Spoken, kinds: list[str], policy: str
+    chromium: str, tones: Spoken, tmp_path: Path, kinds: list[str], policy: str
 ) -> None:
-    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
-        page = await client_at(visit, server)
+    async with (
+        running_app(tmp_path / "data") as running,
+        visiting(chromium, *microphone(tones.path), outages=True) as visit,
+    ):
+        page = await client_at(visit, running)
         await page.evaluate("([kinds, bundlePolicy]) => client.open(kinds, { bundlePolicy })", [kinds, policy])
         await heard(page, "morning")
         # Where the audio has no transport but the video's, that cannot be refused as a whole, and is told to be idle.
@@ -110,21 +113,23 @@ async def test_the_voice_beside_a_camera_is_heard(
         assert await page.evaluate("client.directions()") == [*idle, ["audio", "sendonly"]]
 
 
-async def test_an_ice_restart_is_a_new_offer_with_the_token(server: Served, chromium: str, voice: Spoken) -> None:
+async def test_an_ice_restart_is_a_new_offer_with_the_token(chromium: str, tones: Spoken, tmp_path: Path) -> None:
     """The same RTCPeerConnection goes on with its sound; its data channel does not, so the words come by a socket."""
-    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
-        page = await client_at(visit, server)
+    async with (
+        running_app(tmp_path / "data") as running,
+        visiting(chromium, *microphone(tones.path), outages=True) as visit,
+    ):
+        page = await client_at(visit, running)
         await page.evaluate("client.open(['audio', 'events'])")
         await heard(page, "morning")
         await page.evaluate("client.restart()")
-        await heard(page, "city")
+        await heard(page, "never")
         segments = await page.evaluate("client.segments()")
         await page.wait_for_function("client.peer.connectionState === 'connected'")
     words = " ".join(each["text"] for each in segments)
-    # What was said around the restart may be misheard; nothing is said twice.
-    assert words.count("morning") <= voice.text.count("morning")
-    assert words.count("city") == 1
-    assert jiwer.wer(voice.text, words) <= 0.5, words
+    # What was said around the restart may be lost; nothing is said twice.
+    assert len(set(words.split())) == len(words.split()), words
+    assert jiwer.wer(tones.text, words) <= 0.5, words
     assert len({each["track"] for each in segments}) == 1
     for before, after in pairwise(segments):
         assert before["end"] <= after["start"]
@@ -146,7 +151,7 @@ async def test_a_browser_sends_as_it_was_asked(
         running_app(tmp_path / "data", **wishes) as running,
         visiting(chromium, *microphone(silence), outages=True) as visit,
     ):
-        page = await client_at(visit, Served(running.serving.url))
+        page = await client_at(visit, running)
         await page.evaluate("client.open(['audio', 'events'])")
         least, most = packets_per_s
         assert least <= await page.evaluate("client.rate()") <= most

@@ -35,11 +35,11 @@ async () => {
 """
 
 
-async def test_a_voice_comes_through_a_relay(chromium: str, voice: Spoken, tmp_path: Path) -> None:
+async def test_a_voice_comes_through_a_relay(chromium: str, tones: Spoken, tmp_path: Path) -> None:
     async with (
         turn_server(tmp_path, SECRET) as turn,
-        ServerProcess(tmp_path / "data", engine="embedded-en", turn_urls=turn.url, turn_secret=SECRET) as server,
-        visiting(chromium, *microphone(voice.path)) as visit,
+        ServerProcess(tmp_path / "data", turn_urls=turn.url, turn_secret=SECRET) as server,
+        visiting(chromium, *microphone(tones.path)) as visit,
     ):
         await visit.page.add_init_script(RELAY_ONLY)
         await visit.page.goto(server.url)

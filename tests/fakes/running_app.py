@@ -105,7 +105,7 @@ class Socket:
 async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningApp]:
     """A node on a free loopback port, stopped as a signal would stop it."""
     lay_sqlite_file(data_dir / "earshot.db")
-    settings = node_settings(data_dir, port=0, **options)
+    settings = node_settings(data_dir, **{"port": 0, **options})
     serving = Serving(settings)
     faults = watched(serving.app)
     task = asyncio.create_task(serving.run(handle_signals=False), name="serving")
