@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import asr.child
+from tests.fakes.warm_commands import WarmCommands
 from tests.fakes.warm_workers import WarmWorkers
 
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, print_blob=True)
@@ -60,15 +61,17 @@ def no_leaked_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_workers() -> Iterator[None]:
-    """Inference processes are forked instead of started; tests/asr starts them."""
+    """Inference processes and whole servers are forked instead of started; tests of the start start them."""
     if sys.platform != "linux":
         yield
         return
     workers = WarmWorkers()
     asr.child.run = workers.run
+    WarmCommands.ready = WarmCommands()
     yield
     asr.child.run = workers.cold
     workers.close()
+    WarmCommands.ready.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from asr.child import Running
+from tests.fakes.warm_commands import WarmCommands
+
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 40.0
 ADDRESS = re.compile(r"http://[\w.\[\]:-]+:\d+")
@@ -32,13 +35,13 @@ class ServerProcess:
         }
         self._env["EARSHOT_DATA_DIR"] = str(data_dir)
         self._log_path = data_dir.parent / f"{data_dir.name}.log"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Running | None = None
         self._output: list[str] = []
         self._reader: asyncio.Task[None] | None = None
         self.url = ""
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Running:
         assert self._process is not None, "start first"
         return self._process
 
@@ -57,13 +60,16 @@ class ServerProcess:
 
     async def start(self) -> None:
         with self._log_path.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "server.cli", "serve"),
-                env=self._env,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # so that nothing of it is left behind, whatever a test does to it
-            )
+            if WarmCommands.ready is not None:
+                self._process = await WarmCommands.ready.run("serve", env=self._env, stderr=log.fileno())
+            else:
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "server.cli", "serve"),
+                    env=self._env,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,  # so that nothing of it is left behind, whatever a test does to it
+                )
         try:
             async with asyncio.timeout(START_DEADLINE_S):
                 await self._read_address()

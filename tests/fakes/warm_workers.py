@@ -21,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import asr.child
 import asr.engines.scripted  # for those that are forked
@@ -62,9 +63,10 @@ class WarmWorkers:
     cold = staticmethod(asr.child.run)
 
     def __init__(self) -> None:
-        self._forking: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.TemporaryDirectory()
-        self._address = f"{self._folder.name}/fork"
+        self._forking = Forking("tests.fakes.warm_workers")
+
+    def close(self) -> None:
+        self._forking.close()
 
     async def run(self, command: Sequence[str], arguments: Sequence[str], fd: int) -> Running:
         """Instead of ``asr.child.run``. Other engines load libraries that begin threads: those are started anew."""
@@ -75,36 +77,55 @@ class WarmWorkers:
             return await self.cold(command, arguments, fd)
         if is_fake:
             arguments = [*command[len(fake) :], *arguments]
-        self._start()
         out, theirs = os.pipe()
-        control = socket.socket(socket.AF_UNIX)
         try:
-            control.connect(self._address)
             request = {
                 "main": "fake" if is_fake else "real",
                 "arguments": list(arguments),
                 "fd": fd,
                 "environment": worker_environment(),
             }
-            socket.send_fds(control, [json.dumps(request).encode() + b"\n"], [fd, theirs])
+            control = self._forking.ask(request, [fd, theirs])
         finally:
             os.close(theirs)
         told, writer = await asyncio.open_unix_connection(sock=control)
         pid = int(await told.readline())
-        stdout = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stdout), os.fdopen(out, "rb", 0)
-        )
-        return WarmProcess(pid, stdout, told, writer)
+        return WarmProcess(pid, await reader_of(out), told, writer)
+
+
+async def reader_of(pipe: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
+    )
+    return reader
+
+
+class Forking:
+    """The process of a module that forks, from the first time that it is asked to. ``close`` ends it."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        self._address = f"{self._folder.name}/fork"
+
+    def ask(self, request: Mapping[str, object], fds: Sequence[int]) -> socket.socket:
+        """On what it answers the process's id is told, and how it ended."""
+        self._start()
+        control = socket.socket(socket.AF_UNIX)
+        control.connect(self._address)
+        socket.send_fds(control, [json.dumps(request).encode() + b"\n"], fds)
+        return control
 
     def _start(self) -> None:
-        if self._forking is not None:
+        if self._process is not None:
             return
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(self._address)
             listening.listen(64)
-            self._forking = subprocess.Popen(
-                [sys.executable, "-m", "tests.fakes.warm_workers", str(listening.fileno())],
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module, str(listening.fileno())],
                 cwd=ROOT,
                 env={**worker_environment(), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.PIPE,
@@ -112,12 +133,16 @@ class WarmWorkers:
             )
 
     def close(self) -> None:
-        if self._forking is not None:
-            self._forking.communicate()
+        if self._process is not None:
+            self._process.communicate()
         self._folder.cleanup()
 
 
-def serve(listening: socket.socket) -> None:
+Request = dict[str, Any]
+Main = Callable[[Request, Sequence[int]], int]
+
+
+def serve(listening: socket.socket, main: Main) -> None:
     """Fork what is asked for and tell how each ends, until the standard input does."""
     asked: dict[int, socket.socket] = {}
     woken, wakes = os.pipe()
@@ -136,7 +161,7 @@ def serve(listening: socket.socket) -> None:
                 _tell_ended(asked)
             if listening in ready:
                 control, _ = listening.accept()
-                pid = _fork(control, [listening, selector, *asked.values()])
+                pid = _fork(control, [listening, selector, *asked.values()], main)
                 asked[pid] = control
                 _tell(control, pid)
 
@@ -153,12 +178,12 @@ def _tell(control: socket.socket, number: int) -> None:
         control.sendall(b"%d\n" % number)
 
 
-def _fork(control: socket.socket, not_theirs: Sequence[socket.socket | selectors.BaseSelector]) -> int:
-    request, (link, out), _, _ = socket.recv_fds(control, REQUEST_MAX_BYTES, 2)
+def _fork(control: socket.socket, not_theirs: Sequence[socket.socket | selectors.BaseSelector], main: Main) -> int:
+    request, fds, _, _ = socket.recv_fds(control, REQUEST_MAX_BYTES, 3)
     pid = os.fork()
     if pid:
-        os.close(link)
-        os.close(out)
+        for fd in fds:
+            os.close(fd)
         return pid
     status = 1
     try:
@@ -166,25 +191,31 @@ def _fork(control: socket.socket, not_theirs: Sequence[socket.socket | selectors
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for each in (*not_theirs, control):
             each.close()
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        os.close(out)
         told = json.loads(request)
         os.environ.clear()
         os.environ.update(told["environment"])
-        arguments = [str(link) if each == str(told["fd"]) else each for each in told["arguments"]]
-        if "PYTHONFAULTHANDLER" in os.environ:
-            faulthandler.enable()
-        main = fake_worker.main if told["main"] == "fake" else asr.worker.main
-        status = main(arguments)
+        status = main(told, fds)
     except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else 1
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
         os._exit(status)
+
+
+def _worker(told: Request, fds: Sequence[int]) -> int:
+    link, out = fds
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(out)
+    if "PYTHONFAULTHANDLER" in os.environ:
+        faulthandler.enable()
+    arguments = [str(link) if each == str(told["fd"]) else each for each in told["arguments"]]
+    return fake_worker.main(arguments) if told["main"] == "fake" else asr.worker.main(arguments)
 
 
 if __name__ == "__main__":
     gc.freeze()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), _worker)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from server.cli import app
 from server.settings_text import as_toml
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.warm_commands import WarmCommands
 
 EARSHOT = [sys.executable, "-c", "from server.cli import main; main()"]
 
@@ -22,6 +23,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("EARSHOT_") and name != "EARSHOT_TEST_DATA":
             monkeypatch.delenv(name)
     monkeypatch.setenv("EARSHOT_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setattr(WarmCommands, "ready", None)  # here the start itself is looked at
 
 
 def earshot(*arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:

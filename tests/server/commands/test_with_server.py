@@ -18,6 +18,7 @@ from websockets.asyncio.client import connect
 
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.warm_commands import WarmCommand, WarmCommands
 
 pytestmark = pytest.mark.process
 
@@ -54,7 +55,9 @@ class Run:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
         self.environment = {**kept, "EARSHOT_CONFIG": str(tmp_path / "none.toml"), "EARSHOT_DATA_DIR": str(tmp_path)}
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process | WarmCommand:
+        if WarmCommands.ready is not None:
+            return await WarmCommands.ready.run(*arguments, env=self.environment)
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "server.cli", *arguments),
             stdin=asyncio.subprocess.PIPE,
