@@ -7,7 +7,8 @@ one (``IN_ONE_LOOP``), and takes the fixtures that it wants by their names: ``br
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +29,20 @@ async def no_leaked_tasks() -> AsyncIterator[None]:
     yield
     left = [task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()]
     assert not left, f"leaked tasks: {left}"
+
+
+@pytest.fixture(scope="module")
+def no_leaked_threads() -> Iterator[None]:
+    """The same: a shared node keeps some between the tests, and none when it is stopped."""
+
+    def alive() -> set[threading.Thread]:
+        return {t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "ThreadPoolExecutor", "AnyIO"))}
+
+    before = alive()
+    yield
+    for thread in alive() - before:
+        thread.join(timeout=2.0)
+    assert not (alive() - before)
 
 
 @asynccontextmanager

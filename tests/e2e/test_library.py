@@ -19,6 +19,7 @@ from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 

@@ -10,23 +10,43 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
 
+from tests.e2e import one_browser
 from tests.e2e.browser import Visit, microphone, visiting
-from tests.e2e.conftest import Served, Spoken
+from tests.e2e.one_browser import IN_ONE_LOOP, launched, visit_in
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.running_app import RunningApp
+from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.wav import wav_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_threads = one_browser.no_leaked_threads
+no_leaked_tasks, node = one_browser.no_leaked_tasks, one_browser.node
 
 PATIENCE_MS = 30_000
+REPEATS = 30  # of what the microphone hears; two seconds each, longer than any test
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(
+    no_leaked_tasks: None, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browser]:
+    """With a microphone that says the same again and again."""
+    sound = tmp_path_factory.mktemp("microphone") / "tones.wav"
+    once = scripted_sound(sentence("good river morning", 1.0), length_s=3.0)
+    sound.write_bytes(wav_of(once * REPEATS))
+    async with launched(chromium, *microphone(sound)) as browser:
+        yield browser
 
 
 async def new_room(url: str, name: str, **fields: object) -> str:
     """The address of its page."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         (await http.post("/v1/rooms", json={"name": name, "share_mode": "public", **fields})).raise_for_status()
-    return f"{url}/r/{name}"
+    return f"{url.rstrip('/')}/r/{name}"
 
 
 async def join(page: Page, name: str, how: str = "Join with microphone") -> None:
@@ -53,14 +73,14 @@ async def somebody_else(visit: Visit) -> AsyncIterator[Page]:
     await context.close()
 
 
-async def test_a_room_is_made_listed_and_deleted(server: Served, chromium: str) -> None:
-    async with visiting(chromium) as visit:
+async def test_a_room_is_made_listed_and_deleted(node: RunningApp, browser: Browser) -> None:
+    async with visit_in(browser) as visit:
         page = visit.page
-        await page.goto(f"{server.url}/rooms")
+        await page.goto(f"{node.serving.url}rooms")
         await page.get_by_label("Name", exact=True).fill("Blue Room")
         await page.get_by_label("Who may enter").select_option("semi-private")
         await page.get_by_role("button", name="Make the room").click()
-        await expect(page).to_have_url(f"{server.url}/r/blue-room")
+        await expect(page).to_have_url(f"{node.serving.url}r/blue-room")
         await expect(page.get_by_role("heading", name="blue-room")).to_be_visible()
         await expect(page.get_by_text("Nobody is in the room now.")).to_be_visible()
         await assert_sound_page(page)
@@ -75,9 +95,9 @@ async def test_a_room_is_made_listed_and_deleted(server: Served, chromium: str) 
         await expect(row).to_have_count(0)
 
 
-async def test_two_meet(server: Served, chromium: str, voice: Spoken) -> None:
-    address = await new_room(server.url, "two-meet")
-    async with visiting(chromium, *microphone(voice.path)) as visit, somebody_else(visit) as bens:
+async def test_two_meet(node: RunningApp, browser: Browser) -> None:
+    address = await new_room(node.serving.url, "two-meet")
+    async with visit_in(browser) as visit, somebody_else(visit) as bens:
         annas = visit.page
         await annas.goto(address)
         await join(annas, "Anna")
@@ -123,9 +143,9 @@ async def test_two_meet(server: Served, chromium: str, voice: Spoken) -> None:
         await expect(annas.locator(".line.turn .name").first).to_have_text("Anna", timeout=PATIENCE_MS)
 
 
-async def test_another_window_takes_the_place(server: Served, chromium: str, voice: Spoken) -> None:
-    address = await new_room(server.url, "two-windows", skip_consent=True)
-    async with visiting(chromium, *microphone(voice.path)) as visit:
+async def test_another_window_takes_the_place(node: RunningApp, browser: Browser) -> None:
+    address = await new_room(node.serving.url, "two-windows", skip_consent=True)
+    async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(address)
         await join(page, "Anna")
@@ -142,8 +162,8 @@ async def test_another_window_takes_the_place(server: Served, chromium: str, voi
         await expect(page.locator(".person")).to_have_count(1)
 
 
-async def test_a_denied_microphone_leaves_listening(server: Served, chromium: str) -> None:
-    address = await new_room(server.url, "denied")
+async def test_a_denied_microphone_leaves_listening(node: RunningApp, chromium: str) -> None:
+    address = await new_room(node.serving.url, "denied")
     async with visiting(chromium, "--use-fake-device-for-media-stream", "--deny-permission-prompts") as visit:
         page = visit.page
         await page.goto(address)
@@ -156,16 +176,16 @@ async def test_a_denied_microphone_leaves_listening(server: Served, chromium: st
         await expect(page.get_by_text("You are listening without a microphone")).to_be_visible(timeout=PATIENCE_MS)
 
 
-async def test_no_such_room(server: Served, chromium: str) -> None:
-    async with visiting(chromium, outages=True) as visit:  # the browser reports the 404 itself
-        await visit.page.goto(f"{server.url}/r/nowhere")
+async def test_no_such_room(node: RunningApp, browser: Browser) -> None:
+    async with visit_in(browser, outages=True) as visit:  # the browser reports the 404 itself
+        await visit.page.goto(f"{node.serving.url}r/nowhere")
         note = visit.page.get_by_role("alert").filter(has_text="There is no such room")
         await expect(note).to_contain_text("Check the link")
         await expect(visit.page.get_by_role("button", name="Join with microphone")).to_be_hidden()
 
 
-async def test_full_and_then_the_server_is_lost_and_comes_back(chromium: str, voice: Spoken, tmp_path: Path) -> None:
-    async with visiting(chromium, *microphone(voice.path), outages=True) as visit:
+async def test_full_and_then_the_server_is_lost_and_comes_back(browser: Browser, tmp_path: Path) -> None:
+    async with visit_in(browser, outages=True) as visit:
         page = visit.page
         async with ServerProcess(tmp_path / "data", meeting_participants_max=1) as server:
             port = int(server.url.rpartition(":")[2])

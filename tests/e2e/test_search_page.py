@@ -16,6 +16,7 @@ from tests.fakes.running_app import RunningApp
 from tests.server.spoken import put, segment
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 
