@@ -98,25 +98,38 @@ async def wait_completed(server: ServerProcess, transcript_id: str) -> None:
                 return
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_killed_at_any_moment_no_acknowledged_sample_and_no_word_is_lost(tmp_path: Path, seed: int) -> None:
-    moment_s = random.Random(seed).uniform(0.3, 2.5)
+async def test_killed_at_any_moment_no_acknowledged_sample_and_no_word_is_lost(tmp_path: Path) -> None:
+    """Three speak at once, and each began at another time, so that one kill finds them at three moments."""
+    moments_s = [random.Random(seed).uniform(0.3, 2.5) for seed in range(3)]
     server = ServerProcess(tmp_path / "data", **QUICK)
     async with server:
-        speaker = Speaker(await new_transcript(server))
-        async with speaker.connected(server) as socket:
-            speaking = asyncio.create_task(speaker.speak(socket, pace_s=0.01))
-            await asyncio.sleep(moment_s)  # the fault's moment, not a wait for anything
+        speakers = [Speaker(await new_transcript(server)) for _ in moments_s]
+
+        async def until_killed(speaker: Speaker, socket: ClientConnection, moment_s: float) -> None:
+            await asyncio.sleep(max(moments_s) - moment_s)
+            await speaker.speak(socket, pace_s=0.01)
+
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = [await stack.enter_async_context(speaker.connected(server)) for speaker in speakers]
+            speaking = [
+                asyncio.create_task(until_killed(*each)) for each in zip(speakers, sockets, moments_s, strict=True)
+            ]
+            await asyncio.sleep(max(moments_s))  # the fault's moment, not a wait for anything
             await server.kill()
-            await speaking
-        acked = speaker.acked
+            await asyncio.gather(*speaking)
+        acked = [speaker.acked for speaker in speakers]
+        assert any(acked)
         await server.start()
-        async with speaker.connected(server) as socket:
-            assert speaker.positions[-1] >= acked
-            await speaker.speak(socket)
-        assert speaker.stopped is not None
-        assert speaker.stopped["duration"] == pytest.approx(len(SOUND) / 32000)
-        assert await words_of(server, speaker.transcript_id) == EXPECTED
+
+        async def to_the_end(speaker: Speaker, acked: int) -> None:
+            async with speaker.connected(server) as socket:
+                assert speaker.positions[-1] >= acked
+                await speaker.speak(socket)
+            assert speaker.stopped is not None
+            assert speaker.stopped["duration"] == pytest.approx(len(SOUND) / 32000)
+            assert await words_of(server, speaker.transcript_id) == EXPECTED
+
+        await asyncio.gather(*(to_the_end(*each) for each in zip(speakers, acked, strict=True)))
 
 
 async def test_a_transcript_cut_short_is_completed_at_the_next_start(tmp_path: Path) -> None:
