@@ -5,22 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from tests.e2e.browser import visiting
+from tests.e2e import one_browser
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.fakes.model_hub import ModelHub
 from tests.fakes.server_process import ServerProcess
 from tests.fakes.tiny_whisper import build_tiny_whisper
 
-pytestmark = [pytest.mark.browser, pytest.mark.process]
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_tasks, browser = one_browser.no_leaked_tasks, one_browser.browser
 
 
 async def test_a_better_recogniser_is_fetched_when_asked_for(
-    chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ModelHub(build_tiny_whisper(tmp_path / "hub")) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
-        async with ServerProcess(tmp_path / "data", engine="auto") as server, visiting(chromium) as visit:
+        async with ServerProcess(tmp_path / "data", engine="auto") as server, visit_in(browser) as visit:
             page = visit.page
             await page.goto(server.url)
             notice = page.locator("engine-notice")
@@ -31,12 +33,12 @@ async def test_a_better_recogniser_is_fetched_when_asked_for(
             assert hub.requests
 
 
-async def test_a_damaged_model_is_told_of_beside_the_one_that_is_used(chromium: str, tmp_path: Path) -> None:
+async def test_a_damaged_model_is_told_of_beside_the_one_that_is_used(browser: Browser, tmp_path: Path) -> None:
     models = tmp_path / "data" / "models"
     build_tiny_whisper(models / "whisper-tiny.en")
     weights = build_tiny_whisper(models / "whisper-base.en") / "model.bin"
     weights.write_bytes(weights.read_bytes()[:1000])
-    async with ServerProcess(tmp_path / "data", engine="auto") as server, visiting(chromium) as visit:
+    async with ServerProcess(tmp_path / "data", engine="auto") as server, visit_in(browser) as visit:
         await visit.page.goto(server.url)
         notice = visit.page.locator("engine-notice")
         await expect(notice).to_contain_text("Recogniser: whisper-tiny.en.", timeout=30_000)
