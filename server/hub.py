@@ -66,6 +66,7 @@ class Hub:
         self._tokens = tokens
         self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
+        self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
         self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
         self.voices = Voices(store)
         self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
@@ -110,6 +111,8 @@ class Hub:
         for session in list(self._sessions.values()):
             await session.release()
         self._sessions.clear()
+        if self._settling:
+            await asyncio.wait(set(self._settling))
         await self._status.stop()
 
     # Sessions.
@@ -282,6 +285,10 @@ class Hub:
         failed = session.failure is not None or (session.pipeline.given_up > 0 and not session.pipeline.segments)
         self._sessions.pop(session.session_id, None)
         if finals:
+            task = asyncio.current_task()
+            assert task is not None
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
             with logged(transcript_id):
                 await self.settle(transcript_id, failed=failed)
 

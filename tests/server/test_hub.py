@@ -323,3 +323,30 @@ async def test_the_few_recordings_asked_for_last_are_kept(services: Services) ->
     assert hub.recording(tracks[1]) is not second
     await services.removal.discard(transcript.id)
     assert hub.recording(tracks[0]) is not first
+
+
+async def test_a_transcript_that_is_just_being_concluded_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    concluded: list[str] = []
+    async with running_services(tmp_path) as services:
+        hub, settle, begun, stopping = services.hub, services.hub.settle, asyncio.Event(), asyncio.Event()
+
+        async def slow_settle(transcript_id: str, *, failed: bool = False) -> None:
+            begun.set()
+            await stopping.wait()
+            await settle(transcript_id, failed=failed)
+            concluded.append(transcript_id)
+
+        monkeypatch.setattr(hub, "settle", slow_settle)
+        client = await new_client(services)
+        await client.begin()
+        [session] = hub.sessions.values()
+        session.finish_soon()
+        await begun.wait()
+        assert not hub.sessions
+        stopped = asyncio.create_task(hub.stop())
+        await asyncio.wait([stopped], timeout=0.1)
+        stopping.set()
+        await stopped
+        assert concluded == [client.transcript_id]
