@@ -14,6 +14,8 @@ DEV_READY := $(VENV)/.ready-dev
 run: $(RUN_READY)
 	@exec $(BIN)/earshot serve
 
+# Four processes that may not keep what they compile would each compile it all.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV_READY)
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 

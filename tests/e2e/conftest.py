@@ -74,12 +74,6 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
 
 
 @pytest.fixture(scope="session")
-def long_voice(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
-    """Four turns, 18 seconds."""
-    return speak(tmp_path_factory.mktemp("voice") / "long_voice.wav", 4)
-
-
-@pytest.fixture(scope="session")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     """Eight pairs of words, eleven seconds, for the scripted engine: where words must come, but not a recogniser's."""
     words = [word for n, pair in enumerate(TONES) for word in sentence(pair, LEAD_S + n * TONES_EVERY_S)]
