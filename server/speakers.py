@@ -128,8 +128,14 @@ class Speakers:
 
     # Speakers.
 
-    async def merge(self, transcript_id: str, speaker_from: str, speaker_to: str) -> Assigned:
-        """One voice that was taken for two. What still comes of the first is the second's, too."""
+    async def merge(
+        self, transcript_id: str, speaker_from: str, speaker_to: str, *, participant_id: str | None = None
+    ) -> Assigned:
+        """One voice that was taken for two. What still comes of the first is the second's, too.
+
+        ``participant_id``: who stays when both are somebody's. The other, who would be left without a voice, is removed.
+        Raises ``Conflict`` when both are and it is not said, or is neither of them.
+        """
         if speaker_from == speaker_to:
             raise ValidationFailed("name two speakers, not one twice", details={"speaker": speaker_from})
         async with self._locks.of(transcript_id):
@@ -141,8 +147,7 @@ class Speakers:
                         raise NotFound("Speaker not found", details={"speaker": label, "known": sorted(known)[:50]})
                 first, second = changes.of_speaker(speaker_from), changes.of_speaker(speaker_to)
                 if first is not None and second is not None:
-                    details = {"participants": [first.id, second.id]}
-                    raise Conflict("Both speakers are assigned to participants", details=details)
+                    first, second = await _joined(changes, first, second, participant_id)
                 if first is not None:
                     second = await changes.change(first.id, speaker=speaker_to)
                 await changes.move_tracks(speaker_from, speaker_to)
@@ -289,6 +294,19 @@ class _Between:
 
     def _at_s(self, segment: Segment, samples: int) -> float:
         return round(self._offsets_s.get(segment.track, 0.0) + samples / SAMPLE_RATE_HZ, 3)
+
+
+async def _joined(
+    changes: Changes, first: Participant, second: Participant, staying_id: str | None
+) -> tuple[Participant | None, Participant | None]:
+    """Both are one person: who is left of them. An account or address that the other alone had goes along."""
+    if staying_id not in (first.id, second.id):
+        details = {"participants": [first.id, second.id]}
+        raise Conflict("Both speakers are assigned to participants", details=details)
+    stays, gone = (first, second) if staying_id == first.id else (second, first)
+    await changes.remove(gone.id)
+    stays = await changes.change(stays.id, email=stays.email or gone.email, user_id=stays.user_id or gone.user_id)
+    return (stays, None) if staying_id == first.id else (None, stays)
 
 
 def _turn(track: str, label: str, name: str, stored: Sequence[StoredSegment]) -> SpeakerTurn:

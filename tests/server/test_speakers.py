@@ -134,6 +134,24 @@ async def test_two_that_are_both_named_are_not_merged(room: Room) -> None:
     assert await room.shown() == before
 
 
+async def test_two_that_are_both_named_are_one_when_it_is_said_who_stays(room: Room) -> None:
+    ann = await room.speakers.add(room.id, name="Ann", speaker="Speaker 1")
+    two = await room.speakers.add(room.id, name="Ann 2", speaker="Speaker 2", user_id="ann")
+    cyd = await room.speakers.add(room.id, name="Cyd", speaker="Speaker 3")
+    with pytest.raises(Conflict, match="Both speakers are assigned to participants"):
+        await room.speakers.merge(room.id, "Speaker 1", "Speaker 2", participant_id=cyd.id)
+    done = await room.speakers.merge(room.id, "Speaker 2", "Speaker 1", participant_id=ann.id)
+    assert (done.speaker, done.participant) == ("Speaker 1", await room.speakers.participant(room.id, ann.id))
+    assert done.participant is not None
+    assert (done.participant.name, done.participant.user_id) == ("Ann", "ann")
+    assert [speaker for _, speaker in await room.shown()] == ["Ann"] * 3
+    with pytest.raises(NotFound):
+        await room.speakers.participant(room.id, two.id)
+    await room.speakers.merge(room.id, "Speaker 1", "Speaker 3", participant_id=ann.id)  # either name may stay
+    assert [(each.name, each.speaker) for each in await room.speakers.participants(room.id)] == [("Ann", "Speaker 3")]
+    assert await room.labels() == ["Speaker 3"] * 3
+
+
 async def test_a_stretch_is_assigned_and_cuts_the_segments_at_its_edges(room: Room) -> None:
     # Words last 62.5 ms each from the beginning of their segment.
     done = await room.speakers.assign(room.id, speaker="Speaker 3", from_s=0.062, to_s=6.0)

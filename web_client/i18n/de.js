@@ -350,6 +350,8 @@ export default {
   'problem.NOT_AUTHORISED.do': 'Versuchen Sie es mit einem anderen noch einmal.',
   'problem.FORBIDDEN': 'Der Server lehnt das ab: {message}',
   'problem.FORBIDDEN.do': 'Wer den Server betreibt, kann seine Einstellungen ändern.',
+  'problem.CONFLICT': 'Das geht jetzt nicht: {message}',
+  'problem.CONFLICT.do': 'Vielleicht hat es inzwischen jemand geändert. Laden Sie diese Seite neu, um den Stand zu sehen, und versuchen Sie es erneut.',
   'problem.NOT_FOUND': 'Diese Mitschrift gibt es nicht.',
   'problem.NOT_FOUND.do': 'Vielleicht wurde sie gelöscht. Alle, die es gibt, stehen unter Mitschriften.',
   'problem.STORE_UNAVAILABLE': 'Der Server kann nicht auf seine Platte schreiben.',

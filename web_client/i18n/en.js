@@ -350,6 +350,8 @@ export default {
   'problem.NOT_AUTHORISED.do': 'Try again with another token.',
   'problem.FORBIDDEN': 'The server refuses this: {message}',
   'problem.FORBIDDEN.do': 'Whoever runs the server can change its settings.',
+  'problem.CONFLICT': 'This cannot be done now: {message}',
+  'problem.CONFLICT.do': 'Somebody may have changed it meanwhile. Load this page again to see how it is, and try again.',
   'problem.NOT_FOUND': 'There is no such transcript.',
   'problem.NOT_FOUND.do': 'It may have been deleted. All that exist are under Transcripts.',
   'problem.STORE_UNAVAILABLE': 'The server cannot write to its disk.',

@@ -350,6 +350,8 @@ export default {
   'problem.NOT_AUTHORISED.do': 'Vuelva a intentarlo con otra clave.',
   'problem.FORBIDDEN': 'El servidor lo rechaza: {message}',
   'problem.FORBIDDEN.do': 'Quien administra el servidor puede cambiar sus ajustes.',
+  'problem.CONFLICT': 'Ahora no es posible: {message}',
+  'problem.CONFLICT.do': 'Quizá alguien lo haya cambiado entretanto. Vuelva a cargar esta página para ver cómo está e inténtelo de nuevo.',
   'problem.NOT_FOUND': 'Esta transcripción no existe.',
   'problem.NOT_FOUND.do': 'Quizá fue borrada. Todas las que existen están en Transcripciones.',
   'problem.STORE_UNAVAILABLE': 'El servidor no puede escribir en su disco.',

@@ -350,6 +350,8 @@ export default {
   'problem.NOT_AUTHORISED.do': 'Réessayez avec un autre jeton.',
   'problem.FORBIDDEN': 'Le serveur refuse : {message}',
   'problem.FORBIDDEN.do': 'Qui gère le serveur peut changer ses réglages.',
+  'problem.CONFLICT': 'C’est impossible pour l’instant : {message}',
+  'problem.CONFLICT.do': 'Quelqu’un l’a peut-être modifié entre-temps. Rechargez cette page pour voir l’état actuel, puis réessayez.',
   'problem.NOT_FOUND': 'Cette transcription n’existe pas.',
   'problem.NOT_FOUND.do': 'Elle a peut-être été supprimée. Toutes celles qui existent sont sous Transcriptions.',
   'problem.STORE_UNAVAILABLE': 'Le serveur ne peut pas écrire sur son disque.',

@@ -104,7 +104,12 @@ export async function whoAmI() {
 
 // Who said what.
 export const participantsOf = (id) => get(`${at(id)}/participants`);
-export const mergeSpeakers = (id, from, to) => post(`${at(id)}/speaker/merge`, { speaker_from: from, speaker_to: to });
+
+/** Where both voices have a name, that of `to` stays. */
+export async function mergeSpeakers(id, from, to) {
+  const named = (await participantsOf(id)).find((participant) => participant.speaker === to);
+  return post(`${at(id)}/speaker/merge`, { speaker_from: from, speaker_to: to, ...(named && { participant: named.id }) });
+}
 
 /** Call a voice by a name; without one it is called by its label again. */
 export async function nameSpeaker(id, label, name) {

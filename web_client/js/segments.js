@@ -52,11 +52,11 @@ export class Segments {
   }
 
   /** Segments now known to be somebody else's (`diarization.data` with `segment_ids`). Returns those that changed. */
-  relabel({ speaker, segment_ids: ids = [] }) {
+  relabel({ speaker, speaker_label: label = speaker, segment_ids: ids = [] }) {
     return ids
       .map((id) => this.#byId.get(id))
-      .filter((segment) => segment && segment.speaker !== speaker)
-      .map((segment) => Object.assign(segment, { speaker }));
+      .filter((segment) => segment && (segment.speaker !== speaker || segment.speaker_label !== label))
+      .map((segment) => Object.assign(segment, { speaker, speaker_label: label }));
   }
 
   /** Ids of segments that are not final yet. */

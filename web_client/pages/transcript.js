@@ -136,8 +136,8 @@ async function removeSound() {
 
 /** What was set right is told to all readers, and to us as to them; the answer is awaited so that it is shown at once. */
 async function changeSpeakers(action) {
-  await wish(action);
-  words.load(await allSegments(id));
+  const done = await wish(action);
+  if (done) await wish(async () => words.load(await allSegments(id)));
   showSpeakers();
 }
 

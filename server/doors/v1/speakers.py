@@ -47,12 +47,17 @@ class Assign(BaseModel):
 
 
 class Merge(BaseModel):
-    """Labels or numbers of two speakers; the first becomes the second."""
+    """Labels or numbers of two speakers; the first becomes the second. ``participant`` stays when both have one."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
     speaker_from: Speaker
     speaker_to: Speaker
+    participant: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Where both speakers are assigned to participants: whose id this is stays, the other is removed.",
+    )
 
 
 def assigned_view(done: Assigned) -> dict[str, Any]:
@@ -101,6 +106,9 @@ async def merge_speakers(request: Request, transcript_id: str) -> Response:
     """One voice that was taken for two: everything of the first is the second's, also what still comes."""
     wanted = parse_body(Merge, await read_body(request))
     done = await services_of(request).speakers.merge(
-        transcript_id, label(wanted.speaker_from), label(wanted.speaker_to)
+        transcript_id,
+        label(wanted.speaker_from),
+        label(wanted.speaker_to),
+        participant_id=wanted.participant,
     )
     return JSONResponse(assigned_view(done))

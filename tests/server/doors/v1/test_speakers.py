@@ -35,6 +35,10 @@ async def test_a_stretch_is_given_to_a_speaker_and_merged_back(client: httpx.Asy
     answer = await client.patch(f"{path}/speaker/merge", json={"speaker_from": 1, "speaker_to": 2})
     assert answer.status_code == 409
     assert answer.json()["error"]["message"] == "Both speakers are assigned to participants"
+    wanted = {"speaker_from": 1, "speaker_to": 2, "participant": answer.json()["error"]["details"]["participants"][1]}
+    answer = await client.patch(f"{path}/speaker/merge", json=wanted)
+    assert (answer.status_code, answer.json()["participant"]["name"]) == (200, "Bob")
+    assert [speaker for _, speaker, _ in await shown(client, path)] == ["Bob"] * 3
 
 
 async def test_a_locked_transcript_is_a_conflict(client: httpx.AsyncClient, services: Services, path: str) -> None:
