@@ -133,7 +133,7 @@ class Speakers:
     ) -> Assigned:
         """One voice that was taken for two. What still comes of the first is the second's, too.
 
-        ``participant_id``: who stays when both are somebody's. The other, who would be left without a voice, is removed.
+        ``participant_id``: who stays when both are somebody's. The other, left without a voice, is removed.
         Raises ``Conflict`` when both are and it is not said, or is neither of them.
         """
         if speaker_from == speaker_to:

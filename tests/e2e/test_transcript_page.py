@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
-from protocol.events import Transcribed
+from protocol.events import Interim, StatusChanged, Transcribed
+from protocol.states import TranscriptState
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
@@ -104,6 +106,46 @@ async def test_two_speakers_are_made_one_named_or_not(node: RunningApp, browser:
             await expect(page.locator(".line")).to_have_count(3)
             assert await names(page) == [first] * 3
         assert [each.name for each in await node.services.speakers.participants(transcript_id)] == ["Anna"]
+
+
+async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: RunningApp, browser: Browser) -> None:
+    """As after a crash of the server, when a sentence is heard anew and told under another id."""
+    transcript_id = (await node.services.store.create_transcript(name="Crash")).id
+    journal = node.services.journal
+    sockets: list[WebSocketRoute] = []
+
+    def route(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    def interim(track: str, id: str, start_s: int) -> None:
+        said = segment(id, f"interim {id}", start_samples=start_s * 16_000)
+        said = said.model_copy(update={"track": track, "is_final": False})
+        journal.tell(Interim(transcript_id=transcript_id, segment=said, track_started_at=1000.0, lag_ms=1))
+
+    async with visit_in(browser) as visit:
+        page = visit.page
+        open_ones = page.locator(".line.interim")
+        await page.route_web_socket(re.compile("/v1/transcripts_websocket/"), route)
+        await page.goto(f"{node.serving.url}t/{transcript_id}")
+        await expect(page.get_by_text("Nothing has been said yet")).to_be_visible()
+        for track, id, start_s in (("trk_1", "seg_a", 0), ("trk_1", "seg_b", 5), ("trk_2", "seg_c", 0)):
+            interim(track, id, start_s)
+        await expect(open_ones).to_have_count(3)
+        final = segment("seg_d", "the same words", start_samples=0).model_copy(update={"track": "trk_1"})
+        await journal.append(transcript_id, Transcribed(segment=final, track_started_at=1000.0))
+        await expect(page.locator('[data-segment="seg_d"]')).to_be_visible()
+        await expect(page.locator('[data-segment="seg_a"]')).to_have_count(0)
+        await expect(open_ones).to_have_count(2)  # what was said at another time, or by somebody else, stays
+        for id in ("seg_a", "seg_b"):
+            journal.forget_interim(transcript_id, id)  # as a server that was killed forgets
+        await sockets[0].close(code=1012)
+        await expect(open_ones).to_have_count(1, timeout=15_000)
+        await expect(page.locator('[data-segment="seg_c"]')).to_be_visible()
+        ended = StatusChanged(state=TranscriptState.ENDED)
+        await journal.append(transcript_id, ended)
+        await expect(open_ones).to_have_count(0)
+        assert len(sockets) == 2
 
 
 async def test_it_is_shared_and_locked(node: RunningApp, browser: Browser) -> None:

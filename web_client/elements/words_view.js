@@ -7,6 +7,7 @@ import { Line } from '../js/line.js';
 
 const EDGE_PX = 24; // this near to the end is the live edge
 const STALE_MS = 2500; // after a reconnect the server tells every open interim at once; what is not told then is gone
+const OVER = new Set(['completed', 'failed']);
 const SPEAKER_COLOURS = 8;
 const LONG_PAUSE_S = 20; // the time is shown again after this, though the speaker is the same
 
@@ -73,23 +74,33 @@ class WordsView extends HTMLElement {
   /** A message of the listening socket; those that are not about words change nothing. */
   apply({ type, data }) {
     if (type === 'transcription') this.#take(data);
+    else if (type === 'reconnected') this.#reconnected();
+    else if (type === 'status' && OVER.has(data.status)) this.#drop(this.#segments.open()); // all finals were told
     else if (type === 'diarization') {
       for (const segment of this.#segments.relabel(data)) this.#dress(segment);
     }
   }
 
   /** The connection is new: open interims that are not told again soon were taken back meanwhile. */
-  reconnected() {
+  #reconnected() {
     const open = new Map(this.#segments.open().map((id) => [id, this.#lines.get(id)?.changes]));
     setTimeout(() => {
-      for (const [id, changes] of open) {
-        const segment = this.#segments.get(id);
-        if (segment && !segment.is_final && this.#lines.get(id).changes === changes) this.#take({ ...segment, text: '' });
-      }
+      const still = new Set(this.#segments.open());
+      this.#drop([...open].filter(([id, changes]) => still.has(id) && this.#lines.get(id)?.changes === changes).map(([id]) => id));
     }, STALE_MS);
   }
 
+  #drop(ids) {
+    for (const id of ids) {
+      this.#segments.drop(id);
+      this.#lines.get(id).element.remove();
+      this.#lines.delete(id);
+    }
+    if (ids.length) this.#headings();
+  }
+
   #take(data) {
+    if (data.is_final) this.#drop(this.#segments.overtakenBy(data));
     const { change, segment, before } = this.#segments.apply(data);
     if (change === 'none') return;
     const id = segment.segment_id;

@@ -8,7 +8,7 @@ const SILENT_MS = 25_000; // the server pings every 10 s; two and a half of them
 const STABLE_MS = 5_000; // a connection that lived so long resets the back-off
 
 /**
- * Events: `message` (detail: the message), `state` (detail: `{state, retryInS, away}`), where state is
+ * Events: `message` (detail: the message, or `{type: 'reconnected', data: {}}` where a new connection goes on), `state` (detail: `{state, retryInS, away}`), where state is
  * `connecting | open | waiting | closed` and `away` says that the server is gone or about to go, and `refused` (detail: `{code, message}`) when trying again is of no use.
  */
 export class Listening extends EventTarget {
@@ -21,6 +21,7 @@ export class Listening extends EventTarget {
   #attempt = 0;
   #watchdog = 0;
   #secret;
+  #wasOpen = false;
 
   /** `secret` is shown in place of the access token; then nobody is asked for one. */
   constructor(transcriptId, { after = 0, secret = '' } = {}) {
@@ -83,6 +84,8 @@ export class Listening extends EventTarget {
         opened = performance.now();
         alive();
         this.#tell('open');
+        if (this.#wasOpen) this.dispatchEvent(new CustomEvent('message', { detail: { type: 'reconnected', data: {} } }));
+        this.#wasOpen = true;
       };
       socket.onmessage = (event) => {
         alive();

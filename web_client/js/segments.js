@@ -4,6 +4,7 @@
 export class Segments {
   #byId = new Map();
   #ordered = [];
+  #open = new Set(); // ids of segments that are not final yet
 
   get all() {
     return this.#ordered;
@@ -21,6 +22,8 @@ export class Segments {
     const known = this.#byId.get(data.segment_id);
     if (known && this.#stale(known, data)) return { change: 'none', segment: known };
     if (!data.is_final && !data.text) return this.#remove(data.segment_id);
+    if (data.is_final) this.#open.delete(data.segment_id);
+    else this.#open.add(data.segment_id);
     if (known) {
       Object.assign(known, data);
       return { change: 'changed', segment: known };
@@ -47,6 +50,7 @@ export class Segments {
     const segment = this.#byId.get(id);
     if (!segment) return { change: 'none', segment: null };
     this.#byId.delete(id);
+    this.#open.delete(id);
     this.#ordered.splice(this.#ordered.indexOf(segment), 1);
     return { change: 'removed', segment };
   }
@@ -61,7 +65,19 @@ export class Segments {
 
   /** Ids of segments that are not final yet. */
   open() {
-    return this.#ordered.filter((segment) => !segment.is_final).map((segment) => segment.segment_id);
+    return [...this.#open];
+  }
+
+  /**
+   * Ids of interims in whose place `final` stands: a recogniser that had to begin anew, such as after a crash of the
+   * server, says the same sentence under another id, and nobody is left who could take the interim back.
+   */
+  overtakenBy({ segment_id: own, track, start, end }) {
+    return this.open().filter((id) => {
+      const open = this.#byId.get(id);
+      const middle = (open.start + open.end) / 2;
+      return id !== own && open.track === track && start <= middle && middle <= end;
+    });
   }
 
   drop(id) {

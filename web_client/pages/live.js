@@ -88,15 +88,9 @@ class LivePage {
   #start(source) {
     this.#reset();
     const session = this.#session;
-    let broken = false;
     let before = session.phase;
     session.addEventListener('change', () => {
       if (session !== this.#session) return;
-      if (session.listening === 'waiting') broken = true;
-      if (session.listening === 'open' && broken) {
-        broken = false;
-        this.#words.reconnected();
-      }
       this.#render();
       if (session.phase === before) return;
       before = session.phase;
