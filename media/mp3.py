@@ -1,4 +1,4 @@
-"""A recording as MP3, for whoever can play nothing else: LAME, 64 kbit/s, mono at 16 kHz."""
+"""Sound as MP3, for whoever can play nothing else: LAME, 64 kbit/s, mono at 16 kHz."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 
 from media.disk_writer import disk_error
-from media.recording import Recording
+from media.wav import SoundReader
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Internal
 
@@ -31,7 +31,7 @@ def can_encode() -> bool:
     return True
 
 
-def write_mp3(recording: Recording, path: Path) -> None:
+def write_mp3(recording: SoundReader, path: Path) -> None:
     """Encode all of it into ``path``, some 150 times faster than it is heard. Blocking.
 
     What is there is whole: it is written under another name first. Raises ``StoreUnavailable``.
@@ -50,7 +50,7 @@ def write_mp3(recording: Recording, path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _encode(recording: Recording, file: object) -> None:
+def _encode(recording: SoundReader, file: object) -> None:
     with av.open(file, "w", format="mp3") as output:
         stream = output.add_stream(_ENCODER, rate=SAMPLE_RATE_HZ, layout="mono")
         assert isinstance(stream, av.AudioStream)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,17 +13,14 @@ from media.disk_writer import disk_error
 from media.records import HEADER_BYTES
 from media.track_file import SAMPLES, scan
 from media.track_index import TrackIndex
+from media.wav import SoundReader
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
 from protocol.errors import Conflict, NotFound, StoreUnavailable
 
-WAV_HEADER_BYTES = 44
-# RIFF, "WAVE", "fmt " with WAVE_FORMAT_PCM, "data" (Multimedia Programming Interface 1.0, 1991).
-_WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_U32_MAX = 0xFFFF_FFFF
 _PIECE_BYTES = 64 * 1024
 
 
-class Recording:
+class Recording(SoundReader):
     """A recording as it is on disk now. Every method blocks: call from a thread. May be shared by threads.
 
     What was found whole is remembered, so asking again reads only what was added. A torn or damaged tail is not there;
@@ -57,25 +53,6 @@ class Recording:
                 yield Block(at, _pcm(fd, index, at, min(at + block_samples, end)))
         finally:
             os.close(fd)
-
-    def wav_length_bytes(self) -> int:
-        return WAV_HEADER_BYTES + self.length_samples() * BYTES_PER_SAMPLE
-
-    def wav_bytes(self, start_byte: int = 0, end_byte: int | None = None) -> Generator[bytes, None, None]:
-        """Bytes ``[start_byte, end_byte)`` of the recording seen as one WAV file, clipped to what there is."""
-        length_samples = self.length_samples()
-        total_bytes = WAV_HEADER_BYTES + length_samples * BYTES_PER_SAMPLE
-        end = total_bytes if end_byte is None else min(end_byte, total_bytes)
-        if start_byte < min(end, WAV_HEADER_BYTES):
-            yield wav_header(length_samples)[start_byte:end]
-        first = max(start_byte, WAV_HEADER_BYTES) - WAV_HEADER_BYTES
-        last = end - WAV_HEADER_BYTES
-        if first >= last:
-            return
-        blocks = self.blocks(first // BYTES_PER_SAMPLE, -(-last // BYTES_PER_SAMPLE), _PIECE_BYTES // BYTES_PER_SAMPLE)
-        for block in blocks:
-            base = block.start_samples * BYTES_PER_SAMPLE
-            yield block.pcm[max(0, first - base) : last - base]
 
     def ogg_length_bytes(self) -> int:
         """Length of the recording as the Ogg file that it was kept as. Raises ``Conflict`` when it is no such file."""
@@ -167,26 +144,6 @@ def _cell(fd: int, index: TrackIndex, number: int, count: int) -> Cell:
         start_samples = index.piece(first).start_samples
         cell = index.cell = Cell(first, last, start_samples, decode(pages, start_samples))
     return cell
-
-
-def wav_header(length_samples: int) -> bytes:
-    """The 44 bytes before 16 kHz mono s16 sound. Sizes that do not fit (over 37 h) are given as the largest."""
-    data_bytes = length_samples * BYTES_PER_SAMPLE
-    return _WAV_HEADER.pack(
-        b"RIFF",
-        min(data_bytes + WAV_HEADER_BYTES - 8, _U32_MAX),
-        b"WAVE",
-        b"fmt ",
-        16,  # bytes of the format chunk
-        1,  # WAVE_FORMAT_PCM
-        1,  # channels
-        SAMPLE_RATE_HZ,
-        SAMPLE_RATE_HZ * BYTES_PER_SAMPLE,
-        BYTES_PER_SAMPLE,
-        8 * BYTES_PER_SAMPLE,
-        b"data",
-        min(data_bytes, _U32_MAX),
-    )
 
 
 def _read(fd: int, offset_bytes: int, length_bytes: int) -> bytes:

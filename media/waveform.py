@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from media.recording import Recording
+from media.wav import SoundReader
 from protocol.blocks import SAMPLE_RATE_HZ
 
 _FULL_SCALE = 32768.0
@@ -33,7 +33,7 @@ class Waveform:
         self._steps = steps
 
     @classmethod
-    def measure(cls, recording: Recording) -> Waveform:
+    def measure(cls, recording: SoundReader) -> Waveform:
         """Blocking: reads, and where it is Opus decodes, the whole recording."""
         length_samples = recording.length_samples()
         parts = [
@@ -80,7 +80,7 @@ class Waveform:
         return _rounded(np.maximum.reduceat(self._steps, begins))
 
 
-def peaks(recording: Recording, count: int) -> list[float]:
+def peaks(recording: SoundReader, count: int) -> list[float]:
     """``count`` peaks of equal shares of the recording, 0 to 1; all 0 without sound. Blocking."""
     length_samples = recording.length_samples()
     if count <= 0:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 # Each takes up to four bytes in UTF-8, and file systems end at 255 bytes, suffix and " (1)" of a browser included.
 NAME_MAX_BYTES = 180
+PART_MAX_BYTES = 60
 
 # What Windows, macOS or Linux do not allow in a name, and what a shell or a header would take for its own.
 _FORBIDDEN = re.compile(r'[\\/:*?"<>|;%$`]+')
@@ -19,7 +20,14 @@ _DEVICES = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 _OF_SOUND = re.compile(r"(?i)\.(wav|mp3|m4a|flac|ogg|oga|opus|webm|aac|mp4|mkv|mov)\s*$")
 
 
-def file_stem(name: str, otherwise: str) -> str:
+def part_stem(name: str, part: str, otherwise: str) -> str:
+    """As ``file_stem``, of one part of what ``name`` is the name of: the part's name stays, however long the other."""
+    of_part = file_stem(part, "", PART_MAX_BYTES)
+    whole = file_stem(name, otherwise, NAME_MAX_BYTES - PART_MAX_BYTES - 3)
+    return f"{whole} - {of_part}" if of_part else whole
+
+
+def file_stem(name: str, otherwise: str, most_bytes: int = NAME_MAX_BYTES) -> str:
     """``name`` as the name of a file, without its suffix; ``otherwise`` where nothing of it is left.
 
     Controls, invisible characters and those that turn the direction of writing (which hide a suffix) are left out.
@@ -27,7 +35,7 @@ def file_stem(name: str, otherwise: str) -> str:
     visible = "".join(" " if char.isspace() else char for char in unicodedata.normalize("NFC", name))
     visible = "".join(char for char in visible if not unicodedata.category(char).startswith("C"))
     stem = _SPACES.sub(" ", _FORBIDDEN.sub("-", _OF_SOUND.sub("", visible)))
-    stem = stem.encode()[:NAME_MAX_BYTES].decode(errors="ignore")
+    stem = stem.encode()[:most_bytes].decode(errors="ignore")
     stem = stem.strip(" .-")  # a leading point hides a file; Windows takes points and spaces at the end away
     if not stem:
         return otherwise

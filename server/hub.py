@@ -37,7 +37,8 @@ from server.voices import Voices
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
-RECORDINGS_MAX = 8  # an hour of one is half a megabyte of places, and what was decoded last as much again
+RECORDINGS_MAX = 32
+"""Those of a meeting, which are mixed. An hour of one is half a megabyte of places, what was decoded last as much."""
 
 
 class Hub:

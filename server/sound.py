@@ -1,4 +1,4 @@
-"""The sound of a track, for doors: as a file in one of its forms, and its peaks."""
+"""The sound of a track, or of all of them mixed, for doors: as a file in one of its forms, and its peaks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Literal
 
 from media.containers import HEAD_BYTES, media_type_of, sniff
+from media.mixdown import Mixdown, Part
 from media.mp3 import can_encode
 from media.recording import Recording
+from media.wav import SoundReader
 from media.waveform import peaks
 from protocol.blocks import seconds
 from protocol.errors import AudioFormatError, Conflict, NotFound
+from server.derived import mix_path
+from server.download_names import part_stem
 from server.files import storage_error
+from server.mixes import Mix, mix_of
 from server.services import Services
 from server.store.records import Track
+from server.track_names import track_names
 
 Form = Literal["wav", "ogg", "mp3", "original"]
 
@@ -44,12 +50,20 @@ class SoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A track's recording as long as it was when it was looked up; a live one goes on growing."""
+    """A track's recording as long as it was when it was looked up, a live one goes on growing; or the mix of several.
+
+    ``track``: None for a mix. ``key`` names what this is sound of, ``path`` is where what is made of it is kept, and
+    ``made_of`` are the files of the recordings.
+    """
 
     services: Services
-    track: Track
-    recording: Recording
+    transcript_id: str
+    track: Track | None
+    key: str
+    reader: SoundReader
     length_samples: int
+    path: Path
+    made_of: tuple[Path, ...]
 
     @property
     def duration_s(self) -> float:
@@ -57,17 +71,13 @@ class Sound:
 
     @property
     def is_finished(self) -> bool:
-        return self.track.state != "open"
-
-    @property
-    def path(self) -> Path:
-        return self.services.hub.recording_path(self.track)
+        return self.track is None or self.track.state != "open"
 
     async def file(self, form: Form) -> SoundFile:
         """All of it in that form.
 
         Raises ``Conflict`` where there is no such form of it: MP3 while it is recorded, Ogg where the sound was not
-        kept as that; and ``NotFound`` for the original of what was not uploaded.
+        kept as that, or is a mix; and ``NotFound`` for the original of what was not uploaded.
         """
         match form:
             case "mp3":
@@ -75,31 +85,54 @@ class Sound:
                     raise Conflict("this server has no MP3 encoder; ask for WAV")
                 if not self.is_finished:
                     raise Conflict("this is still being recorded; ask for WAV")
-                return await _plain_file(form, await self.services.derived.mp3(self.recording, self.path))
+                made = await self.services.derived.mp3(self.reader, self.path, self.made_of)
+                return await _plain_file(form, made)
             case "original":
                 return await _plain_file(form, self.path.with_suffix(".upload"))
-            case "ogg" | "wav":
-                is_ogg = form == "ogg"
-                recording = self.recording
-                length_of = recording.ogg_length_bytes if is_ogg else recording.wav_length_bytes
-                length_bytes = await asyncio.to_thread(length_of)
-                modified_at = await asyncio.to_thread(_modified_at, self.path) if self.is_finished else None
-                read = recording.ogg_bytes if is_ogg else recording.wav_bytes
-                return SoundFile(form, MEDIA_TYPES[form], form, length_bytes, modified_at, read)
+            case "ogg":
+                recording = self.reader
+                if not isinstance(recording, Recording):
+                    raise Conflict("several tracks are mixed as WAV or MP3; ask for one of these, or name a track")
+                length_bytes = await asyncio.to_thread(recording.ogg_length_bytes)
+                return await self._read_file(form, length_bytes, recording.ogg_bytes)
+            case "wav":
+                length_bytes = await asyncio.to_thread(self.reader.wav_length_bytes)
+                return await self._read_file(form, length_bytes, self.reader.wav_bytes)
+
+    async def _read_file(
+        self, form: Form, length_bytes: int, read: Callable[[int, int], Generator[bytes, None, None]]
+    ) -> SoundFile:
+        modified_at = await asyncio.to_thread(_last_modified_at, self.made_of) if self.is_finished else None
+        return SoundFile(form, MEDIA_TYPES[form], form, length_bytes, modified_at, read)
+
+    async def name(self) -> str:
+        """What a file of it is to be called: as the transcript, and one of several tracks as whose it is besides."""
+        store = self.services.store
+        title = (await store.get_transcript(self.transcript_id)).shown_title
+        tracks = await store.tracks_of(self.transcript_id)
+        if self.track is None or len(tracks) == 1:
+            return title
+        names = track_names(tracks, await store.participants_of(self.transcript_id))
+        return part_stem(title, names.get(self.track.id, ""), self.transcript_id)
 
     async def peaks(self, count: int) -> list[float]:
         if self.is_finished:
-            return await self.services.derived.peaks(self.recording, self.path, count)
-        return await asyncio.to_thread(peaks, self.recording, count)
+            return await self.services.derived.peaks(self.reader, self.path, count)
+        return await asyncio.to_thread(peaks, self.reader, count)
 
 
-async def sound_of(services: Services, transcript_id: str, track_id: str | None) -> Sound:
-    """The sound of a track, or of the first one of the transcript that has any. Raises ``NotFound``."""
+async def sound_of(services: Services, transcript_id: str, track_id: str | None, *, mixed: bool = True) -> Sound:
+    """The sound of a track; without one of all of them mixed, or where they are not, of the first that has any.
+
+    ``mixed`` False: never of more than one. Raises ``NotFound``.
+    """
     if (await services.store.get_transcript(transcript_id)).audio_deleted:
         raise NotFound("Audio unavailable due to privacy settings")
     tracks = await services.store.tracks_of(transcript_id)
     if not tracks:
         raise NotFound("this transcript has no sound yet")
+    if track_id is None and mixed and (mix := mix_of(tracks)) is not None:
+        return await _mixed_sound(services, transcript_id, mix)
     # Only tracks of this transcript: an id of another one's is not found.
     if track_id is not None:
         tracks = [each for each in tracks if each.id == track_id]
@@ -116,6 +149,10 @@ async def sound_of(services: Services, transcript_id: str, track_id: str | None)
 def mp3_or_wav(sound: Sound) -> Form:
     """What there is of it at once for whoever wants MP3."""
     return "mp3" if can_encode() and sound.is_finished else "wav"
+
+
+def forms_of_mix() -> list[Form]:
+    return ["wav", "mp3"] if can_encode() else ["wav"]
 
 
 async def forms_of(services: Services, tracks: Sequence[Track]) -> dict[str, list[Form]]:
@@ -138,7 +175,19 @@ def _forms(path: Path, track: Track) -> list[Form]:
 
 async def _sound(services: Services, track: Track) -> Sound:
     recording = services.hub.recording(track)
-    return Sound(services, track, recording, await asyncio.to_thread(recording.length_samples))
+    length_samples = await asyncio.to_thread(recording.length_samples)
+    path = services.hub.recording_path(track)
+    return Sound(services, track.transcript_id, track, track.id, recording, length_samples, path, (path,))
+
+
+async def _mixed_sound(services: Services, transcript_id: str, mix: Mix) -> Sound:
+    parts = [
+        Part(services.hub.recording(track), start_samples, track.length_samples)
+        for track, start_samples in zip(mix.tracks, mix.starts_samples, strict=True)
+    ]
+    paths = tuple(services.hub.recording_path(track) for track in mix.tracks)
+    path = mix_path(paths[0].parent, mix.key)
+    return Sound(services, transcript_id, None, mix.key, Mixdown(parts), mix.length_samples, path, paths)
 
 
 async def _plain_file(form: Form, path: Path) -> SoundFile:
@@ -165,6 +214,12 @@ def _look_at(form: Form, path: Path) -> SoundFile:
     return SoundFile(
         form, media_type, suffix, length_bytes, _modified_at(path), lambda start, end: _read(path, start, end)
     )
+
+
+def _last_modified_at(paths: Sequence[Path]) -> int | None:
+    """Of the one that was changed last; None when that is not sure of all."""
+    known = [at for path in paths if (at := _modified_at(path)) is not None]
+    return max(known) if len(known) == len(paths) else None
 
 
 def _modified_at(path: Path) -> int | None:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.decode import DecodeLimits, decode_file, probe_duration_s
-from media.recording import Recording, wav_header
+from media.recording import Recording
 from media.records import encode
+from media.wav import wav_header
 from protocol.errors import AudioFormatError, EarshotError, NotFound, TooLarge
 from tests.media.made_files import KINDS, make, tone
 

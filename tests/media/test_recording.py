@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.recording import WAV_HEADER_BYTES, Recording
+from media.recording import Recording
 from media.records import encode
+from media.wav import WAV_HEADER_BYTES
 from protocol.errors import NotFound
 
 # Sound at 10..40, 40..45 and 100..300; the rest is silence.

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.recording import WAV_HEADER_BYTES, Recording
+from media.recording import Recording
 from media.track_file import Tail, TrackEncoder, scan
+from media.wav import WAV_HEADER_BYTES
 from media.waveform import peaks
 from protocol.blocks import Block, silence
 from protocol.errors import Conflict, NotFound

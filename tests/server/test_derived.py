@@ -8,9 +8,10 @@ import pytest
 
 from media.recording import Recording
 from media.records import encode
+from media.wav import SoundReader
 from media.waveform import Waveform, peaks
 from protocol.errors import Overloaded
-from server.derived import Derived
+from server.derived import Derived, mix_path
 from tests.fakes.node import node_settings
 
 SOUND = bytes(range(256)) * 125 * 30  # 30 seconds
@@ -26,10 +27,10 @@ def path(tmp_path: Path) -> Path:
 async def test_a_waveform_is_measured_once_however_many_ask(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured: list[Recording] = []
+    measured: list[SoundReader] = []
     measure = Waveform.measure
 
-    def counted(recording: Recording) -> Waveform:
+    def counted(recording: SoundReader) -> Waveform:
         measured.append(recording)
         return measure(recording)
 
@@ -49,15 +50,29 @@ async def test_a_waveform_is_measured_once_however_many_ask(
 
 async def test_an_mp3_is_made_once_and_again_when_the_track_has_grown(tmp_path: Path, path: Path) -> None:
     derived, recording = Derived(node_settings(tmp_path)), Recording(path)
-    made = await derived.mp3(recording, path)
+    made = await derived.mp3(recording, path, [path])
     first = made.stat()
-    assert (await derived.mp3(recording, path)).stat().st_ino == first.st_ino
+    assert (await derived.mp3(recording, path, [path])).stat().st_ino == first.st_ino
     later_ns = first.st_mtime_ns + 1_000_000_000
     os.utime(path, ns=(later_ns, later_ns))
-    assert (await derived.mp3(recording, path)).stat().st_ino != first.st_ino
+    assert (await derived.mp3(recording, path, [path])).stat().st_ino != first.st_ino
 
 
 async def test_nothing_is_made_on_a_disk_that_is_nearly_full(tmp_path: Path, path: Path) -> None:
     derived = Derived(node_settings(tmp_path, disk_reserve_mb=1 << 40))
     with pytest.raises(Overloaded):
-        await derived.mp3(Recording(path), path)
+        await derived.mp3(Recording(path), path, [path])
+
+
+async def test_a_newer_mix_takes_the_place_of_the_older_and_of_nothing_else(tmp_path: Path, path: Path) -> None:
+    derived, sound = Derived(node_settings(tmp_path)), Recording(path)
+    await derived.mp3(sound, path, [path])
+    for key in ("one", "two"):
+        mixed = mix_path(tmp_path, key)
+        await derived.mp3(sound, mixed, [path])
+        await derived.peaks(sound, mixed, 10)
+    assert {each.name for each in tmp_path.glob("*.*") if each.is_file()} == {
+        "track.mp3",
+        "mix-two.mp3",
+        "mix-two.peaks",
+    }

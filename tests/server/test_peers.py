@@ -263,7 +263,7 @@ async def test_a_peer_that_never_came_leaves_no_track_and_may_try_again_with_its
         came_in_vain.end(None)
         await came_in_vain.finish_soon()
         [track] = await services.store.tracks_of(client.transcript_id)
-        assert sound.track.id == track.id
+        assert sound.key == track.id
         folder = services.settings.recordings_dir / client.transcript_id
         assert [path.name for path in folder.iterdir()] == [track.id]
         async with RtcClient(SOUND) as peer:

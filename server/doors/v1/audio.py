@@ -23,12 +23,18 @@ router = APIRouter(tags=["audio"], responses=DOCUMENTED)
 WAVEFORM_POINTS_MAX = 4000  # more than any screen is wide
 WAVEFORM_POINTS = 255  # of the neighbouring system's form
 
-Track = Annotated[str | None, Query(max_length=64, description="Id of the track; without it the first one with sound.")]
+Track = Annotated[
+    str | None,
+    Query(
+        max_length=64, description="Id of the track; without it all of them mixed, or while one is recorded the first."
+    ),
+]
 Format = Annotated[
     Form,
     Query(
         description="wav: 16 kHz mono. mp3: made when it is first asked for, of a track that has ended. ogg: Opus as "
-        "it came, not decoded; 409 where sound came in another form, too. original: the file that was uploaded."
+        "it came, not decoded; 409 where sound came in another form, too, and for a mix. original: the file that was "
+        "uploaded, of one track."
     ),
 ]
 Original = Annotated[bool, Query(description="The file that was uploaded, as format=original.")]
@@ -74,7 +80,7 @@ async def upload_audio(request: Request, transcript_id: str) -> Response:
 async def download_audio(
     request: Request, transcript_id: str, track: Track = None, format: Format = "wav", original: Original = False
 ) -> Response:
-    """The track as a file to keep."""
+    """The sound as a file to keep."""
     form = "original" if original else format
     return await _give(request, transcript_id, track, form, disposition="attachment")
 
@@ -82,7 +88,7 @@ async def download_audio(
 @router.head("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)], include_in_schema=False)
 @router.get("/v1/transcripts_audio/{transcript_id}/stream", dependencies=[entry(Action.READ)])
 async def stream_audio(request: Request, transcript_id: str, track: Track = None, format: Format = "wav") -> Response:
-    """The track for a player, which asks for ranges."""
+    """The sound for a player, which asks for ranges."""
     return await _give(request, transcript_id, track, format, disposition="inline")
 
 
@@ -91,14 +97,14 @@ async def stream_audio(request: Request, transcript_id: str, track: Track = None
 async def transcript_audio(
     request: Request, transcript_id: str, track: Track = None, format: Format = "wav"
 ) -> Response:
-    """The track in the form asked for; lost and paused sound is silence."""
+    """The sound in the form asked for; lost and paused sound is silence."""
     return await _give(request, transcript_id, track, format, disposition="inline")
 
 
 @router.head("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)], include_in_schema=False)
 @router.get("/v1/transcripts/{transcript_id}/audio/mp3", dependencies=[entry(Action.READ)])
 async def mp3_audio(request: Request, transcript_id: str, track: Track = None) -> Response:
-    """MP3 of a track that has ended; while it is recorded, or without an encoder, WAV, and said to be that."""
+    """MP3 of what has ended; while it is recorded, or without an encoder, WAV, and said to be that."""
     sound = await _sound(request, transcript_id, track)
     return await _give_sound(request, sound, mp3_or_wav(sound), disposition="inline")
 
@@ -119,21 +125,20 @@ async def waveform(
     track: Track = None,
     count: Annotated[int, Query(ge=1, le=WAVEFORM_POINTS_MAX, description="Number of peaks.")] = 500,
 ) -> Response:
-    """Peaks from 0 to 1, evenly over the track."""
+    """Peaks from 0 to 1, evenly over the sound."""
     sound = await _sound(request, transcript_id, track)
-    return JSONResponse(
-        {"track": sound.track.id, "duration": round(sound.duration_s, 3), "data": await sound.peaks(count)}
-    )
+    of = None if sound.track is None else sound.track.id
+    return JSONResponse({"track": of, "duration": round(sound.duration_s, 3), "data": await sound.peaks(count)})
 
 
-async def _sound(request: Request, transcript_id: str, track: str | None) -> Sound:
-    return await sound_of(services_of(request), transcript_id, track)
+async def _sound(request: Request, transcript_id: str, track: str | None, *, mixed: bool = True) -> Sound:
+    return await sound_of(services_of(request), transcript_id, track, mixed=mixed)
 
 
 async def _give(
     request: Request, transcript_id: str, track: str | None, form: Form, *, disposition: Literal["attachment", "inline"]
 ) -> Response:
-    sound = await _sound(request, transcript_id, track)
+    sound = await _sound(request, transcript_id, track, mixed=form != "original")
     return await _give_sound(request, sound, form, disposition=disposition)
 
 
@@ -141,14 +146,14 @@ async def _give_sound(
     request: Request, sound: Sound, form: Form, *, disposition: Literal["attachment", "inline"]
 ) -> Response:
     file = await sound.file(form)
-    transcript_id = sound.track.transcript_id
+    transcript_id = sound.transcript_id
     if form == "original":
         # A stranger's bytes are for keeping; of what they are called nothing but the name is left.
-        disposition, name = "attachment", sound.track.name
+        disposition, name = "attachment", "" if sound.track is None else sound.track.name
     else:
-        name = (await services_of(request).store.get_transcript(transcript_id)).name
+        name = await sound.name()
     # A track that grows is another file each second; one that has ended never changes.
-    version = f"{sound.track.id} {form} {file.length_bytes}"
+    version = f"{sound.key} {form} {file.length_bytes}"
     return serve_bytes(
         request,
         Servable(

@@ -11,8 +11,8 @@ from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.documents import TranscriptFormat, conversation_of
-from server.download_names import content_disposition
-from server.exports import MEDIA_TYPES
+from server.download_names import content_disposition, file_stem
+from server.exports import MEDIA_TYPES, ExportFormat
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 
@@ -27,6 +27,9 @@ async def export_transcript(
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     text = await (await conversation_of(services, transcript)).document(wanted.form)
-    named = content_disposition("attachment", transcript.shown_title, wanted.form.suffix, transcript_id=transcript_id)
+    name = file_stem(transcript.shown_title, transcript_id)
+    if wanted.form is ExportFormat.TIMESTAMPED:
+        name += "-timestamped"  # else the plain text's
+    named = content_disposition("attachment", name, wanted.form.suffix, transcript_id=transcript_id)
     headers = {**named, "Cache-Control": "no-cache"}
     return Response(text, headers=headers, media_type=MEDIA_TYPES[wanted.form])

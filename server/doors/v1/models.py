@@ -76,9 +76,9 @@ class MessagePage(Form):
 
 
 class Waveform(Form):
-    track: str
+    track: str | None = Field(description="Whose sound it is of; null: of all tracks mixed.")
     duration: float = Field(description="Seconds.", ge=0)
-    data: list[float] = Field(description="Peaks from 0 to 1, evenly over the track.")
+    data: list[float] = Field(description="Peaks from 0 to 1, evenly over the sound.")
 
 
 class SessionDescription(Form):

@@ -25,6 +25,13 @@ class Track(Form):
     formats: list[Literal["wav", "mp3", "ogg", "original"]] = Field(description="What its sound can be had as now.")
 
 
+class Mix(Form):
+    """The sound of several tracks together, each at its time, as it is given where no track is asked for."""
+
+    duration: float = Field(description="Seconds, from the beginning of the first track.", ge=0)
+    formats: list[Literal["wav", "mp3"]] = Field(description="What it can be had as.")
+
+
 class Participant(Form):
     """Somebody who takes part, as people call them."""
 
@@ -71,6 +78,10 @@ class TranscriptData(TranscriptFields):
     last_seq: int = Field(description="Number of its newest event; listen with after=last_seq to go on there.", ge=0)
     summary: dict[str, Any] | None
     tracks: list[Track] = Field(default=[], description="Left out in lists.")
+    mix: Mix | None = Field(
+        default=None,
+        description="Null where fewer than two tracks have sound, or while one is recorded; left out in lists.",
+    )
 
 
 class Transcript(TranscriptFields):

@@ -26,10 +26,11 @@ from server.doors.v1.transcript_bodies import (
     states_of,
 )
 from server.doors.v1.uploads import is_multipart, receive_upload
-from server.doors.v1.views import page_view, segment_view, transcript_view
+from server.doors.v1.views import mix_view, page_view, segment_view, transcript_view
 from server.limits import read_body
+from server.mixes import mix_of
 from server.segment_pages import segment_pages
-from server.sound import forms_of
+from server.sound import forms_of, forms_of_mix
 from server.store.listing import Order, Wanted
 from server.store.records import StoredSegment, Transcript, TranscriptKind
 from server.store.transcripts import UNFINISHED
@@ -54,6 +55,7 @@ async def view_of(request: Request, transcript: Transcript) -> dict[str, Any]:
     tracks = await services.store.tracks_of(transcript.id)
     participants = await services.store.participants_of(transcript.id)
     formats = {} if transcript.audio_deleted else await forms_of(services, tracks)
+    mix = None if transcript.audio_deleted else mix_of(tracks)
     return transcript_view(
         transcript,
         services.asr.status.engine,
@@ -61,6 +63,7 @@ async def view_of(request: Request, transcript: Transcript) -> dict[str, Any]:
         may_change=may_change(request, Kind.TRANSCRIPT, transcript.owner),
         tracks=tracks,
         formats=formats,
+        mix=None if mix is None else mix_view(mix, forms_of_mix()),
     )
 
 

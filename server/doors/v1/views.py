@@ -8,6 +8,7 @@ from typing import Any
 
 from protocol.blocks import seconds
 from protocol.wire.v1 import STATUS_OF_STATE, segment_data
+from server.mixes import Mix
 from server.speakers import number_of
 from server.store.records import Participant, StoredSegment, Track, Transcript
 
@@ -24,11 +25,12 @@ def transcript_view(
     may_change: bool,
     tracks: Sequence[Track] | None = None,
     formats: Mapping[str, Sequence[str]] | None = None,
+    mix: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The record at the top, where neighbouring systems have it, and the whole of it in ``data``.
 
     ``may_change``: who asks may, and reads addresses. ``tracks`` None: left out, as in lists. ``formats``: what the
-    sound of each can be had as, by its id.
+    sound of each can be had as, by its id. ``mix``: what there is of all of them together.
     """
     summary = transcript.summary or {}
     fields: dict[str, Any] = {
@@ -65,6 +67,7 @@ def transcript_view(
     }
     if tracks is not None:
         data["tracks"] = [track_view(track, (formats or {}).get(track.id, ())) for track in tracks]
+        data["mix"] = mix
     return {
         "id": transcript.id,
         "created_at": iso(transcript.created_at),
@@ -103,6 +106,10 @@ def track_view(track: Track, formats: Sequence[str]) -> dict[str, Any]:
         "source": track.source,
         "formats": list(formats),
     }
+
+
+def mix_view(mix: Mix, formats: Sequence[str]) -> dict[str, Any]:
+    return {"duration": round(seconds(mix.length_samples), 3), "formats": list(formats)}
 
 
 def segment_view(stored: StoredSegment) -> dict[str, Any]:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from protocol.states import TranscriptState
 from server.services import Services
 from server.settings import Settings
+from tests.fakes.kept_track import kept_track
 from tests.fakes.node import new_client, node_settings, wait_for_state
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -221,3 +224,64 @@ async def test_the_short_waveform_has_as_many_peaks_as_neighbours_draw(
     assert len(body["data"]) == 255
     assert all(0 <= peak <= 1 for peak in body["data"])
     assert (await client.head(f"/v1/transcripts/{recorded}/audio/waveform")).status_code == 200
+
+
+async def two_tracks(services: Services) -> tuple[str, npt.NDArray[np.int64]]:
+    """The id of a transcript of Anna and of Ben, who came a quarter of a second later, and the sum of both."""
+    transcript_id = (await services.store.create_transcript(name="weekly.wav")).id
+    sums = np.zeros(20_000, np.int64)
+    for number, (speaker, start) in enumerate((("Anna", 0), ("Ben", 4000))):
+        sound = np.random.default_rng(number).integers(-10_000, 10_000, 16_000).astype("<i2")
+        sums[start : start + len(sound)] += sound
+        await kept_track(services, transcript_id, speaker, sound.tobytes(), started_at=1000 + start / 16_000)
+    return transcript_id, sums
+
+
+async def test_several_tracks_are_mixed_where_none_is_asked_for(client: httpx.AsyncClient, services: Services) -> None:
+    transcript_id, sums = await two_tracks(services)
+    path, download = f"/v1/transcripts/{transcript_id}", f"/v1/transcripts_audio/{transcript_id}/download"
+    wav = await client.get(f"{path}/audio")
+    assert (wav.status_code, wav.content[44:]) == (200, sums.astype("<i2").tobytes())
+    part = await client.get(f"{path}/audio", headers={"Range": "bytes=8000-9001", "If-Range": wav.headers["etag"]})
+    assert (part.status_code, part.content) == (206, wav.content[8000:9002])
+    mp3 = await client.get(f"{path}/audio/mp3")
+    assert (mp3.status_code, mp3.headers["content-type"]) == (200, "audio/mpeg")
+    assert (await client.get(download, params={"format": "mp3"})).headers["etag"] == mp3.headers["etag"]
+    for form in ("ogg", "original"):
+        assert (await client.get(download, params={"format": form})).status_code in (404, 409)
+    told = (await client.get(f"{path}/waveform?count=10")).json()
+    assert (told["track"], told["duration"], max(told["data"])) == (
+        None,
+        1.25,
+        round(int(np.abs(sums).max()) / 32_768, 4),
+    )
+    record = (await client.get(path)).json()["data"]
+    assert (record["mix"], record["duration"]) == ({"duration": 1.25, "formats": ["wav", "mp3"]}, 1.25)
+
+    # Each is there alone, too, under a name of its own: that of the voice as it is called now.
+    [anna, ben] = [track["id"] for track in record["tracks"]]
+    assert (await client.post(f"{path}/participants", json={"speaker": "Ben", "name": "Bénédicte"})).status_code == 201
+    await client.patch(path, json={"title": "The week"})
+    for query, name in (
+        ("", "The week"),
+        (f"?track={anna}", "The week - Anna"),
+        (f"?track={ben}", "The week - Benedicte"),
+    ):
+        given = await client.get(download + query)
+        assert f'filename="{name}.wav"' in given.headers["content-disposition"]
+        assert len(given.content) == 44 + 2 * (16_000 if query else 20_000)
+
+    timed = await client.get(f"{path}/export?format=text-timestamped")
+    assert 'filename="The week-timestamped.txt"' in timed.headers["content-disposition"]
+
+    # While somebody speaks it is the sound of one, as it comes.
+    await services.store.update_track(ben, state="open")
+    assert len((await client.get(f"{path}/audio")).content) == 44 + 32_000
+    assert (await client.get(path)).json()["data"]["mix"] is None
+    await services.store.update_track(ben, state="finished")
+
+    assert list(services.settings.recordings_dir.glob("*/mix-*.mp3"))
+    assert (await client.delete(f"{path}/audio")).status_code == 204
+    assert not (services.settings.recordings_dir / transcript_id).exists()
+    assert (await client.get(f"{path}/audio")).status_code == 404
+    assert (await client.get(path)).json()["data"]["mix"] is None

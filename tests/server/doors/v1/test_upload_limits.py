@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from media.recording import wav_header
+from media.wav import wav_header
 from protocol.events import Event, StatusChanged
 from protocol.states import TranscriptState
 from server.services import Services

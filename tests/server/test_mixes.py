@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from server.mixes import SILENCE_MAX_S, mix_of
+from server.store.records import Track
+
+ANNA = Track("a", "t-1", "", "Anna", 1000.0, 32_000, 0, "finished", "webrtc", "t-1/a")
+BEN = replace(ANNA, id="b", started_at=1001.5, state="failed")
+MUTE = replace(ANNA, id="m", started_at=999.0, length_samples=0)
+
+
+def test_all_that_sound_each_at_its_place_after_the_first_track_of_all() -> None:
+    mix = mix_of([MUTE, ANNA, BEN])
+    assert mix is not None
+    assert (mix.tracks, mix.starts_samples, mix.length_samples) == ((ANNA, BEN), (16_000, 40_000), 72_000)
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        [],
+        [ANNA, MUTE],
+        [ANNA, replace(BEN, state="open")],
+        [ANNA, BEN, replace(MUTE, state="open")],
+        [ANNA, replace(BEN, started_at=1002.1 + SILENCE_MAX_S)],
+    ],
+)
+def test_one_alone_is_no_mix_nor_what_is_recorded_still_nor_what_lies_far_apart(tracks: list[Track]) -> None:
+    assert mix_of(tracks) is None
+
+
+def test_another_mix_has_another_key() -> None:
+    tracks = [
+        [ANNA, BEN],
+        [ANNA, replace(BEN, length_samples=1)],
+        [ANNA, replace(BEN, started_at=1001.0)],
+        [MUTE, ANNA, BEN],
+    ]
+    assert len({mix.key for each in tracks if (mix := mix_of(each)) is not None}) == len(tracks)
+    assert mix_of([ANNA, replace(BEN, started_at=1001.9 + SILENCE_MAX_S)]) is not None

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from server.store.records import Participant, Track
+from server.track_names import track_names
+
+TRACK = Track("a", "t-1", "", "Ben", 0.0, 1, 1, "finished", "webrtc", "t-1/a")
+
+
+def test_each_is_called_as_people_call_the_voice_now_and_otherwise_than_the_rest() -> None:
+    tracks = [
+        TRACK,
+        replace(TRACK, id="b", speaker="Anna"),
+        replace(TRACK, id="c", speaker="Anna 2"),
+        replace(TRACK, id="d", speaker=None, name="talk.wav"),
+        replace(TRACK, id="e", speaker=None),
+    ]
+    people = [
+        Participant("p", "t-1", label, name, None, None, 0.0) for label, name in (("Ben", "B/n"), ("Anna 2", "anna"))
+    ]
+    assert track_names(tracks, people) == {"a": "B-n", "b": "2 Anna", "c": "3 anna", "d": "talk", "e": "5"}
