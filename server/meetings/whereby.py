@@ -65,6 +65,7 @@ class Whereby:
         self._api_key = api_key
         self._url = url.rstrip("/")
         self._http: httpx.AsyncClient | None = None
+        self._making = asyncio.Lock()  # so that two who come first at once have one client, which stop closes
 
     async def create(self, room: Room, ends_at: float) -> Opened:
         """Not tried again once they may have got it: each time would open another meeting."""
@@ -120,14 +121,15 @@ class Whereby:
             attempt += 1
 
     async def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._http = await json_client(
-                self._url,
-                deadline_s=self._deadline_s,
-                connections_max=CONNECTIONS_MAX,
-                headers={"Authorization": f"Bearer {self._api_key.get_secret_value()}"},
-            )
-        return self._http
+        async with self._making:
+            if self._http is None:
+                self._http = await json_client(
+                    self._url,
+                    deadline_s=self._deadline_s,
+                    connections_max=CONNECTIONS_MAX,
+                    headers={"Authorization": f"Bearer {self._api_key.get_secret_value()}"},
+                )
+            return self._http
 
     async def _answer(
         self, method: str, path: str, body: Mapping[str, Any] | None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit, microphone, visiting
@@ -95,6 +95,28 @@ async def test_a_room_is_made_listed_and_deleted(node: RunningApp, browser: Brow
         await expect(row).to_have_count(0)
 
 
+@asynccontextmanager
+async def kept_from_the_end(page: Page) -> AsyncIterator[None]:
+    """Inside, a page that is loaded from now on is not told that the words are complete; afterwards it is."""
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    holding = True
+
+    def told(socket: WebSocketRoute, message: str | bytes) -> None:
+        if holding and (held or '"completed"' in str(message)):
+            held.append((socket, message))
+        else:
+            socket.send(message)
+
+    def route(socket: WebSocketRoute) -> None:
+        socket.connect_to_server().on_message(lambda message: told(socket, message))
+
+    await page.route_web_socket(re.compile("/v1/transcripts_websocket/"), route)
+    yield
+    holding = False
+    for socket, message in held:
+        socket.send(message)
+
+
 async def test_two_meet(node: RunningApp, browser: Browser) -> None:
     address = await new_room(node.serving.url, "two-meet")
     async with visit_in(browser) as visit, somebody_else(visit) as bens:
@@ -119,9 +141,15 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
         await person(bens, "Anna", "muted")
         await annas.keyboard.press("m")
         await expect(annas.get_by_text("The others hear you", exact=True)).to_be_visible()
+        asked = annas.get_by_text("May the sound of this meeting be kept?")
+        await expect(asked).to_be_visible()
         await bens.get_by_role("button", name="No, words only").click()
-        await expect(bens.get_by_text("will be deleted when the words are final")).to_be_visible()
+        for page in (bens, annas):  # one denial settles it for all
+            await expect(page.get_by_text("will be deleted when the words are final")).to_be_visible()
+        await expect(asked).to_be_hidden()
 
+        ending = AsyncExitStack()
+        await ending.enter_async_context(kept_from_the_end(bens))
         await bens.reload()
         await expect(bens.get_by_label("Your name")).to_have_value("Ben")  # asked once
         await join(bens, "Ben", "Only listen")
@@ -137,6 +165,11 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
         for page in (annas, bens):
             await expect(page.get_by_role("heading", name="The meeting has ended.")).to_be_visible(timeout=PATIENCE_MS)
             await assert_sound_page(page)
+        # Ben need not wait for the last words to know it.
+        await expect(bens.get_by_text("Writing down the last words.")).to_be_visible()
+        await ending.aclose()
+        for page in (annas, bens):
+            await expect(page.get_by_text("What was said is in its transcript.")).to_be_visible(timeout=PATIENCE_MS)
         # The last words still come, and stand in the transcript.
         await expect(annas.locator(".line:not(.interim) .word").first).to_be_visible(timeout=PATIENCE_MS)
         await annas.get_by_role("link", name="Open the transcript").click()
@@ -144,17 +177,20 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
 
 
 async def test_another_window_takes_the_place(node: RunningApp, browser: Browser) -> None:
-    address = await new_room(node.serving.url, "two-windows", skip_consent=True)
+    address = await new_room(node.serving.url, "two-windows")
     async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(address)
         await join(page, "Anna")
-        await expect(page.get_by_text("May the sound of this meeting be kept?")).to_be_hidden()
+        await page.get_by_role("button", name="Yes, keep it").click()
+        await expect(page.get_by_text("You agreed that the sound is kept.")).to_be_visible()
         storage = await page.evaluate("({...sessionStorage})")
         second = await page.context.new_page()
         await second.goto(address)
         await second.evaluate("(all) => Object.assign(sessionStorage, all)", storage)  # as a duplicated tab has it
         await join(second, "Anna")
+        await expect(second.get_by_text("You agreed that the sound is kept.")).to_be_visible()
+        await expect(second.get_by_text("May the sound of this meeting be kept?")).to_be_hidden()  # asked once
         note = page.get_by_role("heading", name="You are in this meeting in another window.")
         await expect(note).to_be_visible(timeout=PATIENCE_MS)
         await page.get_by_role("button", name="Come back here").click()
@@ -189,9 +225,10 @@ async def test_full_and_then_the_server_is_lost_and_comes_back(browser: Browser,
         page = visit.page
         async with ServerProcess(tmp_path / "data", meeting_participants_max=1) as server:
             port = int(server.url.rpartition(":")[2])
-            address = await new_room(server.url, "small")
+            address = await new_room(server.url, "small", skip_consent=True)
             await page.goto(address)
             await join(page, "Anna")
+            await expect(page.get_by_text("May the sound of this meeting be kept?")).to_be_hidden()
             async with somebody_else(visit) as bens:
                 await bens.goto(address)
                 await bens.get_by_label("Your name").fill("Ben")

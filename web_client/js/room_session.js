@@ -9,14 +9,17 @@ import { closeStream, openMicrophone } from './microphone.js';
 import { keepPlace, placeIn } from './own_name.js';
 import { roomProblemOf } from './room_problem.js';
 import {
-  answerConsent, endMeeting, getMeeting, joinMeeting, leaveMeeting, offerSound, openMeeting, peopleOf,
+  answerConsent, endMeeting, getMeeting, joinMeeting, leaveMeeting, offerSound, openMeeting, whoIsIn,
 } from './rooms_api.js';
 import { WebRtcConnection } from './webrtc.js';
 
 const PEOPLE_EVERY_MS = 2500;
 const SPEAKING_MS = 1800; // interims of a voice come more often than this
 const PATHS_TRIED = 2; // without any path found, before a person is told
-const COMPLETE = new Set(['completed', 'failed']);
+// A transcript's states.
+const UNDER_WAY = new Set(['recording', 'paused', 'processing']);
+const COMPLETE = new Set(['ended', 'failed']);
+const SETTLED_MS = 50; // a page that joins late is told all that ever was, one status after the other
 const NO_SUCH = new Set([401, 404]);
 
 /**
@@ -33,6 +36,7 @@ export class RoomSession extends EventTarget {
   muted = false;
   listensOnly = false; // without a microphone
   consent = null; // what we answered
+  soundKept = true; // as the answers of all stand
   retryInS = null; // seconds until the next try while lost
   listening = 'closed'; // state of the listening socket
   problem = null; // {key, values} of a sentence; set when failed
@@ -44,6 +48,8 @@ export class RoomSession extends EventTarget {
   #listener = null;
   #abort = new AbortController();
   #peopleTimer = 0;
+  #endTimer = 0;
+  #standing = null; // the transcript's state, as told last
   #spokeAt = new Map(); // name -> performance.now() of their newest words
   #seen = new Set(); // names whose words came
 
@@ -63,7 +69,21 @@ export class RoomSession extends EventTarget {
 
   /** Whether the room wants to know if the sound may be kept. */
   get asksConsent() {
-    return this.consent === null && this.meeting !== null && !this.meeting.skip_consent && this.meeting.recording_type !== 'none';
+    return this.consent === null && this.soundKept && this.meeting !== null && !this.meeting.skip_consent && this.#keepsSound;
+  }
+
+  /** Whether somebody, be it ourselves, does not want the sound kept: then nobody need be asked. */
+  get soundDenied() {
+    return this.#keepsSound && (this.consent === false || !this.soundKept);
+  }
+
+  get #keepsSound() {
+    return this.meeting?.recording_type !== 'none';
+  }
+
+  /** Whether the meeting is over and its last words are still to come. */
+  get writing() {
+    return this.phase === 'ended' && this.listening !== 'closed' && UNDER_WAY.has(this.#standing);
   }
 
   /** Whether words of somebody came just now. */
@@ -83,7 +103,7 @@ export class RoomSession extends EventTarget {
       if (this.#over) return this.#release();
       this.#secret = me.token;
       keepPlace(me.meeting.id, me.token);
-      this.#set({ meeting: me.meeting, participantId: me.participant_id, name: me.name });
+      this.#set({ meeting: me.meeting, participantId: me.participant_id, name: me.name, consent: me.consent_given });
       this.#listen();
       this.#lookAround();
       await this.#keepConnected();
@@ -127,11 +147,20 @@ export class RoomSession extends EventTarget {
   #heard(message) {
     const { type, data = {} } = message;
     if (type === 'transcription' && data.text) this.#spoke(data);
-    if (type === 'status' && COMPLETE.has(data.status)) {
-      if (this.#over) this.#listener.close(); // the last words were told
-      else this.#checkEnded();
-    }
+    if (type === 'status') this.#stands(data.state);
     this.dispatchEvent(new CustomEvent('message', { detail: message }));
+  }
+
+  #stands(state) {
+    this.#standing = state;
+    clearTimeout(this.#endTimer);
+    if (this.#over) {
+      if (COMPLETE.has(state)) this.#listener.close(); // the last words were told
+      this.#set({});
+    } else if (state === 'processing' || COMPLETE.has(state)) {
+      // Nobody is there any more: perhaps the meeting was ended.
+      this.#endTimer = setTimeout(() => this.#checkEnded(), SETTLED_MS);
+    }
   }
 
   #spoke({ speaker, is_final: final }) {
@@ -145,9 +174,9 @@ export class RoomSession extends EventTarget {
   async #lookAround() {
     clearTimeout(this.#peopleTimer);
     try {
-      const people = await peopleOf(this.meeting.id, { secret: this.#secret });
+      const { here, soundKept } = await whoIsIn(this.meeting.id, { secret: this.#secret });
       if (this.#over) return;
-      this.#set({ people });
+      this.#set({ people: here, soundKept });
     } catch {
       // Not reachable now: the connection tells that, too, and the next look comes.
     }
@@ -242,7 +271,7 @@ export class RoomSession extends EventTarget {
     if (this.#over) return;
     this.#abort.abort();
     this.#release();
-    if (phase !== 'ended') this.#listener?.close(); // after the end the last words are still to come
+    if (phase !== 'ended' || COMPLETE.has(this.#standing)) this.#listener?.close(); // else the last words are still to come
     this.#set({ phase, retryInS: null });
   }
 
@@ -261,6 +290,7 @@ export class RoomSession extends EventTarget {
 
   #release() {
     clearTimeout(this.#peopleTimer);
+    clearTimeout(this.#endTimer);
     this.#connection?.close();
     closeStream(this.#stream);
   }

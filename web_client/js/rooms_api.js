@@ -24,7 +24,8 @@ export async function activeMeeting(nameOrId) {
   return (await get(`${room(nameOrId)}/meetings/active`))[0] ?? null;
 }
 
-/** Who is in the meeting now. */
-export async function peopleOf(id, options) {
-  return (await get(`${meeting(id)}/participants`, options)).items.filter((person) => person.is_here);
+/** Who is in the meeting now, and whether its sound will be kept, as their answers stand. */
+export async function whoIsIn(id, options) {
+  const { items, sound_kept: soundKept } = await get(`${meeting(id)}/participants`, options);
+  return { here: items.filter((person) => person.is_here), soundKept };
 }

@@ -16,7 +16,7 @@ import { keepOwnName, ownName } from '../js/own_name.js';
 import { roomProblemOf } from '../js/room_problem.js';
 import { RoomSession } from '../js/room_session.js';
 import { doing, roomWords } from '../js/room_words.js';
-import { activeMeeting, getRoom, joinMeeting, openMeeting, peopleOf } from '../js/rooms_api.js';
+import { activeMeeting, getRoom, joinMeeting, openMeeting, whoIsIn } from '../js/rooms_api.js';
 import { t } from '../js/strings.js';
 
 const place = decodeURIComponent(location.pathname.replace(/\/+$/, '').split('/').pop());
@@ -24,6 +24,11 @@ const SPEAKING_DB = -42; // louder than breath and a fan
 const SPEAKING_MS = 700;
 const LOOK_EVERY_MS = 5000; // who is there, before one has joined
 const ENDS = ['left', 'ended', 'elsewhere'];
+
+/** Only where it is another one: it may be read out. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 class RoomPage {
   #room = null;
@@ -66,7 +71,7 @@ class RoomPage {
     this.#hear, this.#state, this.#sound);
 
   #overWhat = h('h2', { tabindex: -1 });
-  #overDo = h('p', { class: 'muted' });
+  #overDo = h('p', { class: 'muted', role: 'status' });
   #again = h('button', { type: 'button', class: 'primary', onclick: () => this.#enter(!this.#session.listensOnly) });
   #transcript = h('a', { class: 'own-page', text: t('room.transcript') });
   #over = h('div', { class: 'over' }, this.#overWhat, this.#overDo, h('div', { class: 'row' }, this.#again, this.#transcript));
@@ -92,7 +97,7 @@ class RoomPage {
     try {
       this.#room ??= await getRoom(place);
       const meeting = await activeMeeting(place);
-      this.#tellHere(meeting ? await peopleOf(meeting.id) : []);
+      this.#tellHere(meeting ? (await whoIsIn(meeting.id)).here : []);
     } catch (error) {
       if (!this.#room) this.#problem.show(roomProblemOf(error), [this.#button('retry', () => location.reload())]);
     }
@@ -104,7 +109,7 @@ class RoomPage {
     const names = new Intl.ListFormat(document.documentElement.lang).format(people.slice(0, 8).map((person) => `\u2068${person.name}\u2069`));
     const more = Math.max(0, people.length - 8);
     const text = people.length ? t('room.here', { names, more }) : t('room.here.none');
-    if (this.#here.textContent !== text) this.#here.textContent = text;
+    setText(this.#here, text);
   }
 
   #submit(event) {
@@ -123,7 +128,7 @@ class RoomPage {
     }
     this.#session.close();
     this.#words.clear();
-    this.#answered.textContent = '';
+    this.#consent.again();
     const session = new RoomSession(place);
     this.#session = session;
     let before = session.phase;
@@ -173,7 +178,6 @@ class RoomPage {
   async #answer(given) {
     try {
       await this.#session.answerConsent(given);
-      this.#answered.textContent = t(given ? 'consent.thanks.yes' : 'consent.thanks.no');
     } catch (error) {
       this.#consent.again();
       this.#problem.show(roomProblemOf(error));
@@ -207,7 +211,6 @@ class RoomPage {
       ]);
     } else {
       this.#overWhat.textContent = t(`room.${session.phase}`);
-      this.#overDo.textContent = t(`room.${session.phase}.do`);
       this.#again.textContent = t({ elsewhere: 'room.back', ended: 'room.anew' }[session.phase] ?? 'room.again');
       this.#offerTranscript(session.meeting?.transcript_id);
       this.#overWhat.focus();
@@ -241,7 +244,7 @@ class RoomPage {
     const { phase, running } = session;
     document.body.dataset.phase = phase;
     const name = this.#room?.name ?? place;
-    if (this.#heading.textContent !== name) this.#heading.textContent = name;
+    setText(this.#heading, name);
     document.title = t('title.room', { name });
     const outside = this.#room !== null && this.#room.platform !== 'builtin';
     show(this.#copy, this.#room !== null);
@@ -250,7 +253,11 @@ class RoomPage {
     show(this.#over, ENDS.includes(phase));
     show(this.#people, running);
     show(this.#consent, running && session.asksConsent);
-    show(this.#answered, running && session.consent !== null);
+    const answer = session.soundDenied ? 'no' : 'yes';
+    const isAnswered = running && (session.soundDenied || session.consent !== null);
+    setText(this.#answered, isAnswered ? t(`consent.thanks.${answer}`) : '');
+    show(this.#answered, isAnswered);
+    if (ENDS.includes(phase)) setText(this.#overDo, t(session.writing ? 'state.finishing' : `room.${phase}.do`));
     show(this.#dock, running);
     show(this.#words, running || !this.#words.empty);
     show(this.#waiting, phase === 'live' && this.#words.empty);

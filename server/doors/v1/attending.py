@@ -96,6 +96,7 @@ async def _join(request: Request, meeting_id: str, room_name: str | None = None)
         "participant_id": joined.attendance.id,
         "name": joined.attendance.name,
         "token": joined.token,
+        "consent_given": joined.attendance.consent,
         "room_url": absolute(joined.room_url, str(request.base_url)),
         "offer_url": f"{place}/offer" if meeting.platform == "builtin" else None,
         "events_url": f"/v1/transcripts_websocket/{meeting.transcript_id}",
@@ -105,11 +106,17 @@ async def _join(request: Request, meeting_id: str, room_name: str | None = None)
 
 @router.get("/v1/meetings/{meeting_id}/participants", dependencies=[entry(Action.READ)])
 async def list_people_of_meeting(request: Request, meeting_id: str) -> Response:
-    """Who joined, in that order, and who of them is there now."""
+    """Who joined, in that order, who of them is there now, and whether the sound will be kept."""
     services = services_of(request)
     meeting = await meeting_of(services, meeting_id)
     people = await services.attendances.people(meeting)
-    return JSONResponse({"items": [person_view(each) for each in people], "total": len(people)})
+    body = {
+        "items": [person_view(each) for each in people],
+        "total": len(people),
+        # Who denied it, if anybody did, is told to nobody.
+        "sound_kept": not await services.store.rooms.wants_no_sound(meeting),
+    }
+    return JSONResponse(body)
 
 
 @router.post(

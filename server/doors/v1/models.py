@@ -279,6 +279,7 @@ class Joined(Meeting):
     participant_id: str
     name: str = Field(description="What you are called there; another one than you asked for where that was taken.")
     token: str = Field(description="A secret: whoever has it is this participant. It is told this once.")
+    consent_given: bool | None = Field(description="What you answered about keeping the sound; null: nothing yet.")
     offer_url: str | None = Field(description="Where to send a WebRTC offer; none where somebody else hosts the sound.")
     events_url: str = Field(description="The socket on which the words come.")
 
@@ -296,6 +297,7 @@ class Person(Form):
 class People(Form):
     items: list[Person]
     total: int = Field(ge=0)
+    sound_kept: bool = Field(description="Whether the sound will be kept, as the answers stand: one denial is enough.")
 
 
 class ConsentTaken(Form):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -51,6 +52,8 @@ def client_of(server: WherebyServer, *, key: str = KEY, deadline_s: float = 5.0)
 
 async def test_a_meeting_is_opened_and_ended(server: WherebyServer) -> None:
     whereby = client_of(server)
+    first, second = await asyncio.gather(whereby._client(), whereby._client())
+    assert first is second  # the one that is closed in the end
     ends_at = time.time() + 3600
     opened = await whereby.create(ROOM, ends_at)
     assert opened.provider_id is not None
@@ -71,6 +74,7 @@ async def test_a_meeting_is_opened_and_ended(server: WherebyServer) -> None:
         await whereby.end(opened.provider_id)
     assert server.open_ones == set()
     await whereby.stop()
+    assert first.is_closed
 
 
 @pytest.mark.parametrize(

@@ -85,18 +85,24 @@ async def test_two_speak_and_each_is_written_down_under_their_own_name(
         status = (await client.get(f"/v1/transcripts/{meeting['transcript_id']}")).json()["status"]
         assert status == "processing"  # as the contract calls what is being recorded
         people = (await client.get(f"/v1/meetings/{meeting['id']}/participants")).json()
-        assert people["total"] == 2
+        assert (people["total"], people["sound_kept"]) == (2, True)
         assert [(each["name"], each["connected"], each["muted"]) for each in people["items"]] == [
             ("Anna", True, False),
             ("Ben", True, False),
         ]
         assert "token" not in str(people)
+        assert services.peers.sounds.members == 2
         ended = await client.post(f"/v1/meetings/{meeting['id']}/end")
         assert ended.json()["status"] == "ended"
+        # Though both still send: nobody is heard any more, nothing is recorded, and who reads is told.
+        assert services.peers.sounds.members == 0
+        lengths = {s.track.id: s.pipeline.length_samples for s in services.hub.sessions_of(meeting["transcript_id"])}
+        await peers[1].wait_message(lambda text: '"state":"processing"' in text)
         await wait_for_state(services, meeting["transcript_id"], TranscriptState.ENDED)
     assert await said(services, meeting) == {"Anna": "alpha bravo charlie", "Ben": "delta echo foxtrot"}
     tracks = await services.store.tracks_of(meeting["transcript_id"])
     assert {track.name for track in tracks} == {anna["participant_id"], ben["participant_id"]}
+    assert {track.id: track.length_samples for track in tracks} == lengths
     refused = await client.post(anna["offer_url"], json={"sdp": "v=0"}, headers=bearer(anna))
     assert (refused.status_code, refused.json()["error"]["message"]) == (409, "Meeting has ended")
 
@@ -194,6 +200,8 @@ async def test_one_denial_deletes_the_sound_and_keeps_the_words(
         path = f"/v1/meetings/{meeting['id']}/consent"
         given = await client.post(path, json={"consent_given": True}, headers=bearer(anna))
         assert given.json() == {"status": "success", "consent_id": anna["participant_id"]}
+        again = await joined_as(client, meeting, "Anna", token=anna["token"])
+        assert (anna["consent_given"], again["consent_given"]) == (None, True)  # so that a page need not ask twice
         if who != "room":
             headers = bearer(ben) if who == "participant" else {}
             denied = await client.post(path, json={"consent_given": False}, headers=headers)
@@ -203,8 +211,9 @@ async def test_one_denial_deletes_the_sound_and_keeps_the_words(
         await services.meetings.conclude_soon(await services.store.rooms.get_meeting(meeting["id"]))
     assert not recordings.exists()
     assert await said(services, meeting) == {"Anna": "alpha bravo charlie"}
-    people = (await client.get(f"/v1/meetings/{meeting['id']}/participants")).json()["items"]
-    assert [each["name"] for each in people] == ["Anna", "Ben"]
+    people = (await client.get(f"/v1/meetings/{meeting['id']}/participants")).json()
+    assert [each["name"] for each in people["items"]] == ["Anna", "Ben"]
+    assert people["sound_kept"] is False
     assert (await client.post(path, json={})).status_code == 422
 
 
