@@ -119,7 +119,7 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
             raise Conflict("Meeting has ended", details={"meeting_id": principal.attends.meeting_id})
         return
     elif not (principal.trusted or (principal.public and action in PUBLIC_MODE)):
-        raise _sign_in(action)
+        raise _sign_in(principal, action)
     _check_scopes(principal, action)
 
 
@@ -136,11 +136,11 @@ def _authorize_of(principal: Principal, action: Action, resource: Resource) -> N
     if not _may_see(principal, action, resource):
         # Nobody is told the same of everything, whether it exists or not; and so is who is known.
         if not principal.trusted and not principal.public:
-            raise _sign_in(action)
+            raise _sign_in(principal, action)
         raise NotFound(f"no such {resource.kind}")
     if action in CHANGES and not _is_theirs(principal, resource):
         if not principal.trusted:
-            raise _sign_in(action)
+            raise _sign_in(principal, action)
         raise Forbidden(
             f"this {resource.kind} is shared with you to read; only its owner may change it",
             details={"action": action.value},
@@ -196,7 +196,12 @@ def _check_scopes(principal: Principal, action: Action) -> None:
         )
 
 
-def _sign_in(action: Action) -> NotAuthorised:
+def _sign_in(principal: Principal, action: Action) -> NotAuthorised:
+    if principal.attends is not None:
+        return NotAuthorised(
+            "this token is for taking part in its meeting, and for nothing else: sign in with another",
+            details={"action": action.value},
+        )
     return NotAuthorised(
         "this server needs to know who asks: send Authorization: Bearer <token>, or an API key",
         details={"action": action.value},

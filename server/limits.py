@@ -18,7 +18,15 @@ BODY_WINDOW_S = 30.0
 
 
 def too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"the body may hold {max_bytes} bytes", details={"max_bytes": max_bytes})
+    return TooLarge(f"this is too large: at most {_size(max_bytes)} are taken", details={"max_bytes": max_bytes})
+
+
+def _size(count_bytes: int) -> str:
+    """As people say it, and settings: a MB is 2^20 bytes."""
+    for unit, unit_bytes in (("MB", 1 << 20), ("kB", 1 << 10)):
+        if count_bytes >= unit_bytes:
+            return f"{round(count_bytes / unit_bytes, 1):g} {unit}"
+    return f"{count_bytes} bytes"
 
 
 def too_slow(received_bytes: int) -> TooSlow:
@@ -28,8 +36,8 @@ def too_slow(received_bytes: int) -> TooSlow:
     )
 
 
-async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body as it comes.
+async def body_pieces(request: Request, max_bytes: int, *, around_bytes: int = 0) -> AsyncIterator[bytes]:
+    """The body as it comes: at most ``max_bytes``, and ``around_bytes`` of a form around them, of which nobody is told.
 
     Raises ``TooLarge`` at one byte too many, ``TooSlow`` when less than ``BODY_WINDOW_BYTES`` came within
     ``BODY_WINDOW_S`` of waiting for them, ``BadInput`` when the client is gone, ``UnsupportedMedia`` when it is
@@ -39,7 +47,7 @@ async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("send the body as it is, without Content-Encoding")
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes + around_bytes:
         raise too_large(max_bytes)
     count_bytes = window_bytes = 0
     left_s = BODY_WINDOW_S
@@ -59,7 +67,7 @@ async def body_pieces(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
         left_s -= loop.time() - began_s
         count_bytes += len(piece)
         window_bytes += len(piece)
-        if count_bytes > max_bytes:
+        if count_bytes > max_bytes + around_bytes:
             raise too_large(max_bytes)
         if window_bytes >= BODY_WINDOW_BYTES:
             window_bytes, left_s = 0, BODY_WINDOW_S

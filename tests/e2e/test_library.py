@@ -40,15 +40,30 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
     browser: Browser, tmp_path: Path, recording: Path
 ) -> None:
     token = SecretStr("open-sesame")
-    async with running_app(tmp_path / "data", access_token=token) as node, visit_in(browser, outages=True) as visit:
+    async with (
+        running_app(tmp_path / "data", access_token=token, upload_max_mb=1) as node,
+        visit_in(browser, outages=True) as visit,
+    ):
         page = visit.page
         await page.goto(f"{node.serving.url}t")
-        await page.get_by_role("textbox", name="Access token").press("Escape")  # none is given for the list
+        field = page.get_by_role("textbox", name="Access token")
+        for no_token in ("сезам", "open “sesame”", "open sesame"):  # what no header can carry
+            await field.fill(no_token)
+            await page.get_by_role("button", name="Continue").click()
+            await expect(page.get_by_text("This is no token")).to_be_visible()
+            await field.fill("")
+        await field.press("Escape")  # none is given for the list
         await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(page.get_by_role("alert")).to_contain_text("wants to know who you are")
         await page.get_by_label("choose one").set_input_files(recording)
         await page.get_by_role("textbox", name="Access token").fill(token.get_secret_value())
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_text("water talk.wav is being written down.")).to_be_visible()
+        await expect(page.get_by_text("up to 1 MB")).to_be_visible()
+        large = tmp_path / "large.wav"
+        large.write_bytes(bytes((1 << 20) + 1))
+        await page.get_by_label("choose one").set_input_files(large)
+        await expect(page.get_by_text("large.wav is too large: at most 1 MB are taken.")).to_be_visible()
         row = page.locator("transcript-list li", has_text="water talk.wav").first
         await expect(row).to_contain_text("finished", timeout=30_000)
         await assert_sound_page(page)
@@ -67,6 +82,7 @@ async def test_what_is_no_sound_is_refused_and_leaves_nothing(
     async with visit_in(browser, outages=True) as visit:  # the browser reports the refusal itself
         page = visit.page
         await page.goto(f"{node.serving.url}t")
+        await expect(page.get_by_text("up to 500 MB")).to_be_visible()
         await page.get_by_label("choose one").set_input_files(notes)
         await expect(page.get_by_text(re.compile(r"^notes\.wav could not be taken: "))).to_be_visible()
         await page.reload()

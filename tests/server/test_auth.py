@@ -318,7 +318,7 @@ def test_who_takes_part_may_besides_do_what_anybody_may() -> None:
             standing = Standing("anna", share_mode)
             with contextlib.nullcontext() if kind in kinds else pytest.raises(NotAuthorised):
                 authorize(guest, Action.READ, Resource(kind, id_, standing))
-            with pytest.raises(NotAuthorised):
+            with pytest.raises(NotAuthorised, match="in its meeting"):
                 authorize(guest, Action.CHANGE, Resource(kind, id_, standing))
     authorize(guest, Action.LISTEN, Resource(Kind.TRANSCRIPT, "t", Standing("anna")))
     with pytest.raises(NotAuthorised):

@@ -6,8 +6,12 @@ import { t } from '../js/strings.js';
 
 const ACCEPT = 'audio/*,video/mp4,video/webm,.wav,.mp3,.m4a,.flac,.ogg,.opus,.webm,.mp4';
 
+const MEBIBYTE = 1 << 20;
+
 /** Events: `taken` (detail: `{id, name}`) when a file lies at the server whole. */
 class DropFiles extends HTMLElement {
+  #formats = h('span', { class: 'muted', text: t('drop.formats') });
+  #maxMb = Infinity;
   #list = h('ul', { class: 'sending', 'aria-live': 'polite' });
 
   connectedCallback() {
@@ -22,10 +26,16 @@ class DropFiles extends HTMLElement {
       h('div', { class: 'drop' },
         h('span', { text: t('drop.what') }), ' ',
         h('label', { for: 'files', class: 'button', text: t('drop.choose') }),
-        h('span', { class: 'muted', text: t('drop.formats') })),
+        this.#formats),
       this.#list,
     );
     this.#catchDrops();
+  }
+
+  /** The largest file that the server takes. */
+  set maxMb(value) {
+    this.#maxMb = value;
+    this.#formats.textContent = t('drop.formats.max', { max: value });
   }
 
   /** The whole page takes drops: a file that misses the box must not open in the browser instead. */
@@ -59,6 +69,11 @@ class DropFiles extends HTMLElement {
         ...(percent === null ? [] : [h('progress', { max: 100, value: percent, 'aria-label': name })]),
       );
     this.#list.append(row);
+    if (file.size > this.#maxMb * MEBIBYTE) {
+      row.classList.add('failed');
+      say('drop.large', { max: this.#maxMb });
+      return;
+    }
     say('drop.sending', { percent: 0 }, 0);
     try {
       const { id } = await upload(file, (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100));

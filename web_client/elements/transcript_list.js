@@ -11,7 +11,7 @@ const PAGE = 50;
 const BUSY = new Set(['recording', 'processing', 'paused']);
 const REFRESH_MS = 3000; // while something is being recorded or written down
 
-/** Events: `problem` (detail: the error). */
+/** Events: `problem` (detail: the error), `shown`. */
 class TranscriptList extends HTMLElement {
   #rows = h('ul', { class: 'rows' });
   #none = h('p', { class: 'muted' });
@@ -69,6 +69,7 @@ class TranscriptList extends HTMLElement {
       return;
     }
     this.render();
+    this.dispatchEvent(new CustomEvent('shown'));
     const busy = [...this.#items.values()].some((item) => BUSY.has(item.data.state));
     if (busy && this.#pages === 1) this.#timer = setTimeout(() => this.isConnected && this.refresh(), REFRESH_MS);
   }

@@ -95,6 +95,7 @@ export default {
   'token.title': 'Dieser Server fragt, wer Sie sind',
   'token.why': 'Ein Zugangstoken, ein Bearer-Token Ihrer Organisation oder ein API-Schlüssel dieses Servers. Es bleibt bis zum Schließen dieses Tabs.',
   'token.again': 'Das Zugangswort wurde nicht angenommen. Bitte prüfen Sie es.',
+  'token.invalid': 'Das ist kein Zugangswort: Es enthält Leerzeichen oder Buchstaben, die es darin nicht gibt. Bitte kopieren Sie es noch einmal.',
   'token.label': 'Zugangswort',
   'token.use': 'Weiter',
 
@@ -139,9 +140,11 @@ export default {
 
   'drop.what': 'Eine Tondatei hier ablegen oder',
   'drop.choose': 'eine auswählen',
-  'drop.formats': 'WAV, MP3, M4A, FLAC oder OGG, bis 500 MB',
+  'drop.formats': 'WAV, MP3, M4A, FLAC oder OGG',
+  'drop.formats.max': 'WAV, MP3, M4A, FLAC oder OGG, bis {max} MB',
   'drop.sending': '{name} wird gesendet: {percent} %',
   'drop.sent': '{name} wird aufgeschrieben.',
+  'drop.large': '{name} ist zu groß: Angenommen werden höchstens {max} MB.',
   'drop.failed': '{name} konnte nicht angenommen werden: {message}',
 
   'transcript.rename': 'Name dieser Mitschrift',
@@ -346,6 +349,8 @@ export default {
   'problem.DRAINING.do': 'Versuchen Sie es in einer Minute noch einmal.',
   'problem.RATE_LIMITED': 'Zu viele Anfragen auf einmal.',
   'problem.RATE_LIMITED.do': 'Warten Sie einen Augenblick und versuchen Sie es noch einmal.',
+  'problem.nobody': 'Dieser Server möchte wissen, wer Sie sind.',
+  'problem.nobody.do': 'Laden Sie diese Seite neu und geben Sie ein Zugangswort ein.',
   'problem.NOT_AUTHORISED': 'Der Server hat Ihr Zugangswort nicht angenommen.',
   'problem.NOT_AUTHORISED.do': 'Versuchen Sie es mit einem anderen noch einmal.',
   'problem.FORBIDDEN': 'Der Server lehnt das ab: {message}',

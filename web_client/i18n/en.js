@@ -95,6 +95,7 @@ export default {
   'token.title': 'This server asks who you are',
   'token.why': 'An access token, a bearer token of your organisation, or an API key of this server. It is kept until you close this tab.',
   'token.again': 'The token was not accepted. Please check it.',
+  'token.invalid': 'This is no token: it has spaces, or letters that no token has. Please copy it once more.',
   'token.label': 'Access token',
   'token.use': 'Continue',
 
@@ -139,9 +140,11 @@ export default {
 
   'drop.what': 'Drop a sound file here, or',
   'drop.choose': 'choose one',
-  'drop.formats': 'WAV, MP3, M4A, FLAC or OGG, up to 500 MB',
+  'drop.formats': 'WAV, MP3, M4A, FLAC or OGG',
+  'drop.formats.max': 'WAV, MP3, M4A, FLAC or OGG, up to {max} MB',
   'drop.sending': 'Sending {name}: {percent} %',
   'drop.sent': '{name} is being written down.',
+  'drop.large': '{name} is too large: at most {max} MB are taken.',
   'drop.failed': '{name} could not be taken: {message}',
 
   'transcript.rename': 'Name of this transcript',
@@ -346,6 +349,8 @@ export default {
   'problem.DRAINING.do': 'Try again in a minute.',
   'problem.RATE_LIMITED': 'Too many requests at once.',
   'problem.RATE_LIMITED.do': 'Wait a moment and try again.',
+  'problem.nobody': 'This server wants to know who you are.',
+  'problem.nobody.do': 'Load this page again and give an access token.',
   'problem.NOT_AUTHORISED': 'The server did not accept your access token.',
   'problem.NOT_AUTHORISED.do': 'Try again with another token.',
   'problem.FORBIDDEN': 'The server refuses this: {message}',

@@ -95,6 +95,7 @@ export default {
   'token.title': 'Este servidor pregunta quién es usted',
   'token.why': 'Un token de acceso, un token «bearer» de su organización o una clave de API de este servidor. Se guarda hasta que cierre esta pestaña.',
   'token.again': 'La clave no fue aceptada. Compruébela.',
+  'token.invalid': 'Esto no es una clave: tiene espacios o letras que ninguna clave tiene. Cópiela de nuevo.',
   'token.label': 'Clave de acceso',
   'token.use': 'Continuar',
 
@@ -139,9 +140,11 @@ export default {
 
   'drop.what': 'Suelte aquí un archivo de sonido o',
   'drop.choose': 'elija uno',
-  'drop.formats': 'WAV, MP3, M4A, FLAC u OGG, hasta 500 MB',
+  'drop.formats': 'WAV, MP3, M4A, FLAC u OGG',
+  'drop.formats.max': 'WAV, MP3, M4A, FLAC u OGG, hasta {max} MB',
   'drop.sending': 'Enviando {name}: {percent} %',
   'drop.sent': '{name} se está escribiendo.',
+  'drop.large': '{name} es demasiado grande: se aceptan como máximo {max} MB.',
   'drop.failed': 'No se pudo aceptar {name}: {message}',
 
   'transcript.rename': 'Nombre de esta transcripción',
@@ -346,6 +349,8 @@ export default {
   'problem.DRAINING.do': 'Vuelva a intentarlo en un minuto.',
   'problem.RATE_LIMITED': 'Demasiadas peticiones a la vez.',
   'problem.RATE_LIMITED.do': 'Espere un momento y vuelva a intentarlo.',
+  'problem.nobody': 'Este servidor quiere saber quién es usted.',
+  'problem.nobody.do': 'Vuelva a cargar esta página e introduzca una clave de acceso.',
   'problem.NOT_AUTHORISED': 'El servidor no aceptó su clave de acceso.',
   'problem.NOT_AUTHORISED.do': 'Vuelva a intentarlo con otra clave.',
   'problem.FORBIDDEN': 'El servidor lo rechaza: {message}',

@@ -95,6 +95,7 @@ export default {
   'token.title': 'Ce serveur demande qui vous êtes',
   'token.why': 'Un jeton d’accès, un jeton « bearer » de votre organisation, ou une clé d’API de ce serveur. Il est gardé jusqu’à la fermeture de cet onglet.',
   'token.again': 'Le jeton n’a pas été accepté. Vérifiez-le.',
+  'token.invalid': 'Ce n’est pas un jeton : il contient des espaces ou des lettres qu’aucun jeton n’a. Copiez-le encore une fois.',
   'token.label': 'Jeton d’accès',
   'token.use': 'Continuer',
 
@@ -139,9 +140,11 @@ export default {
 
   'drop.what': 'Déposez un fichier son ici, ou',
   'drop.choose': 'choisissez-en un',
-  'drop.formats': 'WAV, MP3, M4A, FLAC ou OGG, jusqu’à 500 Mo',
+  'drop.formats': 'WAV, MP3, M4A, FLAC ou OGG',
+  'drop.formats.max': 'WAV, MP3, M4A, FLAC ou OGG, jusqu’à {max} Mo',
   'drop.sending': 'Envoi de {name} : {percent} %',
   'drop.sent': '{name} est en cours d’écriture.',
+  'drop.large': '{name} est trop grand : {max} Mo au plus sont acceptés.',
   'drop.failed': '{name} n’a pas pu être accepté : {message}',
 
   'transcript.rename': 'Nom de cette transcription',
@@ -346,6 +349,8 @@ export default {
   'problem.DRAINING.do': 'Réessayez dans une minute.',
   'problem.RATE_LIMITED': 'Trop de demandes à la fois.',
   'problem.RATE_LIMITED.do': 'Attendez un instant et réessayez.',
+  'problem.nobody': 'Ce serveur veut savoir qui vous êtes.',
+  'problem.nobody.do': 'Rechargez cette page et donnez un jeton d’accès.',
   'problem.NOT_AUTHORISED': 'Le serveur n’a pas accepté votre jeton d’accès.',
   'problem.NOT_AUTHORISED.do': 'Réessayez avec un autre jeton.',
   'problem.FORBIDDEN': 'Le serveur refuse : {message}',

@@ -2,7 +2,13 @@
 
 const KEY = 'earshot.token';
 
-export const token = () => sessionStorage.getItem(KEY) ?? '';
+/** Whether a header can carry it: visible ASCII in one piece, which all tokens and keys are. */
+export const isSendable = (value) => /^[!-~]+$/.test(value);
+
+export function token() {
+  const kept = sessionStorage.getItem(KEY) ?? '';
+  return isSendable(kept) ? kept : '';
+}
 
 export function keep(value) {
   if (value) sessionStorage.setItem(KEY, value);

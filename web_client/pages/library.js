@@ -5,6 +5,7 @@ import '../elements/problem_note.js';
 import '../elements/search_everywhere.js';
 import '../elements/site_header.js';
 import '../elements/transcript_list.js';
+import { whoAmI } from '../js/api.js';
 import { h, show } from '../js/dom.js';
 import { problemOf } from '../js/problem.js';
 import { t } from '../js/strings.js';
@@ -47,6 +48,10 @@ const complain = ({ detail }) => {
   problem.show(problemOf(detail), [retry]);
 };
 list.addEventListener('problem', complain);
+list.addEventListener('shown', async () => {
+  const me = await whoAmI().catch(() => null); // by now we have signed in, where one must
+  if (me?.upload_max_mb) drop.maxMb = me.upload_max_mb;
+}, { once: true });
 search.addEventListener('problem', complain);
 // What was found stands in place of the list.
 search.addEventListener('searching', ({ detail: searching }) => {

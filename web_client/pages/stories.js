@@ -207,7 +207,7 @@ const share = document.createElement('share-choice');
 story('share', share);
 share.show({ id: 'a', share_mode: 'semi-private', locked: true }, { audible: true });
 
-story('drop', document.createElement('drop-files'));
+story('drop', Object.assign(document.createElement('drop-files'), { maxMb: 500 }));
 
 /** A minute of two workers: one busy with all kinds of steps, one that was just lost. */
 function loopAnswer() {

@@ -11,7 +11,7 @@ import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { foldPanel } from '../elements/fold_panel.js';
 import {
-  allSegments, changeTranscript, deleteSound, deleteTranscript, getTranscript, mergeSpeakers, nameSpeaker, topicsOf, whoAmI,
+  allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, getTranscript, mergeSpeakers, nameSpeaker, topicsOf, whoAmI,
 } from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
@@ -187,7 +187,7 @@ function follow(transcript) {
     words.live = false;
     readable(await getTranscript(id));
   });
-  listening.addEventListener('refused', ({ detail }) => complain(detail));
+  listening.addEventListener('refused', ({ detail }) => complain(new ApiError(detail.message, { code: detail.code })));
   listening.start();
 }
 

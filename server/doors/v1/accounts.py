@@ -68,6 +68,7 @@ async def me(request: Request) -> Response:
         "is_admin": principal.is_admin,
         "auth_mode": settings_of(request).auth_mode,
         "expires_at": iso(principal.expires_at) if principal.expires_at is not None else None,
+        "upload_max_mb": settings_of(request).upload_max_mb,
     }
     return JSONResponse(body, headers=PRIVATE)
 

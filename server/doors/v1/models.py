@@ -178,6 +178,7 @@ class Me(Form):
     is_admin: bool
     auth_mode: Literal["none", "jwt", "oidc"]
     expires_at: datetime | None = Field(description="When the token or key ends; null: never.")
+    upload_max_mb: int = Field(description="The largest file that is taken, in MB of 2^20 bytes.")
 
 
 class ApiKey(Form):

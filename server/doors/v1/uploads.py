@@ -108,7 +108,7 @@ def _create(folder: Path, settings: Settings) -> tuple[int, str]:
 
 async def _receive_form(request: Request, file: BinaryIO, upload: Upload, max_bytes: int) -> None:
     reader = MultipartReader(boundary_of(request.headers["content-type"]))
-    pieces = body_pieces(request, max_bytes + FORM_MAX_BYTES)
+    pieces = body_pieces(request, max_bytes, around_bytes=FORM_MAX_BYTES)
     await _write(file, upload, _file_of(reader, pieces, upload), max_bytes)
     if not reader.is_done:
         raise BadInput("the multipart body ended early")

@@ -147,7 +147,10 @@ async def test_more_channels_than_people_have_ears_are_refused(client: httpx.Asy
 
 
 async def test_sizes_and_lengths_over_the_limit_are_413(client: httpx.AsyncClient, services: Services) -> None:
-    await refused(client, services, bytes(6 << 20), 413, "TOO_LARGE")
+    response = await refused(client, services, bytes(6 << 20), 413, "TOO_LARGE")
+    assert response.json()["error"]["message"] == "this is too large: at most 5 MB are taken"
+    form = await client.post("/v1/transcripts", files={"file": ("a.wav", bytes(6 << 20))})
+    assert form.json()["error"]["details"] == {"max_bytes": 5 << 20}  # of the file, without the form around it
     # Little to send, much to decode: the header tells it, or nothing tells and the packets are counted.
     silence = np.zeros((1, 48_000 * (SECONDS_MAX + 20)), np.float32)
     for kind in ("flac", "webm", "ogg"):
