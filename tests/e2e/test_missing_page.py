@@ -20,5 +20,8 @@ async def test_an_unknown_address_says_so_and_leads_on(server: Served, chromium:
         assert answer.status == 404
         await expect(page.get_by_role("heading", name="Unter dieser Adresse ist nichts.")).to_be_visible()
         await assert_sound_page(page)
+        await page.goto(f"{server.url}/t/nope")
+        await expect(page.get_by_role("heading", name="Diese Mitschrift gibt es nicht.")).to_be_visible()
+        await assert_sound_page(page)
         await page.get_by_role("link", name="Alle Mitschriften ansehen").click()
         await expect(page).to_have_title("Mitschriften · Earshot")

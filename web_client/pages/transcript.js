@@ -28,7 +28,7 @@ const OVER = new Set(['completed', 'failed']);
 const READABLE = ['ended', 'failed', 'idle'];
 const SPEAKERS_EVERY_MS = 400; // words come faster than a list of speakers need be drawn
 
-const name = h('input', { class: 'title', type: 'text', maxlength: 200, dir: 'auto', 'aria-label': t('transcript.rename') });
+const name = h('textarea', { class: 'title', rows: 1, maxlength: 200, dir: 'auto', 'aria-label': t('transcript.rename') }); // may be long
 const facts = h('p', { class: 'muted facts' });
 const progress = h('p', { class: 'muted', role: 'status' });
 const words = document.createElement('words-view');
@@ -40,7 +40,7 @@ const topics = document.createElement('topic-list');
 const share = document.createElement('share-choice');
 const hint = h('p', { class: 'muted hint', text: t('player.hint') });
 const remove = h('button', { class: 'quiet', type: 'button', text: t('transcript.delete'), onclick: () => removeAll() });
-remove.disabled = true; // until it is known what would be deleted
+show(remove, false); // until it is known what would be deleted, and that we may
 const lower = dock(player, hint);
 const contents = foldPanel(t('topics.title'), topics);
 const voices = foldPanel(t('speakers.title'), speakers);
@@ -77,10 +77,10 @@ function describe(transcript) {
   const { data } = transcript;
   now = transcript;
   saved = titleOf(transcript);
-  remove.disabled = false;
   show(remove, mine);
   name.readOnly = !mine;
   if (document.activeElement !== name) name.value = saved;
+  fitName();
   document.title = t('title.transcript', { name: saved });
   facts.textContent = [
     when(transcript.created_at),
@@ -118,10 +118,17 @@ async function showTopics() {
   topics.show(found);
 }
 
+/** As many lines as it needs. */
+function fitName() {
+  name.style.height = 'auto';
+  name.style.height = `${name.scrollHeight + name.offsetHeight - name.clientHeight}px`;
+}
+
 async function rename() {
-  const wanted = name.value.trim();
+  const wanted = name.value.trim().replace(/\s+/g, ' '); // a name is one line, whatever was pasted
   if (!wanted || wanted === saved) name.value = saved;
   else await wish(async () => describe(await changeTranscript(id, { title: wanted })));
+  fitName();
 }
 
 async function removeAll() {
@@ -200,12 +207,28 @@ async function goToPlace() {
   words.mark(place.time, place.track);
 }
 
+/** There is nothing to show: what may have become of it, and where to go. */
+function showMissing() {
+  document.title = t('title.missing');
+  document.body.dataset.page = 'missing';
+  document.querySelector('main').replaceChildren(
+    h('h1', { text: t('problem.NOT_FOUND') }),
+    h('p', { class: 'lead', text: t('problem.NOT_FOUND.do') }),
+    h('div', { class: 'row' }, h('a', { href: '/t', text: t('missing.library') })));
+}
+
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
   document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower);
   for (const each of [lower, contents.element, voices.element, sharing.element]) show(each, false);
   name.addEventListener('change', rename);
-  name.addEventListener('keydown', (event) => event.key === 'Enter' && name.blur());
+  name.addEventListener('input', fitName);
+  addEventListener('resize', fitName);
+  name.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    name.blur();
+  });
   player.addEventListener('problem', () => problem.show({ key: 'problem.sound' }));
   topics.addEventListener('go', ({ detail }) => {
     const place = words.goTo(detail);
@@ -230,8 +253,12 @@ async function open() {
     follow(transcript);
     await goToPlace();
   } catch (error) {
+    if (error.code === 'NOT_FOUND') {
+      showMissing();
+      return;
+    }
     show(name, false);
-    show(remove, false);
+    show(foot, false);
     complain(error);
   }
 }
