@@ -15,6 +15,7 @@ from tests.e2e import one_browser
 from tests.e2e.browser import Visit
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.kept_track import kept_track
 from tests.fakes.node import Client
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -192,6 +193,37 @@ async def test_a_link_leads_to_a_word_and_the_sound_is_deleted_without_the_words
         await expect(page.get_by_role("link", name="Sound (WAV)")).to_have_count(0)
         await expect(page.locator(".line .text").first).to_have_text("good river morning")
         assert (await node.services.store.get_transcript(transcript_id)).audio_deleted
+
+
+async def test_two_tracks_are_heard_as_one_and_kept_apart(node: RunningApp, browser: Browser) -> None:
+    store = node.services.store
+    made = (await store.create_transcript(name="weekly")).id
+    for number, (speaker, said) in enumerate((("Anna", "good morning all"), ("Ben", "hello there"))):
+        track = await kept_track(node.services, made, speaker, bytes(64_000), started_at=1000.0 + number / 2)
+        told = segment(f"seg_{number}", said).model_copy(update={"track": track.id, "speaker": speaker})
+        await put(store, made, Transcribed(segment=told, track_started_at=track.started_at))
+    async with visit_in(browser) as visit:
+        page = visit.page
+        # Ben's track began half a second later: when his first word is said, Anna's last one is.
+        await page.goto(f"{node.serving.url}t/{made}#t=0.05&track={track.id}")
+        await expect(page.locator(".word.spoken")).to_have_text(["all", "hello"])
+        await page.get_by_text("there", exact=True).click()
+        await expect(page.locator(".word.spoken", has_text="there")).to_be_visible()
+        played = await page.evaluate("() => (({src, currentTime: at}) => [src, at])(document.querySelector('audio'))")
+        assert played[0].endswith("/audio")
+        assert played[1] > 0.55
+
+        await expect(page.locator('[data-format="wav"]')).to_have_text(
+            ["Sound (WAV)", "Sound (WAV): Anna", "Sound (WAV): Ben"]
+        )
+        await open_panel(page, "Speakers")
+        field = page.get_by_label("Name of Ben")
+        await field.fill("Benno")
+        await field.press("Enter")
+        for link, name in (("Sound (WAV)", "weekly.wav"), ("Sound (WAV): Benno", "weekly - Benno.wav")):
+            async with page.expect_download() as waiting:
+                await page.get_by_role("link", name=link, exact=True).click()
+            assert (await waiting.value).suggested_filename == name
 
 
 async def test_contents_lead_to_the_words(node: RunningApp, browser: Browser) -> None:

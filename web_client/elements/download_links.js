@@ -10,8 +10,8 @@ const SOUNDS = ['ogg', 'mp3', 'original']; // besides WAV, which there is of eve
 const TRACKS = 8; // of more, a list of links would be no help
 
 class DownloadLinks extends HTMLElement {
-  /** `tracks` as the transcript has them; without them there is sound of one. None: there is no sound. */
-  show(transcriptId, tracks = [{}]) {
+  /** `tracks` and `mix` as the transcript has them; without them there is sound of one. No tracks: there is no sound. */
+  show(transcriptId, tracks = [{}], mix = null) {
     const link = (path, format, text = t(`download.${format}`)) =>
       h('a', {
         href: path,
@@ -19,9 +19,10 @@ class DownloadLinks extends HTMLElement {
         'data-format': format,
         onclick: (event) => this.#withToken(event, path),
       }, h('span', { dir: 'auto', text }));
-    const sounds = tracks.slice(0, TRACKS).flatMap(({ id, speaker, name, formats = [] }) =>
+    const whole = mix ? [{ formats: mix.formats }] : [];
+    const sounds = [...whole, ...tracks.slice(0, TRACKS)].flatMap(({ id, speaker, name, formats = [] }) =>
       ['wav', ...SOUNDS.filter((format) => formats.includes(format))].map((format) => {
-        const who = tracks.length > 1 ? speaker || name : '';
+        const who = id && tracks.length > 1 ? speaker || name : '';
         const path = soundPath(transcriptId, { track: id, format: format === 'wav' ? '' : format });
         return link(path, format, who ? t('download.of', { what: t(`download.${format}`), who }) : undefined);
       }));

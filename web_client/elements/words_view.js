@@ -23,7 +23,8 @@ class WordsView extends HTMLElement {
   #live = false;
   #playable = false;
   #lastTop = 0;
-  #spoken = null; // the word element being played
+  #spoken = []; // the word elements being played: of each who speaks just then
+  #offsets = new Map();
 
   connectedCallback() {
     if (!this.hasChildNodes()) this.append(this.#list, show(this.#back, false), this.#finals);
@@ -58,8 +59,20 @@ class WordsView extends HTMLElement {
     for (const line of this.#lines.values()) line.playable = value;
   }
 
+  /** After how many seconds each track begins, by its id: from now on all times are those of the whole. */
+  set offsets(value) {
+    const before = this.#offsets;
+    this.#offsets = value;
+    for (const segment of this.#segments.all) {
+      const by = (value.get(segment.track) ?? 0) - (before.get(segment.track) ?? 0);
+      if (by) this.#lines.get(segment.segment_id).show(Object.assign(segment, moved(segment, by)));
+    }
+    this.#headings();
+  }
+
   clear() {
     this.#segments = new Segments();
+    this.#offsets = new Map();
     this.#lines.clear();
     this.#speakers.clear();
     this.#list.replaceChildren();
@@ -99,7 +112,8 @@ class WordsView extends HTMLElement {
     if (ids.length) this.#headings();
   }
 
-  #take(data) {
+  #take(told) {
+    const data = moved(told, this.#offsets.get(told.track) ?? 0);
     if (data.is_final) this.#drop(this.#segments.overtakenBy(data));
     const { change, segment, before } = this.#segments.apply(data);
     if (change === 'none') return;
@@ -192,25 +206,30 @@ class WordsView extends HTMLElement {
     return { time: segment.start, track: segment.track };
   }
 
-  /** Mark the word spoken at `time` on `track` (any track when not given); null unmarks. */
+  /** Mark the words spoken at `time` on `track` (on all tracks when not given); null unmarks. */
   mark(time, track) {
-    const found = time === null ? null : this.#wordAt(time, track);
-    if (found === this.#spoken) return;
-    this.#spoken?.classList.remove('spoken');
-    this.#spoken?.closest('.line')?.classList.remove('current');
+    const found = time === null ? [] : this.#wordsAt(time, track);
+    if (found.length === this.#spoken.length && found.every((word, i) => word === this.#spoken[i])) return;
+    for (const word of this.#spoken) {
+      word.classList.remove('spoken');
+      word.closest('.line')?.classList.remove('current');
+    }
     this.#spoken = found;
-    if (!found) return;
-    found.classList.add('spoken');
-    found.closest('.line').classList.add('current');
-    this.#keepInSight(found);
+    for (const word of found) {
+      word.classList.add('spoken');
+      word.closest('.line').classList.add('current');
+    }
+    if (found.length) this.#keepInSight(found.at(-1)); // of who began last
   }
 
-  #wordAt(time, track) {
+  /** One of each track that has words then: of two segments of one track that touch, the first. */
+  #wordsAt(time, track) {
+    const found = new Map();
     for (const segment of this.#segments.all) {
-      if (track && segment.track !== track) continue;
-      if (time >= segment.start && time < segment.end) return this.#lines.get(segment.segment_id).wordAt(time);
+      if ((track && segment.track !== track) || found.has(segment.track)) continue;
+      if (time >= segment.start && time < segment.end) found.set(segment.track, this.#lines.get(segment.segment_id).wordAt(time));
     }
-    return null;
+    return [...found.values()].filter((word) => word !== null);
   }
 
   #keepInSight(element) {
@@ -225,7 +244,13 @@ class WordsView extends HTMLElement {
     const at = all.findLastIndex((segment) => segment.start <= time + 0.05);
     return all[Math.max(0, at + step)]?.start ?? null;
   }
+}
 
+/** A segment so many seconds later, words and all. */
+function moved(segment, by) {
+  if (!by) return segment;
+  const later = ({ start, end }) => ({ start: start + by, end: end + by });
+  return { ...segment, ...later(segment), words: segment.words?.map((word) => ({ ...word, ...later(word) })) };
 }
 
 customElements.define('words-view', WordsView);

@@ -16,6 +16,7 @@ import {
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
+import { heardOf, voicesOf } from '../js/heard.js';
 import { Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
@@ -51,6 +52,7 @@ let now = null; // the transcript as the server last told it
 let saved = '';
 let mine = false; // whether we may change it
 let loaded = ''; // what the player holds
+let offsets = new Map(); // where each track begins in what is played
 let untie = null;
 let speakersTimer = 0;
 
@@ -144,21 +146,31 @@ async function removeSound() {
 /** What was set right is told to all readers, and to us as to them; the answer is awaited so that it is shown at once. */
 async function changeSpeakers(action) {
   const done = await wish(action);
-  if (done) await wish(async () => words.load(await allSegments(id)));
+  if (done) {
+    await wish(async () => {
+      words.load(await allSegments(id));
+      if (loaded) showDownloads(await getTranscript(id)); // sound is offered by who speaks
+    });
+  }
   showSpeakers();
+}
+
+function showDownloads(transcript) {
+  downloads.show(id, isAudible(transcript) ? voicesOf(transcript) : [], transcript.data.mix);
 }
 
 /** The sound is there once nothing is being recorded any more. */
 function readable(transcript) {
   describe(transcript);
   const audible = isAudible(transcript);
-  const tracks = transcript.data.tracks ?? [];
+  const heard = heardOf(transcript);
   show(lower, audible);
-  downloads.show(id, audible ? tracks : []);
-  const sound = audible ? `${transcript.data.duration}` : '';
+  showDownloads(transcript);
+  words.offsets = offsets = heard.offsets;
+  const sound = audible ? `${heard.track} ${heard.duration} ${transcript.data.duration}` : '';
   if (audible && sound !== loaded) {
     untie ??= tie(words, player);
-    player.load(id, { duration: transcript.data.duration, track: tracks[0]?.id });
+    player.load(id, heard);
   }
   if (!audible) {
     untie?.();
@@ -203,8 +215,9 @@ async function goToPlace() {
   const place = placeOf(location.hash);
   if (!place) return;
   const sounds = !place.track || now.data.tracks?.some((track) => track.id === place.track);
-  if (!lower.hidden && sounds) await player.cue(place.time, place.track);
-  words.mark(place.time, place.track);
+  const time = place.time + (offsets.get(place.track) ?? 0);
+  if (!lower.hidden && sounds) await player.cue(time, place.track);
+  words.mark(time, place.track);
 }
 
 /** There is nothing to show: what may have become of it, and where to go. */

@@ -64,6 +64,7 @@ async def test_an_empty_body_makes_a_transcript_to_stream_into(client: httpx.Asy
             "segments": 0,
             "words": 0,
             "tracks": [],
+            "mix": None,
             "engine": body["data"]["engine"],
             "last_seq": 0,
             "summary": None,
@@ -193,7 +194,8 @@ async def test_segments_come_in_pages_and_documents_in_every_format(
         response = await client.get(f"{path}/export", params={"format": form})
         assert response.status_code == 200
         assert response.headers["content-type"].startswith(kind)
-        assert response.headers["content-disposition"] == f'attachment; filename="Talk.{suffixes.get(form, form)}"'
+        name = "Talk-timestamped" if form == "text-timestamped" else "Talk"
+        assert response.headers["content-disposition"] == f'attachment; filename="{name}.{suffixes.get(form, form)}"'
         assert "word1" in response.text
     assert (await client.get(f"{path}/export?format=exe")).status_code == 422
 
