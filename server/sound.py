@@ -185,6 +185,8 @@ async def _mixed_sound(services: Services, transcript_id: str, mix: Mix) -> Soun
         Part(services.hub.recording(track), start_samples, track.length_samples)
         for track, start_samples in zip(mix.tracks, mix.starts_samples, strict=True)
     ]
+    for part in parts:  # what is not there is found out before anything is given
+        await asyncio.to_thread(part.recording.length_samples)
     paths = tuple(services.hub.recording_path(track) for track in mix.tracks)
     path = mix_path(paths[0].parent, mix.key)
     return Sound(services, transcript_id, None, mix.key, Mixdown(parts), mix.length_samples, path, paths)
