@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, Page, expect
 
+from server.pipeline import TrackPipeline
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit, microphone, visiting
 from tests.e2e.one_browser import IN_ONE_LOOP, launched, visit_in
@@ -95,26 +96,19 @@ async def test_a_room_is_made_listed_and_deleted(node: RunningApp, browser: Brow
         await expect(row).to_have_count(0)
 
 
-@asynccontextmanager
-async def kept_from_the_end(page: Page) -> AsyncIterator[None]:
-    """Inside, a page that is loaded from now on is not told that the words are complete; afterwards it is."""
-    held: list[tuple[WebSocketRoute, str | bytes]] = []
-    holding = True
+@contextmanager
+def last_words_held() -> Iterator[None]:
+    """Inside, no session comes to its end."""
+    over, finish = asyncio.Event(), TrackPipeline.finish
 
-    def told(socket: WebSocketRoute, message: str | bytes) -> None:
-        if holding and (held or '"completed"' in str(message)):
-            held.append((socket, message))
-        else:
-            socket.send(message)
+    async def held(self: TrackPipeline, *, finals: bool = True) -> None:
+        await over.wait()
+        await finish(self, finals=finals)
 
-    def route(socket: WebSocketRoute) -> None:
-        socket.connect_to_server().on_message(lambda message: told(socket, message))
-
-    await page.route_web_socket(re.compile("/v1/transcripts_websocket/"), route)
-    yield
-    holding = False
-    for socket, message in held:
-        socket.send(message)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TrackPipeline, "finish", held)
+        yield
+        over.set()
 
 
 async def test_two_meet(node: RunningApp, browser: Browser) -> None:
@@ -148,8 +142,6 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
             await expect(page.get_by_text("will be deleted when the words are final")).to_be_visible()
         await expect(asked).to_be_hidden()
 
-        ending = AsyncExitStack()
-        await ending.enter_async_context(kept_from_the_end(bens))
         await bens.reload()
         await expect(bens.get_by_label("Your name")).to_have_value("Ben")  # asked once
         await join(bens, "Ben", "Only listen")
@@ -161,13 +153,14 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
         await person(annas, "Ben", "here")
 
         annas.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-        await annas.get_by_role("button", name="End for all").click()
-        for page in (annas, bens):
-            await expect(page.get_by_role("heading", name="The meeting has ended.")).to_be_visible(timeout=PATIENCE_MS)
-            await assert_sound_page(page)
-        # Ben need not wait for the last words to know it.
-        await expect(bens.get_by_text("Writing down the last words.")).to_be_visible()
-        await ending.aclose()
+        soon_ms = node.settings.drain_deadline_s * 500  # then even a connection that was told nothing is closed
+        with last_words_held():
+            await annas.get_by_role("button", name="End for all").click()
+            for page in (annas, bens):  # who need not wait for the last words to know it
+                over = page.get_by_role("heading", name="The meeting has ended.")
+                await expect(over).to_be_visible(timeout=soon_ms)
+                await expect(page.get_by_text("Writing down the last words.")).to_be_visible()
+                await assert_sound_page(page)
         for page in (annas, bens):
             await expect(page.get_by_text("What was said is in its transcript.")).to_be_visible(timeout=PATIENCE_MS)
         # The last words still come, and stand in the transcript.
