@@ -11,12 +11,14 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 from pydantic import SecretStr
 
+from protocol.events import Transcribed
 from tests.e2e import one_browser
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
+from tests.server.spoken import segment
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
 no_leaked_threads = one_browser.no_leaked_threads
@@ -39,7 +41,7 @@ async def transcript(node: RunningApp) -> str:
 async def test_a_file_is_brought_with_the_token_and_becomes_words(
     browser: Browser, tmp_path: Path, recording: Path
 ) -> None:
-    token = SecretStr("open-sesame")
+    token = SecretStr("b3Blbg/+sesame==")
     async with (
         running_app(tmp_path / "data", access_token=token, upload_max_mb=1) as node,
         visit_in(browser, outages=True) as visit,
@@ -69,6 +71,10 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         await assert_sound_page(page)
         await row.get_by_role("link").click()
         await visit.until_heard("river")
+        # No browser's socket can carry this token: a ticket opened it.
+        told = Transcribed(segment=segment("seg_told", "told by a socket"), track_started_at=1000.0)
+        await node.services.journal.append(page.url.rpartition("/")[2], told)
+        await expect(page.locator('[data-segment="seg_told"]')).to_be_visible()
         async with page.expect_download() as waiting:
             await page.locator('download-links a[data-format="txt"]').click()
         assert (await waiting.value).suggested_filename == "water talk.txt"

@@ -1,8 +1,9 @@
 // The listening socket: every event of a transcript once and in order, over as many connections as it takes.
 
 import { countdown, delayS } from './backoff.js';
-import { CLOSE, FINAL_CLOSES, socketAddress } from './socket_address.js';
-import { askForToken, subprotocols } from './token.js';
+import { openSocket } from './open_socket.js';
+import { CLOSE, FINAL_CLOSES } from './socket_address.js';
+import { askForToken } from './token.js';
 
 const SILENT_MS = 25_000; // the server pings every 10 s; two and a half of them missed is a dead connection
 const STABLE_MS = 5_000; // a connection that lived so long resets the back-off
@@ -69,10 +70,16 @@ export class Listening extends EventTarget {
   }
 
   /** One connection's whole life; resolves with its close code, and whether it ever opened. */
-  #connection() {
-    return new Promise((resolve) => {
+  async #connection() {
+    let socket;
+    try {
       const path = `/v1/transcripts_websocket/${encodeURIComponent(this.#id)}?after=${this.lastSeq}`;
-      const socket = new WebSocket(socketAddress(path), this.#secret ? ['bearer', this.#secret] : subprotocols());
+      socket = await openSocket(path, this.#secret || undefined);
+    } catch ({ status, message }) {
+      return { code: status === 401 ? CLOSE.NOT_AUTHORISED : CLOSE.LOST, reason: message, opened: false };
+    }
+    if (this.#abort.signal.aborted) socket.close();
+    return new Promise((resolve) => {
       this.#socket = socket;
       let opened = Infinity;
       const alive = () => {

@@ -8,6 +8,7 @@ export function socketAddress(path) {
 
 export const CLOSE = {
   NORMAL: 1000,
+  LOST: 1006,
   TOO_LARGE: 1009,
   BAD_REQUEST: 4000,
   NOT_AUTHORISED: 4001,

@@ -1,9 +1,10 @@
 // Sound to the server over a WebSocket: for networks where WebRTC finds no path. Keeps what was not acknowledged.
 
 import { ConnectionLost } from './connection.js';
+import { openSocket } from './open_socket.js';
 import { PcmCapture } from './pcm_capture.js';
-import { CLOSE, FINAL_CLOSES, socketAddress } from './socket_address.js';
-import { askForToken, subprotocols } from './token.js';
+import { CLOSE, FINAL_CLOSES } from './socket_address.js';
+import { askForToken } from './token.js';
 import { Unsent } from './unsent.js';
 
 const KEPT_S = 10 * 60; // 19 MB at 16 kHz
@@ -43,8 +44,9 @@ export class SocketAudio {
   async connect(resumeToken = this.resumeToken, { elapsedS = 0 } = {}) {
     await this.#listen();
     this.#elapsedS = elapsedS;
-    const socket = new WebSocket(
-      socketAddress(`/v1/transcripts_stream/${encodeURIComponent(this.#id)}`), subprotocols());
+    const socket = await openSocket(`/v1/transcripts_stream/${encodeURIComponent(this.#id)}`).catch(({ code, message }) => {
+      throw new ConnectionLost('no-path', { code, message });
+    });
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     this.#ready = false;

@@ -18,9 +18,6 @@ export function keep(value) {
 /** Headers that carry the token, if there is one. */
 export const authorization = () => (token() ? { Authorization: `Bearer ${token()}` } : {});
 
-/** Subprotocols that carry the token on a WebSocket, where a browser lets a page set no header. */
-export const subprotocols = () => (token() ? ['bearer', token()] : []);
-
 let asking = null; // one form at a time, however many requests were refused
 
 /** Ask the person for a token. Resolves to true when one was given, false when they closed the form. */
