@@ -99,7 +99,7 @@ async def visiting(
         finally:
             await context.close()
             await browser.close()
-    assert visit.faults == []
+    assert visit.faults == [], visit.faults  # pytest says it for tests alone
 
 
 def microphone(sound: Path) -> tuple[str, ...]:

@@ -78,4 +78,4 @@ async def visit_in(
         yield visit
     finally:
         await context.close()
-    assert visit.faults == []
+    assert visit.faults == [], visit.faults  # pytest says it for tests alone

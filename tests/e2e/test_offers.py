@@ -127,8 +127,9 @@ async def test_an_ice_restart_is_a_new_offer_with_the_token(chromium: str, tones
         segments = await page.evaluate("client.segments()")
         await page.wait_for_function("client.peer.connectionState === 'connected'")
     words = " ".join(each["text"] for each in segments)
-    # What was said around the restart may be lost; nothing is said twice.
-    assert len(set(words.split())) == len(words.split()), words
+    # What was said around the restart may be lost, and the word that it cuts in two may be heard in both halves.
+    twice = [word for word, count in Counter(words.split()).items() if count > 1]
+    assert len(words.split()) - len(set(words.split())) == len(twice) <= 1, words
     assert jiwer.wer(tones.text, words) <= 0.5, words
     assert len({each["track"] for each in segments}) == 1
     for before, after in pairwise(segments):
