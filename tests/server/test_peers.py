@@ -199,6 +199,8 @@ async def test_a_peer_that_was_replaced_before_its_channel_opened_is_told_when_i
         moved.set()
 
     monkeypatch.setattr(PeerSource, "on_state", tell_state)
+    # It is held back for as long as another peer takes to connect, however slow that is here.
+    monkeypatch.setattr("server.peer_source.CHANNEL_OPENS_S", 60.0)
     client = await new_client(services)
     async with RtcClient(SOUND) as late, RtcClient(SOUND) as peer:
         late.channel_may_open.clear()
