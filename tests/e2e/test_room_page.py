@@ -28,7 +28,7 @@ no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, node = one_browser.no_leaked_tasks, one_browser.node
 
 PATIENCE_MS = 30_000
-REPEATS = 30  # of what the microphone hears; two seconds each, longer than any test
+REPEATS = 30  # of what the microphone hears; three seconds each, longer than any test
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -107,8 +107,10 @@ def last_words_held() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(TrackPipeline, "finish", held)
-        yield
-        over.set()
+        try:
+            yield
+        finally:  # the node is the other tests' as well
+            over.set()
 
 
 async def test_two_meet(node: RunningApp, browser: Browser) -> None:
