@@ -329,8 +329,10 @@ async def test_a_transcript_that_is_just_being_concluded_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     concluded: list[str] = []
+    concluded_when_stopped: list[list[str]] = []
     async with running_services(tmp_path) as services:
-        hub, settle, begun, stopping = services.hub, services.hub.settle, asyncio.Event(), asyncio.Event()
+        hub, begun, stopping = services.hub, asyncio.Event(), asyncio.Event()
+        settle, stop_telling = hub.settle, hub._status.stop
 
         async def slow_settle(transcript_id: str, *, failed: bool = False) -> None:
             begun.set()
@@ -338,7 +340,12 @@ async def test_a_transcript_that_is_just_being_concluded_is_waited_for(
             await settle(transcript_id, failed=failed)
             concluded.append(transcript_id)
 
+        async def last_step() -> None:
+            concluded_when_stopped.append(concluded.copy())
+            await stop_telling()
+
         monkeypatch.setattr(hub, "settle", slow_settle)
+        monkeypatch.setattr(hub._status, "stop", last_step)
         client = await new_client(services)
         await client.begin()
         [session] = hub.sessions.values()
@@ -346,7 +353,10 @@ async def test_a_transcript_that_is_just_being_concluded_is_waited_for(
         await begun.wait()
         assert not hub.sessions
         stopped = asyncio.create_task(hub.stop())
-        await asyncio.wait([stopped], timeout=0.1)
+        assert hub._ticker is not None
+        await asyncio.wait([hub._ticker])
+        for _ in range(100):  # turns of the loop: far more than it has left to do
+            await asyncio.sleep(0)
         stopping.set()
         await stopped
-        assert concluded == [client.transcript_id]
+        assert concluded_when_stopped == [[client.transcript_id]]
