@@ -65,6 +65,8 @@ class Subscription:
         self._error: EarshotError | None = None
         self._is_closed = False
         self._woken = asyncio.Event()
+        self._is_asked = False  # for the next one, which is not there yet
+        self._asked = asyncio.Event()
         self._stop_listening = bus.listen(transcript_id, self._hear)
         if after is None:
             self._become_live()
@@ -83,6 +85,12 @@ class Subscription:
             self._is_closed = True
             self._let_go()
             self._on_close(self)
+
+    async def delivered(self) -> None:
+        """Until the reader has what is there, and asks for more; or has closed it."""
+        while not self._is_closed and (self._queue or self._page or self._is_behind or not self._is_asked):
+            self._asked.clear()
+            await self._asked.wait()
 
     @property
     def waiting(self) -> int:
@@ -108,7 +116,10 @@ class Subscription:
                 await self._read_page()
             else:
                 self._woken.clear()
+                self._is_asked = True
+                self._asked.set()
                 await self._woken.wait()
+                self._is_asked = False
         raise StopAsyncIteration
 
     def _take_from_page(self) -> Event:
@@ -211,3 +222,4 @@ class Subscription:
         self._queue.clear()
         self._page.clear()
         self._woken.set()
+        self._asked.set()

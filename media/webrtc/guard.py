@@ -23,6 +23,7 @@ The names of aioice's that are used here are not documented; ``upstream`` lists 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,6 +109,7 @@ class Guard:
         self._settled.clear()
         try:
             await self._connect()
+            await end_consent(self._connection)
         finally:
             self._settled.set()
 
@@ -155,6 +157,19 @@ class Guard:
             self._mux.drop("queue_full")
         else:
             self._receive(data, component)
+
+
+async def end_consent(connection: Any) -> None:
+    """Of a connection whose ``connect`` has returned: no checks without end where it was closed meanwhile.
+
+    The fault upstream (aioice 0.13): a connection that is closed while ``connect`` is about to return begins its
+    consent checks after that, and nothing ends them.
+    """
+    task = getattr(connection, "_query_consent_task", None)
+    if task is not None and connection._closing:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 class _Transactions(dict[bytes, Any]):

@@ -1,8 +1,9 @@
 """What we use of aiortc and aioice without their promise, and the releases in which it was read.
 
 Of aioice, in ``guard``: ``Connection.get_component_candidates``, ``.data_received``, ``._local_username``,
-``._protocols``, ``._queue``; ``StunProtocol.connection_made``, ``.connection_lost``, ``.datagram_received``,
-``.local_candidate``, ``.transactions``; ``stun.parse_message``, ``Message.check_message_integrity``;
+``._protocols``, ``._queue``, ``._query_consent_task``, ``._closing``; ``StunProtocol.connection_made``,
+``.connection_lost``, ``.datagram_received``, ``.local_candidate``, ``.transactions``; ``stun.parse_message``,
+``Message.check_message_integrity``;
 ``candidate_foundation``, ``candidate_priority``, ``server_reflexive_candidate``; and in ``udp_ports``
 ``get_host_addresses``.
 

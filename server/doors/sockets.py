@@ -25,6 +25,7 @@ from server.accounts.resource import Resource
 from server.auth import Action
 from server.doors.access import check_page, enter, is_settled, leaving_of, recheck, resource_of, settings_of
 from server.limits import MessageRate
+from server.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -115,10 +116,12 @@ class SocketConnection:
             await asyncio.sleep(self._ping_interval_s)
             await self.send(v1.render_ping(time.time()))
 
-    async def wait_leaving(self) -> None:
-        """Until the node leaves; then raises ``Draining``."""
+    async def wait_leaving(self, subscription: Subscription | None = None) -> None:
+        """Until the node leaves and what the subscription has by then is told; then raises ``Draining``."""
         leaving = leaving_of(self.websocket)
         await leaving.told.wait()
+        if subscription is not None:
+            await subscription.delivered()
         raise leaving.error()
 
     async def _within_deadline(self, write: Awaitable[None]) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from media.webrtc.guard import end_consent
+
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1")
 SETTLE_TURNS = 20
 
@@ -38,5 +40,6 @@ class IceAddresses:
         self._settled.clear()
         try:
             await self._connect()
+            await end_consent(self.connection)
         finally:
             self._settled.set()

@@ -231,6 +231,28 @@ async def test_a_store_that_fails_is_told_and_the_reader_may_go_on(database_url:
     await second.close()
 
 
+async def test_what_is_there_is_delivered_when_the_reader_asks_for_more(
+    store: Store, journal: Journal, made: str
+) -> None:
+    await put(store, made, status())
+    async with journal.subscribe(made, after=0) as reader:
+        delivered = asyncio.create_task(reader.delivered())
+        assert await read(reader, 1) == [1]
+        await journal.append(made, final("a"))
+        await asyncio.sleep(0)
+        assert not delivered.done()
+        assert await read(reader, 1) == [2]
+        await asyncio.sleep(0)
+        assert not delivered.done()  # the second may still be on its way
+        asking = asyncio.create_task(read(reader, 1))
+        await delivered
+        await journal.append(made, final("b"))
+        assert await asking == [3]
+        closing = asyncio.create_task(reader.delivered())
+        reader.close()
+        await closing
+
+
 async def test_the_journal_ends_its_readers_when_it_stops(store: Store, bus: InProcessBus, made: str) -> None:
     journal = Journal(store, bus, commit_interval_s=0.0)
     journal.start()

@@ -77,7 +77,7 @@ async def _listen(connection: SocketConnection) -> None:
                     tell(connection, subscription),
                     _obey(connection, services),
                     connection.ping(),
-                    connection.wait_leaving(),
+                    connection.wait_leaving(subscription),
                 )
             except SlowReader:
                 metrics.slow_readers.inc()

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import EarshotError, Idle, InvalidMessage, SlowReader
+from protocol.errors import Draining, EarshotError, Idle, InvalidMessage, SlowReader
 from protocol.events import Event
 from protocol.wire import v1
 from protocol.wire.stream import BYTES_PER_SAMPLE, Control, Start, parse_client
@@ -110,7 +110,7 @@ class _Speaking:
                     self._tell(),
                     self._ended(session),
                     self.connection.ping(),
-                    self.connection.wait_leaving(),
+                    self.connection.wait_leaving(self.subscription),
                 )
             except EarshotError as error:
                 reason = error.code
@@ -183,6 +183,8 @@ class _Speaking:
     async def _ended(self, session: SpeakingSession) -> None:
         """Somebody else ended it: replaced, too long, deleted; or a reader stopped it, as if the client had."""
         error = await session.wait_ended()
+        if isinstance(error, Draining) and self.subscription is not None:
+            await self.subscription.delivered()
         if error is not None:
             raise error
         await self._stop(session)

@@ -123,6 +123,39 @@ async def test_rtp_of_the_peer_is_shown_first_to_who_asked_for_it(opened: Opened
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_connection_that_is_closed_while_it_connects_leaves_no_checks_behind(
+    opened: Opened, ports: Ports
+) -> None:
+    peer = opened(LOCAL, Listening(), ports())
+    closed = asyncio.Event()
+
+    async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+        answer = await peer.answer(sdp, type_)
+        (guard,) = peer._guards
+        connection = guard._connection
+        get = connection._check_list_state.get
+
+        async def get_while_it_closes() -> int:
+            completed: int = await get()
+            await connection.close()
+            closed.set()
+            return completed
+
+        vars(connection._check_list_state).update(get=get_while_it_closes)
+        return answer
+
+    async with RtcClient() as client:
+        connecting = asyncio.create_task(client.connect(exchange))
+        async with asyncio.timeout(20):
+            await closed.wait()
+            (guard,) = peer._guards
+            await guard.settled()
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        assert guard._connection._query_consent_task.done()
+        await peer.close()
+
+
 async def test_upstream_still_has_the_fault() -> None:
     """Fails once aiortc has mended it: then ``guard`` can do without the check for empty datagrams."""
     quiet = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from protocol.events import Failed
 from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
 from protocol.wire.stream import Encoding, Start
+from server.doors.sockets import SocketConnection
 from server.doors.v1.stream import CATCH_UP_DEADLINE_S, OUTGOING_MAX, Outgoing, slices_of
 from server.speaking import SpeakingSession
 from tests.fakes.node import wait_for_state
@@ -358,7 +359,17 @@ async def test_unknown_transcripts_and_full_houses(tmp_path: Path) -> None:
             await first.until("stopped")
 
 
-async def test_a_server_that_stops_gets_the_finals_out_first(tmp_path: Path, sound: bytes) -> None:
+async def test_a_server_that_stops_gets_the_finals_out_first(
+    tmp_path: Path, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = SocketConnection.send
+
+    async def send_late(connection: SocketConnection, message: Message) -> None:
+        if message["type"] == "transcription" and message["data"]["is_final"]:
+            await node.serving.app.state.leaving.told.wait()
+        await send(connection, message)
+
+    monkeypatch.setattr(SocketConnection, "send", send_late)
     async with running_app(tmp_path) as node:
         id_ = await node.new_transcript()
         async with node.socket(f"/v1/transcripts_websocket/{id_}") as reader, node.socket(path_of(id_)) as speaker:
@@ -368,7 +379,7 @@ async def test_a_server_that_stops_gets_the_finals_out_first(tmp_path: Path, sou
             node.serving.stop()
             assert (await speaker.closed())[0] == 4010
             assert (await reader.closed())[0] == 4010
-            assert words_of(reader) == WORDS
+            assert words_of(reader) == words_of(speaker) == WORDS
 
 
 async def test_acks_replace_each_other_and_a_flood_ends_the_connection() -> None:
