@@ -128,32 +128,37 @@ async def test_a_connection_that_is_closed_while_it_connects_leaves_no_checks_be
 ) -> None:
     peer = opened(LOCAL, Listening(), ports())
     closed = asyncio.Event()
+    closing: list[asyncio.Task[None]] = []
 
     async def exchange(sdp: str, type_: str) -> tuple[str, str]:
         answer = await peer.answer(sdp, type_)
         (guard,) = peer._guards
-        connection = guard._connection
-        get = connection._check_list_state.get
+        assert peer._pc is not None
+        close, get = peer._pc.close, guard._connection._check_list_state.get
+
+        async def close_and_tell() -> None:
+            await close()
+            closed.set()
 
         async def get_while_it_closes() -> int:
             completed: int = await get()
-            await connection.close()
-            closed.set()
+            closing.append(asyncio.create_task(peer.close()))
+            await closed.wait()
             return completed
 
-        vars(connection._check_list_state).update(get=get_while_it_closes)
+        vars(peer._pc).update(close=close_and_tell)
+        vars(guard._connection._check_list_state).update(get=get_while_it_closes)
         return answer
 
     async with RtcClient() as client:
         connecting = asyncio.create_task(client.connect(exchange))
         async with asyncio.timeout(20):
             await closed.wait()
-            (guard,) = peer._guards
-            await guard.settled()
+            await closing[0]
         connecting.cancel()
         await asyncio.wait([connecting])
+        (guard,) = peer._guards
         assert guard._connection._query_consent_task.done()
-        await peer.close()
 
 
 async def test_upstream_still_has_the_fault() -> None:

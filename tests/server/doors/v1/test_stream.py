@@ -14,6 +14,7 @@ from protocol.events import Failed
 from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
 from protocol.wire.stream import Encoding, Start
+from server.doors.access import leaving_of
 from server.doors.sockets import SocketConnection
 from server.doors.v1.stream import CATCH_UP_DEADLINE_S, OUTGOING_MAX, Outgoing, slices_of
 from server.speaking import SpeakingSession
@@ -366,7 +367,9 @@ async def test_a_server_that_stops_gets_the_finals_out_first(
 
     async def send_late(connection: SocketConnection, message: Message) -> None:
         if message["type"] == "transcription" and message["data"]["is_final"]:
-            await node.serving.app.state.leaving.told.wait()
+            await leaving_of(connection.websocket).told.wait()
+            for _ in range(20):
+                await asyncio.sleep(0)
         await send(connection, message)
 
     monkeypatch.setattr(SocketConnection, "send", send_late)
