@@ -134,13 +134,16 @@ class Speakers:
         """One voice that was taken for two. What still comes of the first is the second's, too.
 
         ``participant_id``: who stays when both are somebody's. The other, left without a voice, is removed.
-        Raises ``Conflict`` when both are and it is not said, or is neither of them.
+        Raises ``Conflict`` when both are and it is not said, or is neither of them; and ``NotFound`` where nobody here
+        has that id, whoever the speakers are.
         """
         if speaker_from == speaker_to:
             raise ValidationFailed("name two speakers, not one twice", details={"speaker": speaker_from})
         async with self._locks.of(transcript_id):
             known = await self._labels(transcript_id)
             async with self._rows(transcript_id) as changes:
+                if participant_id is not None:
+                    changes.get(participant_id)
                 known |= {each.speaker for each in changes.all if each.speaker is not None}
                 for label in (speaker_from, speaker_to):
                     if label not in known:

@@ -125,8 +125,12 @@ async def test_merging_takes_the_name_along_and_what_still_comes(room: Room) -> 
 
 async def test_two_that_are_both_named_are_not_merged(room: Room) -> None:
     await room.speakers.add(room.id, name="Ann", speaker="Speaker 1")
+    with pytest.raises(NotFound, match="Participant not found"):
+        await room.speakers.merge(room.id, "Speaker 1", "Speaker 2", participant_id="par_none")
     await room.speakers.add(room.id, name="Bob", speaker="Speaker 2")
     before = await room.shown()
+    with pytest.raises(NotFound, match="Participant not found"):
+        await room.speakers.merge(room.id, "Speaker 1", "Speaker 2", participant_id="par_none")
     with pytest.raises(Conflict, match="Both speakers are assigned to participants"):
         await room.speakers.merge(room.id, "Speaker 1", "Speaker 2")
     with pytest.raises(ValidationFailed):
