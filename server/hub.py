@@ -24,6 +24,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
+from server.mixes import TRACKS_MAX
 from server.pipeline import TrackPipeline
 from server.recorders import Place, admit_recorder, new_track
 from server.resume import ResumeTokens
@@ -37,8 +38,9 @@ from server.voices import Voices
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
-RECORDINGS_MAX = 32
-"""Those of a meeting, which are mixed. An hour of one is half a megabyte of places, what was decoded last as much."""
+RECORDINGS_MAX = 2 * TRACKS_MAX
+"""Those of two mixes: of one alone any other reader would push some out. An hour of one is half a megabyte of places,
+what was decoded last as much."""
 
 
 class Hub:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from protocol.blocks import SAMPLE_RATE_HZ
 from server.store.records import Track, covered_samples
 
+TRACKS_MAX = 32
+"""All are read at once for each stretch that is asked for; anybody may ask who may read the transcript."""
 SILENCE_MAX_S = 3600
 """Sound with a longer silence in it is no one conversation: hours of nothing would be made of two short notes."""
 
@@ -37,9 +39,9 @@ class Mix:
 
 
 def mix_of(tracks: Sequence[Track]) -> Mix | None:
-    """None while any is recorded, where no two have sound, and where they lie too far apart."""
+    """None while any is recorded, where no two have sound or too many have, and where they lie too far apart."""
     sounding = tuple(track for track in tracks if track.length_samples)
-    if len(sounding) < 2 or any(track.state == "open" for track in tracks):
+    if not 2 <= len(sounding) <= TRACKS_MAX or any(track.state == "open" for track in tracks):
         return None
     began_at = min(track.started_at for track in tracks)
     mix = Mix(sounding, tuple(round((track.started_at - began_at) * SAMPLE_RATE_HZ) for track in sounding))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from server.mixes import SILENCE_MAX_S, mix_of
+from server.hub import RECORDINGS_MAX
+from server.mixes import SILENCE_MAX_S, TRACKS_MAX, mix_of
 from server.store.records import Track
 
 ANNA = Track("a", "t-1", "", "Anna", 1000.0, 32_000, 0, "finished", "webrtc", "t-1/a")
@@ -30,6 +32,15 @@ def test_all_that_sound_each_at_its_place_after_the_first_track_of_all() -> None
 )
 def test_one_alone_is_no_mix_nor_what_is_recorded_still_nor_what_lies_far_apart(tracks: list[Track]) -> None:
     assert mix_of(tracks) is None
+
+
+def test_more_than_readers_may_have_read_at_once_are_no_mix() -> None:
+    many = [replace(ANNA, id=f"{number}") for number in range(TRACKS_MAX)]
+    assert mix_of([*many, MUTE]) is not None
+    assert mix_of([*many, MUTE, BEN]) is None
+    assert TRACKS_MAX <= RECORDINGS_MAX  # else each reading of one would begin with looking through all its files
+    audio = (Path(__file__).parents[2] / "docs" / "audio.md").read_text()
+    assert f"more than {TRACKS_MAX} tracks" in audio
 
 
 def test_another_mix_has_another_key() -> None:
