@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -131,7 +132,7 @@ async def sound_of(services: Services, transcript_id: str, track_id: str | None,
     tracks = await services.store.tracks_of(transcript_id)
     if not tracks:
         raise NotFound("this transcript has no sound yet")
-    if track_id is None and mixed and (mix := mix_of(tracks)) is not None:
+    if track_id is None and mixed and (mix := await kept_mix(services, tracks)) is not None:
         return await _mixed_sound(services, transcript_id, mix)
     # Only tracks of this transcript: an id of another one's is not found.
     if track_id is not None:
@@ -140,15 +141,27 @@ async def sound_of(services: Services, transcript_id: str, track_id: str | None,
         raise NotFound("this transcript has no such track")
     for track in tracks:
         if track.length_samples or track.state == "open":  # what has ended without sound need not be looked at
-            sound = await _sound(services, track)
-            if sound.length_samples:
-                return sound
+            with suppress(NotFound):  # then another may be there
+                sound = await _sound(services, track)
+                if sound.length_samples:
+                    return sound
     return await _sound(services, tracks[0])
 
 
 def mp3_or_wav(sound: Sound) -> Form:
     """What there is of it at once for whoever wants MP3."""
     return "mp3" if can_encode() and sound.is_finished else "wav"
+
+
+async def kept_mix(services: Services, tracks: Sequence[Track]) -> Mix | None:
+    """``mix_of`` those whose recordings are there: one that is lost takes nobody's sound but its own away."""
+    return await asyncio.to_thread(
+        lambda: mix_of([_as_kept(services.hub.recording_path(track), track) for track in tracks])
+    )
+
+
+def _as_kept(path: Path, track: Track) -> Track:
+    return track if path.exists() else replace(track, length_samples=0)
 
 
 def forms_of_mix() -> list[Form]:
@@ -163,6 +176,8 @@ async def forms_of(services: Services, tracks: Sequence[Track]) -> dict[str, lis
 
 
 def _forms(path: Path, track: Track) -> list[Form]:
+    if not path.exists():
+        return []
     forms: list[Form] = ["wav"]
     if can_encode() and track.state != "open":
         forms.append("mp3")

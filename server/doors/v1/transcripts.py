@@ -28,9 +28,8 @@ from server.doors.v1.transcript_bodies import (
 from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import mix_view, page_view, segment_view, transcript_view
 from server.limits import read_body
-from server.mixes import mix_of
 from server.segment_pages import segment_pages
-from server.sound import forms_of, forms_of_mix
+from server.sound import forms_of, forms_of_mix, kept_mix
 from server.store.listing import Order, Wanted
 from server.store.records import StoredSegment, Transcript, TranscriptKind
 from server.store.transcripts import UNFINISHED
@@ -55,7 +54,7 @@ async def view_of(request: Request, transcript: Transcript) -> dict[str, Any]:
     tracks = await services.store.tracks_of(transcript.id)
     participants = await services.store.participants_of(transcript.id)
     formats = {} if transcript.audio_deleted else await forms_of(services, tracks)
-    mix = None if transcript.audio_deleted else mix_of(tracks)
+    mix = None if transcript.audio_deleted else await kept_mix(services, tracks)
     return transcript_view(
         transcript,
         services.asr.status.engine,

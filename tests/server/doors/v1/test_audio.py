@@ -281,8 +281,21 @@ async def test_several_tracks_are_mixed_where_none_is_asked_for(client: httpx.As
     await services.store.update_track(ben, state="finished")
 
     assert list(services.settings.recordings_dir.glob("*/mix-*.mp3"))
-    (services.settings.recordings_dir / transcript_id / anna).unlink()  # nothing is given that breaks off later
-    assert (await client.get(f"{path}/audio")).status_code == 404
+
+    # Of three, one whose recording is lost is left out of what is told and of what is given, which breaks off nowhere.
+    await kept_track(services, transcript_id, "Carla", bytes(1600), started_at=1003)
+    (services.settings.recordings_dir / transcript_id / anna).unlink()
+    record = (await client.get(path)).json()["data"]
+    assert [track["formats"] for track in record["tracks"]] == [[], ["wav", "mp3"], ["wav", "mp3"]]
+    assert record["mix"]["duration"] == 3.05  # from Anna's beginning on, as times of words are
+    assert len((await client.get(f"{path}/audio")).content) == 44 + 2 * 48_800
+    assert (await client.get(f"{path}/waveform?count=10")).json()["track"] is None
+    assert (await client.get(f"{path}/audio?track={anna}")).status_code == 404
+    carla = record["tracks"][2]["id"]
+    (services.settings.recordings_dir / transcript_id / carla).unlink()
+    assert (await client.get(path)).json()["data"]["mix"] is None
+    assert len((await client.get(f"{path}/audio")).content) == 44 + 32_000  # of Ben alone
+    assert (await client.get(f"{path}/audio/mp3")).status_code == 200
     assert (await client.delete(f"{path}/audio")).status_code == 204
     assert not (services.settings.recordings_dir / transcript_id).exists()
     assert (await client.get(f"{path}/audio")).status_code == 404
