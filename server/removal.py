@@ -107,25 +107,26 @@ class Removal:
                 await self._hub.drop(session)
             await self._store.destroy_transcript(transcript_id)
             self._journal.deleted(transcript_id)
-            await self._remove_sound(transcript_id)
+            await self.remove_files(transcript_id)
 
     async def delete_sound(self, transcript_id: str, *, even_locked: bool = False) -> None:
         """Of all its tracks, for good; text and times stay. Raises what ``Store.remove_audio`` raises."""
         async with self.deleting_sound(transcript_id):
             await self._store.remove_audio(transcript_id, even_locked=even_locked)
+            await self.remove_files(transcript_id)
 
     @asynccontextmanager
     async def deleting_sound(self, transcript_id: str) -> AsyncIterator[None]:
-        """For a transaction that says that it is gone, among other things; then it goes.
+        """For a transaction that says that it is gone, among other things; right after that, ``remove_files``.
 
         Raises ``Conflict`` while it is recorded or heard."""
         async with self._hub.lock_of(transcript_id):
             if self._hub.sessions_of(transcript_id):
                 raise Conflict("its sound is still being recorded or heard; end that, and ask again")
             yield
-            await self._remove_sound(transcript_id)
 
-    async def _remove_sound(self, transcript_id: str) -> None:
+    async def remove_files(self, transcript_id: str) -> None:
+        """Of sound that the database says is gone; inside ``deleting_sound``."""
         self._hub.forget(transcript_id)
         for folder in (self._settings.recordings_dir, self._settings.uploads_dir):
             await asyncio.to_thread(shutil.rmtree, folder / transcript_id, ignore_errors=True)

@@ -225,6 +225,8 @@ async def change_transcript(
         await services.store.update_transcript(
             transcript_id, **wanted.values, people=people, removes_audio=takes_sound, expected_change_seq=expected
         )
+        if takes_sound:  # first of all: what else is still to be done may fail
+            await services.removal.remove_files(transcript_id)
     match move:
         case TranscriptState.PAUSED:
             await services.hub.pause(transcript_id)

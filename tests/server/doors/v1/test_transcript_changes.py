@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from protocol.errors import StoreUnavailable
 from protocol.states import TranscriptState
 from server.services import Services
+from tests.fakes.kept_track import kept_track
 from tests.fakes.node import Client, wait_for_state
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -139,6 +141,26 @@ async def test_a_change_is_made_whole_or_not_at_all(client: httpx.AsyncClient, p
     changed = (await client.patch(path, json=wanted)).json()
     assert (changed["audio_deleted"], changed["locked"]) == (True, True)
     assert [each["name"] for each in changed["participants"]] == ["Cy"]
+
+
+async def test_sound_is_gone_when_it_is_said_to_be_whatever_fails_after_that(
+    client: httpx.AsyncClient, path: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript_id = path.rsplit("/", 1)[-1]
+    await kept_track(services, transcript_id, "Ann", SOUND, started_at=1000.0)
+    folders = [folder / transcript_id for folder in (services.settings.recordings_dir, services.settings.uploads_dir)]
+    folders[1].mkdir(parents=True)
+    assert all(folder.is_dir() for folder in folders)
+
+    async def fails() -> None:
+        raise StoreUnavailable("the database is not there")
+
+    monkeypatch.setattr(services.journal, "flushed", fails)  # names of participants reach segments after it
+    failed = await client.patch(path, json={"audio_deleted": True, "participants": [{"name": "Ann", "speaker": "Ann"}]})
+    monkeypatch.undo()
+    assert failed.status_code == 503
+    assert (await client.get(path)).json()["audio_deleted"] is True
+    assert not any(folder.exists() for folder in folders)
 
 
 async def test_a_locked_one_neither_takes_sound_nor_loses_any(client: httpx.AsyncClient, path: str) -> None:
