@@ -11,7 +11,7 @@ from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.documents import TranscriptFormat, conversation_of
-from server.download_names import content_disposition, file_stem
+from server.download_names import content_disposition, part_stem
 from server.exports import MEDIA_TYPES, ExportFormat
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
@@ -27,9 +27,9 @@ async def export_transcript(
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     text = await (await conversation_of(services, transcript)).document(wanted.form)
-    name = file_stem(transcript.shown_title, transcript_id)
+    name = transcript.shown_title
     if wanted.form is ExportFormat.TIMESTAMPED:
-        name += "-timestamped"  # else the plain text's
+        name = part_stem(name, "timestamped", transcript_id)  # else the plain text's
     named = content_disposition("attachment", name, wanted.form.suffix, transcript_id=transcript_id)
     headers = {**named, "Cache-Control": "no-cache"}
     return Response(text, headers=headers, media_type=MEDIA_TYPES[wanted.form])

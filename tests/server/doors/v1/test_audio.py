@@ -272,7 +272,11 @@ async def test_several_tracks_are_mixed_where_none_is_asked_for(client: httpx.As
         assert len(given.content) == 44 + 2 * (16_000 if query else 20_000)
 
     timed = await client.get(f"{path}/export?format=text-timestamped")
-    assert 'filename="The week-timestamped.txt"' in timed.headers["content-disposition"]
+    assert 'filename="The week - timestamped.txt"' in timed.headers["content-disposition"]
+    await client.patch(path, json={"title": "w" * 300})
+    plain, timed = [await client.get(f"{path}/export?format={form}") for form in ("text", "text-timestamped")]
+    assert 'www.txt"' in plain.headers["content-disposition"]
+    assert 'www - timestamped.txt"' in timed.headers["content-disposition"]
 
     # While somebody speaks it is the sound of one, as it comes.
     await services.store.update_track(ben, state="open")
