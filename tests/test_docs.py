@@ -120,6 +120,17 @@ def _code(document: Path) -> list[str]:
     ]
 
 
+def test_modules_that_are_named_exist() -> None:
+    """Each by its whole path, or by what is left of that below a folder that the document names or names a file of."""
+    for document in DOCUMENTS:
+        spans = set(re.findall(r"`(\w[\w./-]*)`", FENCE.sub("", document.read_text())))
+        named = [Path(span) for span in spans if (ROOT / span).exists()]
+        folders = {ROOT, *(ROOT / folder for path in named for folder in (path, *path.parents))}
+        for name in spans:
+            if name.endswith(".py"):
+                assert any((folder / name).is_file() for folder in folders), f"{document.name}: {name}"
+
+
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for link in LINK.findall(document.read_text()):
