@@ -17,8 +17,10 @@ def track_names(tracks: Sequence[Track], participants: Sequence[Participant]) ->
     called = {each.speaker: each.name for each in participants if each.speaker is not None}
     names = {each.id: called.get(each.speaker or "", each.speaker or "") or each.name for each in tracks}
     stems = {track_id: file_stem(name, "", PART_MAX_BYTES) for track_id, name in names.items()}
-    shared = Counter(stem.casefold() for stem in stems.values())
+    numbered = {track_id: f"{number} {stem}".rstrip() for number, (track_id, stem) in enumerate(stems.items(), start=1)}
+    # Somebody may be called just what another is called with a number.
+    taken = Counter(stem.casefold() for stem in (*stems.values(), *numbered.values()))
     return {
-        track_id: stem if stem and shared[stem.casefold()] == 1 else f"{number} {stem}".rstrip()
-        for number, (track_id, stem) in enumerate(stems.items(), start=1)
+        track_id: stem if stem and taken[stem.casefold()] == 1 else numbered[track_id]
+        for track_id, stem in stems.items()
     }

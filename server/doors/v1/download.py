@@ -19,11 +19,12 @@ from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.documents import Conversation, conversation_of
 from server.doors.v1.transcripts import view_of
-from server.download_names import content_disposition, file_stem
+from server.download_names import content_disposition
 from server.exports import ExportFormat
 from server.services import Services
 from server.sound import Form, SoundFile, forms_of, sound_of
 from server.store.records import Track, Transcript
+from server.track_names import track_names
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 
@@ -76,18 +77,17 @@ async def _sounds(services: Services, transcript: Transcript) -> AsyncIterator[E
         return
     tracks = await services.store.tracks_of(transcript.id)
     forms = await forms_of(services, tracks)
-    names = {each.speaker: each.name for each in await services.store.participants_of(transcript.id)}
-    for number, track in enumerate(tracks, start=1):
+    names = track_names(tracks, await services.store.participants_of(transcript.id))
+    for track in tracks:
         with suppress(NotFound):  # it was removed meanwhile
             file = await _sound(services, track, forms[track.id])
             if file is not None:
-                stem = file_stem(names.get(track.speaker, track.speaker) or track.name, track.id)
-                yield _kept(f"tracks/{number:02}-{stem}.{file.suffix}", file)
+                yield _kept(f"tracks/{names[track.id]}.{file.suffix}", file)
 
 
 async def _sound(services: Services, track: Track, forms: list[Form]) -> SoundFile | None:
     sound = await sound_of(services, track.transcript_id, track.id)
-    if not sound.length_samples:
+    if not sound.length_samples or not forms:
         return None
     return await sound.file(next(form for form in FORMS if form in forms))
 

@@ -50,8 +50,8 @@ async def test_what_was_uploaded_and_what_was_recorded(client: httpx.AsyncClient
     archive = await archive_of(client, speaker.transcript_id)
     names = set(archive.namelist())
     assert names >= DOCUMENTS
-    uploaded, live = sorted(names - DOCUMENTS)
-    assert (uploaded, live) == ("tracks/01-Speaker 1.wav", "tracks/02-Ann-..-x.wav")
+    live, uploaded = sorted(names - DOCUMENTS)
+    assert (uploaded, live) == ("tracks/Speaker 1.wav", "tracks/Ann-..-x.wav")
     assert archive.read(uploaded) == wav_of(SOUND)
     assert archive.read(live)[:4] == b"RIFF"
     assert "alpha bravo" in archive.read("transcript.txt").decode()
