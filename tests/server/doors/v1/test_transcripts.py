@@ -194,7 +194,7 @@ async def test_segments_come_in_pages_and_documents_in_every_format(
         response = await client.get(f"{path}/export", params={"format": form})
         assert response.status_code == 200
         assert response.headers["content-type"].startswith(kind)
-        name = "Talk-timestamped" if form == "text-timestamped" else "Talk"
+        name = "Talk - timestamped" if form == "text-timestamped" else "Talk"
         assert response.headers["content-disposition"] == f'attachment; filename="{name}.{suffixes.get(form, form)}"'
         assert "word1" in response.text
     assert (await client.get(f"{path}/export?format=exe")).status_code == 422
