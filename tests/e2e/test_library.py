@@ -75,6 +75,9 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         told = Transcribed(segment=segment("seg_told", "told by a socket"), track_started_at=1000.0)
         await node.services.journal.append(page.url.rpartition("/")[2], told)
         await expect(page.locator('[data-segment="seg_told"]')).to_be_visible()
+        # A secret of another is never exchanged for a ticket of ours.
+        with_another = "import('/js/open_socket.js').then(({openSocket}) => openSocket('/none', 'b3Blbg/+none=='))"
+        assert await page.evaluate(f"{with_another}.then(() => null, ({{status}}) => status)") == 401
         async with page.expect_download() as waiting:
             await page.locator('download-links a[data-format="txt"]').click()
         assert (await waiting.value).suggested_filename == "water talk.txt"

@@ -13,6 +13,6 @@ const SUBPROTOCOL = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/; // RFC 9110, 5.6.2: browse
 export async function openSocket(path, secret = token()) {
   if (!secret) return new WebSocket(socketAddress(path));
   if (SUBPROTOCOL.test(secret)) return new WebSocket(socketAddress(path), ['bearer', secret]);
-  const { ticket } = await post('/v1/tickets', {}, { ask: false });
+  const { ticket } = await post('/v1/tickets', {}, { secret });
   return new WebSocket(socketAddress(`${path}${path.includes('?') ? '&' : '?'}ticket=${ticket}`));
 }
