@@ -57,10 +57,13 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         await field.press("Escape")  # none is given for the list
         await expect(page.get_by_role("dialog")).to_have_count(0)
         await expect(page.get_by_role("alert")).to_contain_text("wants to know who you are")
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
         await page.get_by_label("choose one").set_input_files(recording)
         await page.get_by_role("textbox", name="Access token").fill(token.get_secret_value())
         await page.get_by_role("button", name="Continue").click()
         await expect(page.get_by_text("water talk.wav is being written down.")).to_be_visible()
+        assert sent == [f"{node.serving.url}v1/transcripts"]  # not once in vain before somebody was asked
         await expect(page.get_by_text("up to 1 MB")).to_be_visible()
         large = tmp_path / "large.wav"
         large.write_bytes(bytes((1 << 20) + 1))

@@ -172,12 +172,8 @@ export async function download(path) {
  * `onProgress` gets 0..1.
  */
 export async function upload(file, onProgress) {
-  try {
-    return await sendFile(file, onProgress);
-  } catch (error) {
-    if (error.status === 401 && (await askForToken())) return sendFile(file, onProgress);
-    throw error;
-  }
+  await get('/v1/me'); // asks for a token where one is needed: a refusal must not wait for the whole file
+  return sendFile(file, onProgress);
 }
 
 /** By XMLHttpRequest, because fetch tells no upload progress. */
