@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, Route, expect
 from pydantic import SecretStr
 
 from protocol.events import Transcribed
 from tests.e2e import one_browser
+from tests.e2e.browser import PATIENCE_MS
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
 from tests.fakes.running_app import RunningApp, running_app
@@ -23,6 +24,16 @@ from tests.server.spoken import segment
 pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
 no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
+
+# Deadlines that end when the test says so.
+DEADLINES = """
+  globalThis.deadlines = [];
+  AbortSignal.timeout = () => {
+    const deadline = new AbortController();
+    deadlines.push(deadline);
+    return deadline.signal;
+  };
+"""
 
 
 @pytest.fixture
@@ -36,6 +47,14 @@ def recording(tmp_path: Path) -> Path:
 async def transcript(node: RunningApp) -> str:
     """The id of one without sound."""
     return (await node.services.store.create_transcript(name="Budget talk")).id
+
+
+async def late(page: Page, held: asyncio.Queue[Route]) -> None:
+    """Let what is held go on after any deadline that the page set."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        route = await held.get()
+    await page.evaluate("() => deadlines.forEach((each) => each.abort(new DOMException('late', 'TimeoutError')))")
+    await route.continue_()
 
 
 async def test_a_file_is_brought_with_the_token_and_becomes_words(
@@ -72,6 +91,9 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         row = page.locator("transcript-list li", has_text="water talk.wav").first
         await expect(row).to_contain_text("finished", timeout=30_000)
         await assert_sound_page(page)
+        held: asyncio.Queue[Route] = asyncio.Queue()
+        await page.add_init_script(DEADLINES)
+        await page.route(re.compile("/audio|/waveform|/export"), held.put)
         await row.get_by_role("link").click()
         await visit.until_heard("river")
         # No browser's socket can carry this token: a ticket opened it.
@@ -81,8 +103,15 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         # A secret of another is never exchanged for a ticket of ours.
         with_another = "import('/js/open_socket.js').then(({openSocket}) => openSocket('/none', 'b3Blbg/+none=='))"
         assert await page.evaluate(f"{with_another}.then(() => null, ({{status}}) => status)") == 401
+        # The sound of an hour takes its time.
+        await late(page, held)
+        await page.wait_for_function("() => document.querySelector('audio').readyState > 0")
+        assert str(await page.locator("audio").get_attribute("src")).startswith("blob:")
+        await late(page, held)
+        await expect(page.locator("transcript-player .pictured")).to_be_visible()
         async with page.expect_download() as waiting:
             await page.locator('download-links a[data-format="txt"]').click()
+            await late(page, held)
         assert (await waiting.value).suggested_filename == "water talk.txt"
 
 

@@ -17,6 +17,8 @@ class TranscriptPlayer extends HTMLElement {
   #id = null;
   #track = null;
   #frame = 0;
+  #loads = 0;
+  #failed = false; // the sound could not be had
 
   connectedCallback() {
     if (this.hasChildNodes()) return;
@@ -37,18 +39,42 @@ class TranscriptPlayer extends HTMLElement {
     this.#audio.pause();
   }
 
-  /** `duration` in seconds, when known before the sound is loaded. */
+  /**
+   * `duration` in seconds, when known before the sound is loaded. Never raises: sound that cannot be had is a `problem`.
+   * Of several loads the last one counts, however late the answer to another comes.
+   */
   async load(transcriptId, { duration = 0, track = null } = {}) {
+    this.#loads += 1;
+    const load = this.#loads;
     this.#id = transcriptId;
     this.#track = track;
     this.#duration = duration;
-    this.#audio.src = await loadable(audioPath(transcriptId, track));
-    this.#show();
-    try {
-      this.#peaks = (await waveform(transcriptId, track)).data ?? [];
-    } catch {
-      this.#peaks = []; // the seek bar works without a picture
+    const src = await loadable(audioPath(transcriptId, track)).catch(() => '');
+    if (load !== this.#loads) {
+      URL.revokeObjectURL(src);
+      return;
     }
+    const before = this.#audio.src;
+    this.#failed = !src;
+    if (src) this.#audio.src = src;
+    else this.#unload();
+    URL.revokeObjectURL(before);
+    this.#show();
+    if (src) this.#picture(load);
+  }
+
+  /** Rather no sound than what was there before, which may be that of another track. */
+  #unload() {
+    this.#audio.removeAttribute('src');
+    this.#audio.load();
+    this.#peaks = [];
+    this.dispatchEvent(new CustomEvent('problem'));
+  }
+
+  async #picture(load) {
+    const { data = [] } = await waveform(this.#id, this.#track).catch(() => ({})); // the seek bar works without one
+    if (load !== this.#loads) return;
+    this.#peaks = data;
     this.#draw();
   }
 
@@ -69,9 +95,12 @@ class TranscriptPlayer extends HTMLElement {
     else this.play();
   }
 
-  play() {
+  /** Sound that could not be had is asked for again. */
+  async play() {
+    if (this.#failed) await this.load(this.#id, { duration: this.#duration, track: this.#track });
+    if (this.#failed) return;
     // A play that is interrupted by a pause rejects; that is no problem of anybody's.
-    return this.#audio.play().catch((error) => error.name !== 'AbortError' && this.dispatchEvent(new CustomEvent('problem')));
+    await this.#audio.play().catch((error) => error.name !== 'AbortError' && this.dispatchEvent(new CustomEvent('problem')));
   }
 
   seek(seconds) {
@@ -88,7 +117,7 @@ class TranscriptPlayer extends HTMLElement {
   /** Play from a word. */
   async playFrom(seconds, track = null) {
     await this.cue(seconds, track);
-    return this.play();
+    await this.play();
   }
 
   #run() {

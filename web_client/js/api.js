@@ -18,7 +18,7 @@ export class ApiError extends Error {
   }
 }
 
-const DEADLINE_MS = 15_000; // a control request that takes longer has been lost
+const DEADLINE_MS = 15_000; // a control request that takes longer, its answer included, has been lost
 
 function errorOf(status, retryAfter, text) {
   let body = {};
@@ -38,19 +38,19 @@ function errorOf(status, retryAfter, text) {
 /**
  * Send a request; asks for the access token when the server wants one. Raises ApiError.
  * `secret` goes along in place of the access token; with it, or with `ask: false`, nobody is asked for one.
- * `keepalive`: the request outlives the page.
+ * `keepalive`: the request outlives the page. `slow`: it may take any time, as sound does.
  */
-export async function request(method, path, { json, signal, secret, ask = !secret, keepalive = false } = {}) {
+export async function request(method, path, { json, signal, secret, ask = !secret, keepalive = false, slow = false } = {}) {
   const headers = secret ? { Authorization: `Bearer ${secret}` } : authorization();
   if (json !== undefined) headers['Content-Type'] = 'application/json';
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const ends = [signal, slow ? null : AbortSignal.timeout(DEADLINE_MS)].filter(Boolean);
   let response;
   try {
     response = await fetch(path, {
       method,
       headers,
       body: json === undefined ? undefined : JSON.stringify(json),
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      signal: AbortSignal.any(ends),
       cache: 'no-store',
       keepalive,
     });
@@ -58,7 +58,7 @@ export async function request(method, path, { json, signal, secret, ask = !secre
     if (signal?.aborted) throw error;
     throw new ApiError(String(error?.message ?? error), { code: 'UNREACHABLE' });
   }
-  if (response.status === 401 && ask && (await askForToken())) return request(method, path, { json, signal });
+  if (response.status === 401 && ask && (await askForToken())) return request(method, path, { json, signal, slow });
   if (!response.ok) throw errorOf(response.status, response.headers.get('Retry-After'), await response.text());
   return response;
 }
@@ -118,7 +118,7 @@ export async function nameSpeaker(id, label, name) {
   if (known) return patch(`${at(id)}/participants/${encodeURIComponent(known.id)}`, { name });
   return name ? post(`${at(id)}/participants`, { name, speaker: label }) : null;
 }
-export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`);
+export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`, { slow: true });
 export const engine = () => get('/v1/engine');
 export const models = () => get('/v1/models');
 export const loopFigures = (after) => get(`/debug/loop.json?after=${after}`);
@@ -154,13 +154,12 @@ export const exportPath = (id, format) => `${at(id)}/export?format=${format}`;
 
 /** A path as something an element can load: itself, or a blob URL where a token must be sent along. */
 export async function loadable(path) {
-  if (!token()) return path;
-  return URL.createObjectURL(await (await request('GET', path)).blob());
+  return token() ? (await download(path)).url : path;
 }
 
 /** A file as a blob URL, and the name that the server gives it. */
 export async function download(path) {
-  const response = await request('GET', path);
+  const response = await request('GET', path, { slow: true });
   const disposition = response.headers.get('Content-Disposition') ?? '';
   const [, whole] = /filename\*=UTF-8''([^;]+)/i.exec(disposition) ?? [];
   const [, plain = ''] = /filename="([^"]*)"/i.exec(disposition) ?? [];
