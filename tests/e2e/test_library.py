@@ -93,7 +93,7 @@ async def test_a_file_is_brought_with_the_token_and_becomes_words(
         await assert_sound_page(page)
         held: asyncio.Queue[Route] = asyncio.Queue()
         await page.add_init_script(DEADLINES)
-        await page.route(re.compile("/audio|/waveform|/export"), held.put)
+        await page.route(re.compile("/v1/.+/(audio|waveform|export)"), held.put)
         await row.get_by_role("link").click()
         await visit.until_heard("river")
         # No browser's socket can carry this token: a ticket opened it.

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, WebSocketRoute, expect
+from playwright.async_api import Browser, Page, Route, WebSocketRoute, expect
 
 from protocol.events import Interim, StatusChanged, Transcribed
 from protocol.states import TranscriptState
@@ -224,6 +224,39 @@ async def test_two_tracks_are_heard_as_one_and_kept_apart(node: RunningApp, brow
             async with page.expect_download() as waiting:
                 await page.get_by_role("link", name=link, exact=True).click()
             assert (await waiting.value).suggested_filename == name
+    await its_sound_may_be_missing(node, browser, made, track.id)
+
+
+async def its_sound_may_be_missing(node: RunningApp, browser: Browser, transcript_id: str, track_id: str) -> None:
+    """To somebody with a token, whose page fetches sound itself: it says so, shows the words, and asks again."""
+
+    async def unmixed(route: Route) -> None:
+        answer = await route.fetch()
+        record = await answer.json()
+        record["data"]["mix"] = None
+        await route.fulfill(response=answer, json=record)
+
+    async def absent(route: Route) -> None:
+        error = {"code": "NOT_FOUND", "message": "no such recording", "details": {}}
+        await route.fulfill(status=404, json={"error": error})
+
+    sound = re.compile("/v1/.+/(audio|download)")
+    async with visit_in(browser, outages=True) as visit:  # the browser reports the refusals itself
+        page = visit.page
+        await page.add_init_script("sessionStorage.setItem('earshot.token', 'open-sesame')")
+        await page.route(f"**/v1/transcripts/{transcript_id}", unmixed)
+        await page.route(sound, absent)
+        await page.goto(f"{node.serving.url}t/{transcript_id}#t=0.05&track={track_id}")
+        note = page.get_by_role("alert")
+        await expect(note).to_contain_text("The sound cannot be played.")
+        await expect(page.locator(".line")).to_have_count(2)
+        await expect(page.get_by_label("Name of this transcript")).to_have_value("weekly")
+        await page.locator('[data-format="wav"]').first.click()
+        await expect(note).to_contain_text("Something went wrong: no such recording")
+        await page.unroute(sound)
+        await page.get_by_text("there", exact=True).click()
+        await page.wait_for_function("() => document.querySelector('audio').played.length > 0")
+        await expect(page.locator("audio")).to_have_attribute("src", re.compile("^blob:"))
 
 
 async def test_contents_lead_to_the_words(node: RunningApp, browser: Browser) -> None:

@@ -2,6 +2,7 @@
 
 import { download, exportPath, soundPath } from '../js/api.js';
 import { h, icon, ICONS } from '../js/dom.js';
+import { problemOf } from '../js/problem.js';
 import { t } from '../js/strings.js';
 import { token } from '../js/token.js';
 
@@ -9,6 +10,7 @@ const FORMATS = ['txt', 'text-timestamped', 'srt', 'vtt', 'json'];
 const SOUNDS = ['ogg', 'mp3', 'original']; // besides WAV, which there is of every track
 const TRACKS = 8; // of more, a list of links would be no help
 
+/** Events: `problem` (detail: for a problem-note) when a file could not be fetched. */
 class DownloadLinks extends HTMLElement {
   /** `tracks` and `mix` as the transcript has them; without them there is sound of one. No tracks: there is no sound. */
   show(transcriptId, tracks = [{}], mix = null) {
@@ -37,9 +39,14 @@ class DownloadLinks extends HTMLElement {
   async #withToken(event, path) {
     if (!token()) return;
     event.preventDefault();
-    const { url, name } = await download(path);
-    h('a', { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    try {
+      const { url, name } = await download(path);
+      h('a', { href: url, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    } catch (error) {
+      const lacking = { key: 'problem.other', values: { message: error.message } }; // one file, not the transcript
+      this.dispatchEvent(new CustomEvent('problem', { detail: error.code === 'NOT_FOUND' ? lacking : problemOf(error) }));
+    }
   }
 }
 

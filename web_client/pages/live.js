@@ -74,6 +74,7 @@ class LivePage {
     });
     addEventListener('beforeunload', (event) => this.#session.running && event.preventDefault());
     this.#player.addEventListener('problem', () => this.#problem.show({ key: 'problem.sound' }));
+    this.#downloads.addEventListener('problem', ({ detail }) => this.#problem.show(detail));
     // Addresses of transcripts are another page's; this one put them there only for the time after.
     addEventListener('popstate', () => location.reload());
     setInterval(() => this.#render(), 500);

@@ -230,6 +230,12 @@ function showMissing() {
     h('div', { class: 'row' }, h('a', { href: '/t', text: t('missing.library') })));
 }
 
+/** Only the transcript's own absence says that there is none: what else is not found, its sound say, does not. */
+function missing(error) {
+  if (error.code !== 'NOT_FOUND') throw error;
+  showMissing();
+}
+
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
   document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower);
@@ -243,6 +249,7 @@ async function open() {
     name.blur();
   });
   player.addEventListener('problem', () => problem.show({ key: 'problem.sound' }));
+  downloads.addEventListener('problem', ({ detail }) => problem.show(detail));
   topics.addEventListener('go', ({ detail }) => {
     const place = words.goTo(detail);
     if (place && !lower.hidden) player.cue(place.time, place.track);
@@ -257,7 +264,8 @@ async function open() {
   share.addEventListener('delete-sound', removeSound);
   addEventListener('hashchange', goToPlace);
   try {
-    const transcript = await getTranscript(id);
+    const transcript = await getTranscript(id).catch(missing);
+    if (!transcript) return;
     const me = await whoAmI();
     mine = me !== null && (me.is_admin || !transcript.user_id || transcript.user_id === me.id);
     words.load(await allSegments(id));
@@ -266,12 +274,10 @@ async function open() {
     follow(transcript);
     await goToPlace();
   } catch (error) {
-    if (error.code === 'NOT_FOUND') {
-      showMissing();
-      return;
+    if (!now) {
+      show(name, false);
+      show(foot, false);
     }
-    show(name, false);
-    show(foot, false);
     complain(error);
   }
 }
