@@ -70,8 +70,10 @@ def warm_workers() -> Iterator[None]:
     WarmCommands.ready = WarmCommands()
     yield
     asr.child.run = workers.cold
-    workers.close()
-    WarmCommands.ready.close()
+    try:
+        workers.close()
+    finally:
+        WarmCommands.ready.close()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from tests.fakes.warm_workers import Forking, Request, WarmProcess, reader_of, serve
+from tests.fakes.warm_workers import Forking, Request, WarmProcess, serve
 
 
 class WarmCommand(WarmProcess):
@@ -71,8 +71,9 @@ class WarmCommands:
             for each in (theirs_in, theirs_out, theirs_err):
                 os.close(each)
         told, writer = await asyncio.open_unix_connection(sock=control)
-        command = WarmCommand(int(await told.readline()), await reader_of(ours_out), told, writer)
-        command.stderr = await reader_of(ours_err)
+        command = WarmCommand(int(await told.readline()), told, writer)
+        command.stdout = await command.reader_of(ours_out)
+        command.stderr = await command.reader_of(ours_err)
         if stderr is not None:
             os.close(ours_in)
             return command
@@ -80,6 +81,7 @@ class WarmCommands:
         transport, protocol = await loop.connect_write_pipe(
             lambda: asyncio.streams.FlowControlMixin(loop), os.fdopen(ours_in, "wb", 0)
         )
+        command._open.append(transport)
         command.stdin = asyncio.StreamWriter(transport, protocol, None, loop)
         return command
 

@@ -32,23 +32,41 @@ from asr.child import WORKER_COMMAND, Running, worker_environment
 from tests.fakes import worker as fake_worker
 
 REQUEST_MAX_BYTES = 64 * 1024
+LEAVES_WITHIN_S = 10.0
 ROOT = Path(__file__).parents[2]
 
 
 class WarmProcess:
-    """One that was forked; what ``asr.child`` wants of a process."""
+    """One that was forked; what ``asr.child`` wants of a process. It ends with its event loop at the latest."""
 
-    def __init__(
-        self, pid: int, stdout: asyncio.StreamReader, told: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, pid: int, told: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.pid = pid
-        self.stdout: asyncio.StreamReader | None = stdout
+        self.stdout: asyncio.StreamReader | None = None
         self.returncode: int | None = None
+        self._open: list[asyncio.BaseTransport] = [writer.transport]
         self._ended = asyncio.create_task(self._wait(told, writer), name="warm worker")
 
+    async def reader_of(self, pipe: int) -> asyncio.StreamReader:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
+        )
+        self._open.append(transport)
+        return reader
+
     async def _wait(self, told: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        line = await told.readline()
+        try:
+            line = await told.readline()
+        except asyncio.CancelledError:
+            # A test failed and left it behind; what is open would be told of a later one.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            for each in self._open:
+                each.close()
+            raise
         self.returncode = int(line) if line else -signal.SIGKILL
+        if not line:
+            print(f"The process that forks has died: nobody knows how {self.pid} ends.", file=sys.stderr)
         writer.close()
         await writer.wait_closed()
         return self.returncode
@@ -89,16 +107,9 @@ class WarmWorkers:
         finally:
             os.close(theirs)
         told, writer = await asyncio.open_unix_connection(sock=control)
-        pid = int(await told.readline())
-        return WarmProcess(pid, await reader_of(out), told, writer)
-
-
-async def reader_of(pipe: int) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
-    )
-    return reader
+        process = WarmProcess(int(await told.readline()), told, writer)
+        process.stdout = await process.reader_of(out)
+        return process
 
 
 class Forking:
@@ -133,9 +144,16 @@ class Forking:
             )
 
     def close(self) -> None:
-        if self._process is not None:
+        try:
+            if self._process is not None:
+                self._process.communicate(timeout=LEAVES_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            assert self._process is not None
+            self._process.kill()
             self._process.communicate()
-        self._folder.cleanup()
+            raise
+        finally:
+            self._folder.cleanup()
 
 
 Request = dict[str, Any]
