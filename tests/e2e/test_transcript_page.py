@@ -22,6 +22,7 @@ from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.server.spoken import put, segment
 
 pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+SOUND = re.compile("/v1/transcripts/")
 no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
@@ -182,6 +183,7 @@ async def test_a_link_leads_to_a_word_and_the_sound_is_deleted_without_the_words
         await page.goto(f"{node.serving.url}t/{transcript_id}#t=0.9")
         await expect(page.locator(".word.spoken")).to_have_text("river")
         await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+        await expect(page.locator("audio")).to_have_attribute("src", SOUND)
         await expect(page.get_by_role("link", name="Sound (WAV)")).to_be_visible()
         async with page.expect_download() as waiting:
             await page.get_by_role("link", name="Text with times").click()
@@ -190,6 +192,7 @@ async def test_a_link_leads_to_a_word_and_the_sound_is_deleted_without_the_words
         await page.get_by_role("button", name="Delete the sound, keep the words").click()
         await expect(page.get_by_text("The sound was deleted. The words were kept.")).to_be_visible()
         await expect(page.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+        await expect(page.locator("audio")).not_to_have_attribute("src", SOUND)  # nor does it play on
         await expect(page.get_by_role("link", name="Sound (WAV)")).to_have_count(0)
         await expect(page.locator(".line .text").first).to_have_text("good river morning")
         assert (await node.services.store.get_transcript(transcript_id)).audio_deleted

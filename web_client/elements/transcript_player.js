@@ -57,18 +57,29 @@ class TranscriptPlayer extends HTMLElement {
     const before = this.#audio.src;
     this.#failed = !src;
     if (src) this.#audio.src = src;
-    else this.#unload();
+    else {
+      // Rather no sound than what was there before, which may be that of another track.
+      this.#unload();
+      this.dispatchEvent(new CustomEvent('problem'));
+    }
     URL.revokeObjectURL(before);
     this.#show();
     if (src) this.#picture(load);
   }
 
-  /** Rather no sound than what was there before, which may be that of another track. */
+  /** There is no sound any more: what plays falls silent at once. */
+  empty() {
+    this.#loads += 1;
+    const before = this.#audio.src;
+    this.#unload();
+    URL.revokeObjectURL(before);
+    this.#show();
+  }
+
   #unload() {
     this.#audio.removeAttribute('src');
     this.#audio.load();
     this.#peaks = [];
-    this.dispatchEvent(new CustomEvent('problem'));
   }
 
   async #picture(load) {

@@ -175,6 +175,7 @@ function readable(transcript) {
   if (!audible) {
     untie?.();
     untie = null;
+    player.empty();
   }
   loaded = sound;
   const silent = t(transcript.audio_deleted ? 'transcript.soundless' : 'transcript.silent');
