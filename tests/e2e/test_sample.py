@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jiwer
 import pytest
 from playwright.async_api import expect
 
@@ -22,7 +23,10 @@ async def test_the_sample_is_heard_to_its_end(server: Served, chromium: str) -> 
         await visit.until_state("WebRTC")
         await expect(page.locator(".line.interim").first).to_be_visible(timeout=20_000)
         await visit.until_phase("done", timeout_ms=90_000)
-        assert await visit.heard() == spoken_sample().text
+        heard = await visit.heard()
+        # A busy machine may play it unevenly, and a word or two be misheard; none is missing at its end.
+        assert jiwer.wer(spoken_sample().text, heard) <= 0.04, heard
+        assert heard.split()[-3:] == spoken_sample().text.split()[-3:]
         await page.get_by_role("link", name="Transcripts").click()
         row = page.get_by_role("link", name="Sample conversation").first
         await expect(row).to_contain_text("finished")
