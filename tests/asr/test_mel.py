@@ -30,6 +30,11 @@ def at_once(samples: Samples, mels: int = 80) -> Features:
     return mel.window(0)[0]
 
 
+def assert_same(ours: Features, theirs: Features) -> None:
+    """But for the last bits: on some processors a product of matrices depends on how many rows they have."""
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("mels", [80, 128])
 @pytest.mark.parametrize("length_samples", [300, 401, 4800, 16_000, 48_123, 480_000])
 def test_the_features_are_those_of_faster_whisper(mels: int, length_samples: int) -> None:
@@ -56,8 +61,8 @@ def test_how_the_sound_was_cut_does_not_matter(cuts: list[int], look: bool, mels
         mel.hear(samples[at : at + cut], 7 + at)
         at += cut
         if look:
-            assert np.array_equal(mel.window(7)[0], at_once(samples[:at], mels))
-    assert np.array_equal(mel.window(7)[0], at_once(samples, mels))
+            assert_same(mel.window(7)[0], at_once(samples[:at], mels))
+    assert_same(mel.window(7)[0], at_once(samples, mels))
 
 
 def test_frames_are_provisional_until_all_their_samples_are_there() -> None:
@@ -68,7 +73,7 @@ def test_frames_are_provisional_until_all_their_samples_are_there() -> None:
     mel.hear(samples, 0)  # the old part again, as windows do
     late, _ = mel.window(0)
     assert not np.allclose(early[:, -1], late[:, 99])  # it looked into a silence that is none
-    np.testing.assert_array_equal(late, at_once(samples))
+    assert_same(late, at_once(samples))
 
 
 @pytest.mark.parametrize("from_samples", [0, 1, 159, 160, 8000, 15_999, 31_999, 32_000])
@@ -91,7 +96,7 @@ def test_behind_a_gap_a_new_sound_begins() -> None:
     mel.hear(sound(16_000, 2), 50_000)
     features, start_samples = mel.window(50_000)
     assert start_samples == 50_000
-    np.testing.assert_array_equal(features, at_once(sound(16_000, 2)))
+    assert_same(features, at_once(sound(16_000, 2)))
 
 
 def test_no_sound_has_no_frames() -> None:

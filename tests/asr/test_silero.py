@@ -59,7 +59,7 @@ def test_rows_do_not_hear_each_other(path: Path) -> None:
     network = Silero(path)
     together = network.features(sound)
     for i in (0, 63, 64, len(sound) - 1):  # more than one block
-        np.testing.assert_allclose(network.features(sound[i : i + 1])[0], together[i], atol=1e-4)
+        np.testing.assert_allclose(network.features(sound[i : i + 1])[0], together[i], atol=1e-3)
 
 
 def test_what_is_no_such_network_is_refused(tmp_path: Path) -> None:

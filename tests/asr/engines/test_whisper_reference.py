@@ -68,7 +68,8 @@ def test_it_says_what_faster_whisper_says(
     attempt = draft.row.row.attempt
     if not attempt.doubts:
         assert [token for token in first.tokens if token < 257] == list(attempt.tokens)
-        assert attempt.log_probability == pytest.approx(first.avg_logprob, abs=1e-4)
+        # The last bit of a feature, which differs from processor to processor, can tip an int8 over.
+        assert attempt.log_probability == pytest.approx(first.avg_logprob, abs=1e-2)
         assert attempt.no_speech == pytest.approx(first.no_speech_prob, abs=1e-6)
     else:
         assert "tokens_per_s" in attempt.doubts  # theirs may go on longer than anybody can talk
