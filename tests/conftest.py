@@ -6,7 +6,6 @@ import asyncio.constants
 import inspect
 import os
 import sys
-import threading
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import asr.child
+from tests.fakes.leaks import no_task_left, no_thread_left
 from tests.fakes.warm_commands import WarmCommands
 from tests.fakes.warm_workers import WarmWorkers
 
@@ -38,25 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 async def no_leaked_tasks() -> AsyncIterator[None]:
-    before = asyncio.all_tasks()
-    yield
-    left = [task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()]
-    assert not left, f"leaked tasks: {left}"
+    with no_task_left():
+        yield
 
 
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
-    # The default executor's threads are pooled and end with the loop; everything else must be joined by its owner.
-    def alive() -> set[threading.Thread]:
-        return {t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "ThreadPoolExecutor", "AnyIO"))}
-
-    before = alive()
-    yield
-    left = alive() - before
-    for thread in left:
-        thread.join(timeout=2.0)
-    still = [thread.name for thread in left if thread.is_alive()]
-    assert not still, f"leaked threads: {still}"
+    with no_thread_left():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,8 +6,6 @@ one (``IN_ONE_LOOP``), and takes the fixtures that it wants by their names: ``br
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +15,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.e2e.browser import FLAGS, Visit
+from tests.fakes.leaks import no_task_left, no_thread_left
 from tests.fakes.running_app import RunningApp, running_app
 
 IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
@@ -25,24 +24,15 @@ IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def no_leaked_tasks() -> AsyncIterator[None]:
     """What is asked of each test elsewhere, asked once of the whole file: what is shared has tasks in between."""
-    before = asyncio.all_tasks()
-    yield
-    left = [task for task in asyncio.all_tasks() - before if not task.done() and task is not asyncio.current_task()]
-    assert not left, f"leaked tasks: {left}"
+    with no_task_left():
+        yield
 
 
 @pytest.fixture(scope="module")
 def no_leaked_threads() -> Iterator[None]:
     """The same: a shared node keeps some between the tests, and none when it is stopped."""
-
-    def alive() -> set[threading.Thread]:
-        return {t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "ThreadPoolExecutor", "AnyIO"))}
-
-    before = alive()
-    yield
-    for thread in alive() - before:
-        thread.join(timeout=2.0)
-    assert not (alive() - before)
+    with no_thread_left():
+        yield
 
 
 @asynccontextmanager
