@@ -14,6 +14,7 @@ MAX_CONTROL_BYTES = 16 * 1024  # hotwords are the longest thing in a start messa
 
 
 Language = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")]
+TrackName = Annotated[str, Field(max_length=64, pattern=r"^[\w.-]+$")]
 
 
 class Encoding(StrEnum):
@@ -61,7 +62,7 @@ class Start(BaseModel):
     sample_rate: int = Field(default=16_000, ge=8_000, le=48_000)
     channels: int = Field(default=1, ge=1, le=8)
     language: Language | None = None
-    track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
+    track: TrackName | None = None
     participant: Participant | None = None
     resume: str | None = Field(default=None, max_length=128)
     events: bool = True

@@ -11,16 +11,16 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import TooLarge
 from server.accounts.attendance_tokens import TOKEN_MAX_CHARS, is_token
 from server.accounts.credentials import bearer_of
 from server.auth import Action, may
-from server.doors.access import address_of, entry, leaving_of, principal_of, resource_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, principal_of, resource_of, services_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.meetings import meeting_of, shown
 from server.doors.v1.room_views import absolute, person_view
-from server.limits import JSON_MAX_BYTES, read_body
+from server.doors.v1.webrtc import read_description
+from server.limits import read_body
 from server.store.meeting_records import Attendance
 
 router = APIRouter(tags=["meetings"], responses=DOCUMENTED)
@@ -127,12 +127,9 @@ async def list_people_of_meeting(request: Request, meeting_id: str) -> Response:
 async def offer_of_participant(request: Request, meeting_id: str, participant_id: str) -> Response:
     """Connect: your sound is heard by the others and written down under your name."""
     leaving_of(request).refuse_new()
-    services, settings = services_of(request), settings_of(request)
+    services = services_of(request)
     attendance = await _participant(request, meeting_id, participant_id)
-    # JSON writes each line end of a description as four characters, so a body may be somewhat longer than it.
-    wanted = parse_body(ParticipantOffer, await read_body(request, 2 * settings.sdp_max_bytes + JSON_MAX_BYTES))
-    if len(wanted.sdp.encode()) > settings.sdp_max_bytes:
-        raise TooLarge("the session description is too long", details={"max_bytes": settings.sdp_max_bytes})
+    wanted = await read_description(ParticipantOffer, request)
     described = await services.attendances.offer(
         attendance, wanted.sdp, wanted.type, resume_token=wanted.resume_token, address=address_of(request)
     )

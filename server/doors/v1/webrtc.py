@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import TooLarge
-from protocol.wire.stream import Language
+from protocol.wire.stream import Language, TrackName
 from server.auth import Action
 from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.limits import JSON_MAX_BYTES, read_body
 from server.live import SourceOptions
-from server.settings import Settings
 
 router = APIRouter(tags=["webrtc"], responses=DOCUMENTED)
 
@@ -36,7 +35,7 @@ class Offer(BaseModel):
     resume_token: str | None = Field(default=None, max_length=128)
     language: Language | None = None
     speaker: str | None = Field(default=None, max_length=200)
-    track: str | None = Field(default=None, max_length=64, pattern=r"^[\w.-]+$")
+    track: TrackName | None = None
     interim: bool = True
     hotwords: tuple[str, ...] = Field(default=(), max_length=200)
 
@@ -68,7 +67,9 @@ class Answer(BaseModel):
     session_id: str = Field(max_length=64)
 
 
-async def _read(model: type[M], request: Request, settings: Settings) -> M:
+async def read_description(model: type[M], request: Request) -> M:
+    """A JSON body with a session description in ``sdp``. Raises ``TooLarge``, ``ValidationFailed``."""
+    settings = settings_of(request)
     # JSON writes each line end of a description as four characters, so a body may be somewhat longer than it.
     message = parse_body(model, await read_body(request, 2 * settings.sdp_max_bytes + JSON_MAX_BYTES))
     sdp: str | None = getattr(message, "sdp", None)
@@ -88,8 +89,8 @@ async def _read(model: type[M], request: Request, settings: Settings) -> M:
 async def offer(request: Request, transcript_id: str) -> Response:
     """Answer a client's offer, or, with an empty body or ``{}``, make one for it to answer at ``/answer``."""
     leaving_of(request).refuse_new()
-    services, settings = services_of(request), settings_of(request)
-    wanted = await _read(Offer, request, settings)
+    services = services_of(request)
+    wanted = await read_description(Offer, request)
     options, address = wanted.options(), address_of(request)
     if wanted.sdp:
         described = await services.peers.answer(
@@ -115,7 +116,7 @@ async def offer(request: Request, transcript_id: str) -> Response:
 )
 async def answer(request: Request, transcript_id: str) -> Response:
     """The client's answer to our offer."""
-    services, settings = services_of(request), settings_of(request)
-    given = await _read(Answer, request, settings)
+    services = services_of(request)
+    given = await read_description(Answer, request)
     await services.peers.accept(transcript_id, given.session_id, given.sdp, given.type)
     return JSONResponse({"session_id": given.session_id})
