@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
+PROBLEM_MAX_CHARS = 200  # a field may be called anything
+
 _CODES = {
     400: "BAD_REQUEST",
     401: "NOT_AUTHORISED",
@@ -85,7 +87,15 @@ def error_response(error: EarshotError) -> JSONResponse:
 def validation_failed(problems: list[Any]) -> ValidationFailed:
     """From pydantic's ``errors()``. The offending values are left out: they may be secrets, or not JSON."""
     details = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in problems]
-    return ValidationFailed("the request is not as documented", details={"problems": details[:50]})
+    return not_as_documented(details)
+
+
+def not_as_documented(problems: list[dict[str, str]]) -> ValidationFailed:
+    """``problems``: each with its ``field`` and ``problem``, at least one. The message says the first of them."""
+    first = f"{problems[0]['field']}: {problems[0]['problem']}".removeprefix(": ")[:PROBLEM_MAX_CHARS]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    message = f"the request is not as documented: {first}{more}"
+    return ValidationFailed(message, details={"problems": problems[:50]})
 
 
 def parse_body(model: type[M], body: bytes) -> M:

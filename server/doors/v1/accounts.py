@@ -9,11 +9,10 @@ from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import ValidationFailed
 from server.accounts.principal import Principal, Scope
 from server.auth import Action
 from server.doors.access import admit, entry, principal_of, services_of, settings_of
-from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.errors import DOCUMENTED, not_as_documented, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.models import ScopeName
 from server.doors.v1.views import iso
@@ -135,5 +134,5 @@ def _until(wanted: datetime | None) -> float | None:
         return None
     if wanted.year > YEAR_MAX or wanted <= datetime.now(UTC):
         problem = {"field": "expires_at", "problem": f"not in the future, or after the year {YEAR_MAX}"}
-        raise ValidationFailed("the request is not as documented", details={"problems": [problem]})
+        raise not_as_documented([problem])
     return wanted.timestamp()

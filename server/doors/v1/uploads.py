@@ -82,6 +82,8 @@ async def receive_upload(
             else:
                 upload.filename = clean_filename(unquote(request.headers.get("x-filename", "")))
                 await _write(file, upload, body_pieces(request, max_bytes), max_bytes)
+        if not upload.length_bytes and upload.filename:
+            raise BadInput("this file is empty: there is no sound in it")
         if not upload.length_bytes:
             raise BadInput("there is no sound in this: send the file as the body, or as the form's field 'file'")
         if promised is not None and promised != upload.sha256:

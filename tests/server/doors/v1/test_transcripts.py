@@ -118,11 +118,14 @@ async def test_bodies_that_are_not_as_documented(client: httpx.AsyncClient) -> N
     ):
         response = await client.post("/v1/transcripts/", content=content)
         assert (response.status_code, response.json()["error"]["code"]) == (422, "VALIDATION_ERROR"), content
-        assert response.json()["error"]["details"]["problems"]
+        error = response.json()["error"]
+        assert error["details"]["problems"][0]["problem"] in error["message"]
     response = await client.post("/v1/transcripts/", content=b" " * 70_000)
     assert response.status_code == 413
     no_file = await client.post("/v1/transcripts/", files={"other": ("a.wav", b"abc")})
-    assert no_file.status_code == 400
+    assert (no_file.status_code, "'file'" in no_file.json()["error"]["message"]) == (400, True)
+    empty = await client.post("/v1/transcripts/", files={"file": ("a.wav", b"")})
+    assert (empty.status_code, empty.json()["error"]["message"][:18]) == (400, "this file is empty")
     two = await client.post("/v1/transcripts/", files=[("file", ("a.wav", b"abc")), ("file", ("b.wav", b"abc"))])
     assert two.status_code == 400
 
