@@ -23,6 +23,7 @@ from server.journal import Journal
 from server.recovery import recover_transcript
 from server.rounds import repeat
 from server.settings import Settings
+from server.status import logged
 from server.store.changes import check_unlocked
 from server.store.store import Store
 
@@ -33,6 +34,7 @@ STOPPING_S = 10.0
 AT_ONCE = 100  # transcripts of one look at the bin
 LOOKED_UP_AT_ONCE = 500
 DAY_S = 86400.0
+SOUNDLESS = "Its sound was deleted; the words were kept"
 
 
 class Removal:
@@ -117,13 +119,20 @@ class Removal:
 
     @asynccontextmanager
     async def deleting_sound(self, transcript_id: str) -> AsyncIterator[None]:
-        """For a transaction that says that it is gone, among other things; right after that, ``remove_files``.
+        """For a transaction that says that it is gone, among other things; right after that, ``remove_files``. Then its
+        readers are told its status once more, so that they look at what is left to hear.
 
         Raises ``Conflict`` while it is recorded or heard."""
         async with self._hub.lock_of(transcript_id):
             if self._hub.sessions_of(transcript_id):
                 raise Conflict("its sound is still being recorded or heard; end that, and ask again")
+            had_sound = not (await self._store.get_transcript(transcript_id)).audio_deleted
             yield
+            if not had_sound:
+                return
+            with logged(transcript_id):
+                status, _ = await self._hub.status(transcript_id)
+                await self._journal.append(transcript_id, status.model_copy(update={"message": SOUNDLESS}))
 
     async def remove_files(self, transcript_id: str) -> None:
         """Of sound that the database says is gone; inside ``deleting_sound``."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from protocol.errors import Conflict, NotFound
+from protocol.events import StatusChanged
 from protocol.states import TranscriptState
-from server.removal import DAY_S, Removal
+from server.removal import DAY_S, SOUNDLESS, Removal
 from server.services import Services
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -114,6 +115,10 @@ async def test_sound_alone_is_removed_and_the_words_stay(services: Services) -> 
         await services.removal.delete_sound(client.transcript_id)
     kept = await services.store.get_transcript(client.transcript_id)
     assert (kept.audio_deleted, kept.duration_samples) == (True, before.duration_samples)
+    assert kept.last_seq == before.last_seq + 1  # readers are told once
+    told = (await events_of(services, client.transcript_id))[-1].body
+    assert isinstance(told, StatusChanged)
+    assert (told.state, told.message) == (TranscriptState.ENDED, SOUNDLESS)
     assert not kept_files(services, client)
     assert texts(await words_of(services, client.transcript_id)) == "alpha bravo"
     with pytest.raises(Conflict, match="for privacy"):
