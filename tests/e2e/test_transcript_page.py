@@ -115,8 +115,12 @@ async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: Run
     transcript_id = (await node.services.store.create_transcript(name="Crash")).id
     journal = node.services.journal
     sockets: list[WebSocketRoute] = []
+    away = asyncio.Event()
 
-    def route(socket: WebSocketRoute) -> None:
+    async def route(socket: WebSocketRoute) -> None:
+        if away.is_set():
+            await socket.close(code=1012)
+            return
         socket.connect_to_server()
         sockets.append(socket)
 
@@ -131,6 +135,7 @@ async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: Run
         await page.route_web_socket(re.compile("/v1/transcripts_websocket/"), route)
         await page.goto(f"{node.serving.url}t/{transcript_id}")
         await expect(page.get_by_text("Nothing has been said yet")).to_be_visible()
+        await expect(page.locator(".facts")).not_to_contain_text("words")  # nobody knows yet how many it will have
         for track, id, start_s in (("trk_1", "seg_a", 0), ("trk_1", "seg_b", 5), ("trk_2", "seg_c", 0)):
             interim(track, id, start_s)
         await expect(open_ones).to_have_count(3)
@@ -141,8 +146,12 @@ async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: Run
         await expect(open_ones).to_have_count(2)  # what was said at another time, or by somebody else, stays
         for id in ("seg_a", "seg_b"):
             journal.forget_interim(transcript_id, id)  # as a server that was killed forgets
+        away.set()
         await sockets[0].close(code=1012)
+        await expect(page.get_by_text("Connection lost, trying again")).to_be_visible()
+        away.clear()
         await expect(open_ones).to_have_count(1, timeout=15_000)
+        await expect(page.get_by_text("Connection lost")).to_be_hidden()
         await expect(page.locator('[data-segment="seg_c"]')).to_be_visible()
         ended = StatusChanged(state=TranscriptState.ENDED)
         await journal.append(transcript_id, ended)
@@ -170,6 +179,7 @@ async def test_it_is_shared_and_locked(node: RunningApp, browser: Browser) -> No
         assert (await store.get_transcript(transcript_id)).locked
         await open_panel(page, "Speakers")
         await expect(page.get_by_label("Name of Speaker 1")).not_to_be_editable()
+        await expect(page.get_by_role("button", name="Delete this transcript")).to_be_disabled()
         await assert_sound_page(page)
 
 
@@ -188,13 +198,17 @@ async def test_a_link_leads_to_a_word_and_the_sound_is_deleted_without_the_words
         async with page.expect_download() as waiting:
             await page.get_by_role("link", name="Text with times").click()
         assert "[00:00" in Path(await (await waiting.value).path()).read_text()
+        reader = await page.context.new_page()  # somebody who may be listening
+        await reader.goto(f"{node.serving.url}t/{transcript_id}")
+        await expect(reader.locator("audio")).to_have_attribute("src", SOUND)
         await open_panel(page, "Sharing and keeping")
         await page.get_by_role("button", name="Delete the sound, keep the words").click()
-        await expect(page.get_by_text("The sound was deleted. The words were kept.")).to_be_visible()
-        await expect(page.get_by_role("button", name="Play", exact=True)).to_be_hidden()
-        await expect(page.locator("audio")).not_to_have_attribute("src", SOUND)  # nor does it play on
-        await expect(page.get_by_role("link", name="Sound (WAV)")).to_have_count(0)
-        await expect(page.locator(".line .text").first).to_have_text("good river morning")
+        for each in (page, reader):
+            await expect(each.get_by_text("The sound was deleted. The words were kept.")).to_be_visible()
+            await expect(each.get_by_role("button", name="Play", exact=True)).to_be_hidden()
+            await expect(each.locator("audio")).not_to_have_attribute("src", SOUND)  # nor does it play on
+            await expect(each.get_by_role("link", name="Sound (WAV)")).to_have_count(0)
+            await expect(each.locator(".line .text").first).to_have_text("good river morning")
         assert (await node.services.store.get_transcript(transcript_id)).audio_deleted
 
 
@@ -221,6 +235,11 @@ async def test_two_tracks_are_heard_as_one_and_kept_apart(node: RunningApp, brow
         )
         await open_panel(page, "Speakers")
         field = page.get_by_label("Name of Ben")
+        await field.fill("Anna")
+        await field.press("Enter")  # two of one name can still be told apart
+        await expect(page.locator('[data-format="wav"]')).to_have_text(
+            ["Sound (WAV)", "Sound (WAV): Anna 1", "Sound (WAV): Anna 2"]
+        )
         await field.fill("Benno")
         await field.press("Enter")
         for link, name in (("Sound (WAV)", "weekly.wav"), ("Sound (WAV): Benno", "weekly - Benno.wav")):

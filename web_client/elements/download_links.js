@@ -1,6 +1,6 @@
 // The transcript and its sound as files.
 
-import { download, exportPath, soundPath } from '../js/api.js';
+import { download, exportPath, soundPath, zipPath } from '../js/api.js';
 import { h, icon, ICONS } from '../js/dom.js';
 import { problemOf } from '../js/problem.js';
 import { t } from '../js/strings.js';
@@ -32,6 +32,7 @@ class DownloadLinks extends HTMLElement {
       h('span', { class: 'downloads-title' }, icon(...ICONS.download), t('download')),
       ...FORMATS.map((format) => link(exportPath(transcriptId, format), format)),
       ...sounds,
+      link(zipPath(transcriptId), 'zip'),
     );
   }
 

@@ -38,6 +38,7 @@ class ShareChoice extends HTMLElement {
     for (const radio of this.#radios) radio.checked = radio.value === transcript.share_mode;
     this.#locked.checked = Boolean(transcript.locked);
     show(this.#sound, audible);
+    this.#sound.disabled = this.#locked.checked;
   }
 
   /** It was changed as wished. */

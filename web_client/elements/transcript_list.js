@@ -111,7 +111,7 @@ class TranscriptList extends HTMLElement {
       h('a', { href: `/t/${encodeURIComponent(item.id)}`, class: 'row-link' },
         h('span', { class: 'row-name', dir: 'auto', text: name }), this.#facts(item)),
       h('button', {
-        class: 'quiet', type: 'button', text: t('library.delete'), 'aria-label': t('library.delete.what', { name }),
+        class: 'quiet', type: 'button', text: t('library.delete'), 'aria-label': t('library.delete.what', { name }), disabled: item.locked,
         onclick: () => confirm(t('library.delete.sure', { name })) && this.#take(item.id, deleteTranscript),
       }));
   }

@@ -150,6 +150,7 @@ export const soundPath = (id, { track, format } = {}) => {
   const given = Object.entries({ track, format }).filter(([, value]) => value);
   return `/v1/transcripts_audio/${encodeURIComponent(id)}/download${given.length ? `?${new URLSearchParams(given)}` : ''}`;
 };
+export const zipPath = (id) => `${at(id)}/download/zip`;
 export const exportPath = (id, format) => `${at(id)}/export?format=${format}`;
 
 /** A path as something an element can load: itself, or a blob URL where a token must be sent along. */

@@ -12,10 +12,14 @@ export function heardOf({ audio_deleted: soundless, data: { tracks = [], mix = n
   return { track: null, duration: mix?.duration ?? duration, offsets: new Map(begins.map(([id, at]) => [id, at - origin])) };
 }
 
-/** Tracks with sound, their speakers called as people call them now. */
+/** Tracks with sound, their speakers called as people call them now: those of one name are numbered. */
 export function voicesOf({ participants = [], data: { tracks = [] } }) {
   const called = new Map(participants.map(({ speaker, name }) => [speaker, name]));
-  return tracks
+  const voices = tracks
     .filter((track) => track.duration > 0)
-    .map((track) => ({ ...track, speaker: called.get(track.speaker) || track.speaker }));
+    .map((track) => ({ ...track, speaker: called.get(track.speaker) || track.speaker || track.name }));
+  return voices.map((voice) => {
+    const alike = voices.filter(({ speaker }) => speaker && speaker === voice.speaker);
+    return alike.length > 1 ? { ...voice, speaker: `${voice.speaker} ${alike.indexOf(voice) + 1}` } : voice;
+  });
 }

@@ -1,7 +1,7 @@
 // One recording from the first press to the last word: opens the transcript, sends the sound by the way that works,
 // keeps it connected, and finishes it. Knows nothing of the page; tells every change as a `change` event.
 
-import { ApiError, createTranscript, deleteTranscript, getTranscript } from './api.js';
+import { ApiError, changeTranscript, createTranscript, deleteTranscript, getTranscript } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
 import { Listening } from './listening.js';
@@ -34,6 +34,7 @@ export class LiveSession extends EventTarget {
   problem = null; // {key, values} of a sentence; set when failed
   startedAt = null; // performance.now() of the first sound sent
   muted = false; // the system or a switch on the microphone silenced it
+  paused = false; // here or elsewhere: time goes on, and nothing is sent or recorded
 
   #transports;
   #stream = null;
@@ -82,6 +83,22 @@ export class LiveSession extends EventTarget {
     }
   }
 
+  /** Pause, or go on. Raises ApiError where the server does not take it; then all goes on as it was. */
+  async setPaused(paused) {
+    this.#follow(paused); // at once: what is said from here on is not meant for us
+    try {
+      await changeTranscript(this.transcriptId, { status: paused ? 'paused' : 'recording' });
+    } catch (error) {
+      this.#follow(!paused);
+      throw error;
+    }
+  }
+
+  #follow(paused) {
+    for (const track of this.#stream.getAudioTracks()) track.enabled = !paused;
+    this.#set({ paused });
+  }
+
   async #openSound(audible) {
     if (this.source === 'sample') {
       this.#sample = await Sample.open({ audible });
@@ -126,6 +143,7 @@ export class LiveSession extends EventTarget {
     if (!durable && Number.isFinite(data.lag_ms)) news.lagMs = data.lag_ms; // durable ones carry no present lag
     this.#set(news);
     this.#told = data.status;
+    if (durable && this.running && this.paused !== (data.state === 'paused')) this.#follow(!this.paused);
     if (this.phase !== 'finishing') return;
     if (data.status === 'completed') this.#done();
     if (data.status === 'failed') this.#fail(new ApiError(data.message, { code: 'TRANSCRIPT_FAILED', status: 500 }));

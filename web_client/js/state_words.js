@@ -30,7 +30,7 @@ export function stateWords(session, { silent = false } = {}) {
   }
 }
 
-function tryingAgain(seconds) {
+export function tryingAgain(seconds) {
   return seconds ? t('state.retry', { seconds }) : t('state.retry.now');
 }
 
@@ -64,6 +64,7 @@ function live(session, silent) {
   if (session.listening === 'waiting') {
     return { tone: 'warn', text: t('state.words.lost', { again: tryingAgain(session.listeningRetryInS) }), ...rest };
   }
+  if (session.paused) return { tone: 'warn', text: t('state.paused'), ...rest };
   if (session.engineState === 'degraded') return { tone: 'warn', text: t('state.degraded'), ...rest };
   if (session.muted) return { tone: 'warn', text: t('state.muted'), ...rest };
   // Words of earlier sound still come: then silence is the speaker's, who waits for them.

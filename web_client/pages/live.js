@@ -14,6 +14,7 @@ import { h, icon, ICONS, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
 import { Level } from '../js/level.js';
 import { LiveSession } from '../js/live_session.js';
+import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
 import { stateWords } from '../js/state_words.js';
 import { t } from '../js/strings.js';
@@ -30,6 +31,7 @@ class LivePage {
 
   #button = h('button', { class: 'big', type: 'button', onclick: () => this.#press() });
   #buttonText = h('span', {});
+  #pause = h('button', { type: 'button', class: 'pause', onclick: () => this.#pauseOrGoOn() });
   #audible = h('input', { type: 'checkbox', id: 'audible', checked: true });
   #meter = document.createElement('level-meter');
   #elapsed = h('span', { class: 'elapsed', role: 'timer', 'aria-label': t('live.elapsed') });
@@ -62,7 +64,7 @@ class LivePage {
     main.append(
       this.#welcome, this.#words, this.#waiting, this.#problem, this.#after,
       dock(
-        h('div', { class: 'dock-row' }, this.#button, this.#meter, this.#elapsed),
+        h('div', { class: 'dock-row' }, this.#button, this.#pause, this.#meter, this.#elapsed),
         this.#player, this.#state, document.createElement('engine-notice')),
       this.#sample);
     this.#button.append(h('span', { class: 'big-icon' }), this.#buttonText);
@@ -84,6 +86,11 @@ class LivePage {
   #press() {
     if (BUSY.includes(this.#session.phase)) this.#session.stop();
     else this.#start('microphone');
+  }
+
+  async #pauseOrGoOn() {
+    this.#problem.clear();
+    await this.#session.setPaused(!this.#session.paused).catch((error) => this.#problem.show(problemOf(error)));
   }
 
   #start(source) {
@@ -179,6 +186,8 @@ class LivePage {
     show(this.#welcome, before && this.#words.empty);
     show(this.#words, !(before && this.#words.empty));
     show(this.#sample, before);
+    show(this.#pause, phase === 'live' && session.source === 'microphone');
+    this.#renderPause(session.paused);
     show(this.#meter, busy);
     show(this.#elapsed, busy && session.startedAt !== null);
     show(this.#after, phase === 'done');
@@ -187,6 +196,13 @@ class LivePage {
     this.#waiting.textContent = this.#waitingText(phase);
     if (busy) this.#elapsed.textContent = clock(session.elapsedS);
     this.#state.show(stateWords(session, { silent: this.#silent }));
+  }
+
+  #renderPause(paused) {
+    const label = t(paused ? 'live.resume' : 'live.pause');
+    if (this.#pause.ariaLabel === label) return;
+    this.#pause.ariaLabel = label;
+    this.#pause.replaceChildren(icon(...ICONS[paused ? 'microphone' : 'pause']), h('span', { text: label }));
   }
 
   #waitingText(phase) {

@@ -77,6 +77,7 @@ const states = {
   'state behind': { phase: 'live', lagMs: 1200 },
   'state far behind': { phase: 'live', lagMs: 7300 },
   'state silent': { phase: 'live', lagMs: 100, silent: true },
+  'state paused': { phase: 'live', lagMs: 100, paused: true },
   'state degraded': { phase: 'live', lagMs: 2100, engineState: 'degraded' },
   'state words lost': { phase: 'live', lagMs: 100, listening: 'waiting', listeningRetryInS: 3 },
   'state lost': { phase: 'lost', transport: 'webrtc', retryInS: 3 },

@@ -21,6 +21,7 @@ import { Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
+import { tryingAgain } from '../js/state_words.js';
 import { t } from '../js/strings.js';
 import { titleOf } from '../js/transcript_title.js';
 
@@ -53,6 +54,7 @@ let saved = '';
 let mine = false; // whether we may change it
 let loaded = ''; // what the player holds
 let offsets = new Map(); // where each track begins in what is played
+let standing = null; // what was told last of one that is not finished: {state, percent}
 let untie = null;
 let speakersTimer = 0;
 
@@ -80,14 +82,15 @@ function describe(transcript) {
   now = transcript;
   saved = titleOf(transcript);
   show(remove, mine);
+  remove.disabled = transcript.locked;
   name.readOnly = !mine;
   if (document.activeElement !== name) name.value = saved;
   fitName();
   document.title = t('title.transcript', { name: saved });
   facts.textContent = [
     when(transcript.created_at),
-    clock(data.duration ?? 0),
-    t('library.words', { count: data.words ?? 0 }),
+    // How much there is of it is known when it is at an end.
+    ...(OVER.has(transcript.status) ? [clock(data.duration ?? 0), t('library.words', { count: data.words ?? 0 })] : []),
     t(`status.${data.state}`),
     ...(transcript.locked ? [t('transcript.locked')] : []),
   ].join(' · ');
@@ -161,6 +164,7 @@ function showDownloads(transcript) {
 
 /** The sound is there once nothing is being recorded any more. */
 function readable(transcript) {
+  standing = null;
   describe(transcript);
   const audible = isAudible(transcript);
   const heard = heardOf(transcript);
@@ -185,6 +189,7 @@ function readable(transcript) {
 
 /** What is told while it is not finished: somebody may speak at any time, by whatever way, also of one still empty. */
 function tellProgress(state, percent) {
+  standing = { state, percent };
   if (state === 'idle') progress.textContent = t('transcript.waiting');
   else if (state === 'processing') progress.textContent = t('transcript.progress', { percent });
   else progress.textContent = t('transcript.live');
@@ -206,6 +211,11 @@ function follow(transcript) {
     }
     words.live = false;
     readable(await getTranscript(id));
+  });
+  listening.addEventListener('state', ({ detail: { state, retryInS } }) => {
+    if (!standing) return; // there is nothing to wait for
+    if (state === 'waiting') progress.textContent = t('state.lost', { again: tryingAgain(retryInS) });
+    else if (state === 'open') tellProgress(standing.state, standing.percent);
   });
   listening.addEventListener('refused', ({ detail }) => complain(new ApiError(detail.message, { code: detail.code })));
   listening.start();
