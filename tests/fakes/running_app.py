@@ -114,11 +114,13 @@ async def running_app(data_dir: Path, **options: Any) -> AsyncIterator[RunningAp
     if not ready.done():
         ready.cancel()
         await task
-    async with httpx.AsyncClient(base_url=serving.url, trust_env=False, verify=False, timeout=DEADLINE_S) as http:
-        yield RunningApp(serving, http, task)
-    serving.stop()
-    async with asyncio.timeout(DEADLINE_S):
-        await task
+    try:
+        async with httpx.AsyncClient(base_url=serving.url, trust_env=False, verify=False, timeout=DEADLINE_S) as http:
+            yield RunningApp(serving, http, task)
+    finally:
+        serving.stop()
+        async with asyncio.timeout(DEADLINE_S):
+            await task
     assert not faults, "\n".join(faults)
 
 
