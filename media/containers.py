@@ -66,7 +66,7 @@ def sniff(head: bytes, read_at: Callable[[int], bytes] | None = None) -> Contain
     found = _by_magic(head)
     if found is None:
         raise AudioFormatError(
-            "this is no audio file that we take",
+            "this is no audio file that we know: send WAV, MP3, M4A, FLAC, OGG or WebM",
             details={"containers": [c.name for c in (WAV, MP3, MP4, FLAC, OGG, MATROSKA, ADTS, AIFF)]},
         )
     return found

@@ -230,7 +230,8 @@ def audio_stream(opened: Any) -> Any:
     stream = opened.streams.audio[0]
     codec = stream.codec_context
     if codec is None or codec.name not in CODECS:
-        raise AudioFormatError("unsupported codec", details={"codec": codec.name if codec else "unknown"})
+        name = codec.name if codec else "unknown"
+        raise AudioFormatError(f"unsupported codec: {name}", details={"codec": name})
     codec.thread_count = 1
     return stream
 
@@ -257,7 +258,9 @@ def _opened(path: Path, limits: DecodeLimits) -> Iterator[PacketDecoder]:
             container = sniff(read_at(0), read_at)
             name = container.name
             if limits.containers is not None and name not in limits.containers:
-                raise AudioFormatError("unsupported audio format", details={"containers": sorted(limits.containers)})
+                taken = sorted(limits.containers)
+                message = f"unsupported audio format: this is {name}, and taken are {', '.join(taken)}"
+                raise AudioFormatError(message, details={"containers": taken})
             file.seek(0)
             decoder = PacketDecoder(_OpenFile(file), container, limits)
             yield decoder

@@ -55,7 +55,8 @@ class FrameJoiner:
         rate_ok = self._rate_min_hz <= frame.sample_rate <= self._rate_max_hz
         if not rate_ok or not 1 <= channels <= self._channels_max:
             raise AudioFormatError(
-                "unsupported sample rate or channel count",
+                f"unsupported sample rate or channel count: {frame.sample_rate} Hz, {channels}; taken are "
+                f"{self._rate_min_hz} to {self._rate_max_hz} Hz and up to {self._channels_max}",
                 details={"sample_rate": frame.sample_rate, "channels": channels},
             )
         blocks = self._change_rate(frame.sample_rate) if frame.sample_rate != self._rate_hz else []
