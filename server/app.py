@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from protocol.errors import EarshotError
 from server.doors import api_page, debug, health, pages, whip
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.v1 import ROUTERS as V1_ROUTERS
@@ -46,7 +47,11 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.services = services if services is not None else await Services.start(settings, metrics=metrics)
+        try:
+            app.state.services = services if services is not None else await Services.start(settings, metrics=metrics)
+        except EarshotError as error:
+            app.state.why_not = error  # uvicorn says only that it did not start
+            raise
         _watch(metrics, app)
         metrics.start()
         try:

@@ -192,8 +192,9 @@ class Serving:
         try:
             await self._server.serve(sockets=[listening])
         except SystemExit:
-            # uvicorn's answer to a lifespan that failed; the reason was logged where it happened.
-            raise EarshotError("the server could not start; the log says why") from None
+            # uvicorn's answer to a lifespan that failed; what nobody foresaw was logged where it happened.
+            unforeseen = EarshotError("the server could not start; the log says why")
+            raise getattr(self.app.state, "why_not", unforeseen) from None
         finally:
             ready.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -81,6 +81,17 @@ class Database:
         )
         return cls(reads=engine, writes=engine)
 
+    async def check(self) -> None:
+        """Raises ``StoreUnavailable`` that says which database does not answer."""
+        try:
+            async with transaction(self.reads) as connection:
+                await connection.exec_driver_sql("SELECT 1")
+        except StoreUnavailable:
+            shown = self.reads.url.render_as_string(hide_password=True)
+            raise StoreUnavailable(
+                f"{shown} does not answer: see that it runs, and that database_url is right"
+            ) from None
+
     @asynccontextmanager
     async def patient(self) -> AsyncIterator[AsyncEngine]:
         """For migrations: statements and waiting for another node's may take as long as they take."""

@@ -60,9 +60,10 @@ class Store:
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
-        """Open, check and migrate the database. ``clock`` gives epoch seconds."""
+        """Open, check and migrate the database. ``clock`` gives epoch seconds. Raises ``StoreUnavailable``."""
         database = await Database.open(url)
         try:
+            await database.check()
             async with database.patient() as engine, transaction(engine) as conn:
                 await conn.run_sync(migrate.upgrade)
         except BaseException:

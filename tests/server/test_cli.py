@@ -72,6 +72,17 @@ def test_serve_says_in_one_sentence_why_it_cannot(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+def test_serve_says_which_database_does_not_answer(tmp_path: Path) -> None:
+    url = f"postgresql+asyncpg://anna:open-sesame@/earshot?host={tmp_path}"
+    shown = earshot("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), "--database-url", url)
+    assert shown.returncode == 1
+    last = shown.stderr.splitlines()[-1].decode()
+    assert "anna:***@" in last
+    assert "does not answer" in last
+    assert b"open-sesame" not in shown.stderr
+
+
+@pytest.mark.process
 async def test_a_second_server_says_where_the_first_one_is(tmp_path: Path) -> None:
     async with ServerProcess(tmp_path / "data") as server:
         port = server.url.rpartition(":")[2]
