@@ -178,7 +178,7 @@ export class LiveSession extends EventTarget {
   async #connect(token) {
     this.#connection ??= this.#spare ?? new this.#transports[0](this.#stream, this.transcriptId);
     this.#set({ transport: this.#connection.transport });
-    await this.#connection.connect(token, { elapsedS: this.elapsedS });
+    await this.#connection.connect(token, { startedAt: this.startedAt });
     if (this.startedAt === null) {
       this.startedAt = performance.now();
       await this.#playSample();

@@ -27,7 +27,8 @@ export class SocketAudio {
   #adopted = false; // our positions agree with the server's
   #ready = false; // `started` came on the present socket
   #stopping = false;
-  #elapsedS = 0; // age of the recording at this connect
+  #startedAt = null; // performance.now() when the track began, where another way began it
+  #heardAt = null; // the same of the first sample that we kept
   #pump = 0;
   #keepalive = 0;
 
@@ -40,10 +41,13 @@ export class SocketAudio {
     return this.#unsent ? this.#unsent.length / this.#capture.sampleRate : 0;
   }
 
-  /** Connect, or connect again and send what is missing. Raises ConnectionLost. */
-  async connect(resumeToken = this.resumeToken, { elapsedS = 0 } = {}) {
+  /**
+   * Connect, or connect again and send what is missing. `startedAt` is the performance.now() at which the track began
+   * that another way began. Raises ConnectionLost.
+   */
+  async connect(resumeToken = this.resumeToken, { startedAt = null } = {}) {
+    this.#startedAt = startedAt;
     await this.#listen();
-    this.#elapsedS = elapsedS;
     const socket = await openSocket(`/v1/transcripts_stream/${encodeURIComponent(this.#id)}`).catch(({ code, message }) => {
       throw new ConnectionLost('no-path', { code, message });
     });
@@ -57,7 +61,7 @@ export class SocketAudio {
     const end = await Promise.race([started, closed]);
     clearTimeout(deadline);
     if (end) {
-      if (end.code === CLOSE.NOT_AUTHORISED && (await askForToken())) return this.connect(resumeToken, { elapsedS });
+      if (end.code === CLOSE.NOT_AUTHORISED && (await askForToken())) return this.connect(resumeToken, { startedAt });
       throw new ConnectionLost(FINAL_CLOSES.has(end.code) ? 'refused' : 'no-path', refusal);
     }
     this.lost = closed.then((event) => this.#closed(event, refusal));
@@ -77,6 +81,7 @@ export class SocketAudio {
     this.#capture = await this.#prepared;
     this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
     await this.#capture.start((frame) => {
+      this.#heardAt ??= performance.now() - (frame.length / this.#capture.sampleRate) * 1000;
       this.#unsent.append(frame);
       this.#send();
     });
@@ -119,10 +124,15 @@ export class SocketAudio {
     this.#adopted = true;
     if (position === 0) return;
     const kept = this.#unsent;
-    this.#unsent = new Unsent(KEPT_S * this.#capture.sampleRate);
+    const { sampleRate } = this.#capture;
+    this.#unsent = new Unsent(KEPT_S * sampleRate);
     this.#unsent.startAt(position);
-    const unheard = Math.round(this.#elapsedS * this.#capture.sampleRate) - position - kept.length;
-    if (unheard > 0) this.#unsent.append(new Int16Array(unheard));
+    if (this.#startedAt !== null) {
+      // All of what is kept was never sent, so where the clocks disagree it is rather late than cut.
+      const ageS = ((this.#heardAt ?? performance.now()) - this.#startedAt) / 1000;
+      const unheard = Math.round(ageS * sampleRate) + kept.start - position;
+      if (unheard > 0) this.#unsent.append(new Int16Array(unheard));
+    }
     for (let at = kept.start; at < kept.end; ) {
       const block = kept.read(at, kept.end - at);
       this.#unsent.append(block);
