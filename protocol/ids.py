@@ -38,6 +38,14 @@ def new_meeting_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_project_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_tag_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 

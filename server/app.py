@@ -13,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from protocol.errors import EarshotError
 from server.doors import api_page, debug, health, pages, whip
 from server.doors.errors import CatchErrors, install_error_handlers
+from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
+from server.doors.projects import ROUTERS as PROJECT_ROUTERS
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
@@ -86,7 +88,8 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
-    for router in (health.router, *V1_ROUTERS, whip.router, debug.router, api_page.router, pages.router):
+    families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS)
+    for router in (health.router, *families, whip.router, debug.router, api_page.router, pages.router):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)

@@ -38,6 +38,8 @@ class Action(StrEnum):
     SPEAK = "speak"
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
+    CREATE_PROJECT = "create_project"
+    TAKE_PART = "take_part"
     JOIN = "join"
     FIND_PATH = "find_path"
     READ_ENGINE = "read_engine"
@@ -66,8 +68,21 @@ CHANGES = frozenset(
 
 # What makes something that then is kept, or costs: how often one client may do so is limited (server/rate_limits.py).
 CREATES = frozenset(
-    {Action.CREATE, Action.SPEAK, Action.CREATE_ROOM, Action.JOIN, Action.PULL_MODEL, Action.TICKET, Action.KEYS}
+    {
+        Action.CREATE,
+        Action.SPEAK,
+        Action.CREATE_ROOM,
+        Action.CREATE_PROJECT,
+        Action.TAKE_PART,
+        Action.JOIN,
+        Action.PULL_MODEL,
+        Action.TICKET,
+        Action.KEYS,
+    }
 )
+
+# What whoever has the id of a thing may do, without an account: the id is what they were given to do it by.
+BY_ID = frozenset({Action.TAKE_PART})
 
 # What somebody unknown may do with what is public, besides reading it.
 OF_GUESTS = frozenset({Action.JOIN})
@@ -88,7 +103,15 @@ SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
         **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN, Action.FIND_PATH), frozenset({Scope.SPEAK})),
         Action.CREATE: frozenset({Scope.SPEAK, Scope.WRITE}),
         **dict.fromkeys(
-            (Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.CREATE_ROOM), frozenset({Scope.WRITE})
+            (
+                Action.CHANGE,
+                Action.DELETE,
+                Action.RESTORE,
+                Action.DESTROY,
+                Action.CREATE_ROOM,
+                Action.CREATE_PROJECT,
+            ),
+            frozenset({Scope.WRITE}),
         ),
         **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), frozenset({Scope.ADMIN})),
         **dict.fromkeys((Action.DESCRIBE, Action.ME, Action.TICKET, Action.KEYS), frozenset[Scope]()),
@@ -112,6 +135,10 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
         return
     if principal.refused:
         raise NotAuthorised(principal.refused, details={"action": action.value})
+    if resource is not None and action in BY_ID:
+        if resource.standing is None or resource.standing.is_deleted:
+            raise NotFound(f"no such {resource.kind}")
+        return
     if resource is not None:
         _authorize_of(principal, action, resource)
     elif principal.attends is not None and action in OF_ANY_PARTICIPANT:
@@ -174,9 +201,12 @@ def _is_theirs(principal: Principal, resource: Resource) -> bool:
         return True
     if resource.owner is not None:
         return resource.owner == principal.id
-    # What nobody owns is whose who have its id. Keys are no such things: they open what others own.
+    # What nobody owns is whose who have its id. Keys are no such things: they open what others own. Nor are projects,
+    # whose ids all participants have: those of nobody are of whoever is nobody in particular.
     if resource.kind is Kind.API_KEY:
         return False
+    if resource.kind is Kind.PROJECT:
+        return principal.trusted and principal.id is None
     return principal.trusted or (principal.public and resource.kind is Kind.TRANSCRIPT)
 
 

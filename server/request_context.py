@@ -38,7 +38,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 
 class RequestContext:
-    """Also takes one trailing slash off paths under ``/v1/`` and ``/whip/``: both spellings reach one
+    """Also takes one trailing slash off paths under ``/v1/``, ``/api/`` and ``/whip/``: both spellings reach one
     route, without a redirect.
     """
 
@@ -52,7 +52,7 @@ class RequestContext:
             return
         started_s = time.perf_counter()
         path: str = scope["path"]
-        if path.endswith("/") and path.startswith(("/v1/", "/whip/")) and path != "/v1/":
+        if path.endswith("/") and path.startswith(("/v1/", "/api/", "/whip/")) and path != "/v1/":
             scope["path"] = path[:-1]
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id

@@ -166,6 +166,9 @@ class Settings(AccountSettings):
         300.0, ge=1, le=86400, description="A meeting ends when nobody was connected to it for so long."
     )
 
+    projects_max: int = Field(1000, ge=1, le=1_000_000, description="Projects at most; one more gets 503.")
+    project_tags_max: int = Field(100, ge=1, le=1000, description="Tags of a project at most.")
+
     whereby_api_key: SecretStr | None = Field(
         None, description="Key of Whereby's API; unset: there are no rooms of platform whereby."
     )

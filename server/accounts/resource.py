@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TRANSCRIPT = "transcript"
     ROOM = "room"
     MEETING = "meeting"
+    PROJECT = "project"
     API_KEY = "API key"
 
 
@@ -56,6 +57,7 @@ NAMED: dict[str, Named] = {
     "room_id": Named(Kind.ROOM),
     "room_name": Named(Kind.ROOM, _is_name_or_id_of_room, "room_named"),
     "meeting_id": Named(Kind.MEETING),
+    "project_id": Named(Kind.PROJECT),
     "key_id": Named(Kind.API_KEY),
 }
 

@@ -73,7 +73,13 @@ def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) 
     return {"error": {"code": code, "message": message, "details": dict(details or {})}}
 
 
-def error_response(error: EarshotError) -> JSONResponse:
+def _body(request: Request, error: Mapping[str, Any]) -> dict[str, Any]:
+    """Clients of neighbouring systems, which ask below ``/api/``, read the message in ``detail``."""
+    beside = {"detail": error["message"]} if request.url.path.startswith("/api/") else {}
+    return {"error": error, **beside}
+
+
+def _error_response(request: Request, error: EarshotError) -> JSONResponse:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -81,7 +87,7 @@ def error_response(error: EarshotError) -> JSONResponse:
         headers["Retry-After"] = "5"
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": error.to_dict()}, status_code=error.http_status, headers=headers)
+    return JSONResponse(_body(request, error.to_dict()), status_code=error.http_status, headers=headers)
 
 
 def validation_failed(problems: list[Any]) -> ValidationFailed:
@@ -109,16 +115,16 @@ def parse_body(model: type[M], body: bytes) -> M:
         raise validation_failed(error.errors(include_input=False, include_context=False)) from None
 
 
-async def _on_earshot_error(_request: Request, error: Exception) -> JSONResponse:
+async def _on_earshot_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, EarshotError)
     if error.http_status >= 500 and not error.retryable:
         log.error("request failed", code=error.code, exc_info=error)
-    return error_response(error)
+    return _error_response(request, error)
 
 
-async def _on_validation(_request: Request, error: Exception) -> JSONResponse:
+async def _on_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return error_response(validation_failed(list(error.errors())))
+    return _error_response(request, validation_failed(list(error.errors())))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -130,7 +136,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         allowed = _methods_of(request)
         headers["Allow"] = ", ".join(allowed)
         message = f"this path takes {', '.join(allowed)}"
-    return JSONResponse(envelope(code, message), error.status_code, headers=headers)
+    return JSONResponse(_body(request, envelope(code, message)["error"]), error.status_code, headers=headers)
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.store.tables import api_keys, meetings, rooms, transcripts
+from server.store.tables import api_keys, meetings, projects, rooms, transcripts
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8
@@ -60,6 +60,10 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     )
     .join(rooms, rooms.c.id == meetings.c.room_id)
     .where(meetings.c.id == sa.bindparam("wanted")),
+    # Nobody reads a project but its owner; what participants see of it is another thing (``Action.TAKE_PART``).
+    "project": sa.select(projects.c.owner, _PRIVATE, projects.c.deleted_at).where(
+        projects.c.id == sa.bindparam("wanted")
+    ),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
         api_keys.c.id == sa.bindparam("wanted")
     ),

@@ -17,6 +17,7 @@ from server.store import changes, events, listing, migrate, participants, segmen
 from server.store.database import Database, transaction, within
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
+from server.store.project_store import ProjectStore
 from server.store.records import (
     NewEvent,
     Participant,
@@ -57,6 +58,7 @@ class Store:
         self.keys = KeyStore(self._read, self._write, clock)
         self.rooms = RoomStore(self._read, self._write, clock)
         self.uploads = UploadStore(self._read, self._write, clock)
+        self.projects = ProjectStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -252,3 +252,29 @@ attendances = sa.Table(
     sa.UniqueConstraint("token_hash"),
     sa.Index(None, "meeting_id"),
 )
+
+# What a host gathers conversations in. ``portal``: what participants see and are asked.
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("owner", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("language", sa.String(35), nullable=False),
+    sa.Column("is_open", sa.Boolean, nullable=False),  # conversations may begin and go on
+    sa.Column("portal", sa.Text, nullable=False),  # JSON
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("deleted_at", sa.Double),
+    sa.Index(None, "owner", "created_at"),
+)
+
+project_tags = sa.Table(
+    "project_tags",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index(None, "project_id", "created_at"),
+)

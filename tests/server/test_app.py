@@ -20,7 +20,7 @@ from websockets.typing import Origin
 
 from protocol.ids import new_transcript_id
 from server.app import build_app
-from server.auth import PUBLIC, Action
+from server.auth import BY_ID, PUBLIC, Action
 from server.doors.access import Entry
 from server.services import Services
 from tests.fakes.node import node_settings
@@ -114,6 +114,15 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/meetings/{meeting_id}/participants/{participant_id}/offer"): Action.JOIN,
     ("POST", "/v1/meetings/{meeting_id}/leave"): Action.JOIN,
     ("POST", "/v1/meetings/{meeting_id}/consent"): Action.JOIN,
+    ("GET", "/api/projects"): Action.LIST,
+    ("POST", "/api/projects"): Action.CREATE_PROJECT,
+    ("GET", "/api/projects/{project_id}"): Action.READ,
+    ("PATCH", "/api/projects/{project_id}"): Action.CHANGE,
+    ("DELETE", "/api/projects/{project_id}"): Action.DELETE,
+    ("POST", "/api/projects/{project_id}/tags"): Action.CHANGE,
+    ("PATCH", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
+    ("DELETE", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
+    ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
     ("POST", "/whip"): Action.CREATE,
     ("POST", "/whip/{transcript_id}"): Action.SPEAK,
     ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
@@ -159,6 +168,8 @@ def path_of(template: str) -> str:
         .replace("{room_id}", new_transcript_id())
         .replace("{room_name}", "no-such-room")
         .replace("{meeting_id}", new_transcript_id())
+        .replace("{project_id}", new_transcript_id())
+        .replace("{tag_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())
         .replace("{upload_id}", "upl_0")
@@ -193,7 +204,7 @@ async def guarded(tmp_path: Path) -> AsyncIterator[RunningApp]:
 async def test_every_route_with_no_token_a_wrong_one_and_the_right_one(guarded: RunningApp) -> None:
     for (method, template), action in ROUTES.items():
         for headers, is_let_in in (
-            ({}, action in PUBLIC),
+            ({}, action in PUBLIC | BY_ID),
             ({"Authorization": "Bearer wrong"}, action in PUBLIC),
             ({"Authorization": f"Bearer {TOKEN}"}, True),
         ):

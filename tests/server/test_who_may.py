@@ -24,7 +24,7 @@ from server.app import build_app
 from server.auth import Action
 from server.doors.access import Entry
 from server.meetings.provider import chosen
-from server.store.tables import api_keys, meetings, rooms, transcripts
+from server.store.tables import api_keys, meetings, projects, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -52,18 +52,31 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY), CHANGING),
     **dict.fromkeys((Action.UPLOAD, Action.SPEAK), CHANGING),
     Action.KEYS: (401, 404, 404, YES, YES),
-    Action.PAGE: EVERYBODY,
+    **dict.fromkeys((Action.PAGE, Action.TAKE_PART), EVERYBODY),
 }
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
-    **dict.fromkeys((Action.CREATE_ROOM, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN),
+    **dict.fromkeys(
+        (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
+    ),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     Action.DEBUG_PAGE: EVERYBODY,
 }
-THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "key_id")
+THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "key_id")
 # Parameters that name no thing of anybody's by themselves.
-ELSE = {"name", "session_id", "page_id", "asset", "participant_id", "upload_id", "number", "topic_id", "speaker"}
+ELSE = {
+    "name",
+    "session_id",
+    "page_id",
+    "asset",
+    "participant_id",
+    "upload_id",
+    "number",
+    "topic_id",
+    "tag_id",
+    "speaker",
+}
 
 
 @dataclass
@@ -101,6 +114,8 @@ async def make_things(node: RunningApp) -> Things:
                     **meeting,
                 )
             )
+            project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
+            await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
             await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
     return Things(*made)

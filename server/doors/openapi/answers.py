@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.doors.projects import models as project_models
 from server.doors.v1 import models, speaker_models, transcript_models
 
 JSON = "application/json"
@@ -150,4 +151,14 @@ ANSWERS: Mapping[str, Answer] = {
     "models": Answer(model=models.ModelList),
     "pull_model": Answer(202, models.ModelPull, errors=(409,)),
     "pull_progress": Answer(model=models.ModelPull),
+    # Projects.
+    "list_projects": Answer(model=project_models.ProjectPage),
+    "create_project": Answer(201, project_models.Project, headers=("Location",), errors=(409,)),
+    "get_project": Answer(model=project_models.Project),
+    "change_project": Answer(model=project_models.Project),
+    "delete_project": Answer(204),
+    "add_tag": Answer(201, project_models.Tag, errors=(409,)),
+    "rename_tag": Answer(model=project_models.Tag, errors=(409,)),
+    "delete_tag": Answer(204),
+    "get_public_project": Answer(model=project_models.PublicProject),
 }

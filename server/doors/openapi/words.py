@@ -20,6 +20,8 @@ TAGS = {
     "accounts": "Who you are, the keys of your programs, and tickets for sockets.",
     "rooms": "Lasting places to meet in.",
     "meetings": "Meetings in rooms: opening them, taking part, and ending them.",
+    "projects": "What a host gathers conversations in: its settings, and its tags.",
+    "participant": "Recording a conversation in a project, without an account.",
     "engine": "The recogniser and its models.",
     "health": "How this node fares.",
 }
@@ -98,6 +100,8 @@ PATH_PARAMETERS = {
     "key_id": "Id of the API key, not the key itself.",
     "participant_id": "Id of the participant, of a transcript or, as joining gave it, of a meeting.",
     "name": "Name of the model.",
+    "project_id": "Id of the project.",
+    "tag_id": "Id of the tag.",
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",
     "meeting_id": "Id of the meeting.",

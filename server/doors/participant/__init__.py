@@ -1,0 +1,9 @@
+"""What participants ask for, without an account, under ``/api/participant``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.doors.participant import projects
+
+ROUTERS: tuple[APIRouter, ...] = (projects.router,)

@@ -1,0 +1,9 @@
+"""What hosts ask for, under ``/api/projects``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.doors.projects import projects, tags
+
+ROUTERS: tuple[APIRouter, ...] = (projects.router, tags.router)

@@ -1,0 +1,86 @@
+"""The forms of what projects answer, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from server.doors.v1.models import Form, Page
+
+
+class Tag(Form):
+    id: str
+    text: str
+    created_at: datetime
+
+
+class PublicTag(Form):
+    id: str
+    text: str
+
+
+class Project(Form):
+    """All of it, for its host."""
+
+    id: str
+    name: str
+    user_id: str | None = Field(description="Whose it is; null: nobody's in particular.")
+    language: str
+    is_open: bool = Field(description="Whether conversations may begin and go on.")
+    title: str
+    welcome_text: str
+    finish_text: str
+    ask_for_name: bool
+    name_label: str
+    ask_for_email: bool
+    key_terms: list[str]
+    redacts: bool = Field(description="Whether addresses and numbers of people are taken out of what they say.")
+    report_enabled: bool
+    retention_days: int | None = Field(description="Conversations are deleted after so long; null: never.")
+    organiser_name: str
+    legal_basis: str
+    privacy_policy_url: str
+    logo_url: str
+    tags: list[Tag]
+    portal_url: str = Field(description="What participants are given.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ProjectPage(Page):
+    items: list[Project]
+
+
+class PublicProject(Form):
+    """What whoever has the id may know."""
+
+    id: str
+    title: str
+    language: str
+    is_open: bool
+    is_conversation_allowed: bool = Field(description="The same as is_open.")
+    tags: list[PublicTag]
+    welcome_text: str
+    finish_text: str
+    ask_for_name: bool
+    name_label: str
+    ask_for_email: bool
+    report_enabled: bool
+    organiser_name: str
+    legal_basis: str
+    privacy_policy_url: str
+    logo_url: str
+    default_conversation_title: str
+    default_conversation_description: str = Field(description="The same as welcome_text.")
+    default_conversation_finish_text: str
+    default_conversation_ask_for_participant_name: bool
+    default_conversation_ask_for_participant_email: bool
+    conversation_ask_for_participant_name_label: str
+    is_project_notification_subscription_allowed: bool
+    whitelabel_logo_url: str
+    is_get_reply_enabled: bool
+    is_verify_enabled: bool
+    is_verify_on_finish_enabled: bool
+    verification_topics: list[str]
+    default_conversation_tutorial_slug: str

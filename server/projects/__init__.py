@@ -1,0 +1,1 @@
+"""What a host does with projects, and participants in them."""

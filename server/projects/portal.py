@@ -1,0 +1,57 @@
+"""What participants of a project see and are asked, and how what they say is treated. Kept as JSON with the project."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+TEXT_MAX_CHARS = 4000
+KEY_TERMS_MAX = 200
+RETENTION_MAX_DAYS = 3650
+
+Line = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
+
+
+def _is_web_address(text: str) -> str:
+    """It becomes a link on a page that strangers see."""
+    if not text:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(char.isspace() for char in text):
+        raise ValueError("write a web address that begins with https:// or http://")
+    return text
+
+
+WebAddress = Annotated[str, Field(max_length=2000), AfterValidator(_is_web_address)]
+KeyTerm = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Portal(BaseModel):
+    """Every field has a default, so that what was kept before a field was thought of can be read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    title: Line = ""
+    welcome_text: Text = ""
+    finish_text: Text = ""
+    ask_for_name: bool = True
+    name_label: Line = ""
+    ask_for_email: bool = False
+    key_terms: tuple[KeyTerm, ...] = Field(default=(), max_length=KEY_TERMS_MAX)
+    redacts: bool = False
+    report_enabled: bool = False
+    retention_days: int | None = Field(default=None, ge=1, le=RETENTION_MAX_DAYS)
+    organiser_name: Line = ""
+    legal_basis: Line = ""
+    privacy_policy_url: WebAddress = ""
+    logo_url: WebAddress = ""
+
+
+def portal_of(kept: dict[str, Any]) -> Portal:
+    return Portal.model_validate(kept)
