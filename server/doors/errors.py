@@ -49,7 +49,10 @@ class ErrorBody(BaseModel):
 
 
 class ErrorEnvelope(BaseModel):
+    """``detail``: the message once more, below ``/api/`` alone."""
+
     error: ErrorBody
+    detail: str = ""
 
 
 # For OpenAPI: every route may answer with these.

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -20,166 +19,14 @@ from websockets.typing import Origin
 
 from protocol.ids import new_transcript_id
 from server.app import build_app
-from server.auth import BY_ID, PUBLIC, Action
+from server.auth import BY_ID, PUBLIC
 from server.doors.access import Entry
 from server.services import Services
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, in_process, running_app
+from tests.server.routes import ROUTES, path_of, routes_of
 
 TOKEN = "canary-token-of-the-test"
-
-# Every route there is, with what it asks for. A new route that is not written here fails the test below.
-ROUTES: dict[tuple[str, str], Action] = {
-    ("GET", "/health"): Action.HEALTH,
-    ("GET", "/metrics"): Action.METRICS,
-    ("GET", "/v1/openapi.json"): Action.DESCRIBE,
-    ("GET", "/v1/me"): Action.ME,
-    **{(method, f"/v1/{keys}"): Action.KEYS for method in ("GET", "POST") for keys in ("api-keys", "user/api-keys")},
-    **{("DELETE", f"/v1/{keys}/{{key_id}}"): Action.KEYS for keys in ("api-keys", "user/api-keys")},
-    ("POST", "/v1/tickets"): Action.TICKET,
-    ("GET", "/v1/transcripts"): Action.LIST,
-    ("POST", "/v1/transcripts"): Action.CREATE,
-    ("GET", "/v1/transcripts/{transcript_id}"): Action.READ,
-    ("PATCH", "/v1/transcripts/{transcript_id}"): Action.CHANGE,
-    ("DELETE", "/v1/transcripts/{transcript_id}"): Action.DELETE,
-    ("POST", "/v1/transcripts/{transcript_id}/restore"): Action.RESTORE,
-    ("DELETE", "/v1/transcripts/{transcript_id}/destroy"): Action.DESTROY,
-    ("DELETE", "/v1/transcripts/{transcript_id}/audio"): Action.DELETE,
-    ("GET", "/v1/transcripts/{transcript_id}/segments"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/export"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/download/zip"): Action.READ,
-    ("GET", "/v1/transcripts/search"): Action.LIST,
-    ("GET", "/v1/transcripts/{transcript_id}/topics"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/topics/with-words"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/topics/{topic_id}/words-per-speaker"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/participants"): Action.READ,
-    ("POST", "/v1/transcripts/{transcript_id}/participants"): Action.CHANGE,
-    ("GET", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.READ,
-    ("PATCH", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.CHANGE,
-    ("DELETE", "/v1/transcripts/{transcript_id}/participants/{participant_id}"): Action.CHANGE,
-    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
-    ("POST", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
-    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
-    ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
-    ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
-    ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
-    **{
-        (method, f"/v1/transcripts/{{transcript_id}}/audio/{form}"): Action.READ
-        for method in ("GET", "HEAD")
-        for form in ("mp3", "waveform")
-    },
-    ("GET", "/v1/transcripts/{transcript_id}/waveform"): Action.READ,
-    ("GET", "/v1/transcripts/{transcript_id}/uploads"): Action.UPLOAD,
-    ("POST", "/v1/transcripts/{transcript_id}/uploads"): Action.UPLOAD,
-    ("GET", "/v1/transcripts/{transcript_id}/uploads/{upload_id}"): Action.UPLOAD,
-    ("DELETE", "/v1/transcripts/{transcript_id}/uploads/{upload_id}"): Action.UPLOAD,
-    ("PUT", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/chunks/{number}"): Action.UPLOAD,
-    ("POST", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/complete"): Action.UPLOAD,
-    ("POST", "/v1/transcripts/{transcript_id}/record/upload"): Action.UPLOAD,
-    ("POST", "/v1/transcripts_audio/{transcript_id}/upload"): Action.UPLOAD,
-    ("GET", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
-    ("HEAD", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
-    ("GET", "/v1/transcripts_audio/{transcript_id}/stream"): Action.READ,
-    ("HEAD", "/v1/transcripts_audio/{transcript_id}/stream"): Action.READ,
-    ("POST", "/v1/transcripts_webrtc/{transcript_id}/offer"): Action.SPEAK,
-    ("POST", "/v1/transcripts_webrtc/{transcript_id}/answer"): Action.SPEAK,
-    ("POST", "/v1/transcripts/{transcript_id}/record/webrtc"): Action.SPEAK,
-    ("GET", "/v1/ice-servers"): Action.FIND_PATH,
-    ("GET", "/v1/engine"): Action.READ_ENGINE,
-    ("GET", "/v1/models"): Action.READ_ENGINE,
-    ("POST", "/v1/models/{name}/pull"): Action.PULL_MODEL,
-    ("GET", "/v1/models/{name}/pull"): Action.READ_ENGINE,
-    ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,
-    ("WS", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
-    ("GET", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
-    ("WS", "/v1/transcripts_stream/{transcript_id}"): Action.SPEAK,
-    ("GET", "/v1/rooms"): Action.LIST,
-    ("POST", "/v1/rooms"): Action.CREATE_ROOM,
-    ("GET", "/v1/rooms/{room_id}"): Action.READ,
-    ("PATCH", "/v1/rooms/{room_id}"): Action.CHANGE,
-    ("DELETE", "/v1/rooms/{room_id}"): Action.DELETE,
-    ("GET", "/v1/rooms/name/{room_name}"): Action.READ,
-    ("POST", "/v1/rooms/{room_name}/meeting"): Action.JOIN,
-    ("GET", "/v1/rooms/{room_name}/meetings"): Action.READ,
-    ("GET", "/v1/rooms/{room_name}/meetings/active"): Action.READ,
-    ("GET", "/v1/rooms/{room_name}/meetings/{meeting_id}"): Action.READ,
-    ("POST", "/v1/rooms/{room_name}/meetings/{meeting_id}/join"): Action.JOIN,
-    ("GET", "/v1/meetings"): Action.LIST,
-    ("POST", "/v1/meetings"): Action.CREATE_ROOM,
-    ("GET", "/v1/meetings/{meeting_id}"): Action.READ,
-    ("POST", "/v1/meetings/{meeting_id}/end"): Action.CHANGE,
-    ("PATCH", "/v1/meetings/{meeting_id}/deactivate"): Action.CHANGE,
-    ("POST", "/v1/meetings/{meeting_id}/join"): Action.JOIN,
-    ("GET", "/v1/meetings/{meeting_id}/participants"): Action.READ,
-    ("POST", "/v1/meetings/{meeting_id}/participants/{participant_id}/offer"): Action.JOIN,
-    ("POST", "/v1/meetings/{meeting_id}/leave"): Action.JOIN,
-    ("POST", "/v1/meetings/{meeting_id}/consent"): Action.JOIN,
-    ("GET", "/api/projects"): Action.LIST,
-    ("POST", "/api/projects"): Action.CREATE_PROJECT,
-    ("GET", "/api/projects/{project_id}"): Action.READ,
-    ("PATCH", "/api/projects/{project_id}"): Action.CHANGE,
-    ("DELETE", "/api/projects/{project_id}"): Action.DELETE,
-    ("POST", "/api/projects/{project_id}/tags"): Action.CHANGE,
-    ("PATCH", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
-    ("DELETE", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
-    ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
-    ("POST", "/whip"): Action.CREATE,
-    ("POST", "/whip/{transcript_id}"): Action.SPEAK,
-    ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
-    ("DELETE", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
-    # Methods that WHIP reserves, and OPTIONS.
-    **{(method, "/whip"): Action.SPEAK for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")},
-    **{
-        (method, "/whip/{transcript_id}"): Action.SPEAK
-        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS")
-    },
-    **{
-        (method, "/whip/{transcript_id}/{session_id}"): Action.SPEAK
-        for method in ("GET", "HEAD", "PUT", "POST", "OPTIONS")
-    },
-    ("GET", "/debug/loop"): Action.DEBUG_PAGE,
-    ("HEAD", "/debug/loop"): Action.DEBUG_PAGE,
-    ("GET", "/debug/loop.json"): Action.DEBUG,
-    **{(method, path): Action.PAGE for method in ("GET", "HEAD") for path in ("/docs", "/docs/", "/v1/docs")},
-    **{(method, "/docs/{asset}"): Action.PAGE for method in ("GET", "HEAD")},
-    **{
-        (method, path): Action.PAGE
-        for method in ("GET", "HEAD")
-        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/{name:path}")
-    },
-}
-
-
-def routes_of(app: FastAPI) -> set[tuple[str, str]]:
-    found = set()
-    for route in app.routes:
-        if isinstance(route, WebSocketRoute):
-            found.add(("WS", route.path))
-        else:
-            assert isinstance(route, Route)
-            found.update((method, route.path) for method in route.methods or ())
-    return found
-
-
-def path_of(template: str) -> str:
-    return (
-        template.replace("{transcript_id}", new_transcript_id())
-        .replace("{session_id}", "ses_0")
-        .replace("{room_id}", new_transcript_id())
-        .replace("{room_name}", "no-such-room")
-        .replace("{meeting_id}", new_transcript_id())
-        .replace("{project_id}", new_transcript_id())
-        .replace("{tag_id}", new_transcript_id())
-        .replace("{participant_id}", "par_0")
-        .replace("{key_id}", new_transcript_id())
-        .replace("{upload_id}", "upl_0")
-        .replace("{number}", "0")
-        .replace("{topic_id}", "top_0")
-        .replace("{page_id}", "x")
-        .replace("{name:path}", "favicon.svg")
-        .replace("{name}", "some-model")
-        .replace("{asset}", "swagger-ui.css")
-    )
 
 
 def test_the_table_names_every_route_and_each_has_its_entry(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ TAG_MAX_CHARS = 100
 
 def _from_commas(value: object) -> object:
     if isinstance(value, str):
-        return [term for part in value.split(",") if (term := part.strip())]
-    return value
+        return tuple(term for part in value.split(",") if (term := part.strip()))
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _as(*names: str) -> AliasChoices:
