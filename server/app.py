@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from protocol.errors import EarshotError
-from server.doors import api_page, debug, health, pages, whip
+from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
@@ -89,7 +89,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
     families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS)
-    for router in (health.router, *families, whip.router, debug.router, api_page.router, pages.router):
+    for router in (health.router, *families, whip.router, blobs.router, debug.router, api_page.router, pages.router):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)

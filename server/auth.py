@@ -35,6 +35,7 @@ class Action(StrEnum):
     RESTORE = "restore"
     DESTROY = "destroy"
     UPLOAD = "upload"
+    PUT_BLOB = "put_blob"
     SPEAK = "speak"
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
@@ -52,8 +53,8 @@ class Action(StrEnum):
 
 
 # The pages and the API's description are the same for everybody and hold no data; health is for machines that carry no
-# secret.
-PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PAGE})
+# secret. A blob is put to an address that is signed, and is itself what lets in: the door checks it first of all.
+PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PAGE, Action.PUT_BLOB})
 
 # For whoever runs the server. The page itself is public only where a token guards what it then asks for.
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})

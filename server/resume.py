@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from pathlib import Path
 
 from protocol.errors import Replaced
-
-KEY_BYTES = 32
+from server.key_file import load_key
 
 
 class ResumeTokens:
@@ -25,21 +22,8 @@ class ResumeTokens:
 
     @classmethod
     def load(cls, path: Path) -> ResumeTokens:
-        """The key at ``path``; made, readable by us alone, when there is none. Blocking."""
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-        key = path.read_bytes()
-        if len(key) < KEY_BYTES:
-            path.unlink()
-            return cls.load(path)
-        return cls(key)
+        """With the key at ``path``, which is made when there is none. Blocking."""
+        return cls(load_key(path))
 
     def make(self, transcript_id: str, track_id: str) -> str:
         return f"{track_id}.{self._digest(transcript_id, track_id)}"

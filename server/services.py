@@ -13,6 +13,8 @@ from asr.client import AsrClient
 from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
+from server.blob_urls import BlobUrls
+from server.blobs import Blobs
 from server.bus import InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
@@ -61,6 +63,8 @@ class Services:
     attendances: Attendances
     derived: Derived
     uploads: ChunkedUploads
+    blobs: Blobs
+    blob_urls: BlobUrls
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -75,6 +79,8 @@ class Services:
             for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
+            blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
+            blobs = await Blobs.open(settings.data_dir / "blobs")
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
             store = await Store.open(settings.database)
@@ -142,7 +148,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from protocol.errors import NotFound
 from server.auth import Action
+from server.blob_urls import PREFIX
 from server.doors.access import entry
 
 # Lies beside the package `server`, in the source tree as in an installed one.
@@ -37,12 +38,15 @@ FILE_PATH = "/{name:path}"
 
 
 class PageRoute(APIRoute):
-    """The one for files, which fits every path, leaves unknown paths of the API and other methods to be refused."""
+    """The one for files, which fits every path, leaves unknown paths of the API and other methods to be refused.
+
+    So it does those of blobs, which are put there and never given.
+    """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child_scope = super().matches(scope)
         is_last = self.path == FILE_PATH
-        if is_last and (match is not Match.FULL or str(scope["path"]).startswith("/v1/")):
+        if is_last and (match is not Match.FULL or str(scope["path"]).startswith(("/v1/", PREFIX))):
             return Match.NONE, {}
         return match, child_scope
 

@@ -56,6 +56,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("PUT", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/chunks/{number}"): Action.UPLOAD,
     ("POST", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/complete"): Action.UPLOAD,
     ("POST", "/v1/transcripts/{transcript_id}/record/upload"): Action.UPLOAD,
+    ("PUT", "/blobs/{key:path}"): Action.PUT_BLOB,
     ("POST", "/v1/transcripts_audio/{transcript_id}/upload"): Action.UPLOAD,
     ("GET", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
     ("HEAD", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
@@ -157,6 +158,7 @@ def path_of(template: str) -> str:
         .replace("{topic_id}", "top_0")
         .replace("{page_id}", "x")
         .replace("{name:path}", "favicon.svg")
+        .replace("{key:path}", "some/blob")
         .replace("{name}", "some-model")
         .replace("{asset}", "swagger-ui.css")
     )

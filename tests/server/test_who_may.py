@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.app import build_app
 from server.auth import Action
+from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
 from server.store.tables import api_keys, meetings, projects, rooms, transcripts
@@ -63,7 +64,7 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
         (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
-    Action.DEBUG_PAGE: EVERYBODY,
+    **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB), EVERYBODY),
 }
 THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "key_id")
 # Parameters that name no thing of anybody's by themselves.
@@ -78,6 +79,7 @@ ELSE = {
     "topic_id",
     "tag_id",
     "speaker",
+    "key",
 }
 
 
@@ -197,13 +199,19 @@ def changes(method: str, action: Action) -> bool:
 async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, str]:
     """The status, or what a socket's error says, and the message."""
     headers = HEADERS[who]
+    body = None
+    if path.startswith(PREFIX):  # where the address itself says who may
+        body, headers = b"\0", {**headers, "Content-Type": "audio/webm"}
+        path = node.services.blob_urls.put_url(
+            path.removeprefix(PREFIX), content_type="audio/webm", length_max_bytes=1, expires_s=60
+        )
     if method == "WS":
         async with node.socket(path, additional_headers=headers) as socket:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send({"type": "keepalive"})  # which no speaking begins with, and no listener knows
             data = (await socket.until("error"))["data"]
             return STATUS.get(data["code"], 200), str(data["message"])
-    response = await node.http.request(method, path, headers=headers)
+    response = await node.http.request(method, path, headers=headers, content=body)
     try:
         return response.status_code, str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):  # no JSON, or no error

@@ -106,6 +106,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "complete_upload": Answer(model=transcript_models.UploadCompleted, errors=(400, 409, 413, 507)),
     "delete_upload": Answer(204),
+    "put_blob": Answer(headers=("ETag",), asks=("Content-Digest", "X-SHA256"), errors=(409, 507)),
     "record_upload": Answer(model=transcript_models.ChunkTaken, errors=(409, 507)),
     "download_audio": _sound(),
     "stream_audio": _sound(),

@@ -15,6 +15,7 @@ TAGS = {
     "participants": "Who spoke: names of voices, and voices set right.",
     "topics": "What was talked about, computed from the words.",
     "audio": "The sound of a transcript: taken as files, given whole, by ranges and as a waveform.",
+    "blobs": "Sound put to addresses that the server signed.",
     "webrtc": "Speaking from a browser.",
     "whip": "Speaking with a program that knows WHIP (RFC 9725).",
     "accounts": "Who you are, the keys of your programs, and tickets for sockets.",
@@ -107,6 +108,7 @@ PATH_PARAMETERS = {
     "meeting_id": "Id of the meeting.",
     "upload_id": "Id of the upload, as it was given when it began.",
     "number": "Number of the chunk, from 0.",
+    "key": "Name of the blob, as it was signed.",
 }
 
 SECURITY_SCHEMES: dict[str, dict[str, Any]] = {

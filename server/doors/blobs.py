@@ -1,0 +1,56 @@
+"""Putting a blob to an address that we signed (server/blob_urls.py): whoever holds one needs no account.
+
+For the folder that is embedded. A bucket takes the same ``PUT`` at addresses of its own. Nothing is given out here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from server.auth import Action
+from server.blob_urls import EXPIRES, LENGTH, PREFIX, SIGNATURE, TYPE
+from server.doors.access import entry, services_of, settings_of
+from server.doors.errors import DOCUMENTED
+from server.doors.v1.asked import BINARY, body
+from server.doors.v1.uploads import receive_upload
+
+router = APIRouter(tags=["blobs"], responses=DOCUMENTED)
+
+
+def _signed(name: str, kind: str, meaning: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": True, "description": meaning, "schema": {"type": kind}}
+
+
+# Read as they were sent, since each is signed; this tells OpenAPI of them.
+ADDRESS: dict[str, Any] = {
+    "parameters": [
+        _signed(LENGTH, "integer", "So many bytes are taken at most."),
+        _signed(TYPE, "string", "What Content-Type must be."),
+        _signed(EXPIRES, "integer", "When the address expires: seconds since 1970, in UTC."),
+        _signed(SIGNATURE, "string", "Ours, over the address as it is."),
+    ],
+    **body({"application/octet-stream": {"schema": BINARY}}),
+}
+
+
+@router.put(PREFIX + "{key:path}", dependencies=[entry(Action.PUT_BLOB)], openapi_extra=ADDRESS)
+async def put_blob(request: Request, key: str) -> Response:
+    """Put the body under a signed address, used unchanged: its ``Content-Type`` is the one that was signed.
+
+    Durable when it is answered; the ``ETag`` is the SHA-256 of what was put. The same address may be used again until
+    it expires, and then replaces what was put before. One that is altered or has expired is 403: ask for a new one.
+    """
+    services = services_of(request)
+    declared = ", ".join(request.headers.getlist("content-type")) or None
+    granted = services.blob_urls.check(request.method, key, request.query_params.multi_items(), declared)
+    received = await receive_upload(
+        request, settings_of(request), max_bytes=granted.length_max_bytes, may_be_form=False
+    )
+    try:
+        await services.blobs.take_file(key, received.path)
+    finally:
+        received.discard()
+    return Response(headers={"ETag": f'"{received.sha256}"'})

@@ -1,0 +1,30 @@
+"""Keys that we sign with and nobody else knows: each in a file of the data folder, made once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+
+
+def load_key(path: Path) -> bytes:
+    """The key at ``path``, of at least ``KEY_BYTES``; made, readable by us alone, when there is none. Blocking.
+
+    One that a crash cut short is made anew. Raises ``OSError``.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    key = path.read_bytes()
+    if len(key) < KEY_BYTES:
+        path.unlink()
+        return load_key(path)
+    return key
