@@ -46,6 +46,10 @@ def new_tag_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_chunk_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 

@@ -83,6 +83,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.rate_limits = RateLimits(
         creations_per_minute=settings.creations_per_minute,
         failed_sign_ins_per_minute=settings.failed_sign_ins_per_minute,
+        upload_urls_per_minute=settings.upload_urls_per_minute,
     )
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)

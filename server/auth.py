@@ -41,6 +41,7 @@ class Action(StrEnum):
     CREATE_ROOM = "create_room"
     CREATE_PROJECT = "create_project"
     TAKE_PART = "take_part"
+    CONTRIBUTE = "contribute"
     JOIN = "join"
     FIND_PATH = "find_path"
     READ_ENGINE = "read_engine"
@@ -83,7 +84,7 @@ CREATES = frozenset(
 )
 
 # What whoever has the id of a thing may do, without an account: the id is what they were given to do it by.
-BY_ID = frozenset({Action.TAKE_PART})
+BY_ID = frozenset({Action.TAKE_PART, Action.CONTRIBUTE})
 
 # What somebody unknown may do with what is public, besides reading it.
 OF_GUESTS = frozenset({Action.JOIN})
@@ -136,8 +137,9 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
         return
     if principal.refused:
         raise NotAuthorised(principal.refused, details={"action": action.value})
-    if resource is not None and action in BY_ID:
-        if resource.standing is None or resource.standing.is_deleted:
+    if action in BY_ID:
+        # Where a body names it, the door admits it (``admit``).
+        if resource is not None and (resource.standing is None or resource.standing.is_deleted):
             raise NotFound(f"no such {resource.kind}")
         return
     if resource is not None:
@@ -206,7 +208,7 @@ def _is_theirs(principal: Principal, resource: Resource) -> bool:
     # whose ids all participants have: those of nobody are of whoever is nobody in particular.
     if resource.kind is Kind.API_KEY:
         return False
-    if resource.kind is Kind.PROJECT:
+    if resource.kind in (Kind.PROJECT, Kind.CONVERSATION):
         return principal.trusted and principal.id is None
     return principal.trusted or (principal.public and resource.kind is Kind.TRANSCRIPT)
 

@@ -31,6 +31,7 @@ from protocol.events import Failed
 from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
+from server.live import SourceOptions
 from server.locks import Locks
 from server.rounds import repeat
 from server.settings import Settings
@@ -263,7 +264,7 @@ class ChunkedUploads:
         track_id = None
         if is_there:
             track_id = await self._intake.add_file(
-                upload.transcript_id, whole, filename=upload.name, language=upload.language
+                upload.transcript_id, whole, filename=upload.name, options=SourceOptions(language=upload.language)
             )
         await self._uploads.set_state(upload.id, "done")
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -76,6 +76,7 @@ class Hub:
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
         self._status = StatusTeller(store, journal, asr, self._sessions)
         self._ticker: asyncio.Task[None] | None = None
+        self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
         self.draining = False
 
     @property
@@ -308,6 +309,9 @@ class Hub:
             if self._of(transcript_id):
                 return
             await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+            if transcript_id in self.kept_open:
+                await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
+                return
             end = TranscriptState.FAILED if failed else TranscriptState.ENDED
             await self._status.try_move(transcript_id, end, audio="none")
             self.voices.forget(transcript_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -52,9 +53,11 @@ class Intake:
         self._turns = asyncio.Semaphore(FILES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def add_file(self, transcript_id: str, path: Path, *, filename: str, language: str | None = None) -> str:
+    async def add_file(
+        self, transcript_id: str, path: Path, *, filename: str, options: SourceOptions | None = None
+    ) -> str:
         """Take the file at ``path`` over and begin to transcribe it; returns its track's id, and what it takes then is
-        on disk.
+        on disk. ``options``: what is known of its sound.
 
         Raises ``AudioFormatError`` or ``TooLarge`` when it holds no sound we take (the file stays where it is),
         ``NotFound``, ``Overloaded``, ``Draining``.
@@ -65,8 +68,10 @@ class Intake:
             await asyncio.to_thread(check_file, path, self._limits)
             await asyncio.to_thread(sync_file, path)
         name = Path(filename).name[:100] or "upload"
-        options = SourceOptions(track=name, source="file", lane="file", language=language)
-        session = await self._hub.attach(transcript_id, options)
+        known = options or SourceOptions()
+        session = await self._hub.attach(
+            transcript_id, replace(known, track=known.track or name, source="file", lane="file")
+        )
         try:
             await asyncio.to_thread(_move, path, self.kept_path(session))
         except OSError as error:
@@ -74,6 +79,15 @@ class Intake:
             raise storage_error(error) from error
         self.begin(session)
         return session.track.id
+
+    async def heard(self, track_id: str) -> None:
+        """Returns when the file of that track is heard to its end, and at once when it is not being heard."""
+        for task in list(self._tasks):
+            if task.get_name() == _task_name(track_id):
+                await asyncio.wait([task])
+        session = next((each for each in self._hub.sessions.values() if each.track.id == track_id), None)
+        if session is not None and session.finishing is not None:
+            await asyncio.wait([session.finishing])
 
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
@@ -84,7 +98,7 @@ class Intake:
         recorded already is not recorded twice, and what was told is not told twice."""
         gone = asyncio.Event()
         session.attach(lambda _error: gone.set())
-        task = asyncio.create_task(self._run(session, gone), name=f"intake {session.track.id}")
+        task = asyncio.create_task(self._run(session, gone), name=_task_name(session.track.id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -146,6 +160,10 @@ class Intake:
         failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=recoverable)
         with logged(transcript_id):
             await self._journal.append(transcript_id, failed)
+
+
+def _task_name(track_id: str) -> str:
+    return f"intake {track_id}"
 
 
 def _move(path: Path, kept: Path) -> None:

@@ -33,6 +33,7 @@ PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' 
 class SourceOptions:
     """What a source asks for. ``track`` is the client's own name for its track; ``speaker`` who speaks on it.
 
+    ``track_id`` and ``started_at`` (epoch seconds): of a track whose place is known before it comes.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
     """
 
@@ -44,6 +45,8 @@ class SourceOptions:
     lane: str = "live"
     source: SourceKind = "stream"
     takes_over: bool = False
+    track_id: str | None = None
+    started_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

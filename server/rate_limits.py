@@ -127,7 +127,14 @@ class RateLimit:
 class RateLimits:
     """The limits of a node. Its clients are counted by who they are or, where that is not known, by their address."""
 
-    def __init__(self, *, creations_per_minute: int, failed_sign_ins_per_minute: int, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        creations_per_minute: int,
+        failed_sign_ins_per_minute: int,
+        upload_urls_per_minute: int = 0,
+        clock: Clock = time.time,
+    ) -> None:
         self.creations = RateLimit(
             "creations_per_minute", creations_per_minute, "too much is made at once; try again later", clock=clock
         )
@@ -135,5 +142,11 @@ class RateLimits:
             "failed_sign_ins_per_minute",
             failed_sign_ins_per_minute,
             "too many wrong credentials came from this address; try again later",
+            clock=clock,
+        )
+        self.upload_urls = RateLimit(
+            "upload_urls_per_minute",
+            upload_urls_per_minute,
+            "too many upload addresses for this conversation at once; try again later",
             clock=clock,
         )

@@ -93,7 +93,8 @@ async def new_track(store: Store, transcript_id: str, options: SourceOptions) ->
         name=options.track or f"track-{number}",
         speaker=options.speaker or f"Speaker {number}",
         source=options.source,
-        started_at=time.time(),
+        started_at=time.time() if options.started_at is None else options.started_at,
+        track_id=options.track_id,
     )
 
 

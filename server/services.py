@@ -27,6 +27,7 @@ from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
+from server.projects.chunks import Chunks
 from server.recogniser import worker_settings
 from server.recovery import recover
 from server.removal import Removal
@@ -65,6 +66,7 @@ class Services:
     uploads: ChunkedUploads
     blobs: Blobs
     blob_urls: BlobUrls
+    chunks: Chunks
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -117,7 +119,11 @@ class Services:
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
+            chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal)
+            await chunks.load()
             await recover(store, hub, intake)
+            chunks.start()
+            stack.push_async_callback(chunks.stop)
             speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
@@ -148,7 +154,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     ROOM = "room"
     MEETING = "meeting"
     PROJECT = "project"
+    CONVERSATION = "conversation"
     API_KEY = "API key"
 
 
@@ -58,6 +59,7 @@ NAMED: dict[str, Named] = {
     "room_name": Named(Kind.ROOM, _is_name_or_id_of_room, "room_named"),
     "meeting_id": Named(Kind.MEETING),
     "project_id": Named(Kind.PROJECT),
+    "conversation_id": Named(Kind.CONVERSATION),
     "key_id": Named(Kind.API_KEY),
 }
 

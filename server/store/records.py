@@ -18,8 +18,8 @@ from protocol.words import Segment
 from server.store.standing import ShareMode
 
 TrackState = Literal["open", "finished", "failed"]
-SourceKind = Literal["webrtc", "stream", "file"]
-TranscriptKind = Literal["live", "file", "room"]
+SourceKind = Literal["webrtc", "stream", "file", "text"]
+TranscriptKind = Literal["live", "file", "room", "project"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.store.tables import api_keys, meetings, projects, rooms, transcripts
+from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8
@@ -64,6 +64,9 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "project": sa.select(projects.c.owner, _PRIVATE, projects.c.deleted_at).where(
         projects.c.id == sa.bindparam("wanted")
     ),
+    "conversation": sa.select(transcripts.c.owner, _PRIVATE, transcripts.c.deleted_at)
+    .join(conversations, conversations.c.id == transcripts.c.id)
+    .where(transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
         api_keys.c.id == sa.bindparam("wanted")
     ),

@@ -14,6 +14,7 @@ from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
+from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
@@ -59,6 +60,7 @@ class Store:
         self.rooms = RoomStore(self._read, self._write, clock)
         self.uploads = UploadStore(self._read, self._write, clock)
         self.projects = ProjectStore(self._read, self._write, clock)
+        self.conversations = ConversationStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -242,8 +244,9 @@ class Store:
         name: str = "",
         speaker: str | None = None,
         track_id: str | None = None,
+        state: TrackState = "open",
     ) -> Track:
-        """A new open track. Without ``path`` it is ``<transcript id>/<track id>``."""
+        """A new track. Without ``path`` it is ``<transcript id>/<track id>``."""
         track_id = track_id or ids.new_track_id()
         track = Track(
             id=track_id,
@@ -253,7 +256,7 @@ class Store:
             started_at=started_at,
             length_samples=0,
             transcribed_samples=0,
-            state="open",
+            state=state,
             source=source,
             path=path or f"{transcript_id}/{track_id}",
         )

@@ -278,3 +278,46 @@ project_tags = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Index(None, "project_id", "created_at"),
 )
+
+# A transcript that a participant records in a project, and what that is besides a transcript.
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("tags", sa.Text, nullable=False),  # JSON: ids
+    sa.Column("source", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double),
+    sa.Column("finished_by", sa.String(16)),
+    sa.Column("expected_chunks", sa.Integer),
+    sa.Column("closed_at", sa.Double),
+    sa.Index(None, "project_id", "created_at"),
+    sa.Index(None, "closed_at", "seen_at"),
+)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("conversation_id", sa.String(36), sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("key", sa.Text),
+    sa.Column("source", sa.String(32), nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("content_type", sa.Text, nullable=False),
+    sa.Column("said_at", sa.Double),
+    sa.Column("length_bytes", sa.BigInteger),
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("track_id", sa.String(36), nullable=False),
+    sa.Column("text", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index(None, "conversation_id", "said_at"),
+    sa.Index(None, "state", "said_at"),
+)

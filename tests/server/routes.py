@@ -104,6 +104,15 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("PATCH", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
     ("DELETE", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
     ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
+    ("POST", "/api/participant/conversations/initiate"): Action.TAKE_PART,
+    ("POST", "/api/participant/projects/{project_id}/conversations/initiate"): Action.TAKE_PART,
+    ("GET", "/api/participant/projects/{project_id}/conversations/{conversation_id}"): Action.CONTRIBUTE,
+    ("GET", "/api/participant/projects/{project_id}/conversations/{conversation_id}/chunks"): Action.CONTRIBUTE,
+    ("GET", "/api/participant/conversations/{conversation_id}/chunks"): Action.CONTRIBUTE,
+    **{
+        ("POST", f"/api/participant/conversations/{{conversation_id}}/{step}"): Action.CONTRIBUTE
+        for step in ("check-s3", "get-upload-url", "confirm-upload", "upload-chunk", "upload-text", "finish", "ping")
+    },
     ("POST", "/whip"): Action.CREATE,
     ("POST", "/whip/{transcript_id}"): Action.SPEAK,
     ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
@@ -151,6 +160,7 @@ def path_of(template: str) -> str:
         .replace("{meeting_id}", new_transcript_id())
         .replace("{project_id}", new_transcript_id())
         .replace("{tag_id}", new_transcript_id())
+        .replace("{conversation_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())
         .replace("{upload_id}", "upl_0")

@@ -25,7 +25,7 @@ from server.auth import Action
 from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
-from server.store.tables import api_keys, meetings, projects, rooms, transcripts
+from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -53,7 +53,7 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY), CHANGING),
     **dict.fromkeys((Action.UPLOAD, Action.SPEAK), CHANGING),
     Action.KEYS: (401, 404, 404, YES, YES),
-    **dict.fromkeys((Action.PAGE, Action.TAKE_PART), EVERYBODY),
+    **dict.fromkeys((Action.PAGE, Action.TAKE_PART, Action.CONTRIBUTE), EVERYBODY),
 }
 # Nobody else has anything to do with a project, but to take part.
 OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
@@ -64,9 +64,9 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
         (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
-    **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB), EVERYBODY),
+    **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.TAKE_PART), EVERYBODY),
 }
-THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "key_id")
+THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "key_id")
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
     "name",
@@ -120,6 +120,13 @@ async def make_things(node: RunningApp) -> Things:
             )
             project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
             await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
+            await conn.execute(
+                sa.insert(transcripts).values(id=ids["conversation_id"], **transcript, **times, **common)
+            )
+            conversation = {"name": "", "tags": "[]", "source": "PORTAL_AUDIO", "created_at": 1.0, "seen_at": 1.0}
+            await conn.execute(
+                sa.insert(conversations).values(id=ids["conversation_id"], project_id=ids["project_id"], **conversation)
+            )
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
             await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
     return Things(*made)

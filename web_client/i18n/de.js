@@ -125,6 +125,7 @@ export default {
   'filter.source.live': 'Live gesprochen',
   'filter.source.file': 'Aus Dateien',
   'filter.source.room': 'Aus Räumen',
+  'filter.source.project': 'Aus Projekten',
   'bin': 'Papierkorb',
   'bin.what': 'Gelöschtes wartet hier. Es lässt sich wiederherstellen oder endgültig löschen.',
   'bin.empty': 'Der Papierkorb ist leer.',

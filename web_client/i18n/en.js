@@ -125,6 +125,7 @@ export default {
   'filter.source.live': 'Spoken live',
   'filter.source.file': 'From files',
   'filter.source.room': 'From rooms',
+  'filter.source.project': 'From projects',
   'bin': 'Bin',
   'bin.what': 'What is deleted waits here. It can be restored, or deleted for good.',
   'bin.empty': 'The bin is empty.',

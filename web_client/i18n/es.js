@@ -125,6 +125,7 @@ export default {
   'filter.source.live': 'En directo',
   'filter.source.file': 'De archivos',
   'filter.source.room': 'De salas',
+  'filter.source.project': 'De proyectos',
   'bin': 'Papelera',
   'bin.what': 'Lo borrado espera aquí. Se puede recuperar o borrar para siempre.',
   'bin.empty': 'La papelera está vacía.',

@@ -125,6 +125,7 @@ export default {
   'filter.source.live': 'En direct',
   'filter.source.file': 'De fichiers',
   'filter.source.room': 'De salles',
+  'filter.source.project': 'De projets',
   'bin': 'Corbeille',
   'bin.what': 'Ce qui est supprimé attend ici. On peut le restaurer ou le supprimer pour de bon.',
   'bin.empty': 'La corbeille est vide.',

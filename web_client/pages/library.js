@@ -11,7 +11,7 @@ import { problemOf } from '../js/problem.js';
 import { t } from '../js/strings.js';
 
 const STATUSES = ['completed', 'processing', 'paused', 'failed', 'initializing'];
-const SOURCES = ['live', 'file', 'room'];
+const SOURCES = ['live', 'file', 'room', 'project'];
 
 document.title = t('title.library');
 const list = document.createElement('transcript-list');

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
 from server.doors.v1 import models, speaker_models, transcript_models
 
@@ -162,4 +163,16 @@ ANSWERS: Mapping[str, Answer] = {
     "rename_tag": Answer(model=project_models.Tag, errors=(409,)),
     "delete_tag": Answer(204),
     "get_public_project": Answer(model=project_models.PublicProject),
+    "initiate_conversation": Answer(model=participant_models.Conversation, errors=(404,)),
+    "initiate_in_project": Answer(model=participant_models.Conversation),
+    "get_conversation": Answer(model=participant_models.Conversation),
+    "finish_conversation": Answer(model=participant_models.Conversation),
+    "ping_conversation": Answer(model=participant_models.Pong, errors=(408, 413)),
+    "list_chunks": Answer(model=participant_models.Chunks),
+    "list_chunks_in_project": Answer(model=participant_models.Chunks),
+    "check_storage": Answer(model=participant_models.Probe),
+    "get_upload_url": Answer(model=participant_models.UploadUrl, errors=(409,)),
+    "confirm_upload": Answer(model=participant_models.Chunk),
+    "upload_chunk": Answer(model=participant_models.Chunk, errors=(409, 507)),
+    "upload_text": Answer(model=participant_models.Chunk, errors=(409,)),
 }

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.participant import projects
+from server.doors.participant import chunks, conversations, projects
 
-ROUTERS: tuple[APIRouter, ...] = (projects.router,)
+ROUTERS: tuple[APIRouter, ...] = (projects.router, conversations.router, chunks.router)

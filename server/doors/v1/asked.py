@@ -33,6 +33,8 @@ def _in_a_zone(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_in_a_zone)]
+# In a JSON body, where a number is no text.
+MomentSaid = Annotated[datetime, AfterValidator(_in_a_zone)]
 MadeFrom = Annotated[
     Moment | None, Query(alias="from", description="Made at that time or later: ISO 8601; without a zone, in UTC.")
 ]

@@ -1,0 +1,71 @@
+"""What a participant's device says."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+from server.doors.v1.asked import MomentSaid
+
+NAME_MAX_CHARS = 200
+TEXT_MAX_CHARS = 20_000
+SOURCE_PATTERN = r"^[A-Z][A-Z0-9_]{0,31}$"
+
+Source = Annotated[str, Field(pattern=SOURCE_PATTERN)]
+ContentType = Annotated[str, Field(min_length=3, max_length=128)]
+
+
+def _none_if_empty(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Email = Annotated[
+    Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None, BeforeValidator(_none_if_empty)
+]
+
+
+class _Body(BaseModel):
+    """Unknown fields are ignored: clients of neighbouring systems send more than we know."""
+
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True)
+
+
+class Initiate(_Body):
+    name: str | None = Field(default=None, max_length=NAME_MAX_CHARS, description="Who speaks.")
+    email: Email = None
+    tag_id_list: tuple[str, ...] = Field(default=(), max_length=100, description="Tags of the project.")
+    source: Source = "PORTAL_AUDIO"
+
+
+class InitiateIn(Initiate):
+    project_id: str = Field(max_length=64)
+
+
+class UploadUrl(_Body):
+    filename: str = Field(default="chunk", max_length=500)
+    content_type: ContentType = Field(default="audio/webm", description="What is sent with the PUT, exactly so.")
+    size_bytes: int | None = Field(default=None, ge=1, description="How long it is; another length is refused.")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="In hex; other bytes are refused.")
+    source: Source = "PORTAL_AUDIO"
+
+
+class Confirm(_Body):
+    chunk_id: str = Field(max_length=64)
+    timestamp: MomentSaid | None = Field(default=None, description="When its sound begins.")
+
+
+class Typed(_Body):
+    content: str = Field(min_length=1, max_length=TEXT_MAX_CHARS)
+    timestamp: MomentSaid | None = Field(default=None, description="When it was written.")
+    source: Source = "PORTAL_TEXT"
+
+
+class Finish(_Body):
+    expected_chunks: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        validation_alias=AliasChoices("expected_chunks", "chunk_count"),
+        description="So many are waited for.",
+    )

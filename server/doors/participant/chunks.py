@@ -1,0 +1,172 @@
+"""The chunks of a conversation: announced and put, or sent through us, or typed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import JSONResponse, Response
+
+from protocol.errors import BadInput, NotFound
+from server.auth import Action
+from server.doors.access import entry, leaving_of, rate_limits_of, services_of, settings_of
+from server.doors.errors import DOCUMENTED, parse_body, validation_failed
+from server.doors.participant.bodies import Confirm, Typed, UploadUrl
+from server.doors.participant.views import chunk_view
+from server.doors.v1.asked import Moment, body, epoch_s, form_with_file, json_body
+from server.doors.v1.uploads import receive_upload
+from server.limits import read_body
+from server.segment_pages import segment_pages
+from server.services import Services
+from server.store.conversation_records import Chunk
+
+router = APIRouter(tags=["participant"], responses=DOCUMENTED)
+
+MEBIBYTE = 1 << 20
+TYPED_MAX_BYTES = 128 * 1024
+PROBE_TYPE, PROBE_MAX_BYTES, PROBE_S = "text/plain", 1024, 60
+MOMENT: TypeAdapter[datetime | None] = TypeAdapter(Moment | None)
+
+
+async def _said(services: Services, conversation_id: str) -> dict[str, str]:
+    """What is written down, by track."""
+    texts: dict[str, list[str]] = {}
+    async for found in segment_pages(services.store, conversation_id):
+        for each in found:
+            texts.setdefault(each.segment.track, []).append(each.segment.text)
+    return {track: " ".join(filter(None, parts)) for track, parts in texts.items()}
+
+
+async def _shown(services: Services, chunk: Chunk) -> Response:
+    return JSONResponse(chunk_view(chunk, await _said(services, chunk.conversation_id)))
+
+
+@router.get("/api/participant/conversations/{conversation_id}/chunks", dependencies=[entry(Action.CONTRIBUTE)])
+async def list_chunks(request: Request, conversation_id: str) -> Response:
+    """All of them in the order of what was said, with the words as far as they are written down."""
+    services = services_of(request)
+    chunks = await services.store.conversations.chunks_of(conversation_id)
+    said = await _said(services, conversation_id)
+    return JSONResponse([chunk_view(chunk, said) for chunk in chunks], headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/api/participant/projects/{project_id}/conversations/{conversation_id}/chunks",
+    dependencies=[entry(Action.CONTRIBUTE)],
+)
+async def list_chunks_in_project(request: Request, project_id: str, conversation_id: str) -> Response:
+    """The same, with the project in the path."""
+    conversation = await services_of(request).store.conversations.get(conversation_id)
+    if conversation.project_id != project_id:
+        raise NotFound("no such conversation")
+    return await list_chunks(request, conversation_id)
+
+
+@router.post("/api/participant/conversations/{conversation_id}/check-s3", dependencies=[entry(Action.CONTRIBUTE)])
+async def check_storage(request: Request, conversation_id: str) -> Response:
+    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded."""
+    services = services_of(request)
+    key = f"conversations/{conversation_id}/probe"
+    if services.blobs.is_embedded:
+        url = str(request.base_url).rstrip("/") + services.blob_urls.put_url(
+            key, content_type=PROBE_TYPE, length_max_bytes=PROBE_MAX_BYTES, expires_s=PROBE_S
+        )
+    else:
+        url = await services.blobs.presigned_put(key, expires_s=PROBE_S)
+    return JSONResponse({"ok": True, "probe_url": url})
+
+
+@router.post(
+    "/api/participant/conversations/{conversation_id}/get-upload-url",
+    dependencies=[entry(Action.CONTRIBUTE)],
+    openapi_extra=json_body(UploadUrl),
+)
+async def get_upload_url(request: Request, conversation_id: str) -> Response:
+    """Announce a chunk: an address to ``PUT`` it to with that content type, and what to confirm it by."""
+    leaving_of(request).refuse_new()
+    limit = rate_limits_of(request).upload_urls
+    try:
+        limit.take(conversation_id)
+    finally:
+        request.state.answer_headers = limit.headers(conversation_id)
+    wanted = parse_body(UploadUrl, await read_body(request))
+    chunk, url = await services_of(request).chunks.announce(
+        conversation_id,
+        filename=wanted.filename,
+        content_type=wanted.content_type,
+        length_bytes=wanted.size_bytes,
+        sha256=wanted.sha256,
+        source=wanted.source,
+    )
+    address = url if "://" in url else str(request.base_url).rstrip("/") + url
+    view = {
+        "chunk_id": chunk.id,
+        "upload_url": address,
+        "key": chunk.key,
+        "file_url": address.partition("?")[0],
+        "method": "PUT",
+        "headers": {"Content-Type": wanted.content_type},
+        "fields": {},
+    }
+    return JSONResponse(view)
+
+
+@router.post(
+    "/api/participant/conversations/{conversation_id}/confirm-upload",
+    dependencies=[entry(Action.CONTRIBUTE)],
+    openapi_extra=json_body(Confirm, required=True),
+)
+async def confirm_upload(request: Request, conversation_id: str) -> Response:
+    """The chunk was put: it is written down. Again, it changes nothing; 400 where the bytes are not there."""
+    wanted = parse_body(Confirm, await read_body(request))
+    services = services_of(request)
+    chunk = await services.chunks.confirm(conversation_id, wanted.chunk_id, said_at=epoch_s(wanted.timestamp))
+    return await _shown(services, chunk)
+
+
+@router.post(
+    "/api/participant/conversations/{conversation_id}/upload-chunk",
+    dependencies=[entry(Action.CONTRIBUTE)],
+    openapi_extra=body(form_with_file("chunk", {"timestamp": {"type": "string"}, "source": {"type": "string"}})),
+)
+async def upload_chunk(request: Request, conversation_id: str) -> Response:
+    """A chunk through this server: the form's file ``chunk``, and ``timestamp`` for when its sound begins."""
+    leaving_of(request).refuse_new()
+    services, settings = services_of(request), settings_of(request)
+    await services.store.conversations.get(conversation_id)
+    upload = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE)
+    try:
+        try:
+            moment = MOMENT.validate_python(upload.fields.get("timestamp") or None)
+        except ValidationError as error:
+            raise validation_failed(error.errors(include_input=False, include_context=False)) from None
+        chunk = await services.chunks.take(
+            conversation_id,
+            upload.path,
+            filename=upload.filename or "chunk",
+            content_type="application/octet-stream",
+            length_bytes=upload.length_bytes,
+            said_at=epoch_s(moment),
+            source="PORTAL_AUDIO",
+        )
+    finally:
+        upload.discard()
+    return await _shown(services, chunk)
+
+
+@router.post(
+    "/api/participant/conversations/{conversation_id}/upload-text",
+    dependencies=[entry(Action.CONTRIBUTE)],
+    openapi_extra=json_body(Typed, required=True),
+)
+async def upload_text(request: Request, conversation_id: str) -> Response:
+    """Words that were typed: they stand in the transcript at their moment."""
+    wanted = parse_body(Typed, await read_body(request, TYPED_MAX_BYTES))
+    if not wanted.content.strip():
+        raise BadInput("Chunk must have either an audio file or a transcript.")
+    services = services_of(request)
+    chunk = await services.chunks.typed(
+        conversation_id, wanted.content, said_at=epoch_s(wanted.timestamp), source=wanted.source
+    )
+    return await _shown(services, chunk)

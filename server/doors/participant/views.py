@@ -1,0 +1,54 @@
+"""Conversations and chunks as participants see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from protocol.states import ChunkState
+from protocol.wire.v1 import STATUS_OF_STATE
+from server.doors.v1.views import iso
+from server.store.conversation_records import Chunk, Conversation
+from server.store.records import Transcript
+
+
+def conversation_view(conversation: Conversation, transcript: Transcript, chunks: Sequence[Chunk]) -> dict[str, Any]:
+    there = [chunk for chunk in chunks if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED)]
+    settled = sum(chunk.is_settled for chunk in there)
+    return {
+        "id": conversation.id,
+        "project_id": conversation.project_id,
+        "title": transcript.title or None,
+        "description": (transcript.summary or {}).get("summary") or None,
+        "participant_name": conversation.name or None,
+        "participant_email": conversation.email,
+        "tag_id_list": list(conversation.tags),
+        "source": conversation.source,
+        "status": STATUS_OF_STATE[transcript.state],
+        "created_at": iso(conversation.created_at),
+        "is_finished": conversation.finished_at is not None,
+        "is_all_chunks_transcribed": conversation.closed_at is not None,
+        "expected_chunks": conversation.expected_chunks,
+        "chunks_received": len(there),
+        "chunks_settled": settled,
+        "is_anonymized": False,
+    }
+
+
+def chunk_view(chunk: Chunk, said: Mapping[str, str]) -> dict[str, Any]:
+    """``said``: by the id of a track, what is written down of it."""
+    text = chunk.text if chunk.text is not None else said.get(chunk.track_id)
+    if text is None and chunk.state is ChunkState.TRANSCRIBED:
+        text = ""  # there was nothing to understand in it
+    return {
+        "id": chunk.id,
+        "conversation_id": chunk.conversation_id,
+        "path": chunk.key,
+        "source": chunk.source,
+        "state": chunk.state.value,
+        "timestamp": None if chunk.said_at is None else iso(chunk.said_at),
+        "size_bytes": chunk.length_bytes,
+        "transcript": text,
+        "error": chunk.error,
+        "created_at": iso(chunk.created_at),
+    }

@@ -1,0 +1,54 @@
+"""Conversations of projects and the chunks they are made of: what the store returns, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.states import ChunkState
+
+FinishedBy = Literal["participant", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A transcript that a participant records in a project. ``id`` is the transcript's; ``*_at`` are epoch seconds."""
+
+    id: str
+    project_id: str
+    name: str
+    email: str | None
+    tags: tuple[str, ...]  # ids of the project's
+    source: str
+    created_at: float
+    seen_at: float  # when something of it came last
+    finished_at: float | None  # since when nothing more is expected
+    finished_by: FinishedBy | None
+    expected_chunks: int | None  # as the participant's device announced
+    closed_at: float | None  # all of it is written down
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a conversation: a file of sound that becomes a track, or words that were typed."""
+
+    id: str
+    conversation_id: str
+    key: str | None  # of its blob; None: typed
+    source: str
+    filename: str
+    content_type: str
+    said_at: float | None  # when its sound begins, by the participant's clock; None: not confirmed yet
+    length_bytes: int | None
+    sha256: str | None
+    state: ChunkState
+    track_id: str  # that its sound has, or will have
+    text: str | None  # typed
+    error: str | None
+    attempts: int
+    created_at: float
+    updated_at: float
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state in (ChunkState.TRANSCRIBED, ChunkState.FAILED)

@@ -1,0 +1,159 @@
+"""Conversations and their chunks as the store keeps them. Every method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from protocol import ids
+from protocol.errors import BadInput, Forbidden
+from protocol.states import ChunkState
+from server.store import conversations, projects, transcripts
+from server.store.conversation_records import Chunk, Conversation, FinishedBy
+from server.store.database import Transaction
+
+
+class ConversationStore:
+    """Raises as ``Store`` does."""
+
+    def __init__(self, read: Transaction, write: Transaction, clock: Callable[[], float]) -> None:
+        self._read = read
+        self._write = write
+        self._clock = clock
+
+    async def begin(
+        self, project_id: str, *, name: str, email: str | None, tags: Sequence[str], source: str
+    ) -> Conversation:
+        """With its transcript, which is the project owner's.
+
+        Raises ``Forbidden`` where the project is closed, ``BadInput`` for tags that it does not have.
+        """
+        now = self._clock()
+        async with self._write() as conn:
+            project = await projects.get(conn, project_id, hold=True)
+            if not project.is_open:
+                raise Forbidden("Conversation not open for participation", details={"project_id": project_id})
+            if unknown := set(tags) - {tag.id for tag in project.tags}:
+                raise BadInput("the project has no such tag", details={"tags": sorted(unknown)})
+            conversation = Conversation(
+                id=ids.new_transcript_id(),
+                project_id=project_id,
+                name=name,
+                email=email,
+                tags=tuple(dict.fromkeys(tags)),
+                source=source,
+                created_at=now,
+                seen_at=now,
+                finished_at=None,
+                finished_by=None,
+                expected_chunks=None,
+                closed_at=None,
+            )
+            await transcripts.create(
+                conn,
+                conversation.id,
+                name=name,
+                language=project.language,
+                owner=project.owner,
+                now=now,
+                source_kind="project",
+            )
+            await conversations.create(conn, conversation)
+        return conversation
+
+    async def get(self, conversation_id: str) -> Conversation:
+        async with self._read() as conn:
+            return await conversations.get(conn, conversation_id)
+
+    async def page(self, project_id: str, *, page: int, size: int) -> tuple[list[Conversation], int]:
+        """Of a project, newest first, from page 1."""
+        async with self._read() as conn:
+            return await conversations.page(conn, project_id, number=page, size=size)
+
+    async def unclosed(self) -> list[Conversation]:
+        async with self._read() as conn:
+            return await conversations.unclosed(conn)
+
+    async def touch(self, conversation_id: str) -> None:
+        """Somebody is there."""
+        async with self._write() as conn:
+            await conversations.get(conn, conversation_id)
+            await conversations.change(conn, conversation_id, {"seen_at": self._clock()})
+
+    async def finish(self, conversation_id: str, *, by: FinishedBy, expected_chunks: int | None = None) -> Conversation:
+        """Nothing more is expected, but for what was announced. Again, it changes nothing but the announcement."""
+        async with self._write() as conn:
+            found = await conversations.get(conn, conversation_id, hold=True)
+            values: dict[str, Any] = {"expected_chunks": expected_chunks} if expected_chunks is not None else {}
+            if found.finished_at is None or (by == "participant" and found.finished_by == "idle"):
+                values |= {"finished_at": self._clock(), "finished_by": by}
+            if values:
+                await conversations.change(conn, conversation_id, values)
+            return await conversations.get(conn, conversation_id)
+
+    async def close(self, conversation_id: str) -> bool:
+        """Close it if all of it is settled and nothing more is expected; whether it was closed now."""
+        async with self._write() as conn:
+            found = await conversations.get(conn, conversation_id, hold=True)
+            if found.finished_at is None or found.closed_at is not None:
+                return False
+            own = await conversations.chunks_of(conn, conversation_id)
+            there = [chunk for chunk in own if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED)]
+            if not all(chunk.is_settled for chunk in there):
+                return False
+            if found.finished_by == "participant" and len(there) < (found.expected_chunks or 0):
+                return False
+            await conversations.change(conn, conversation_id, {"closed_at": self._clock()})
+            return True
+
+    # Chunks.
+
+    async def announce(self, chunk: Chunk, *, chunks_max: int) -> None:
+        async with self._write() as conn:
+            await conversations.get(conn, chunk.conversation_id, hold=True)
+            await conversations.add_chunk(conn, chunk, chunks_max=chunks_max)
+
+    async def chunk(self, conversation_id: str, chunk_id: str) -> Chunk:
+        async with self._read() as conn:
+            return await conversations.get_chunk(conn, conversation_id, chunk_id)
+
+    async def chunks_of(self, conversation_id: str) -> list[Chunk]:
+        async with self._read() as conn:
+            return await conversations.chunks_of(conn, conversation_id)
+
+    async def confirm(
+        self, chunk: Chunk, *, said_at: float, length_bytes: int, error: str | None = None
+    ) -> tuple[Chunk, bool]:
+        """Its bytes are there: it is to be written down or, with an ``error``, never. Once: whether it was now.
+
+        A conversation that ended because nobody was there goes on.
+        """
+        now = self._clock()
+        async with self._write() as conn:
+            conversation = await conversations.get(conn, chunk.conversation_id, hold=True)
+            chunk = await conversations.get_chunk(conn, chunk.conversation_id, chunk.id)
+            if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED):
+                return chunk, False
+            values = {"said_at": said_at, "length_bytes": length_bytes}
+            if chunk.state is ChunkState.ANNOUNCED:
+                chunk = await conversations.move_chunk(conn, chunk, ChunkState.UPLOADED, values, now=now)
+            state = ChunkState.CONFIRMED if error is None else ChunkState.FAILED
+            chunk = await conversations.move_chunk(conn, chunk, state, {**values, "error": error}, now=now)
+            reopened: dict[str, Any] = {"closed_at": None, "seen_at": now}
+            if conversation.finished_by == "idle":
+                reopened |= {"finished_at": None, "finished_by": None}
+            await conversations.change(conn, conversation.id, reopened)
+            return chunk, True
+
+    async def settle(self, chunk: Chunk, state: ChunkState, *, error: str | None = None) -> Chunk:
+        """It is written down, or never will be. Nothing where it is settled already."""
+        async with self._write() as conn:
+            found = await conversations.get_chunk(conn, chunk.conversation_id, chunk.id)
+            if found.is_settled:
+                return found
+            return await conversations.move_chunk(conn, found, state, {"error": error}, now=self._clock())
+
+    async def waiting(self, *, without: Sequence[str], limit: int) -> list[Chunk]:
+        """Confirmed chunks of sound, of all conversations, the oldest first."""
+        async with self._read() as conn:
+            return await conversations.waiting(conn, without=without, limit=limit)

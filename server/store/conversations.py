@@ -1,0 +1,132 @@
+"""Statements about conversations and their chunks. Each runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.errors import Conflict, NotFound
+from protocol.states import CHUNK_MOVES, ChunkState, move
+from server.store.conversation_records import Chunk, Conversation
+from server.store.records import storable
+from server.store.tables import chunks, conversations, transcripts
+
+_LIVING = sa.and_(transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None))
+_FOUND = sa.select(conversations).join(transcripts, transcripts.c.id == conversations.c.id).where(_LIVING)
+
+
+def not_found() -> NotFound:
+    return NotFound("no such conversation")
+
+
+async def create(conn: AsyncConnection, conversation: Conversation) -> None:
+    values = asdict(conversation) | {
+        "name": storable(conversation.name),
+        "email": None if conversation.email is None else storable(conversation.email),
+        "tags": json.dumps(conversation.tags),
+    }
+    await conn.execute(sa.insert(conversations).values(**values))
+
+
+async def get(conn: AsyncConnection, conversation_id: str, *, hold: bool = False) -> Conversation:
+    """``hold``: nobody else changes it, or its chunks, before the transaction ends."""
+    wanted = _FOUND.where(conversations.c.id == conversation_id)
+    row = (await conn.execute(wanted.with_for_update(of=conversations) if hold else wanted)).one_or_none()
+    if row is None:
+        raise not_found()
+    return _conversation(row)
+
+
+async def change(conn: AsyncConnection, conversation_id: str, values: dict[str, Any]) -> None:
+    await conn.execute(sa.update(conversations).where(conversations.c.id == conversation_id).values(**values))
+
+
+async def page(conn: AsyncConnection, project_id: str, *, number: int, size: int) -> tuple[list[Conversation], int]:
+    """Newest first."""
+    wanted = _FOUND.where(conversations.c.project_id == project_id)
+    total = (await conn.execute(sa.select(sa.func.count()).select_from(wanted.subquery()))).scalar_one()
+    rows = await conn.execute(
+        wanted.order_by(conversations.c.created_at.desc(), conversations.c.id.desc())
+        .limit(size)
+        .offset((number - 1) * size)
+    )
+    return [_conversation(row) for row in rows], total
+
+
+async def unclosed(conn: AsyncConnection) -> list[Conversation]:
+    rows = await conn.execute(_FOUND.where(conversations.c.closed_at.is_(None)))
+    return [_conversation(row) for row in rows]
+
+
+# Chunks.
+
+
+async def add_chunk(conn: AsyncConnection, chunk: Chunk, *, chunks_max: int) -> None:
+    """Raises ``Conflict`` where the conversation has as many as it may have. It is held already."""
+    count = sa.select(sa.func.count()).select_from(chunks).where(chunks.c.conversation_id == chunk.conversation_id)
+    if (await conn.execute(count)).scalar_one() >= chunks_max:
+        raise Conflict("this conversation has as many chunks as it may have", details={"max": chunks_max})
+    values = asdict(chunk) | {
+        "state": chunk.state.value,
+        "filename": storable(chunk.filename),
+        "text": None if chunk.text is None else storable(chunk.text),
+    }
+    await conn.execute(sa.insert(chunks).values(**values))
+
+
+async def get_chunk(conn: AsyncConnection, conversation_id: str, chunk_id: str) -> Chunk:
+    row = (
+        await conn.execute(
+            sa.select(chunks).where(chunks.c.id == chunk_id, chunks.c.conversation_id == conversation_id)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no such chunk")
+    return _chunk(row)
+
+
+async def move_chunk(
+    conn: AsyncConnection, chunk: Chunk, state: ChunkState, values: dict[str, Any], *, now: float
+) -> Chunk:
+    """Raises ``IllegalMove``."""
+    there = move(CHUNK_MOVES, chunk.state, state)
+    await conn.execute(
+        sa.update(chunks).where(chunks.c.id == chunk.id).values(**values, state=there.value, updated_at=now)
+    )
+    return await get_chunk(conn, chunk.conversation_id, chunk.id)
+
+
+async def chunks_of(conn: AsyncConnection, conversation_id: str) -> list[Chunk]:
+    """In the order of what was said; those not confirmed last."""
+    rows = await conn.execute(
+        sa.select(chunks)
+        .where(chunks.c.conversation_id == conversation_id)
+        .order_by(chunks.c.said_at.is_(None), chunks.c.said_at, chunks.c.created_at, chunks.c.id)
+    )
+    return [_chunk(row) for row in rows]
+
+
+async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) -> list[Chunk]:
+    """Confirmed chunks of sound, the oldest first, but for those."""
+    rows = await conn.execute(
+        sa.select(chunks)
+        .where(chunks.c.state == ChunkState.CONFIRMED.value, chunks.c.key.is_not(None), chunks.c.id.not_in(without))
+        .order_by(chunks.c.said_at, chunks.c.id)
+        .limit(limit)
+    )
+    return [_chunk(row) for row in rows]
+
+
+def _conversation(row: sa.Row[Any]) -> Conversation:
+    values = {name: getattr(row, name) for name in Conversation.__dataclass_fields__}
+    return Conversation(**values | {"tags": tuple(json.loads(row.tags))})
+
+
+def _chunk(row: sa.Row[Any]) -> Chunk:
+    values = {name: getattr(row, name) for name in Chunk.__dataclass_fields__}
+    return Chunk(**values | {"state": ChunkState(row.state)})
