@@ -14,20 +14,25 @@ LARGE_BYTES = (1 << 31) - (1 << 20)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the archive. ``pieces`` is called when its turn has come; ``is_packed``: sound is already."""
+    """A file of the archive. ``pieces`` is called when its turn has come; ``is_packed``: sound is already.
+
+    ``at``: the epoch time it was made (None: that of the archive).
+    """
 
     name: str
     length_bytes: int
     is_packed: bool
     pieces: Callable[[], Iterator[bytes]]
+    at: float | None = None
 
 
 def zip_pieces(entries: Iterable[Entry], *, at: float) -> Generator[bytes, None, None]:
-    """The archive, its files made ``at`` that epoch time. Blocks: take each piece in a thread."""
+    """The archive, its files made ``at`` that epoch time where they do not say their own. Blocks: take each piece in a
+    thread. The same entries with the same times give the same bytes."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in entries:
-            info = zipfile.ZipInfo(entry.name, _time_of(at))
+            info = zipfile.ZipInfo(entry.name, _time_of(at if entry.at is None else entry.at))
             info.compress_type = zipfile.ZIP_STORED if entry.is_packed else zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             with archive.open(info, "w", force_zip64=entry.length_bytes >= LARGE_BYTES) as file:

@@ -20,6 +20,7 @@ __all__ = [
     "MEDIA_TYPES",
     "Cue",
     "ExportFormat",
+    "Turn",
     "as_json",
     "as_speeches",
     "as_srt",
@@ -28,7 +29,9 @@ __all__ = [
     "clean",
     "cues",
     "export",
+    "minutes_of",
     "printable",
+    "turns",
 ]
 
 # Two lines of 42 characters, at most about 7 s on the screen: what subtitle guides of broadcasters agree on.
@@ -69,6 +72,15 @@ class Cue:
     speaker: str
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker said without a long silence, on one line; ``speaker`` is empty where it is not known."""
+
+    start_samples: int
+    speaker: str
+    text: str
+
+
 def export(
     segments: Iterable[Segment],
     form: ExportFormat,
@@ -101,19 +113,29 @@ def as_txt(segments: Sequence[Segment], *, timestamped: bool = False) -> str:
 
     ``timestamped``: ``[MM:SS]``, or ``[H:MM:SS]``, of its beginning before it.
     """
-    lines: list[str] = []
-    speaker: str | None = None
-    end_samples = 0
+    lines = []
+    for turn in turns(segments):
+        time = f"[{minutes_of(turn.start_samples)}] " if timestamped else ""
+        lines.append(time + (f"{turn.speaker}: {turn.text}" if turn.speaker else turn.text) + "\n")
+    return "".join(lines)
+
+
+def turns(segments: Iterable[Segment]) -> Iterator[Turn]:
+    """Segments, in order, as the turns that readers see; a longer silence of one speaker begins a new one."""
+    said: list[str] = []
+    speaker = ""
+    start_samples = end_samples = 0
     for segment in segments:
-        text, who = clean(segment.text), clean(segment.speaker or "")
-        goes_on = lines and who == speaker and segment.start_samples - end_samples < PARAGRAPH_PAUSE_SAMPLES
-        if goes_on:
-            lines[-1] += f" {text}"
-        else:
-            time = f"[{_minutes(segment.start_samples)}] " if timestamped else ""
-            lines.append(time + (f"{who}: {text}" if who else text))
-        speaker, end_samples = who, segment.end_samples
-    return "".join(f"{line}\n" for line in lines)
+        who = clean(segment.speaker or "")
+        if said and (who != speaker or segment.start_samples - end_samples >= PARAGRAPH_PAUSE_SAMPLES):
+            yield Turn(start_samples, speaker, " ".join(said))
+            said = []
+        if not said:
+            start_samples, speaker = segment.start_samples, who
+        said.append(clean(segment.text))
+        end_samples = segment.end_samples
+    if said:
+        yield Turn(start_samples, speaker, " ".join(said))
 
 
 def as_json(segments: Sequence[Segment], *, name: str = "", duration_samples: int = 0) -> str:
@@ -317,7 +339,8 @@ def _seconds(samples: int) -> float:
     return round(samples / SAMPLE_RATE_HZ, 3)
 
 
-def _minutes(samples: int) -> str:
+def minutes_of(samples: int) -> str:
+    """``MM:SS``, from an hour on ``H:MM:SS``."""
     seconds = samples // SAMPLE_RATE_HZ
     hours, minutes = seconds // 3600, seconds // 60 % 60
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes:02}:{seconds % 60:02}"

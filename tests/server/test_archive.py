@@ -6,6 +6,7 @@ import io
 import os
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 from server.archive import LARGE_BYTES, PIECE_BYTES, Entry, zip_pieces
 
@@ -54,3 +55,10 @@ def test_a_file_said_to_be_large_can_be_read_as_any_other() -> None:
     entries = [entry("long.wav", b"sound", length_bytes=LARGE_BYTES * 2, is_packed=True)]
     archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_pieces(entries, at=-1e9))))
     assert archive.read("long.wav") == b"sound"
+
+
+def test_files_may_have_times_of_their_own() -> None:
+    entries = [entry("a.txt"), replace(entry("b.txt"), at=0.0), replace(entry("c.txt"), at=1_800_000_000.0)]
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(zip_pieces(entries, at=1_700_000_000.0))))
+    assert [info.date_time[0] for info in archive.infolist()] == [2023, 1980, 2027]
+    assert b"".join(zip_pieces(entries, at=1.0)) == b"".join(zip_pieces(entries, at=1.0))
