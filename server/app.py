@@ -15,6 +15,7 @@ from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
+from server.doors.projects import exports
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
@@ -85,6 +86,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
         failed_sign_ins_per_minute=settings.failed_sign_ins_per_minute,
         upload_urls_per_minute=settings.upload_urls_per_minute,
     )
+    app.state.export_turns = asyncio.Semaphore(exports.THREADS)
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)

@@ -40,6 +40,7 @@ class Action(StrEnum):
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
     CREATE_PROJECT = "create_project"
+    EXPORT = "export"
     TAKE_PART = "take_part"
     CONTRIBUTE = "contribute"
     JOIN = "join"
@@ -104,6 +105,7 @@ SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
         **dict.fromkeys((Action.LIST, Action.READ, Action.LISTEN, Action.READ_ENGINE), frozenset({Scope.READ})),
         **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN, Action.FIND_PATH), frozenset({Scope.SPEAK})),
         Action.CREATE: frozenset({Scope.SPEAK, Scope.WRITE}),
+        Action.EXPORT: frozenset({Scope.EXPORT}),
         **dict.fromkeys(
             (
                 Action.CHANGE,

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 from protocol.errors import Conflict, EarshotError, Forbidden, NotAuthorised, NotFound
-from server.accounts.principal import EVERYTHING, OWN_THINGS, Principal, Scope
+from server.accounts.principal import EVERYTHING, OF_A_KEY, Principal, Scope
 from server.store.keys import ApiKey, KeyStore
 
 # Known by sight, also to tools that look for secrets where none should be.
@@ -50,7 +50,7 @@ class ApiKeys:
         Raises ``Forbidden`` for more than the maker has, ``Conflict`` when they have too many.
         """
         has = EVERYTHING if maker.is_admin else maker.scopes
-        wanted = frozenset(scopes) if scopes is not None else OWN_THINGS & has
+        wanted = frozenset(scopes) if scopes is not None else OF_A_KEY & has
         if more := wanted - has:
             raise Forbidden(
                 "a key cannot have more than the one who makes it",

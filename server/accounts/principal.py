@@ -14,11 +14,14 @@ class Scope(StrEnum):
     READ = "read"
     SPEAK = "speak"
     WRITE = "write"
+    EXPORT = "export"  # to take whole projects out
     ADMIN = "admin"
 
 
 EVERYTHING = frozenset(Scope)
 OWN_THINGS = EVERYTHING - {Scope.ADMIN}
+OF_A_KEY = frozenset({Scope.READ, Scope.SPEAK, Scope.WRITE})
+"""What an API key has that was made without saying."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 TEXT_MAX_CHARS = 4000
 KEY_TERMS_MAX = 200
-RETENTION_MAX_DAYS = 3650
 
 Line = Annotated[str, Field(max_length=200)]
 Text = Annotated[str, Field(max_length=TEXT_MAX_CHARS)]
@@ -44,9 +43,6 @@ class Portal(BaseModel):
     name_label: Line = ""
     ask_for_email: bool = False
     key_terms: tuple[KeyTerm, ...] = Field(default=(), max_length=KEY_TERMS_MAX)
-    redacts: bool = False
-    report_enabled: bool = False
-    retention_days: int | None = Field(default=None, ge=1, le=RETENTION_MAX_DAYS)
     organiser_name: Line = ""
     legal_basis: Line = ""
     privacy_policy_url: WebAddress = ""

@@ -70,6 +70,13 @@ class ConversationStore:
         async with self._read() as conn:
             return await conversations.page(conn, project_id, number=page, size=size)
 
+    async def ids_after(
+        self, project_id: str, after: tuple[float, str] = (0.0, ""), *, limit: int
+    ) -> list[tuple[float, str]]:
+        """When they were made and their ids, the oldest first, from behind ``after`` on."""
+        async with self._read() as conn:
+            return await conversations.ids_after(conn, project_id, after, limit=limit)
+
     async def unclosed(self) -> list[Conversation]:
         async with self._read() as conn:
             return await conversations.unclosed(conn)

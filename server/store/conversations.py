@@ -58,6 +58,21 @@ async def page(conn: AsyncConnection, project_id: str, *, number: int, size: int
     return [_conversation(row) for row in rows], total
 
 
+async def ids_after(
+    conn: AsyncConnection, project_id: str, after: tuple[float, str], *, limit: int
+) -> list[tuple[float, str]]:
+    """When they were made and their ids, the oldest first, from behind ``after`` on."""
+    key = sa.tuple_(conversations.c.created_at, conversations.c.id)
+    rows = await conn.execute(
+        sa.select(conversations.c.created_at, conversations.c.id)
+        .join(transcripts, transcripts.c.id == conversations.c.id)
+        .where(_LIVING, conversations.c.project_id == project_id, key > after)
+        .order_by(conversations.c.created_at, conversations.c.id)
+        .limit(limit)
+    )
+    return [(row.created_at, row.id) for row in rows]
+
+
 async def unclosed(conn: AsyncConnection) -> list[Conversation]:
     rows = await conn.execute(_FOUND.where(conversations.c.closed_at.is_(None)))
     return [_conversation(row) for row in rows]

@@ -56,7 +56,7 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.TAKE_PART, Action.CONTRIBUTE), EVERYBODY),
 }
 # Nobody else has anything to do with a project, but to take part.
-OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
+OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE, Action.EXPORT), (401, 404, 404, YES, YES))
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),

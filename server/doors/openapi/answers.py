@@ -175,4 +175,13 @@ ANSWERS: Mapping[str, Answer] = {
     "confirm_upload": Answer(model=participant_models.Chunk),
     "upload_chunk": Answer(model=participant_models.Chunk, errors=(409, 507)),
     "upload_text": Answer(model=participant_models.Chunk, errors=(409,)),
+    "list_conversations": Answer(model=participant_models.ConversationPage),
+    "export_documents": Answer(media=("application/zip",), headers=("Content-Disposition",)),
+    "export_table": Answer(media=("text/csv",), schema=TEXT, headers=("Content-Disposition",)),
+    "export_spreadsheet": Answer(
+        media=("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",),
+        headers=("Content-Disposition",),
+        errors=(413, 507),
+    ),
+    "conversation_transcript": Answer(media=("text/plain",), schema=TEXT),
 }

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from server.doors.v1.models import Form, Status
+from server.doors.v1.models import Form, Page, Status
 
 
 class Conversation(Form):
@@ -27,6 +27,10 @@ class Conversation(Form):
     chunks_received: int = Field(ge=0)
     chunks_settled: int = Field(description="Those written down, or found to be no sound.", ge=0)
     is_anonymized: bool
+
+
+class ConversationPage(Page):
+    items: list[Conversation]
 
 
 class Chunk(Form):

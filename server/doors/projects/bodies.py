@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from protocol.wire.stream import Language
-from server.projects.portal import KEY_TERMS_MAX, RETENTION_MAX_DAYS, KeyTerm, Line, Portal, Text, WebAddress
+from server.projects.portal import KEY_TERMS_MAX, KeyTerm, Line, Portal, Text, WebAddress
 
 NAME_MAX_CHARS = 200
 TAG_MAX_CHARS = 100
@@ -74,19 +74,15 @@ class ProjectBody(BaseModel):
         validation_alias=_as("key_terms", "default_conversation_transcript_prompt"),
         description="Names and words to listen for; a list, or a text with commas.",
     )
-    redacts: bool | None = Field(
-        default=None,
-        validation_alias=_as("redacts", "anonymize_transcripts"),
-        description="Whether addresses and numbers of people are taken out of what they say.",
+    redacts: Literal[False] | None = Field(
+        default=None, validation_alias=_as("redacts", "anonymize_transcripts"), description="Not built yet: only false."
     )
-    report_enabled: bool | None = Field(
+    report_enabled: Literal[False] | None = Field(
         default=None,
         validation_alias=_as("report_enabled", "is_project_notification_subscription_allowed"),
-        description="Whether participants may read the report.",
+        description="Not built yet: only false.",
     )
-    retention_days: int | None = Field(
-        default=None, ge=0, le=RETENTION_MAX_DAYS, description="Conversations are deleted after so long; 0: never."
-    )
+    retention_days: Literal[0] | None = Field(default=None, description="Not built yet: only 0, for ever.")
     organiser_name: Line | None = None
     legal_basis: Line | None = None
     privacy_policy_url: WebAddress | None = None
@@ -95,10 +91,7 @@ class ProjectBody(BaseModel):
     @property
     def portal(self) -> dict[str, Any]:
         """What is given of the portal, as it is kept."""
-        given = self.model_dump(include=set(Portal.model_fields), exclude_none=True)
-        if given.get("retention_days") == 0:
-            given["retention_days"] = None
-        return given
+        return self.model_dump(include=set(Portal.model_fields), exclude_none=True)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -35,9 +35,6 @@ class Project(Form):
     name_label: str
     ask_for_email: bool
     key_terms: list[str]
-    redacts: bool = Field(description="Whether addresses and numbers of people are taken out of what they say.")
-    report_enabled: bool
-    retention_days: int | None = Field(description="Conversations are deleted after so long; null: never.")
     organiser_name: str
     legal_basis: str
     privacy_policy_url: str
@@ -66,7 +63,6 @@ class PublicProject(Form):
     ask_for_name: bool
     name_label: str
     ask_for_email: bool
-    report_enabled: bool
     organiser_name: str
     legal_basis: str
     privacy_policy_url: str

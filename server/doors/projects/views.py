@@ -44,7 +44,6 @@ def public_view(project: Project) -> dict[str, Any]:
         "ask_for_name": portal.ask_for_name,
         "name_label": portal.name_label,
         "ask_for_email": portal.ask_for_email,
-        "report_enabled": portal.report_enabled,
         "organiser_name": portal.organiser_name,
         "legal_basis": portal.legal_basis,
         "privacy_policy_url": portal.privacy_policy_url,
@@ -55,9 +54,9 @@ def public_view(project: Project) -> dict[str, Any]:
         "default_conversation_ask_for_participant_name": portal.ask_for_name,
         "default_conversation_ask_for_participant_email": portal.ask_for_email,
         "conversation_ask_for_participant_name_label": portal.name_label,
-        "is_project_notification_subscription_allowed": portal.report_enabled,
         "whitelabel_logo_url": portal.logo_url,
-        # What we do not do, said in the words of those that ask: neither replies nor verification.
+        # What we do not do, said in the words of those that ask: neither reports nor replies nor verification.
+        "is_project_notification_subscription_allowed": False,
         "is_get_reply_enabled": False,
         "is_verify_enabled": False,
         "is_verify_on_finish_enabled": False,

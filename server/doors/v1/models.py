@@ -14,7 +14,7 @@ from server.store.meeting_records import Platform
 from server.store.standing import ShareMode
 
 Status = Literal["initializing", "processing", "paused", "completed", "failed"]
-ScopeName = Literal["read", "speak", "write", "admin"]
+ScopeName = Literal["read", "speak", "write", "export", "admin"]
 State = Literal["idle", "recording", "paused", "processing", "ended", "failed"]
 
 

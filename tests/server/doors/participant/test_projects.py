@@ -7,14 +7,14 @@ import httpx
 from protocol.ids import new_transcript_id
 from tests.server.doors.projects.test_projects import WHOLE, made
 
-SECRET = {"name", "user_id", "key_terms", "redacts", "retention_days", "portal_url", "created_at"}
+SECRET = {"name", "user_id", "key_terms", "portal_url", "created_at"}
 
 
 async def test_whoever_has_the_id_reads_what_the_start_page_shows(client: httpx.AsyncClient) -> None:
     project = await made(client, **{**WHOLE, "is_open": True}, tags=["youth"])
     shown = (await client.get(f"/api/participant/projects/{project['id']}/")).json()
     assert (shown["title"], shown["language"], shown["welcome_text"]) == ("Tell us", "nl", "What should change here?")
-    assert (shown["ask_for_name"], shown["ask_for_email"], shown["report_enabled"]) == (False, True, True)
+    assert (shown["ask_for_name"], shown["ask_for_email"]) == (False, True)
     assert shown["tags"] == [{"id": project["tags"][0]["id"], "text": "youth"}]
     assert shown["default_conversation_description"] == shown["welcome_text"]
     assert not SECRET & set(shown)  # what is the host's alone

@@ -59,7 +59,7 @@ async def transcript_of(node: RunningApp, headers: dict[str, str]) -> str:
 async def test_one_is_told_who_one_is(node: RunningApp) -> None:
     anna = await me(node, ANNA)
     assert (anna["id"], anna["name"], anna["is_admin"], anna["auth_mode"]) == ("anna", "Anna Berg", False, "jwt")
-    assert (anna["scopes"], anna["upload_max_mb"]) == (["read", "speak", "write"], 500)
+    assert (anna["scopes"], anna["upload_max_mb"]) == (["export", "read", "speak", "write"], 500)
     assert (await me(node, ADMIN))["is_admin"]
     holder = await me(node, bearer("holder"))
     assert (holder["id"], holder["is_admin"]) == (None, True)

@@ -1,0 +1,189 @@
+"""A project's conversations: listed, and taken out as a table, a spreadsheet, and documents in an archive."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+
+from protocol.blocks import seconds
+from protocol.wire.v1 import STATUS_OF_STATE
+from server.archive import zip_pieces
+from server.auth import Action
+from server.doors.access import entry, services_of, settings_of
+from server.doors.errors import DOCUMENTED
+from server.doors.participant.views import conversation_view
+from server.doors.v1.asked import PageNumber, PageSize
+from server.doors.v1.documents import conversation_of
+from server.doors.v1.views import page_view
+from server.download_names import content_disposition
+from server.exports import ExportFormat
+from server.project_exports.entries import document_entries
+from server.project_exports.markdown import markdown
+from server.project_exports.records import ConversationRecord
+from server.project_exports.spreadsheets import write_xlsx
+from server.project_exports.tables import csv_pieces
+from server.services import Services
+from server.store.project_records import Project
+
+router = APIRouter(tags=["projects"], responses=DOCUMENTED)
+
+AT_ONCE = 50  # conversations that are read together
+THREADS = 2
+"""That may wait for the event loop at once: what they wait for needs a thread itself, and there are but a few."""
+T = TypeVar("T")
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+async def _record(services: Services, project: Project, id_: str) -> ConversationRecord:
+    store = services.store
+    conversation, transcript = await store.conversations.get(id_), await store.get_transcript(id_)
+    tracks = await store.tracks_of(id_)
+    tags = {tag.id: tag.text for tag in project.tags}
+    speakers = [each.name for each in await store.participants_of(id_)]
+    return ConversationRecord(
+        id=id_,
+        name=conversation.name,
+        email=conversation.email or "",
+        tags=tuple(tags[tag] for tag in conversation.tags if tag in tags),
+        source=conversation.source,
+        created_at=conversation.created_at,
+        started_at=min((track.started_at for track in tracks), default=None),
+        finished_at=conversation.finished_at,
+        status=STATUS_OF_STATE[transcript.state],
+        duration_s=round(seconds(transcript.duration_samples), 3),
+        words=transcript.words,
+        speakers=tuple(dict.fromkeys(speakers or [track.speaker for track in tracks if track.speaker])),
+        title=transcript.title,
+        summary=(transcript.summary or {}).get("summary") or "",
+        language=transcript.language,
+    )
+
+
+class _Reading:
+    """What a thread that makes a file asks of the store, which lives on the event loop."""
+
+    def __init__(self, services: Services, project: Project) -> None:
+        self._services = services
+        self._project = project
+        self._loop = asyncio.get_running_loop()
+
+    def records(self) -> Iterator[ConversationRecord]:
+        """The oldest first, a few held at a time. In a thread."""
+        after = (0.0, "")
+        while found := self._ask(self._next(after)):
+            after, records = found
+            yield from records
+
+    def document(self, record: ConversationRecord) -> bytes:
+        """In a thread."""
+        segments, offsets = self._ask(self._said(record.id))
+        return markdown(record, segments, track_offsets=offsets)
+
+    async def _next(self, after: tuple[float, str]) -> tuple[tuple[float, str], list[ConversationRecord]] | None:
+        keys = await self._services.store.conversations.ids_after(self._project.id, after, limit=AT_ONCE)
+        if not keys:
+            return None
+        return keys[-1], [await _record(self._services, self._project, id_) for _, id_ in keys]
+
+    async def _said(self, id_: str) -> Any:
+        conversation = await conversation_of(self._services, await self._services.store.get_transcript(id_))
+        return conversation.segments, conversation.offsets
+
+    def _ask(self, question: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result()
+
+
+async def _pieces(request: Request, made: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    """Each in a thread, when the one before was taken."""
+    try:
+        while (piece := await _in_turn(request, lambda: next(made, None))) is not None:
+            yield piece
+    finally:
+        with suppress(ValueError):  # a thread is still in it, and closes it
+            made.close()
+
+
+async def _in_turn(request: Request, make: Callable[[], T]) -> T:
+    turns: asyncio.Semaphore = request.app.state.export_turns
+    async with turns:
+        return await asyncio.to_thread(make)
+
+
+def _generated(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    yield from pieces
+
+
+@router.get("/api/projects/{project_id}/conversations", dependencies=[entry(Action.READ)])
+async def list_conversations(request: Request, project_id: str, page: PageNumber = 1, size: PageSize = 50) -> Response:
+    """The conversations of a project, the newest first."""
+    store = services_of(request).store
+    found, total = await store.conversations.page(project_id, page=page, size=size)
+    items = [
+        conversation_view(each, await store.get_transcript(each.id), await store.conversations.chunks_of(each.id))
+        for each in found
+    ]
+    return JSONResponse(page_view(items, total, page, size))
+
+
+@router.get("/api/projects/{project_id}/transcripts", dependencies=[entry(Action.EXPORT)])
+async def export_documents(request: Request, project_id: str) -> Response:
+    """Each conversation as a document in Markdown, in one archive; the same to the byte until one of them changes."""
+    services = services_of(request)
+    project = await services.store.projects.get(project_id)
+    reading = _Reading(services, project)
+    made = zip_pieces(document_entries(reading.records(), reading.document), at=project.created_at)
+    named = content_disposition("attachment", f"{project.name} transcripts", "zip", transcript_id=project_id)
+    return StreamingResponse(_pieces(request, made), headers=named, media_type="application/zip")
+
+
+@router.get("/api/projects/{project_id}/conversations.csv", dependencies=[entry(Action.EXPORT)])
+async def export_table(request: Request, project_id: str) -> Response:
+    """A line for each conversation."""
+    services = services_of(request)
+    project = await services.store.projects.get(project_id)
+    made = _generated(csv_pieces(_Reading(services, project).records()))
+    named = content_disposition("attachment", project.name, "csv", transcript_id=project_id)
+    return StreamingResponse(_pieces(request, made), headers=named, media_type="text/csv; charset=utf-8")
+
+
+@router.get("/api/projects/{project_id}/conversations.xlsx", dependencies=[entry(Action.EXPORT)])
+async def export_spreadsheet(request: Request, project_id: str) -> Response:
+    """The same as a spreadsheet, with a sheet of tags."""
+    services = services_of(request)
+    project = await services.store.projects.get(project_id)
+    reading = _Reading(services, project)
+    folder = settings_of(request).data_dir / "incoming"
+    path = await asyncio.to_thread(_new_file, folder)
+    try:
+        await _in_turn(request, lambda: write_xlsx(reading.records(), path))
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    named = content_disposition("attachment", project.name, "xlsx", transcript_id=project_id)
+    gone = BackgroundTask(path.unlink, missing_ok=True)
+    return FileResponse(path, headers=named, media_type=XLSX, background=gone)
+
+
+def _new_file(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="export-", delete=False) as file:
+        return Path(file.name)
+
+
+@router.get("/api/conversations/{conversation_id}/transcript", dependencies=[entry(Action.READ)])
+async def conversation_transcript(request: Request, conversation_id: str) -> Response:
+    """What was said in one conversation, as plain text."""
+    services = services_of(request)
+    transcript = await services.store.get_transcript(conversation_id)
+    conversation = await conversation_of(services, transcript)
+    text = await asyncio.to_thread(conversation.laid_out, ExportFormat.TXT)
+    return Response(text, media_type="text/plain; charset=utf-8")
