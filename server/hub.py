@@ -228,6 +228,7 @@ class Hub:
             self._journal,
             self._metrics,
             voices=self.voices,
+            redacts=await self._store.conversations.redacts(track.transcript_id),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
         )
         session = LiveSession(

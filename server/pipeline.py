@@ -23,6 +23,7 @@ from protocol.events import EventBody, Failed, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
 from server.journal import Journal
 from server.metrics import Metrics
+from server.redaction import redact_segment
 from server.store.records import Track
 from server.voices import Voices
 
@@ -50,6 +51,7 @@ class TrackPipeline:
         metrics: Metrics,
         *,
         voices: Voices,
+        redacts: bool = False,
         on_engine_state: Callable[[EngineState], None],
     ) -> None:
         self.track = track
@@ -57,6 +59,7 @@ class TrackPipeline:
         self._recording = recording
         self._journal = journal
         self._metrics = metrics
+        self._redacts = redacts  # addresses and numbers of people are taken out before anybody is told
         # Found once: a label is looked up by its text.
         self._blocks_in = metrics.blocks_in.labels(track.source)
         self._samples_in = metrics.samples_in.labels(track.source)
@@ -168,6 +171,8 @@ class TrackPipeline:
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
         self._metrics.words_lag_s.labels("final" if segment.is_final else "interim").observe(lag_ms / 1000)
+        if self._redacts and not segment.is_final:
+            return  # what will be taken out of the final stands in it
         if segment.is_final:
             self._finals.append(
                 Transcribed(
@@ -216,6 +221,10 @@ class TrackPipeline:
                     await self._append(final)
                     self._finals.popleft()
                     continue
+                if self._redacts:
+                    language = final.segment.language or self.options.language
+                    redacted = await asyncio.to_thread(redact_segment, final.segment, language)
+                    final = final.model_copy(update={"segment": redacted})
                 if self._voices.begins(self.track):
                     await self._append(self._turn(final.segment))
                 await self._append(final)

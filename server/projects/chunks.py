@@ -28,6 +28,7 @@ from server.intake import Intake
 from server.journal import Journal
 from server.live import SourceOptions
 from server.projects.portal import portal_of
+from server.redaction import redact
 from server.settings import Settings
 from server.store.conversation_records import Chunk, Conversation
 from server.store.store import Store
@@ -159,6 +160,9 @@ class Chunks:
         """Words that were not said but typed: they stand in the transcript at their moment."""
         conversation = await self._conversations.get(conversation_id)
         moment = self._moment(conversation, said_at)
+        if conversation.redacts:
+            language = (await self._store.get_transcript(conversation_id)).language
+            text = (await asyncio.to_thread(redact, text, language)).text
         chunk = self._new(conversation_id, "", "text/plain", source, text=text)
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         segment = Segment(

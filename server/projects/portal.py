@@ -43,6 +43,7 @@ class Portal(BaseModel):
     name_label: Line = ""
     ask_for_email: bool = False
     key_terms: tuple[KeyTerm, ...] = Field(default=(), max_length=KEY_TERMS_MAX)
+    redacts: bool = False
     organiser_name: Line = ""
     legal_basis: Line = ""
     privacy_policy_url: WebAddress = ""

@@ -20,6 +20,7 @@ class Conversation:
     email: str | None
     tags: tuple[str, ...]  # ids of the project's
     source: str
+    redacts: bool  # addresses and numbers of people are taken out of its words
     created_at: float
     seen_at: float  # when something of it came last
     finished_at: float | None  # since when nothing more is expected

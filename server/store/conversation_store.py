@@ -42,6 +42,7 @@ class ConversationStore:
                 email=email,
                 tags=tuple(dict.fromkeys(tags)),
                 source=source,
+                redacts=bool(project.portal.get("redacts")),
                 created_at=now,
                 seen_at=now,
                 finished_at=None,
@@ -64,6 +65,11 @@ class ConversationStore:
     async def get(self, conversation_id: str) -> Conversation:
         async with self._read() as conn:
             return await conversations.get(conn, conversation_id)
+
+    async def redacts(self, transcript_id: str) -> bool:
+        """Whether addresses and numbers of people are taken out of its words; never, of what is no conversation."""
+        async with self._read() as conn:
+            return await conversations.redacts(conn, transcript_id)
 
     async def page(self, project_id: str, *, page: int, size: int) -> tuple[list[Conversation], int]:
         """Of a project, newest first, from page 1."""

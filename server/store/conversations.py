@@ -42,6 +42,11 @@ async def get(conn: AsyncConnection, conversation_id: str, *, hold: bool = False
     return _conversation(row)
 
 
+async def redacts(conn: AsyncConnection, transcript_id: str) -> bool:
+    found = await conn.execute(sa.select(conversations.c.redacts).where(conversations.c.id == transcript_id))
+    return bool(found.scalar_one_or_none())
+
+
 async def change(conn: AsyncConnection, conversation_id: str, values: dict[str, Any]) -> None:
     await conn.execute(sa.update(conversations).where(conversations.c.id == conversation_id).values(**values))
 

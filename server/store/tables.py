@@ -289,6 +289,7 @@ conversations = sa.Table(
     sa.Column("email", sa.Text),
     sa.Column("tags", sa.Text, nullable=False),  # JSON: ids
     sa.Column("source", sa.String(32), nullable=False),
+    sa.Column("redacts", sa.Boolean, nullable=False),  # as the project had it when this began
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
     sa.Column("finished_at", sa.Double),

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.errors import EarshotError, Forbidden, NotAuthorised
+from protocol.errors import EarshotError, Forbidden, NotAuthorised, NotFound
 from server.accounts.credentials import holder, identify
 from server.accounts.principal import OWN_THINGS, Attends, Principal, Scope, nobody
 from server.accounts.resource import Kind, Resource
-from server.auth import CHANGES, PUBLIC, SCOPES, Action, authorize, check_host, check_origin, host_of
+from server.auth import BY_ID, CHANGES, PUBLIC, SCOPES, Action, authorize, check_host, check_origin, host_of
 from server.store.standing import ShareMode, Standing
 
 TOKEN = "s3cret-token"
@@ -56,7 +56,7 @@ def test_nothing_that_a_stranger_sends_is_trusted_or_raises(header: str, subprot
 @pytest.mark.parametrize("action", list(Action))
 def test_a_stranger_may_do_only_what_is_public(action: Action) -> None:
     stranger = nobody()
-    if action in PUBLIC:
+    if action in PUBLIC | BY_ID:
         authorize(stranger, action)
     else:
         with pytest.raises(NotAuthorised):
@@ -155,7 +155,29 @@ def test_a_thing_is_its_owners_and_what_nobody_owns_is_whose_who_have_its_id() -
 
 
 def test_every_action_says_which_scope_it_needs() -> None:
-    assert set(SCOPES) | PUBLIC == set(Action)
+    assert set(SCOPES) | PUBLIC | BY_ID == set(Action)
+
+
+@pytest.mark.parametrize("action", sorted(BY_ID))
+def test_whoever_has_the_id_may_take_part_in_what_is_there(action: Action) -> None:
+    for kind in (Kind.PROJECT, Kind.CONVERSATION):
+        for owner in ("anna", None):
+            authorize(nobody(), action, Resource(kind, "x", standing(owner)))
+        for gone in (None, standing("anna", is_deleted=True)):
+            with pytest.raises(NotFound):
+                authorize(nobody(), action, Resource(kind, "x", gone))
+        with pytest.raises(NotAuthorised):  # who shows a wrong token is not taken for somebody without one
+            authorize(nobody(refused="wrong"), action, Resource(kind, "x", standing("anna")))
+
+
+def test_projects_of_nobody_are_of_nobody_in_particular() -> None:
+    """Their ids stand in links and codes, so that having one makes nobody their host."""
+    project = Resource(Kind.PROJECT, "x", standing(None))
+    authorize(user(None), Action.CHANGE, project)
+    with pytest.raises(NotFound):
+        authorize(user("bert"), Action.CHANGE, project)
+    with pytest.raises(NotAuthorised):
+        authorize(nobody(), Action.READ, project)
 
 
 HOST = frozenset({Action.DEBUG_PAGE, Action.DEBUG})

@@ -31,7 +31,7 @@ def conversation_view(conversation: Conversation, transcript: Transcript, chunks
         "expected_chunks": conversation.expected_chunks,
         "chunks_received": len(there),
         "chunks_settled": settled,
-        "is_anonymized": False,
+        "is_anonymized": conversation.redacts,
     }
 
 

@@ -74,8 +74,10 @@ class ProjectBody(BaseModel):
         validation_alias=_as("key_terms", "default_conversation_transcript_prompt"),
         description="Names and words to listen for; a list, or a text with commas.",
     )
-    redacts: Literal[False] | None = Field(
-        default=None, validation_alias=_as("redacts", "anonymize_transcripts"), description="Not built yet: only false."
+    redacts: bool | None = Field(
+        default=None,
+        validation_alias=_as("redacts", "anonymize_transcripts"),
+        description="Whether addresses and numbers of people are taken out of what they say.",
     )
     report_enabled: Literal[False] | None = Field(
         default=None,

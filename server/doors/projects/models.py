@@ -35,6 +35,7 @@ class Project(Form):
     name_label: str
     ask_for_email: bool
     key_terms: list[str]
+    redacts: bool = Field(description="Whether addresses and numbers of people are taken out of what they say.")
     organiser_name: str
     legal_basis: str
     privacy_policy_url: str

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("email", sa.Text()),
         sa.Column("tags", sa.Text(), nullable=False),
         sa.Column("source", sa.String(32), nullable=False),
+        sa.Column("redacts", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("seen_at", sa.Double(), nullable=False),
         sa.Column("finished_at", sa.Double()),

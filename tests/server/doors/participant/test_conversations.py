@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from protocol.events import Interim
 from protocol.ids import new_transcript_id
 from protocol.states import TranscriptState
 from server.services import Services
@@ -219,6 +220,30 @@ async def test_what_a_participant_may_not_say(client: httpx.AsyncClient, wrong: 
     assert answer.status_code in (400, 422)
     empty = {"project_id": project["id"], "email": "", "name": ""}
     assert (await client.post(f"{PORTAL}/conversations/initiate", json=empty)).status_code == 200
+
+
+async def test_numbers_of_people_are_taken_out_where_the_project_wants_that(
+    client: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anybody is told: neither the words nor an interim nor what is found by a search has them."""
+    project = await made(client, redacts=True)
+    body = {"project_id": project["id"], "name": "Anna"}
+    began = (await client.post(f"{PORTAL}/conversations/initiate", json=body)).json()
+    id_ = began["id"]
+    assert began["is_anonymized"]
+    number = "zero two zero seven nine four six zero nine five eight"  # as a recogniser writes a London one
+    told: list[Interim] = []
+    monkeypatch.setattr(services.journal, "tell", told.append)
+    data = wav_of(scripted_sound(sentence(f"yes {number} never", 0.3)))
+    await confirm(client, id_, await put(client, id_, data), -20.0)
+    typed = await client.post(f"{PORTAL}/conversations/{id_}/upload-text", json={"content": "Or anna@example.org."})
+    assert typed.json()["transcript"] == "Or <redacted_email>."
+    await client.post(f"{PORTAL}/conversations/{id_}/finish")
+    await wait_for_state(services, id_, TranscriptState.ENDED)
+    assert told == []
+    assert (await written(client, id_))[0] == ("yes <redacted_phone> never", None)
+    assert "seven" not in texts(await words_of(services, id_))
+    assert (await client.get("/v1/transcripts/search?q=seven")).json()["total"] == 0
 
 
 async def test_forty_addresses_a_minute(client: httpx.AsyncClient) -> None:

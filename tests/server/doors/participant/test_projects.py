@@ -7,7 +7,7 @@ import httpx
 from protocol.ids import new_transcript_id
 from tests.server.doors.projects.test_projects import WHOLE, made
 
-SECRET = {"name", "user_id", "key_terms", "portal_url", "created_at"}
+SECRET = {"name", "user_id", "key_terms", "redacts", "portal_url", "created_at"}
 
 
 async def test_whoever_has_the_id_reads_what_the_start_page_shows(client: httpx.AsyncClient) -> None:

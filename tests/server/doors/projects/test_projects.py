@@ -20,6 +20,7 @@ WHOLE = {
     "name_label": "Your name",
     "ask_for_email": True,
     "key_terms": ["Overtoom", "buurthuis"],
+    "redacts": True,
     "organiser_name": "The district",
     "legal_basis": "consent",
     "privacy_policy_url": "https://example.org/privacy",
@@ -71,12 +72,12 @@ async def test_names_of_neighbouring_systems_are_taken(client: httpx.AsyncClient
         default_conversation_description="D",
         default_conversation_ask_for_participant_name=False,
         default_conversation_transcript_prompt="Overtoom, buurthuis,, ",
-        anonymize_transcripts=False,
+        anonymize_transcripts=True,
         is_conversation_allowed=False,
         pin="ignored",
     )
     assert (project["title"], project["welcome_text"], project["ask_for_name"]) == ("T", "D", False)
-    assert (project["key_terms"], project["is_open"]) == (["Overtoom", "buurthuis"], False)
+    assert (project["key_terms"], project["redacts"], project["is_open"]) == (["Overtoom", "buurthuis"], True, False)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,7 @@ async def test_names_of_neighbouring_systems_are_taken(client: httpx.AsyncClient
         {"welcome_text": "x" * 4001},
         {"key_terms": ["x" * 101]},
         {"key_terms": ["x"] * 201},
-        {"anonymize_transcripts": True},  # what is not built yet is not promised
-        {"report_enabled": True},
+        {"report_enabled": True},  # what is not built yet is not promised
         {"retention_days": 30},
         {"privacy_policy_url": "javascript:alert(1)"},
         {"logo_url": "https://"},
