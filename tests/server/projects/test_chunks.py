@@ -1,0 +1,132 @@
+"""Chunks are written down once, whatever happens between any two steps; and conversations come to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import Draining, NotFound
+from protocol.states import ChunkState, TranscriptState
+from server.projects.chunks import Chunks
+from server.services import Services
+from server.store.conversation_records import Chunk
+from tests.fakes.node import running_services, texts, wait_for_state, words_of
+from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.wav import wav_of
+
+
+async def begun(services: Services) -> str:
+    project = await services.store.projects.create(
+        name="Talks", owner=None, language="en", is_open=True, portal={}, tags_max=9, projects_max=9
+    )
+    conversations = services.store.conversations
+    return (await conversations.begin(project.id, name="Anna", email=None, tags=(), source="PORTAL_AUDIO")).id
+
+
+async def uploaded(services: Services, conversation_id: str, said: str) -> Chunk:
+    chunk, _ = await services.chunks.announce(
+        conversation_id, filename="a.wav", content_type="audio/wav", source="PORTAL_AUDIO"
+    )
+    assert chunk.key is not None
+    await services.blobs.put(chunk.key, wav_of(scripted_sound(sentence(said, 0.3))))
+    return chunk
+
+
+async def ended(services: Services, conversation_id: str) -> str:
+    """All that was said, when the conversation is at its end."""
+    await wait_for_state(services, conversation_id, TranscriptState.ENDED)
+    return texts(await words_of(services, conversation_id))
+
+
+async def test_a_crash_after_the_confirmation_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: Chunks) -> None:
+        """As if the server had died before it came to that."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Chunks, "_begin", never)
+        async with running_services(tmp_path) as services:
+            id_ = await begun(services)
+            chunk = await uploaded(services, id_, "alpha bravo")
+            assert (await services.chunks.confirm(id_, chunk.id, said_at=None)).state is ChunkState.CONFIRMED
+            await services.chunks.finish(id_)
+    async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == "alpha bravo"
+        assert [each.state for each in await services.store.conversations.chunks_of(id_)] == [ChunkState.TRANSCRIBED]
+
+
+async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cut(self: Chunks, chunk: Chunk) -> None:
+        await hear(self, chunk)
+        raise Draining("as if the server had died right after")
+
+    hear = Chunks._hear
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        with monkeypatch.context() as patched:
+            patched.setattr(Chunks, "_hear", cut)
+            chunk = await uploaded(services, id_, "alpha bravo")
+            await services.chunks.confirm(id_, chunk.id, said_at=None)
+            async with asyncio.timeout(30):
+                while not await words_of(services, id_):
+                    busy = list(services.chunks._busy.values())
+                    await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+            await services.chunks.stop()
+        assert (await services.store.conversations.chunk(id_, chunk.id)).state is ChunkState.CONFIRMED
+        await services.store.conversations.finish(id_, by="participant")
+    async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == "alpha bravo"
+        assert len(await services.store.tracks_of(id_)) == 1
+
+
+async def test_an_idle_conversation_is_finished_and_a_late_chunk_opens_it_again(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        store, chunks = services.store.conversations, services.chunks
+        id_ = await begun(services)
+        first = await uploaded(services, id_, "alpha")
+        await chunks.confirm(id_, first.id, said_at=None)
+        await chunks._look()
+        assert (await store.get(id_)).finished_at is None  # somebody may go on
+        chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
+        await chunks._look()
+        chunks._clock = time.time
+        assert await ended(services, id_) == "alpha"
+        assert (await store.get(id_)).finished_by == "idle"
+
+        late = await uploaded(services, id_, "bravo")
+        await chunks.confirm(id_, late.id, said_at=None)
+        again = await store.get(id_)
+        assert (again.finished_at, again.closed_at) == (None, None)
+        await chunks.finish(id_)
+        async with asyncio.timeout(30):
+            while (await store.get(id_)).closed_at is None:
+                busy = list(chunks._busy.values())
+                await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+        assert texts(await words_of(services, id_)) == "alpha bravo"
+
+
+async def test_what_was_announced_and_never_came_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        chunks = services.chunks
+        id_ = await begun(services)
+        await chunks.finish(id_, expected_chunks=3)
+        await chunks._look()
+        assert (await services.store.conversations.get(id_)).closed_at is None
+        chunks._clock = lambda: time.time() + services.settings.conversation_wait_s + 1
+        await chunks._look()
+        assert await ended(services, id_) == ""
+
+
+async def test_blobs_go_when_they_are_written_down_and_no_copy_stays(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha")
+        await services.chunks.confirm(id_, chunk.id, said_at=None)
+        await services.chunks.finish(id_)
+        await ended(services, id_)
+        assert chunk.key is not None
+        with pytest.raises(NotFound):
+            await services.blobs.size_bytes(chunk.key)
+        assert list((services.settings.data_dir / "incoming").iterdir()) == []
