@@ -38,7 +38,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NAME = r"[A-Za-z0-9!#$&^_.+-]{1,64}"
 # RFC 9110, 8.3.1, with few parameters and no escapes in them, such as: audio/webm;codecs=opus
-_CONTENT_TYPE = re.compile(rf'{_NAME}/{_NAME}(?: ?; ?{_NAME}=(?:{_NAME}|"[A-Za-z0-9 ,._-]{{0,64}}")){{0,4}}')
+CONTENT_TYPE = rf'{_NAME}/{_NAME}(?: ?; ?{_NAME}=(?:{_NAME}|"[A-Za-z0-9 ,._-]{{0,64}}")){{0,4}}'
+_CONTENT_TYPE = re.compile(CONTENT_TYPE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from protocol import ids
-from protocol.errors import BadInput, Forbidden
+from protocol.errors import Forbidden, NotFound
 from protocol.states import ChunkState
 from server.store import conversations, projects, transcripts
 from server.store.conversation_records import Chunk, Conversation, FinishedBy
@@ -26,7 +26,7 @@ class ConversationStore:
     ) -> Conversation:
         """With its transcript, which is the project owner's.
 
-        Raises ``Forbidden`` where the project is closed, ``BadInput`` for tags that it does not have.
+        Raises ``Forbidden`` where the project is closed, ``NotFound`` for tags that it does not have.
         """
         now = self._clock()
         async with self._write() as conn:
@@ -34,7 +34,7 @@ class ConversationStore:
             if not project.is_open:
                 raise Forbidden("Conversation not open for participation", details={"project_id": project_id})
             if unknown := set(tags) - {tag.id for tag in project.tags}:
-                raise BadInput("the project has no such tag", details={"tags": sorted(unknown)})
+                raise NotFound("the project has no such tag", details={"tags": sorted(unknown)})
             conversation = Conversation(
                 id=ids.new_transcript_id(),
                 project_id=project_id,

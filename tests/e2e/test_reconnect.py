@@ -55,7 +55,8 @@ async def test_a_killed_server_costs_no_word_that_was_kept(
             once = [word for word, _ in groupby(heard.split())]
             assert len(set(once)) == len(once), heard
             starts: dict[str, float] = dict(await page.evaluate(STARTS))
-            assert starts["never"] - starts["good"] == pytest.approx(TONES_S, abs=0.3), starts
+            # A page on a busy machine hears late that it is connected, and its clock is all that tells of the gap.
+            assert starts["never"] - starts["good"] == pytest.approx(TONES_S, abs=1.5), starts
 
 
 async def test_a_server_that_leaves_in_good_order_is_not_taken_for_the_end(

@@ -52,11 +52,11 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.READ, Action.LISTEN, Action.JOIN), READING),
     **dict.fromkeys((Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY), CHANGING),
     **dict.fromkeys((Action.UPLOAD, Action.SPEAK), CHANGING),
-    Action.KEYS: (401, 404, 404, YES, YES),
+    **dict.fromkeys((Action.KEYS, Action.EXPORT), (401, 404, 404, YES, YES)),
     **dict.fromkeys((Action.PAGE, Action.TAKE_PART, Action.CONTRIBUTE), EVERYBODY),
 }
 # Nobody else has anything to do with a project, but to take part.
-OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE, Action.EXPORT), (401, 404, 404, YES, YES))
+OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
@@ -123,7 +123,14 @@ async def make_things(node: RunningApp) -> Things:
             await conn.execute(
                 sa.insert(transcripts).values(id=ids["conversation_id"], **transcript, **times, **common)
             )
-            conversation = {"name": "", "tags": "[]", "source": "PORTAL_AUDIO", "created_at": 1.0, "seen_at": 1.0}
+            conversation: dict[str, object] = {
+                "name": "",
+                "tags": "[]",
+                "source": "PORTAL_AUDIO",
+                "created_at": 1.0,
+                "seen_at": 1.0,
+            }
+            conversation |= {"redacts": False}
             await conn.execute(
                 sa.insert(conversations).values(id=ids["conversation_id"], project_id=ids["project_id"], **conversation)
             )

@@ -15,7 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
-from server.auth import PUBLIC
+from server.auth import BY_ID, PUBLIC
 from server.doors.access import Entry
 from server.doors.errors import ErrorEnvelope
 from server.doors.openapi import words
@@ -70,7 +70,7 @@ def _complete(operation: Json, route: APIRoute, method: str, schemas: Json) -> N
     operation["operationId"] = name
     operation["summary"] = name.replace("_", " ").capitalize()
     operation.setdefault("description", "")
-    if _action(route) in PUBLIC:
+    if _action(route) in PUBLIC | BY_ID:
         operation["security"] = []
     for parameter in operation.get("parameters", ()):
         parameter.get("schema", {}).pop("title", None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
+from server.blob_urls import CONTENT_TYPE, CONTENT_TYPE_MAX_CHARS
 from server.doors.v1.asked import MomentSaid
 
 NAME_MAX_CHARS = 200
@@ -13,16 +14,14 @@ TEXT_MAX_CHARS = 20_000
 SOURCE_PATTERN = r"^[A-Z][A-Z0-9_]{0,31}$"
 
 Source = Annotated[str, Field(pattern=SOURCE_PATTERN)]
-ContentType = Annotated[str, Field(min_length=3, max_length=128)]
+ContentType = Annotated[str, Field(max_length=CONTENT_TYPE_MAX_CHARS, pattern=f"^{CONTENT_TYPE}$")]
 
 
-def _none_if_empty(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
+def _none_if_empty(value: str | None) -> str | None:
+    return value or None
 
 
-Email = Annotated[
-    Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")] | None, BeforeValidator(_none_if_empty)
-]
+Email = Annotated[str | None, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$|^$"), AfterValidator(_none_if_empty)]
 
 
 class _Body(BaseModel):
@@ -56,7 +55,7 @@ class Confirm(_Body):
 
 
 class Typed(_Body):
-    content: str = Field(min_length=1, max_length=TEXT_MAX_CHARS)
+    content: str = Field(max_length=TEXT_MAX_CHARS, pattern=r"\S")
     timestamp: MomentSaid | None = Field(default=None, description="When it was written.")
     source: Source = "PORTAL_TEXT"
 

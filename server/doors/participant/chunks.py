@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import BadInput, NotFound
+from protocol.errors import NotFound
 from server.auth import Action
 from server.doors.access import entry, leaving_of, rate_limits_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
@@ -163,8 +163,6 @@ async def upload_chunk(request: Request, conversation_id: str) -> Response:
 async def upload_text(request: Request, conversation_id: str) -> Response:
     """Words that were typed: they stand in the transcript at their moment."""
     wanted = parse_body(Typed, await read_body(request, TYPED_MAX_BYTES))
-    if not wanted.content.strip():
-        raise BadInput("Chunk must have either an audio file or a transcript.")
     services = services_of(request)
     chunk = await services.chunks.typed(
         conversation_id, wanted.content, said_at=epoch_s(wanted.timestamp), source=wanted.source

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from protocol.wire.stream import Language
-from server.projects.portal import KEY_TERMS_MAX, KeyTerm, Line, Portal, Text, WebAddress
+from server.projects.portal import KEY_TERMS_MAX, TERM_MAX_CHARS, KeyTerm, Line, Portal, Text, WebAddress
 
 NAME_MAX_CHARS = 200
+NOT_BUILT = ("report_enabled", "is_project_notification_subscription_allowed", "retention_days")
 TAG_MAX_CHARS = 100
 
 
-def _from_commas(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(term for part in value.split(",") if (term := part.strip()))
-    return tuple(value) if isinstance(value, list) else value
+def _from_commas(value: tuple[str, ...] | str | None) -> tuple[str, ...] | None:
+    if not isinstance(value, str):
+        return value
+    terms = [term[:TERM_MAX_CHARS] for part in value.split(",") if (term := part.strip())]
+    return tuple(terms[:KEY_TERMS_MAX])
 
 
 def _as(*names: str) -> AliasChoices:
     return AliasChoices(*names)
 
 
-TagText = Annotated[str, Field(min_length=1, max_length=TAG_MAX_CHARS)]
-KeyTerms = Annotated[tuple[KeyTerm, ...], Field(max_length=KEY_TERMS_MAX), BeforeValidator(_from_commas)]
+TagText = Annotated[str, Field(max_length=TAG_MAX_CHARS, pattern=r"\S")]
+KeyTerms = Annotated[
+    Annotated[tuple[KeyTerm, ...], Field(max_length=KEY_TERMS_MAX)] | Text | None, AfterValidator(_from_commas)
+]
 
 
 class ProjectBody(BaseModel):
     """All of it optional; unknown fields are ignored: clients of neighbouring systems send more than we know."""
 
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True)
+    model_config = ConfigDict(extra="allow", str_strip_whitespace=True, populate_by_name=True)
 
     name: str | None = Field(
-        default=None, min_length=1, max_length=NAME_MAX_CHARS, description="What the host calls it."
+        default=None, max_length=NAME_MAX_CHARS, pattern=r"\S", description="What the host calls it."
     )
     language: Language | None = Field(default=None, description="Of what is said, and of the participants' page.")
     is_open: bool | None = Field(
@@ -69,26 +73,27 @@ class ProjectBody(BaseModel):
         validation_alias=_as("ask_for_email", "default_conversation_ask_for_participant_email"),
         description="Whether they are asked for their e-mail address.",
     )
-    key_terms: KeyTerms | None = Field(
+    key_terms: KeyTerms = Field(
         default=None,
         validation_alias=_as("key_terms", "default_conversation_transcript_prompt"),
-        description="Names and words to listen for; a list, or a text with commas.",
+        description="Names and words to listen for: a list, or a text with commas, of which as much is taken as fits.",
     )
     redacts: bool | None = Field(
         default=None,
         validation_alias=_as("redacts", "anonymize_transcripts"),
         description="Whether addresses and numbers of people are taken out of what they say.",
     )
-    report_enabled: Literal[False] | None = Field(
-        default=None,
-        validation_alias=_as("report_enabled", "is_project_notification_subscription_allowed"),
-        description="Not built yet: only false.",
-    )
-    retention_days: Literal[0] | None = Field(default=None, description="Not built yet: only 0, for ever.")
     organiser_name: Line | None = None
     legal_basis: Line | None = None
     privacy_policy_url: WebAddress | None = None
     logo_url: WebAddress | None = Field(default=None, validation_alias=_as("logo_url", "whitelabel_logo_url"))
+
+    @model_validator(mode="after")
+    def _promises_nothing(self) -> Self:
+        """What is not built yet must not be taken for granted."""
+        if wanted := [name for name in NOT_BUILT if (self.model_extra or {}).get(name)]:
+            raise ValueError(f"not built yet: {', '.join(wanted)}")
+        return self
 
     @property
     def portal(self) -> dict[str, Any]:
@@ -103,7 +108,7 @@ class ProjectBody(BaseModel):
 class CreateProject(ProjectBody):
     """Only the name is needed."""
 
-    name: str = Field(min_length=1, max_length=NAME_MAX_CHARS, description="What the host calls it.")
+    name: str = Field(max_length=NAME_MAX_CHARS, pattern=r"\S", description="What the host calls it.")
     tags: tuple[TagText, ...] = Field(default=(), max_length=100, description="That participants choose from.")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import ValidationFailed
 from server.auth import Action
 from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
@@ -65,13 +64,11 @@ async def get_project(request: Request, project_id: str) -> Response:
 @router.patch(
     "/api/projects/{project_id}",
     dependencies=[entry(Action.CHANGE)],
-    openapi_extra=json_body(ProjectBody, required=True),
+    openapi_extra=json_body(ProjectBody),
 )
 async def change_project(request: Request, project_id: str) -> Response:
     """Change what is given. What goes on is not interrupted, unless the project is closed."""
     wanted = parse_body(ProjectBody, await read_body(request, BODY_MAX_BYTES))
-    if not wanted.columns and not wanted.portal:
-        raise ValidationFailed("nothing to change", details={"fields": sorted(ProjectBody.model_fields)})
     project = await services_of(request).store.projects.change(project_id, wanted.columns, portal=wanted.portal)
     return JSONResponse(project_view(project, str(request.base_url)))
 
