@@ -24,7 +24,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
-from server.mixes import TRACKS_MAX
+from server.mixes import AT_ONCE_MAX
 from server.pipeline import TrackPipeline
 from server.recorders import Place, admit_recorder, new_track
 from server.resume import ResumeTokens
@@ -38,7 +38,7 @@ from server.voices import Voices
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
-RECORDINGS_MAX = 2 * TRACKS_MAX
+RECORDINGS_MAX = 2 * AT_ONCE_MAX
 """Those of two mixes: of one alone any other reader would push some out. An hour of one is half a megabyte of places,
 what was decoded last as much."""
 

@@ -43,6 +43,8 @@ EARLY_S, AHEAD_S = 3600.0, 300.0  # clocks of participants may be wrong by so mu
 MEBIBYTE = 1 << 20
 MISSING = "File not found in S3. Upload may have failed. Please try again."
 TINY = "Audio not playable"
+ATTEMPTS_MAX = 5
+UNFORESEEN = "The server could not write this down; its log says why"
 
 
 class Chunks:
@@ -185,8 +187,7 @@ class Chunks:
         )
         await self._journal.append(conversation_id, Transcribed(segment=segment, track_started_at=moment))
         self._hub.kept_open.add(conversation_id)
-        await self._conversations.confirm(chunk, said_at=moment, length_bytes=len(text.encode()))
-        chunk = await self._conversations.settle(chunk, ChunkState.TRANSCRIBED)
+        chunk, _ = await self._conversations.confirm(chunk, said_at=moment, length_bytes=len(text.encode()))
         await self.try_close(conversation_id)
         return chunk
 
@@ -273,6 +274,8 @@ class Chunks:
                 await self._look()
             except EarshotError as error:
                 log.warning("chunks wait", code=error.code)
+            except Exception:
+                log.exception("chunks wait")  # looked at again all the same
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._woken.wait()
@@ -296,11 +299,14 @@ class Chunks:
         """Conversations that nobody goes on with are finished, and those that wait in vain are closed."""
         now = self._clock()
         for each in await self._conversations.unclosed():
-            if each.finished_at is None and now - each.seen_at > self._settings.conversation_idle_s:
+            is_finished = each.finished_at is not None
+            if not is_finished and now - each.seen_at > self._settings.conversation_idle_s:
                 await self._conversations.finish(each.id, by="idle")
+                is_finished = True
             elif each.finished_by == "participant" and now - each.seen_at > self._settings.conversation_wait_s:
                 await self._conversations.finish(each.id, by="participant", expected_chunks=0)
-            await self.try_close(each.id)
+            if is_finished:
+                await self.try_close(each.id)
 
     async def _write_down(self, chunk: Chunk) -> None:
         try:
@@ -313,6 +319,12 @@ class Chunks:
                 return
             log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)
             await self._conversations.settle(chunk, ChunkState.FAILED, error=error.message)
+        except Exception:
+            log.exception("a chunk could not be written down", chunk=chunk.id)
+            if await self._conversations.count_attempt(chunk) < ATTEMPTS_MAX:
+                await asyncio.sleep(AGAIN_S)
+                return
+            await self._conversations.settle(chunk, ChunkState.FAILED, error=UNFORESEEN)
         if chunk.key is not None:
             await self._blobs.delete(chunk.key)  # the intake has it, or nobody wants it
         await self.try_close(chunk.conversation_id)

@@ -137,7 +137,8 @@ class ConversationStore:
     async def confirm(
         self, chunk: Chunk, *, said_at: float, length_bytes: int, error: str | None = None
     ) -> tuple[Chunk, bool]:
-        """Its bytes are there: it is to be written down or, with an ``error``, never. Once: whether it was now.
+        """Its bytes are there: it is to be written down or, with an ``error``, never. Once: whether it was now. What
+        was typed is written down already.
 
         A conversation that ended because nobody was there goes on.
         """
@@ -152,11 +153,18 @@ class ConversationStore:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.UPLOADED, values, now=now)
             state = ChunkState.CONFIRMED if error is None else ChunkState.FAILED
             chunk = await conversations.move_chunk(conn, chunk, state, {**values, "error": error}, now=now)
+            if chunk.text is not None:
+                chunk = await conversations.move_chunk(conn, chunk, ChunkState.TRANSCRIBED, {}, now=now)
             reopened: dict[str, Any] = {"closed_at": None, "seen_at": now}
             if conversation.finished_by == "idle":
                 reopened |= {"finished_at": None, "finished_by": None}
             await conversations.change(conn, conversation.id, reopened)
             return chunk, True
+
+    async def count_attempt(self, chunk: Chunk) -> int:
+        """How often it was tried to write it down, this time included."""
+        async with self._write() as conn:
+            return await conversations.count_attempt(conn, chunk.id)
 
     async def settle(self, chunk: Chunk, state: ChunkState, *, error: str | None = None) -> Chunk:
         """It is written down, or never will be. Nothing where it is settled already."""

@@ -121,6 +121,16 @@ async def move_chunk(
     return await get_chunk(conn, chunk.conversation_id, chunk.id)
 
 
+async def count_attempt(conn: AsyncConnection, chunk_id: str) -> int:
+    counted = await conn.execute(
+        sa.update(chunks)
+        .where(chunks.c.id == chunk_id)
+        .values(attempts=chunks.c.attempts + 1)
+        .returning(chunks.c.attempts)
+    )
+    return int(counted.scalar_one_or_none() or 0)
+
+
 async def chunks_of(conn: AsyncConnection, conversation_id: str) -> list[Chunk]:
     """In the order of what was said; those not confirmed last."""
     rows = await conn.execute(

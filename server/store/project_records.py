@@ -22,7 +22,7 @@ class Project:
     owner: str | None
     name: str
     language: str
-    is_open: bool  # conversations may begin and go on
+    is_open: bool  # conversations may begin
     portal: dict[str, Any]  # what participants see and are asked: see server/projects/portal.py
     created_at: float
     updated_at: float

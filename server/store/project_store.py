@@ -74,7 +74,7 @@ class ProjectStore:
             return await projects.get(conn, project_id)
 
     async def delete(self, project_id: str) -> None:
-        """Nobody can begin or go on with a conversation; those there are stay."""
+        """Nobody can begin a conversation any more; those there are stay, and go on."""
         async with self._write() as conn:
             await projects.delete(conn, project_id, now=self._clock())
 

@@ -261,7 +261,7 @@ projects = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("language", sa.String(35), nullable=False),
-    sa.Column("is_open", sa.Boolean, nullable=False),  # conversations may begin and go on
+    sa.Column("is_open", sa.Boolean, nullable=False),  # conversations may begin
     sa.Column("portal", sa.Text, nullable=False),  # JSON
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),

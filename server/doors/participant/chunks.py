@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import NotFound
+from protocol.states import ChunkState
 from server.auth import Action
 from server.doors.access import entry, leaving_of, rate_limits_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
@@ -39,7 +40,8 @@ async def _said(services: Services, conversation_id: str) -> dict[str, str]:
 
 
 async def _shown(services: Services, chunk: Chunk) -> Response:
-    return JSONResponse(chunk_view(chunk, await _said(services, chunk.conversation_id)))
+    is_written = chunk.state is ChunkState.TRANSCRIBED and chunk.text is None
+    return JSONResponse(chunk_view(chunk, await _said(services, chunk.conversation_id) if is_written else {}))
 
 
 @router.get("/api/participant/conversations/{conversation_id}/chunks", dependencies=[entry(Action.CONTRIBUTE)])

@@ -43,7 +43,7 @@ class ProjectBody(BaseModel):
     is_open: bool | None = Field(
         default=None,
         validation_alias=_as("is_open", "is_conversation_allowed"),
-        description="Whether conversations may begin and go on.",
+        description="Whether conversations may begin; those that did go on.",
     )
     title: Line | None = Field(
         default=None, validation_alias=_as("title", "default_conversation_title"), description="Heads the page."

@@ -27,7 +27,7 @@ class Project(Form):
     name: str
     user_id: str | None = Field(description="Whose it is; null: nobody's in particular.")
     language: str
-    is_open: bool = Field(description="Whether conversations may begin and go on.")
+    is_open: bool = Field(description="Whether conversations may begin; those that did go on.")
     title: str
     welcome_text: str
     finish_text: str

@@ -10,7 +10,8 @@ import pytest
 
 from protocol.errors import Draining, NotFound
 from protocol.states import ChunkState, TranscriptState
-from server.projects.chunks import Chunks
+from server.projects import chunks as chunks_module
+from server.projects.chunks import ATTEMPTS_MAX, UNFORESEEN, Chunks
 from server.services import Services
 from server.store.conversation_records import Chunk
 from tests.fakes.node import running_services, texts, wait_for_state, words_of
@@ -130,3 +131,24 @@ async def test_blobs_go_when_they_are_written_down_and_no_copy_stays(tmp_path: P
         with pytest.raises(NotFound):
             await services.blobs.size_bytes(chunk.key)
         assert list((services.settings.data_dir / "incoming").iterdir()) == []
+
+
+async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Chunks, chunk: Chunk) -> None:
+        nonlocal tried
+        tried += 1
+        raise RuntimeError("of the test")
+
+    tried = 0
+    monkeypatch.setattr(chunks_module, "AGAIN_S", 0.0)
+    monkeypatch.setattr(Chunks, "_hear", fail)
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha")
+        await services.chunks.confirm(id_, chunk.id, said_at=None)
+        await services.chunks.finish(id_)
+        assert await ended(services, id_) == ""
+        found = await services.store.conversations.chunk(id_, chunk.id)
+        assert (found.state, found.error, tried) == (ChunkState.FAILED, UNFORESEEN, ATTEMPTS_MAX)
