@@ -136,12 +136,13 @@ async def test_blobs_go_when_they_are_written_down_and_no_copy_stays(tmp_path: P
 async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = 0
+
     async def fail(self: Chunks, chunk: Chunk) -> None:
         nonlocal tried
         tried += 1
         raise RuntimeError("of the test")
 
-    tried = 0
     monkeypatch.setattr(chunks_module, "AGAIN_S", 0.0)
     monkeypatch.setattr(Chunks, "_hear", fail)
     async with running_services(tmp_path) as services:
