@@ -44,7 +44,8 @@ async def test_what_is_said_in_a_pause_is_not_recorded_and_the_time_goes_on(
         await visit.until_state("Paused: nothing is recorded.")
         await running.services.hub.unpause(transcript_id)
         await visit.until_state("Listening")
-        await pause.click()
+        async with page.expect_response(lambda response: response.request.method == "PATCH"):
+            await pause.click()
         await visit.until_state("Paused: nothing is recorded.")
         await page.get_by_role("button", name="Stop").click()
         await visit.until_phase("done")

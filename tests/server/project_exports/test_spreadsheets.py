@@ -170,16 +170,16 @@ def test_what_is_read_back_is_what_was_written(
                 assert found == wanted
 
 
-def test_ten_thousand_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
+def test_thousands_take_no_more_memory_than_a_few(tmp_path: Path) -> None:
     path = tmp_path / "all.xlsx"
     tracemalloc.start()
     try:
-        write_xlsx(many(10_000), path)
+        write_xlsx(many(2_000), path)
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     with zipfile.ZipFile(path) as archive:
-        assert archive.getinfo(CONVERSATIONS).file_size > 12_000_000
+        assert archive.getinfo(CONVERSATIONS).file_size > 2_400_000
     assert peak_bytes < 1_500_000
 
 
