@@ -225,10 +225,10 @@ async def claim(
     )
     claimed = []
     for id_ in chosen:
-        row = (await conn.execute(_SHOWN.where(webhook_deliveries.c.id == id_))).one()
-        webhook = (await conn.execute(sa.select(webhooks).where(webhooks.c.id == row.webhook_id))).one()
-        body = sa.select(webhook_events.c.body).where(webhook_events.c.id == row.event_id)
-        claimed.append(Claimed(_delivery(row), _webhook(webhook), (await conn.execute(body)).scalar_one()))
+        delivery = _delivery((await conn.execute(_SHOWN.where(webhook_deliveries.c.id == id_))).one())
+        webhook = (await conn.execute(sa.select(webhooks).where(webhooks.c.id == delivery.webhook_id))).one()
+        body = sa.select(webhook_events.c.body).where(webhook_events.c.id == delivery.event_id)
+        claimed.append(Claimed(delivery, _webhook(webhook), (await conn.execute(body)).scalar_one()))
     return claimed
 
 

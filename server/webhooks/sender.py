@@ -131,7 +131,9 @@ class Sender:
     async def _open(self) -> httpx.AsyncHTTPTransport:
         async with self._making:
             if self._transport is None:
-                tls = self._tls or await asyncio.to_thread(httpx.create_ssl_context)  # it reads certificates
+                tls = self._tls
+                if tls is None:
+                    tls = await asyncio.to_thread(httpx.create_ssl_context)  # it reads certificates
                 self._transport = httpx.AsyncHTTPTransport(
                     verify=tls,
                     trust_env=False,

@@ -271,8 +271,16 @@ async def test_what_a_node_that_died_was_sending_is_sent_by_another(database_url
         await node.work()
         assert len(receiver.received) == 1
         # It was not dead after all, and failed: that counts no more.
-        late = {"outcome": Outcome.TIMEOUT, "status_code": None, "took_ms": 1, "again_at": clock.now}
-        assert await dead.store.webhooks.settle(claimed, "dead", now=clock.now, **late) is None
+        late = await dead.store.webhooks.settle(
+            claimed,
+            "dead",
+            now=clock.now,
+            outcome=Outcome.TIMEOUT,
+            status_code=None,
+            took_ms=1,
+            again_at=clock.now,
+        )
+        assert late is None
         [delivery] = await node.deliveries(webhook)
         assert (delivery.state, delivery.attempts) == (DeliveryState.DELIVERED, 2)
 
