@@ -81,8 +81,7 @@ CHUNK_MOVES: Table[ChunkState] = {
 }
 
 DELIVERY_MOVES: Table[DeliveryState] = {
-    # Tried again: it waits on.
-    _D.WAITING: frozenset({_D.WAITING, _D.DELIVERED, _D.FAILED}),
+    _D.WAITING: frozenset({_D.DELIVERED, _D.FAILED}),
     # A replay is another delivery.
     _D.DELIVERED: frozenset(),
     # Given up by one node, while another that was thought dead got through.

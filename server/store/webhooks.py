@@ -252,7 +252,8 @@ async def settle(
         return False
     if state is not DeliveryState.DELIVERED and (row.lease != lease or row.state != DeliveryState.WAITING.value):
         return False
-    there = move(DELIVERY_MOVES, DeliveryState(row.state), state)
+    here = DeliveryState(row.state)
+    there = here if state is here else move(DELIVERY_MOVES, here, state)
     await conn.execute(
         sa.update(webhook_deliveries)
         .where(webhook_deliveries.c.id == delivery_id)

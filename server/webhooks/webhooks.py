@@ -217,7 +217,7 @@ class Webhooks:
         """Give up what was tried for a day, and forget what is older than anybody would look at."""
         now = self._clock()
         self.waiting_count = await self._hooks.clear(
-            created_before=now - TRIED_FOR_S,
+            created_before=now - TRIED_FOR_S - CLEAR_S,  # the last attempt may be under way
             ended_before=now - self._settings.webhook_deliveries_days * DAY_S,
             kept_max=self._settings.webhook_deliveries_max,
         )

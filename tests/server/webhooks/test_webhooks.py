@@ -3,118 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
 
 from protocol.errors import NotFound, TooLarge
-from protocol.states import ChunkState, DeliveryState
-from server.metrics import Metrics
-from server.store.conversation_records import Chunk
-from server.store.records import NewEvent
-from server.store.store import Store
-from server.store.webhook_records import Delivery, Outcome, Webhook
-from server.webhooks.payloads import BODY_MAX_BYTES, EVENTS
+from protocol.states import DeliveryState
+from server.store.webhook_records import Outcome
+from server.webhooks.payloads import BODY_MAX_BYTES
 from server.webhooks.schedule import TRIED_FOR_S
-from server.webhooks.sender import Sender
-from server.webhooks.webhooks import LEASE_BESIDE_S, Webhooks
-from tests.fakes.node import node_settings
-from tests.fakes.receiver import Received, Receiver
-from tests.server.spoken import final
-from tests.server.webhooks.test_signing import hmac_by_hand
+from server.webhooks.webhooks import CLEAR_S, LEASE_BESIDE_S
+from tests.fakes.receiver import Receiver
+from tests.server.webhooks.sending import DAY_S, Clock, Node, a_node, checked
 
-SECRET = "canary-of-the-secret"
 REPORT = {"report": {"id": "r1", "status": "published", "language": "en"}}
-DAY_S = 86400.0
-
-
-class Clock:
-    """Epoch seconds that stand still until told."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Node:
-    """What sends webhooks, on a store that others may share."""
-
-    store: Store
-    hooks: Webhooks
-    clock: Clock
-
-    async def work(self) -> None:
-        """Send what is due, all of it."""
-        while True:
-            await self.hooks.round()
-            if not self.hooks._busy:
-                return
-            await self.hooks.sent()
-
-    async def project(self) -> str:
-        project = await self.store.projects.create(
-            name="Talks", owner=None, language="nl", is_open=True, portal={}, tags=["youth"], tags_max=9, projects_max=9
-        )
-        return project.id
-
-    async def webhook(self, project_id: str, url: str, *events: str, **values: Any) -> Webhook:
-        return await self.store.webhooks.create(
-            project_id, name="n", url=url, secret=SECRET, events=events or EVENTS, webhooks_max=9, **values
-        )
-
-    async def deliveries(self, webhook: Webhook) -> list[Delivery]:
-        return (await self.store.webhooks.page(webhook.id, page=1, size=100))[0]
-
-    async def now_of(self, webhook: Webhook) -> Webhook:
-        return await self.store.webhooks.get(webhook.project_id, webhook.id)
-
-
-@asynccontextmanager
-async def a_node(url: str, clock: Clock, **options: Any) -> AsyncIterator[Node]:
-    store = await Store.open(url, clock=clock)
-    settings = node_settings(Path("data"), public_url="https://talks.example/", **options)
-    sender = Sender(private=True, deadline_s=10)
-    hooks = Webhooks(settings, store, Metrics(), sender=sender, clock=clock, jitter=lambda: 1.0)
-    try:
-        yield Node(store, hooks, clock)
-    finally:
-        await hooks.stop()
-        await store.close()
-
-
-@pytest.fixture
-async def node(database_url: str) -> AsyncIterator[Node]:
-    async with a_node(database_url, Clock()) as running:
-        yield running
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver.running() as running:
-        yield running
-
-
-def checked(request: Received) -> dict[str, Any]:
-    """What it says, once its signatures are found good by an implementation of our own."""
-    headers = request.headers
-    dated = headers["x-earshot-timestamp"].encode() + b"." + request.body
-    assert headers["x-earshot-signature"] == "v1=" + hmac_by_hand(SECRET.encode(), dated)
-    assert headers["x-webhook-signature"] == "sha256=" + hmac_by_hand(SECRET.encode(), request.body)
-    assert headers["x-dembrane-signature"] == hmac_by_hand(SECRET.encode(), request.body)
-    told: dict[str, Any] = json.loads(request.body)
-    assert told["event"] == headers["x-webhook-event"] == headers["x-earshot-event"]
-    assert told["event_id"] == headers["x-earshot-event-id"]
-    return told
 
 
 async def test_what_is_announced_is_told_signed(node: Node, receiver: Receiver) -> None:
@@ -215,7 +118,7 @@ async def test_while_it_is_switched_off_nothing_is_sent_and_it_waits_for_a_day(n
     node.clock.now += 1
     await node.hooks.announce(project_id, "report.generated", REPORT)
     await node.store.webhooks.change(project_id, webhook.id, {"status": "draft"})
-    node.clock.now += TRIED_FOR_S + 1
+    node.clock.now += TRIED_FOR_S + CLEAR_S + 1
     await node.hooks.clear()
     assert [each.state.value for each in await node.deliveries(webhook)] == ["failed", "delivered"]
 
@@ -336,108 +239,6 @@ async def test_a_replay_tells_the_same_bytes_as_a_delivery_of_its_own(node: Node
             await node.store.webhooks.replay(*gone)
 
 
-# Conversations.
-
-
-async def begun(node: Node, project_id: str) -> str:
-    [tag] = (await node.store.projects.get(project_id)).tags
-    conversation = await node.store.conversations.begin(
-        project_id, name="Anna", email="anna@example.org", tags=[tag.id], source="PORTAL_AUDIO"
-    )
-    return conversation.id
-
-
-async def said(node: Node, conversation_id: str, text: str) -> None:
-    await node.store.append_events([NewEvent.of(conversation_id, final(text=text))])
-
-
-async def closed(node: Node, conversation_id: str) -> None:
-    await node.store.conversations.finish(conversation_id, by="participant")
-    assert await node.store.conversations.close(conversation_id)
-
-
-async def test_a_conversation_is_told_of_as_it_begins_and_when_it_is_written_down(
-    node: Node, receiver: Receiver
-) -> None:
-    project_id = await node.project()
-    await node.webhook(project_id, receiver.url)
-    id_ = await begun(node, project_id)
-    await node.work()
-    await said(node, id_, "Hallo Zoë 今日は")
-    node.clock.now += 60
-    await closed(node, id_)
-    await node.store.update_transcript(id_, title="A title")
-    node.clock.now += 1
-    await node.hooks.announce_conversation(id_, "conversation.summarized")
-    await node.work()
-    started, transcribed, summarized = (checked(each) for each in receiver.received)
-    common = {"id": id_, "participant_name": "Anna", "emails_csv": "anna@example.org", "tags": ["youth"]}
-    for told in (started, transcribed, summarized):
-        assert {name: told["conversation"][name] for name in common} == common
-        assert told["project"] == {"id": project_id, "name": "Talks", "language": "nl"}
-        assert told["dashboardUrl"] == f"https://talks.example/t/{id_}"
-    assert started["event"] == "conversation.started"
-    assert not {"transcript", "summary"} & set(started["conversation"])
-    assert not started["conversation"]["is_finished"]
-    assert transcribed["conversation"]["is_all_chunks_transcribed"]
-    assert "Hallo Zoë 今日は" in transcribed["conversation"]["transcript"]
-    assert "summary" not in transcribed["conversation"]
-    assert (summarized["conversation"]["title"], summarized["conversation"]["summary"]) == ("A title", None)
-
-
-async def test_a_crash_right_after_it_happened_costs_nothing(database_url: str, receiver: Receiver) -> None:
-    clock = Clock()
-    async with a_node(database_url, clock) as node:
-        project_id = await node.project()
-        await node.webhook(project_id, receiver.url)
-        id_ = await begun(node, project_id)
-        clock.now += 1
-        await closed(node, id_)
-    async with a_node(database_url, clock) as node:
-        await node.work()
-    assert [checked(each)["event"] for each in receiver.received] == [
-        "conversation.started",
-        "conversation.transcribed",
-    ]
-
-
-async def test_a_conversation_that_is_gone_is_told_of_no_more(node: Node, receiver: Receiver) -> None:
-    project_id = await node.project()
-    webhook = await node.webhook(project_id, receiver.url)
-    receiver.answers.append(500)
-    ids = [await begun(node, project_id), await begun(node, project_id)]
-    await node.store.delete_transcript(ids[1])  # before its body was made
-    await node.work()
-    assert len(receiver.received) == 1
-    await node.store.destroy_transcript(ids[0])
-    node.clock.now += 3600
-    await node.work()
-    assert len(receiver.received) == 1
-    assert await node.deliveries(webhook) == []
-
-
-async def test_with_the_project_its_webhooks_go(node: Node, receiver: Receiver) -> None:
-    project_id = await node.project()
-    await node.webhook(project_id, receiver.url)
-    id_ = await begun(node, project_id)
-    await node.store.projects.delete(project_id)
-    await closed(node, id_)
-    await node.work()
-    assert not receiver.received
-    assert await node.store.webhooks.bodiless(limit=9) == []
-
-
-async def test_words_that_are_too_many_are_left_out(node: Node, receiver: Receiver) -> None:
-    project_id = await node.project()
-    await node.webhook(project_id, receiver.url, "conversation.transcribed")
-    id_ = await begun(node, project_id)
-    await said(node, id_, "x" * (BODY_MAX_BYTES // 2))
-    await closed(node, id_)
-    await node.work()
-    told = checked(receiver.received[0])["conversation"]
-    assert (told["transcript"], told["transcript_omitted"]) == (None, True)
-
-
 async def test_what_is_old_or_too_much_is_forgotten(database_url: str, receiver: Receiver) -> None:
     async with a_node(database_url, Clock(), webhook_deliveries_max=10) as node:
         project_id = await node.project()
@@ -452,28 +253,6 @@ async def test_what_is_old_or_too_much_is_forgotten(database_url: str, receiver:
         node.clock.now += 7 * DAY_S + 1
         await node.hooks.clear()
         assert await node.deliveries(webhook) == []
-
-
-async def test_a_chunk_still_to_come_holds_the_news_back(node: Node, receiver: Receiver) -> None:
-    project_id = await node.project()
-    await node.webhook(project_id, receiver.url, "conversation.transcribed")
-    id_ = await begun(node, project_id)
-    now = node.clock.now
-    chunk = Chunk(
-        id="c", conversation_id=id_, key="k", source="PORTAL_AUDIO", filename="", content_type="", said_at=None,
-        length_bytes=None, sha256=None, state=ChunkState.ANNOUNCED, track_id="t", text=None, error=None, attempts=0,
-        created_at=now, updated_at=now,
-    )  # fmt: skip
-    await node.store.conversations.announce(chunk, chunks_max=9)
-    await node.store.conversations.confirm(chunk, said_at=now, length_bytes=9)
-    await node.store.conversations.finish(id_, by="participant")
-    assert not await node.store.conversations.close(id_)
-    await node.work()
-    assert not receiver.received
-    await node.store.conversations.settle(chunk, ChunkState.TRANSCRIBED)
-    assert await node.store.conversations.close(id_)
-    await node.work()
-    assert [checked(each)["event"] for each in receiver.received] == ["conversation.transcribed"]
 
 
 async def test_a_test_is_sent_at_once_and_not_kept(node: Node, receiver: Receiver) -> None:
