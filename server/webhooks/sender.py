@@ -19,6 +19,7 @@ from server.store.webhook_records import Outcome
 from server.webhooks.destinations import RefusedAddress, Resolve, addresses_of, check_url, resolve
 
 ANSWER_MAX_BYTES = 64 * 1024  # it is read only so that a well-behaved receiver sees its answer taken
+ANSWER_MAX_S = 1.0  # for the rest of it, after its head
 CONNECT_MAX_S = 10.0
 CONNECTIONS_MAX = 64
 GONE = 410
@@ -147,9 +148,10 @@ async def _take(response: httpx.Response) -> None:
     """Read the answer where it says that it is short."""
     length = response.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= ANSWER_MAX_BYTES:
-        with contextlib.suppress(httpx.NetworkError, httpx.ProtocolError):  # its head is there, which is what counts
-            async for _ in response.aiter_raw():
-                pass
+        with contextlib.suppress(httpx.HTTPError, TimeoutError):  # its head is there, which is what counts
+            async with asyncio.timeout(ANSWER_MAX_S):
+                async for _ in response.aiter_raw():
+                    pass
 
 
 def _seen(response: httpx.Response) -> Attempt:

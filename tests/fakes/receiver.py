@@ -107,6 +107,9 @@ class Receiver:
     async def _answer(self, answer: int | str, writer: asyncio.StreamWriter) -> None:
         if answer == "silent":
             await self._let_go.wait()
+        elif answer == "unfinished":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nto be conti")
+            await self._let_go.wait()
         elif answer == "cut":
             writer.transport.abort()
         elif answer == "garbage":

@@ -84,6 +84,13 @@ async def test_an_endless_answer_is_not_read_to_its_end(receiver: Receiver) -> N
     assert attempt.took_ms < 9000
 
 
+async def test_what_was_taken_is_taken_whatever_comes_of_the_rest_of_the_answer(receiver: Receiver) -> None:
+    receiver.answers.append("unfinished")
+    attempt = await post(receiver.url, deadline_s=30)
+    assert (attempt.outcome, attempt.status_code) == (Outcome.OK, 200)
+    assert attempt.took_ms < 20_000
+
+
 async def test_what_the_receiver_asks_to_wait_is_told(receiver: Receiver) -> None:
     receiver.answers.extend([503, 503])
     receiver.headers["Retry-After"] = "120"
