@@ -50,6 +50,18 @@ def new_chunk_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_webhook_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_hook_event_id() -> str:
+    return f"evt_{secrets.token_hex(12)}"
+
+
+def new_delivery_id() -> str:
+    return f"dlv_{secrets.token_hex(12)}"
+
+
 def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 

@@ -37,10 +37,18 @@ class ChunkState(StrEnum):
     FAILED = "failed"
 
 
-S = TypeVar("S", TranscriptState, SessionState, ChunkState)
+class DeliveryState(StrEnum):
+    """Of one event to one webhook."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+S = TypeVar("S", TranscriptState, SessionState, ChunkState, DeliveryState)
 Table = dict[S, frozenset[S]]
 
-_T, _S, _C = TranscriptState, SessionState, ChunkState
+_T, _S, _C, _D = TranscriptState, SessionState, ChunkState, DeliveryState
 
 TRANSCRIPT_MOVES: Table[TranscriptState] = {
     _T.IDLE: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
@@ -72,6 +80,14 @@ CHUNK_MOVES: Table[ChunkState] = {
     _C.FAILED: frozenset({_C.CONFIRMED}),
 }
 
+DELIVERY_MOVES: Table[DeliveryState] = {
+    _D.WAITING: frozenset({_D.DELIVERED, _D.FAILED}),
+    # A replay is another delivery.
+    _D.DELIVERED: frozenset(),
+    # Given up by one node, while another that was thought dead got through.
+    _D.FAILED: frozenset({_D.DELIVERED}),
+}
+
 
 def move(table: Table[S], here: S, there: S) -> S:
     """Go from ``here`` to ``there``, or raise ``IllegalMove``."""
@@ -96,5 +112,6 @@ if __name__ == "__main__":
         ("Transcript", diagram(TRANSCRIPT_MOVES)),
         ("Session", diagram(SESSION_MOVES)),
         ("Chunk", diagram(CHUNK_MOVES)),
+        ("Delivery", diagram(DELIVERY_MOVES)),
     ):
         print(f"## {title}\n\n```mermaid\n{drawn}\n```\n")

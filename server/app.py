@@ -124,6 +124,11 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
     metrics.watch("room_members", "Who is in them.", lambda: services().peers.sounds.members)
     metrics.watch("peers_connecting", "Those not connected yet.", lambda: services().peers.places.connecting)
     metrics.watch("meetings_active", "Meetings now.", lambda: services().meetings.active_count)
+    metrics.watch(
+        "webhook_deliveries_waiting",
+        "Deliveries to webhooks that wait, of all nodes; counted once a minute.",
+        lambda: services().webhooks.waiting_count,
+    )
     metrics.watch("tasks", "Tasks on the event loop.", lambda: len(asyncio.all_tasks()))
     metrics.watch_udp(lambda: services().ports.counts)
     metrics.engine.watch(lambda: services().asr.workers, lambda: services().asr.sessions)

@@ -83,6 +83,10 @@ class Metrics:
         self.room_sounds_failed = Counter(
             "earshot_room_sounds_failed", "Rooms of which sound was lost by a fault of ours.", registry=r
         )
+        self.webhook_attempts = Counter(
+            "earshot_webhook_attempts", "Attempts to tell a webhook something.", ["outcome"], registry=r
+        )
+        self.webhook_s = Histogram("earshot_webhook_seconds", "Time of such an attempt.", registry=r, buckets=_HTTP_S)
         self.engine = EngineMetrics(r)
         self._ticker: asyncio.Task[None] | None = None
 
@@ -101,6 +105,11 @@ class Metrics:
         self.requests.labels(known, route, str(status)).inc()
         if spent_s is not None:
             self.request_s.labels(route).observe(spent_s)
+
+    def webhook_told(self, outcome: str, spent_s: float) -> None:
+        """An attempt to tell a webhook something ended."""
+        self.webhook_attempts.labels(outcome).inc()
+        self.webhook_s.observe(spent_s)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

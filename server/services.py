@@ -37,6 +37,7 @@ from server.speakers import Speakers
 from server.store.store import Store
 from server.storing import Storing
 from server.udp import udp_settings
+from server.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +68,7 @@ class Services:
     blobs: Blobs
     blob_urls: BlobUrls
     chunks: Chunks
+    webhooks: Webhooks
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -119,7 +121,10 @@ class Services:
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
-            chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal)
+            webhooks = Webhooks(settings, store, metrics)
+            webhooks.start()
+            stack.push_async_callback(webhooks.stop)
+            chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal, noted=webhooks.wake)
             await chunks.load()
             await recover(store, hub, intake)
             chunks.start()
@@ -154,7 +159,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, webhooks, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -23,6 +23,7 @@ from server.accounts.account_settings import AccountSettings
 from server.client_address import networks_of
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
+from server.webhooks.webhook_settings import WebhookSettings
 
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
@@ -35,7 +36,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(AccountSettings):
+class Settings(AccountSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

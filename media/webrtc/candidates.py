@@ -67,7 +67,7 @@ def is_sensible(host: str, *, loopback: bool, private: bool = True, own: Collect
     if isinstance(address, _IPv6):
         if address.scope_id is not None:
             return False
-        address = _within(address) or address
+        address = leads_to(address)
     if address.is_loopback:
         return loopback
     if not loopback and str(address) in own:
@@ -84,8 +84,10 @@ def is_sensible(host: str, *, loopback: bool, private: bool = True, own: Collect
     )
 
 
-def _within(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that one of IPv6 leads to."""
+def leads_to(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that one of IPv6 leads to (RFC 4291 mapped, RFC 6052, RFC 3056); any other is itself."""
+    if isinstance(address, _IPv4):
+        return address
     if address in _NAT64:
         return _IPv4(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+    return address.ipv4_mapped or address.sixtofour or address

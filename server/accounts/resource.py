@@ -24,6 +24,7 @@ class Kind(StrEnum):
     MEETING = "meeting"
     PROJECT = "project"
     CONVERSATION = "conversation"
+    WEBHOOK = "webhook"
     API_KEY = "API key"
 
 
@@ -60,6 +61,7 @@ NAMED: dict[str, Named] = {
     "meeting_id": Named(Kind.MEETING),
     "project_id": Named(Kind.PROJECT),
     "conversation_id": Named(Kind.CONVERSATION),
+    "webhook_id": Named(Kind.WEBHOOK),
     "key_id": Named(Kind.API_KEY),
 }
 

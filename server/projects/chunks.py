@@ -48,7 +48,10 @@ UNFORESEEN = "The server could not write this down; its log says why"
 
 
 class Chunks:
-    """Takes chunks and writes them down in the background. ``clock`` gives epoch seconds."""
+    """Takes chunks and writes them down in the background.
+
+    ``noted`` is called when the store has something to tell webhooks. ``clock`` gives epoch seconds.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Chunks:
         hub: Hub,
         journal: Journal,
         *,
+        noted: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -70,6 +74,7 @@ class Chunks:
         self._intake = intake
         self._hub = hub
         self._journal = journal
+        self._noted = noted
         self._clock = clock
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._woken = asyncio.Event()
@@ -201,6 +206,7 @@ class Chunks:
         """Where all of it is written down and nothing more expected, its transcript comes to its end."""
         if await self._conversations.close(conversation_id):
             self._hub.kept_open.discard(conversation_id)
+            self._noted()
             await self._hub.settle(conversation_id)
 
     def _new(

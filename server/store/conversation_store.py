@@ -8,9 +8,12 @@ from typing import Any
 from protocol import ids
 from protocol.errors import Forbidden, NotFound
 from protocol.states import ChunkState
-from server.store import conversations, projects, transcripts
+from server.store import conversations, projects, transcripts, webhooks
 from server.store.conversation_records import Chunk, Conversation, FinishedBy
 from server.store.database import Transaction
+
+# What webhooks are told of.
+STARTED, TRANSCRIBED = "conversation.started", "conversation.transcribed"
 
 
 class ConversationStore:
@@ -60,6 +63,7 @@ class ConversationStore:
                 source_kind="project",
             )
             await conversations.create(conn, conversation)
+            await webhooks.note(conn, project_id, STARTED, now=now, transcript_id=conversation.id)
         return conversation
 
     async def get(self, conversation_id: str) -> Conversation:
@@ -116,7 +120,9 @@ class ConversationStore:
                 return False
             if found.finished_by == "participant" and len(there) < (found.expected_chunks or 0):
                 return False
-            await conversations.change(conn, conversation_id, {"closed_at": self._clock()})
+            now = self._clock()
+            await conversations.change(conn, conversation_id, {"closed_at": now})
+            await webhooks.note(conn, found.project_id, TRANSCRIBED, now=now, transcript_id=conversation_id)
             return True
 
     # Chunks.

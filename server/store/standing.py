@@ -8,7 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts
+from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts, webhooks
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8
@@ -67,6 +67,10 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "conversation": sa.select(transcripts.c.owner, _PRIVATE, transcripts.c.deleted_at)
     .join(conversations, conversations.c.id == transcripts.c.id)
     .where(transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
+    # A webhook is its project's.
+    "webhook": sa.select(projects.c.owner, _PRIVATE, projects.c.deleted_at)
+    .join(webhooks, webhooks.c.project_id == projects.c.id)
+    .where(webhooks.c.id == sa.bindparam("wanted")),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
         api_keys.c.id == sa.bindparam("wanted")
     ),

@@ -34,6 +34,7 @@ from server.store.search import Hit, search
 from server.store.search_words import Term
 from server.store.standing import ShareMode, Standing
 from server.store.upload_store import UploadStore
+from server.store.webhook_store import WebhookStore
 
 SEARCH_MAX_S = 3.0
 
@@ -61,6 +62,7 @@ class Store:
         self.uploads = UploadStore(self._read, self._write, clock)
         self.projects = ProjectStore(self._read, self._write, clock)
         self.conversations = ConversationStore(self._read, self._write, clock)
+        self.webhooks = WebhookStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

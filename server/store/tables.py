@@ -322,3 +322,61 @@ chunks = sa.Table(
     sa.Index(None, "conversation_id", "said_at"),
     sa.Index(None, "state", "said_at"),
 )
+
+# Where a project's events are sent. ``failing_since``: of the first failure after the last success.
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("events", sa.Text, nullable=False),  # JSON
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("failing_since", sa.Double),
+    sa.Column("tried_at", sa.Double),
+    sa.Column("outcome", sa.String(16)),  # of the last attempt
+    sa.Column("status_code", sa.Integer),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index(None, "project_id", "created_at"),
+)
+
+# What happened, once for all webhooks that are told of it. ``body``: the bytes that are signed and sent; None: not made
+# yet. ``transcript_id``: the conversation it is about, with which it goes.
+webhook_events = sa.Table(
+    "webhook_events",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE")),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index(None, "created_at"),
+    sa.Index(None, "transcript_id"),
+)
+
+# One event to one webhook. ``lease``: the node that sends it now, until ``leased_until``.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("webhook_id", sa.String(36), sa.ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("event_id", sa.String(36), sa.ForeignKey("webhook_events.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),
+    sa.Column("lease", sa.String(36)),
+    sa.Column("leased_until", sa.Double),
+    sa.Column("outcome", sa.String(16)),  # of the last attempt
+    sa.Column("status_code", sa.Integer),
+    sa.Column("took_ms", sa.Integer),
+    sa.Column("replay_of", sa.String(36)),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Index(None, "webhook_id", "created_at"),
+    sa.Index(None, "state", "due_at"),
+    sa.Index(None, "event_id"),
+)

@@ -33,6 +33,7 @@ WITH_MEANING = (
     *("POST /v1/rooms", "PATCH /v1/rooms/{room_id}", "POST /v1/meetings", "POST /v1/meetings/{meeting_id}/join"),
     *("POST /v1/rooms/{room_name}/meetings/{meeting_id}/join", "POST /v1/rooms/{room_name}/meeting"),
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
+    *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),

@@ -103,6 +103,14 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/api/projects/{project_id}/tags"): Action.CHANGE,
     ("PATCH", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
     ("DELETE", "/api/projects/{project_id}/tags/{tag_id}"): Action.CHANGE,
+    ("GET", "/api/projects/{project_id}/webhooks"): Action.READ,
+    ("POST", "/api/projects/{project_id}/webhooks"): Action.CHANGE,
+    ("GET", "/api/projects/{project_id}/webhooks/{webhook_id}"): Action.READ,
+    ("PATCH", "/api/projects/{project_id}/webhooks/{webhook_id}"): Action.CHANGE,
+    ("DELETE", "/api/projects/{project_id}/webhooks/{webhook_id}"): Action.DELETE,
+    ("POST", "/api/projects/{project_id}/webhooks/{webhook_id}/test"): Action.CHANGE,
+    ("GET", "/api/projects/{project_id}/webhooks/{webhook_id}/deliveries"): Action.READ,
+    ("POST", "/api/projects/{project_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/replay"): Action.CHANGE,
     ("GET", "/api/projects/{project_id}/conversations"): Action.READ,
     ("GET", "/api/projects/{project_id}/transcripts"): Action.EXPORT,
     ("GET", "/api/projects/{project_id}/conversations.csv"): Action.EXPORT,
@@ -165,6 +173,8 @@ def path_of(template: str) -> str:
         .replace("{meeting_id}", new_transcript_id())
         .replace("{project_id}", new_transcript_id())
         .replace("{tag_id}", new_transcript_id())
+        .replace("{webhook_id}", new_transcript_id())
+        .replace("{delivery_id}", "dlv_0")
         .replace("{conversation_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())

@@ -25,7 +25,7 @@ from server.auth import Action
 from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
-from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts
+from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts, webhooks
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -66,7 +66,9 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.TAKE_PART), EVERYBODY),
 }
-THINGS = ("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "key_id")
+THINGS = (
+    *("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "webhook_id", "key_id"),
+)
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
     "name",
@@ -78,6 +80,7 @@ ELSE = {
     "number",
     "topic_id",
     "tag_id",
+    "delivery_id",
     "speaker",
     "key",
 }
@@ -134,6 +137,9 @@ async def make_things(node: RunningApp) -> Things:
             await conn.execute(
                 sa.insert(conversations).values(id=ids["conversation_id"], project_id=ids["project_id"], **conversation)
             )
+            webhook: dict[str, object] = {"name": "", "url": "http://0.0.0.0/", "secret": "x", "events": "[]"}
+            webhook |= {"project_id": ids["project_id"], "status": "draft"}
+            await conn.execute(sa.insert(webhooks).values(id=ids["webhook_id"], **webhook, **times))
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
             await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
     return Things(*made)

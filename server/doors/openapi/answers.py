@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
+from server.doors.projects import webhook_models
 from server.doors.v1 import models, speaker_models, transcript_models
 
 JSON = "application/json"
@@ -162,6 +163,14 @@ ANSWERS: Mapping[str, Answer] = {
     "add_tag": Answer(201, project_models.Tag, errors=(409,)),
     "rename_tag": Answer(model=project_models.Tag, errors=(409,)),
     "delete_tag": Answer(204),
+    "list_webhooks": Answer(model=webhook_models.WebhookList),
+    "create_webhook": Answer(201, webhook_models.WebhookWithSecret, headers=("Location",), errors=(409,)),
+    "get_webhook": Answer(model=webhook_models.Webhook),
+    "change_webhook": Answer(model=webhook_models.WebhookWithSecret),
+    "delete_webhook": Answer(204),
+    "test_webhook": Answer(model=webhook_models.WebhookTested, errors=(408, 413)),
+    "list_deliveries": Answer(model=webhook_models.DeliveryPage),
+    "replay_delivery": Answer(201, webhook_models.Delivery, errors=(408, 409, 413)),
     "get_public_project": Answer(model=project_models.PublicProject),
     "initiate_conversation": Answer(model=participant_models.Conversation, errors=(404,)),
     "initiate_in_project": Answer(model=participant_models.Conversation),
