@@ -50,6 +50,14 @@ def new_chunk_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_report_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_subscription_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 

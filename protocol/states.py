@@ -37,10 +37,17 @@ class ChunkState(StrEnum):
     FAILED = "failed"
 
 
-S = TypeVar("S", TranscriptState, SessionState, ChunkState)
+class ReportState(StrEnum):
+    QUEUED = "queued"
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+
+
+S = TypeVar("S", TranscriptState, SessionState, ChunkState, ReportState)
 Table = dict[S, frozenset[S]]
 
-_T, _S, _C = TranscriptState, SessionState, ChunkState
+_T, _S, _C, _R = TranscriptState, SessionState, ChunkState, ReportState
 
 TRANSCRIPT_MOVES: Table[TranscriptState] = {
     _T.IDLE: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
@@ -72,6 +79,15 @@ CHUNK_MOVES: Table[ChunkState] = {
     _C.FAILED: frozenset({_C.CONFIRMED}),
 }
 
+REPORT_MOVES: Table[ReportState] = {
+    # Failed at once: its project is gone.
+    _R.QUEUED: frozenset({_R.WORKING, _R.FAILED}),
+    # A restart changes nothing: it goes on where it stopped.
+    _R.WORKING: frozenset({_R.DONE, _R.FAILED}),
+    _R.DONE: frozenset(),
+    _R.FAILED: frozenset(),
+}
+
 
 def move(table: Table[S], here: S, there: S) -> S:
     """Go from ``here`` to ``there``, or raise ``IllegalMove``."""
@@ -96,5 +112,6 @@ if __name__ == "__main__":
         ("Transcript", diagram(TRANSCRIPT_MOVES)),
         ("Session", diagram(SESSION_MOVES)),
         ("Chunk", diagram(CHUNK_MOVES)),
+        ("Report", diagram(REPORT_MOVES)),
     ):
         print(f"## {title}\n\n```mermaid\n{drawn}\n```\n")

@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from protocol.errors import IllegalMove
-from protocol.states import CHUNK_MOVES, SESSION_MOVES, TRANSCRIPT_MOVES, SessionState, TranscriptState, diagram, move
+from protocol.states import (
+    CHUNK_MOVES,
+    REPORT_MOVES,
+    SESSION_MOVES,
+    TRANSCRIPT_MOVES,
+    SessionState,
+    TranscriptState,
+    diagram,
+    move,
+)
 
-TABLES: list[dict[Any, frozenset[Any]]] = [TRANSCRIPT_MOVES, SESSION_MOVES, CHUNK_MOVES]
+TABLES: list[dict[Any, frozenset[Any]]] = [TRANSCRIPT_MOVES, SESSION_MOVES, CHUNK_MOVES, REPORT_MOVES]
 PAIRS = [(table, here, there) for table in TABLES for here, there in itertools.product(table, table)]
 
 

@@ -214,7 +214,8 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN lexemes")
         await conn.exec_driver_sql("DELETE FROM passages")
         await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN words")
-        for later in ("chunks", "conversations", "project_tags", "projects"):
+        reports = ("report_subscriptions", "report_digests", "reports", "conversation_summaries")
+        for later in (*reports, "chunks", "conversations", "project_tags", "projects"):
             await conn.exec_driver_sql(f"DROP TABLE {later}")
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     await engine.dispose()
