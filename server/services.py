@@ -28,6 +28,8 @@ from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
 from server.projects.chunks import Chunks
+from server.projects.events import ProjectEvents
+from server.projects.summaries import Summaries
 from server.recogniser import worker_settings
 from server.recovery import recover
 from server.removal import Removal
@@ -67,6 +69,8 @@ class Services:
     blobs: Blobs
     blob_urls: BlobUrls
     chunks: Chunks
+    project_events: ProjectEvents
+    summaries: Summaries
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -122,6 +126,12 @@ class Services:
             chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal)
             await chunks.load()
             await recover(store, hub, intake)
+            project_events = ProjectEvents()
+            # Whoever wants to be told what happens in projects, such as webhooks, is given to its ``listen`` here.
+            summaries = Summaries(store, journal, project_events)
+            summaries.start()
+            stack.push_async_callback(summaries.stop)
+            chunks.on_closed = summaries.wake
             chunks.start()
             stack.push_async_callback(chunks.stop)
             speakers = Speakers(store, journal, hub.voices)
@@ -154,7 +164,8 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, stack.pop_all())
+            of_projects = chunks, project_events, summaries
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, *of_projects, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -72,6 +72,7 @@ class Chunks:
         self._journal = journal
         self._clock = clock
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
+        self.on_closed: Callable[[], None] = lambda: None  # told when a conversation came to its end
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -202,6 +203,7 @@ class Chunks:
         if await self._conversations.close(conversation_id):
             self._hub.kept_open.discard(conversation_id)
             await self._hub.settle(conversation_id)
+            self.on_closed()
 
     def _new(
         self,
