@@ -78,6 +78,7 @@ ELSE = {
     "number",
     "topic_id",
     "tag_id",
+    "report_id",
     "speaker",
     "key",
 }
