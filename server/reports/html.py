@@ -25,11 +25,7 @@ blockquote{margin:1rem 0;padding-inline-start:1rem;border-inline-start:4px solid
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'; sandbox",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+HEADERS = {"Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'; sandbox"}
 # They turn the direction of all that follows, our own words included; each text has a direction of its own instead.
 _TURNS = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 

@@ -160,7 +160,7 @@ class Reports:
         after = (report.after_at, report.after_id)
         while page := await conversations.ids_after(project.id, after, limit=BATCH):
             wanted = [(at, id_) for at, id_ in page if at <= report.created_at]
-            kept = []
+            kept: list[KeptDigest] = []
             for _, id_ in wanted:
                 try:
                     digest = await self._digest(project, id_)

@@ -43,8 +43,12 @@ class SubscriptionStore:
             if new and (await conn.execute(count)).scalar_one() + len(new) > subscriptions_max:
                 raise Conflict("this project has as many subscriptions as it may have")
             if new:
-                values = {"project_id": project_id, "opted_in": True, "created_at": now, "updated_at": now}
-                made = [{"id": ids.new_subscription_id(), "email": email, **values} for email in new]
+                values = {"project_id": project_id, "opted_in": True, "updated_at": now}
+                # A moment apart, so that they stay in the order that they were given in.
+                made = [
+                    {"id": ids.new_subscription_id(), "email": email, "created_at": now + at / 1e6, **values}
+                    for at, email in enumerate(new)
+                ]
                 await conn.execute(sa.insert(subscriptions), made)
             ended = [row.id for row in known.values() if not row.opted_in]
             if ended:

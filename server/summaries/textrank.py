@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence, Set
 
 import numpy as np
+import numpy.typing as npt
 
 AT_ONCE_MAX = 400  # sentences that are compared each with each: 2 ms to 20 ms, and 2 MB
 DAMPING = 0.85
@@ -60,7 +61,7 @@ def _better(places: Sequence[int], words: Sequence[Set[str]], at: int) -> list[i
     return [stretch[each] for each in sorted(kept)]
 
 
-def _alike(sentences: Sequence[Set[str]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _alike(sentences: Sequence[Set[str]]) -> npt.NDArray[np.float64]:
     numbers: dict[str, int] = {}
     # Words that only one sentence has join none: they are left out of the table.
     times: dict[str, int] = {}
@@ -79,4 +80,5 @@ def _alike(sentences: Sequence[Set[str]]) -> np.ndarray[tuple[int, int], np.dtyp
     # One more each, so that a sentence of one word has a length, too.
     lengths = np.array([math.log(1 + len(words)) for words in sentences])
     weight = lengths[:, None] + lengths[None, :]
-    return np.divide(shared, weight, out=np.zeros_like(shared), where=weight > 0)
+    found: npt.NDArray[np.float64] = np.divide(shared, weight, out=np.zeros_like(shared), where=weight > 0)
+    return found

@@ -33,8 +33,8 @@ async def report_file(request: Request, report: Report, form: Form) -> Response:
     headers = content_disposition(
         "inline" if is_page else "attachment", f"{project.name} report", form, transcript_id=report.id
     )
-    headers |= HEADERS if is_page else {"X-Content-Type-Options": "nosniff"}
-    return Response(data, headers={**headers, "Cache-Control": "no-cache"}, media_type=MEDIA_TYPES[form])
+    headers |= {"Cache-Control": "no-cache", **(HEADERS if is_page else {})}
+    return Response(data, headers=headers, media_type=MEDIA_TYPES[form])
 
 
 @router.get("/api/projects/{project_id}/reports", dependencies=[entry(Action.READ)])

@@ -12,7 +12,7 @@ from protocol.events import Summarised
 from server.projects import summaries as summaries_module
 from server.services import Services
 from server.store.search_words import parse_query
-from server.summaries.extract import Extract, Sentence
+from server.summaries.extract import Extract, Sentence, extract
 from tests.fakes.node import events_of, running_services
 from tests.server.projects.test_chunks import begun
 
@@ -115,7 +115,6 @@ async def test_a_restart_delays_it_and_one_that_fails_hinders_no_other(
             raise RuntimeError("of the test")
         return extract(said)
 
-    extract = summaries_module.extract
     monkeypatch.setattr(summaries_module, "extract", fails_on_crash)
     async with running_services(tmp_path) as services:
         await summarised(services)

@@ -13,16 +13,18 @@ HOSTILE = (
 )
 
 
-def digest(*texts: str, **fields: object) -> Digest:
-    values: dict[str, object] = {
-        "title": "",
-        "summary": "",
-        "began_at": 1_767_268_800.0,
-        "duration_s": 65.0,
-        "words": 10,
-        "tags": (),
-    }
-    return digest_of(list(sentences_of(speech(*texts), {})), **values | fields)  # type: ignore[arg-type]
+def digest(
+    *texts: str, title: str = "", summary: str = "", began_at: float = 1_767_268_800.0, tags: tuple[str, ...] = ()
+) -> Digest:
+    return digest_of(
+        list(sentences_of(speech(*texts), {})),
+        title=title,
+        summary=summary,
+        began_at=began_at,
+        duration_s=65.0,
+        words=10,
+        tags=tags,
+    )
 
 
 def findings_of(*digests: Digest, name: str = "Talks", language: str = "en") -> Findings:
