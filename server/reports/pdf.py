@@ -150,9 +150,11 @@ class _Document:
             return
         self._plain = self.pages.number_font = "plain"
         self._bold, self._bold_style = "plain", ""
-        if fonts.bold is not None and (of_bold := self._add("bold", fonts.bold)) is not None and of_bold >= _ascii():
-            self._bold = "bold"
-            # What is said in bold is shown by the others where it lacks a letter.
+        of_bold = None if fonts.bold is None else self._add("bold", fonts.bold)
+        if of_bold is not None and of_bold >= _ascii():
+            self._bold = "bold"  # where it lacks a letter, the others show it
+        else:
+            self._drop("bold")
         others = ["plain"] if self._bold == "bold" else []
         missing = self._used() - letters
         for number, path in enumerate(fonts.others):
@@ -163,7 +165,7 @@ class _Document:
                 others.append(f"other{number}")
                 letters, missing = letters | found, missing - found
             else:
-                self.pages.fonts.pop(f"other{number}", None)  # or all of it would be in the document
+                self._drop(f"other{number}")
         if others:
             self.pages.set_fallback_fonts(others, exact_match=False)
         self._letters = letters
@@ -177,10 +179,15 @@ class _Document:
             self.pages.add_font(name, fname=path)
             font = self.pages.fonts[name]
         except Exception as error:  # whatever a damaged file leads to
-            self.pages.fonts.pop(name, None)
             log.warning("a font cannot be used", font=path.name, error=type(error).__name__)
             return None
         return frozenset(font.cmap) if isinstance(font, TTFFont) else None
+
+    def _drop(self, name: str) -> None:
+        """What shows nothing: else it would be in the document."""
+        font = self.pages.fonts.pop(name, None)
+        if isinstance(font, TTFFont):
+            font.close()
 
     def _used(self) -> frozenset[int]:
         findings, words = self._findings, self._words
