@@ -134,7 +134,7 @@ class Services:
             await chunks.load()
             await recover(store, hub, intake)
             project_events = ProjectEvents()
-            # Whoever wants to be told what happens in projects, such as webhooks, is given to its ``listen`` here.
+            # Whoever wants to be told what happens in projects, such as ``webhooks``, is given to its ``listen`` here.
             summaries = Summaries(store, journal, project_events)
             summaries.start()
             stack.push_async_callback(summaries.stop)

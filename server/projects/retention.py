@@ -79,6 +79,8 @@ class Retention:
                 except NotFound:
                     pass  # somebody else was faster
             after = found[-1]
+        while gone := await self._store.reports.quoting_gone(project_id, limit=AT_ONCE):
+            await self._delete_reports(gone)
         if removed or locked:
             log.info("conversations are older than is kept", project=project_id, removed=removed, locked=locked)
         return removed
@@ -86,11 +88,14 @@ class Retention:
     async def _remove(self, conversation_id: str) -> None:
         """The conversation itself last, so that a crash before that leaves something to begin with again."""
         check_unlocked(await self._store.get_transcript(conversation_id, including_deleted=True))
-        for report_id in await self._store.reports.quoting(conversation_id):
-            await self._reports.delete(report_id)
-            log.info("a report quoted what is not kept any longer", report=report_id)
+        await self._delete_reports(await self._store.reports.quoting(conversation_id))
         await self._blobs.delete_prefix(f"conversations/{conversation_id}")
         await self._removal.discard(conversation_id)
+
+    async def _delete_reports(self, report_ids: list[str]) -> None:
+        for report_id in report_ids:
+            await self._reports.delete(report_id)
+            log.info("a report quoted what is not kept any longer", report=report_id)
 
     async def _forget_deleted_projects(self) -> None:
         while found := await self._store.reports.of_deleted_projects(limit=AT_ONCE):

@@ -95,13 +95,7 @@ class Summaries:
         if found.points and is_made(transcript.summary) and not transcript.locked:
             await self._journal.append(due.conversation_id, found.event())
         if await self._store.summaries.settle(due, found.title) and found.points:
-            transcript = await self._store.get_transcript(due.conversation_id)
-            conversation = {
-                "id": due.conversation_id,
-                "title": transcript.title,
-                "summary": (transcript.summary or {}).get("summary") or "",
-            }
-            await self._events.announce(due.project_id, "conversation.summarized", {"conversation": conversation})
+            await self._events.announce_conversation(due.conversation_id, "conversation.summarized")
 
     async def _extract(self, transcript_id: str) -> Extract:
         said = await said_in(self._store, transcript_id)

@@ -15,6 +15,7 @@ import structlog
 from protocol.blocks import seconds
 from protocol.errors import EarshotError, NotFound
 from server.blobs import Blobs
+from server.project_exports.records import iso_utc, moment
 from server.projects.events import ProjectEvents
 from server.projects.summaries import said_in
 from server.reports.digests import Digest, digest_of
@@ -208,6 +209,14 @@ def _add_all(gathering: Gathering, page: list[KeptDigest]) -> None:
 
 
 def told(report: Report, language: str) -> dict[str, object]:
-    """What is announced of a report; ``date_created`` in epoch seconds."""
-    status = "published" if report.is_published else "draft"
-    return {"id": report.id, "status": status, "language": language, "date_created": report.created_at}
+    """What is announced of a report."""
+    path = f"/api/projects/{report.project_id}/reports/{report.id}"
+    return {
+        "id": report.id,
+        "status": "published" if report.is_published else "draft",
+        "language": language,
+        "date_created": iso_utc(moment(report.created_at)),
+        "conversations": report.digested,
+        "html_url": f"{path}.html",
+        "pdf_url": f"{path}.pdf",
+    }

@@ -196,6 +196,19 @@ class ReportStore:
         async with self._read() as conn:
             return list((await conn.execute(wanted)).scalars())
 
+    async def quoting_gone(self, project_id: str, *, limit: int) -> list[str]:
+        """Ids of the project's reports that the words of a conversation may be in which is gone for good."""
+        is_there = sa.exists().where(conversations.c.id == report_digests.c.conversation_id)
+        wanted = (
+            sa.select(report_digests.c.report_id)
+            .join(reports, reports.c.id == report_digests.c.report_id)
+            .where(reports.c.project_id == project_id, ~is_there)
+            .distinct()
+            .limit(limit)
+        )
+        async with self._read() as conn:
+            return list((await conn.execute(wanted)).scalars())
+
     async def of_deleted_projects(self, *, limit: int) -> list[str]:
         wanted = (
             sa.select(reports.c.id)

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from server.projects.events import ProjectEvents
 
 
-async def test_one_that_fails_does_not_keep_the_others_from_hearing() -> None:
-    heard: list[tuple[str, str, dict[str, Any]]] = []
+class Hears:
+    """A listener that keeps what it is told."""
 
-    async def fails(project_id: str, event: str, data: dict[str, Any]) -> None:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    async def announce(self, project_id: str, event: str, data: Mapping[str, Any]) -> int:
+        self.told.append((project_id, event, data))
+        return 1
+
+    async def announce_conversation(self, conversation_id: str, event: str) -> int:
+        self.told.append((conversation_id, event, {}))
+        return 1
+
+
+class Fails:
+    async def announce(self, project_id: str, event: str, data: Mapping[str, Any]) -> None:
         raise RuntimeError("of the test")
 
-    async def hears(project_id: str, event: str, data: dict[str, Any]) -> None:
-        heard.append((project_id, event, data))
+    async def announce_conversation(self, conversation_id: str, event: str) -> None:
+        raise RuntimeError("of the test")
 
-    events = ProjectEvents()
-    for listener in (fails, hears):
-        events.listen(listener)
+
+async def test_one_that_fails_does_not_keep_the_others_from_hearing() -> None:
+    events, hears = ProjectEvents(), Hears()
+    events.listen(Fails())
+    events.listen(hears)
     await events.announce("p", "report.generated", {"report": {}})
-    assert heard == [("p", "report.generated", {"report": {}})]
+    await events.announce_conversation("c", "conversation.summarized")
+    assert hears.told == [("p", "report.generated", {"report": {}}), ("c", "conversation.summarized", {})]

@@ -90,6 +90,17 @@ async def test_what_is_locked_stays_and_what_is_in_the_bin_goes(tmp_path: Path) 
             await services.store.get_transcript(binned, including_deleted=True)
 
 
+async def test_what_a_host_deleted_for_good_takes_reports_along_where_there_is_a_retention(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        for days, left in ((30, 0), (0, 1)):
+            project_id, id_ = await talked(services, portal={"retention_days": days})
+            report, _ = await services.reports.ask(project_id)
+            await made(services, project_id, report.id)
+            await services.removal.discard(id_)
+            assert await retention(services, 0).round() == 0
+            assert (await services.store.reports.page(project_id, page=1, size=9))[1] == left
+
+
 async def test_a_deleted_project_still_keeps_its_promise_and_has_no_reports(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         project_id, old = await talked(services, portal={"retention_days": 1})

@@ -15,6 +15,7 @@ from server.store.search_words import parse_query
 from server.summaries.extract import Extract, Sentence, extract
 from tests.fakes.node import events_of, running_services
 from tests.server.projects.test_chunks import begun
+from tests.server.projects.test_events import Hears
 
 SAID = "The roof of the school leaks. The school needs a new roof. We had soup."
 MORE = "The council has money for the school roof. The council decides about the roof of the school in winter."
@@ -38,12 +39,7 @@ async def told(services: Services, conversation_id: str) -> list[Summarised]:
 
 
 async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp_path: Path) -> None:
-    heard: list[dict[str, Any]] = []
-
-    async def hears(project_id: str, event: str, data: dict[str, Any]) -> None:
-        assert event == "conversation.summarized"
-        heard.append({"project_id": project_id, **data["conversation"]})
-
+    hears = Hears()
     async with running_services(tmp_path) as services:
         services.project_events.listen(hears)
         id_ = await begun(services)
@@ -54,9 +50,7 @@ async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp
         assert made.summary["summary"] == "The roof of the school leaks. The school needs a new roof."
         [event] = await told(services, id_)
         assert (event.method, event.summary) == ("extractive", made.summary["summary"])
-        conversation = await services.store.conversations.get(id_)
-        wanted = {"project_id": conversation.project_id, "id": id_, "title": made.title, "summary": event.summary}
-        assert heard == [wanted]
+        assert hears.told == [(id_, "conversation.summarized", {})]
         assert await services.summaries.make_due() == 0
 
         await typed(services, id_, MORE)
@@ -64,7 +58,7 @@ async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp
         assert again.summary is not None
         assert "council" in again.summary["summary"]
         assert "council" in again.title.lower()
-        assert len(heard) == len(await told(services, id_)) == 2
+        assert len(hears.told) == len(await told(services, id_)) == 2
         assert (await services.store.search(parse_query("extractive")))[1] == 0  # how it was made is not searched
         assert (await services.store.search(parse_query("council")))[1] == 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from server.services import Services
 from server.store.project_records import Project
 from server.store.report_records import Report
 from tests.fakes.node import running_services
+from tests.server.projects.test_events import Hears
 
 
 async def project_of(services: Services, count: int) -> str:
@@ -45,11 +45,7 @@ async def page(services: Services, report: Report) -> str:
 
 
 async def test_a_report_is_about_all_conversations_and_names_nobody(tmp_path: Path) -> None:
-    heard: list[tuple[str, str, dict[str, Any]]] = []
-
-    async def hears(project_id: str, event: str, data: dict[str, Any]) -> None:
-        heard.append((project_id, event, data))
-
+    hears = Hears()
     async with running_services(tmp_path) as services:
         services.project_events.listen(hears)
         project_id = await project_of(services, 3)
@@ -62,7 +58,7 @@ async def test_a_report_is_about_all_conversations_and_names_nobody(tmp_path: Pa
         assert "Anna" not in shown
         assert "anna@" not in shown
         assert (await services.reports.file(report, "pdf")).startswith(b"%PDF-")
-        [told] = [each for each in heard if each[1] == "report.generated"]
+        [told] = [each for each in hears.told if each[1] == "report.generated"]
         assert told[0] == project_id
         assert (told[2]["report"]["id"], told[2]["report"]["status"]) == (report.id, "published")
         assert [each.body for each in await services.store.reports.digests(report.id, limit=9)] == [{}] * 3
