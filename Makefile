@@ -15,9 +15,10 @@ run: $(RUN_READY)
 	@exec $(BIN)/earshot serve
 
 # Four processes that may not keep what they compile would each compile it all.
+# As nice as inference processes are: else those that wait for words would wait behind tests that compute.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(DEV_READY)
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	nice -n 5 $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV_READY)
 	$(BIN)/ruff check .

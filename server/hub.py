@@ -275,7 +275,7 @@ class Hub:
         try:
             await session.pipeline.finish(finals=finals)
             if finals and session.is_empty:
-                await self._forget(track)
+                await self.forget_track(track)
             elif finals:
                 await self._store.update_track(
                     track.id, length_samples=session.pipeline.length_samples, state="finished"
@@ -297,7 +297,7 @@ class Hub:
             with logged(transcript_id):
                 await self.settle(transcript_id, failed=failed)
 
-    async def _forget(self, track: Track) -> None:
+    async def forget_track(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
         await self._store.delete_track(track.id)
         path = self.recording_path(track)

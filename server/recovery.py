@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from protocol.errors import EarshotError
+from protocol.errors import EarshotError, NotFound
 from protocol.states import TranscriptState
 from server.hub import Hub
 from server.intake import Intake
@@ -40,6 +40,10 @@ async def recover_transcript(
     unfinished = [track for track in tracks if track.state == "open"]
     for track in unfinished:
         try:
+            if transcript.state not in UNFINISHED and await _is_empty(hub, track):
+                # Cut short between its row and all else: who began it begins again.
+                await hub.forget_track(track)
+                continue
             session = await hub.recover(track)
         except (EarshotError, OSError) as error:
             log.error("track not recovered", track=track.id, error=type(error).__name__)
@@ -54,3 +58,10 @@ async def recover_transcript(
     if not unfinished and transcript.state in UNFINISHED:
         await hub.settle(transcript.id)
     return count
+
+
+async def _is_empty(hub: Hub, track: Track) -> bool:
+    try:
+        return not await asyncio.to_thread(hub.recording(track).length_samples)
+    except NotFound:
+        return True

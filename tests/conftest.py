@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio.constants
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,11 +21,6 @@ settings.register_profile(
     "long", deadline=None, max_examples=5000, derandomize=False, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("default")
-
-# In asyncio's debug mode each handle and future remembers where it was made. One frame says that; all of them, which
-# futures take by default, would be half of the suite's time.
-vars(asyncio.constants).update(DEBUG_STACK_DEPTH=1)
-traceback.extract_stack.__defaults__ = (None, 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -235,7 +235,8 @@ class Store:
             return await transcripts.soundless(conn, transcript_ids)
 
     async def unfinished(self) -> list[tuple[Transcript, list[Track]]]:
-        """Those that recording, paused or processing were cut short, oldest first, each with its tracks."""
+        """Those that were cut short, oldest first, each with its tracks: while recording, paused or processing, or when
+        a track of theirs had just begun."""
         async with self._read() as conn:
             found = await transcripts.unfinished(conn)
             return [(transcript, await tracks.tracks_of(conn, transcript.id)) for transcript in found]

@@ -254,11 +254,13 @@ async def soundless(conn: AsyncConnection, ids: Sequence[str]) -> list[str]:
 
 
 async def unfinished(conn: AsyncConnection) -> list[Transcript]:
-    """Without those in the bin: they go on when they are restored."""
+    """Also those that have a track which was only just begun. Without those in the bin: they go on when they are
+    restored."""
+    begun = sa.exists().where(tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open")
     rows = await conn.execute(
         selected()
         .where(
-            transcripts.c.state.in_([state.value for state in UNFINISHED]),
+            transcripts.c.state.in_([state.value for state in UNFINISHED]) | begun,
             transcripts.c.deleted_at.is_(None),
         )
         .order_by(transcripts.c.created_at, transcripts.c.id)

@@ -20,7 +20,7 @@ from tests.fakes.spoken_sample import spoken_sample
 from tests.fakes.wav import wav_of
 
 RATE_HZ = 16_000
-LEAD_S = 3.0  # the file begins to play when the microphone opens, before a connection stands
+LEAD_S = 6.0  # the file begins to play when the microphone opens, before a connection stands
 TAIL_S = 60.0  # silence after the words, longer than any test
 # Two words each, then as long a silence as ends an utterance. Their tones change from word to word: a tone that goes on
 # is noise to a browser, which takes it out.

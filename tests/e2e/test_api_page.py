@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 from pydantic import SecretStr
 
-from tests.e2e.browser import PATIENCE_MS, visiting
+from tests.e2e.browser import visiting
 from tests.fakes.running_app import running_app
 
 pytestmark = pytest.mark.browser
@@ -21,16 +21,16 @@ async def test_a_request_is_tried_with_the_token(tmp_path: Path, chromium: str) 
         page = visit.page
         await page.goto(f"{node.serving.url}docs")
         operation = page.locator("#operations-transcripts-list_transcripts")
-        await operation.locator(".opblock-summary-control").click(timeout=PATIENCE_MS)
+        await operation.locator(".opblock-summary-control").click()
         await operation.get_by_role("button", name="Try it out").click()
         await operation.get_by_role("button", name="Execute").click()
         answer = operation.locator(".live-responses-table tbody .response-col_description")
-        await expect(answer.first).to_contain_text("NOT_AUTHORISED", timeout=PATIENCE_MS)
+        await expect(answer.first).to_contain_text("NOT_AUTHORISED")
 
         await page.locator(".auth-wrapper .btn.authorize").first.click()
         await page.locator(".auth-container", has_text="bearer").locator("input").fill(TOKEN)
         await page.locator(".auth-container", has_text="bearer").get_by_role("button", name="Authorize").click()
         await page.locator(".modal-ux .close-modal").click()
         await operation.get_by_role("button", name="Execute").click()
-        await expect(answer.first).to_contain_text("shown on the page", timeout=PATIENCE_MS)
+        await expect(answer.first).to_contain_text("shown on the page")
         await page.screenshot(path=tmp_path / "docs.png")

@@ -26,10 +26,10 @@ async def test_a_better_recogniser_is_fetched_when_asked_for(
             page = visit.page
             await page.goto(server.url)
             notice = page.locator("engine-notice")
-            await expect(notice).to_contain_text("basic accuracy", timeout=30_000)
+            await expect(notice).to_contain_text("basic accuracy")
             assert hub.requests == []  # nothing is fetched unasked
             await notice.get_by_role("button", name="Get a better one").click()
-            await expect(notice).to_contain_text("Recogniser: whisper-base.en.", timeout=30_000)
+            await expect(notice).to_contain_text("Recogniser: whisper-base.en.")
             assert hub.requests
 
 
@@ -41,7 +41,7 @@ async def test_a_damaged_model_is_told_of_beside_the_one_that_is_used(browser: B
     async with ServerProcess(tmp_path / "data", engine="auto") as server, visit_in(browser) as visit:
         await visit.page.goto(server.url)
         notice = visit.page.locator("engine-notice")
-        await expect(notice).to_contain_text("Recogniser: whisper-tiny.en.", timeout=30_000)
+        await expect(notice).to_contain_text("Recogniser: whisper-tiny.en.")
         await expect(notice.get_by_role("status")).to_contain_text("earshot models pull whisper-base.en")
         health = await (await visit.page.request.get(f"{server.url}/health")).json()
         assert (health["status"], health["engine"]["model"]) == ("ok", "whisper-tiny.en")

@@ -70,7 +70,7 @@ async def test_a_voice_comes_through_nats_and_outlives_its_mapping(
         assert len(nat.mappings) == 1
         before = dict(nat.mappings)
         nat.rebind()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await visit.page.evaluate(REPORTED)
         assert nat.mappings.keys() == before.keys()
         assert nat.mappings != before

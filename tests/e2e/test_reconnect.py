@@ -46,7 +46,7 @@ async def test_a_killed_server_costs_no_word_that_was_kept(
             await visit.until_state("kept here and will be sent")
         async with ServerProcess(tmp_path / "data", port=port):
             await visit.until_phase("live")
-            await visit.until_heard("never", timeout_ms=60_000)
+            await visit.until_heard("never")
             await page.get_by_role("button", name="Stop").click()
             await visit.until_phase("done")
             heard = await visit.heard()

@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
 no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, node = one_browser.no_leaked_tasks, one_browser.node
 
-PATIENCE_MS = 30_000
 REPEATS = 30  # of what the microphone hears; three seconds each, longer than any test
 
 
@@ -53,13 +52,13 @@ async def new_room(url: str, name: str, **fields: object) -> str:
 async def join(page: Page, name: str, how: str = "Join with microphone") -> None:
     await page.get_by_label("Your name").fill(name)
     await page.get_by_role("button", name=how).click()
-    await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+    await expect(page.locator("body")).to_have_attribute("data-phase", "live")
 
 
 async def person(page: Page, name: str, state: str) -> None:
     """Until the page shows them so."""
     shown = page.locator(".person", has_text=name).locator(".person-state")
-    await expect(shown).to_contain_text(state, timeout=PATIENCE_MS)
+    await expect(shown).to_contain_text(state)
 
 
 @asynccontextmanager
@@ -128,7 +127,7 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
         playing = "({srcObject, paused}) => Boolean(srcObject?.active) && !paused"
         await bens.wait_for_function(f"() => ({playing})(document.querySelector('audio'))")
         words = bens.locator(".line", has_text=re.compile("good", re.IGNORECASE))
-        await expect(words.first).to_be_visible(timeout=PATIENCE_MS)
+        await expect(words.first).to_be_visible()
         await expect(bens.locator(".line.turn .name").first).to_have_text("Anna")
         for page in (annas, bens):
             await assert_sound_page(page)
@@ -150,7 +149,7 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
         await expect(bens.locator(".person")).to_have_count(2)  # the same Ben as before
         await bens.get_by_role("button", name="Leave").click()
         await expect(bens.get_by_role("heading", name="You have left the meeting.")).to_be_visible()
-        await expect(annas.locator(".person")).to_have_count(1, timeout=PATIENCE_MS)
+        await expect(annas.locator(".person")).to_have_count(1)
         await bens.get_by_role("button", name="Join again").click()
         await person(annas, "Ben", "here")
 
@@ -164,11 +163,11 @@ async def test_two_meet(node: RunningApp, browser: Browser) -> None:
                 await expect(page.get_by_text("Writing down the last words.")).to_be_visible()
                 await assert_sound_page(page)
         for page in (annas, bens):
-            await expect(page.get_by_text("What was said is in its transcript.")).to_be_visible(timeout=PATIENCE_MS)
+            await expect(page.get_by_text("What was said is in its transcript.")).to_be_visible()
         # The last words still come, and stand in the transcript.
-        await expect(annas.locator(".line:not(.interim) .word").first).to_be_visible(timeout=PATIENCE_MS)
+        await expect(annas.locator(".line:not(.interim) .word").first).to_be_visible()
         await annas.get_by_role("link", name="Open the transcript").click()
-        await expect(annas.locator(".line.turn .name").first).to_have_text("Anna", timeout=PATIENCE_MS)
+        await expect(annas.locator(".line.turn .name").first).to_have_text("Anna")
 
 
 async def test_another_window_takes_the_place(node: RunningApp, browser: Browser) -> None:
@@ -187,9 +186,9 @@ async def test_another_window_takes_the_place(node: RunningApp, browser: Browser
         await expect(second.get_by_text("You agreed that the sound is kept.")).to_be_visible()
         await expect(second.get_by_text("May the sound of this meeting be kept?")).to_be_hidden()  # asked once
         note = page.get_by_role("heading", name="You are in this meeting in another window.")
-        await expect(note).to_be_visible(timeout=PATIENCE_MS)
+        await expect(note).to_be_visible()
         await page.get_by_role("button", name="Come back here").click()
-        await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+        await expect(page.locator("body")).to_have_attribute("data-phase", "live")
         await expect(page.locator(".person")).to_have_count(1)
 
 
@@ -204,7 +203,7 @@ async def test_a_denied_microphone_leaves_listening(node: RunningApp, chromium: 
         await expect(note).to_contain_text("Allow it for this page")
         await assert_sound_page(page)
         await note.get_by_role("button", name="Only listen").click()
-        await expect(page.get_by_text("You are listening without a microphone")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(page.get_by_text("You are listening without a microphone")).to_be_visible()
 
 
 async def test_no_such_room(node: RunningApp, browser: Browser) -> None:
@@ -232,9 +231,9 @@ async def test_full_and_then_the_server_is_lost_and_comes_back(browser: Browser,
                 await expect(note).to_contain_text("Try again when somebody has left.")
                 visit.faults.clear()  # the browser reports the refusal itself
             await server.kill()
-            await expect(page.locator("state-line")).to_contain_text("Connection lost", timeout=PATIENCE_MS)
+            await expect(page.locator("state-line")).to_contain_text("Connection lost")
             await expect(page.locator("state-line")).to_contain_text("The others do not hear you now.")
         async with ServerProcess(tmp_path / "data", port=port, meeting_participants_max=1):
-            await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=60_000)
+            await expect(page.locator("body")).to_have_attribute("data-phase", "live")
             await expect(page.locator(".person")).to_have_count(1)
             await person(page, "Anna", "you")

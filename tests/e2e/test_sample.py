@@ -21,8 +21,7 @@ async def test_the_sample_is_heard_to_its_end(server: Served, chromium: str) -> 
         await page.get_by_role("button", name="Play a sample").click()
         await visit.until_state("Playing the sample")
         await visit.until_state("WebRTC")
-        await expect(page.locator(".line.interim").first).to_be_visible(timeout=20_000)
-        await visit.until_phase("done", timeout_ms=90_000)
+        await visit.until_phase("done")
         heard = await visit.heard()
         # A busy machine may play it unevenly, and a word or two be misheard; none is missing at its end.
         assert jiwer.wer(spoken_sample().text, heard) <= 0.04, heard

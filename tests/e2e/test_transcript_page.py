@@ -150,7 +150,7 @@ async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: Run
         await sockets[0].close(code=1012)
         await expect(page.get_by_text("Connection lost, trying again")).to_be_visible()
         away.clear()
-        await expect(open_ones).to_have_count(1, timeout=15_000)
+        await expect(open_ones).to_have_count(1)
         await expect(page.get_by_text("Connection lost")).to_be_hidden()
         await expect(page.locator('[data-segment="seg_c"]')).to_be_visible()
         ended = StatusChanged(state=TranscriptState.ENDED)

@@ -23,7 +23,7 @@ def no_thread_left() -> Iterator[None]:
     yield
     left = _threads() - before
     for thread in left:
-        thread.join(timeout=2.0)
+        thread.join(timeout=10.0)
     still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"leaked threads: {still}"
 

@@ -17,7 +17,7 @@ from server.settings import Settings
 from server.speaking import SpeakingSession
 from tests.server.databases import lay_sqlite_file
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 
 
 def node_settings(data_dir: Path, **options: Any) -> Settings:

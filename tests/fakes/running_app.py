@@ -23,7 +23,7 @@ from tests.fakes.described import watched
 from tests.fakes.node import node_settings
 from tests.server.databases import lay_sqlite_file
 
-DEADLINE_S = 30.0
+DEADLINE_S = 90.0
 Message = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from asr.child import Running
 from tests.fakes.warm_commands import WarmCommands
 
-START_DEADLINE_S = 60.0
+START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 40.0
 ADDRESS = re.compile(r"http://[\w.\[\]:-]+:\d+")
 

@@ -68,3 +68,29 @@ async def test_a_transcript_that_ended_stays_as_it_is(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         assert not services.hub.sessions
         assert await services.store.get_transcript(client.transcript_id) == before
+
+
+async def test_a_track_cut_short_before_anything_was_on_it_is_gone(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        await services.store.create_track(client.transcript_id, source="file", started_at=1.0)
+        before = await services.store.get_transcript(client.transcript_id)
+    async with running_services(tmp_path) as services:
+        assert await services.store.tracks_of(client.transcript_id) == []
+        assert not services.hub.sessions
+        assert await services.store.get_transcript(client.transcript_id) == before
+
+
+async def test_a_track_that_was_not_closed_when_its_transcript_ended_is_closed(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        await client.begin()
+        await client.say(scripted_sound(SENTENCE))
+        await client.stop()
+        [track] = await services.store.tracks_of(client.transcript_id)
+        await services.store.update_track(track.id, state="open")
+    async with running_services(tmp_path, resume_grace_s=0) as services:
+        [session] = services.hub.sessions.values()
+        await session.stop()
+        assert await services.store.tracks_of(client.transcript_id) == [track]
+        assert await words_of(services, client.transcript_id) == EXPECTED

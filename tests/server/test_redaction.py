@@ -191,7 +191,8 @@ def test_nothing_of_a_secret_remains(pieces: list[str], language: str | None) ->
     "piece",
     ["a@", "x@a.", "a.", " dot", " x at y dot de", "1.000", "9", "(", "+1 ", "NL91", "1:", "ö̈", " double", "\n"],
 )
+@pytest.mark.timeout(60)
 def test_long_hostile_text_takes_no_longer_for_its_length(piece: str) -> None:
     """What went over the text once for each of its parts would meet the time limit of the tests."""
-    text = piece * (100_000 // len(piece))
+    text = piece * (50_000 // len(piece))
     assert redact(text + " anna@example.org", "en").text.endswith(" <redacted_email>")

@@ -146,11 +146,15 @@ async def test_unfinished_ones_come_oldest_first_with_their_tracks(store: Store)
         for step in _way_to(state):
             await store.set_state(transcript.id, step)
     track = await store.create_track(made[TranscriptState.PAUSED].id, source="stream", started_at=1.0)
+    begun = await store.create_track(made[TranscriptState.ENDED].id, source="stream", started_at=1.0)
+    over = await store.create_track(made[TranscriptState.FAILED].id, source="stream", started_at=1.0)
+    await store.update_track(over.id, state="finished")
     found = await store.unfinished()
     assert [(transcript.state.value, tracks) for transcript, tracks in found] == [
         ("recording", []),
         ("paused", [track]),
         ("processing", []),
+        ("ended", [begun]),
     ]
 
 
