@@ -58,13 +58,15 @@ class StatusChanged(_Body):
 
 
 class Summarised(_Body):
-    """A summary was written."""
+    """A summary was written. ``method`` ``extractive``: of sentences as they were said; it never takes the place of
+    what somebody wrote."""
 
     type: Literal["summary"] = "summary"
     summary: str
     topics: tuple[str, ...] = ()
     action_items: tuple[str, ...] = ()
     key_points: tuple[str, ...] = ()
+    method: Literal["", "extractive"] = ""
 
 
 class Failed(_Body):

@@ -62,6 +62,14 @@ def new_delivery_id() -> str:
     return f"dlv_{secrets.token_hex(12)}"
 
 
+def new_report_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_subscription_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 

@@ -45,10 +45,17 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-S = TypeVar("S", TranscriptState, SessionState, ChunkState, DeliveryState)
+class ReportState(StrEnum):
+    QUEUED = "queued"
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+
+
+S = TypeVar("S", TranscriptState, SessionState, ChunkState, DeliveryState, ReportState)
 Table = dict[S, frozenset[S]]
 
-_T, _S, _C, _D = TranscriptState, SessionState, ChunkState, DeliveryState
+_T, _S, _C, _D, _R = TranscriptState, SessionState, ChunkState, DeliveryState, ReportState
 
 TRANSCRIPT_MOVES: Table[TranscriptState] = {
     _T.IDLE: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
@@ -88,6 +95,15 @@ DELIVERY_MOVES: Table[DeliveryState] = {
     _D.FAILED: frozenset({_D.DELIVERED}),
 }
 
+REPORT_MOVES: Table[ReportState] = {
+    # Failed at once: its project is gone.
+    _R.QUEUED: frozenset({_R.WORKING, _R.FAILED}),
+    # A restart changes nothing: it goes on where it stopped.
+    _R.WORKING: frozenset({_R.DONE, _R.FAILED}),
+    _R.DONE: frozenset(),
+    _R.FAILED: frozenset(),
+}
+
 
 def move(table: Table[S], here: S, there: S) -> S:
     """Go from ``here`` to ``there``, or raise ``IllegalMove``."""
@@ -113,5 +129,6 @@ if __name__ == "__main__":
         ("Session", diagram(SESSION_MOVES)),
         ("Chunk", diagram(CHUNK_MOVES)),
         ("Delivery", diagram(DELIVERY_MOVES)),
+        ("Report", diagram(REPORT_MOVES)),
     ):
         print(f"## {title}\n\n```mermaid\n{drawn}\n```\n")

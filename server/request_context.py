@@ -22,10 +22,11 @@ log = structlog.get_logger(__name__)
 # An id that somebody else made is kept when it is short and plain, so that it is safe in headers and logs.
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
+POLICY = b"content-security-policy"
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
     # blob: is for players of sound that was fetched with a token; data: for pictures in the stylesheet.
     (
-        b"content-security-policy",
+        POLICY,
         b"default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
         b"form-action 'self'; frame-ancestors 'none'",
     ),
@@ -62,8 +63,11 @@ class RequestContext:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
                 status = message.get("status", 101)
+                own = list(message.get("headers", ()))
                 ours = [*self._headers(request_id, started_s), *_told(scope["state"])]
-                message = {**message, "headers": [*message.get("headers", ()), *ours]}
+                if any(name == POLICY for name, _ in own):  # browsers would hold it to both
+                    ours = [header for header in ours if header[0] != POLICY]
+                message = {**message, "headers": [*own, *ours]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

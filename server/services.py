@@ -28,9 +28,14 @@ from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
 from server.projects.chunks import Chunks
+from server.projects.events import ProjectEvents
+from server.projects.retention import Retention
+from server.projects.summaries import Summaries
 from server.recogniser import worker_settings
 from server.recovery import recover
 from server.removal import Removal
+from server.reports.reports import Reports
+from server.reports.unsubscribing import UnsubscribeTokens
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.speakers import Speakers
@@ -69,6 +74,11 @@ class Services:
     blob_urls: BlobUrls
     chunks: Chunks
     webhooks: Webhooks
+    project_events: ProjectEvents
+    summaries: Summaries
+    reports: Reports
+    retention: Retention
+    unsubscribe_tokens: UnsubscribeTokens
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -84,6 +94,7 @@ class Services:
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
+            unsubscribe_tokens = await asyncio.to_thread(UnsubscribeTokens.load, settings.data_dir / "reports.key")
             blobs = await Blobs.open(settings.data_dir / "blobs")
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
@@ -127,12 +138,24 @@ class Services:
             chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal, noted=webhooks.wake)
             await chunks.load()
             await recover(store, hub, intake)
+            project_events = ProjectEvents()
+            # Whoever wants to be told what happens in projects, such as ``webhooks``, is given to its ``listen`` here.
+            summaries = Summaries(store, journal, project_events)
+            summaries.start()
+            stack.push_async_callback(summaries.stop)
+            chunks.on_closed = summaries.wake
             chunks.start()
             stack.push_async_callback(chunks.stop)
             speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
+            reports = Reports(store, blobs, project_events)
+            reports.start()
+            stack.push_async_callback(reports.stop)
+            retention = Retention(store, blobs, removal, reports)
+            retention.start()
+            stack.push_async_callback(retention.stop)
             meetings = Meetings(settings, store, hub, providers_of(settings), removal.delete_sound)
             meetings.start()
             stack.push_async_callback(meetings.stop)
@@ -159,7 +182,8 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, webhooks, stack.pop_all())
+            of_projects = chunks, webhooks, project_events, summaries, reports, retention, unsubscribe_tokens
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, *of_projects, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

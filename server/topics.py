@@ -103,9 +103,9 @@ def topics_of(segments: Iterable[Segment], track_offsets: Mapping[str, int]) -> 
     """``track_offsets``: for each track, how many samples after the transcript's beginning it began (missing: 0)."""
     seen: Counter[str] = Counter()  # in how many of the topics so far each word stands
     found = []
-    said = [each for segment in in_order(segments, track_offsets) for each in _sentences(segment)]
+    said = [each for segment in in_order(segments, track_offsets) for each in sentences(segment)]
     for number, stretch in enumerate(_stretches(said), start=1):
-        words = [keyed for each in stretch for keyed in _keyed(each)]
+        words = [pair for each in stretch for pair in keyed(each)]
         times = Counter(key for key, _ in words)
         seen.update(times.keys())
         weights = {
@@ -141,7 +141,8 @@ def runs_of(topic: Topic) -> list[tuple[Part, list[Word]]]:
     return runs
 
 
-def _sentences(segment: Segment) -> Iterator[Said]:
+def sentences(segment: Segment) -> Iterator[Said]:
+    """What the segment says, sentence by sentence, or breath by breath."""
     pieces = timed_pieces(segment)
     begin = length = 0
     for at, piece in enumerate(pieces, start=1):
@@ -181,8 +182,8 @@ def _id(first: Said) -> str:
     return f"top_{hashlib.sha256(f'{first.segment_id}:{first.first_word}'.encode()).hexdigest()[:16]}"
 
 
-def _keyed(said: Said) -> Iterator[tuple[str, str]]:
-    """Each word that may mark a topic out, as it is counted and as it is shown."""
+def keyed(said: Said) -> Iterator[tuple[str, str]]:
+    """Each word that may mark a text out, as it is counted and as it is shown."""
     for word in said.words:
         found = list(tokens(word.text))
         key = "".join(token.word for token in found)
@@ -195,17 +196,18 @@ def _title(stretch: Sequence[Said], shown: Mapping[str, str], weights: Mapping[s
     """The best words, in the order they first come; ``weights`` are in that order, so of two equal the first wins."""
     best = sorted(weights, key=lambda key: -weights[key])[:TITLE_WORDS]
     title = ", ".join(shown[key] for key in weights if key in best) or stretch[0].text
-    return _shortened(title[:1].upper() + title[1:], TITLE_MAX_CHARS)
+    return shortened(title[:1].upper() + title[1:], TITLE_MAX_CHARS)
 
 
 def _summary(stretch: Sequence[Said], weights: Mapping[str, float]) -> str:
     def weight(said: Said) -> float:
-        return sum(weights[key] for key in {key for key, _ in _keyed(said)}) / math.sqrt(len(said.words))
+        return sum(weights[key] for key in {key for key, _ in keyed(said)}) / math.sqrt(len(said.words))
 
-    return _shortened(max(stretch, key=weight).text, SUMMARY_MAX_CHARS)
+    return shortened(max(stretch, key=weight).text, SUMMARY_MAX_CHARS)
 
 
-def _shortened(text: str, max_chars: int) -> str:
+def shortened(text: str, max_chars: int) -> str:
+    """``text`` as it is, or cut at a space, if there is one, and with an ellipsis."""
     if len(text) <= max_chars:
         return text
     space = text.rfind(" ", max_chars // 2, max_chars)

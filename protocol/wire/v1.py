@@ -92,6 +92,7 @@ def render(event: Event) -> dict[str, Any]:
                 "topics": list(body.topics),
                 "action_items": list(body.action_items),
                 "key_points": list(body.key_points),
+                **({"method": body.method} if body.method else {}),
             }
         case Failed():
             data = body.model_dump(exclude={"type"})

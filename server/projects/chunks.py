@@ -77,6 +77,7 @@ class Chunks:
         self._noted = noted
         self._clock = clock
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
+        self.on_closed: Callable[[], None] = lambda: None  # told when a conversation came to its end
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -208,6 +209,7 @@ class Chunks:
             self._hub.kept_open.discard(conversation_id)
             self._noted()
             await self._hub.settle(conversation_id)
+            self.on_closed()
 
     def _new(
         self,

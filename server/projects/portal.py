@@ -19,6 +19,10 @@ WebAddress = Annotated[str, Field(max_length=2000, pattern=r"^$|^https?://[\w.-]
 KeyTerm = Annotated[str, Field(max_length=TERM_MAX_CHARS, pattern=r"\S")]
 
 
+RETENTION_MAX_DAYS = 36_500
+RetentionDays = Annotated[int, Field(ge=0, le=RETENTION_MAX_DAYS)]
+
+
 class Portal(BaseModel):
     """Every field has a default, so that what was kept before a field was thought of can be read."""
 
@@ -32,6 +36,9 @@ class Portal(BaseModel):
     ask_for_email: bool = False
     key_terms: tuple[KeyTerm, ...] = Field(default=(), max_length=KEY_TERMS_MAX)
     redacts: bool = False
+    report_enabled: bool = False
+    notifications_enabled: bool = False
+    retention_days: RetentionDays = 0
     organiser_name: Line = ""
     legal_basis: Line = ""
     privacy_policy_url: WebAddress = ""

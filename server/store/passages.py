@@ -78,7 +78,9 @@ def about(values: Mapping[str, Any]) -> dict[str, str]:
 
 def summary_text(summary: Mapping[str, Any] | None) -> str:
     parts: list[str] = []
-    for value in (summary or {}).values():
+    for key, value in (summary or {}).items():
+        if key == "method":
+            continue
         parts += [value] if isinstance(value, str) else [str(each) for each in value or ()]
     return "\n".join(parts)
 

@@ -29,10 +29,14 @@ from server.store.records import (
     Transcript,
     TranscriptKind,
 )
+from server.store.report_store import ReportStore
+from server.store.retention_store import RetentionStore
 from server.store.room_store import RoomStore
 from server.store.search import Hit, search
 from server.store.search_words import Term
 from server.store.standing import ShareMode, Standing
+from server.store.subscription_store import SubscriptionStore
+from server.store.summary_store import SummaryStore
 from server.store.upload_store import UploadStore
 from server.store.webhook_store import WebhookStore
 
@@ -63,6 +67,10 @@ class Store:
         self.projects = ProjectStore(self._read, self._write, clock)
         self.conversations = ConversationStore(self._read, self._write, clock)
         self.webhooks = WebhookStore(self._read, self._write, clock)
+        self.summaries = SummaryStore(self._read, self._write, clock)
+        self.reports = ReportStore(self._read, self._write, clock)
+        self.subscriptions = SubscriptionStore(self._read, self._write, clock)
+        self.retention = RetentionStore(self._read)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -380,3 +380,63 @@ webhook_deliveries = sa.Table(
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "event_id"),
 )
+
+# The title that was made of a conversation's words, and for which of its ends (its ``closed_at``): one that it does not
+# have any more is due again.
+conversation_summaries = sa.Table(
+    "conversation_summaries",
+    metadata,
+    sa.Column(
+        "conversation_id", sa.String(36), sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("made_for", sa.Double, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("is_published", sa.Boolean, nullable=False),
+    sa.Column("conversations", sa.Integer, nullable=False),  # there were, when it was asked for
+    sa.Column("digested", sa.Integer, nullable=False),
+    sa.Column("after_at", sa.Double, nullable=False),  # the conversation that was digested last, and its id
+    sa.Column("after_id", sa.String(36), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),  # what of it is not as it should be
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("finished_at", sa.Double),
+    sa.Index(None, "project_id", "created_at"),
+    sa.Index(None, "state", "created_at"),
+)
+
+# What a report is made of, and afterwards the list of whose words are in it.
+report_digests = sa.Table(
+    "report_digests",
+    metadata,
+    sa.Column("report_id", sa.String(36), sa.ForeignKey("reports.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("conversation_id", sa.String(36), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),  # JSON
+    sa.PrimaryKeyConstraint("report_id", "conversation_id"),
+    sa.Index(None, "report_id", "number"),
+    sa.Index(None, "conversation_id"),
+)
+
+# Who wants to be told of reports. ``opted_in`` false: they said that they do not want it any more.
+report_subscriptions = sa.Table(
+    "report_subscriptions",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(36), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("opted_in", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("project_id", "email"),
+    sa.Index(None, "project_id", "created_at"),
+)

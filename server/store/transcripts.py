@@ -18,8 +18,8 @@ from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
-from server.store.tables import events as all_events
 from server.store.tables import (
+    conversations,
     meetings,
     participants,
     passages,
@@ -30,6 +30,7 @@ from server.store.tables import (
     uploads,
     webhook_events,
 )
+from server.store.tables import events as all_events
 from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
@@ -136,6 +137,7 @@ async def change(
     if parts:
         text = await conn.execute(sa.select(transcripts.c.summary).where(transcripts.c.id == transcript_id))
         before = json.loads(text.scalar_one() or "null") or SUMMARY_EMPTY
+        before.pop("method", None)  # from now on it is written by hand
         values["summary"] = {**before, **(values.get("summary") or {}), **parts}
     found_by = about(values)
     if "summary" in values:
@@ -217,6 +219,8 @@ async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bo
     gone = await tracks_of(conn, transcript_id)
     for part in PARTS:
         await conn.execute(sa.delete(part).where(part.c.transcript_id == transcript_id))
+    # Who spoke, what they typed, and what was made of it.
+    await conn.execute(sa.delete(conversations).where(conversations.c.id == transcript_id))
     emptied: dict[str, Any] = {"name": "", "title": "", "summary": None, "segments": 0, "words": 0}
     times = {"deleted_at": now if held.deleted_at is None else held.deleted_at, "destroyed_at": now}
     number = await take_number(conn)
@@ -266,14 +270,29 @@ async def unfinished(conn: AsyncConnection) -> list[Transcript]:
 
 
 async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now: float) -> None:
-    """The newest summary of each transcript in ``events`` becomes the transcript's."""
+    """The newest summary of each transcript in ``events`` becomes the transcript's; one of sentences that were said,
+    only where nobody wrote another, and none where the text stays as it is."""
     newest = {event.transcript_id: event.body for event in events if isinstance(event.body, Summarised)}
-    for transcript_id, body in newest.items():
-        text = json.dumps(body.model_dump(exclude={"type"}))
+    for transcript_id, body in list(newest.items()):
+        if body.method and not await _may_be_replaced(conn, transcript_id):
+            del newest[transcript_id]
+            continue
+        text = json.dumps(body.model_dump(exclude={"type"} if body.method else {"type", "method"}))
         await conn.execute(sa.update(transcripts).where(transcripts.c.id == transcript_id).values(summary=text))
         await write_about(conn, transcript_id, {"summary": summary_text(json.loads(text))})
     if newest:
         await touch(conn, newest, now=now)
+
+
+async def _may_be_replaced(conn: AsyncConnection, transcript_id: str) -> bool:
+    wanted = sa.select(transcripts.c.summary, transcripts.c.locked).where(transcripts.c.id == transcript_id)
+    found = (await conn.execute(wanted)).one()
+    return not found.locked and is_made(None if found.summary is None else json.loads(found.summary))
+
+
+def is_made(summary: dict[str, Any] | None) -> bool:
+    """Whether a record's summary is none, or of sentences that were said; else somebody wrote it."""
+    return summary is None or bool(summary.get("method"))
 
 
 async def records(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transcript]:

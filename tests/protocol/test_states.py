@@ -12,6 +12,7 @@ from protocol.errors import IllegalMove
 from protocol.states import (
     CHUNK_MOVES,
     DELIVERY_MOVES,
+    REPORT_MOVES,
     SESSION_MOVES,
     TRANSCRIPT_MOVES,
     SessionState,
@@ -20,7 +21,13 @@ from protocol.states import (
     move,
 )
 
-TABLES: list[dict[Any, frozenset[Any]]] = [TRANSCRIPT_MOVES, SESSION_MOVES, CHUNK_MOVES, DELIVERY_MOVES]
+TABLES: list[dict[Any, frozenset[Any]]] = [
+    TRANSCRIPT_MOVES,
+    SESSION_MOVES,
+    CHUNK_MOVES,
+    DELIVERY_MOVES,
+    REPORT_MOVES,
+]
 PAIRS = [(table, here, there) for table in TABLES for here, there in itertools.product(table, table)]
 
 

@@ -116,6 +116,21 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/projects/{project_id}/conversations.csv"): Action.EXPORT,
     ("GET", "/api/projects/{project_id}/conversations.xlsx"): Action.EXPORT,
     ("GET", "/api/conversations/{conversation_id}/transcript"): Action.READ,
+    ("GET", "/api/projects/{project_id}/reports"): Action.READ,
+    ("POST", "/api/projects/{project_id}/reports"): Action.EXPORT,
+    ("GET", "/api/projects/{project_id}/reports/subscribers"): Action.EXPORT,
+    ("GET", "/api/projects/{project_id}/reports/{report_id}.html"): Action.EXPORT,
+    ("GET", "/api/projects/{project_id}/reports/{report_id}.pdf"): Action.EXPORT,
+    ("GET", "/api/projects/{project_id}/reports/{report_id}"): Action.READ,
+    ("PATCH", "/api/projects/{project_id}/reports/{report_id}"): Action.CHANGE,
+    ("DELETE", "/api/projects/{project_id}/reports/{report_id}"): Action.DELETE,
+    **{
+        ("GET", f"/api/participant/{{project_id}}/report/{report}"): Action.TAKE_PART
+        for report in ("latest", "{report_id}/detail", "{report_id}.html", "{report_id}.pdf")
+    },
+    ("POST", "/api/participant/{project_id}/report/unsubscribe"): Action.TAKE_PART,
+    ("POST", "/api/participant/report/subscribe"): Action.TAKE_PART,
+    ("GET", "/api/participant/report/unsubscribe/eligibility"): Action.TAKE_PART,
     ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
     ("POST", "/api/participant/conversations/initiate"): Action.TAKE_PART,
     ("POST", "/api/participant/projects/{project_id}/conversations/initiate"): Action.TAKE_PART,
@@ -175,6 +190,7 @@ def path_of(template: str) -> str:
         .replace("{tag_id}", new_transcript_id())
         .replace("{webhook_id}", new_transcript_id())
         .replace("{delivery_id}", "dlv_0")
+        .replace("{report_id}", new_transcript_id())
         .replace("{conversation_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from server.metrics import Metrics
-from server.request_context import RequestContext
+from server.request_context import SECURITY_HEADERS, RequestContext
 
 
 def client_of(app: object, metrics: Metrics | None = None) -> httpx.AsyncClient:
@@ -36,6 +36,18 @@ async def test_any_other_is_replaced(given: str) -> None:
     async with client_of(echo) as client:
         response = await client.get("/", headers={b"x-request-id": given.encode()})
     assert response.headers["x-request-id"].startswith("req_")
+
+
+async def test_a_policy_of_an_answers_own_is_the_only_one() -> None:
+    async def strict(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {"Content-Security-Policy": "default-src 'none'"}
+        await PlainTextResponse("", headers=headers)(scope, receive, send)
+
+    for app, policies in ((strict, ["default-src 'none'"]), (echo, [SECURITY_HEADERS[0][1].decode()])):
+        async with client_of(app) as client:
+            answer = await client.get("/")
+        assert answer.headers.get_list("content-security-policy") == policies
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ ELSE = {
     "topic_id",
     "tag_id",
     "delivery_id",
+    "report_id",
     "speaker",
     "key",
 }

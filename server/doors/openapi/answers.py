@@ -56,6 +56,10 @@ def _sound() -> Answer:
     )
 
 
+def _report(media: str) -> Answer:
+    return Answer(media=(media,), schema=TEXT if media == "text/html" else BINARY, headers=("Content-Disposition",))
+
+
 # By the name of the operation, which is that of the door's function and of the method in a generated client.
 ANSWERS: Mapping[str, Answer] = {
     "health": Answer(model=models.Health, also={503: "It takes no work; problem says why"}),
@@ -193,4 +197,22 @@ ANSWERS: Mapping[str, Answer] = {
         errors=(413, 507),
     ),
     "conversation_transcript": Answer(media=("text/plain",), schema=TEXT),
+    # Reports.
+    "list_reports": Answer(model=project_models.ReportPage),
+    "create_report": Answer(
+        202, project_models.Report, also={200: "The one that is made already"}, headers=("Location",), errors=(409,)
+    ),
+    "get_report": Answer(model=project_models.Report),
+    "change_report": Answer(model=project_models.Report),
+    "delete_report": Answer(204),
+    "report_page": _report("text/html"),
+    "report_pdf": _report("application/pdf"),
+    "list_subscribers": Answer(model=project_models.SubscriberPage),
+    "latest_report": Answer(model=participant_models.LatestReport),
+    "report_detail": Answer(model=participant_models.ParticipantReportDetail),
+    "participant_report_page": _report("text/html"),
+    "participant_report_pdf": _report("application/pdf"),
+    "subscribe_to_reports": Answer(model=participant_models.Subscribed, errors=(404, 409)),
+    "unsubscribe_from_reports": Answer(model=participant_models.Unsubscribed),
+    "may_unsubscribe": Answer(model=participant_models.Eligibility, errors=(400,)),
 }

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.participant import chunks, conversations, projects
+from server.doors.participant import chunks, conversations, projects, reports
 
-ROUTERS: tuple[APIRouter, ...] = (projects.router, conversations.router, chunks.router)
+ROUTERS: tuple[APIRouter, ...] = (projects.router, conversations.router, chunks.router, reports.router)

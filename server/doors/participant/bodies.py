@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from server.blob_urls import CONTENT_TYPE, CONTENT_TYPE_MAX_CHARS
 from server.doors.v1.asked import MomentSaid
+from server.reports.unsubscribing import TOKEN_MAX_CHARS
 
 NAME_MAX_CHARS = 200
 TEXT_MAX_CHARS = 20_000
@@ -22,6 +23,9 @@ def _none_if_empty(value: str | None) -> str | None:
 
 
 Email = Annotated[str | None, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$|^$"), AfterValidator(_none_if_empty)]
+
+
+Address = Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class _Body(BaseModel):
@@ -68,3 +72,14 @@ class Finish(_Body):
         validation_alias=AliasChoices("expected_chunks", "chunk_count"),
         description="So many are waited for.",
     )
+
+
+class Subscribe(_Body):
+    emails: tuple[Address, ...] = Field(min_length=1, max_length=10, description="Who wants to be told.")
+    project_id: str = Field(max_length=64)
+    conversation_id: str | None = Field(default=None, max_length=64, description="One of the project, if it is of one.")
+
+
+class Unsubscribe(_Body):
+    token: str = Field(max_length=TOKEN_MAX_CHARS, description="That came with what was told.")
+    email_opt_in: bool = Field(default=False, description="Whether to be told all the same.")

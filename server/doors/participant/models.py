@@ -67,3 +67,37 @@ class UploadUrl(Form):
 
 class Pong(Form):
     ok: bool
+
+
+class ParticipantReport(Form):
+    id: str
+    status: Literal["published"]
+    project_id: str
+    show_portal_link: bool
+    created_at: datetime
+    html_url: str
+    pdf_url: str
+
+
+class LatestReport(RootModel[ParticipantReport | None]):
+    """Null where there is none."""
+
+
+class ParticipantReportDetail(ParticipantReport):
+    content: str = Field(description="A whole page of HTML, which runs nothing.")
+
+
+class Subscribed(Form):
+    status: Literal["success"]
+
+
+class Unsubscribed(Form):
+    success: bool
+
+
+class Eligible(Form):
+    eligible: bool
+
+
+class Eligibility(Form):
+    data: Eligible

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.projects import exports, projects, tags, webhooks
+from server.doors.projects import exports, projects, reports, tags, webhooks
 
-ROUTERS: tuple[APIRouter, ...] = (projects.router, tags.router, exports.router, webhooks.router)
+ROUTERS: tuple[APIRouter, ...] = (projects.router, tags.router, exports.router, reports.router, webhooks.router)

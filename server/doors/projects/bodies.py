@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from protocol.wire.stream import Language
-from server.projects.portal import KEY_TERMS_MAX, TERM_MAX_CHARS, KeyTerm, Line, Portal, Text, WebAddress
+from server.projects.portal import KEY_TERMS_MAX, TERM_MAX_CHARS, KeyTerm, Line, Portal, RetentionDays, Text, WebAddress
 
 NAME_MAX_CHARS = 200
-NOT_BUILT = ("report_enabled", "is_project_notification_subscription_allowed", "retention_days")
 TAG_MAX_CHARS = 100
 
 
@@ -34,7 +33,7 @@ KeyTerms = Annotated[
 class ProjectBody(BaseModel):
     """All of it optional; unknown fields are ignored: clients of neighbouring systems send more than we know."""
 
-    model_config = ConfigDict(extra="allow", str_strip_whitespace=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True)
 
     name: str | None = Field(
         default=None, max_length=NAME_MAX_CHARS, pattern=r"\S", description="What the host calls it."
@@ -88,12 +87,15 @@ class ProjectBody(BaseModel):
     privacy_policy_url: WebAddress | None = None
     logo_url: WebAddress | None = Field(default=None, validation_alias=_as("logo_url", "whitelabel_logo_url"))
 
-    @model_validator(mode="after")
-    def _promises_nothing(self) -> Self:
-        """What is not built yet must not be taken for granted."""
-        if wanted := [name for name in NOT_BUILT if (self.model_extra or {}).get(name)]:
-            raise ValueError(f"not built yet: {', '.join(wanted)}")
-        return self
+    report_enabled: bool | None = Field(default=None, description="Whether participants may read published reports.")
+    notifications_enabled: bool | None = Field(
+        default=None,
+        validation_alias=_as("notifications_enabled", "is_project_notification_subscription_allowed"),
+        description="Whether they may leave an address to be told of reports, where they may read them.",
+    )
+    retention_days: RetentionDays | None = Field(
+        default=None, description="Conversations that began so many days ago are deleted for good; 0: they are kept."
+    )
 
     @property
     def portal(self) -> dict[str, Any]:
@@ -116,3 +118,15 @@ class TagBody(BaseModel):
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
     text: TagText
+
+
+class ReportBody(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    is_published: bool = Field(default=False, description="Whether participants may read it as soon as it is made.")
+
+
+class ChangeReport(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    is_published: bool = Field(description="Whether participants may read it.")

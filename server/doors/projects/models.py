@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -36,6 +37,9 @@ class Project(Form):
     ask_for_email: bool
     key_terms: list[str]
     redacts: bool = Field(description="Whether addresses and numbers of people are taken out of what they say.")
+    report_enabled: bool = Field(description="Whether participants may read published reports.")
+    notifications_enabled: bool = Field(description="Whether they may leave an address to be told of reports.")
+    retention_days: int = Field(description="So many days after they began, conversations go; 0: never.", ge=0)
     organiser_name: str
     legal_basis: str
     privacy_policy_url: str
@@ -74,6 +78,8 @@ class PublicProject(Form):
     default_conversation_ask_for_participant_name: bool
     default_conversation_ask_for_participant_email: bool
     conversation_ask_for_participant_name_label: str
+    report_enabled: bool = Field(description="Whether there may be a report for participants.")
+    retention_days: int = Field(description="So many days after they began, conversations go; 0: never.", ge=0)
     is_project_notification_subscription_allowed: bool
     whitelabel_logo_url: str
     is_get_reply_enabled: bool
@@ -81,3 +87,35 @@ class PublicProject(Form):
     is_verify_on_finish_enabled: bool
     verification_topics: list[str]
     default_conversation_tutorial_slug: str
+
+
+class Report(Form):
+    """A document about a project's conversations."""
+
+    id: str
+    project_id: str
+    state: Literal["queued", "working", "done", "failed"]
+    progress: float = Field(description="In per cent.", ge=0, le=100)
+    conversations: int = Field(description="It is about so many.", ge=0)
+    is_published: bool = Field(description="Whether participants may read it.")
+    status: Literal["published", "draft"] = Field(description="The same in a word.")
+    error: str | None = Field(description="Why it failed.")
+    note: str | None = Field(description="What of it is not as it should be.")
+    html_url: str | None
+    pdf_url: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ReportPage(Page):
+    items: list[Report]
+
+
+class Subscriber(Form):
+    email: str
+    unsubscribe_token: str = Field(description="Ends the subscription; put it into what you write to them.")
+    created_at: datetime
+
+
+class SubscriberPage(Page):
+    items: list[Subscriber]

@@ -55,8 +55,10 @@ def public_view(project: Project) -> dict[str, Any]:
         "default_conversation_ask_for_participant_email": portal.ask_for_email,
         "conversation_ask_for_participant_name_label": portal.name_label,
         "whitelabel_logo_url": portal.logo_url,
-        # What we do not do, said in the words of those that ask: neither reports nor replies nor verification.
-        "is_project_notification_subscription_allowed": False,
+        "report_enabled": portal.report_enabled,
+        "retention_days": portal.retention_days,
+        "is_project_notification_subscription_allowed": portal.report_enabled and portal.notifications_enabled,
+        # What we do not do, said in the words of those that ask: neither replies nor verification.
         "is_get_reply_enabled": False,
         "is_verify_enabled": False,
         "is_verify_on_finish_enabled": False,

@@ -34,6 +34,7 @@ async def talked(client: httpx.AsyncClient, services: Services) -> tuple[str, li
         await client.post(f"{PORTAL}/conversations/{id_}/finish")
         await wait_for_state(services, id_, TranscriptState.ENDED)
         ids.append(id_)
+    await services.summaries.make_due()  # so that nothing changes any more
     return project["id"], ids
 
 

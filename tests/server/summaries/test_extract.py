@@ -1,0 +1,60 @@
+"""A summary of sentences that were said, which says that it is one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.summaries.extract import SENTENCE_MAX_CHARS, TITLE_MAX_CHARS, Extract, Sentence, extract, sentences_of
+from tests.server.test_topics import speech
+
+TALK = (
+    "Good morning and welcome.",
+    "The roof of the school leaks when it rains.",
+    "So the school needs a new roof before winter.",
+    "My cousin had soup.",
+    "The council has money for the school roof in the winter budget.",
+    "Okay.",
+)
+
+
+def said(*texts: str) -> list[Sentence]:
+    return list(sentences_of(speech(*texts), {}))
+
+
+def test_the_sentences_that_stand_for_the_talk_in_the_order_they_were_said() -> None:
+    found = extract(said(*TALK), points_max=3)
+    assert found.paragraph == f"{TALK[1]} {TALK[2]} {TALK[4]}"
+    assert set(found.key_points) == {TALK[1], TALK[2], TALK[4]}
+    assert found.topics[:2] == ("school", "roof")
+    assert found.title.startswith("School, roof")
+    assert extract(said(*TALK), points_max=3) == found
+
+
+def test_it_says_that_it_is_extractive_and_has_the_forms_that_are_asked_for() -> None:
+    found = extract(said(*TALK), points_max=3)
+    event = found.event()
+    assert (event.method, event.summary, event.topics) == ("extractive", found.paragraph, found.topics)
+    assert event.action_items == ()  # who could tell without understanding
+    assert found.text("paragraph") == found.paragraph
+    assert found.text("bullet_points").splitlines() == [f"- {TALK[at]}" for at in (1, 2, 4)]
+    assert sorted(found.text("key_points").splitlines()) == sorted(f"- {TALK[at]}" for at in (1, 2, 4))
+
+
+def test_little_is_its_own_summary_and_nothing_has_none() -> None:
+    assert extract([]) == Extract("", (), ())
+    short = extract(said("Yes.", "No, not that."))
+    assert (short.title, short.paragraph, short.topics) == ("Yes.", "Yes. No, not that.", ())
+    one = extract(said("Traffic."))
+    assert (one.title, one.paragraph, one.topics) == ("Traffic", "Traffic.", ("Traffic",))
+
+
+@given(st.lists(st.text(min_size=1, max_size=80), max_size=12))
+def test_nothing_is_said_that_was_not_said(texts: list[str]) -> None:
+    spoken = said(*(text for text in texts if text.strip() and text.split()))
+    found = extract(spoken)
+    assert all(point in {each.text for each in spoken} for point in (each.text for each in found.points))
+    assert bool(found.points) is bool(spoken)
+    assert len(found.title) <= TITLE_MAX_CHARS + 1
+    assert all(len(point) <= SENTENCE_MAX_CHARS + 1 for point in found.key_points)
+    assert "\n" not in found.title + found.paragraph
