@@ -89,6 +89,14 @@ class Intake:
         if session is not None and session.finishing is not None:
             await asyncio.wait([session.finishing])
 
+    async def drop(self, track_id: str) -> None:
+        """Feed that track no further. Its session is the caller's to end."""
+        tasks = [task for task in self._tasks if task.get_name() == _task_name(track_id)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
         return self._hub.recording_path(session.track).with_suffix(".upload")

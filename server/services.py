@@ -28,6 +28,7 @@ from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
 from server.projects.chunks import Chunks
+from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recovery import recover
 from server.removal import Removal
@@ -66,6 +67,7 @@ class Services:
     uploads: ChunkedUploads
     blobs: Blobs
     blob_urls: BlobUrls
+    targets: UploadTargets
     chunks: Chunks
     _stack: AsyncExitStack = field(repr=False)
 
@@ -119,7 +121,8 @@ class Services:
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
-            chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal)
+            targets = UploadTargets(blobs, blob_urls)
+            chunks = Chunks(settings, store, blobs, targets, intake, hub, journal)
             await chunks.load()
             await recover(store, hub, intake)
             chunks.start()
@@ -154,7 +157,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, chunks, stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, chunks, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 from typing import Literal
@@ -21,7 +22,7 @@ RATE_HZ = 48_000
 def streamed(kind: Kind, words: Sequence[tuple[str, float]], *, length_s: float | None = None) -> bytes:
     """All of a recording of scripted words (``tests/fakes/scripted_sound.py``)."""
     pcm = scripted_sound(words, length_s=length_s, sample_rate=RATE_HZ)
-    sound = np.frombuffer(pcm, "<i2").astype(np.float32).reshape(1, -1) / 32768
+    sound = (np.frombuffer(pcm, "<i2") / np.float32(32768)).astype(np.float32).reshape(1, -1)
     more = {"frag_duration": "500000"} if kind == "mp4" else {}
     return make(_MADE[kind], 0.0, sound=sound, **more)
 
@@ -33,7 +34,7 @@ def cut(kind: Kind, data: bytes, count: int) -> list[bytes]:
     places = {"webm": _webm_places, "ogg": _ogg_places, "mp4": _mp4_places}[kind](data)
     wanted = [len(data) * at // count for at in range(1, count)]
     at = [0, *(min(places, key=lambda place: abs(place - each)) for each in wanted), len(data)]
-    pieces = [data[start:end] for start, end in zip(at, at[1:], strict=False)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(at)]
     assert all(pieces), "cut into fewer pieces"
     return pieces
 

@@ -78,6 +78,7 @@ ELSE = {
     "number",
     "topic_id",
     "tag_id",
+    "chunk_id",
     "speaker",
     "key",
 }

@@ -103,6 +103,7 @@ PATH_PARAMETERS = {
     "name": "Name of the model.",
     "project_id": "Id of the project.",
     "tag_id": "Id of the tag.",
+    "chunk_id": "Id of the chunk, as announcing or sending it gave it.",
     "conversation_id": "Id of the conversation, as beginning it gave it: it is what one goes on with it by.",
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",
