@@ -27,6 +27,7 @@ from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
+from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
 from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
@@ -84,7 +85,7 @@ class Services:
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
-            blobs = await Blobs.open(settings.data_dir / "blobs")
+            blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.s3)
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
             store = await Store.open(settings.database)
@@ -127,6 +128,9 @@ class Services:
             await recover(store, hub, intake)
             chunks.start()
             stack.push_async_callback(chunks.stop)
+            sweep = BlobSweep(settings, store, blobs)
+            sweep.start()
+            stack.push_async_callback(sweep.stop)
             speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()

@@ -293,7 +293,9 @@ class Chunks:
             if is_finished:
                 await self.try_close(each.id)
 
-        for chunk in [each for each in self._headless.values() if now - each.updated_at > self._header_wait_s]:
+        for chunk in [
+            each for each in self._headless.values() if now - each.updated_at > self._settings.conversation_idle_s
+        ]:
             await self._give_up(chunk)
 
     def _look_for_headers(self, conversation_id: str) -> None:
@@ -301,10 +303,6 @@ class Chunks:
         for chunk_id in [each.id for each in self._headless.values() if each.conversation_id == conversation_id]:
             del self._headless[chunk_id]
         self._woken.set()
-
-    @property
-    def _header_wait_s(self) -> float:
-        return self._settings.conversation_idle_s
 
     async def _give_up(self, chunk: Chunk) -> None:
         """Nobody waits for its beginning any more. Its bytes stay for a while: a beginning that comes is tried."""
@@ -330,13 +328,18 @@ class Chunks:
             await self._conversations.settle(chunk, ChunkState.TRANSCRIBED)
         except NoHeaderYet:
             self._headless[chunk.id] = chunk
-            if len(self._headless) > HEADLESS_MAX or self._clock() - chunk.updated_at > self._header_wait_s:
+            if (
+                len(self._headless) > HEADLESS_MAX
+                or self._clock() - chunk.updated_at > self._settings.conversation_idle_s
+            ):
                 await self._give_up(chunk)
             return
         except EarshotError as error:
             if error.retryable:
                 log.warning("a chunk waits", chunk=chunk.id, code=error.code)
                 await asyncio.sleep(AGAIN_S)
+                return
+            if await self._is_gone(chunk):
                 return
             log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)
             await self._conversations.settle(chunk, ChunkState.FAILED, error=error.message)
@@ -349,6 +352,14 @@ class Chunks:
         if chunk.key is not None:
             await self._blobs.delete(chunk.key)  # the intake has it, or nobody wants it
         await self.try_close(chunk.conversation_id)
+
+    async def _is_gone(self, chunk: Chunk) -> bool:
+        """Its conversation is in the bin: it goes on should that come back."""
+        try:
+            await self._conversations.get(chunk.conversation_id)
+        except NotFound:
+            return True
+        return False
 
     async def _hear(self, chunk: Chunk) -> None:
         if not await self._is_begun(chunk):

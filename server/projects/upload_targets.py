@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
+from protocol.errors import NotFound, StoreUnavailable
+from server.admission import admit_sound
 from server.blob_urls import BlobUrls
 from server.blobs import Blobs
+from server.settings import Settings
+from server.store.conversation_records import BLOBS
+
+CHECK_S = 5.0  # recorders wait for some 8 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +29,24 @@ class Target:
 
 
 class UploadTargets:
+    """Signs them, and says whether there is a place at all."""
+
     def __init__(self, blobs: Blobs, blob_urls: BlobUrls) -> None:
         self._blobs = blobs
         self._blob_urls = blob_urls
+
+    async def check(self, settings: Settings) -> None:
+        """Raises ``Overloaded``, ``StoreUnavailable`` where nothing can be kept just now."""
+        if self._blobs.is_embedded:
+            admit_sound(settings)
+            return
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await self._blobs.size_bytes(f"{BLOBS}/none")
+        except NotFound:
+            pass  # it answers
+        except TimeoutError:
+            raise StoreUnavailable("the place of chunks does not answer; try again", retry_after_s=5.0) from None
 
     async def of(self, key: str, *, content_type: str, length_max_bytes: int, expires_s: int) -> Target:
         """For one blob, for a while. Raises ``BadInput`` for a content type that cannot be, ``StoreUnavailable``.

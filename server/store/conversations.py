@@ -143,10 +143,16 @@ async def chunks_of(conn: AsyncConnection, conversation_id: str, *, including_de
 
 
 async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) -> list[Chunk]:
-    """Confirmed chunks of sound, the oldest first, but for those."""
+    """Confirmed chunks of sound, the oldest first, but for those; of what is in the bin, none."""
     rows = await conn.execute(
         sa.select(chunks)
-        .where(chunks.c.state == ChunkState.CONFIRMED.value, chunks.c.key.is_not(None), chunks.c.id.not_in(without))
+        .join(transcripts, transcripts.c.id == chunks.c.conversation_id)
+        .where(
+            _LIVING,
+            chunks.c.state == ChunkState.CONFIRMED.value,
+            chunks.c.key.is_not(None),
+            chunks.c.id.not_in(without),
+        )
         .order_by(chunks.c.said_at, chunks.c.id)
         .limit(limit)
     )

@@ -96,8 +96,12 @@ async def delete_chunk_in_project(request: Request, project_id: str, conversatio
 
 @router.post("/api/participant/conversations/{conversation_id}/check-s3", dependencies=[entry(Action.CONTRIBUTE)])
 async def check_storage(request: Request, conversation_id: str) -> Response:
-    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded."""
+    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded.
+
+    503 where this server knows already that nothing can be kept now.
+    """
     services = services_of(request)
+    await services.targets.check(settings_of(request))
     target = await services.targets.of(
         f"{blobs_of(conversation_id)}/{PROBE}",
         content_type=PROBE_TYPE,
