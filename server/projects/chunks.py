@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from protocol.errors import BadInput, Conflict, Draining, EarshotError, NotFound
+from protocol.errors import BadInput, Conflict, EarshotError, NotFound
 from protocol.events import Transcribed
 from protocol.states import ChunkState
 from protocol.words import Segment
@@ -24,11 +24,10 @@ from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
-from server.live import SourceOptions
 from server.projects.chunk_bytes import MEBIBYTE, ChunkBytes
 from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
+from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_removal import ChunkRemoval
-from server.projects.portal import portal_of
 from server.projects.upload_targets import Target, UploadTargets
 from server.redaction import redact
 from server.settings import Settings
@@ -75,7 +74,7 @@ class Chunks:
         self._clock = clock
         self._removal = ChunkRemoval(settings, store, blobs, intake, hub, journal)
         self._bytes = ChunkBytes(settings, blobs)
-        self._headers = ChunkHeaders(settings, store, blobs)
+        self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
         self._woken = asyncio.Event()
@@ -362,48 +361,4 @@ class Chunks:
         return False
 
     async def _hear(self, chunk: Chunk) -> None:
-        if not await self._is_begun(chunk):
-            conversation = await self._conversations.get(chunk.conversation_id)
-            transcript = await self._store.get_transcript(conversation.id)
-            options = SourceOptions(
-                speaker=conversation.name or None,
-                hotwords=await self._key_terms(conversation),
-                language=transcript.language,
-                track_id=chunk.track_id,
-                started_at=chunk.said_at,
-            )
-            path = await self._bytes.fetched(chunk)
-            try:
-                await self._headers.complete(chunk, path)
-                adding = self._intake.add_file(
-                    conversation.id, path, filename=chunk.filename or "chunk", options=options
-                )
-                await _unbroken(adding)
-            finally:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-        await self._intake.heard(chunk.track_id)
-        if await self._is_begun(chunk, state="open"):
-            raise Draining("the chunk is not heard to its end; it goes on at the next start")
-
-    async def _key_terms(self, conversation: Conversation) -> tuple[str, ...]:
-        try:
-            return portal_of((await self._store.projects.get(conversation.project_id)).portal).key_terms
-        except NotFound:
-            return ()  # the project is gone, and what was said in it stays
-
-    async def _is_begun(self, chunk: Chunk, *, state: str = "") -> bool:
-        try:
-            track = await self._store.get_track(chunk.track_id)
-        except NotFound:
-            return False  # or there was no sound in it
-        return not state or track.state == state
-
-
-async def _unbroken(work: Coroutine[Any, Any, object]) -> None:
-    """Whoever is cancelled meanwhile leaves when it is done: nothing goes on behind their back."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+        await self._hearing.hear(chunk)
