@@ -18,7 +18,7 @@ import av
 import av.error
 import structlog
 
-from media.containers import CODECS, HEAD_BYTES, Container, sniff
+from media.containers import CODECS, HEAD_BYTES, OGG, Container, sniff
 from media.disk_writer import disk_error
 from media.frames import GAP_MAX_S, FrameJoiner, too_long
 from media.libav_memory import bound_allocations
@@ -71,6 +71,7 @@ class PacketDecoder:
         self.damaged_packets = 0
         self.cut = False  # the stream ended in an error
         self._limits = limits
+        self._is_ogg = container is OGG
         self._work_s = 0.0
         self.joiner = FrameJoiner(
             length_max_samples=round(limits.duration_max_s * SAMPLE_RATE_HZ),
@@ -126,7 +127,9 @@ class PacketDecoder:
     def declared_duration_s(self) -> float | None:
         """As the header has it; not to be believed."""
         if self.stream.duration is not None and self.stream.time_base is not None:
-            return float(self.stream.duration * self.stream.time_base)
+            # Of Ogg, libav tells where the last page ends, also where the first one begins long after 0.
+            begun = max(0, self.stream.start_time or 0) if self._is_ogg else 0
+            return float((self.stream.duration - min(begun, self.stream.duration)) * self.stream.time_base)
         return self._input.duration / av.time_base if self._input.duration is not None else None
 
     def close(self) -> None:

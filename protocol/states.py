@@ -35,6 +35,7 @@ class ChunkState(StrEnum):
     CONFIRMED = "confirmed"
     TRANSCRIBED = "transcribed"
     FAILED = "failed"
+    DELETED = "deleted"
 
 
 class DeliveryState(StrEnum):
@@ -79,12 +80,13 @@ SESSION_MOVES: Table[SessionState] = {
 }
 
 CHUNK_MOVES: Table[ChunkState] = {
-    _C.ANNOUNCED: frozenset({_C.UPLOADED, _C.FAILED}),
-    _C.UPLOADED: frozenset({_C.CONFIRMED, _C.FAILED}),
-    _C.CONFIRMED: frozenset({_C.TRANSCRIBED, _C.FAILED}),
-    _C.TRANSCRIBED: frozenset(),
+    _C.ANNOUNCED: frozenset({_C.UPLOADED, _C.FAILED, _C.DELETED}),
+    _C.UPLOADED: frozenset({_C.CONFIRMED, _C.FAILED, _C.DELETED}),
+    _C.CONFIRMED: frozenset({_C.TRANSCRIBED, _C.FAILED, _C.DELETED}),
+    _C.TRANSCRIBED: frozenset({_C.DELETED}),
     # Tried again.
-    _C.FAILED: frozenset({_C.CONFIRMED}),
+    _C.FAILED: frozenset({_C.CONFIRMED, _C.DELETED}),
+    _C.DELETED: frozenset(),
 }
 
 DELIVERY_MOVES: Table[DeliveryState] = {

@@ -36,7 +36,8 @@ class Segment(BaseModel):
     """What a reader sees of one stretch of speech; interim until final, one id for its whole life.
 
     ``revision`` counts the versions told under this id, from 1. A final's text never changes except by a later
-    revision that an event announces. An interim without text takes the segment back: there was no speech after all.
+    revision that an event announces. One without text takes the segment back: there was no speech after all, or, of
+    a final, what was said was deleted.
 
     ``speaker`` is who readers are told it is; ``speaker_label`` what that voice was called before somebody named it,
     by which it is named, merged and assigned (None: the same).

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -22,7 +22,7 @@ from server.blobs import KEY
 from server.key_file import KEY_BYTES, load_key
 
 PREFIX = "/blobs/"
-METHOD = "PUT"
+METHOD, FORM_METHOD = "PUT", "POST"
 # What the digest is of besides: it is good for nothing else that may be signed with the same key, and a change of what
 # is signed gets another number.
 DOMAIN = "earshot blob address 1"
@@ -33,6 +33,7 @@ CONTENT_TYPE_MAX_CHARS = 128
 
 LENGTH, TYPE, EXPIRES, SIGNATURE = "length_max_bytes", "content_type", "expires_at_s", "signature"
 PARAMETERS = (LENGTH, TYPE, EXPIRES, SIGNATURE)
+KEY_FIELD, TYPE_FIELD = "key", "Content-Type"  # of a form, as buckets name them
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -70,6 +71,25 @@ class BlobUrls:
         Raises ``BadInput`` for what cannot be signed: a key that is none, a type that no header could have, a length
         outside of 1 to ``LENGTH_MAX_BYTES``, a life outside of 1 to ``EXPIRES_MAX_S``.
         """
+        query = self._granted(METHOD, key, content_type, length_max_bytes, expires_s)
+        return f"{PREFIX}{key}?{urlencode(query, quote_via=quote)}"
+
+    def form_fields(self, key: str, *, content_type: str, length_max_bytes: int, expires_s: int) -> dict[str, str]:
+        """As ``put_url``, fields of a form that is posted to ``PREFIX`` and the key, before its file."""
+        granted = self._granted(FORM_METHOD, key, content_type, length_max_bytes, expires_s)
+        return {KEY_FIELD: key, TYPE_FIELD: content_type, **granted}
+
+    def check_form(self, key: str, fields: Mapping[str, str]) -> Granted:
+        """What is granted to who posts a form with these fields to ``key``; of others, forms may have any. Raises as
+        ``check``."""
+        if fields.get(KEY_FIELD) != key:
+            raise _altered()
+        signed = [(name, fields[name]) for name in PARAMETERS if name in fields]
+        return self.check(FORM_METHOD, key, signed, fields.get(TYPE_FIELD))
+
+    def _granted(
+        self, method: str, key: str, content_type: str, length_max_bytes: int, expires_s: int
+    ) -> dict[str, str]:
         if KEY.fullmatch(key) is None:
             raise BadInput("a blob's key is a path of plain names")
         if not _is_content_type(content_type):
@@ -79,13 +99,12 @@ class BlobUrls:
         if not 1 <= expires_s <= EXPIRES_MAX_S:
             raise BadInput("an address lives for 1 s or more, not without end", details={"max_s": EXPIRES_MAX_S})
         length, expires_at_s = str(length_max_bytes), str(int(self._clock()) + expires_s)
-        query = {
+        return {
             LENGTH: length,
             TYPE: content_type,
             EXPIRES: expires_at_s,
-            SIGNATURE: self._sign(METHOD, key, length, content_type, expires_at_s),
+            SIGNATURE: self._sign(method, key, length, content_type, expires_at_s),
         }
-        return f"{PREFIX}{key}?{urlencode(query, quote_via=quote)}"
 
     def check(self, method: str, key: str, params: Iterable[tuple[str, str]], content_type: str | None) -> Granted:
         """What is granted to who asks for ``method`` and ``key``, with all ``params`` of the query and that header.

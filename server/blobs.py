@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from server.files import storage_error
 from server.limits import too_large
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import S3Config
 
 log = structlog.get_logger(__name__)
@@ -209,6 +210,12 @@ class Blobs:
         found = await self._do(key, obstore.head_async(self._store, _checked(key)))
         return int(found["size"])
 
+    async def pages(self, prefix: str) -> AsyncIterator[list[Listed]]:
+        """All that ``listed`` could name, however many, a page at a time."""
+        stream = obstore.list(self._store, _checked(prefix), chunk_size=LISTED_MAX)
+        while (found := await self._do(prefix, anext(stream, None))) is not None:
+            yield [_listed(each) for each in found if _is_below(prefix, str(each["path"]))]
+
     async def listed(self, prefix: str, *, count_max: int = LISTED_MAX) -> Listing:
         """Blobs whose keys begin with ``prefix`` and a slash, at most ``count_max`` of them, whichever those are.
 
@@ -218,12 +225,11 @@ class Blobs:
         stream = obstore.list(self._store, _checked(prefix), chunk_size=min(count_max + 1, LISTED_MAX))
         while (chunk := await self._do(prefix, anext(stream, None))) is not None:
             for each in chunk:
-                key = str(each["path"])
-                if KEY.fullmatch(key) is None or not key.startswith(f"{prefix}/"):
+                if not _is_below(prefix, str(each["path"])):
                     continue
                 if len(found) == count_max:
                     return _listing(found, is_whole=False)
-                found.append(Listed(key, int(each["size"]), each["last_modified"].timestamp()))
+                found.append(_listed(each))
         return _listing(found, is_whole=True)
 
     async def delete(self, key: str) -> None:
@@ -299,6 +305,14 @@ def _checked(key: str) -> str:
     if KEY.fullmatch(key) is None:
         raise BadInput("a blob's key is a path of plain names")
     return key
+
+
+def _is_below(prefix: str, key: str) -> bool:
+    return KEY.fullmatch(key) is not None and key.startswith(f"{prefix}/")
+
+
+def _listed(found: ObjectMeta) -> Listed:
+    return Listed(str(found["path"]), int(found["size"]), found["last_modified"].timestamp())
 
 
 def _listing(found: list[Listed], *, is_whole: bool) -> Listing:

@@ -346,6 +346,9 @@ class Hub:
         for path in [path for path in self._recordings if path.is_relative_to(folder)]:
             del self._recordings[path]
 
+    def let_go(self, path: Path) -> None:
+        self._recordings.pop(path, None)  # it is about to be removed
+
     # What a transcript's readers ask for.
 
     async def status(self, transcript_id: str) -> tuple[StatusChanged, int]:

@@ -21,6 +21,7 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.settings import Settings
 from server.status import logged
+from server.store.records import Track
 
 log = structlog.get_logger(__name__)
 
@@ -89,9 +90,20 @@ class Intake:
         if session is not None and session.finishing is not None:
             await asyncio.wait([session.finishing])
 
+    async def drop(self, track_id: str) -> None:
+        """Feed that track no further. Its session is the caller's to end."""
+        tasks = [task for task in self._tasks if task.get_name() == _task_name(track_id)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
-        return self._hub.recording_path(session.track).with_suffix(".upload")
+        return self.path_of(session.track)
+
+    def path_of(self, track: Track) -> Path:
+        return self._hub.recording_path(track).with_suffix(".upload")
 
     def begin(self, session: LiveSession) -> None:
         """Feed the session from its kept file, in the background; also after a restart, from the beginning: what is

@@ -27,10 +27,12 @@ from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
 from server.peers import Peers
+from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
 from server.projects.events import ProjectEvents
 from server.projects.retention import Retention
 from server.projects.summaries import Summaries
+from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recovery import recover
 from server.removal import Removal
@@ -72,6 +74,7 @@ class Services:
     uploads: ChunkedUploads
     blobs: Blobs
     blob_urls: BlobUrls
+    targets: UploadTargets
     chunks: Chunks
     webhooks: Webhooks
     project_events: ProjectEvents
@@ -95,7 +98,7 @@ class Services:
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
             unsubscribe_tokens = await asyncio.to_thread(UnsubscribeTokens.load, settings.data_dir / "reports.key")
-            blobs = await Blobs.open(settings.data_dir / "blobs")
+            blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.s3)
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
             store = await Store.open(settings.database)
@@ -135,17 +138,21 @@ class Services:
             webhooks = Webhooks(settings, store, metrics)
             webhooks.start()
             stack.push_async_callback(webhooks.stop)
-            chunks = Chunks(settings, store, blobs, blob_urls, intake, hub, journal, noted=webhooks.wake)
-            await chunks.load()
-            await recover(store, hub, intake)
+            targets = UploadTargets(blobs, blob_urls)
             project_events = ProjectEvents()
-            # Whoever wants to be told what happens in projects, such as ``webhooks``, is given to its ``listen`` here.
+            project_events.listen(webhooks)
             summaries = Summaries(store, journal, project_events)
             summaries.start()
             stack.push_async_callback(summaries.stop)
-            chunks.on_closed = summaries.wake
+            closed = (webhooks.wake, summaries.wake)
+            chunks = Chunks(settings, store, blobs, targets, intake, hub, journal, on_closed=closed)
+            await chunks.load()
+            await recover(store, hub, intake)
             chunks.start()
             stack.push_async_callback(chunks.stop)
+            sweep = BlobSweep(settings, store, blobs)
+            sweep.start()
+            stack.push_async_callback(sweep.stop)
             speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
@@ -183,7 +190,7 @@ class Services:
                 attendances,
             )
             of_projects = chunks, webhooks, project_events, summaries, reports, retention, unsubscribe_tokens
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, *of_projects, stack.pop_all())
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *of_projects, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -19,7 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from server.accounts.account_settings import AccountSettings
+from server.blob_settings import BlobSettings
 from server.client_address import networks_of
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
@@ -36,7 +36,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(AccountSettings, WebhookSettings):
+class Settings(BlobSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

@@ -57,6 +57,7 @@ def run_checks() -> Iterator[Check]:
         data_folder,
         disk,
         database,
+        blobs,
     )
     for check in checks:
         try:
@@ -274,6 +275,17 @@ async def _database_trouble(url: str) -> str:
     finally:
         await engine.dispose()
     return ""
+
+
+def blobs(settings: Settings) -> Check:
+    from server.commands.check_blobs import trouble_with
+
+    if not settings.blobs_url:
+        return Check("Chunks", "ok", f"uploaded chunks lie in {settings.data_dir.absolute() / 'blobs'}")
+    if trouble := trouble_with(settings):
+        todo = "Check EARSHOT_BLOBS_URL and the EARSHOT_S3_ settings, and what the key may do."
+        return Check("Chunks", "fail", f"{settings.blobs_url}: {trouble}", todo)
+    return Check("Chunks", "ok", f"uploaded chunks lie in {settings.blobs_url}, which takes them")
 
 
 def _version(package: str) -> str:

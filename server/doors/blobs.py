@@ -1,21 +1,24 @@
 """Putting a blob to an address that we signed (server/blob_urls.py): whoever holds one needs no account.
 
 For the folder that is embedded. A bucket takes the same ``PUT`` at addresses of its own. Nothing is given out here.
+Clients of neighbouring systems post a form in place of the ``PUT``, with fields that are signed as the query is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from protocol.errors import BadInput
 from server.auth import Action
-from server.blob_urls import EXPIRES, LENGTH, PREFIX, SIGNATURE, TYPE
+from server.blob_urls import EXPIRES, KEY_FIELD, LENGTH, PREFIX, SIGNATURE, TYPE, TYPE_FIELD
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
-from server.doors.v1.asked import BINARY, body
-from server.doors.v1.uploads import receive_upload
+from server.doors.v1.asked import BINARY, body, form_with_file
+from server.doors.v1.uploads import is_multipart, receive_upload
 
 router = APIRouter(tags=["blobs"], responses=DOCUMENTED)
 
@@ -54,3 +57,30 @@ async def put_blob(request: Request, key: str) -> Response:
     finally:
         received.discard()
     return Response(headers={"ETag": f'"{received.sha256}"'})
+
+
+MEBIBYTE = 1 << 20
+FORM = form_with_file(
+    "file", {name: {"type": "string"} for name in (KEY_FIELD, TYPE_FIELD, LENGTH, TYPE, EXPIRES, SIGNATURE)}
+)
+
+
+@router.post(PREFIX + "{key:path}", dependencies=[entry(Action.PUT_BLOB)], status_code=204, openapi_extra=body(FORM))
+async def post_blob(request: Request, key: str) -> Response:
+    """Put the form's ``file`` where its other fields allow, which were signed and come before it, unchanged.
+
+    As the ``PUT``; of the address, the path alone is looked at.
+    """
+    services, settings = services_of(request), settings_of(request)
+    if not is_multipart(request):
+        raise BadInput("send a form, or PUT the body to the address")
+
+    def grant(fields: Mapping[str, str]) -> int:
+        return services.blob_urls.check_form(key, fields).length_max_bytes
+
+    received = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE, grant=grant)
+    try:
+        await services.blobs.take_file(key, received.path)
+    finally:
+        received.discard()
+    return Response(status_code=204, headers={"ETag": f'"{received.sha256}"'})

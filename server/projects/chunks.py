@@ -8,26 +8,27 @@ between any two steps makes no second one.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from protocol import ids
-from protocol.errors import BadInput, Draining, EarshotError, NotFound
+from protocol.errors import BadInput, Conflict, EarshotError, NotFound
 from protocol.events import Transcribed
 from protocol.states import ChunkState
 from protocol.words import Segment
-from server.blob_urls import BlobUrls
 from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
-from server.live import SourceOptions
-from server.projects.portal import portal_of
+from server.projects.chunk_bytes import MEBIBYTE, ChunkBytes
+from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
+from server.projects.chunk_hearing import ChunkHearing
+from server.projects.chunk_removal import ChunkRemoval
+from server.projects.upload_targets import Target, UploadTargets
 from server.redaction import redact
 from server.settings import Settings
 from server.store.conversation_records import Chunk, Conversation
@@ -40,17 +41,17 @@ LOOK_S = 15.0
 AGAIN_S = 5.0  # until what failed for a passing reason is tried again
 TINY_BYTES = 1024  # no recorder makes so little of any sound
 EARLY_S, AHEAD_S = 3600.0, 300.0  # clocks of participants may be wrong by so much
-MEBIBYTE = 1 << 20
 MISSING = "File not found in S3. Upload may have failed. Please try again."
 TINY = "Audio not playable"
 ATTEMPTS_MAX = 5
+HEADLESS_MAX = 500  # chunks that wait for the beginning of their recording; one more waits no longer
 UNFORESEEN = "The server could not write this down; its log says why"
 
 
 class Chunks:
     """Takes chunks and writes them down in the background.
 
-    ``noted`` is called when the store has something to tell webhooks. ``clock`` gives epoch seconds.
+    ``on_closed`` are called when a conversation came to its end. ``clock`` gives epoch seconds.
     """
 
     def __init__(
@@ -58,26 +59,29 @@ class Chunks:
         settings: Settings,
         store: Store,
         blobs: Blobs,
-        blob_urls: BlobUrls,
+        targets: UploadTargets,
         intake: Intake,
         hub: Hub,
         journal: Journal,
         *,
-        noted: Callable[[], None] = lambda: None,
+        on_closed: Sequence[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
         self._conversations = store.conversations
         self._blobs = blobs
-        self._blob_urls = blob_urls
+        self._targets = targets
         self._intake = intake
         self._hub = hub
         self._journal = journal
-        self._noted = noted
+        self._on_closed = on_closed
         self._clock = clock
+        self._removal = ChunkRemoval(settings, store, blobs, intake, hub, journal)
+        self._bytes = ChunkBytes(settings, blobs)
+        self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
-        self.on_closed: Callable[[], None] = lambda: None  # told when a conversation came to its end
+        self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -106,21 +110,27 @@ class Chunks:
         length_bytes: int | None = None,
         sha256: str | None = None,
         source: str,
-    ) -> tuple[Chunk, str]:
-        """A chunk to come, and where to ``PUT`` it: an address, or a path of ours. Raises ``NotFound``, ``Conflict``,
+    ) -> tuple[Chunk, Target]:
+        """A chunk to come, and where to put it. Raises ``NotFound``, ``Conflict``,
         ``BadInput`` for a content type that cannot be."""
-        chunk = self._new(conversation_id, filename, content_type, source, length_bytes=length_bytes, sha256=sha256)
+        chunk = self._new(
+            conversation_id,
+            filename=filename,
+            content_type=content_type,
+            source=source,
+            length_bytes=length_bytes,
+            sha256=sha256,
+        )
         assert chunk.key is not None
-        life_s = self._settings.chunk_url_s
-        if self._blobs.is_embedded:
-            most = self._settings.chunk_max_mb * MEBIBYTE
-            url = self._blob_urls.put_url(
-                chunk.key, content_type=content_type, length_max_bytes=min(most, length_bytes or most), expires_s=life_s
-            )
-        else:
-            url = await self._blobs.presigned_put(chunk.key, expires_s=life_s)
+        most = self._settings.chunk_max_mb * MEBIBYTE
+        target = await self._targets.of(
+            chunk.key,
+            content_type=content_type,
+            length_max_bytes=min(most, length_bytes or most),
+            expires_s=self._settings.chunk_url_s,
+        )
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
-        return chunk, url
+        return chunk, target
 
     async def confirm(self, conversation_id: str, chunk_id: str, *, said_at: float | None) -> Chunk:
         """Its bytes are there; again, it changes nothing.
@@ -129,6 +139,8 @@ class Chunks:
         are not those that were announced: upload them again.
         """
         chunk = await self._conversations.chunk(conversation_id, chunk_id)
+        if chunk.state is ChunkState.DELETED:
+            raise Conflict("this chunk was deleted", details={"chunk_id": chunk_id})
         if chunk.key is None or chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED):
             return chunk
         conversation = await self._conversations.get(conversation_id)
@@ -136,12 +148,14 @@ class Chunks:
             length_bytes = await self._blobs.size_bytes(chunk.key)
         except NotFound:
             raise BadInput(MISSING, details={"chunk_id": chunk_id}) from None
-        await self._check(chunk, length_bytes)
+        await self._bytes.check(chunk, length_bytes)
         error = TINY if length_bytes < TINY_BYTES else None
         moment = self._moment(conversation, said_at)
         self._hub.kept_open.add(conversation_id)
-        chunk, _ = await self._conversations.confirm(chunk, said_at=moment, length_bytes=length_bytes, error=error)
-        self._woken.set()
+        chunk, _ = await self._conversations.confirm(
+            chunk, said_at=moment, length_bytes=length_bytes, error=error, again=HEADLESS
+        )
+        self._look_for_headers(conversation_id)
         if chunk.is_settled:
             await self.try_close(conversation_id)
         return chunk
@@ -158,7 +172,9 @@ class Chunks:
         source: str,
     ) -> Chunk:
         """A chunk that came to us itself: the file at ``path`` is taken over."""
-        chunk = self._new(conversation_id, filename, content_type, source, length_bytes=length_bytes)
+        chunk = self._new(
+            conversation_id, filename=filename, content_type=content_type, source=source, length_bytes=length_bytes
+        )
         assert chunk.key is not None
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         await self._blobs.take_file(chunk.key, path)
@@ -171,7 +187,7 @@ class Chunks:
         if conversation.redacts:
             language = (await self._store.get_transcript(conversation_id)).language
             text = (await asyncio.to_thread(redact, text, language)).text
-        chunk = self._new(conversation_id, "", "text/plain", source, text=text)
+        chunk = self._new(conversation_id, filename="", content_type="text/plain", source=source, text=text)
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         segment = Segment(
             segment_id=f"seg_{chunk.id.replace('-', '')[:16]}",
@@ -197,6 +213,24 @@ class Chunks:
         await self.try_close(conversation_id)
         return chunk
 
+    async def delete(self, conversation_id: str, chunk_id: str) -> None:
+        """Its words and its sound go, from whatever it is in. Again, it changes nothing.
+
+        Raises ``NotFound``, ``Conflict`` once the conversation is at its end, and ``StoreUnavailable`` when something
+        of it is still there: that goes by itself, later.
+        """
+        chunk = await self._conversations.delete_chunk(conversation_id, chunk_id)
+        self._headless.pop(chunk_id, None)
+        await self._erase(chunk)
+
+    async def _erase(self, chunk: Chunk) -> None:
+        task = self._busy.get(chunk.id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        await self._removal.erase(chunk)
+        await self.try_close(chunk.conversation_id)
+
     async def finish(self, conversation_id: str, *, expected_chunks: int | None = None) -> Conversation:
         """The participant is done. What still comes is taken all the same."""
         found = await self._conversations.finish(conversation_id, by="participant", expected_chunks=expected_chunks)
@@ -207,70 +241,17 @@ class Chunks:
         """Where all of it is written down and nothing more expected, its transcript comes to its end."""
         if await self._conversations.close(conversation_id):
             self._hub.kept_open.discard(conversation_id)
-            self._noted()
             await self._hub.settle(conversation_id)
-            self.on_closed()
+            for told in self._on_closed:
+                told()
 
-    def _new(
-        self,
-        conversation_id: str,
-        filename: str,
-        content_type: str,
-        source: str,
-        *,
-        length_bytes: int | None = None,
-        sha256: str | None = None,
-        text: str | None = None,
-    ) -> Chunk:
-        chunk_id, now = ids.new_chunk_id(), self._clock()
-        return Chunk(
-            id=chunk_id,
-            conversation_id=conversation_id,
-            key=None if text is not None else f"conversations/{conversation_id}/chunks/{chunk_id}",
-            source=source,
-            filename=filename,
-            content_type=content_type,
-            said_at=None,
-            length_bytes=length_bytes,
-            sha256=sha256,
-            state=ChunkState.ANNOUNCED,
-            track_id=ids.new_track_id(),
-            text=text,
-            error=None,
-            attempts=0,
-            created_at=now,
-            updated_at=now,
-        )
+    def _new(self, conversation_id: str, **known: Any) -> Chunk:
+        return Chunk.announced(conversation_id, now=self._clock(), **known)
 
     def _moment(self, conversation: Conversation, said_at: float | None) -> float:
         """A participant's clock may be wrong; what it says of the order is kept as far as possible."""
         now = self._clock()
         return min(max(now if said_at is None else said_at, conversation.created_at - EARLY_S), now + AHEAD_S)
-
-    async def _check(self, chunk: Chunk, length_bytes: int) -> None:
-        if chunk.length_bytes is not None and chunk.length_bytes != length_bytes:
-            raise BadInput(
-                "these are not as many bytes as were announced: upload the chunk again",
-                details={"announced_bytes": chunk.length_bytes, "uploaded_bytes": length_bytes},
-            )
-        if chunk.sha256 is not None and await self._sha256(chunk) != chunk.sha256:
-            raise BadInput("these are not the bytes that were announced: upload the chunk again")
-
-    async def _sha256(self, chunk: Chunk) -> str:
-        path = await self._fetched(chunk)
-        try:
-            return await asyncio.to_thread(_digest, path)
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    async def _fetched(self, chunk: Chunk) -> Path:
-        """A copy of its bytes, for whoever asked to remove."""
-        assert chunk.key is not None
-        folder = self._settings.data_dir / "incoming"
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        path = folder / f"chunk-{ids.new_chunk_id()}"
-        await self._blobs.copy_to(chunk.key, path, length_max_bytes=self._settings.chunk_max_mb * MEBIBYTE)
-        return path
 
     # Writing them down.
 
@@ -280,6 +261,7 @@ class Chunks:
             try:
                 await self._begin()
                 await self._look()
+                await self._erase_left()
             except EarshotError as error:
                 log.warning("chunks wait", code=error.code)
             except Exception:
@@ -294,7 +276,8 @@ class Chunks:
         free = AT_ONCE - len(self._busy)
         if free <= 0:
             return
-        for chunk in await self._conversations.waiting(without=tuple(self._busy), limit=free):
+        others = (*self._busy, *self._headless)
+        for chunk in await self._conversations.waiting(without=others, limit=free):
             task = asyncio.create_task(self._write_down(chunk), name=f"chunk {chunk.id}")
             self._busy[chunk.id] = task
             task.add_done_callback(partial(self._done, chunk.id))
@@ -316,14 +299,53 @@ class Chunks:
             if is_finished:
                 await self.try_close(each.id)
 
+        for chunk in [
+            each for each in self._headless.values() if now - each.updated_at > self._settings.conversation_idle_s
+        ]:
+            await self._give_up(chunk)
+
+    def _look_for_headers(self, conversation_id: str) -> None:
+        """Something came: it may be what others wait for."""
+        for chunk_id in [each.id for each in self._headless.values() if each.conversation_id == conversation_id]:
+            del self._headless[chunk_id]
+        self._woken.set()
+
+    async def _give_up(self, chunk: Chunk) -> None:
+        """Nobody waits for its beginning any more. Its bytes stay for a while: a beginning that comes is tried."""
+        self._headless.pop(chunk.id, None)
+        log.info("a chunk has no beginning", chunk=chunk.id)
+        await self._conversations.settle(chunk, ChunkState.FAILED, error=HEADLESS)
+        await self.try_close(chunk.conversation_id)
+
+    async def _erase_left(self) -> None:
+        for chunk in await self._removal.left():
+            try:
+                await self._erase(chunk)
+            except NotFound:
+                pass  # its conversation went meanwhile
+            except EarshotError as error:
+                log.warning("a chunk is not erased yet", chunk=chunk.id, code=error.code)
+
     async def _write_down(self, chunk: Chunk) -> None:
         try:
+            if (await self._conversations.chunk(chunk.conversation_id, chunk.id)).is_settled:
+                return  # deleted after it was looked for
             await self._hear(chunk)
             await self._conversations.settle(chunk, ChunkState.TRANSCRIBED)
+        except NoHeaderYet:
+            self._headless[chunk.id] = chunk
+            if (
+                len(self._headless) > HEADLESS_MAX
+                or self._clock() - chunk.updated_at > self._settings.conversation_idle_s
+            ):
+                await self._give_up(chunk)
+            return
         except EarshotError as error:
             if error.retryable:
                 log.warning("a chunk waits", chunk=chunk.id, code=error.code)
                 await asyncio.sleep(AGAIN_S)
+                return
+            if await self._is_gone(chunk):
                 return
             log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)
             await self._conversations.settle(chunk, ChunkState.FAILED, error=error.message)
@@ -337,40 +359,13 @@ class Chunks:
             await self._blobs.delete(chunk.key)  # the intake has it, or nobody wants it
         await self.try_close(chunk.conversation_id)
 
+    async def _is_gone(self, chunk: Chunk) -> bool:
+        """Its conversation is in the bin: it goes on should that come back."""
+        try:
+            await self._conversations.get(chunk.conversation_id)
+        except NotFound:
+            return True
+        return False
+
     async def _hear(self, chunk: Chunk) -> None:
-        if not await self._is_begun(chunk):
-            conversation = await self._conversations.get(chunk.conversation_id)
-            transcript = await self._store.get_transcript(conversation.id)
-            options = SourceOptions(
-                speaker=conversation.name or None,
-                hotwords=await self._key_terms(conversation),
-                language=transcript.language,
-                track_id=chunk.track_id,
-                started_at=chunk.said_at,
-            )
-            path = await self._fetched(chunk)
-            try:
-                await self._intake.add_file(conversation.id, path, filename=chunk.filename or "chunk", options=options)
-            finally:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-        await self._intake.heard(chunk.track_id)
-        if await self._is_begun(chunk, state="open"):
-            raise Draining("the chunk is not heard to its end; it goes on at the next start")
-
-    async def _key_terms(self, conversation: Conversation) -> tuple[str, ...]:
-        try:
-            return portal_of((await self._store.projects.get(conversation.project_id)).portal).key_terms
-        except NotFound:
-            return ()  # the project is gone, and what was said in it stays
-
-    async def _is_begun(self, chunk: Chunk, *, state: str = "") -> bool:
-        try:
-            track = await self._store.get_track(chunk.track_id)
-        except NotFound:
-            return False  # or there was no sound in it
-        return not state or track.state == state
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        await self._hearing.hear(chunk)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+from protocol import ids
 from protocol.states import ChunkState
 
+BLOBS = "conversations"  # what the keys of all their blobs begin with
 FinishedBy = Literal["participant", "idle"]
 
 
@@ -50,6 +52,50 @@ class Chunk:
     created_at: float
     updated_at: float
 
+    @classmethod
+    def announced(
+        cls,
+        conversation_id: str,
+        *,
+        filename: str,
+        content_type: str,
+        source: str,
+        now: float,
+        length_bytes: int | None = None,
+        sha256: str | None = None,
+        text: str | None = None,
+    ) -> Self:
+        """One to come, with ids of its own; with a ``text``, typed."""
+        chunk_id = ids.new_chunk_id()
+        return cls(
+            id=chunk_id,
+            conversation_id=conversation_id,
+            key=None if text is not None else f"{blobs_of(conversation_id)}/chunks/{chunk_id}",
+            source=source,
+            filename=filename,
+            content_type=content_type,
+            said_at=None,
+            length_bytes=length_bytes,
+            sha256=sha256,
+            state=ChunkState.ANNOUNCED,
+            track_id=ids.new_track_id(),
+            text=text,
+            error=None,
+            attempts=0,
+            created_at=now,
+            updated_at=now,
+        )
+
     @property
     def is_settled(self) -> bool:
-        return self.state in (ChunkState.TRANSCRIBED, ChunkState.FAILED)
+        return self.state in (ChunkState.TRANSCRIBED, ChunkState.FAILED, ChunkState.DELETED)
+
+    @property
+    def is_erased(self) -> bool:
+        """It is deleted, and nothing of it is left."""
+        return self.state is ChunkState.DELETED and self.key is None and self.text is None
+
+
+def blobs_of(conversation_id: str) -> str:
+    """What the keys of its blobs begin with."""
+    return f"{BLOBS}/{conversation_id}"

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from protocol import ids
-from protocol.errors import Forbidden, NotFound
+from protocol.errors import Conflict, Forbidden, NotFound
+from protocol.events import Transcribed
 from protocol.states import ChunkState
 from server.store import conversations, projects, transcripts, webhooks
+from server.store.changes import check_unlocked, hold, touch
 from server.store.conversation_records import Chunk, Conversation, FinishedBy
 from server.store.database import Transaction
+from server.store.erasure import erase_track, segments_of_track
 
 # What webhooks are told of.
 STARTED, TRANSCRIBED = "conversation.started", "conversation.transcribed"
@@ -114,7 +117,8 @@ class ConversationStore:
             found = await conversations.get(conn, conversation_id, hold=True)
             if found.finished_at is None or found.closed_at is not None:
                 return False
-            own = await conversations.chunks_of(conn, conversation_id)
+            # One that was deleted has come, too: nobody waits for another in its place.
+            own = await conversations.chunks_of(conn, conversation_id, including_deleted=True)
             there = [chunk for chunk in own if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED)]
             if not all(chunk.is_settled for chunk in there):
                 return False
@@ -141,10 +145,10 @@ class ConversationStore:
             return await conversations.chunks_of(conn, conversation_id)
 
     async def confirm(
-        self, chunk: Chunk, *, said_at: float, length_bytes: int, error: str | None = None
+        self, chunk: Chunk, *, said_at: float, length_bytes: int, error: str | None = None, again: str = ""
     ) -> tuple[Chunk, bool]:
         """Its bytes are there: it is to be written down or, with an ``error``, never. Once: whether it was now. What
-        was typed is written down already.
+        was typed is written down already. ``again``: others that failed with this error are tried once more.
 
         A conversation that ended because nobody was there goes on.
         """
@@ -165,7 +169,57 @@ class ConversationStore:
             if conversation.finished_by == "idle":
                 reopened |= {"finished_at": None, "finished_by": None}
             await conversations.change(conn, conversation.id, reopened)
+            if again:
+                await conversations.try_again(conn, chunk, again, now=now)
             return chunk, True
+
+    async def delete_chunk(self, conversation_id: str, chunk_id: str) -> Chunk:
+        """From now on it is no part of the conversation; what there is of it must be erased next. Again, it changes
+        nothing.
+
+        Raises ``Conflict`` once the conversation is at its end or locked: what is in it then is its host's to delete.
+        """
+        now = self._clock()
+        async with self._write() as conn:
+            conversation = await conversations.get(conn, conversation_id, hold=True)
+            chunk = await conversations.get_chunk(conn, conversation_id, chunk_id)
+            if chunk.state is ChunkState.DELETED:
+                return chunk
+            if conversation.closed_at is not None:
+                raise Conflict("this conversation is at its end: ask its host", details={"chunk_id": chunk_id})
+            check_unlocked(await hold(conn, conversation_id))
+            await conversations.change(conn, conversation_id, {"seen_at": now})
+            emptied: dict[str, Any] = {"filename": "", "sha256": None, "error": None}
+            return await conversations.move_chunk(conn, chunk, ChunkState.DELETED, emptied, now=now)
+
+    async def to_erase(self, *, limit: int) -> list[Chunk]:
+        """Deleted chunks of which something may be left."""
+        async with self._read() as conn:
+            return await conversations.to_erase(conn, limit=limit)
+
+    async def words_of(self, chunk: Chunk) -> list[Transcribed]:
+        """What readers were told of its track, in its newest version."""
+        async with self._read() as conn:
+            return await segments_of_track(conn, chunk.conversation_id, chunk.track_id)
+
+    async def erase_words(self, chunk: Chunk) -> None:
+        """Of its track: out of the events that told them, the segments and the search; and the track itself. Readers
+        were told before. Again, it changes nothing."""
+        async with self._write() as conn:
+            now = self._clock()
+            await hold(conn, chunk.conversation_id)
+            await erase_track(conn, chunk.conversation_id, chunk.track_id)
+            await touch(conn, [chunk.conversation_id], now=now)
+
+    async def erased(self, chunk: Chunk) -> None:
+        """Nothing is left of it but that it was deleted."""
+        async with self._write() as conn:
+            await conversations.change_chunk(conn, chunk.id, {"key": None, "text": None})
+
+    async def by_ids(self, chunk_ids: Sequence[str]) -> list[Chunk]:
+        """Those of them that there are, of conversations that were not destroyed."""
+        async with self._read() as conn:
+            return await conversations.by_ids(conn, chunk_ids)
 
     async def count_attempt(self, chunk: Chunk) -> int:
         """How often it was tried to write it down, this time included."""

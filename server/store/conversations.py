@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound
 from protocol.states import CHUNK_MOVES, ChunkState, move
 from server.store.conversation_records import Chunk, Conversation
+from server.store.project_tables import chunks, conversations
 from server.store.records import storable
-from server.store.tables import chunks, conversations, transcripts
+from server.store.tables import transcripts
 
 _LIVING = sa.and_(transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None))
 _FOUND = sa.select(conversations).join(transcripts, transcripts.c.id == conversations.c.id).where(_LIVING)
@@ -131,23 +132,74 @@ async def count_attempt(conn: AsyncConnection, chunk_id: str) -> int:
     return int(counted.scalar_one_or_none() or 0)
 
 
-async def chunks_of(conn: AsyncConnection, conversation_id: str) -> list[Chunk]:
+async def chunks_of(conn: AsyncConnection, conversation_id: str, *, including_deleted: bool = False) -> list[Chunk]:
     """In the order of what was said; those not confirmed last."""
+    wanted = sa.select(chunks).where(chunks.c.conversation_id == conversation_id)
+    if not including_deleted:
+        wanted = wanted.where(chunks.c.state != ChunkState.DELETED.value)
     rows = await conn.execute(
-        sa.select(chunks)
-        .where(chunks.c.conversation_id == conversation_id)
-        .order_by(chunks.c.said_at.is_(None), chunks.c.said_at, chunks.c.created_at, chunks.c.id)
+        wanted.order_by(chunks.c.said_at.is_(None), chunks.c.said_at, chunks.c.created_at, chunks.c.id)
     )
     return [_chunk(row) for row in rows]
 
 
 async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) -> list[Chunk]:
-    """Confirmed chunks of sound, the oldest first, but for those."""
+    """Confirmed chunks of sound, the oldest first, but for those; of what is in the bin, none."""
     rows = await conn.execute(
         sa.select(chunks)
-        .where(chunks.c.state == ChunkState.CONFIRMED.value, chunks.c.key.is_not(None), chunks.c.id.not_in(without))
+        .join(transcripts, transcripts.c.id == chunks.c.conversation_id)
+        .where(
+            _LIVING,
+            chunks.c.state == ChunkState.CONFIRMED.value,
+            chunks.c.key.is_not(None),
+            chunks.c.id.not_in(without),
+        )
         .order_by(chunks.c.said_at, chunks.c.id)
         .limit(limit)
+    )
+    return [_chunk(row) for row in rows]
+
+
+async def change_chunk(conn: AsyncConnection, chunk_id: str, values: dict[str, Any]) -> None:
+    await conn.execute(sa.update(chunks).where(chunks.c.id == chunk_id).values(**values))
+
+
+async def try_again(conn: AsyncConnection, chunk: Chunk, error: str, *, now: float) -> None:
+    """Others of its conversation that failed with this error."""
+    there = move(CHUNK_MOVES, ChunkState.FAILED, ChunkState.CONFIRMED)
+    await conn.execute(
+        sa.update(chunks)
+        .where(
+            chunks.c.conversation_id == chunk.conversation_id,
+            chunks.c.id != chunk.id,
+            chunks.c.state == ChunkState.FAILED.value,
+            chunks.c.error == error,
+        )
+        .values(state=there.value, error=None, updated_at=now)
+    )
+
+
+async def to_erase(conn: AsyncConnection, *, limit: int) -> list[Chunk]:
+    """Deleted chunks of which something may be left."""
+    rows = await conn.execute(
+        sa.select(chunks)
+        .join(transcripts, transcripts.c.id == chunks.c.conversation_id)
+        .where(
+            _LIVING,
+            chunks.c.state == ChunkState.DELETED.value,
+            sa.or_(chunks.c.key.is_not(None), chunks.c.text.is_not(None)),
+        )
+        .limit(limit)
+    )
+    return [_chunk(row) for row in rows]
+
+
+async def by_ids(conn: AsyncConnection, chunk_ids: Sequence[str]) -> list[Chunk]:
+    """Those of them that there are, of conversations that were not destroyed."""
+    rows = await conn.execute(
+        sa.select(chunks)
+        .join(transcripts, transcripts.c.id == chunks.c.conversation_id)
+        .where(transcripts.c.destroyed_at.is_(None), chunks.c.id.in_(chunk_ids))
     )
     return [_chunk(row) for row in rows]
 

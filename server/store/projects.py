@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound
 from server.store.project_records import Project, Tag
+from server.store.project_tables import project_tags, projects
 from server.store.records import storable
 from server.store.standing import Viewer, owned_by
-from server.store.tables import project_tags, projects
 
 _LIVING = projects.c.deleted_at.is_(None)
 

@@ -15,10 +15,11 @@ from protocol.errors import Conflict, NotFound
 from protocol.states import REPORT_MOVES, ReportState, move
 from server.store import projects
 from server.store.database import Transaction
+from server.store.project_tables import conversations, report_digests, reports
+from server.store.project_tables import projects as all_projects
 from server.store.records import storable
 from server.store.report_records import KeptDigest, Report
-from server.store.tables import conversations, report_digests, reports, transcripts
-from server.store.tables import projects as all_projects
+from server.store.tables import transcripts
 
 _OPEN = (ReportState.QUEUED.value, ReportState.WORKING.value)
 

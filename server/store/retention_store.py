@@ -7,7 +7,8 @@ import json
 import sqlalchemy as sa
 
 from server.store.database import Transaction
-from server.store.tables import conversations, projects, transcripts
+from server.store.project_tables import conversations, projects
+from server.store.tables import transcripts
 
 FIELD = "retention_days"
 

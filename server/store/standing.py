@@ -8,7 +8,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts, webhooks
+from server.store.project_tables import conversations, projects, webhooks
+from server.store.tables import api_keys, meetings, rooms, transcripts
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8

@@ -12,10 +12,10 @@ from protocol import ids
 from protocol.errors import Conflict, NotFound
 from server.store import projects
 from server.store.database import Transaction
+from server.store.project_tables import projects as all_projects
+from server.store.project_tables import report_subscriptions as subscriptions
 from server.store.records import storable
 from server.store.report_records import Subscription
-from server.store.tables import projects as all_projects
-from server.store.tables import report_subscriptions as subscriptions
 
 
 class SubscriptionStore:

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server.store import transcripts
 from server.store.changes import hold
 from server.store.database import Transaction
+from server.store.project_tables import conversation_summaries as made
+from server.store.project_tables import conversations
 from server.store.records import storable
-from server.store.tables import conversation_summaries as made
-from server.store.tables import conversations
 from server.store.tables import transcripts as all_transcripts
 
 

@@ -16,21 +16,11 @@ from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
+from server.store.project_tables import chunks, conversations, webhook_events
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
-from server.store.tables import (
-    conversations,
-    meetings,
-    participants,
-    passages,
-    rooms,
-    segments,
-    tracks,
-    transcripts,
-    uploads,
-    webhook_events,
-)
 from server.store.tables import events as all_events
+from server.store.tables import meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
@@ -219,7 +209,8 @@ async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bo
     gone = await tracks_of(conn, transcript_id)
     for part in PARTS:
         await conn.execute(sa.delete(part).where(part.c.transcript_id == transcript_id))
-    # Who spoke, what they typed, and what was made of it.
+    # Who spoke, what they uploaded and typed, and what was made of it.
+    await conn.execute(sa.delete(chunks).where(chunks.c.conversation_id == transcript_id))
     await conn.execute(sa.delete(conversations).where(conversations.c.id == transcript_id))
     emptied: dict[str, Any] = {"name": "", "title": "", "summary": None, "segments": 0, "words": 0}
     times = {"deleted_at": now if held.deleted_at is None else held.deleted_at, "destroyed_at": now}

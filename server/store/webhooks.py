@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import ids
 from protocol.errors import Conflict, NotFound
 from protocol.states import DELIVERY_MOVES, DeliveryState, move
+from server.store.project_tables import webhook_deliveries, webhook_events, webhooks
 from server.store.records import storable
-from server.store.tables import webhook_deliveries, webhook_events, webhooks
 from server.store.webhook_records import Claimed, Delivery, HookEvent, Outcome, Webhook
 
 _LOOKED_AT = 64  # due deliveries, from which one of each webhook is claimed

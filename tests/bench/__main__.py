@@ -68,6 +68,14 @@ async def cycles(quick: bool) -> Figures:
     return figures
 
 
+async def chunks(quick: bool) -> Figures:
+    from tests.bench import chunks as bench
+
+    figures = Figures("chunks", "Chunks: conversations of kiosks, from the upload to the last word")
+    await bench.measure(figures, conversations=20 if quick else 500, chunks=20)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
@@ -75,6 +83,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "words": words,
     "loop": loop,
     "cycles": cycles,
+    "chunks": chunks,
 }
 
 

@@ -23,6 +23,7 @@ from server.blobs import S3Options
 
 BUCKET, REGION, KEY_ID = "sound", "eu-west-9", "KEYOFTHETESTS"
 SECRET = "a/secret+of the=tests"
+HELD_MAX_S = 20.0
 PAGE = 3  # keys on a page of a listing
 PART_MIN_BYTES = 5 << 20
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -30,7 +31,8 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 
 class S3Server:
     """A context manager. ``objects`` is what lies in the bucket, ``requests`` what was asked: method, key, body's
-    length. ``faults``: statuses that the next requests are answered with. ``cut``: these keys are never sent whole.
+    length. ``faults``: statuses that the next requests are answered with; ``faults_of``: those of one method.
+    ``cut``: these keys are never sent whole. ``held``: requests of these methods wait for ``let_go``.
     """
 
     def __init__(self) -> None:
@@ -38,7 +40,10 @@ class S3Server:
         self.parts: dict[str, dict[int, bytes]] = {}
         self.requests: list[tuple[str, str, int]] = []
         self.faults: deque[int] = deque()
+        self.faults_of: dict[str, deque[int]] = {}
         self.cut: set[str] = set()
+        self.held: set[str] = set()
+        self.let_go = threading.Event()
         self.keeps_deleted = False  # says that they are deleted, and keeps them
         fake = self
 
@@ -64,6 +69,7 @@ class S3Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.let_go.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -81,8 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         bucket, _, self.key = unquote(parts.path).removeprefix("/").partition("/")
         self.s3.requests.append((self.command, self.key, len(self.body)))
-        if self.s3.faults:
-            self._refuse(self.s3.faults.popleft(), "AsTold")
+        if self.command in self.s3.held:
+            self.s3.let_go.wait(HELD_MAX_S)
+        faults = self.s3.faults or self.s3.faults_of.get(self.command)
+        if faults:
+            self._refuse(status := faults.popleft(), "SlowDown" if status == 503 else "AsTold")
         elif not is_signed(self.command, parts.path, self.query, dict(self.headers.items()), self.body):
             self._refuse(403, "SignatureDoesNotMatch")
         elif bucket != BUCKET:

@@ -34,14 +34,17 @@ def tone(rate_hz: int, duration_s: float, hz: float = 440.0) -> npt.NDArray[np.f
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(rate_hz * duration_s)) / rate_hz)).astype(np.float32)
 
 
-def make(kind: str, duration_s: float, *, layout: str = "mono", sound: npt.NDArray[np.float32] | None = None) -> bytes:
-    """A file of ``kind``; ``sound`` of shape ``(channels, n)`` instead of a tone on every channel."""
+def make(
+    kind: str, duration_s: float, *, layout: str = "mono", sound: npt.NDArray[np.float32] | None = None, **more: str
+) -> bytes:
+    """A file of ``kind``; ``sound`` of shape ``(channels, n)`` instead of a tone on every channel; ``more`` options of
+    its muxer."""
     muxer, encoder, rate_hz, options = KINDS[kind]
     channels = av.AudioLayout(layout).nb_channels
     if sound is None:
         sound = np.tile(tone(rate_hz, duration_s), (channels, 1))
     file = io.BytesIO()
-    with av.open(file, "w", format=muxer, container_options=options) as output:
+    with av.open(file, "w", format=muxer, container_options=options | more) as output:
         stream = output.add_stream(encoder, rate=rate_hz, layout=layout)
         assert isinstance(stream, av.AudioStream)
         for at in range(0, sound.shape[1], 960):

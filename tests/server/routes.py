@@ -57,6 +57,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/transcripts/{transcript_id}/uploads/{upload_id}/complete"): Action.UPLOAD,
     ("POST", "/v1/transcripts/{transcript_id}/record/upload"): Action.UPLOAD,
     ("PUT", "/blobs/{key:path}"): Action.PUT_BLOB,
+    ("POST", "/blobs/{key:path}"): Action.PUT_BLOB,
     ("POST", "/v1/transcripts_audio/{transcript_id}/upload"): Action.UPLOAD,
     ("GET", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
     ("HEAD", "/v1/transcripts_audio/{transcript_id}/download"): Action.READ,
@@ -137,6 +138,11 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/participant/projects/{project_id}/conversations/{conversation_id}"): Action.CONTRIBUTE,
     ("GET", "/api/participant/projects/{project_id}/conversations/{conversation_id}/chunks"): Action.CONTRIBUTE,
     ("GET", "/api/participant/conversations/{conversation_id}/chunks"): Action.CONTRIBUTE,
+    (
+        "DELETE",
+        "/api/participant/projects/{project_id}/conversations/{conversation_id}/chunks/{chunk_id}",
+    ): Action.CONTRIBUTE,
+    ("DELETE", "/api/participant/conversations/{conversation_id}/chunks/{chunk_id}"): Action.CONTRIBUTE,
     **{
         ("POST", f"/api/participant/conversations/{{conversation_id}}/{step}"): Action.CONTRIBUTE
         for step in ("check-s3", "get-upload-url", "confirm-upload", "upload-chunk", "upload-text", "finish", "ping")
@@ -191,6 +197,7 @@ def path_of(template: str) -> str:
         .replace("{webhook_id}", new_transcript_id())
         .replace("{delivery_id}", "dlv_0")
         .replace("{report_id}", new_transcript_id())
+        .replace("{chunk_id}", new_transcript_id())
         .replace("{conversation_id}", new_transcript_id())
         .replace("{participant_id}", "par_0")
         .replace("{key_id}", new_transcript_id())

@@ -25,7 +25,8 @@ from server.auth import Action
 from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
-from server.store.tables import api_keys, conversations, meetings, projects, rooms, transcripts, webhooks
+from server.store.project_tables import conversations, projects, webhooks
+from server.store.tables import api_keys, meetings, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -82,6 +83,7 @@ ELSE = {
     "tag_id",
     "delivery_id",
     "report_id",
+    "chunk_id",
     "speaker",
     "key",
 }

@@ -21,7 +21,7 @@ export class Segments {
   apply(data) {
     const known = this.#byId.get(data.segment_id);
     if (known && this.#stale(known, data)) return { change: 'none', segment: known };
-    if (!data.is_final && !data.text) return this.#remove(data.segment_id);
+    if (!data.text) return this.#remove(data.segment_id);
     if (data.is_final) this.#open.delete(data.segment_id);
     else this.#open.add(data.segment_id);
     if (known) {

@@ -108,6 +108,7 @@ PATH_PARAMETERS = {
     "webhook_id": "Id of the webhook.",
     "delivery_id": "Id of the delivery.",
     "report_id": "Id of the report.",
+    "chunk_id": "Id of the chunk, as announcing or sending it gave it.",
     "conversation_id": "Id of the conversation, as beginning it gave it: it is what one goes on with it by.",
     "room_id": "Id of the room.",
     "room_name": "Name of the room, or its id.",

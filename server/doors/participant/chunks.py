@@ -20,13 +20,13 @@ from server.doors.v1.uploads import receive_upload
 from server.limits import read_body
 from server.segment_pages import segment_pages
 from server.services import Services
-from server.store.conversation_records import Chunk
+from server.store.conversation_records import Chunk, blobs_of
 
 router = APIRouter(tags=["participant"], responses=DOCUMENTED)
 
 MEBIBYTE = 1 << 20
 TYPED_MAX_BYTES = 128 * 1024
-PROBE_TYPE, PROBE_MAX_BYTES, PROBE_S = "text/plain", 1024, 60
+PROBE, PROBE_TYPE, PROBE_MAX_BYTES, PROBE_S = "probe", "text/plain", 1024, 60
 MOMENT: TypeAdapter[datetime | None] = TypeAdapter(Moment | None)
 
 
@@ -44,6 +44,12 @@ async def _shown(services: Services, chunk: Chunk) -> Response:
     return JSONResponse(chunk_view(chunk, await _said(services, chunk.conversation_id) if is_written else {}))
 
 
+async def _check_project(request: Request, project_id: str, conversation_id: str) -> None:
+    conversation = await services_of(request).store.conversations.get(conversation_id)
+    if conversation.project_id != project_id:
+        raise NotFound("no such conversation")
+
+
 @router.get("/api/participant/conversations/{conversation_id}/chunks", dependencies=[entry(Action.CONTRIBUTE)])
 async def list_chunks(request: Request, conversation_id: str) -> Response:
     """All of them in the order of what was said, with the words as far as they are written down."""
@@ -59,24 +65,50 @@ async def list_chunks(request: Request, conversation_id: str) -> Response:
 )
 async def list_chunks_in_project(request: Request, project_id: str, conversation_id: str) -> Response:
     """The same, with the project in the path."""
-    conversation = await services_of(request).store.conversations.get(conversation_id)
-    if conversation.project_id != project_id:
-        raise NotFound("no such conversation")
+    await _check_project(request, project_id, conversation_id)
     return await list_chunks(request, conversation_id)
+
+
+@router.delete(
+    "/api/participant/conversations/{conversation_id}/chunks/{chunk_id}",
+    status_code=204,
+    dependencies=[entry(Action.CONTRIBUTE)],
+)
+async def delete_chunk(request: Request, conversation_id: str, chunk_id: str) -> Response:
+    """Take back what was said or typed: its words and its sound go, until the conversation is at its end (409).
+
+    Readers are told each of its segments once more, without text. Again, it changes nothing.
+    """
+    await services_of(request).chunks.delete(conversation_id, chunk_id)
+    return Response(status_code=204)
+
+
+@router.delete(
+    "/api/participant/projects/{project_id}/conversations/{conversation_id}/chunks/{chunk_id}",
+    status_code=204,
+    dependencies=[entry(Action.CONTRIBUTE)],
+)
+async def delete_chunk_in_project(request: Request, project_id: str, conversation_id: str, chunk_id: str) -> Response:
+    """The same, with the project in the path."""
+    await _check_project(request, project_id, conversation_id)
+    return await delete_chunk(request, conversation_id, chunk_id)
 
 
 @router.post("/api/participant/conversations/{conversation_id}/check-s3", dependencies=[entry(Action.CONTRIBUTE)])
 async def check_storage(request: Request, conversation_id: str) -> Response:
-    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded."""
+    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded.
+
+    503 where this server knows already that nothing can be kept now.
+    """
     services = services_of(request)
-    key = f"conversations/{conversation_id}/probe"
-    if services.blobs.is_embedded:
-        url = str(request.base_url).rstrip("/") + services.blob_urls.put_url(
-            key, content_type=PROBE_TYPE, length_max_bytes=PROBE_MAX_BYTES, expires_s=PROBE_S
-        )
-    else:
-        url = await services.blobs.presigned_put(key, expires_s=PROBE_S)
-    return JSONResponse({"ok": True, "probe_url": url})
+    await services.targets.check(settings_of(request))
+    target = await services.targets.of(
+        f"{blobs_of(conversation_id)}/{PROBE}",
+        content_type=PROBE_TYPE,
+        length_max_bytes=PROBE_MAX_BYTES,
+        expires_s=PROBE_S,
+    )
+    return JSONResponse({"ok": True, "probe_url": target.address(str(request.base_url))})
 
 
 @router.post(
@@ -85,7 +117,11 @@ async def check_storage(request: Request, conversation_id: str) -> Response:
     openapi_extra=json_body(UploadUrl),
 )
 async def get_upload_url(request: Request, conversation_id: str) -> Response:
-    """Announce a chunk: an address to ``PUT`` it to with that content type, and what to confirm it by."""
+    """Announce a chunk: an address to ``PUT`` it to with that content type, and what to confirm it by.
+
+    ``fields``, where there are any, are for clients that post a form there instead, with the chunk as ``file`` after
+    them. A bucket takes the ``PUT`` alone.
+    """
     leaving_of(request).refuse_new()
     limit = rate_limits_of(request).upload_urls
     try:
@@ -93,7 +129,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
     finally:
         request.state.answer_headers = limit.headers(conversation_id)
     wanted = parse_body(UploadUrl, await read_body(request))
-    chunk, url = await services_of(request).chunks.announce(
+    chunk, target = await services_of(request).chunks.announce(
         conversation_id,
         filename=wanted.filename,
         content_type=wanted.content_type,
@@ -101,7 +137,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
         sha256=wanted.sha256,
         source=wanted.source,
     )
-    address = url if "://" in url else str(request.base_url).rstrip("/") + url
+    address = target.address(str(request.base_url))
     view = {
         "chunk_id": chunk.id,
         "upload_url": address,
@@ -109,7 +145,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
         "file_url": address.partition("?")[0],
         "method": "PUT",
         "headers": {"Content-Type": wanted.content_type},
-        "fields": {},
+        "fields": target.fields,
     }
     return JSONResponse(view)
 

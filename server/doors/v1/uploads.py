@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +29,8 @@ FILENAME_MAX_CHARS = 200
 WRITE_BYTES = 1 << 20  # collected before a write goes to a thread
 MEBIBYTE = 1 << 20
 
+Grant = Callable[[Mapping[str, str]], int]
+
 
 @dataclass
 class Upload:
@@ -40,6 +42,7 @@ class Upload:
     hasher: hashlib._Hash = field(default_factory=hashlib.sha256, repr=False)
     fields: dict[str, str] = field(default_factory=dict)
     is_ours: bool = True
+    length_max_bytes: int | None = None  # besides what is asked for; as the form's fields grant
 
     @property
     def sha256(self) -> str:
@@ -62,9 +65,17 @@ def is_multipart(request: Request) -> bool:
 
 
 async def receive_upload(
-    request: Request, settings: Settings, *, max_bytes: int | None = None, may_be_form: bool = True
+    request: Request,
+    settings: Settings,
+    *,
+    max_bytes: int | None = None,
+    may_be_form: bool = True,
+    grant: Grant | None = None,
 ) -> Upload:
     """The body as a file on disk: a form with ``file`` or ``chunk``, or else the raw body.
+
+    ``grant`` looks at the fields of a form that come before its file, and says how long that may be, or raises: before
+    anything of it is taken.
 
     Raises ``TooLarge``, ``BadInput`` (no file in it, empty, cut off, not what its digest says), ``DiskFull`` when the
     disk is full or nearly.
@@ -78,7 +89,7 @@ async def receive_upload(
         with os.fdopen(handle, "wb", buffering=0) as file:
             if may_be_form and is_multipart(request):
                 promised = None  # of the form, not of the file in it
-                await _receive_form(request, file, upload, max_bytes)
+                await _receive_form(request, file, upload, max_bytes, grant)
             else:
                 upload.filename = clean_filename(unquote(request.headers.get("x-filename", "")))
                 await _write(file, upload, body_pieces(request, max_bytes), max_bytes)
@@ -109,15 +120,17 @@ def _create(folder: Path, settings: Settings) -> tuple[int, str]:
         raise storage_error(error) from error
 
 
-async def _receive_form(request: Request, file: BinaryIO, upload: Upload, max_bytes: int) -> None:
+async def _receive_form(request: Request, file: BinaryIO, upload: Upload, max_bytes: int, grant: Grant | None) -> None:
     reader = MultipartReader(boundary_of(request.headers["content-type"]))
     pieces = body_pieces(request, max_bytes, around_bytes=FORM_MAX_BYTES)
-    await _write(file, upload, _file_of(reader, pieces, upload), max_bytes)
+    await _write(file, upload, _file_of(reader, pieces, upload, grant), max_bytes)
     if not reader.is_done:
         raise BadInput("the multipart body ended early")
 
 
-async def _file_of(reader: MultipartReader, pieces: AsyncIterator[bytes], upload: Upload) -> AsyncIterator[bytes]:
+async def _file_of(
+    reader: MultipartReader, pieces: AsyncIterator[bytes], upload: Upload, grant: Grant | None
+) -> AsyncIterator[bytes]:
     """The bytes of the file's part; the plain fields go into ``upload.fields``."""
     into = ""  # the plain field that is being read
     in_file = had_file = False
@@ -131,6 +144,8 @@ async def _file_of(reader: MultipartReader, pieces: AsyncIterator[bytes], upload
                         raise BadInput("one file a request, please")
                     if in_file:
                         had_file, upload.filename = True, clean_filename(filename or "")
+                    if in_file and grant is not None:
+                        upload.length_max_bytes = grant(_texts(fields))
                     into = name
                 case PartData(data) if in_file:
                     yield data
@@ -140,7 +155,11 @@ async def _file_of(reader: MultipartReader, pieces: AsyncIterator[bytes], upload
                         raise too_large(FIELDS_MAX_BYTES)
                 case PartEnds():
                     in_file = False
-    upload.fields = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+    upload.fields = _texts(fields)
+
+
+def _texts(fields: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: value.decode("utf-8", "replace") for name, value in fields.items()}
 
 
 async def _write(file: BinaryIO, upload: Upload, pieces: AsyncIterator[bytes], max_bytes: int) -> None:
@@ -148,8 +167,8 @@ async def _write(file: BinaryIO, upload: Upload, pieces: AsyncIterator[bytes], m
     async for piece in pieces:
         waiting += piece
         upload.length_bytes += len(piece)
-        if upload.length_bytes > max_bytes:
-            raise too_large(max_bytes)
+        if upload.length_bytes > min(max_bytes, upload.length_max_bytes or max_bytes):
+            raise too_large(upload.length_max_bytes or max_bytes)
         if len(waiting) >= WRITE_BYTES:
             await asyncio.to_thread(_write_all, file, upload, bytes(waiting))
             waiting.clear()

@@ -170,9 +170,9 @@ async def test_a_key_that_another_lies_below_is_a_conflict(client: httpx.AsyncCl
 
 async def test_nothing_is_given_out(client: httpx.AsyncClient, services: Services, url: str) -> None:
     await services.blobs.put(KEY, DATA)
-    for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
+    for method in ("GET", "HEAD", "PATCH", "DELETE"):
         response = await client.request(method, url, headers=TYPED)
-        assert (response.status_code, response.headers["allow"]) == (405, "PUT"), method
+        assert (response.status_code, response.headers["allow"]) == (405, "POST, PUT"), method
     assert await services.blobs.get(KEY) == DATA
 
 
@@ -229,3 +229,121 @@ async def test_two_that_put_the_same_leave_one_of_them_whole(client: httpx.Async
     assert await services.blobs.get(KEY) in bodies
     with pytest.raises(NotFound):
         await services.blobs.get("recordings/r1")
+
+
+# Forms.
+
+
+def fields_of(services: Services, key: str = KEY, **changed: Any) -> dict[str, str]:
+    asked: dict[str, Any] = {"content_type": SOUND, "length_max_bytes": MAX_BYTES, "expires_s": 60}
+    return services.blob_urls.form_fields(key, **(asked | changed))
+
+
+async def post(
+    client: httpx.AsyncClient, fields: dict[str, str], data: bytes = DATA, *, key: str = KEY, query: str = ""
+) -> httpx.Response:
+    file = {"file": ("chunk.webm", data, "audio/webm")}
+    return await client.post(f"/blobs/{key}{query}", data=fields, files=file)
+
+
+async def test_a_form_is_taken_at_the_address_of_the_put_too(
+    client: httpx.AsyncClient, services: Services, settings: Settings, url: str
+) -> None:
+    for query in ("", f"?{urlsplit(url).query}"):
+        for data in (DATA, bytes(MAX_BYTES)):
+            response = await post(client, fields_of(services), data, query=query)
+            assert (response.status_code, response.content) == (204, b""), response.text
+            assert response.headers["etag"] == f'"{hashlib.sha256(data).hexdigest()}"'
+            assert await services.blobs.get(KEY) == data
+    assert files_under(settings.data_dir / "incoming") == []
+
+
+FORMS_ALTERED: dict[str, dict[str, str | None]] = {
+    "another key": {"key": "recordings/r1/chunk_0002.webm"},
+    "no key": {"key": None},
+    "more bytes": {"length_max_bytes": str(MAX_BYTES + 1)},
+    "fewer bytes": {"length_max_bytes": "1"},
+    "no length": {"length_max_bytes": None},
+    "another type": {"content_type": "audio/ogg", "Content-Type": "audio/ogg"},
+    "a later end": {"expires_at_s": "99999999999"},
+    "no end": {"expires_at_s": None},
+    "another signature": {"signature": "0" * 64},
+    "no signature": {"signature": None},
+    "nothing at all": dict.fromkeys(("key", "length_max_bytes", "content_type", "expires_at_s", "signature"), None),
+}
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+@pytest.mark.parametrize("change", FORMS_ALTERED)
+async def test_a_form_with_altered_fields_is_refused(
+    client: httpx.AsyncClient, services: Services, change: str
+) -> None:
+    fields = {
+        name: value for name, value in {**fields_of(services), **FORMS_ALTERED[change]}.items() if value is not None
+    }
+    error = await refused(await post(client, fields), 403, "FORBIDDEN")
+    assert error["details"] == {"reason": "altered"}
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+async def test_forms_that_were_signed_for_something_else(
+    client: httpx.AsyncClient, services: Services, settings: Settings, url: str
+) -> None:
+    good = fields_of(services)
+    for response in (
+        await post(client, good, key="recordings/r1/other.webm"),
+        await post(client, {**good, "key": "recordings/r1/other.webm"}, key="recordings/r1/other.webm"),
+        await post(client, dict(pair.split("=") for pair in urlsplit(url).query.split("&")) | {"key": KEY}),
+        await client.put(f"/blobs/{KEY}", params={k: good[k] for k in list(good)[2:]}, content=DATA, headers=TYPED),
+    ):
+        assert (await refused(response, 403, "FORBIDDEN"))["details"] == {"reason": "altered"}
+    error = await refused(await post(client, {**good, "Content-Type": "audio/ogg"}), 403, "FORBIDDEN")
+    assert error["details"]["reason"] == "content_type"
+    old = BlobUrls.load(settings.data_dir / "blobs.key", lambda: time.time() - 100)
+    expired = old.form_fields(KEY, content_type=SOUND, length_max_bytes=MAX_BYTES, expires_s=99)
+    assert (await refused(await post(client, expired), 403, "FORBIDDEN"))["details"] == {"reason": "expired"}
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+async def test_forms_that_are_none(client: httpx.AsyncClient, services: Services) -> None:
+    good = fields_of(services)
+    error = await refused(await post(client, good, bytes(MAX_BYTES + 1)), 413, "TOO_LARGE")
+    assert error["details"] == {"max_bytes": MAX_BYTES}
+    await refused(await client.post(f"/blobs/{KEY}", content=DATA, headers=TYPED), 400, "BAD_REQUEST")
+    await refused(await client.post(f"/blobs/{KEY}", data=good), 400, "BAD_REQUEST")
+    await refused(await client.post(f"/blobs/{KEY}", files={"other": ("x", b"x")}, data=good), 400, "BAD_REQUEST")
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+async def test_fields_behind_the_file_come_too_late(client: httpx.AsyncClient, services: Services) -> None:
+    def part(name: str, value: bytes, more: str = "") -> bytes:
+        return f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
+
+    fields = b"".join(part(name, value.encode()) for name, value in fields_of(services).items())
+    body = part("file", DATA, '; filename="x"') + fields + b"--b--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    await refused(await client.post(f"/blobs/{KEY}", content=body, headers=headers), 403, "FORBIDDEN")
+
+
+@pytest.mark.usefixtures("nothing_is_kept")
+async def test_only_what_was_signed_is_looked_at_and_all_of_it(client: httpx.AsyncClient, url: str) -> None:
+    """Headers that could stand for something else in front of us change nothing, and methods are methods."""
+    parts = urlsplit(url)
+    pairs = dict(pair.split("=", 1) for pair in parts.query.split("&"))
+    for name in pairs:
+        for changed in (
+            {**pairs, name: pairs[name] + "0"},
+            {**pairs, name: ""},
+            {k: v for k, v in pairs.items() if k != name},
+            {(k.upper() if k == name else k): v for k, v in pairs.items()},
+        ):
+            query = "&".join(f"{k}={v}" for k, v in changed.items())
+            response = await client.put(f"{parts.path}?{query}", content=DATA, headers=TYPED)
+            assert (await refused(response, 403, "FORBIDDEN"))["details"] == {"reason": "altered"}
+    other = "/blobs/recordings/r1/other.webm"
+    for more in ("X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Path"):
+        response = await client.put(f"{other}?{parts.query}", content=DATA, headers={**TYPED, more: parts.path})
+        await refused(response, 403, "FORBIDDEN")
+    for override in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+        response = await client.post(url, content=DATA, headers={**TYPED, override: "PUT"})
+        await refused(response, 400, "BAD_REQUEST")

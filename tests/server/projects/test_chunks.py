@@ -10,6 +10,7 @@ import pytest
 
 from protocol.errors import Draining, NotFound
 from protocol.states import ChunkState, TranscriptState
+from server import intake
 from server.projects import chunks as chunks_module
 from server.projects.chunks import ATTEMPTS_MAX, UNFORESEEN, Chunks
 from server.services import Services
@@ -78,6 +79,29 @@ async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, mo
         assert (await services.store.conversations.chunk(id_, chunk.id)).state is ChunkState.CONFIRMED
         await services.store.conversations.finish(id_, by="participant")
     async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == "alpha bravo"
+        assert len(await services.store.tracks_of(id_)) == 1
+
+
+async def test_a_crash_right_before_the_bytes_are_taken_over_loses_no_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(path: Path, kept: Path) -> None:
+        raise Draining("as if the server had died")
+
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        with monkeypatch.context() as patched:
+            patched.setattr(intake, "_move", die)
+            chunk = await uploaded(services, id_, "alpha bravo")
+            await services.chunks.confirm(id_, chunk.id, said_at=None)
+            async with asyncio.timeout(30):
+                while not await services.store.tracks_of(id_):
+                    busy = list(services.chunks._busy.values())
+                    await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+            await services.chunks.stop()
+    async with running_services(tmp_path) as services:
+        await services.chunks.finish(id_)
         assert await ended(services, id_) == "alpha bravo"
         assert len(await services.store.tracks_of(id_)) == 1
 

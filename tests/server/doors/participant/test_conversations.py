@@ -254,3 +254,46 @@ async def test_forty_addresses_a_minute(client: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RATE_LIMITED")
     assert int(refused.headers["retry-after"]) > 0
     assert (await client.post(f"{PORTAL}/conversations/{other}/get-upload-url", json={})).status_code == 200
+
+
+async def test_clients_that_post_forms(client: httpx.AsyncClient, services: Services) -> None:
+    id_ = await begin(client)
+    body = {"filename": "a.wav", "content_type": "audio/wav", "conversation_id": id_}
+    given = (await client.post(f"{PORTAL}/conversations/{id_}/get-upload-url", json=body)).json()
+    uploaded = await client.post(given["upload_url"], data=given["fields"], files={"file": ("a.wav", sound("alpha"))})
+    assert uploaded.status_code == 204, uploaded.text
+    assert (await confirm(client, id_, given["chunk_id"], -10.0)).status_code == 200
+    await client.post(f"{PORTAL}/conversations/{id_}/finish")
+    await wait_for_state(services, id_, TranscriptState.ENDED)
+    assert await written(client, id_) == [("alpha", None)]
+
+
+async def test_a_participant_takes_something_back(client: httpx.AsyncClient, services: Services) -> None:
+    id_ = await begin(client)
+    state = (await client.post(f"{PORTAL}/conversations/{id_}/finish", json={"expected_chunks": 3})).json()
+    project = f"{PORTAL}/projects/{state['project_id']}/conversations/{id_}"
+    path = f"{PORTAL}/conversations/{id_}"
+    for at_s, said in ((-30.0, "alpha"), (-20.0, "papa window")):
+        await confirm(client, id_, await put(client, id_, sound(said)), at_s)
+    await until(services, lambda: _settled(client, id_, 2))
+    gone = (await chunks_of(client, id_))[1]["id"]
+    other = (await client.post(f"{PORTAL}/projects/{(await made(client))['id']}/conversations/initiate")).json()
+    for wrong in (
+        f"{PORTAL}/projects/{other['project_id']}/conversations/{id_}/chunks/{gone}",
+        f"{PORTAL}/conversations/{other['id']}/chunks/{gone}",
+        f"{path}/chunks/{new_transcript_id()}",
+        f"{path}/chunks/x",
+    ):
+        assert (await client.delete(wrong)).status_code == 404
+    for url in (f"{project}/chunks/{gone}", f"{project}/chunks/{gone}", f"{path}/chunks/{gone}"):
+        assert (await client.delete(url)).status_code == 204
+    assert await written(client, id_) == [("alpha", None)]
+    assert "window" not in (await client.get(f"/v1/transcripts/{id_}/export?format=txt")).text
+    assert (await client.get("/v1/transcripts/search?q=window")).json()["total"] == 0
+    assert (await confirm(client, id_, gone, 0.0)).status_code == 409
+    await confirm(client, id_, await put(client, id_, sound("river")), -10.0)
+    await wait_for_state(services, id_, TranscriptState.ENDED)
+    assert [each[0] for each in await written(client, id_)] == ["alpha", "river"]
+    left = (await chunks_of(client, id_))[0]["id"]
+    assert (await client.delete(f"{path}/chunks/{left}")).status_code == 409  # it is its host's now
+    assert (await client.delete(f"{path}/chunks/{gone}")).status_code == 204
