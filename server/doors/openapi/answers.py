@@ -217,5 +217,5 @@ ANSWERS: Mapping[str, Answer] = {
     "participant_report_pdf": _report("application/pdf"),
     "subscribe_to_reports": Answer(model=participant_models.Subscribed, errors=(404, 409)),
     "unsubscribe_from_reports": Answer(model=participant_models.Unsubscribed),
-    "may_unsubscribe": Answer(model=participant_models.Eligibility, errors=(400,)),
+    "may_unsubscribe": Answer(model=participant_models.Eligibility),
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import BadInput, Forbidden, NotFound
+from protocol.errors import Forbidden, NotFound
 from server.auth import Action
 from server.doors.access import admit, entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
@@ -127,12 +127,12 @@ async def unsubscribe_from_reports(request: Request, project_id: str) -> Respons
 @router.get("/api/participant/report/unsubscribe/eligibility", dependencies=[entry(Action.TAKE_PART)])
 async def may_unsubscribe(
     request: Request,
-    token: Annotated[str, Query(max_length=TOKEN_MAX_CHARS, description="That came with what was told.")] = "",
-    project_id: Annotated[str, Query(max_length=64, description="Id of the project.")] = "",
+    token: Annotated[
+        str, Query(max_length=TOKEN_MAX_CHARS, pattern=r"\S", description="That came with what was told.")
+    ],
+    project_id: Annotated[str, Query(max_length=64, pattern=r"\S", description="Id of the project.")],
 ) -> Response:
     """Whether the token is of somebody who is told of the project's reports."""
-    if not token.strip() or not project_id.strip():
-        raise BadInput("give token and project_id")
     services = services_of(request)
     subscription_id = services.unsubscribe_tokens.subscription_of(project_id, token)
     eligible = False

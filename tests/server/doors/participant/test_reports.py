@@ -80,7 +80,8 @@ async def test_addresses_come_and_go_by_the_token_that_the_host_is_given(client:
     assert (await client.get(eligibility, params={"token": "x", "project_id": project_id})).json() == {
         "data": {"eligible": False}
     }
-    assert (await client.get(eligibility, params={"token": " ", "project_id": project_id})).status_code == 400
+    for wrong_query in ({"token": " ", "project_id": project_id}, {"token": key}, {}):
+        assert (await client.get(eligibility, params=wrong_query)).status_code == 422
 
 
 @pytest.mark.parametrize(
