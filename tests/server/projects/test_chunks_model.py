@@ -308,7 +308,7 @@ def test_whatever_happens_the_words_and_the_sound_are_those_of_the_model(
     try:
         run_state_machine_as_test(
             lambda: ChunkMachine(runner, world),  # type: ignore[arg-type]
-            settings=settings(max_examples=max(1, settings().max_examples // 20), stateful_step_count=12),
+            settings=settings(max_examples=max(1, settings().max_examples // 20), stateful_step_count=9),
         )
     finally:
         runner.run(world.node.stop())
