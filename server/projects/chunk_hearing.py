@@ -36,7 +36,9 @@ class ChunkHearing:
         stops meanwhile, and what fails for a passing reason.
         """
         if not await self._is_taken(chunk):
-            await self._intake.heard(chunk.track_id)  # of a track that a crash left without its file, nothing is left
+            # Of a track that a crash left without its file nothing was told; it may stand in the way.
+            await self._intake.heard(chunk.track_id)
+            await self._store.delete_track(chunk.track_id)
             conversation = await self._conversations.get(chunk.conversation_id)
             transcript = await self._store.get_transcript(conversation.id)
             options = SourceOptions(

@@ -22,7 +22,7 @@ from tests.fakes.wav import wav_of
 
 async def begun(services: Services) -> str:
     project = await services.store.projects.create(
-        name="Talks", owner=None, language="en", is_open=True, portal={}, tags_max=9, projects_max=9
+        name="Talks", owner=None, language="en", is_open=True, portal={}, tags_max=9, projects_max=100_000
     )
     conversations = services.store.conversations
     return (await conversations.begin(project.id, name="Anna", email=None, tags=(), source="PORTAL_AUDIO")).id

@@ -20,7 +20,6 @@ from server.projects import chunks as chunks_module
 from server.projects import upload_targets
 from server.projects.chunks import Chunks
 from server.services import Services
-from server.settings import Settings
 from server.store.conversation_records import Chunk
 from tests.fakes.node import node_settings, running_services
 from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
@@ -199,7 +198,7 @@ def test_the_doctor_tries_the_bucket(s3: S3Server, tmp_path: Path, monkeypatch: 
 )
 def test_settings_that_cannot_be(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong)) if "s3_access_key_id" not in wrong else "s3_secret"):
-        Settings(data_dir=tmp_path, **wrong)
+        node_settings(tmp_path, **wrong)
 
 
 def test_the_secret_is_not_shown(tmp_path: Path) -> None:
