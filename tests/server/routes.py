@@ -108,6 +108,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/projects/{project_id}/conversations.csv"): Action.EXPORT,
     ("GET", "/api/projects/{project_id}/conversations.xlsx"): Action.EXPORT,
     ("GET", "/api/conversations/{conversation_id}/transcript"): Action.READ,
+    ("GET", "/p/{project_id}/qr.svg"): Action.TAKE_PART,
     ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
     ("POST", "/api/participant/conversations/initiate"): Action.TAKE_PART,
     ("POST", "/api/participant/projects/{project_id}/conversations/initiate"): Action.TAKE_PART,
@@ -140,7 +141,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     **{
         (method, path): Action.PAGE
         for method in ("GET", "HEAD")
-        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/{name:path}")
+        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/p/{page_id}", "/{name:path}")
     },
 }
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import NotFound
 from protocol.states import ChunkState
 from server.auth import Action
-from server.doors.access import entry, leaving_of, rate_limits_of, services_of, settings_of
+from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.participant.bodies import Confirm, Typed, UploadUrl
 from server.doors.participant.views import chunk_view
@@ -71,7 +71,7 @@ async def check_storage(request: Request, conversation_id: str) -> Response:
     services = services_of(request)
     key = f"conversations/{conversation_id}/probe"
     if services.blobs.is_embedded:
-        url = str(request.base_url).rstrip("/") + services.blob_urls.put_url(
+        url = base_url_of(request) + services.blob_urls.put_url(
             key, content_type=PROBE_TYPE, length_max_bytes=PROBE_MAX_BYTES, expires_s=PROBE_S
         )
     else:
@@ -101,7 +101,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
         sha256=wanted.sha256,
         source=wanted.source,
     )
-    address = url if "://" in url else str(request.base_url).rstrip("/") + url
+    address = url if "://" in url else base_url_of(request) + url
     view = {
         "chunk_id": chunk.id,
         "upload_url": address,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.projects import exports, projects, tags
+from server.doors.projects import exports, projects, qr, tags
 
-ROUTERS: tuple[APIRouter, ...] = (projects.router, tags.router, exports.router)
+ROUTERS: tuple[APIRouter, ...] = (projects.router, tags.router, exports.router, qr.router)
