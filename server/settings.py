@@ -65,7 +65,7 @@ class Settings(AccountSettings):
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "::1"),
-        description="Addresses or networks, comma-separated, of reverse proxies whose X-Forwarded-For and -Proto are believed.",
+        description="Addresses or networks, comma-separated, of proxies whose X-Forwarded-For and -Proto are believed.",
     )
 
     creations_per_minute: int = Field(

@@ -22,7 +22,7 @@ MARGIN_MODULES = 4  # as much as readers want
 
 
 def qr_svg(address: str) -> bytes:
-    """The code as an SVG document of any size, dark on white whatever it is laid on. Some milliseconds: for a thread."""
+    """The code as an SVG document of any size, dark on white whatever it lies on. Some milliseconds: for a thread."""
     image = io.BytesIO()
     code = segno.make_qr(address, error=CORRECTION)
     code.save(image, kind="svg", omitsize=True, border=MARGIN_MODULES, dark="#000", light="#fff", title=address)
