@@ -13,7 +13,7 @@ class SendingProgress extends HTMLElement {
   }
 
   /** `sender`: a ChunkSender or the like of it. `bar`: somebody waits. */
-  show({ state, waiting: count, confirmed, retryInS }, { bar = false } = {}) {
+  show({ state = 'idle', waiting: count = 0, confirmed = 0, retryInS = null }, { bar = false } = {}) {
     const lost = state === 'waiting' || state === 'stopped';
     this.dataset.tone = lost ? 'warn' : 'calm';
     const text = this.#sentence(state, count, confirmed, retryInS);

@@ -5,7 +5,7 @@ const TYPES = ['audio/webm;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4;cod
 const BITS_PER_S = 48_000; // of one voice; half a minute is 180 kB
 const PIECE_MS = 500; // as much as is lost when a tab is closed
 const LOOK_MS = 100;
-const PAUSE_FROM = 0.8; // from this part of a chunk's length on it is cut in the first pause, so that no word is cut in two
+const PAUSE_FROM = 0.6; // from this part of a chunk's length on it is cut in the first pause, so that no word is cut in two
 const PAUSE_MS = 250;
 const PAUSE_DB = 25; // below the loudest of the chunk
 

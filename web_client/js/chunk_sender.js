@@ -31,6 +31,7 @@ export class ChunkSender extends EventTarget {
   #abort = new AbortController();
   #wake = () => {};
   #woken = false;
+  #uploads = new Map(); // chunk number -> where it was announced; the store has it, too, unless the device is full
 
   constructor(store, conversation) {
     super();
@@ -65,6 +66,7 @@ export class ChunkSender extends EventTarget {
   wake() {
     this.#woken = true;
     this.#wake();
+    if (this.state === 'waiting') this.#count().catch(() => {});
   }
 
   close() {
@@ -84,10 +86,7 @@ export class ChunkSender extends EventTarget {
 
   /** Whether anything was done. */
   async #step() {
-    const chunks = await this.#store.chunks(this.#id);
-    const whole = chunks.filter((chunk) => chunk.sealed);
-    const conversation = await this.#store.get(this.#id);
-    this.#set({ waiting: whole.length, confirmed: conversation.confirmed });
+    const { conversation, chunks, whole } = await this.#count();
     if (conversation.finishing && !conversation.finishTold && whole.length === chunks.length) {
       await finish(this.#id, conversation.confirmed + chunks.length);
       await this.#store.change(this.#id, { finishTold: true });
@@ -102,14 +101,24 @@ export class ChunkSender extends EventTarget {
     return false;
   }
 
+  async #count() {
+    const chunks = await this.#store.chunks(this.#id);
+    const whole = chunks.filter((chunk) => chunk.sealed);
+    const conversation = await this.#store.get(this.#id);
+    this.#set({ waiting: whole.length, confirmed: conversation.confirmed });
+    return { conversation, chunks, whole };
+  }
+
   async #send(chunk) {
     if (chunk.text !== undefined) await sendText(this.#id, chunk.text, iso(chunk.atMs)); // again, it is the same
     else await this.#sendSound(chunk);
     await this.#store.confirmed(chunk);
+    this.#uploads.delete(chunk.number);
   }
 
   async #sendSound(chunk) {
     const file = await this.#store.fileOf(chunk);
+    chunk.upload ??= this.#uploads.get(chunk.number) ?? null;
     // Perhaps only the answer was lost, or the page was loaded anew in between.
     if (chunk.upload && (await this.#isConfirmed(chunk))) return;
     for (let refused = 0; ; refused += 1) {
@@ -143,7 +152,8 @@ export class ChunkSender extends EventTarget {
       filename: `chunk-${chunk.number}`, content_type: file.type, size_bytes: file.size, sha256: await digestOf(file),
     });
     chunk.upload = { id, url };
-    await this.#store.update(chunk);
+    this.#uploads.set(chunk.number, chunk.upload);
+    await this.#store.update(chunk).catch(() => {}); // a device that is full must be able to send
   }
 
   #set(news) {

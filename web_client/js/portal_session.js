@@ -59,9 +59,7 @@ export class PortalSession extends EventTarget {
 
   /** Go on with what an earlier visit has left here. What it had not completed is whole as far as it was kept. */
   async find(conversation) {
-    for (const chunk of await this.#store.chunks(conversation.id)) {
-      if (!chunk.sealed) await this.#store.seal(chunk);
-    }
+    await this.#sealAll(conversation);
     this.#take(conversation);
     this.#set({ phase: conversation.finishing ? 'finishing' : 'unfinished' });
   }
@@ -86,6 +84,13 @@ export class PortalSession extends EventTarget {
     } catch (error) {
       await this.#halt();
       this.#set({ phase: this.conversation ? 'paused' : 'idle', problem: portalProblemOf(error) });
+    }
+  }
+
+  /** While nothing is recorded: what was cut off is whole as far as it was kept. */
+  async #sealAll({ id }) {
+    for (const chunk of await this.#store.chunks(id)) {
+      if (!chunk.sealed) await this.#store.seal(chunk);
     }
   }
 
@@ -193,6 +198,7 @@ export class PortalSession extends EventTarget {
     const { phase } = this;
     this.#set({ phase: 'opening', problem: null });
     try {
+      await this.#sealAll(this.conversation);
       await this.#openMicrophone();
       await this.#record();
     } catch (error) {
@@ -211,6 +217,7 @@ export class PortalSession extends EventTarget {
     this.#set({ phase: 'finishing', problem: null });
     try {
       await this.#halt();
+      await this.#sealAll(this.conversation); // what could not be, while the device was full
       await this.#store.change(this.conversation.id, { finishing: true });
       this.sender.wake();
     } catch (error) {

@@ -202,7 +202,7 @@ class PortalPage {
 
   #tick() {
     this.#elapsed.textContent = clock(this.#session.recordedS);
-    this.#progress.show(this.#session.sender ?? { waiting: 0 });
+    this.#progress.show(this.#session.sender ?? {});
   }
 
   #render() {
@@ -227,6 +227,7 @@ class PortalPage {
     show(this.#over, over);
     if (over) this.#renderOver(phase, sender);
     this.#state.show(portalWords(session));
+    this.#tick();
   }
 
   /** All of it is written down, and there is not a word. */
