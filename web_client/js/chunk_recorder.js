@@ -49,8 +49,8 @@ class OneFile {
 /**
  * `makeSink()` gives what a file is written to: `{write(blob), close()}`; `onFailed(error)`: the browser gave up.
  *
- * The next file is begun before the one before is ended: in Chromium the two share 10 to 50 ms of sound. The other way
- * round as much would be missing, which an encoder holds back when it is stopped.
+ * The next file is begun before the one before is ended: in Chromium the two share 10 to 50 ms of sound, and more while
+ * the page is held up. The other way round 10 to 100 ms would be missing, which encoders hold back when they are stopped.
  */
 export class ChunkRecorder {
   #stream;

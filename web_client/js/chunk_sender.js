@@ -112,12 +112,14 @@ export class ChunkSender extends EventTarget {
   async #send(chunk) {
     if (chunk.text !== undefined) await sendText(this.#id, chunk.text, iso(chunk.atMs)); // again, it is the same
     else await this.#sendSound(chunk);
+    await this.#store.free(chunk);
     await this.#store.confirmed(chunk);
     this.#uploads.delete(chunk.number);
   }
 
   async #sendSound(chunk) {
     const file = await this.#store.fileOf(chunk);
+    if (file.size === 0) return; // freed already, and then the page was closed
     chunk.upload ??= this.#uploads.get(chunk.number) ?? null;
     // Perhaps only the answer was lost, or the page was loaded anew in between.
     if (chunk.upload && (await this.#isConfirmed(chunk))) return;

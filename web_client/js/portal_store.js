@@ -151,6 +151,11 @@ export class PortalStore {
     return new Blob(pieces.map((each) => each.bytes), { type: type.split(';')[0] });
   }
 
+  /** Nothing but making room: a device that is full may do this, and only this. */
+  free({ conversation, number }) {
+    return this.#do('readwrite', (_conversations, _chunks, pieces) => answered(pieces.delete(below(conversation, number))));
+  }
+
   /** The server has it: it need not be kept here any more. */
   confirmed({ conversation, number }) {
     return this.#do('readwrite', async (conversations, chunks, pieces) => {

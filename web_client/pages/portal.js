@@ -148,7 +148,7 @@ class PortalPage {
   #tell(problem) {
     if (!problem) return this.#problem.clear();
     const gone = problem.key === 'problem.portal.gone';
-    const sending = gone || problem.key === 'problem.portal.refused';
+    const sending = this.#session.sender?.state === 'stopped';
     this.#problem.show(problem, [
       ...(sending ? [this.#button('retry', () => this.#session.tryAgain())] : []),
       ...(gone ? [this.#button('portal.discard', () => this.#discard(), 'quiet')] : []),
