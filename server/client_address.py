@@ -42,6 +42,12 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], proxies: Sequ
     return _counted(address)
 
 
+def is_proxy(peer: str | None, proxies: Sequence[Network]) -> bool:
+    """Whether the peer of a connection is a proxy that is believed."""
+    address = _parse(peer or "")
+    return address is not None and _is_one_of(address, proxies)
+
+
 def _parse(text: str) -> Address | None:
     """With or without a port, and with the brackets and the zone that an IPv6 address may have."""
     text = text.strip()

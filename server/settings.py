@@ -66,7 +66,7 @@ class Settings(BlobSettings, WebhookSettings):
 
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         ("127.0.0.1", "::1"),
-        description="Addresses or networks, comma-separated, of reverse proxies whose X-Forwarded-For is believed.",
+        description="Addresses or networks, comma-separated, of proxies whose X-Forwarded-For and -Proto are believed.",
     )
 
     creations_per_minute: int = Field(

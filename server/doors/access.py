@@ -13,7 +13,7 @@ from server.accounts.credentials import secrets_of
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import NAMED, Kind, Resource, load
 from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_host, check_origin, host_of, may
-from server.client_address import client_address, networks_of
+from server.client_address import client_address, is_proxy, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.rate_limits import RateLimit, RateLimits
@@ -52,6 +52,20 @@ def address_of(connection: HTTPConnection) -> str:
     peer = connection.client.host if connection.client is not None else None
     proxies = networks_of(settings_of(connection).trusted_proxies)
     return client_address(peer, connection.headers.getlist("x-forwarded-for"), proxies)
+
+
+def base_url_of(connection: HTTPConnection) -> str:
+    """How the client reached us, such as ``https://talk.example``, without a slash at the end.
+
+    A proxy of ours that speaks TLS for us says so in ``X-Forwarded-Proto``: a page that is reached without TLS is given
+    no microphone.
+    """
+    peer = connection.client.host if connection.client is not None else None
+    url = connection.base_url
+    if is_proxy(peer, networks_of(settings_of(connection).trusted_proxies)):
+        told = connection.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        url = url.replace(scheme=told) if told in ("http", "https") else url
+    return str(url).rstrip("/")
 
 
 def check_page(connection: HTTPConnection) -> None:

@@ -32,6 +32,7 @@ LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
 ROOMS_PAGE = "rooms.html"
 ROOM_PAGE = "room.html"
+PORTAL_PAGE = "portal.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
@@ -107,6 +108,12 @@ async def rooms_page(request: Request) -> Response:
 async def room_page(request: Request, page_id: str) -> Response:
     """The page asks for the room itself, which has a name or an id."""
     return await page(ROOM_PAGE, request)
+
+
+@router.api_route("/p/{page_id}", methods=["GET", "HEAD"])
+async def portal_page(request: Request, page_id: str) -> Response:
+    """Where participants of a project record, without an account. The page asks for the project itself."""
+    return await page(PORTAL_PAGE, request)
 
 
 @router.api_route(FILE_PATH, methods=["GET", "HEAD"])

@@ -181,12 +181,18 @@ class Chunks:
         return await self.confirm(conversation_id, chunk.id, said_at=said_at)
 
     async def typed(self, conversation_id: str, text: str, *, said_at: float | None, source: str) -> Chunk:
-        """Words that were not said but typed: they stand in the transcript at their moment."""
+        """Words that were not said but typed: they stand in the transcript at their moment.
+
+        The same words of the same moment are the same chunk: whoever was not answered may send them again.
+        """
         conversation = await self._conversations.get(conversation_id)
         moment = self._moment(conversation, said_at)
         if conversation.redacts:
             language = (await self._store.get_transcript(conversation_id)).language
             text = (await asyncio.to_thread(redact, text, language)).text
+        for each in await self._conversations.chunks_of(conversation_id) if said_at is not None else ():
+            if (each.text, each.said_at) == (text, moment):
+                return each
         chunk = self._new(conversation_id, filename="", content_type="text/plain", source=source, text=text)
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         segment = Segment(

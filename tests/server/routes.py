@@ -132,6 +132,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/api/participant/{project_id}/report/unsubscribe"): Action.TAKE_PART,
     ("POST", "/api/participant/report/subscribe"): Action.TAKE_PART,
     ("GET", "/api/participant/report/unsubscribe/eligibility"): Action.TAKE_PART,
+    ("GET", "/p/{project_id}/qr.svg"): Action.TAKE_PART,
     ("GET", "/api/participant/projects/{project_id}"): Action.TAKE_PART,
     ("POST", "/api/participant/conversations/initiate"): Action.TAKE_PART,
     ("POST", "/api/participant/projects/{project_id}/conversations/initiate"): Action.TAKE_PART,
@@ -169,7 +170,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     **{
         (method, path): Action.PAGE
         for method in ("GET", "HEAD")
-        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/{name:path}")
+        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/p/{page_id}", "/{name:path}")
     },
 }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.client_address import HOPS_MAX, UNKNOWN, client_address, networks_of
+from server.client_address import HOPS_MAX, UNKNOWN, client_address, is_proxy, networks_of
 
 PROXIES = networks_of(("127.0.0.1", "::1", "10.0.0.0/8"))
 
@@ -52,6 +52,14 @@ def test_what_a_client_writes_changes_nothing(written: list[str]) -> None:
     assert client_address("127.0.0.1", [", ".join(added)], PROXIES) == "198.51.100.1"
     assert client_address("192.0.2.7", written, PROXIES) == "192.0.2.7"
     assert client_address("127.0.0.1", written, ()) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_ours"),
+    [("127.0.0.1", True), ("10.9.8.7", True), ("::1", True), ("192.0.2.7", False), ("", False), (None, False)],
+)
+def test_a_proxy_is_one_that_the_settings_name(peer: str | None, is_ours: bool) -> None:
+    assert is_proxy(peer, PROXIES) is is_ours
 
 
 def test_a_long_row_of_proxies_is_not_followed_without_end() -> None:

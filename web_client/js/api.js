@@ -38,18 +38,21 @@ function errorOf(status, retryAfter, text) {
 /**
  * Send a request; asks for the access token when the server wants one. Raises ApiError.
  * `secret` goes along in place of the access token; with it, or with `ask: false`, nobody is asked for one.
+ * `nobody`: as somebody without an account, whatever token this tab has. `bytes`, a Blob, goes in place of `json`.
  * `keepalive`: the request outlives the page. `slow`: it may take any time, as sound does.
  */
-export async function request(method, path, { json, signal, secret, ask = !secret, keepalive = false, slow = false } = {}) {
-  const headers = secret ? { Authorization: `Bearer ${secret}` } : authorization();
+export async function request(method, path, options = {}) {
+  const { json, bytes, signal, secret, nobody = false, keepalive = false, slow = false, deadlineMs = DEADLINE_MS } = options;
+  const { ask = !secret && !nobody } = options;
+  const headers = nobody ? {} : secret ? { Authorization: `Bearer ${secret}` } : authorization();
   if (json !== undefined) headers['Content-Type'] = 'application/json';
-  const ends = [signal, slow ? null : AbortSignal.timeout(DEADLINE_MS)].filter(Boolean);
+  const ends = [signal, slow ? null : AbortSignal.timeout(deadlineMs)].filter(Boolean);
   let response;
   try {
     response = await fetch(path, {
       method,
       headers,
-      body: json === undefined ? undefined : JSON.stringify(json),
+      body: json === undefined ? bytes : JSON.stringify(json), // of a Blob, its type becomes the content type
       signal: AbortSignal.any(ends),
       cache: 'no-store',
       keepalive,

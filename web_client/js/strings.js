@@ -12,9 +12,17 @@ export function choose(wanted, have = LANGUAGES) {
 }
 
 const asked = new URLSearchParams(location.search).get('lang');
-export const language = choose([...(asked ? [asked] : []), ...(navigator.languages ?? [navigator.language])]);
-const { default: strings } = await import(`../i18n/${language}.js`);
+export let language = choose([...(asked ? [asked] : []), ...(navigator.languages ?? [navigator.language])]);
+let { default: strings } = await import(`../i18n/${language}.js`);
 document.documentElement.lang = language;
+
+/** From now on that language, where we have it and the address asks for none; elements made before keep theirs. */
+export async function speak(tag) {
+  if (asked) return;
+  language = choose([tag, language]);
+  ({ default: strings } = await import(`../i18n/${language}.js`));
+  document.documentElement.lang = language;
+}
 
 /** Fill `{name}` places of a template; a template may also be a function of the values (plurals). */
 export function fill(template, values = {}) {

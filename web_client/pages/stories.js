@@ -7,10 +7,13 @@ import '../elements/engine_notice.js';
 import '../elements/level_meter.js';
 import '../elements/loop_view.js';
 import '../elements/people_list.js';
+import '../elements/portal_form.js';
 import '../elements/problem_note.js';
 import '../elements/room_form.js';
 import '../elements/room_list.js';
+import '../elements/said_words.js';
 import '../elements/search_everywhere.js';
+import '../elements/sending_progress.js';
 import '../elements/share_choice.js';
 import '../elements/site_header.js';
 import '../elements/speaker_names.js';
@@ -18,9 +21,11 @@ import '../elements/state_line.js';
 import '../elements/topic_list.js';
 import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
+import '../elements/typed_answer.js';
 import '../elements/words_view.js';
 import { h } from '../js/dom.js';
 import { LoopMinute } from '../js/loop_minute.js';
+import { portalWords } from '../js/portal_words.js';
 import { roomWords } from '../js/room_words.js';
 import { stateWords } from '../js/state_words.js';
 import { has } from '../js/strings.js';
@@ -126,6 +131,38 @@ rooms.rooms = [
   { id: 'b', name: `room-${'x'.repeat(59)}`, share_mode: 'semi-private', platform: 'whereby', recording_type: 'none', is_locked: true },
 ];
 
+const asking = document.createElement('portal-form');
+story('portal form', asking);
+asking.show({
+  tags: [{ id: 'a', text: 'youth' }, { id: 'b', text: `<b>${'x'.repeat(90)}</b>` }, { id: 'c', text: 'شباب' }],
+  ask_for_name: true, name_label: '', ask_for_email: true, organiser_name: 'The district', legal_basis: 'You agreed to it.', privacy_policy_url: 'https://example.org/privacy',
+});
+const said = document.createElement('said-words');
+story('portal words', said);
+queueMicrotask(() => said.show([
+  { id: 'a', path: 'x', transcript: 'the crossing at the school needs a light' },
+  { id: 'b', path: null, transcript: `<img src=x onerror="window.hurt=1"> ${'a'.repeat(120)}` },
+  { id: 'c', path: 'x', transcript: 'صباح الخير' },
+]));
+const portalStates = { opening: {}, recording: {}, silent: { phase: 'recording', silent: true }, paused: {} };
+for (const [phase, state] of Object.entries(portalStates)) {
+  const line = document.createElement('state-line');
+  story(`portal state ${phase}`, line);
+  line.show(portalWords({ phase, ...state }));
+}
+const sending = {
+  'portal sending': { state: 'sending', waiting: 2, confirmed: 3 },
+  'portal sending nothing': { state: 'idle', waiting: 0, confirmed: 3 },
+  'portal sending later': { state: 'waiting', waiting: 1, confirmed: 3, retryInS: 4 },
+  'portal sending stopped': { state: 'stopped', waiting: 12, confirmed: 0 },
+};
+for (const [name, sender] of Object.entries(sending)) {
+  const element = document.createElement('sending-progress');
+  story(name, element);
+  element.show(sender, { bar: true });
+}
+story('portal typed', document.createElement('typed-answer'));
+
 const meter = document.createElement('level-meter');
 story('level', meter);
 for (let i = 0; i < 24; i += 1) meter.push(-50 + 45 * Math.abs(Math.sin(i / 3)));
@@ -147,7 +184,7 @@ for (const [name, [status, catalogue]] of Object.entries(engines)) {
   element.render(status, catalogue);
 }
 
-const problems = ['room.full', 'room.missing', 'room.path', 'microphone.gone', 'microphone.denied', 'microphone.missing', 'microphone.insecure', 'UNREACHABLE', 'OVERLOADED', 'other'];
+const problems = ['portal.closed', 'portal.gone', 'storage.full', 'room.full', 'room.missing', 'room.path', 'microphone.gone', 'microphone.denied', 'microphone.missing', 'microphone.insecure', 'UNREACHABLE', 'OVERLOADED', 'other'];
 for (const key of problems.map((name) => `problem.${name}`)) {
   const note = document.createElement('problem-note');
   story(key, note);

@@ -165,6 +165,7 @@ ANSWERS: Mapping[str, Answer] = {
     "get_project": Answer(model=project_models.Project),
     "change_project": Answer(model=project_models.Project),
     "delete_project": Answer(204),
+    "get_project_qr_code": Answer(media=("image/svg+xml",)),
     "add_tag": Answer(201, project_models.Tag, errors=(409,)),
     "rename_tag": Answer(model=project_models.Tag, errors=(409,)),
     "delete_tag": Answer(204),

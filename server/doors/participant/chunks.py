@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import NotFound
 from protocol.states import ChunkState
 from server.auth import Action
-from server.doors.access import entry, leaving_of, rate_limits_of, services_of, settings_of
+from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.participant.bodies import Confirm, Typed, UploadUrl
 from server.doors.participant.views import chunk_view
@@ -108,7 +108,7 @@ async def check_storage(request: Request, conversation_id: str) -> Response:
         length_max_bytes=PROBE_MAX_BYTES,
         expires_s=PROBE_S,
     )
-    return JSONResponse({"ok": True, "probe_url": target.address(str(request.base_url))})
+    return JSONResponse({"ok": True, "probe_url": target.address(base_url_of(request))})
 
 
 @router.post(
@@ -137,7 +137,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
         sha256=wanted.sha256,
         source=wanted.source,
     )
-    address = target.address(str(request.base_url))
+    address = target.address(base_url_of(request))
     view = {
         "chunk_id": chunk.id,
         "upload_url": address,

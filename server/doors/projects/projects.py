@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from server.auth import Action
-from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
+from server.doors.access import base_url_of, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.projects.bodies import CreateProject, ProjectBody
 from server.doors.projects.views import project_view
@@ -25,7 +25,7 @@ async def list_projects(request: Request, page: PageNumber = 1, size: PageSize =
     found, total = await services_of(request).store.projects.page(
         page=page, size=size, viewer=principal_of(request).viewer
     )
-    base_url = str(request.base_url)
+    base_url = base_url_of(request)
     return JSONResponse(page_view([project_view(each, base_url) for each in found], total, page, size))
 
 
@@ -50,7 +50,7 @@ async def create_project(request: Request) -> Response:
         tags_max=settings.project_tags_max,
         projects_max=settings.projects_max,
     )
-    view = project_view(project, str(request.base_url))
+    view = project_view(project, base_url_of(request))
     return JSONResponse(view, 201, headers={"Location": f"/api/projects/{project.id}"})
 
 
@@ -58,7 +58,7 @@ async def create_project(request: Request) -> Response:
 async def get_project(request: Request, project_id: str) -> Response:
     """A project with all its settings."""
     project = await services_of(request).store.projects.get(project_id)
-    return JSONResponse(project_view(project, str(request.base_url)))
+    return JSONResponse(project_view(project, base_url_of(request)))
 
 
 @router.patch(
@@ -70,7 +70,7 @@ async def change_project(request: Request, project_id: str) -> Response:
     """Change what is given. What goes on is not interrupted, unless the project is closed."""
     wanted = parse_body(ProjectBody, await read_body(request, BODY_MAX_BYTES))
     project = await services_of(request).store.projects.change(project_id, wanted.columns, portal=wanted.portal)
-    return JSONResponse(project_view(project, str(request.base_url)))
+    return JSONResponse(project_view(project, base_url_of(request)))
 
 
 @router.delete("/api/projects/{project_id}", status_code=204, dependencies=[entry(Action.DELETE)])

@@ -13,6 +13,11 @@ def tag_view(tag: Tag) -> dict[str, Any]:
     return {"id": tag.id, "text": tag.text, "created_at": iso(tag.created_at)}
 
 
+def portal_url(project_id: str, base_url: str) -> str:
+    """What participants are given, and what the QR code says."""
+    return f"{base_url}/p/{project_id}"
+
+
 def project_view(project: Project, base_url: str) -> dict[str, Any]:
     """All of it, for its host. ``portal_url`` is what participants are given."""
     return {
@@ -23,7 +28,7 @@ def project_view(project: Project, base_url: str) -> dict[str, Any]:
         "is_open": project.is_open,
         **portal_of(project.portal).model_dump(mode="json"),
         "tags": [tag_view(tag) for tag in project.tags],
-        "portal_url": f"{base_url.rstrip('/')}/p/{project.id}",
+        "portal_url": portal_url(project.id, base_url),
         "created_at": iso(project.created_at),
         "updated_at": iso(project.updated_at),
     }

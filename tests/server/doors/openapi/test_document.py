@@ -79,7 +79,7 @@ def test_operations_say_what_they_take_and_what_they_answer(document: Json) -> N
             if status.startswith("2") and status != "204" and ANSWERS[operation["operationId"]].model:
                 assert "$ref" in response["content"]["application/json"]["schema"], place
         public = operation.get("security") == []
-        of_anybody = path.startswith("/api/participant/") or operation["operationId"] in (
+        of_anybody = path.startswith(("/api/participant/", "/p/")) or operation["operationId"] in (
             "health",
             "put_blob",
             "post_blob",

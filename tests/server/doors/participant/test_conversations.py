@@ -297,3 +297,19 @@ async def test_a_participant_takes_something_back(client: httpx.AsyncClient, ser
     left = (await chunks_of(client, id_))[0]["id"]
     assert (await client.delete(f"{path}/chunks/{left}")).status_code == 409  # it is its host's now
     assert (await client.delete(f"{path}/chunks/{gone}")).status_code == 204
+
+
+async def test_typed_words_that_are_sent_again_stand_once(client: httpx.AsyncClient) -> None:
+    id_ = await begin(client)
+    moments = [(datetime.now(UTC) + timedelta(seconds=at_s)).isoformat(timespec="milliseconds") for at_s in (0, 1)]
+
+    async def sent(text: str, moment: str) -> str:
+        body = {"content": text, "timestamp": moment}
+        answer = await client.post(f"{PORTAL}/conversations/{id_}/upload-text", json=body)
+        return str(answer.raise_for_status().json()["id"])
+
+    first = await sent("more trees", moments[0])
+    assert await sent("more trees", moments[0]) == first
+    assert await sent("more trees", moments[1]) != first
+    assert await sent("fewer cars", moments[0]) != first
+    assert sorted(str(text) for text, _ in await written(client, id_)) == ["fewer cars", "more trees", "more trees"]
