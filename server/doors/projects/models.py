@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from server.doors.participant.models import Conversation
 from server.doors.v1.models import Form, Page
 
 
@@ -81,3 +82,14 @@ class PublicProject(Form):
     is_verify_on_finish_enabled: bool
     verification_topics: list[str]
     default_conversation_tutorial_slug: str
+
+
+class HostedConversation(Conversation):
+    """As its participant sees it, and what there is of it so far."""
+
+    duration_s: float = Field(description="Seconds of sound.", ge=0)
+    words: int = Field(description="Those written down.", ge=0)
+
+
+class HostedConversationPage(Page):
+    items: list[HostedConversation]
