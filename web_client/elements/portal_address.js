@@ -32,15 +32,16 @@ class PortalAddress extends HTMLElement {
     show(this.#save, there);
   }
 
-  show({ id, portal_url: url, is_open: isOpen }) {
+  /** `picture`: where the code is, if not where the server has it. */
+  show({ id, portal_url: url, is_open: isOpen }, picture = qrPath(id)) {
     this.#open.href = portalPath(id);
     this.#open.textContent = url;
     this.#copy.path = portalPath(id);
     this.#now.textContent = t(isOpen ? 'project.now.open' : 'project.now.closed');
     this.dataset.open = String(isOpen);
-    if (this.#save.getAttribute('href') === qrPath(id)) return;
-    this.#save.href = qrPath(id);
-    this.#picture.src = qrPath(id);
+    if (this.#picture.getAttribute('src') === picture) return;
+    this.#save.href = picture;
+    this.#picture.src = picture;
   }
 }
 
