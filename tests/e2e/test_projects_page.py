@@ -158,6 +158,9 @@ async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, bro
         assert await unhurt(page)
 
         # Nobody asks while nobody looks; what came meanwhile is there as soon as somebody does.
+        await page.clock.install()
+        await page.reload()
+        await expect(row).to_contain_text("finished")
         await page.evaluate(
             "() => Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })"
         )
@@ -165,7 +168,6 @@ async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, bro
         ben = await begin(node.http, project["id"], name="Ben")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        await page.clock.install()
         await page.clock.run_for(60_000)
         assert asked == []
         await page.evaluate("() => { delete document.visibilityState; }")
