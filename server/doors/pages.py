@@ -33,6 +33,8 @@ TRANSCRIPT_PAGE = "transcript.html"
 ROOMS_PAGE = "rooms.html"
 ROOM_PAGE = "room.html"
 PORTAL_PAGE = "portal.html"
+PROJECTS_PAGE = "projects.html"
+PROJECT_PAGE = "project.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
@@ -102,6 +104,17 @@ async def transcript_page(request: Request, page_id: str) -> Response:
 @router.api_route("/rooms", methods=["GET", "HEAD"])
 async def rooms_page(request: Request) -> Response:
     return await page(ROOMS_PAGE, request)
+
+
+@router.api_route("/projects", methods=["GET", "HEAD"])
+async def projects_page(request: Request) -> Response:
+    return await page(PROJECTS_PAGE, request)
+
+
+@router.api_route("/projects/{page_id}", methods=["GET", "HEAD"])
+async def project_page(request: Request, page_id: str) -> Response:
+    """For the host of a project. The page asks for the project itself."""
+    return await page(PROJECT_PAGE, request)
 
 
 @router.api_route("/r/{page_id}", methods=["GET", "HEAD"])

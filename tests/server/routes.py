@@ -170,7 +170,10 @@ ROUTES: dict[tuple[str, str], Action] = {
     **{
         (method, path): Action.PAGE
         for method in ("GET", "HEAD")
-        for path in ("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/p/{page_id}", "/{name:path}")
+        for path in (
+            *("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/p/{page_id}", "/{name:path}"),
+            *("/projects", "/projects/{page_id}"),
+        )
     },
 }
 

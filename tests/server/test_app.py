@@ -179,7 +179,7 @@ async def test_an_unexpected_error_is_a_500_with_its_request_id(
 
 
 async def test_pages_stay_in_their_folder(guarded: RunningApp) -> None:
-    for path in ("/", "/t", "/t/anything", "/rooms", "/r/anything"):
+    for path in ("/", "/t", "/t/anything", "/rooms", "/r/anything", "/projects", "/projects/anything"):
         response = await guarded.http.get(path)
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/html")

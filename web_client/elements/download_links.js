@@ -1,10 +1,10 @@
 // The transcript and its sound as files.
 
-import { download, exportPath, soundPath, zipPath } from '../js/api.js';
+import { exportPath, soundPath, zipPath } from '../js/api.js';
 import { h, icon, ICONS } from '../js/dom.js';
 import { problemOf } from '../js/problem.js';
+import { saveFile } from '../js/save_file.js';
 import { t } from '../js/strings.js';
-import { token } from '../js/token.js';
 
 const FORMATS = ['txt', 'text-timestamped', 'srt', 'vtt', 'json'];
 const SOUNDS = ['ogg', 'mp3', 'original']; // besides WAV, which there is of every track
@@ -19,7 +19,7 @@ class DownloadLinks extends HTMLElement {
         href: path,
         download: true, // named by the server, as the transcript is
         'data-format': format,
-        onclick: (event) => this.#withToken(event, path),
+        onclick: (event) => this.#save(event, path),
       }, h('span', { dir: 'auto', text }));
     const whole = mix ? [{ formats: mix.formats }] : [];
     const sounds = [...whole, ...tracks.slice(0, TRACKS)].flatMap(({ id, speaker, name, formats = [] }) =>
@@ -36,14 +36,9 @@ class DownloadLinks extends HTMLElement {
     );
   }
 
-  /** A link carries no header, so behind a token the file is fetched first. */
-  async #withToken(event, path) {
-    if (!token()) return;
-    event.preventDefault();
+  async #save(event, path) {
     try {
-      const { url, name } = await download(path);
-      h('a', { href: url, download: name }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      await saveFile(event, path);
     } catch (error) {
       const lacking = { key: 'problem.other', values: { message: error.message } }; // one file, not the transcript
       this.dispatchEvent(new CustomEvent('problem', { detail: error.code === 'NOT_FOUND' ? lacking : problemOf(error) }));

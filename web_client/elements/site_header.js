@@ -10,7 +10,8 @@ class SiteHeader extends HTMLElement {
     this.replaceChildren(
       h('a', { class: 'skip', href: '#main', text: t('skip') }),
       h('a', { class: 'brand', href: '/', text: 'Earshot' }),
-      h('nav', { 'aria-label': t('nav') }, link('/', 'nav.live'), link('/rooms', 'nav.rooms'), link('/t', 'nav.library')),
+      h('nav', { 'aria-label': t('nav') },
+        link('/', 'nav.live'), link('/rooms', 'nav.rooms'), link('/projects', 'nav.projects'), link('/t', 'nav.library')),
     );
   }
 }

@@ -5,6 +5,7 @@ export default {
   'nav': 'Seiten',
   'nav.live': 'Live',
   'nav.rooms': 'Räume',
+  'nav.projects': 'Projekte',
   'nav.library': 'Mitschriften',
   'cancel': 'Abbrechen',
   'retry': 'Noch einmal versuchen',

@@ -5,6 +5,7 @@ export default {
   'nav': 'Pages',
   'nav.live': 'Live',
   'nav.rooms': 'Rooms',
+  'nav.projects': 'Projects',
   'nav.library': 'Transcripts',
   'cancel': 'Cancel',
   'retry': 'Try again',

@@ -5,6 +5,7 @@ export default {
   'nav': 'Páginas',
   'nav.live': 'En directo',
   'nav.rooms': 'Salas',
+  'nav.projects': 'Proyectos',
   'nav.library': 'Transcripciones',
   'cancel': 'Cancelar',
   'retry': 'Volver a intentar',

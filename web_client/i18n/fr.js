@@ -5,6 +5,7 @@ export default {
   'nav': 'Pages',
   'nav.live': 'En direct',
   'nav.rooms': 'Salles',
+  'nav.projects': 'Projets',
   'nav.library': 'Transcriptions',
   'cancel': 'Annuler',
   'retry': 'Réessayer',

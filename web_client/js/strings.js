@@ -37,3 +37,6 @@ export function t(key, values) {
 }
 
 export const has = (key) => key in strings;
+
+/** Phrases that only some pages need, besides those there are. */
+export const add = (phrases) => Object.assign(strings, phrases);

@@ -1,5 +1,6 @@
 // Every element in every state, without a server: to look at, and for tests.
 
+import '../js/projects_strings.js';
 import '../elements/consent_question.js';
 import '../elements/download_links.js';
 import '../elements/drop_files.js';
@@ -23,6 +24,7 @@ import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
 import '../elements/typed_answer.js';
 import '../elements/words_view.js';
+import { projectStories } from './project_stories.js';
 import { h } from '../js/dom.js';
 import { LoopMinute } from '../js/loop_minute.js';
 import { portalWords } from '../js/portal_words.js';
@@ -273,4 +275,5 @@ for (const [name, answer] of [['loop', loopAnswer()], ['loop still', { ...loopAn
   minute.take(answer, performance.now());
   element.show(answer, minute, performance.now());
 }
+projectStories(story);
 document.documentElement.dataset.ready = 'true';

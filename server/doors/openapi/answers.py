@@ -192,7 +192,7 @@ ANSWERS: Mapping[str, Answer] = {
     "confirm_upload": Answer(model=participant_models.Chunk, errors=(409,)),
     "upload_chunk": Answer(model=participant_models.Chunk, errors=(409, 507)),
     "upload_text": Answer(model=participant_models.Chunk, errors=(409,)),
-    "list_conversations": Answer(model=participant_models.ConversationPage),
+    "list_conversations": Answer(model=project_models.HostedConversationPage),
     "export_documents": Answer(media=("application/zip",), headers=("Content-Disposition",)),
     "export_table": Answer(media=("text/csv",), schema=TEXT, headers=("Content-Disposition",)),
     "export_spreadsheet": Answer(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from server.doors.v1.models import Form, Page, Status
+from server.doors.v1.models import Form, Status
 
 
 class Conversation(Form):
@@ -27,10 +27,6 @@ class Conversation(Form):
     chunks_received: int = Field(ge=0)
     chunks_settled: int = Field(description="Those written down, or found to be no sound.", ge=0)
     is_anonymized: bool
-
-
-class ConversationPage(Page):
-    items: list[Conversation]
 
 
 class Chunk(Form):

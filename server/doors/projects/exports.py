@@ -19,7 +19,7 @@ from server.archive import zip_pieces
 from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
-from server.doors.participant.views import conversation_view
+from server.doors.projects.views import hosted_view
 from server.doors.v1.asked import PageNumber, PageSize
 from server.doors.v1.documents import conversation_of
 from server.doors.v1.views import page_view
@@ -128,7 +128,7 @@ async def list_conversations(request: Request, project_id: str, page: PageNumber
     store = services_of(request).store
     found, total = await store.conversations.page(project_id, page=page, size=size)
     items = [
-        conversation_view(each, await store.get_transcript(each.id), await store.conversations.chunks_of(each.id))
+        hosted_view(each, await store.get_transcript(each.id), await store.conversations.chunks_of(each.id))
         for each in found
     ]
     return JSONResponse(page_view(items, total, page, size))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from server.doors.participant.models import Conversation
 from server.doors.v1.models import Form, Page
 
 
@@ -119,3 +120,14 @@ class Subscriber(Form):
 
 class SubscriberPage(Page):
     items: list[Subscriber]
+
+
+class HostedConversation(Conversation):
+    """As its participant sees it, and what there is of it so far."""
+
+    duration_s: float = Field(description="Seconds of sound.", ge=0)
+    words: int = Field(description="Those written down.", ge=0)
+
+
+class HostedConversationPage(Page):
+    items: list[HostedConversation]

@@ -43,6 +43,7 @@ async def test_a_project_is_taken_out_in_every_form(client: httpx.AsyncClient, s
     path = f"/api/projects/{project_id}"
     listed = (await client.get(f"{path}/conversations?size=2")).json()
     assert ([each["id"] for each in listed["items"]], listed["total"]) == (ids[:0:-1], 3)
+    assert [(each["words"], each["duration_s"] > 0) for each in listed["items"]] == [(0, False), (1, True)]
 
     table = await client.get(f"{path}/conversations.csv")
     assert table.headers["content-disposition"] == 'attachment; filename="Talks.csv"'

@@ -1,0 +1,418 @@
+"""A host's projects: made, set, watched while conversations arrive, taken out; and what strangers call themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import re
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, Route, expect
+from pydantic import SecretStr
+
+from tests.e2e import one_browser
+from tests.e2e.browser import Visit
+from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
+from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.running_app import RunningApp, running_app
+from tests.server.doors.participant.test_conversations import PORTAL, confirm, put, sound
+from tests.server.doors.projects.test_projects import made
+
+pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
+no_leaked_threads = one_browser.no_leaked_threads
+no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
+
+HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
+AT = "2030-01-01T12:00:00.000Z"
+
+
+async def begin(http: httpx.AsyncClient, project_id: str, **fields: Any) -> str:
+    answer = await http.post(f"{PORTAL}/conversations/initiate", json={"project_id": project_id, **fields})
+    return str(answer.raise_for_status().json()["id"])
+
+
+async def sound_at_all_widths(page: Page) -> None:
+    for width, height in ((320, 640), (1280, 800)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await assert_sound_page(page)
+
+
+async def unhurt(page: Page) -> bool:
+    return (
+        not await page.evaluate("'hurt' in window") and await page.locator("main script, main .rows img").count() == 0
+    )
+
+
+@asynccontextmanager
+async def host_page(browser: Browser, node: RunningApp, project_id: str) -> AsyncIterator[Visit]:
+    """A project's page. Parts of the server that this test does not need may be missing, which the browser reports."""
+    async with visit_in(browser, outages=True) as visit:
+        await visit.page.goto(f"{node.serving.url}projects/{project_id}")
+        await expect(visit.page.get_by_role("heading", name="Conversations")).to_be_visible()
+        yield visit
+
+
+async def test_a_project_is_made_set_and_deleted(node: RunningApp, browser: Browser) -> None:
+    async with visit_in(browser, outages=True) as visit:
+        page = visit.page
+        await page.goto(node.serving.url)
+        await page.get_by_role("link", name="Projects").click()
+        await page.get_by_label("Name", exact=True).fill("Neighbourhood talks")
+        await page.get_by_label("Language of what is said").select_option("nl")
+        await page.get_by_role("button", name="Make the project").click()
+        await expect(page.get_by_role("heading", name="Neighbourhood talks")).to_be_visible()
+        await expect(page).to_have_title("Neighbourhood talks · Earshot")
+        project_id = page.url.rpartition("/")[2]
+        await expect(page.get_by_role("link", name=f"{node.serving.url}p/{project_id}")).to_have_attribute(
+            "href", f"/p/{project_id}"
+        )
+        await expect(page.get_by_text("Nobody has begun one yet.")).to_be_visible()
+
+        await page.get_by_text("Settings").click()
+        await expect(page.locator("#set-language")).to_have_value("nl")
+        await page.get_by_label("What participants read before they begin").fill(f"Tell us. {HOSTILE}")
+        await page.get_by_label("Ask for their e-mail address").check()
+        terms = page.get_by_label("Names and words to listen for")
+        await terms.fill("x" * 101)
+        await expect(page.get_by_text("Not saved yet.")).to_be_visible()
+        await page.get_by_role("button", name="Save").click()
+        assert await terms.evaluate("(field) => field.validationMessage") == f"At most 100 letters each: {'x' * 40}"
+        await terms.fill("Overtoom, buurthuis\n\nDe Pijp")
+        await page.get_by_label("Conversations may begin").uncheck()
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_text("Saved.")).to_be_visible()
+        await expect(page.get_by_text("Closed: no conversation can begin.")).to_be_visible()
+
+        await page.locator("summary", has_text="Tags").click()
+        for tag in ("youth", HOSTILE):
+            await page.get_by_label("New tag").fill(tag)
+            await page.get_by_label("New tag").press("Enter")
+            await expect(page.get_by_label(f"Name of the tag “{tag}”")).to_be_visible()
+        await page.get_by_label("New tag").fill("youth")
+        await page.get_by_role("button", name="Add", exact=True).click()
+        await expect(page.get_by_role("alert").first).to_contain_text("This tag cannot be had")
+        await page.get_by_label("Name of the tag “youth”").fill("young people")
+        await page.get_by_label("Name of the tag “youth”").press("Enter")
+        await expect(page.get_by_label("Name of the tag “young people”")).to_be_visible()
+        await expect(page.get_by_role("alert").first).to_be_hidden()
+        await sound_at_all_widths(page)
+        assert await unhurt(page)
+
+        kept = (await node.http.get(f"/api/projects/{project_id}")).json()
+        assert (kept["welcome_text"], kept["is_open"]) == (f"Tell us. {HOSTILE}", False)
+        assert (kept["ask_for_name"], kept["ask_for_email"]) == (True, True)
+        assert kept["key_terms"] == ["Overtoom", "buurthuis", "De Pijp"]
+        assert [tag["text"] for tag in kept["tags"]] == ["young people", HOSTILE]
+
+        await page.get_by_role("link", name="Projects").click()
+        row = page.locator("project-list li", has_text="Neighbourhood talks")
+        await expect(row).to_contain_text("closed")
+        await expect(row).to_contain_text("2 tags")
+        await sound_at_all_widths(page)
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await row.get_by_role("button", name="Delete “Neighbourhood talks”").click()
+        await expect(row).to_have_count(0)
+        await page.goto(f"{node.serving.url}projects/{project_id}")
+        note = page.get_by_role("alert").filter(has_text="There is no such project, or it is not yours.")
+        await expect(note).to_contain_text("All that exist are under Projects.")
+        await expect(page.locator(".project")).to_be_hidden()
+
+
+async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, browser: Browser) -> None:
+    project = await made(node.http, name=HOSTILE, tags=["youth", HOSTILE])
+    tags = [tag["id"] for tag in project["tags"]]
+    async with host_page(browser, node, project["id"]) as visit:
+        page = visit.page
+        await expect(page.get_by_text("Nobody has begun one yet.")).to_be_visible()
+        anna = await begin(node.http, project["id"], name="Anna", tag_id_list=tags[:1])
+        row = page.locator(f'conversation-list li[data-id="{anna}"]')
+        await expect(row).to_contain_text("Anna")
+        await expect(row).to_contain_text("youth")
+        await expect(row).to_contain_text("going on")
+        await expect(page.get_by_text("1 conversation, 1 going on")).to_be_visible()
+        await expect(page.get_by_text("how loud somebody speaks now is not told")).to_be_visible()
+        await row.get_by_role("link").focus()
+        for n, said in enumerate(("alpha bravo", "river stone garden")):
+            await confirm(node.http, anna, await put(node.http, anna, sound(said)), -60.0 + 30 * n)
+        await expect(row).to_contain_text("2 of 2 parts written down")
+        await expect(row).to_contain_text("5 words")
+        await expect(row.get_by_role("link")).to_be_focused()  # though the row is another now
+
+        hostile = await begin(node.http, project["id"], name=HOSTILE, tag_id_list=tags[1:])
+        rows = page.locator("conversation-list li .row-name")
+        await expect(rows).to_have_text([HOSTILE, "Anna"])
+        await node.http.post(f"{PORTAL}/conversations/{hostile}/finish", json={"expected_chunks": 2})
+        await expect(page.locator(f'li[data-id="{hostile}"]')).to_contain_text("0 of 0 parts written down, 2 expected")
+        await node.http.post(f"{PORTAL}/conversations/{anna}/finish")
+        await expect(row).to_contain_text("finished")
+        await sound_at_all_widths(page)
+        assert await unhurt(page)
+
+        # Nobody asks while nobody looks; what came meanwhile is there as soon as somebody does.
+        await page.clock.install()
+        await page.reload()
+        await expect(row).to_contain_text("finished")
+        await page.evaluate(
+            "() => Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })"
+        )
+        await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        ben = await begin(node.http, project["id"], name="Ben")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.clock.run_for(60_000)
+        assert asked == []
+        await page.evaluate("() => { delete document.visibilityState; }")
+        await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        await expect(page.locator(f'li[data-id="{ben}"]')).to_be_visible()
+
+        await row.get_by_role("link").click()
+        await expect(page).to_have_url(f"{node.serving.url}t/{anna}")
+        await visit.until_heard("river")
+
+
+async def test_everything_is_taken_out_also_behind_a_token(browser: Browser, tmp_path: Path) -> None:
+    token = SecretStr("open-sesame")
+    async with (
+        running_app(tmp_path / "data", access_token=token) as node,
+        visit_in(browser, outages=True) as visit,
+    ):
+        node.http.headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        project = await made(node.http, name="Talks")
+        anna = await begin(node.http, project["id"], name="Anna")
+        await node.http.post(f"{PORTAL}/conversations/{anna}/upload-text", json={"content": "the crossing"})
+        page = visit.page
+        await page.goto(f"{node.serving.url}projects/{project['id']}")
+        await page.get_by_role("textbox", name="Access token").fill(token.get_secret_value())
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.locator(f'li[data-id="{anna}"]')).to_be_visible()
+        files: dict[str, bytes] = {}
+        for form, name in (("zip", "Talks transcripts.zip"), ("csv", "Talks.csv"), ("xlsx", "Talks.xlsx")):
+            async with page.expect_download() as waiting:
+                await page.locator(f'project-exports a[data-form="{form}"]').click()
+            download = await waiting.value
+            assert download.suggested_filename == name
+            files[form] = Path(await download.path()).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(files["zip"])) as archive:
+            assert "the crossing" in archive.read(archive.namelist()[0]).decode()
+        rows = list(csv.DictReader(io.StringIO(files["csv"].decode("utf-8-sig"))))
+        assert [row["name"] for row in rows] == ["Anna"]
+        assert "xl/worksheets/sheet1.xml" in zipfile.ZipFile(io.BytesIO(files["xlsx"])).namelist()
+        await page.route("**/conversations.csv", lambda route: route.fulfill(status=403, json=REFUSED))
+        await page.locator('project-exports a[data-form="csv"]').click()
+        note = page.get_by_role("alert").filter(has_text="The file could not be had: this key may not export")
+        await expect(note).to_contain_text("An API key needs the right to export.")
+
+
+REFUSED = {"error": {"code": "FORBIDDEN", "message": "this key may not export", "details": {}}}
+MISSING = {"error": {"code": "NOT_FOUND", "message": "no such page", "details": {}}}
+
+
+async def test_what_the_server_does_not_know_is_not_shown(node: RunningApp, browser: Browser) -> None:
+    project = await made(node.http)
+    async with visit_in(browser, outages=True) as visit:
+        page = visit.page
+        for path in ("webhooks", "reports"):
+            await page.route(f"**/api/projects/*/{path}*", lambda route: route.fulfill(status=404, json=MISSING))
+        async with page.expect_response(re.compile("/webhooks")), page.expect_response(re.compile("/reports")):
+            await page.goto(f"{node.serving.url}projects/{project['id']}")
+        await expect(page.locator("summary")).to_have_count(4)
+        await expect(page.locator("summary:visible")).to_have_text([re.compile("^Settings"), re.compile("^Tags")])
+        await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+async def test_a_server_that_goes_is_told_until_it_is_back(node: RunningApp, browser: Browser) -> None:
+    project = await made(node.http)
+    async with host_page(browser, node, project["id"]) as visit:
+        page = visit.page
+        await expect(page.get_by_text("Nobody has begun one yet.")).to_be_visible()
+        await page.route("**/conversations?*", lambda route: route.abort())
+        await expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+        await sound_at_all_widths(page)
+        await page.unroute("**/conversations?*")
+        await expect(page.get_by_role("alert")).to_have_count(0)
+
+
+@dataclass
+class Routed:
+    """What of the server is not in this branch, answered here in its stead, as webhooks and reports answer."""
+
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    async def answer(self, route: Route) -> None:
+        request = route.request
+        body = json.loads(request.post_data) if request.post_data else None
+        path = request.url.partition("/api/projects/")[2].partition("?")[0].split("/")[1:]
+        self.asked.append((request.method, "/".join(path), body))
+        status, answer = self.of(request.method, path, body)
+        await route.fulfill(status=status, json=answer) if answer is not None else await route.fulfill(status=status)
+
+    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
+        raise NotImplementedError
+
+
+class RoutedWebhooks(Routed):
+    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
+        match method, path:
+            case "GET", ["webhooks"]:
+                return 200, {"items": list(self.kept.values()), "total": len(self.kept)}
+            case "POST", ["webhooks"]:
+                hook = {"id": "hook-1", "project_id": "p", "status": "published", "health": "unknown", "message": None}
+                self.kept["hook-1"] = {**hook, **body}
+                return 201, {**self.kept["hook-1"], "secret": "whsec_shown_once"}
+            case "PATCH", ["webhooks", id_]:
+                self.kept[id_] |= {**body, "health": "off"}
+                return 200, {**self.kept[id_], "secret": None}
+            case "POST", ["webhooks", _, "test"]:
+                refused = "answered with an error (503)"
+                return 200, {
+                    "success": False,
+                    "status_code": 503,
+                    "message": refused,
+                    "outcome": "status",
+                    "took_ms": 9,
+                }
+            case "GET", ["webhooks", _, "deliveries"]:
+                return 200, {"items": [delivery("d-1", "failed")], "total": 1, "page": 1, "size": 20}
+            case "POST", ["webhooks", _, "deliveries", _, "replay"]:
+                return 201, delivery("d-2", "waiting")
+            case "DELETE", ["webhooks", id_]:
+                del self.kept[id_]
+                return 204, None
+        return 404, MISSING
+
+
+def delivery(id_: str, state: str) -> dict[str, Any]:
+    failed = state == "failed"
+    return {
+        "id": id_,
+        "event": "conversation.transcribed",
+        "state": state,
+        "attempts": 24 if failed else 0,
+        "next_attempt_at": None if failed else AT,
+        "message": HOSTILE if failed else None,
+        "created_at": AT,
+    }
+
+
+async def test_webhooks_with_routed_answers(node: RunningApp, browser: Browser) -> None:
+    project = await made(node.http)
+    routed = RoutedWebhooks()
+    async with visit_in(browser, outages=True) as visit:
+        page = visit.page
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await page.route(re.compile(r"/api/projects/[^/]+/webhooks"), routed.answer)
+        await page.goto(f"{node.serving.url}projects/{project['id']}")
+        await page.locator("summary", has_text="Webhooks").click()
+        await expect(page.get_by_text("Nobody is told anything yet.")).to_be_visible()
+        form = page.locator("webhook-form")
+        await form.get_by_label("Name").fill(HOSTILE)
+        await form.get_by_label("Address").fill("https://example.org/hook")
+        for box in await form.get_by_role("checkbox").all():
+            await box.uncheck()
+        await form.get_by_role("button", name="Add the webhook").click()
+        assert [method for method, *_ in routed.asked] == ["GET"]  # it is told of nothing, and not asked for
+        await form.get_by_label("A conversation is written down").check()
+        await form.get_by_role("button", name="Add the webhook").click()
+        await expect(page.get_by_text("whsec_shown_once")).to_be_visible()
+        await sound_at_all_widths(page)
+        await page.get_by_role("button", name="I have it").click()
+        await expect(page.get_by_text("whsec_shown_once")).to_have_count(0)
+        body = {"name": HOSTILE, "url": "https://example.org/hook", "events": ["conversation.transcribed"]}
+        assert routed.asked[-1] == ("POST", "webhooks", body)
+
+        hook = page.locator("webhook-list li.hook")
+        await expect(hook).to_contain_text("not used yet")
+        await hook.get_by_role("button", name="Send a test to").click()
+        await expect(hook).to_contain_text("It did not arrive: answered with an error (503)")
+        await hook.get_by_role("button", name="Messages to").click()
+        await expect(hook).to_contain_text("24 attempts")
+        await hook.get_by_role("button", name=re.compile("^Send the message of .* again")).click()
+        await expect(hook.locator("webhook-deliveries li")).to_have_count(2)
+        await expect(hook).to_contain_text("It is sent again.")
+        await sound_at_all_widths(page)
+        assert await unhurt(page)
+        await hook.get_by_role("button", name="Switch “").click()
+        await expect(hook).to_contain_text("switched off")
+        assert routed.asked[-1] == ("PATCH", "webhooks/hook-1", {"status": "draft"})
+        await hook.get_by_role("button", name="Delete “").click()
+        await expect(hook).to_have_count(0)
+        await page.reload()
+        await page.locator("summary", has_text="Webhooks").click()
+        await expect(page.get_by_text("Nobody is told anything yet.")).to_be_visible()
+        await expect(page.get_by_text("whsec_shown_once")).to_have_count(0)
+
+
+class RoutedReports(Routed):
+    looked = 0
+
+    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
+        match method, path:
+            case "GET", ["reports"]:
+                if "r-1" in self.kept:  # each look finds it further
+                    self.kept["r-1"] = report(("working", "done")[min(1, self.looked)], 45.0)
+                    self.looked += 1
+                return 200, {"items": list(self.kept.values()), "total": len(self.kept), "page": 1, "size": 100}
+            case "POST", ["reports"]:
+                self.kept["r-1"] = report("queued", 0.0)
+                return 202, self.kept["r-1"]
+            case "PATCH", ["reports", _]:
+                return 200, {**report("done", 100.0), **body}
+            case "DELETE", ["reports", id_]:
+                del self.kept[id_]
+                return 204, None
+        return 404, MISSING
+
+
+def report(state: str, progress: float) -> dict[str, Any]:
+    path = "/api/projects/p/reports/r-1"
+    done = state == "done"
+    return {
+        "id": "r-1",
+        "state": state,
+        "progress": progress,
+        "conversations": 12,
+        "is_published": False,
+        "error": None,
+        "note": None,
+        "html_url": f"{path}.html" if done else None,
+        "pdf_url": f"{path}.pdf" if done else None,
+        "created_at": AT,
+    }
+
+
+async def test_reports_with_routed_answers(node: RunningApp, browser: Browser) -> None:
+    project = await made(node.http)
+    routed = RoutedReports()
+    async with visit_in(browser, outages=True) as visit:
+        page = visit.page
+        page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
+        await page.route(re.compile(r"/api/projects/[^/]+/reports"), routed.answer)
+        await page.goto(f"{node.serving.url}projects/{project['id']}")
+        await page.locator("summary", has_text="Reports").click()
+        await expect(page.get_by_text("There is no report yet.")).to_be_visible()
+        await page.get_by_role("button", name="Make a report").click()
+        rows = page.locator("report-list li")
+        await expect(rows).to_contain_text("being made: 45 %")
+        await expect(rows.get_by_role("progressbar")).to_be_visible()
+        await expect(rows).to_contain_text("finished")
+        await expect(rows.get_by_role("link", name="Read the report of")).to_have_attribute(
+            "href", "/api/projects/p/reports/r-1.html"
+        )
+        await expect(rows.get_by_role("link", name="PDF of the report of")).to_have_attribute(
+            "href", "/api/projects/p/reports/r-1.pdf"
+        )
+        await sound_at_all_widths(page)
+        await rows.get_by_role("button", name=re.compile("^Publish the report")).click()
+        await expect(rows).to_contain_text("published")
+        await rows.get_by_role("button", name=re.compile("^Delete the report")).click()
+        await expect(rows).to_have_count(0)
