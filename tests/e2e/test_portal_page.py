@@ -292,11 +292,11 @@ async def test_a_full_device_is_told_and_goes_on_when_it_could_send(node: Runnin
         await assert_sound_page(page)
         await network.set_offline(False)
         await until_sent(page)
-        assert (await project.words())[:2] == WORDS[:2]
         await page.get_by_role("button", name="Go on recording").click()
         await visit.until_phase("recording")
         await expect(note).to_be_hidden()
         await finish(visit)
+    assert (await project.words())[:2] == WORDS[:2]
 
 
 async def test_a_denied_microphone_leaves_writing(node: RunningApp, chromium: str) -> None:

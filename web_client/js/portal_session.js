@@ -144,6 +144,7 @@ export class PortalSession extends EventTarget {
   #sink() {
     const { id, clockMs } = this.conversation;
     const begun = this.#store.add(id, { type: recordingType() }, Date.now() + clockMs);
+    begun.catch((error) => this.#interrupted(error));
     let piece = 0;
     let queue = begun;
     const then = (work) => {
