@@ -23,13 +23,13 @@ log = structlog.get_logger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 POLICY = b"content-security-policy"
+# blob: is for players of sound that was fetched with a token; data: for pictures in the stylesheet.
+POLICY_OF_PAGES = (
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
-    # blob: is for players of sound that was fetched with a token; data: for pictures in the stylesheet.
-    (
-        POLICY,
-        b"default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-        b"form-action 'self'; frame-ancestors 'none'",
-    ),
+    (POLICY, POLICY_OF_PAGES.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),

@@ -16,7 +16,8 @@ from starlette.types import Scope
 from protocol.errors import NotFound
 from server.auth import Action
 from server.blob_urls import PREFIX
-from server.doors.access import entry
+from server.doors.access import entry, services_of
+from server.request_context import POLICY_OF_PAGES
 
 # Lies beside the package `server`, in the source tree as in an installed one.
 WEB_CLIENT = Path(__file__).resolve().parents[2] / "web_client"
@@ -126,7 +127,10 @@ async def room_page(request: Request, page_id: str) -> Response:
 @router.api_route("/p/{page_id}", methods=["GET", "HEAD"])
 async def portal_page(request: Request, page_id: str) -> Response:
     """Where participants of a project record, without an account. The page asks for the project itself."""
-    return await page(PORTAL_PAGE, request)
+    response = await page(PORTAL_PAGE, request)
+    if origin := await services_of(request).targets.origin():
+        response.headers["Content-Security-Policy"] = f"{POLICY_OF_PAGES}; connect-src 'self' {origin}"
+    return response
 
 
 @router.api_route(FILE_PATH, methods=["GET", "HEAD"])

@@ -48,6 +48,13 @@ class UploadTargets:
         except TimeoutError:
             raise StoreUnavailable("the place of chunks does not answer; try again", retry_after_s=5.0) from None
 
+    async def origin(self) -> str:
+        """Of the bucket, such as ``https://bucket.example``; empty where chunks are put to this server."""
+        if self._blobs.is_embedded:
+            return ""
+        scheme, _, rest = (await self._blobs.presigned_put(f"{BLOBS}/none", expires_s=1)).partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
+
     async def of(self, key: str, *, content_type: str, length_max_bytes: int, expires_s: int) -> Target:
         """For one blob, for a while. Raises ``BadInput`` for a content type that cannot be, ``StoreUnavailable``.
 

@@ -22,6 +22,7 @@ from server.projects.chunks import Chunks
 from server.services import Services
 from server.store.conversation_records import Chunk
 from tests.fakes.node import node_settings, running_services
+from tests.fakes.running_app import running_app
 from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -205,3 +206,12 @@ def test_the_secret_is_not_shown(tmp_path: Path) -> None:
     settings = node_settings(tmp_path, s3_access_key_id="key-id", s3_secret_access_key="hush-hush")
     assert "hush-hush" not in repr(settings) + repr(settings.s3)
     assert settings.s3.secret_access_key == "hush-hush"
+
+
+async def test_the_page_of_a_project_may_reach_the_bucket_and_nothing_else(s3: S3Server, tmp_path: Path) -> None:
+    for number, options in enumerate((bucket(s3), {})):
+        async with running_app(tmp_path / str(number), **options) as node:
+            told = (await node.http.get("/p/any")).headers.get_list("content-security-policy")
+        assert len(told) == 1
+        assert f"connect-src 'self' {s3.endpoint}" in told[0] if options else "connect-src" not in told[0]
+        assert "default-src 'self';" in told[0]
