@@ -28,12 +28,12 @@ SERVED_SUFFIXES = frozenset(
 
 # Which file is shown under which path.
 LIVE_PAGE = "index.html"
+PROJECTS_PAGE = "projects.html"
+PROJECT_PAGE = "project.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
 ROOMS_PAGE = "rooms.html"
 ROOM_PAGE = "room.html"
-PROJECTS_PAGE = "projects.html"
-PROJECT_PAGE = "project.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
