@@ -29,13 +29,13 @@ SERVED_SUFFIXES = frozenset(
 
 # Which file is shown under which path.
 LIVE_PAGE = "index.html"
+PROJECTS_PAGE = "projects.html"
+PROJECT_PAGE = "project.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
 ROOMS_PAGE = "rooms.html"
 ROOM_PAGE = "room.html"
 PORTAL_PAGE = "portal.html"
-PROJECTS_PAGE = "projects.html"
-PROJECT_PAGE = "project.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"

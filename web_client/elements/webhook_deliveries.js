@@ -83,6 +83,7 @@ class WebhookDeliveries extends HTMLElement {
   }
 
   #replay({ id }) {
+    this.#said.textContent = '';
     return this.#trying(async () => {
       const { project_id: project, id: hook } = this.#webhook;
       const again = await replayDelivery(project, hook, id);

@@ -32,11 +32,13 @@ export function fill(template, values = {}) {
 
 /** The phrase named `key`. A missing key shows itself, so that it is seen and mended. */
 export function t(key, values) {
-  const template = strings[key];
+  const template = strings[key] ?? added[key];
   return template === undefined ? key : fill(template, values);
 }
 
-export const has = (key) => key in strings;
+export const has = (key) => key in strings || key in added;
+
+const added = {};
 
 /** Phrases that only some pages need, besides those there are. */
-export const add = (phrases) => Object.assign(strings, phrases);
+export const add = (phrases) => Object.assign(added, phrases);
