@@ -29,7 +29,6 @@ from server.metrics import Metrics
 from server.peers import Peers
 from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
-from server.projects.events import ProjectEvents
 from server.projects.retention import Retention
 from server.projects.summaries import Summaries
 from server.projects.upload_targets import UploadTargets
@@ -77,7 +76,6 @@ class Services:
     targets: UploadTargets
     chunks: Chunks
     webhooks: Webhooks
-    project_events: ProjectEvents
     summaries: Summaries
     reports: Reports
     retention: Retention
@@ -139,13 +137,14 @@ class Services:
             webhooks.start()
             stack.push_async_callback(webhooks.stop)
             targets = UploadTargets(blobs, blob_urls)
-            project_events = ProjectEvents()
-            project_events.listen(webhooks)
-            summaries = Summaries(store, journal, project_events)
+            reports = Reports(store, blobs, webhooks)
+            reports.start()
+            stack.push_async_callback(reports.stop)
+            summaries = Summaries(store, journal, webhooks.wake)
             summaries.start()
             stack.push_async_callback(summaries.stop)
             closed = (webhooks.wake, summaries.wake)
-            chunks = Chunks(settings, store, blobs, targets, intake, hub, journal, on_closed=closed)
+            chunks = Chunks(settings, store, blobs, targets, reports, intake, hub, journal, on_closed=closed)
             await chunks.load()
             await recover(store, hub, intake)
             chunks.start()
@@ -157,9 +156,6 @@ class Services:
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
-            reports = Reports(store, blobs, project_events)
-            reports.start()
-            stack.push_async_callback(reports.stop)
             retention = Retention(store, blobs, removal, reports)
             retention.start()
             stack.push_async_callback(retention.stop)
@@ -189,7 +185,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            of_projects = chunks, webhooks, project_events, summaries, reports, retention, unsubscribe_tokens
+            of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens
             return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *of_projects, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 

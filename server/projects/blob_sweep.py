@@ -23,6 +23,7 @@ ROUND_S = 3600.0
 UNUSED_S = 3600.0  # what was put so lately may be in use, whatever the store says of it
 REMOVED_MAX = 10_000  # of one round; the rest is for the next
 LOOKED_UP_AT_ONCE = 500
+REMOVED_AT_ONCE = 20
 
 
 class BlobSweep:
@@ -47,24 +48,28 @@ class BlobSweep:
 
     async def sweep(self) -> int:
         """How many were removed. Raises ``StoreUnavailable``: then the rest is for the next round."""
-        doomed: list[str] = []
+        doomed: list[Listed] = []
         async for page in self._blobs.pages(BLOBS):
             for at in range(0, len(page), LOOKED_UP_AT_ONCE):
                 doomed += await self._unneeded(page[at : at + LOOKED_UP_AT_ONCE])
             if len(doomed) >= REMOVED_MAX:
                 break
-        for key in doomed:  # after the listing: what it walks through does not change under it
-            await self._blobs.delete(key)
-        if doomed:
-            log.info("uploads removed that nobody needs", count=len(doomed))
-        return len(doomed)
+        count = 0
+        for at in range(0, len(doomed), REMOVED_AT_ONCE):  # after the listing: what it walks through stays as it is
+            # Asked again: the listing may take long, and a participant may have come back meanwhile.
+            for blob in await self._unneeded(doomed[at : at + REMOVED_AT_ONCE]):
+                await self._blobs.delete(blob.key)
+                count += 1
+        if count:
+            log.info("uploads removed that nobody needs", count=count)
+        return count
 
-    async def _unneeded(self, blobs: Sequence[Listed]) -> list[str]:
+    async def _unneeded(self, blobs: Sequence[Listed]) -> list[Listed]:
         named = {blob.key: _chunk_id(blob.key) for blob in blobs}
         known = {each.id: each for each in await self._conversations.by_ids([id_ for id_ in named.values() if id_])}
         now = self._clock()
         return [
-            blob.key
+            blob
             for blob in blobs
             if (id_ := named[blob.key]) is not None and self._is_due(blob, known.get(id_), now - blob.modified_at)
         ]

@@ -16,6 +16,7 @@ from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.reports.reports import Reports
 from server.settings import Settings
 from server.store.conversation_records import Chunk
 from server.store.erasure import without_words
@@ -30,9 +31,18 @@ class ChunkRemoval:
     """Erases what is left of deleted chunks, one after the other."""
 
     def __init__(
-        self, settings: Settings, store: Store, blobs: Blobs, intake: Intake, hub: Hub, journal: Journal
+        self,
+        settings: Settings,
+        store: Store,
+        blobs: Blobs,
+        reports: Reports,
+        intake: Intake,
+        hub: Hub,
+        journal: Journal,
     ) -> None:
         self._settings = settings
+        self._quoting = store.reports.quoting
+        self._reports = reports
         self._conversations = store.conversations
         self._blobs = blobs
         self._intake = intake
@@ -53,6 +63,9 @@ class ChunkRemoval:
             await self._end(chunk)
             await self._tell(chunk)
             await self._conversations.erase_words(chunk)
+            for report_id in await self._quoting(chunk.conversation_id):
+                await self._reports.delete(report_id)
+                log.info("a report quoted what was deleted", report=report_id)
             await asyncio.to_thread(self._remove_files, chunk)
             if chunk.key is not None:
                 await self._blobs.delete(chunk.key)

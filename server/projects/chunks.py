@@ -30,6 +30,7 @@ from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_removal import ChunkRemoval
 from server.projects.upload_targets import Target, UploadTargets
 from server.redaction import redact
+from server.reports.reports import Reports
 from server.settings import Settings
 from server.store.conversation_records import Chunk, Conversation
 from server.store.store import Store
@@ -60,6 +61,7 @@ class Chunks:
         store: Store,
         blobs: Blobs,
         targets: UploadTargets,
+        reports: Reports,
         intake: Intake,
         hub: Hub,
         journal: Journal,
@@ -77,7 +79,7 @@ class Chunks:
         self._journal = journal
         self._on_closed = on_closed
         self._clock = clock
-        self._removal = ChunkRemoval(settings, store, blobs, intake, hub, journal)
+        self._removal = ChunkRemoval(settings, store, blobs, reports, intake, hub, journal)
         self._bytes = ChunkBytes(settings, blobs)
         self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
@@ -155,7 +157,7 @@ class Chunks:
         chunk, _ = await self._conversations.confirm(
             chunk, said_at=moment, length_bytes=length_bytes, error=error, again=HEADLESS
         )
-        self._look_for_headers(conversation_id)
+        self._woken.set()
         if chunk.is_settled:
             await self.try_close(conversation_id)
         return chunk
@@ -304,17 +306,14 @@ class Chunks:
                 await self._conversations.finish(each.id, by="participant", expected_chunks=0)
             if is_finished:
                 await self.try_close(each.id)
+        # Tried once more, and then given up: what they wait for may have come while they were looked at.
+        self._try_again(lambda each: now - each.updated_at > self._settings.conversation_idle_s)
 
-        for chunk in [
-            each for each in self._headless.values() if now - each.updated_at > self._settings.conversation_idle_s
-        ]:
-            await self._give_up(chunk)
-
-    def _look_for_headers(self, conversation_id: str) -> None:
-        """Something came: it may be what others wait for."""
-        for chunk_id in [each.id for each in self._headless.values() if each.conversation_id == conversation_id]:
+    def _try_again(self, which: Callable[[Chunk], bool]) -> None:
+        """Those that wait for the beginning of their recording."""
+        for chunk_id in [each.id for each in self._headless.values() if which(each)]:
             del self._headless[chunk_id]
-        self._woken.set()
+            self._woken.set()
 
     async def _give_up(self, chunk: Chunk) -> None:
         """Nobody waits for its beginning any more. Its bytes stay for a while: a beginning that comes is tried."""
@@ -338,6 +337,8 @@ class Chunks:
                 return  # deleted after it was looked for
             await self._hear(chunk)
             await self._conversations.settle(chunk, ChunkState.TRANSCRIBED)
+            if chunk.key is not None:
+                await self._blobs.delete(chunk.key)  # the intake has it
         except NoHeaderYet:
             self._headless[chunk.id] = chunk
             if (
@@ -361,8 +362,8 @@ class Chunks:
                 await asyncio.sleep(AGAIN_S)
                 return
             await self._conversations.settle(chunk, ChunkState.FAILED, error=UNFORESEEN)
-        if chunk.key is not None:
-            await self._blobs.delete(chunk.key)  # the intake has it, or nobody wants it
+        # What failed stays for an hour, until it is swept: others may need its beginning.
+        self._try_again(lambda each: each.conversation_id == chunk.conversation_id)
         await self.try_close(chunk.conversation_id)
 
     async def _is_gone(self, chunk: Chunk) -> bool:

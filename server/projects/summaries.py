@@ -7,6 +7,7 @@ is left as it is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from itertools import islice
 
 import structlog
@@ -15,11 +16,10 @@ from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, NotFound
 from protocol.words import Segment
 from server.journal import Journal
-from server.projects.events import ProjectEvents
 from server.segment_pages import segment_pages
 from server.store.store import Store
 from server.store.summary_store import Due
-from server.store.transcripts import is_made
+from server.store.transcripts import may_be_made
 from server.summaries.extract import SENTENCES_MAX, Extract, Sentence, extract, sentences_of
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,12 @@ AT_ONCE = 20  # that are looked up together; they are made one after the other
 
 
 class Summaries:
-    """Makes what is due, one conversation at a time, and announces ``conversation.summarized``."""
+    """Makes what is due, one conversation at a time. ``noted`` is called when webhooks are to be told of it."""
 
-    def __init__(self, store: Store, journal: Journal, events: ProjectEvents) -> None:
+    def __init__(self, store: Store, journal: Journal, noted: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._journal = journal
-        self._events = events
+        self._noted = noted
         self._woken = asyncio.Event()
         self._alone = asyncio.Lock()  # so that nothing is made twice
         self._task: asyncio.Task[None] | None = None
@@ -92,10 +92,10 @@ class Summaries:
             # Nobody foresaw it, so it would happen again: this conversation has none, and the others have theirs.
             log.exception("no summary could be made", conversation=due.conversation_id)
         transcript = await self._store.get_transcript(due.conversation_id)
-        if found.points and is_made(transcript.summary) and not transcript.locked:
+        if found.points and may_be_made(transcript.summary, was_made=due.was_made) and not transcript.locked:
             await self._journal.append(due.conversation_id, found.event())
-        if await self._store.summaries.settle(due, found.title) and found.points:
-            await self._events.announce_conversation(due.conversation_id, "conversation.summarized")
+        if await self._store.summaries.settle(due, found.title, is_told=bool(found.points)):
+            self._noted()
 
     async def _extract(self, transcript_id: str) -> Extract:
         said = await said_in(self._store, transcript_id)

@@ -34,6 +34,7 @@ class UploadTargets:
     def __init__(self, blobs: Blobs, blob_urls: BlobUrls) -> None:
         self._blobs = blobs
         self._blob_urls = blob_urls
+        self._origin: str | None = "" if blobs.is_embedded else None  # not known yet
 
     async def check(self, settings: Settings) -> None:
         """Raises ``Overloaded``, ``StoreUnavailable`` where nothing can be kept just now."""
@@ -49,11 +50,16 @@ class UploadTargets:
             raise StoreUnavailable("the place of chunks does not answer; try again", retry_after_s=5.0) from None
 
     async def origin(self) -> str:
-        """Of the bucket, such as ``https://bucket.example``; empty where chunks are put to this server."""
-        if self._blobs.is_embedded:
-            return ""
-        scheme, _, rest = (await self._blobs.presigned_put(f"{BLOBS}/none", expires_s=1)).partition("://")
-        return f"{scheme}://{rest.partition('/')[0]}"
+        """Of the bucket, such as ``https://bucket.example``; empty where chunks are put to this server, or while nobody
+        can sign for the bucket."""
+        if self._origin is None:
+            try:
+                url = await self._blobs.presigned_put(f"{BLOBS}/none", expires_s=1)
+            except StoreUnavailable:
+                return ""
+            scheme, _, rest = url.partition("://")
+            self._origin = f"{scheme}://{rest.partition('/')[0]}"
+        return self._origin
 
     async def of(self, key: str, *, content_type: str, length_max_bytes: int, expires_s: int) -> Target:
         """For one blob, for a while. Raises ``BadInput`` for a content type that cannot be, ``StoreUnavailable``.

@@ -16,7 +16,6 @@ from protocol.blocks import seconds
 from protocol.errors import EarshotError, NotFound
 from server.blobs import Blobs
 from server.project_exports.records import iso_utc, moment
-from server.projects.events import ProjectEvents
 from server.projects.summaries import said_in
 from server.reports.digests import Digest, digest_of
 from server.reports.findings import Findings, Gathering
@@ -26,6 +25,7 @@ from server.reports.pdf import as_pdf
 from server.store.project_records import Project
 from server.store.report_records import KeptDigest, Report
 from server.store.store import Store
+from server.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ READ_AT_ONCE = 200  # digests
 ATTEMPTS_MAX = 3
 UNFORESEEN = "The server could not make this report; its log says why"
 GONE = "The project was deleted"
+GENERATED = "report.generated"
 
 Form = Literal["html", "pdf"]
 
@@ -46,12 +47,12 @@ def key_of(report_id: str, form: Form) -> str:
 
 
 class Reports:
-    """Takes wishes for reports and fulfils them one after the other, and announces ``report.generated``."""
+    """Takes wishes for reports and fulfils them one after the other, and has webhooks told of them."""
 
-    def __init__(self, store: Store, blobs: Blobs, events: ProjectEvents) -> None:
+    def __init__(self, store: Store, blobs: Blobs, webhooks: Webhooks) -> None:
         self._store = store
         self._blobs = blobs
-        self._events = events
+        self._webhooks = webhooks
         self._fonts: Fonts | None = None
         self._woken = asyncio.Event()
         self._alone = asyncio.Lock()  # so that nothing is made twice
@@ -83,6 +84,8 @@ class Reports:
 
     async def delete(self, report_id: str) -> None:
         """For good, with its files. Idempotent; what is being made is given up."""
+        # The row after the files, so that what a crash leaves is still known; and once more for what was just made.
+        await self._blobs.delete_prefix(f"reports/{report_id}")
         await self._store.reports.delete(report_id)
         await self._blobs.delete_prefix(f"reports/{report_id}")
 
@@ -146,12 +149,14 @@ class Reports:
             else ""
         )
         try:
-            report = await self._store.reports.finish(report, note=note)
+            data = {"report": told(report, project.language)}
+            prepared = await self._webhooks.prepared(project, GENERATED, data)
+            report = await self._store.reports.finish(report, note=note, told=prepared)
         except NotFound:
             await self._blobs.delete_prefix(f"reports/{report.id}")
             raise
         log.info("a report is made", report=report.id, project=project.id, conversations=report.digested)
-        await self._events.announce(project.id, "report.generated", {"report": told(report, project.language)})
+        self._webhooks.wake()
 
     # Step one.
 

@@ -13,7 +13,7 @@ from server.store import conversations, projects, transcripts, webhooks
 from server.store.changes import check_unlocked, hold, touch
 from server.store.conversation_records import Chunk, Conversation, FinishedBy
 from server.store.database import Transaction
-from server.store.erasure import erase_track, segments_of_track
+from server.store.erasure import erase_made, erase_track, segments_of_track
 
 # What webhooks are told of.
 STARTED, TRANSCRIBED = "conversation.started", "conversation.transcribed"
@@ -203,12 +203,13 @@ class ConversationStore:
             return await segments_of_track(conn, chunk.conversation_id, chunk.track_id)
 
     async def erase_words(self, chunk: Chunk) -> None:
-        """Of its track: out of the events that told them, the segments and the search; and the track itself. Readers
-        were told before. Again, it changes nothing."""
+        """Of its track: out of the events that told them, the segments, the search, and what was made of them; and the
+        track itself. Readers were told before. Again, it changes nothing."""
         async with self._write() as conn:
             now = self._clock()
             await hold(conn, chunk.conversation_id)
             await erase_track(conn, chunk.conversation_id, chunk.track_id)
+            await erase_made(conn, chunk.conversation_id)
             await touch(conn, [chunk.conversation_id], now=now)
 
     async def erased(self, chunk: Chunk) -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound
+from protocol.ids import is_transcript_id
 from protocol.states import CHUNK_MOVES, ChunkState, move
 from server.store.conversation_records import Chunk, Conversation
 from server.store.project_tables import chunks, conversations
@@ -101,6 +102,8 @@ async def add_chunk(conn: AsyncConnection, chunk: Chunk, *, chunks_max: int) -> 
 
 
 async def get_chunk(conn: AsyncConnection, conversation_id: str, chunk_id: str) -> Chunk:
+    if not is_transcript_id(chunk_id):
+        raise NotFound("no such chunk")
     row = (
         await conn.execute(
             sa.select(chunks).where(chunks.c.id == chunk_id, chunks.c.conversation_id == conversation_id)

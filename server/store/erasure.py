@@ -1,18 +1,20 @@
-"""Taking the words of one track out of everything that holds them. Runs inside the caller's transaction.
+"""Taking the words of one track out of everything that holds them, also what was made of them. Runs inside the caller's transaction.
 
 The numbers of the events stay, so that a reader who comes back misses none; what is left in them says nothing.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.events import BODY, Transcribed
+from protocol.events import BODY, Summarised, Transcribed
 from protocol.words import Segment
-from server.store.passages import SEGMENT
+from server.store.passages import SEGMENT, write_about
+from server.store.project_tables import conversation_summaries, webhook_events
 from server.store.segments import aside
 from server.store.tables import events, passages, segments, tracks, transcripts
 
@@ -78,6 +80,41 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str) 
             )
         )
     await conn.execute(sa.delete(tracks).where(tracks.c.id == track_id, tracks.c.transcript_id == transcript_id))
+
+
+async def erase_made(conn: AsyncConnection, transcript_id: str) -> None:
+    """What was made of all words: title and summary, which are due again, and what webhooks are told, which is made
+    anew. What somebody wrote by hand stays."""
+    rows = await conn.execute(
+        sa.select(events.c.seq, events.c.body).where(
+            events.c.transcript_id == transcript_id, events.c.body.contains('"type":"summary"', autoescape=True)
+        )
+    )
+    empty = Summarised(summary="", method="extractive").model_dump_json()
+    for row in rows.all():
+        body = BODY.validate_json(row.body)
+        if isinstance(body, Summarised) and body.method:
+            await conn.execute(
+                sa.update(events)
+                .where(events.c.transcript_id == transcript_id, events.c.seq == row.seq)
+                .values(body=empty)
+            )
+    made = conversation_summaries.c.conversation_id == transcript_id
+    title = (await conn.execute(sa.select(conversation_summaries.c.title).where(made))).scalar_one_or_none()
+    await conn.execute(sa.delete(conversation_summaries).where(made))
+    own = transcripts.c.id == transcript_id
+    kept = (await conn.execute(sa.select(transcripts.c.title, transcripts.c.summary).where(own))).one()
+    values: dict[str, Any] = {}
+    if title and kept.title == title:
+        values["title"] = ""
+    if kept.summary is not None and json.loads(kept.summary).get("method"):
+        values["summary"] = None
+    if values:
+        await conn.execute(sa.update(transcripts).where(own).values(**values))
+        await write_about(conn, transcript_id, dict.fromkeys(values, ""))
+    await conn.execute(
+        sa.update(webhook_events).where(webhook_events.c.transcript_id == transcript_id).values(body=None)
+    )
 
 
 def _names(table: sa.Table, track_id: str) -> sa.ColumnElement[bool]:

@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import ids
 from protocol.errors import Conflict, NotFound
+from protocol.ids import is_transcript_id
 from protocol.states import REPORT_MOVES, ReportState, move
-from server.store import projects
+from server.store import projects, webhooks
 from server.store.database import Transaction
 from server.store.project_tables import conversations, report_digests, reports
 from server.store.project_tables import projects as all_projects
 from server.store.records import storable
 from server.store.report_records import KeptDigest, Report
 from server.store.tables import transcripts
+from server.store.webhook_records import Prepared
 
 _OPEN = (ReportState.QUEUED.value, ReportState.WORKING.value)
 
@@ -162,9 +164,9 @@ class ReportStore:
             rows = await conn.execute(wanted)
             return [KeptDigest(row.conversation_id, row.number, json.loads(row.body)) for row in rows]
 
-    async def finish(self, report: Report, *, note: str) -> Report:
-        """Its files are there. What its digests said is not kept, but whose words are in it."""
-        return await self._end(report, ReportState.DONE, {"note": storable(note), "error": None})
+    async def finish(self, report: Report, *, note: str, told: Prepared | None = None) -> Report:
+        """Its files are there. What its digests said is not kept, but whose words are in it. ``told``: to webhooks."""
+        return await self._end(report, ReportState.DONE, {"note": storable(note), "error": None}, told=told)
 
     async def fail(self, report: Report, why: str) -> Report:
         return await self._end(report, ReportState.FAILED, {"error": storable(why)})
@@ -180,14 +182,21 @@ class ReportStore:
             )
             return int(counted.scalar_one_or_none() or 0)
 
-    async def _end(self, report: Report, state: ReportState, values: dict[str, Any]) -> Report:
+    async def _end(
+        self, report: Report, state: ReportState, values: dict[str, Any], *, told: Prepared | None = None
+    ) -> Report:
         async with self._write() as conn:
             found = await _get(conn, report.id)
             there = move(REPORT_MOVES, found.state, state)
             await conn.execute(
                 sa.update(report_digests).where(report_digests.c.report_id == report.id).values(body="{}")
             )
-            return await self._change(conn, report.id, {**values, "state": there.value, "finished_at": self._clock()})
+            now = self._clock()
+            if told is not None:
+                await webhooks.note(
+                    conn, report.project_id, told.event, now=now, body=told.body, event_id=told.event_id
+                )
+            return await self._change(conn, report.id, {**values, "state": there.value, "finished_at": now})
 
     # What may not be kept any longer.
 
@@ -227,6 +236,8 @@ class ReportStore:
 
 
 async def _get(conn: AsyncConnection, report_id: str, *where: sa.ColumnElement[bool]) -> Report:
+    if not is_transcript_id(report_id):
+        raise not_found()
     row = (await conn.execute(sa.select(reports).where(reports.c.id == report_id, *where))).one_or_none()
     if row is None:
         raise not_found()

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.store import transcripts
+from server.store import transcripts, webhooks
 from server.store.changes import hold
 from server.store.database import Transaction
 from server.store.project_tables import conversation_summaries as made
 from server.store.project_tables import conversations
 from server.store.records import storable
 from server.store.tables import transcripts as all_transcripts
+
+SUMMARIZED = "conversation.summarized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Due:
     conversation_id: str
     project_id: str
     closed_at: float
+    was_made: bool  # of an end before
 
 
 class SummaryStore:
@@ -41,7 +44,12 @@ class SummaryStore:
         """The longest due first."""
         is_stale = sa.or_(made.c.made_for.is_(None), made.c.made_for != conversations.c.closed_at)
         wanted = (
-            sa.select(conversations.c.id, conversations.c.project_id, conversations.c.closed_at)
+            sa.select(
+                conversations.c.id,
+                conversations.c.project_id,
+                conversations.c.closed_at,
+                sa.func.coalesce(made.c.title, "") != "",
+            )
             .join(all_transcripts, all_transcripts.c.id == conversations.c.id)
             .outerjoin(made, made.c.conversation_id == conversations.c.id)
             .where(conversations.c.closed_at.is_not(None), is_stale)
@@ -52,9 +60,9 @@ class SummaryStore:
         async with self._read() as conn:
             return [Due(*row) for row in await conn.execute(wanted)]
 
-    async def settle(self, due: Due, title: str) -> bool:
+    async def settle(self, due: Due, title: str, *, is_told: bool = False) -> bool:
         """What was due is made: ``title`` becomes the transcript's, unless somebody gave it another, or took ours
-        away, or its text stays as it is. Whether it was still due."""
+        away, or its text stays as it is. ``is_told``: webhooks are told. Whether it was still due."""
         async with self._write() as conn:
             held = await hold(conn, due.conversation_id)
             row = (
@@ -73,6 +81,9 @@ class SummaryStore:
             else:
                 title = before
             await self._keep(conn, due, title, is_new=row is None)
+            if is_told:
+                told_at = self._clock()
+                await webhooks.note(conn, due.project_id, SUMMARIZED, now=told_at, transcript_id=due.conversation_id)
             return True
 
     async def _keep(self, conn: AsyncConnection, due: Due, title: str, *, is_new: bool) -> None:

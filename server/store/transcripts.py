@@ -16,7 +16,7 @@ from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
-from server.store.project_tables import chunks, conversations, webhook_events
+from server.store.project_tables import chunks, conversation_summaries, conversations, webhook_events
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
 from server.store.tables import events as all_events
@@ -278,12 +278,17 @@ async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now
 async def _may_be_replaced(conn: AsyncConnection, transcript_id: str) -> bool:
     wanted = sa.select(transcripts.c.summary, transcripts.c.locked).where(transcripts.c.id == transcript_id)
     found = (await conn.execute(wanted)).one()
-    return not found.locked and is_made(None if found.summary is None else json.loads(found.summary))
+    own = conversation_summaries.c.conversation_id == transcript_id
+    once = sa.exists().where(own, conversation_summaries.c.title != "")
+    was_made = bool((await conn.execute(sa.select(once))).scalar_one())
+    summary = None if found.summary is None else json.loads(found.summary)
+    return not found.locked and may_be_made(summary, was_made=was_made)
 
 
-def is_made(summary: dict[str, Any] | None) -> bool:
-    """Whether a record's summary is none, or of sentences that were said; else somebody wrote it."""
-    return summary is None or bool(summary.get("method"))
+def may_be_made(summary: dict[str, Any] | None, *, was_made: bool) -> bool:
+    """Whether a record's summary is of sentences that were said, or there never was one; else somebody wrote it, or
+    took ours away. ``was_made``: there was one of ours."""
+    return not was_made if summary is None else bool(summary.get("method"))
 
 
 async def records(conn: AsyncConnection, rows: Sequence[sa.Row[Any]]) -> list[Transcript]:

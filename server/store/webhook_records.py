@@ -59,6 +59,15 @@ class HookEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is to be told, with its bytes, before it happens."""
+
+    event: str
+    event_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One event to one webhook."""
 

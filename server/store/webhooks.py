@@ -42,11 +42,10 @@ async def get(conn: AsyncConnection, project_id: str, webhook_id: str) -> Webhoo
     return _webhook(row)
 
 
-async def of_project(conn: AsyncConnection, project_id: str) -> list[Webhook]:
-    """In the order they were made."""
-    rows = await conn.execute(
-        sa.select(webhooks).where(webhooks.c.project_id == project_id).order_by(webhooks.c.created_at, webhooks.c.id)
-    )
+async def of_project(conn: AsyncConnection, project_id: str, *, hold: bool = False) -> list[Webhook]:
+    """In the order they were made. ``hold``: none is deleted before the transaction is over."""
+    own = sa.select(webhooks).where(webhooks.c.project_id == project_id).order_by(webhooks.c.created_at, webhooks.c.id)
+    rows = await conn.execute(own.with_for_update(read=True, key_share=True) if hold else own)
     return [_webhook(row) for row in rows]
 
 
@@ -91,7 +90,7 @@ async def note(
     """
     wanting = [
         webhook.id
-        for webhook in await of_project(conn, project_id)
+        for webhook in await of_project(conn, project_id, hold=True)
         if webhook.status == "published" and event in webhook.events
     ]
     if wanting:
@@ -161,6 +160,8 @@ _SHOWN = sa.select(webhook_deliveries, webhook_events.c.event).join(
 
 
 async def get_delivery(conn: AsyncConnection, webhook_id: str, delivery_id: str) -> Delivery:
+    if not delivery_id.isascii() or not delivery_id.isprintable():  # which a database may refuse to look for
+        raise NotFound("no such delivery")
     row = (
         await conn.execute(
             _SHOWN.where(webhook_deliveries.c.id == delivery_id, webhook_deliveries.c.webhook_id == webhook_id)

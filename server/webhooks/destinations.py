@@ -10,6 +10,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 
@@ -18,6 +20,7 @@ from protocol.errors import BadInput
 
 URL_MAX_CHARS = 2000
 ADDRESSES_MAX = 8
+LOOKED_UP_AT_ONCE = 4
 WEB_PORTS = frozenset({80, 443})
 PORT_MIN = 1024  # below it are services of other kinds, which a request should not be sent to
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -30,13 +33,26 @@ class RefusedAddress(Exception):
     """It leads to where we do not send."""
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """By the system's resolver. Raises ``OSError``."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:  # a label that is empty or too long
-        raise OSError("no such name") from None
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+class Names:
+    """The system's resolver, in threads of its own: a name server that does not answer holds up nothing else.
+
+    ``close`` must be called in the end.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(LOOKED_UP_AT_ONCE, thread_name_prefix="webhook-names")
+
+    async def look_up(self, host: str, port: int) -> list[str]:
+        """Raises ``OSError``."""
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except UnicodeError:  # a label that is empty or too long
+            raise OSError("no such name") from None
+        return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_allowed(address: str, *, private: bool) -> bool:
@@ -85,7 +101,7 @@ def port_of(url: httpx.URL) -> int:
     return url.port if url.port is not None else DEFAULT_PORTS[url.scheme]
 
 
-async def addresses_of(url: httpx.URL, *, private: bool, look_up: Resolve = resolve) -> list[str]:
+async def addresses_of(url: httpx.URL, *, private: bool, look_up: Resolve) -> list[str]:
     """Where to connect to. Raises ``RefusedAddress`` if any address of the host is one that we do not send to,
     ``OSError`` where there is none."""
     found = list(await look_up(url.raw_host.decode("ascii"), port_of(url)))[:ADDRESSES_MAX]

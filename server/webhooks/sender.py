@@ -16,7 +16,7 @@ import httpx
 
 from protocol.errors import BadInput
 from server.store.webhook_records import Outcome
-from server.webhooks.destinations import RefusedAddress, Resolve, addresses_of, check_url, resolve
+from server.webhooks.destinations import Names, RefusedAddress, Resolve, addresses_of, check_url
 
 ANSWER_MAX_BYTES = 64 * 1024  # it is read only so that a well-behaved receiver sees its answer taken
 ANSWER_MAX_S = 1.0  # for the rest of it, after its head
@@ -63,11 +63,12 @@ class Sender:
     """``private``: addresses of private networks are fine. ``deadline_s``: for an attempt as a whole."""
 
     def __init__(
-        self, *, private: bool, deadline_s: float, look_up: Resolve = resolve, tls: ssl.SSLContext | None = None
+        self, *, private: bool, deadline_s: float, look_up: Resolve | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self._private = private
         self._deadline_s = deadline_s
-        self._look_up = look_up
+        self._names = Names()
+        self._look_up = look_up or self._names.look_up
         self._tls = tls
         self._transport: httpx.AsyncHTTPTransport | None = None
         self._making = asyncio.Lock()
@@ -90,6 +91,7 @@ class Sender:
         return Attempt(attempt.outcome, attempt.status_code, took_ms, attempt.retry_after_s)
 
     async def close(self) -> None:
+        self._names.close()
         if self._transport is not None:
             await self._transport.aclose()
 

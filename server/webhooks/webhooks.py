@@ -26,9 +26,10 @@ from server.exports import export
 from server.metrics import Metrics
 from server.segment_pages import segment_pages
 from server.settings import Settings
+from server.store.project_records import Project
 from server.store.records import Transcript
 from server.store.store import Store
-from server.store.webhook_records import Claimed, HookEvent, Outcome, Webhook
+from server.store.webhook_records import Claimed, HookEvent, Outcome, Prepared, Webhook
 from server.webhooks.payloads import TEST, WITH_TRANSCRIPT, body_of, conversation_data
 from server.webhooks.schedule import TRIED_FOR_S, again_at
 from server.webhooks.sender import Attempt, Sender
@@ -107,32 +108,23 @@ class Webhooks:
 
         Raises ``NotFound`` for a project that there is not, ``TooLarge`` above ``payloads.BODY_MAX_BYTES``.
         """
-        if not await self._hooks.is_wanted(project_id, event):
-            return 0
-        project = await self._store.projects.get(project_id)
+        prepared = await self.prepared(await self._store.projects.get(project_id), event, data)
+        count = 0
+        if prepared is not None:
+            count = await self._hooks.note(project_id, event, body=prepared.body, event_id=prepared.event_id)
+            self.wake()
+        return count
+
+    async def prepared(self, project: Project, event: str, data: Mapping[str, Any]) -> Prepared | None:
+        """What is told of something, to be noted in the transaction in which it happens; None where nobody wants to
+        know. Raises ``TooLarge``."""
+        if not await self._hooks.is_wanted(project.id, event):
+            return None
         event_id = ids.new_hook_event_id()
         body = await asyncio.to_thread(
-            body_of,
-            event,
-            event_id=event_id,
-            at=self._clock(),
-            project=project,
-            data=data,
-            link=self._link(""),
+            body_of, event, event_id=event_id, at=self._clock(), project=project, data=data, link=self._link("")
         )
-        count = await self._hooks.note(project_id, event, body=body, event_id=event_id)
-        self.wake()
-        return count
-
-    async def announce_conversation(self, conversation_id: str, event: str) -> int:
-        """The same of a conversation; what it says of it is read when it is stored.
-
-        Raises ``NotFound`` for a conversation that there is not.
-        """
-        conversation = await self._store.conversations.get(conversation_id)
-        count = await self._hooks.note(conversation.project_id, event, transcript_id=conversation_id)
-        self.wake()
-        return count
+        return Prepared(event, event_id, body)
 
     async def test(self, webhook: Webhook) -> Attempt:
         """Send it something now, once, whatever its status; neither kept nor tried again.

@@ -12,10 +12,11 @@ from protocol.events import Summarised
 from server.projects import summaries as summaries_module
 from server.services import Services
 from server.store.search_words import parse_query
+from server.store.summary_store import SUMMARIZED
 from server.summaries.extract import Extract, Sentence, extract
 from tests.fakes.node import events_of, running_services
 from tests.server.projects.test_chunks import begun
-from tests.server.projects.test_events import Hears
+from tests.server.webhooks.noted import noted, wanting
 
 SAID = "The roof of the school leaks. The school needs a new roof. We had soup."
 MORE = "The council has money for the school roof. The council decides about the roof of the school in winter."
@@ -39,10 +40,9 @@ async def told(services: Services, conversation_id: str) -> list[Summarised]:
 
 
 async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp_path: Path) -> None:
-    hears = Hears()
     async with running_services(tmp_path) as services:
-        services.project_events.listen(hears)
         id_ = await begun(services)
+        hook = await wanting(services, (await services.store.conversations.get(id_)).project_id, SUMMARIZED)
         await typed(services, id_, SAID)
         made = await services.store.get_transcript(id_)
         assert made.summary is not None
@@ -50,7 +50,7 @@ async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp
         assert made.summary["summary"] == "The roof of the school leaks. The school needs a new roof."
         [event] = await told(services, id_)
         assert (event.method, event.summary) == ("extractive", made.summary["summary"])
-        assert hears.told == [(id_, "conversation.summarized", {})]
+        assert await noted(services, hook) == [SUMMARIZED]
         assert await services.summaries.make_due() == 0
 
         await typed(services, id_, MORE)
@@ -58,7 +58,7 @@ async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp
         assert again.summary is not None
         assert "council" in again.summary["summary"]
         assert "council" in again.title.lower()
-        assert len(hears.told) == len(await told(services, id_)) == 2
+        assert len(await noted(services, hook)) == len(await told(services, id_)) == 2
         assert (await services.store.search(parse_query("extractive")))[1] == 0  # how it was made is not searched
         assert (await services.store.search(parse_query("council")))[1] == 1
 

@@ -11,12 +11,12 @@ from protocol.errors import Conflict, NotFound, StoreUnavailable
 from protocol.states import ReportState
 from server.reports import reports as reports_module
 from server.reports.digests import Digest
-from server.reports.reports import ATTEMPTS_MAX, BATCH, GONE, UNFORESEEN, Reports, key_of
+from server.reports.reports import ATTEMPTS_MAX, BATCH, GENERATED, GONE, UNFORESEEN, Reports, key_of
 from server.services import Services
 from server.store.project_records import Project
 from server.store.report_records import Report
 from tests.fakes.node import running_services
-from tests.server.projects.test_events import Hears
+from tests.server.webhooks.noted import noted, wanting
 
 
 async def project_of(services: Services, count: int) -> str:
@@ -45,10 +45,9 @@ async def page(services: Services, report: Report) -> str:
 
 
 async def test_a_report_is_about_all_conversations_and_names_nobody(tmp_path: Path) -> None:
-    hears = Hears()
     async with running_services(tmp_path) as services:
-        services.project_events.listen(hears)
         project_id = await project_of(services, 3)
+        hook = await wanting(services, project_id, GENERATED)
         report, is_new = await services.reports.ask(project_id, is_published=True)
         assert (is_new, report.conversations) == (True, 3)
         report = await made(services, project_id, report.id)
@@ -58,9 +57,7 @@ async def test_a_report_is_about_all_conversations_and_names_nobody(tmp_path: Pa
         assert "Anna" not in shown
         assert "anna@" not in shown
         assert (await services.reports.file(report, "pdf")).startswith(b"%PDF-")
-        [told] = [each for each in hears.told if each[1] == "report.generated"]
-        assert told[0] == project_id
-        assert (told[2]["report"]["id"], told[2]["report"]["status"]) == (report.id, "published")
+        assert await noted(services, hook) == [GENERATED]
         assert [each.body for each in await services.store.reports.digests(report.id, limit=9)] == [{}] * 3
         again, is_new = await services.reports.ask(project_id)
         assert (is_new, again.id != report.id) == (True, True)

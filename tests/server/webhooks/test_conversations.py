@@ -40,7 +40,7 @@ async def test_a_conversation_is_told_of_as_it_begins_and_when_it_is_written_dow
     await closed(node, id_)
     await node.store.update_transcript(id_, title="A title")
     node.clock.now += 1
-    await node.hooks.announce_conversation(id_, "conversation.summarized")
+    await node.store.webhooks.note(project_id, "conversation.summarized", transcript_id=id_)
     await node.work()
     started, transcribed, summarized = (checked(each) for each in receiver.received)
     common = {"id": id_, "participant_name": "Anna", "emails_csv": "anna@example.org", "tags": ["youth"]}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import httpx
 import pytest
 
 from protocol.errors import BadInput
-from server.webhooks.destinations import RefusedAddress, addresses_of, check_url, is_allowed, origin_of, resolve
+from server.webhooks.destinations import Names, RefusedAddress, addresses_of, check_url, is_allowed, origin_of
 
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 OWN = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1"]
@@ -96,13 +97,13 @@ async def test_one_bad_address_among_good_ones_is_enough() -> None:
 
 @pytest.mark.parametrize("host", ["0x7f.1", "2130706433", "127.1", "localhost", "017700000001"])
 async def test_other_spellings_of_this_machine_are_seen_when_they_are_resolved(host: str) -> None:
-    with pytest.raises(RefusedAddress):
-        await addresses_of(check_url(f"http://{host}/", private=False), private=False)
+    with closing(Names()) as names, pytest.raises(RefusedAddress):
+        await addresses_of(check_url(f"http://{host}/", private=False), private=False, look_up=names.look_up)
 
 
 async def test_a_name_that_is_none_has_no_address() -> None:
-    with pytest.raises(OSError, match="name"):
-        await resolve("x" * 64 + ".example", 443)
+    with closing(Names()) as names, pytest.raises(OSError, match="name"):
+        await names.look_up("x" * 64 + ".example", 443)
 
 
 def test_what_is_shown_of_an_address_is_where_it_leads() -> None:

@@ -53,7 +53,7 @@ async def test_only_those_are_told_that_want_to_know(node: Node, receiver: Recei
     await node.work()
     assert not receiver.received
     with pytest.raises(NotFound):
-        await node.hooks.announce_conversation("none", "conversation.summarized")
+        await node.hooks.announce("none", "report.generated", REPORT)
     with pytest.raises(TooLarge):
         await node.hooks.announce(other, "report.generated", {"report": "x" * BODY_MAX_BYTES})
 
