@@ -1,4 +1,5 @@
-"""Taking the words of one track out of everything that holds them, also what was made of them. Runs inside the caller's transaction.
+"""Taking the words of one track out of everything that holds them, and of what was made of them. Runs inside the
+caller's transaction.
 
 The numbers of the events stay, so that a reader who comes back misses none; what is left in them says nothing.
 """

@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.process, IN_ONE_LOOP]
 no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, node = one_browser.no_leaked_tasks, one_browser.node
 
-PATIENCE_MS = 30_000
 PHONE = {"width": 375, "height": 740}
 DESK = {"width": 1280, "height": 800}
 # What the microphone hears each time that it is opened, in tones that no browser takes for noise.
@@ -113,18 +112,18 @@ async def finish(visit: Visit) -> None:
     """Until all of it is written down."""
     await visit.page.get_by_role("button", name="Finish").click()
     done = visit.page.get_by_text("Everything has arrived and is written down.")
-    await expect(done).to_be_visible(timeout=PATIENCE_MS)
+    await expect(done).to_be_visible()
 
 
 async def until_sent(page: Page) -> None:
     sent = page.get_by_text("Everything up to here has arrived.")
-    await expect(sent).to_be_visible(timeout=PATIENCE_MS)
+    await expect(sent).to_be_visible()
 
 
 async def until_kept(page: Page, chunks: int) -> None:
     """Until so many whole chunks, or more, wait in this browser."""
     text = re.compile(rf"\b({'|'.join(map(str, range(chunks, 60)))}) parts are kept on this device")
-    await expect(page.locator(".dock sending-progress")).to_contain_text(text, timeout=PATIENCE_MS)
+    await expect(page.locator(".dock sending-progress")).to_contain_text(text)
 
 
 async def test_a_whole_conversation(node: RunningApp, browser: Browser) -> None:
@@ -149,10 +148,10 @@ async def test_a_whole_conversation(node: RunningApp, browser: Browser) -> None:
         await visit.until_phase("recording")
         await page.wait_for_function("window.lock && !window.lock.released")
         said = page.get_by_role("log")
-        await expect(said).to_contain_text("good morning", timeout=PATIENCE_MS)
+        await expect(said).to_contain_text("good morning")
         await page.get_by_label("Add something in writing").fill("And more <b>benches</b>")
         await page.get_by_role("button", name="Send", exact=True).click()
-        await expect(said).to_contain_text("And more <b>benches</b>", timeout=PATIENCE_MS)
+        await expect(said).to_contain_text("And more <b>benches</b>")
         await expect(page.get_by_label("Add something in writing")).to_have_value("")
         await assert_sound_page(page)
 
@@ -163,7 +162,7 @@ async def test_a_whole_conversation(node: RunningApp, browser: Browser) -> None:
         before = len(await project.chunks())
         await page.get_by_role("button", name="Go on recording").click()
         await visit.until_phase("recording")
-        await expect(said.get_by_text("good morning")).to_have_count(2, timeout=PATIENCE_MS)
+        await expect(said.get_by_text("good morning")).to_have_count(2)
         await finish(visit)
         await expect(page.get_by_text("Bye.")).to_be_visible()
         await assert_sound_page(page)
@@ -187,7 +186,7 @@ async def test_a_lost_network_and_a_reload_lose_nothing(node: RunningApp, browse
     async with visit_in(browser, outages=True) as visit:
         page, network = visit.page, visit.page.context
         await start(visit, project)
-        await expect(page.get_by_role("log")).to_contain_text("good morning", timeout=PATIENCE_MS)
+        await expect(page.get_by_role("log")).to_contain_text("good morning")
         await network.set_offline(True)
         await until_kept(page, 4)  # the last words were said meanwhile
         await assert_sound_page(page)
@@ -223,7 +222,7 @@ async def test_a_closed_tab_loses_nothing_and_can_be_gone_on_with(node: RunningA
         assert len(kept) >= 3  # the one that was cut off, too
         await again.page.get_by_role("button", name="Go on recording").click()
         await again.until_phase("recording")
-        await expect(again.page.get_by_role("log").get_by_text("good morning")).to_have_count(2, timeout=PATIENCE_MS)
+        await expect(again.page.get_by_role("log").get_by_text("good morning")).to_have_count(2)
         await finish(again)
         assert await again.page.evaluate(KEPT) == NOTHING
     words = await project.words()
@@ -252,7 +251,7 @@ async def test_an_answer_that_is_lost_makes_nothing_twice(node: RunningApp, brow
         await start(visit, project)
         await visit.page.get_by_label("Add something in writing").fill("more trees")
         await visit.page.get_by_role("button", name="Send", exact=True).click()
-        await expect(visit.page.get_by_role("log")).to_contain_text("alpha yellow", timeout=PATIENCE_MS)
+        await expect(visit.page.get_by_role("log")).to_contain_text("alpha yellow")
         await finish(visit)
     assert sorted(lost) == ["confirm-upload", "finish", "upload-text"]
     words = await project.words()
@@ -287,7 +286,7 @@ async def test_a_full_device_is_told_and_goes_on_when_it_could_send(node: Runnin
         await start(visit, project)
         await network.set_offline(True)
         note = page.get_by_role("alert").filter(has_text="There is no room left on this device")
-        await expect(note).to_contain_text("What was said before is kept", timeout=PATIENCE_MS)
+        await expect(note).to_contain_text("What was said before is kept")
         await visit.until_phase("paused")
         await assert_sound_page(page)
         await network.set_offline(False)
@@ -313,7 +312,7 @@ async def test_a_denied_microphone_leaves_writing(node: RunningApp, chromium: st
         await page.get_by_role("button", name="Write instead").click()
         await page.get_by_label("Add something in writing").fill("more trees")
         await page.get_by_role("button", name="Send", exact=True).click()
-        await expect(page.get_by_role("log")).to_contain_text("more trees", timeout=PATIENCE_MS)
+        await expect(page.get_by_role("log")).to_contain_text("more trees")
         await finish(visit)
     assert [chunk["transcript"] for chunk in await project.chunks()] == ["more trees"]
 
@@ -325,7 +324,7 @@ async def test_a_silent_microphone_is_noticed(node: RunningApp, chromium: str, t
     async with visiting(chromium, *microphone(silence), width=375, height=740) as visit:
         await start(visit, project)
         alarm = visit.page.get_by_role("alert").filter(has_text="Is sound coming in?")
-        await expect(alarm).to_contain_text("not muted or covered", timeout=PATIENCE_MS)
+        await expect(alarm).to_contain_text("not muted or covered")
         await assert_sound_page(visit.page)
         await visit.page.get_by_role("button", name="Pause").click()
         await expect(alarm).to_be_hidden()
@@ -373,7 +372,7 @@ async def test_a_conversation_that_is_gone_is_told_and_can_be_let_go(node: Runni
         id_ = (await project.conversation())["id"]
         (await node.http.delete(f"/v1/transcripts/{id_}")).raise_for_status()
         note = page.get_by_role("alert").filter(has_text="does not know this conversation any more")
-        await expect(note).to_contain_text("still on this device", timeout=PATIENCE_MS)
+        await expect(note).to_contain_text("still on this device")
         page.on("dialog", lambda dialog: dialog.accept())
         await note.get_by_role("button", name="Delete it from this device").click()
         await expect(page.get_by_role("button", name="Start recording")).to_be_visible()

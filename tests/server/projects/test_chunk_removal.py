@@ -13,10 +13,15 @@ from protocol.states import ChunkState, TranscriptState
 from server.blobs import Blobs
 from server.projects.chunk_removal import ChunkRemoval
 from server.projects.chunks import Chunks
+from server.reports.reports import key_of
 from server.services import Services
 from server.store.conversation_records import Chunk
+from server.store.report_records import Report
+from server.store.search_words import parse_query
+from server.store.summary_store import SUMMARIZED
 from tests.fakes.node import events_of, running_services, texts, wait_for_state, words_of
 from tests.server.projects.test_chunks import begun, ended, uploaded
+from tests.server.webhooks.noted import noted, wanting
 
 
 async def confirmed(services: Services, id_: str, said: str) -> Chunk:
@@ -168,3 +173,49 @@ async def test_one_that_is_deleted_right_before_its_turn_is_not_heard(
         assert (await services.store.conversations.by_ids([chunk.id]))[0].state is ChunkState.DELETED
         assert texts(await words_of(services, id_)) == ""
         assert await services.store.tracks_of(id_) == []
+
+
+async def test_what_was_made_of_its_words_goes_with_it(tmp_path: Path) -> None:
+    """Of a conversation that was over, summed up, told of and reported on, and that late words opened again."""
+
+    async def summarised() -> None:
+        async with asyncio.timeout(30):
+            while not (await services.store.get_transcript(id_)).summary:
+                await services.summaries.make_due()
+
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        project_id = (await services.store.conversations.get(id_)).project_id
+        hook = await wanting(services, project_id, "conversation.transcribed", SUMMARIZED)
+        said = "The canary of the school sings. The school has a canary."
+        first = await services.chunks.typed(id_, said, said_at=None, source="PORTAL_TEXT")
+        await services.chunks.finish(id_)
+        await summarised()
+        await services.webhooks.round()
+        assert not await services.store.webhooks.bodiless(limit=9)
+        report, _ = await services.reports.ask(project_id, is_published=True)
+        await services.reports.make_all()
+        assert "canary" in (await services.reports.file(await made(services, report), "html")).decode()
+
+        await services.chunks.finish(id_, expected_chunks=3)
+        late = "The garden of the school is green. The school has a garden."
+        await services.chunks.typed(id_, late, said_at=None, source="PORTAL_TEXT")
+        await services.chunks.delete(id_, first.id)
+        transcript = await services.store.get_transcript(id_)
+        assert (transcript.summary, transcript.title) == (None, "")
+        assert "canary" not in str(await events_of(services, id_))
+        assert (await services.store.search(parse_query("canary")))[1] == 0
+        assert {each.event for each in await services.store.webhooks.bodiless(limit=9)} >= {SUMMARIZED}
+        with pytest.raises(NotFound):
+            await services.store.reports.get(project_id, report.id)
+        with pytest.raises(NotFound):
+            await services.blobs.get(key_of(report.id, "html"))
+
+        await services.chunks.finish(id_, expected_chunks=0)
+        await summarised()
+        assert "garden" in str((await services.store.get_transcript(id_)).summary)
+        assert sorted(await noted(services, hook)) == ["conversation.summarized"] * 2 + ["conversation.transcribed"] * 2
+
+
+async def made(services: Services, report: Report) -> Report:
+    return await services.store.reports.get(report.project_id, report.id)

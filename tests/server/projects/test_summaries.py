@@ -63,6 +63,15 @@ async def test_it_is_made_at_the_end_told_and_announced_and_again_after_more(tmp
         assert (await services.store.search(parse_query("council")))[1] == 1
 
 
+async def test_what_a_host_took_away_stays_away(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        await typed(services, id_, SAID)
+        await services.store.update_transcript(id_, summary=None)
+        await typed(services, id_, MORE)
+        assert (await services.store.get_transcript(id_)).summary is None
+
+
 @pytest.mark.parametrize("by_hand", [{"summary": {"summary": "Ours."}}, {"summary_parts": {"summary": "Ours."}}])
 async def test_what_a_host_wrote_stays(tmp_path: Path, by_hand: dict[str, Any]) -> None:
     async with running_services(tmp_path) as services:
