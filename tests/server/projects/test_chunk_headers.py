@@ -100,6 +100,7 @@ async def test_a_beginning_that_never_comes_is_not_waited_for_without_end(tmp_pa
         assert (await store.get(id_)).closed_at is None
         chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
         await chunks._look()
+        await until_quiet(services)  # tried once more
         found = await store.chunk(id_, late.id)
         assert (found.state, found.error) == (ChunkState.FAILED, HEADLESS)
         assert await ended(services, id_) == ""
@@ -109,6 +110,26 @@ async def test_a_beginning_that_never_comes_is_not_waited_for_without_end(tmp_pa
         await until_quiet(services)
         assert await states(services, id_) == [ChunkState.TRANSCRIBED] * 2
         assert texts(await words_of(services, id_)).split()[:1] == ["alpha"]
+
+
+async def test_a_beginning_that_came_unnoticed_is_found_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pieces("webm")
+    async with running_services(tmp_path) as services:
+        chunks = services.chunks
+        id_ = await begun(services)
+        await sent(services, id_, made[1], 1)
+        await until_quiet(services)
+        with monkeypatch.context() as unnoticed:
+            unnoticed.setattr(chunks, "_try_again", lambda which: None)
+            await sent(services, id_, made[0], 0)
+            await until_quiet(services)
+        assert sorted(await states(services, id_)) == [ChunkState.CONFIRMED, ChunkState.TRANSCRIBED]
+        chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
+        await chunks._look()
+        await until_quiet(services)
+        assert await states(services, id_) == [ChunkState.TRANSCRIBED] * 2
 
 
 async def test_those_that_wait_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from protocol.ids import new_chunk_id
 from protocol.states import ChunkState
 from server.store.conversation_records import Chunk
 from server.store.records import NewEvent
@@ -116,8 +117,8 @@ async def test_a_chunk_still_to_come_holds_the_news_back(node: Node, receiver: R
     id_ = await begun(node, project_id)
     now = node.clock.now
     chunk = Chunk(
-        id="c", conversation_id=id_, key="k", source="PORTAL_AUDIO", filename="", content_type="", said_at=None,
-        length_bytes=None, sha256=None, state=ChunkState.ANNOUNCED, track_id="t", text=None, error=None, attempts=0,
+        id=new_chunk_id(), conversation_id=id_, key="k", source="PORTAL_AUDIO", filename="", content_type="",
+        said_at=None, length_bytes=None, sha256=None, state=ChunkState.ANNOUNCED, track_id="t", text=None, error=None, attempts=0,
         created_at=now, updated_at=now,
     )  # fmt: skip
     await node.store.conversations.announce(chunk, chunks_max=9)
