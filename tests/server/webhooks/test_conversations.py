@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from protocol.ids import new_chunk_id
 from protocol.states import ChunkState
 from server.store.conversation_records import Chunk
 from server.store.records import NewEvent
@@ -116,11 +115,7 @@ async def test_a_chunk_still_to_come_holds_the_news_back(node: Node, receiver: R
     await node.webhook(project_id, receiver.url, "conversation.transcribed")
     id_ = await begun(node, project_id)
     now = node.clock.now
-    chunk = Chunk(
-        id=new_chunk_id(), conversation_id=id_, key="k", source="PORTAL_AUDIO", filename="", content_type="",
-        said_at=None, length_bytes=None, sha256=None, state=ChunkState.ANNOUNCED, track_id="t", text=None, error=None, attempts=0,
-        created_at=now, updated_at=now,
-    )  # fmt: skip
+    chunk = Chunk.announced(id_, now=now, filename="", content_type="", source="PORTAL_AUDIO")
     await node.store.conversations.announce(chunk, chunks_max=9)
     await node.store.conversations.confirm(chunk, said_at=now, length_bytes=9)
     await node.store.conversations.finish(id_, by="participant")
