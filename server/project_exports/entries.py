@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from server.archive import Entry
-from server.project_exports.names import DocumentNames
+from server.project_exports.names import MARKDOWN, DocumentNames
 from server.project_exports.records import ConversationRecord, moment
 
 
 def document_entries(
-    records: Iterable[ConversationRecord], document_of: Callable[[ConversationRecord], bytes]
+    records: Iterable[ConversationRecord],
+    document_of: Callable[[ConversationRecord], bytes],
+    *,
+    kind: str = MARKDOWN,
 ) -> Iterator[Entry]:
-    """A file for each conversation, for ``server.archive.zip_pieces``, made at the time the conversation began.
+    """A file of that kind for each conversation, for ``server.archive.zip_pieces``, made at the time that it began.
 
     ``document_of`` (such as ``markdown`` with the segments read) is called when the file's turn has come, in the thread
     that takes the pieces, so that one document is held at a time; of each file before it the archive holds its line in
     the list of contents. With records in one order always, it is the same to the byte until one of them changes.
     """
-    names = DocumentNames()
+    names = DocumentNames(kind)
     for record in records:
         yield _entry(names.of(record), record, document_of)
 

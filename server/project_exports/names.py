@@ -7,7 +7,7 @@ import unicodedata
 from server.download_names import file_stem
 from server.project_exports.records import ConversationRecord, moment
 
-SUFFIX = "-transcript.md"
+MARKDOWN = "md"
 NAME_MAX_CHARS = 50
 ADDRESS_MAX_CHARS = 30
 ID_CHARS = 8
@@ -20,22 +20,24 @@ ID_MAX_BYTES = 36
 class DocumentNames:
     """Gives each conversation a name that no other of the archive has, on any file system. Holds the names it gave."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = MARKDOWN) -> None:
+        self._suffix = f"-transcript.{kind}"
         self._given: set[str] = set()
 
     def of(self, record: ConversationRecord) -> str:
-        """``YYYYMMDD_HHMMSS[_name][_mail]_id-transcript.md``: when it began (UTC), who was recorded (the part of the
-        address before ``@``), and as much of the id as it takes, 8 characters where they do.
+        """``YYYYMMDD_HHMMSS[_name][_mail]_id-transcript.md``, or what kind of document it is: when it began (UTC), who
+        was recorded (the part of the address before ``@``), and as much of the id as it takes, 8 characters where they
+        do.
 
         The same records in the same order are given the same names.
         """
         stem = _stem(record)
         whole_id = _part(record.id, ID_MAX_BYTES, ID_MAX_BYTES)
-        name = f"{stem}_{whole_id[:ID_CHARS]}{SUFFIX}"
+        name = f"{stem}_{whole_id[:ID_CHARS]}{self._suffix}"
         count = 1
         while _folded(name) in self._given:
             number = f"-{count}" if count > 1 else ""
-            name = f"{stem}_{whole_id}{number}{SUFFIX}"
+            name = f"{stem}_{whole_id}{number}{self._suffix}"
             count += 1
         self._given.add(_folded(name))
         return name

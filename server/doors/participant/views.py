@@ -1,10 +1,11 @@
-"""Conversations and chunks as participants see them."""
+"""Conversations and chunks as participants see them, and conversations as hosts do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from protocol.blocks import seconds
 from protocol.states import ChunkState
 from protocol.wire.v1 import STATUS_OF_STATE
 from server.doors.v1.views import iso
@@ -51,4 +52,13 @@ def chunk_view(chunk: Chunk, said: Mapping[str, str]) -> dict[str, Any]:
         "transcript": text,
         "error": chunk.error,
         "created_at": iso(chunk.created_at),
+    }
+
+
+def hosted_view(conversation: Conversation, transcript: Transcript, chunks: Sequence[Chunk]) -> dict[str, Any]:
+    """A conversation as its participant sees it, and what there is of it so far."""
+    return {
+        **conversation_view(conversation, transcript, chunks),
+        "duration_s": round(seconds(transcript.duration_samples), 3),
+        "words": transcript.words,
     }

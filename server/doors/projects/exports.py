@@ -6,10 +6,12 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
@@ -19,14 +21,15 @@ from server.archive import zip_pieces
 from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
-from server.doors.projects.views import hosted_view
+from server.doors.participant.views import hosted_view
 from server.doors.v1.asked import PageNumber, PageSize
-from server.doors.v1.documents import conversation_of
+from server.doors.v1.documents import Conversation, conversation_of
 from server.doors.v1.views import page_view
 from server.download_names import content_disposition
 from server.exports import ExportFormat
 from server.project_exports.entries import document_entries
 from server.project_exports.markdown import markdown
+from server.project_exports.names import MARKDOWN
 from server.project_exports.records import ConversationRecord
 from server.project_exports.spreadsheets import write_xlsx
 from server.project_exports.tables import csv_pieces
@@ -41,6 +44,22 @@ THREADS = 2
 T = TypeVar("T")
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+class DocumentFormat(StrEnum):
+    """What the documents of an archive may be; all but Markdown as for one transcript."""
+
+    MARKDOWN = "markdown"
+    TXT = ExportFormat.TXT
+    TIMESTAMPED = ExportFormat.TIMESTAMPED
+    JSON = ExportFormat.JSON
+    SRT = ExportFormat.SRT
+    VTT = ExportFormat.VTT
+
+    @property
+    def suffix(self) -> str:
+        """Of a file that holds it."""
+        return MARKDOWN if self is DocumentFormat.MARKDOWN else ExportFormat(self).suffix
 
 
 async def _record(services: Services, project: Project, id_: str) -> ConversationRecord:
@@ -83,10 +102,12 @@ class _Reading:
             after, records = found
             yield from records
 
-    def document(self, record: ConversationRecord) -> bytes:
+    def document(self, record: ConversationRecord, form: DocumentFormat) -> bytes:
         """In a thread."""
-        segments, offsets = self._ask(self._said(record.id))
-        return markdown(record, segments, track_offsets=offsets)
+        said: Conversation = self._ask(self._said(record.id))
+        if form is DocumentFormat.MARKDOWN:
+            return markdown(record, said.segments, track_offsets=said.offsets)
+        return said.laid_out(ExportFormat(form))
 
     async def _next(self, after: tuple[float, str]) -> tuple[tuple[float, str], list[ConversationRecord]] | None:
         keys = await self._services.store.conversations.ids_after(self._project.id, after, limit=AT_ONCE)
@@ -94,9 +115,8 @@ class _Reading:
             return None
         return keys[-1], [await _record(self._services, self._project, id_) for _, id_ in keys]
 
-    async def _said(self, id_: str) -> Any:
-        conversation = await conversation_of(self._services, await self._services.store.get_transcript(id_))
-        return conversation.segments, conversation.offsets
+    async def _said(self, id_: str) -> Conversation:
+        return await conversation_of(self._services, await self._services.store.get_transcript(id_))
 
     def _ask(self, question: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(question, self._loop).result()
@@ -135,12 +155,17 @@ async def list_conversations(request: Request, project_id: str, page: PageNumber
 
 
 @router.get("/api/projects/{project_id}/transcripts", dependencies=[entry(Action.EXPORT)])
-async def export_documents(request: Request, project_id: str) -> Response:
-    """Each conversation as a document in Markdown, in one archive; the same to the byte until one of them changes."""
+async def export_documents(
+    request: Request,
+    project_id: str,
+    form: Annotated[DocumentFormat, Query(alias="format", description="Of each document.")] = DocumentFormat.MARKDOWN,
+) -> Response:
+    """Each conversation as a document, in one archive; the same to the byte until one of them changes."""
     services = services_of(request)
     project = await services.store.projects.get(project_id)
     reading = _Reading(services, project)
-    made = zip_pieces(document_entries(reading.records(), reading.document), at=project.created_at)
+    entries = document_entries(reading.records(), partial(reading.document, form=form), kind=form.suffix)
+    made = zip_pieces(entries, at=project.created_at)
     named = content_disposition("attachment", f"{project.name} transcripts", "zip", transcript_id=project_id)
     return StreamingResponse(_pieces(request, made), headers=named, media_type="application/zip")
 

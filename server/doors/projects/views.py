@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from protocol.blocks import seconds
-from server.doors.participant.views import conversation_view
 from server.doors.v1.views import iso
 from server.projects.portal import portal_of
-from server.store.conversation_records import Chunk, Conversation
 from server.store.project_records import Project, Tag
-from server.store.records import Transcript
 
 
 def tag_view(tag: Tag) -> dict[str, Any]:
@@ -74,13 +69,4 @@ def public_view(project: Project) -> dict[str, Any]:
         "is_verify_on_finish_enabled": False,
         "verification_topics": [],
         "default_conversation_tutorial_slug": "",
-    }
-
-
-def hosted_view(conversation: Conversation, transcript: Transcript, chunks: Sequence[Chunk]) -> dict[str, Any]:
-    """A conversation as its participant sees it, and what there is of it so far."""
-    return {
-        **conversation_view(conversation, transcript, chunks),
-        "duration_s": round(seconds(transcript.duration_samples), 3),
-        "words": transcript.words,
     }

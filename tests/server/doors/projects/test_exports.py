@@ -71,6 +71,19 @@ async def test_a_project_is_taken_out_in_every_form(client: httpx.AsyncClient, s
     await client.post(f"{PORTAL}/conversations/{ids[2]}/upload-text", json={"content": "later"})
     assert (await client.get(f"{path}/transcripts")).content != archive.content
 
+    for form, ending, sign in (
+        ("txt", "txt", "alpha bravo"),
+        ("text-timestamped", "txt", "[00:00"),
+        ("srt", "srt", "-->"),
+        ("vtt", "vtt", "WEBVTT"),
+        ("json", "json", "{"),
+    ):
+        archive = await client.get(f"{path}/transcripts", params={"format": form})
+        with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+            assert all(name.endswith(f"-transcript.{ending}") for name in files.namelist()), form
+            assert sign in files.read(files.namelist()[0]).decode(), form
+    assert (await client.get(f"{path}/transcripts?format=doc")).status_code == 422
+
     text = await client.get(f"/api/conversations/{ids[0]}/transcript")
     assert (text.headers["content-type"], "alpha bravo" in text.text) == ("text/plain; charset=utf-8", True)
 
