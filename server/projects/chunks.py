@@ -31,6 +31,7 @@ from server.projects.chunk_removal import ChunkRemoval
 from server.projects.upload_targets import Target, UploadTargets
 from server.redaction import redact
 from server.reports.reports import Reports
+from server.rounds import repeat
 from server.settings import Settings
 from server.store.conversation_records import Chunk, Conversation
 from server.store.store import Store
@@ -92,7 +93,8 @@ class Chunks:
         self._hub.kept_open.update(each.id for each in await self._conversations.unclosed())
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="chunks")
+        rounds = repeat(self._round, every_s=LOOK_S, name="chunks", woken=self._woken)
+        self._task = asyncio.create_task(rounds, name="chunks")
 
     async def stop(self) -> None:
         """What is not written down yet goes on at the next start."""
@@ -263,22 +265,10 @@ class Chunks:
 
     # Writing them down.
 
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self._begin()
-                await self._look()
-                await self._erase_left()
-            except EarshotError as error:
-                log.warning("chunks wait", code=error.code)
-            except Exception:
-                log.exception("chunks wait")  # looked at again all the same
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
+    async def _round(self) -> None:
+        await self._begin()
+        await self._look()
+        await self._erase_left()
 
     async def _begin(self) -> None:
         free = AT_ONCE - len(self._busy)

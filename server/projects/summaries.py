@@ -16,6 +16,7 @@ from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, NotFound
 from protocol.words import Segment
 from server.journal import Journal
+from server.rounds import repeat
 from server.segment_pages import segment_pages
 from server.store.store import Store
 from server.store.summary_store import Due
@@ -40,7 +41,8 @@ class Summaries:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="summaries")
+        rounds = repeat(self.make_due, every_s=LOOK_S, name="summaries", woken=self._woken)
+        self._task = asyncio.create_task(rounds, name="summaries")
 
     async def stop(self) -> None:
         """What is not made yet is made at the next start."""
@@ -51,21 +53,6 @@ class Summaries:
     def wake(self) -> None:
         """A conversation came to its end."""
         self._woken.set()
-
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.make_due()
-            except EarshotError as error:
-                log.warning("summaries wait", code=error.code)
-            except Exception:
-                log.exception("summaries wait")
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
 
     async def make_due(self) -> int:
         """Make what is due now; how many that were."""

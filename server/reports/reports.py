@@ -22,6 +22,7 @@ from server.reports.findings import Findings, Gathering
 from server.reports.fonts import Fonts, find_fonts
 from server.reports.html import as_html
 from server.reports.pdf import as_pdf
+from server.rounds import repeat
 from server.store.project_records import Project
 from server.store.report_records import KeptDigest, Report
 from server.store.store import Store
@@ -59,7 +60,8 @@ class Reports:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="reports")
+        rounds = repeat(self.make_all, every_s=LOOK_S, name="reports", woken=self._woken)
+        self._task = asyncio.create_task(rounds, name="reports")
 
     async def stop(self) -> None:
         """What is not made yet goes on at the next start."""
@@ -88,21 +90,6 @@ class Reports:
         await self._blobs.delete_prefix(f"reports/{report_id}")
         await self._store.reports.delete(report_id)
         await self._blobs.delete_prefix(f"reports/{report_id}")
-
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.make_all()
-            except EarshotError as error:
-                log.warning("reports wait", code=error.code)
-            except Exception:
-                log.exception("reports wait")
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
 
     async def make_all(self) -> None:
         """Make every report that was asked for. One that waits for something holds up no other."""

@@ -24,6 +24,7 @@ from protocol.states import DeliveryState
 from server.export_formats import ExportFormat
 from server.exports import export
 from server.metrics import Metrics
+from server.rounds import repeat
 from server.segment_pages import segment_pages
 from server.settings import Settings
 from server.store.project_records import Project
@@ -77,7 +78,8 @@ class Webhooks:
         self.waiting_count = 0  # deliveries that wait, as of the last time they were counted
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="webhooks")
+        rounds = repeat(self.round, every_s=LOOK_S, name="webhooks", woken=self._woken)
+        self._task = asyncio.create_task(rounds, name="webhooks")
 
     async def stop(self) -> None:
         """What is not sent yet is sent at the next start, or by another node."""
@@ -169,21 +171,6 @@ class Webhooks:
         return "failing" if is_long else "retrying"
 
     # Sending.
-
-    async def _run(self) -> None:
-        while True:
-            self._woken.clear()
-            try:
-                await self.round()
-            except EarshotError as error:
-                log.warning("webhooks wait", code=error.code)
-            except Exception:
-                log.exception("webhooks wait")  # looked at again all the same
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                pass
 
     async def round(self) -> None:
         """Make the bodies that are to be made, begin to send what is due, and clear away what is old."""

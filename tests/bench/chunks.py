@@ -80,14 +80,18 @@ class Kiosks:
             self.put_s.append(time.perf_counter() - began_s)
         await self._asked(f"{path}/finish", {"expected_chunks": self.chunks})
         state = f"{PORTAL}/projects/{self.project}/{path}"
-        while not await self._is_written(state):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.25)
+        await self._until_written(state)
         found = (await self.http.get(f"{PORTAL}/{path}/chunks")).raise_for_status().json()
         texts = [chunk["transcript"] for chunk in found]
         assert texts == [SAID] * self.chunks, "other words than were said"
 
-    async def _is_written(self, path: str) -> bool:
-        return bool((await self.http.get(path)).raise_for_status().json()["is_all_chunks_transcribed"])
+    async def _until_written(self, path: str) -> None:
+        """As a participant's page does: it asks."""
+        while True:
+            state = (await self.http.get(path)).raise_for_status().json()
+            if state["is_all_chunks_transcribed"]:
+                return
+            await asyncio.sleep(0.25)
 
 
 async def measure(figures: Figures, *, conversations: int = 500, chunks: int = 20) -> None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import json
 import re
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, expect
 from pydantic import SecretStr
 
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
 from tests.e2e.page_checks import assert_sound_page
+from tests.fakes.receiver import Receiver
 from tests.fakes.running_app import RunningApp, running_app
 from tests.server.doors.participant.test_conversations import PORTAL, confirm, put, sound
 from tests.server.doors.projects.test_projects import made
@@ -32,7 +31,6 @@ no_leaked_threads = one_browser.no_leaked_threads
 no_leaked_tasks, browser, node = one_browser.no_leaked_tasks, one_browser.browser, one_browser.node
 
 HOSTILE = '<img src=x onerror="window.hurt=1"><script>window.hurt=1</script>'
-AT = "2030-01-01T12:00:00.000Z"
 
 
 async def begin(http: httpx.AsyncClient, project_id: str, **fields: Any) -> str:
@@ -241,178 +239,86 @@ async def test_a_server_that_goes_is_told_until_it_is_back(node: RunningApp, bro
         await expect(page.get_by_role("alert")).to_have_count(0)
 
 
-@dataclass
-class Routed:
-    """What of the server is not in this branch, answered here in its stead, as webhooks and reports answer."""
-
-    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
-    asked: list[tuple[str, str, Any]] = field(default_factory=list)
-
-    async def answer(self, route: Route) -> None:
-        request = route.request
-        body = json.loads(request.post_data) if request.post_data else None
-        path = request.url.partition("/api/projects/")[2].partition("?")[0].split("/")[1:]
-        self.asked.append((request.method, "/".join(path), body))
-        status, answer = self.of(request.method, path, body)
-        await route.fulfill(status=status, json=answer) if answer is not None else await route.fulfill(status=status)
-
-    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
-        raise NotImplementedError
-
-
-class RoutedWebhooks(Routed):
-    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
-        match method, path:
-            case "GET", ["webhooks"]:
-                return 200, {"items": list(self.kept.values()), "total": len(self.kept)}
-            case "POST", ["webhooks"]:
-                hook = {"id": "hook-1", "project_id": "p", "status": "published", "health": "unknown", "message": None}
-                self.kept["hook-1"] = {**hook, **body}
-                return 201, {**self.kept["hook-1"], "secret": "whsec_shown_once"}
-            case "PATCH", ["webhooks", id_]:
-                self.kept[id_] |= {**body, "health": "off"}
-                return 200, {**self.kept[id_], "secret": None}
-            case "POST", ["webhooks", _, "test"]:
-                refused = "answered with an error (503)"
-                return 200, {
-                    "success": False,
-                    "status_code": 503,
-                    "message": refused,
-                    "outcome": "status",
-                    "took_ms": 9,
-                }
-            case "GET", ["webhooks", _, "deliveries"]:
-                return 200, {"items": [delivery("d-1", "failed")], "total": 1, "page": 1, "size": 20}
-            case "POST", ["webhooks", _, "deliveries", _, "replay"]:
-                return 201, delivery("d-2", "waiting")
-            case "DELETE", ["webhooks", id_]:
-                del self.kept[id_]
-                return 204, None
-        return 404, MISSING
-
-
-def delivery(id_: str, state: str) -> dict[str, Any]:
-    failed = state == "failed"
-    return {
-        "id": id_,
-        "event": "conversation.transcribed",
-        "state": state,
-        "attempts": 24 if failed else 0,
-        "next_attempt_at": None if failed else AT,
-        "message": HOSTILE if failed else None,
-        "created_at": AT,
-    }
-
-
-async def test_webhooks_with_routed_answers(node: RunningApp, browser: Browser) -> None:
-    project = await made(node.http)
-    routed = RoutedWebhooks()
-    async with visit_in(browser, outages=True) as visit:
+async def test_webhooks_are_added_tested_told_and_deleted(browser: Browser, tmp_path: Path) -> None:
+    async with (
+        running_app(tmp_path / "data", webhooks_private=True) as node,
+        Receiver.running() as receiver,
+        visit_in(browser) as visit,
+    ):
+        project = await made(node.http)
+        kept = f"/api/projects/{project['id']}/webhooks"
         page = visit.page
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-        await page.route(re.compile(r"/api/projects/[^/]+/webhooks"), routed.answer)
         await page.goto(f"{node.serving.url}projects/{project['id']}")
         await page.locator("summary", has_text="Webhooks").click()
         await expect(page.get_by_text("Nobody is told anything yet.")).to_be_visible()
         form = page.locator("webhook-form")
         await form.get_by_label("Name").fill(HOSTILE)
-        await form.get_by_label("Address").fill("https://example.org/hook")
+        await form.get_by_label("Address").fill(receiver.url)
         for box in await form.get_by_role("checkbox").all():
             await box.uncheck()
         await form.get_by_role("button", name="Add the webhook").click()
-        assert [method for method, *_ in routed.asked] == ["GET"]  # it is told of nothing, and not asked for
+        told = "input => input.validationMessage"
+        assert await form.get_by_role("checkbox").first.evaluate(told) == "Choose one at least."
         await form.get_by_label("A conversation is written down").check()
         await form.get_by_role("button", name="Add the webhook").click()
-        await expect(page.get_by_text("whsec_shown_once")).to_be_visible()
+        secret = page.get_by_text(re.compile("^whs_[0-9a-f]{64}$"))
+        await expect(secret).to_be_visible()
         await sound_at_all_widths(page)
         await page.get_by_role("button", name="I have it").click()
-        await expect(page.get_by_text("whsec_shown_once")).to_have_count(0)
-        body = {"name": HOSTILE, "url": "https://example.org/hook", "events": ["conversation.transcribed"]}
-        assert routed.asked[-1] == ("POST", "webhooks", body)
+        await expect(secret).to_have_count(0)
+        [hooked] = (await node.http.get(kept)).json()["items"]
+        assert (hooked["name"], hooked["events"]) == (HOSTILE, ["conversation.transcribed"])
 
         hook = page.locator("webhook-list li.hook")
         await expect(hook).to_contain_text("not used yet")
+        receiver.answers.append(503)
         await hook.get_by_role("button", name="Send a test to").click()
-        await expect(hook).to_contain_text("It did not arrive: answered with an error (503)")
+        await expect(hook).to_contain_text("It did not arrive: The receiver answered with an error (503)")
+        anna = await begin(node.http, project["id"], name="Anna")
+        await node.http.post(f"{PORTAL}/conversations/{anna}/upload-text", json={"content": "the crossing"})
+        await node.http.post(f"{PORTAL}/conversations/{anna}/finish")
+        assert b"the crossing" in (await receiver.until(2))[1].body
         await hook.get_by_role("button", name="Messages to").click()
-        await expect(hook).to_contain_text("24 attempts")
+        await expect(hook.locator("webhook-deliveries li")).to_contain_text("1 attempt")
         await hook.get_by_role("button", name=re.compile("^Send the message of .* again")).click()
-        await expect(hook.locator("webhook-deliveries li")).to_have_count(2)
         await expect(hook).to_contain_text("It is sent again.")
+        first, again = (await receiver.until(3))[1:]
+        assert first.body == again.body
         await sound_at_all_widths(page)
         assert await unhurt(page)
         await hook.get_by_role("button", name="Switch “").click()
         await expect(hook).to_contain_text("switched off")
-        assert routed.asked[-1] == ("PATCH", "webhooks/hook-1", {"status": "draft"})
+        assert (await node.http.get(kept)).json()["items"][0]["status"] == "draft"
         await hook.get_by_role("button", name="Delete “").click()
         await expect(hook).to_have_count(0)
         await page.reload()
         await page.locator("summary", has_text="Webhooks").click()
         await expect(page.get_by_text("Nobody is told anything yet.")).to_be_visible()
-        await expect(page.get_by_text("whsec_shown_once")).to_have_count(0)
 
 
-class RoutedReports(Routed):
-    looked = 0
-
-    def of(self, method: str, path: list[str], body: Any) -> tuple[int, Any]:
-        match method, path:
-            case "GET", ["reports"]:
-                if "r-1" in self.kept:  # each look finds it further
-                    self.kept["r-1"] = report(("working", "done")[min(1, self.looked)], 45.0)
-                    self.looked += 1
-                return 200, {"items": list(self.kept.values()), "total": len(self.kept), "page": 1, "size": 100}
-            case "POST", ["reports"]:
-                self.kept["r-1"] = report("queued", 0.0)
-                return 202, self.kept["r-1"]
-            case "PATCH", ["reports", _]:
-                return 200, {**report("done", 100.0), **body}
-            case "DELETE", ["reports", id_]:
-                del self.kept[id_]
-                return 204, None
-        return 404, MISSING
-
-
-def report(state: str, progress: float) -> dict[str, Any]:
-    path = "/api/projects/p/reports/r-1"
-    done = state == "done"
-    return {
-        "id": "r-1",
-        "state": state,
-        "progress": progress,
-        "conversations": 12,
-        "is_published": False,
-        "error": None,
-        "note": None,
-        "html_url": f"{path}.html" if done else None,
-        "pdf_url": f"{path}.pdf" if done else None,
-        "created_at": AT,
-    }
-
-
-async def test_reports_with_routed_answers(node: RunningApp, browser: Browser) -> None:
+async def test_a_report_is_made_read_published_and_deleted(node: RunningApp, browser: Browser) -> None:
     project = await made(node.http)
-    routed = RoutedReports()
-    async with visit_in(browser, outages=True) as visit:
+    anna = await begin(node.http, project["id"], name="Anna")
+    await node.http.post(f"{PORTAL}/conversations/{anna}/upload-text", json={"content": "The crossing is not safe."})
+    kept = f"/api/projects/{project['id']}/reports"
+    async with visit_in(browser) as visit:
         page = visit.page
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
-        await page.route(re.compile(r"/api/projects/[^/]+/reports"), routed.answer)
         await page.goto(f"{node.serving.url}projects/{project['id']}")
         await page.locator("summary", has_text="Reports").click()
         await expect(page.get_by_text("There is no report yet.")).to_be_visible()
         await page.get_by_role("button", name="Make a report").click()
         rows = page.locator("report-list li")
-        await expect(rows).to_contain_text("being made: 45 %")
-        await expect(rows.get_by_role("progressbar")).to_be_visible()
         await expect(rows).to_contain_text("finished")
-        await expect(rows.get_by_role("link", name="Read the report of")).to_have_attribute(
-            "href", "/api/projects/p/reports/r-1.html"
-        )
-        await expect(rows.get_by_role("link", name="PDF of the report of")).to_have_attribute(
-            "href", "/api/projects/p/reports/r-1.pdf"
-        )
+        await expect(rows).to_contain_text("1 conversation")
+        for name, sign in (("Read the report of", b"The crossing is not safe."), ("PDF of the report of", b"%PDF-")):
+            address = await rows.get_by_role("link", name=name).get_attribute("href")
+            assert sign in (await node.http.get(str(address))).content
         await sound_at_all_widths(page)
         await rows.get_by_role("button", name=re.compile("^Publish the report")).click()
         await expect(rows).to_contain_text("published")
+        assert [each["is_published"] for each in (await node.http.get(kept)).json()["items"]] == [True]
         await rows.get_by_role("button", name=re.compile("^Delete the report")).click()
         await expect(rows).to_have_count(0)
+        assert (await node.http.get(kept)).json()["total"] == 0

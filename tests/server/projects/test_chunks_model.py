@@ -304,10 +304,15 @@ def test_whatever_happens_the_words_and_the_sound_are_those_of_the_model(
     runner: asyncio.Runner, tmp_path: Path
 ) -> None:
     world = World(tmp_path)
+
+    class Machine(ChunkMachine):
+        def __init__(self) -> None:
+            super().__init__(runner, world)
+
     runner.run(world.start())
     try:
         run_state_machine_as_test(
-            lambda: ChunkMachine(runner, world),  # type: ignore[arg-type]
+            Machine,
             settings=settings(max_examples=max(1, settings().max_examples // 20), stateful_step_count=9),
         )
     finally:
