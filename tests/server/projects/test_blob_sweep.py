@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from protocol.errors import NotFound
 from protocol.states import ChunkState
+from server.blobs import Listed
 from server.projects import blob_sweep
 from server.projects.blob_sweep import UNUSED_S, BlobSweep
 from server.projects.chunk_headers import HEADLESS
@@ -53,6 +55,26 @@ async def test_what_goes_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert await sweep(services, services.settings.conversation_wait_s + 60).sweep() == 2
         assert await keys(services) == {confirmed.key, strange}
         assert await sweep(services, 10 * services.settings.conversation_wait_s).sweep() == 0
+
+
+async def test_a_participant_who_comes_back_in_the_middle_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chunks, "_begin", never)
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        forgotten, wanted = [await uploaded(services, id_, "alpha") for _ in range(2)]
+        pages = services.blobs.pages
+
+        async def listed_slowly(prefix: str) -> AsyncIterator[Sequence[Listed]]:
+            async for page in pages(prefix):
+                yield page
+            await services.chunks.confirm(id_, wanted.id, said_at=None)
+
+        monkeypatch.setattr(services.blobs, "pages", listed_slowly)
+        assert await sweep(services, services.settings.conversation_wait_s + 60).sweep() == 1
+        assert await keys(services) == {wanted.key}
+        assert forgotten.key != wanted.key
 
 
 async def test_of_what_was_destroyed_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

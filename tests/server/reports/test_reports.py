@@ -66,6 +66,44 @@ async def test_a_report_is_about_all_conversations_and_names_nobody(tmp_path: Pa
             await services.blobs.get(key_of(report.id, "html"))
 
 
+async def test_a_report_whose_files_could_not_be_deleted_is_still_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        project_id = await project_of(services, 1)
+        report, _ = await services.reports.ask(project_id)
+        await made(services, project_id, report.id)
+
+        async def away(prefix: str) -> None:
+            raise StoreUnavailable("the bucket does not answer")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(services.blobs, "delete_prefix", away)
+            with pytest.raises(StoreUnavailable):
+                await services.reports.delete(report.id)
+        assert (await services.store.reports.get(project_id, report.id)).state is ReportState.DONE
+        await services.reports.delete(report.id)
+        assert not (await services.blobs.listed("reports")).blobs
+
+
+async def test_of_a_report_that_is_deleted_while_it_is_made_no_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        project_id = await project_of(services, 1)
+        report, _ = await services.reports.ask(project_id)
+        await made(services, project_id, report.id)
+        forget = services.store.reports.delete
+
+        async def slow(report_id: str) -> None:
+            await services.blobs.put(key_of(report_id, "html"), b"the maker was in the middle of it")
+            await forget(report_id)
+
+        monkeypatch.setattr(services.store.reports, "delete", slow)
+        await services.reports.delete(report.id)
+        assert not (await services.blobs.listed("reports")).blobs
+
+
 async def test_a_restart_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import Sequence
 from contextlib import closing
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -104,6 +108,26 @@ async def test_other_spellings_of_this_machine_are_seen_when_they_are_resolved(h
 async def test_a_name_that_is_none_has_no_address() -> None:
     with closing(Names()) as names, pytest.raises(OSError, match="name"):
         await names.look_up("x" * 64 + ".example", 443)
+
+
+async def test_names_that_nobody_answers_for_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are written and words redacted in the loop's own threads, of which there are few."""
+    answers = threading.Event()
+
+    def silent(*_asked: object, **_how: object) -> NoReturn:
+        answers.wait(60)
+        raise socket.gaierror("no name server answers")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    with closing(Names()) as names:
+        lookups = [asyncio.create_task(names.look_up(f"n{at}.example", 443)) for at in range(50)]
+        await asyncio.sleep(0)  # all of them have begun
+        try:
+            async with asyncio.timeout(30):
+                assert await asyncio.to_thread(answers.is_set) is False
+        finally:
+            answers.set()
+        assert all(isinstance(each, OSError) for each in await asyncio.gather(*lookups, return_exceptions=True))
 
 
 def test_what_is_shown_of_an_address_is_where_it_leads() -> None:
