@@ -29,6 +29,7 @@ from server.metrics import Metrics
 from server.peers import Peers
 from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
+from server.projects.levels import Levels
 from server.projects.retention import Retention
 from server.projects.summaries import Summaries
 from server.projects.upload_targets import UploadTargets
@@ -80,6 +81,7 @@ class Services:
     reports: Reports
     retention: Retention
     unsubscribe_tokens: UnsubscribeTokens
+    levels: Levels
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -185,7 +187,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens
+            of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
             return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *of_projects, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 

@@ -7,8 +7,10 @@ from typing import Literal, Self
 
 from protocol import ids
 from protocol.states import ChunkState
+from server.store.records import Transcript
 
 BLOBS = "conversations"  # what the keys of all their blobs begin with
+SETTLED = frozenset({ChunkState.TRANSCRIBED, ChunkState.FAILED, ChunkState.DELETED})
 FinishedBy = Literal["participant", "idle"]
 
 
@@ -29,6 +31,16 @@ class Conversation:
     finished_by: FinishedBy | None
     expected_chunks: int | None  # as the participant's device announced
     closed_at: float | None  # all of it is written down
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A conversation, what is written down of it, and how many of its chunks came and are settled."""
+
+    conversation: Conversation
+    transcript: Transcript
+    chunks_received: int
+    chunks_settled: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ class Chunk:
 
     @property
     def is_settled(self) -> bool:
-        return self.state in (ChunkState.TRANSCRIBED, ChunkState.FAILED, ChunkState.DELETED)
+        return self.state in SETTLED
 
     @property
     def is_erased(self) -> bool:

@@ -11,7 +11,7 @@ from protocol.events import Transcribed
 from protocol.states import ChunkState
 from server.store import conversations, projects, transcripts, webhooks
 from server.store.changes import check_unlocked, hold, touch
-from server.store.conversation_records import Chunk, Conversation, FinishedBy
+from server.store.conversation_records import Chunk, Conversation, FinishedBy, Overview
 from server.store.database import Transaction
 from server.store.erasure import erase_made, erase_track, segments_of_track
 
@@ -78,10 +78,16 @@ class ConversationStore:
         async with self._read() as conn:
             return await conversations.redacts(conn, transcript_id)
 
-    async def page(self, project_id: str, *, page: int, size: int) -> tuple[list[Conversation], int]:
+    async def overview(self, conversation_id: str) -> Overview:
+        async with self._read() as conn:
+            found = await conversations.get(conn, conversation_id)
+            return (await conversations.overviews(conn, [found]))[0]
+
+    async def page(self, project_id: str, *, page: int, size: int) -> tuple[list[Overview], int]:
         """Of a project, newest first, from page 1."""
         async with self._read() as conn:
-            return await conversations.page(conn, project_id, number=page, size=size)
+            found, total = await conversations.page(conn, project_id, number=page, size=size)
+            return await conversations.overviews(conn, found), total
 
     async def ids_after(
         self, project_id: str, after: tuple[float, str] = (0.0, ""), *, limit: int

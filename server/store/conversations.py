@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound
 from protocol.ids import is_transcript_id
 from protocol.states import CHUNK_MOVES, ChunkState, move
-from server.store.conversation_records import Chunk, Conversation
+from server.store.conversation_records import SETTLED, Chunk, Conversation, Overview
 from server.store.project_tables import chunks, conversations
 from server.store.records import storable
 from server.store.tables import transcripts
+from server.store.transcripts import records, selected
 
 _LIVING = sa.and_(transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None))
+_RECEIVED = (ChunkState.CONFIRMED, ChunkState.TRANSCRIBED, ChunkState.FAILED)
 _FOUND = sa.select(conversations).join(transcripts, transcripts.c.id == conversations.c.id).where(_LIVING)
 
 
@@ -63,6 +66,24 @@ async def page(conn: AsyncConnection, project_id: str, *, number: int, size: int
         .offset((number - 1) * size)
     )
     return [_conversation(row) for row in rows], total
+
+
+async def overviews(conn: AsyncConnection, found: Sequence[Conversation]) -> list[Overview]:
+    """Of each, in their order."""
+    ids = [each.id for each in found]
+    rows = (await conn.execute(selected().where(transcripts.c.id.in_(ids)))).all()
+    of_id = {each.id: each for each in await records(conn, rows)}
+    counted = await conn.execute(
+        sa.select(chunks.c.conversation_id, chunks.c.state, sa.func.count().label("count"))
+        .where(chunks.c.conversation_id.in_(ids), chunks.c.state.in_([state.value for state in _RECEIVED]))
+        .group_by(chunks.c.conversation_id, chunks.c.state)
+    )
+    received: Counter[str] = Counter()
+    settled: Counter[str] = Counter()
+    for id_, state, count in counted:
+        received[id_] += count
+        settled[id_] += count if ChunkState(state) in SETTLED else 0
+    return [Overview(each, of_id[each.id], received[each.id], settled[each.id]) for each in found]
 
 
 async def ids_after(

@@ -20,10 +20,7 @@ router = APIRouter(tags=["participant"], responses=DOCUMENTED)
 
 
 async def shown(request: Request, conversation_id: str) -> dict[str, Any]:
-    store = services_of(request).store
-    conversation = await store.conversations.get(conversation_id)
-    transcript = await store.get_transcript(conversation_id)
-    return conversation_view(conversation, transcript, await store.conversations.chunks_of(conversation_id))
+    return conversation_view(await services_of(request).store.conversations.overview(conversation_id))
 
 
 async def _begin(request: Request, project_id: str, wanted: Initiate) -> Response:

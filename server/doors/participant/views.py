@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from protocol.blocks import seconds
 from protocol.states import ChunkState
 from protocol.wire.v1 import STATUS_OF_STATE
 from server.doors.v1.views import iso
-from server.store.conversation_records import Chunk, Conversation
-from server.store.records import Transcript
+from server.store.conversation_records import Chunk, Overview
 
 
-def conversation_view(conversation: Conversation, transcript: Transcript, chunks: Sequence[Chunk]) -> dict[str, Any]:
-    there = [chunk for chunk in chunks if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED)]
-    settled = sum(chunk.is_settled for chunk in there)
+def conversation_view(seen: Overview) -> dict[str, Any]:
+    conversation, transcript = seen.conversation, seen.transcript
     return {
         "id": conversation.id,
         "project_id": conversation.project_id,
@@ -30,8 +28,8 @@ def conversation_view(conversation: Conversation, transcript: Transcript, chunks
         "is_finished": conversation.finished_at is not None,
         "is_all_chunks_transcribed": conversation.closed_at is not None,
         "expected_chunks": conversation.expected_chunks,
-        "chunks_received": len(there),
-        "chunks_settled": settled,
+        "chunks_received": seen.chunks_received,
+        "chunks_settled": seen.chunks_settled,
         "is_anonymized": conversation.redacts,
     }
 
@@ -55,10 +53,11 @@ def chunk_view(chunk: Chunk, said: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def hosted_view(conversation: Conversation, transcript: Transcript, chunks: Sequence[Chunk]) -> dict[str, Any]:
-    """A conversation as its participant sees it, and what there is of it so far."""
+def hosted_view(seen: Overview, level_dbfs: float | None) -> dict[str, Any]:
+    """A conversation as its participant sees it, what there is of it so far, and how loud it is now."""
     return {
-        **conversation_view(conversation, transcript, chunks),
-        "duration_s": round(seconds(transcript.duration_samples), 3),
-        "words": transcript.words,
+        **conversation_view(seen),
+        "duration_s": round(seconds(seen.transcript.duration_samples), 3),
+        "words": seen.transcript.words,
+        "level_dbfs": level_dbfs,
     }

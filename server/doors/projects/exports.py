@@ -145,12 +145,9 @@ def _generated(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
 @router.get("/api/projects/{project_id}/conversations", dependencies=[entry(Action.READ)])
 async def list_conversations(request: Request, project_id: str, page: PageNumber = 1, size: PageSize = 50) -> Response:
     """The conversations of a project, the newest first."""
-    store = services_of(request).store
-    found, total = await store.conversations.page(project_id, page=page, size=size)
-    items = [
-        hosted_view(each, await store.get_transcript(each.id), await store.conversations.chunks_of(each.id))
-        for each in found
-    ]
+    services = services_of(request)
+    found, total = await services.store.conversations.page(project_id, page=page, size=size)
+    items = [hosted_view(each, services.levels.of(each.conversation.id)) for each in found]
     return JSONResponse(page_view(items, total, page, size))
 
 

@@ -127,6 +127,11 @@ class HostedConversation(Conversation):
 
     duration_s: float = Field(description="Seconds of sound.", ge=0)
     words: int = Field(description="Those written down.", ge=0)
+    level_dbfs: float | None = Field(
+        description="How loud it is now, as its page tells: the peak in dB below full scale; null: it tells nothing.",
+        ge=-100,
+        le=0,
+    )
 
 
 class HostedConversationPage(Page):
