@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.e2e import one_browser
-from tests.e2e.browser import Visit, microphone, visiting
+from tests.e2e.browser import PATIENCE_MS, Visit, microphone, visiting
 from tests.e2e.one_browser import IN_ONE_LOOP, launched, visit_in
 from tests.e2e.page_checks import assert_sound_page
 from tests.fakes.running_app import RunningApp
@@ -102,8 +103,8 @@ async def new_project(node: RunningApp, **fields: Any) -> Project:
     return Project(node, project["id"], {tag["text"]: tag["id"] for tag in project["tags"]})
 
 
-async def start(visit: Visit, project: Project) -> None:
-    await visit.page.goto(project.url)
+async def start(visit: Visit, project: Project, *, chunk_s: int = 3) -> None:
+    await visit.page.goto(project.url.replace("chunk_s=3", f"chunk_s={chunk_s}"))
     await visit.page.get_by_role("button", name="Start recording").click()
     await visit.until_phase("recording")
 
@@ -181,14 +182,48 @@ async def test_a_whole_conversation(node: RunningApp, browser: Browser) -> None:
     assert [each["transcript"] for each in chunks if not each["path"]] == ["And more <b>benches</b>"]
 
 
+async def test_words_come_when_they_are_told_and_the_host_sees_that_sound_comes(
+    node: RunningApp, browser: Browser
+) -> None:
+    project = await new_project(node)
+    told: list[str] = []
+    looks: list[str] = []
+    async with visit_in(browser) as visit:
+        page = visit.page
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: told.append(str(frame))))
+        page.on("request", lambda request: looks.append(request.url) if request.url.endswith("/chunks") else None)
+        await start(visit, project)
+        async with asyncio.timeout(90):
+            while ((await project.conversation())["level_dbfs"] or -100) < -40:
+                pass  # the microphone begins with a moment of silence
+        said = page.get_by_role("log")
+        await expect(said).to_contain_text("good morning")
+        await page.get_by_role("button", name="Pause").click()
+        await until_sent(page)
+        conversation = (await project.conversation())["id"]
+        path = f"/api/participant/conversations/{conversation}"
+        written = await node.http.post(f"{path}/upload-text", json={"content": "from another device"})
+        await expect(said).to_contain_text("from another device")
+        await node.http.delete(f"{path}/chunks/{written.json()['id']}")
+        await expect(said).not_to_contain_text("from another device")
+        await expect(said).to_contain_text("good morning")
+        await finish(visit)
+    assert any("from another device" in each for each in told)
+    assert len(looks) <= len(told) + 1  # nobody asks while nothing is told
+
+
 async def test_a_lost_network_and_a_reload_lose_nothing(node: RunningApp, browser: Browser) -> None:
     project = await new_project(node)
     async with visit_in(browser, outages=True) as visit:
         page, network = visit.page, visit.page.context
-        await start(visit, project)
+        await start(visit, project, chunk_s=6)
         await expect(page.get_by_role("log")).to_contain_text("good morning")
         await network.set_offline(True)
-        await until_kept(page, 4)  # the last words were said meanwhile
+        lost_at = await page.evaluate("performance.now()")
+        await until_kept(page, 4)
+        # More than a whole minute of it; the last words are said meanwhile.
+        minute = "lostAt => performance.now() - lostAt > 61_000"
+        await page.wait_for_function(minute, arg=lost_at, timeout=PATIENCE_MS)
         await assert_sound_page(page)
         assert await project.words() != WORDS
         await network.set_offline(False)

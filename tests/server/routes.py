@@ -72,6 +72,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/models/{name}/pull"): Action.PULL_MODEL,
     ("GET", "/v1/models/{name}/pull"): Action.READ_ENGINE,
     ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,
+    ("WS", "/api/participant/conversations/{conversation_id}/events"): Action.CONTRIBUTE,
     ("WS", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
     ("GET", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,
     ("WS", "/v1/transcripts_stream/{transcript_id}"): Action.SPEAK,

@@ -9,6 +9,7 @@ import { t } from '../js/strings.js';
 
 const PAGE = 25;
 const RENEWED_MAX = 100; // as many as the server gives at once; what is older stays as it was fetched
+const FLOOR_DB = -54;
 const BUSY_MS = 3000;
 const CALM_MS = 6000; // while nothing goes on but that somebody may begin
 
@@ -138,6 +139,7 @@ class ConversationList extends HTMLElement {
         tags.length ? h('span', { class: 'row-tags' }, ...tags.map((text) => fact(text, { class: 'tag', dir: 'auto' }))) : null,
         h('span', { class: 'row-facts' },
           fact(t(`conversations.state.${state}`), { class: 'row-state', 'data-state': state }),
+          item.level_dbfs === null ? null : h('meter', { min: FLOOR_DB, max: 0, value: item.level_dbfs, 'aria-label': t('conversations.loudness') }),
           h('time', { datetime: item.created_at, text: when(item.created_at) }),
           fact(clock(item.duration_s)),
           fact(t('library.words', { count: item.words })),

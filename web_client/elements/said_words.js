@@ -15,19 +15,27 @@ class SaidWords extends HTMLElement {
     return this.#shown.size === 0;
   }
 
-  /** Chunks as the server lists them, in the order of what was said. One that has words keeps them. */
+  /** Chunks as the server lists them, in the order of what was said. Of one that is being written down, words come one after the other. */
   show(chunks) {
     const told = chunks.filter((chunk) => chunk.transcript);
+    const there = new Set(told.map((chunk) => chunk.id));
+    for (const [id, element] of this.#shown) {
+      if (there.has(id)) continue; // else it was taken back
+      element.remove();
+      this.#shown.delete(id);
+    }
     let before = null;
-    for (const chunk of [...told].reverse()) {
+    for (const chunk of told.reverse()) {
       if (!this.#shown.has(chunk.id)) {
         const isTyped = chunk.path === null;
         const element = h('li', { class: isTyped && 'written' },
-          h('p', { text: chunk.transcript, dir: 'auto' }), isTyped ? h('span', { class: 'mark', text: t('portal.typed.mark') }) : null);
+          h('p', { dir: 'auto' }), isTyped ? h('span', { class: 'mark', text: t('portal.typed.mark') }) : null);
         this.#shown.set(chunk.id, element);
         this.#list.insertBefore(element, before);
       }
-      before = this.#shown.get(chunk.id);
+      const element = this.#shown.get(chunk.id);
+      if (element.firstChild.textContent !== chunk.transcript) element.firstChild.textContent = chunk.transcript;
+      before = element;
     }
   }
 }

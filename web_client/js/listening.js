@@ -1,4 +1,4 @@
-// The listening socket: every event of a transcript once and in order, over as many connections as it takes.
+// A listening socket: every event of a transcript once and in order, over as many connections as it takes.
 
 import { countdown, delayS } from './backoff.js';
 import { openSocket } from './open_socket.js';
@@ -8,6 +8,8 @@ import { askForToken } from './token.js';
 const SILENT_MS = 25_000; // the server pings every 10 s; two and a half of them missed is a dead connection
 const STABLE_MS = 5_000; // a connection that lived so long resets the back-off
 
+export const eventsOf = (transcriptId) => `/v1/transcripts_websocket/${encodeURIComponent(transcriptId)}`;
+
 /**
  * Events: `message` (detail: the message, or `{type: 'reconnected', data: {}}` where a new connection goes on), `state` (detail: `{state, retryInS, away}`), where state is
  * `connecting | open | waiting | closed` and `away` says that the server is gone or about to go, and `refused` (detail: `{code, message}`) when trying again is of no use.
@@ -16,19 +18,21 @@ export class Listening extends EventTarget {
   lastSeq;
   state = 'closed';
 
-  #id;
   #socket = null;
   #abort = new AbortController();
   #attempt = 0;
   #watchdog = 0;
+  #path;
   #secret;
+  #nobody;
   #wasOpen = false;
 
-  /** `secret` is shown in place of the access token; then nobody is asked for one. */
-  constructor(transcriptId, { after = 0, secret = '' } = {}) {
+  /** `secret` is shown in place of the access token; `nobody` shows none. Then nobody is asked for one. */
+  constructor(path, { after = 0, secret = '', nobody = false } = {}) {
     super();
-    this.#id = transcriptId;
+    this.#path = path;
     this.#secret = secret;
+    this.#nobody = nobody;
     this.lastSeq = after;
   }
 
@@ -56,7 +60,7 @@ export class Listening extends EventTarget {
       const { code, reason, opened } = await this.#connection();
       if (this.#abort.signal.aborted) break;
       if (code === CLOSE.NOT_AUTHORISED) {
-        if (this.#secret || !(await askForToken())) return this.#refuse('NOT_AUTHORISED', reason);
+        if (this.#secret || this.#nobody || !(await askForToken())) return this.#refuse('NOT_AUTHORISED', reason);
         continue;
       }
       if (FINAL_CLOSES.has(code)) return this.#refuse(code === CLOSE.NOT_FOUND ? 'NOT_FOUND' : 'REFUSED', reason);
@@ -73,8 +77,7 @@ export class Listening extends EventTarget {
   async #connection() {
     let socket;
     try {
-      const path = `/v1/transcripts_websocket/${encodeURIComponent(this.#id)}?after=${this.lastSeq}`;
-      socket = await openSocket(path, this.#secret || undefined);
+      socket = await openSocket(`${this.#path}?after=${this.lastSeq}`, this.#nobody ? '' : this.#secret || undefined);
     } catch ({ status, message }) {
       return { code: status === 401 ? CLOSE.NOT_AUTHORISED : CLOSE.LOST, reason: message, opened: false };
     }

@@ -4,7 +4,7 @@
 import { ApiError, changeTranscript, createTranscript, deleteTranscript, getTranscript } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
-import { Listening } from './listening.js';
+import { eventsOf, Listening } from './listening.js';
 import { closeStream, openMicrophone } from './microphone.js';
 import { problemOf } from './problem.js';
 import { Sample } from './sample.js';
@@ -116,7 +116,7 @@ export class LiveSession extends EventTarget {
   // -- the words ------------------------------------------------------------------------------------------------
 
   #listen() {
-    this.#listener = new Listening(this.transcriptId, { after: 0 });
+    this.#listener = new Listening(eventsOf(this.transcriptId), { after: 0 });
     this.#listener.addEventListener('message', ({ detail }) => this.#heard(detail));
     this.#listener.addEventListener('state', ({ detail }) => {
       if (detail.away && this.phase === 'live') {

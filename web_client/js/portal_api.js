@@ -7,6 +7,7 @@ const PUT_DEADLINE_MS = 120_000; // half a minute of sound over a bad network
 const project = (id) => `/api/participant/projects/${encodeURIComponent(id)}`;
 const conversation = (id, step) => `/api/participant/conversations/${encodeURIComponent(id)}/${step}`;
 
+export const eventsOf = (id) => conversation(id, 'events');
 export const getProject = (id) => get(project(id), NOBODY);
 export const begin = (projectId, fields) => post(`${project(projectId)}/conversations/initiate`, fields, NOBODY);
 export const getConversation = (projectId, id) => get(`${project(projectId)}/conversations/${encodeURIComponent(id)}`, NOBODY);

@@ -4,7 +4,7 @@
 import { ApiError } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
-import { Listening } from './listening.js';
+import { eventsOf, Listening } from './listening.js';
 import { closeStream, openMicrophone } from './microphone.js';
 import { keepPlace, placeIn } from './own_name.js';
 import { roomProblemOf } from './room_problem.js';
@@ -135,7 +135,7 @@ export class RoomSession extends EventTarget {
   // -- the words, and who is there ------------------------------------------------------------------------------
 
   #listen() {
-    this.#listener = new Listening(this.meeting.transcript_id, { secret: this.#secret });
+    this.#listener = new Listening(eventsOf(this.meeting.transcript_id), { secret: this.#secret });
     this.#listener.addEventListener('message', ({ detail }) => this.#heard(detail));
     this.#listener.addEventListener('state', ({ detail }) => {
       if (detail.away && this.phase === 'live') this.#connection?.suspect();

@@ -13,6 +13,7 @@ import { h, icon, ICONS, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
 import { MicrophoneError } from '../js/microphone.js';
 import { chunksOf, getConversation, getProject } from '../js/portal_api.js';
+import { PortalLive } from '../js/portal_live.js';
 import { portalProblemOf } from '../js/portal_problem.js';
 import { PortalSession } from '../js/portal_session.js';
 import { PortalStore } from '../js/portal_store.js';
@@ -22,9 +23,11 @@ import { speak, t } from '../js/strings.js';
 const id = decodeURIComponent(location.pathname.replace(/\/+$/, '').split('/').pop());
 const CHUNK_S = 30;
 const CHUNK_MIN_S = 2;
-const LOOK_EVERY_MS = 4000; // for new words
+const LOOK_SOON_MS = 250; // words come in a row
+const LOOK_EVERY_MS = 4000; // for new words, while nobody would tell of them
 const LOOK_AT_THE_END_MS = 1500;
-const LOOKS_AT_THE_END = 400; // ten minutes
+const LOOK_ALL_THE_SAME_MS = 30_000;
+const LOOK_AT_THE_END_UNTIL_MS = 10 * 60_000;
 const UNDER_WAY = ['opening', 'recording', 'paused'];
 
 /** Seconds of sound in one chunk: 30, or fewer where the address asks for it (`?chunk_s=`), 2 at least. */
@@ -36,7 +39,8 @@ function chunkS() {
 class PortalPage {
   #project = null;
   #session = null;
-  #looks = 0;
+  #live = null;
+  #doneAt = 0;
   #written = null; // of the conversation, as the server tells it at the end
 
   #heading = h('h1', { dir: 'auto' });
@@ -102,6 +106,7 @@ class PortalPage {
     }
     this.#render();
     setInterval(() => this.#tick(), 300);
+    document.addEventListener('visibilitychange', () => this.#lookSoon());
     this.#look();
   }
 
@@ -138,10 +143,16 @@ class PortalPage {
       if (session.phase === before) return;
       if (session.phase === 'recording' && before === 'opening') this.#pause.focus();
       if (session.phase === 'finishing') this.#thanks.focus();
-      if (session.phase === 'done') this.#look();
+      if (session.phase === 'done') {
+        this.#doneAt = performance.now();
+        this.#look();
+      }
       before = session.phase;
     });
-    session.addEventListener('level', ({ detail }) => this.#meter.push(detail));
+    session.addEventListener('level', ({ detail }) => {
+      this.#meter.push(detail);
+      this.#live?.heard(detail);
+    });
     addEventListener('beforeunload', (event) => session.holds && event.preventDefault());
   }
 
@@ -179,13 +190,19 @@ class PortalPage {
   // -- the words --------------------------------------------------------------------------------------------------
 
   #lookTimer = 0;
+  #looking = false;
+  #soon = false; // another look is wanted
 
-  /** Participants may not listen to the live socket, which is the host's: they ask for their words. */
+  /** Ask for the words: when something of them was told, and all the same now and then. */
   async #look() {
     clearTimeout(this.#lookTimer);
+    this.#soon = this.#looking;
+    if (this.#looking) return;
+    this.#looking = true;
     const { conversation, phase } = this.#session;
     const done = phase === 'done';
     if (conversation && !document.hidden) {
+      this.#listen(conversation);
       try {
         this.#words.show(await chunksOf(conversation.id));
         if (done) this.#written = await getConversation(id, conversation.id);
@@ -194,8 +211,29 @@ class PortalPage {
       }
       this.#render();
     }
-    if (done && (this.#written?.is_all_chunks_transcribed || (this.#looks += 1) > LOOKS_AT_THE_END)) return;
-    this.#lookTimer = setTimeout(() => this.#look(), done ? LOOK_AT_THE_END_MS : LOOK_EVERY_MS);
+    this.#looking = false;
+    if (done && (this.#written?.is_all_chunks_transcribed || performance.now() - this.#doneAt > LOOK_AT_THE_END_UNTIL_MS)) {
+      this.#live?.close();
+      return;
+    }
+    this.#lookIn(this.#soon ? LOOK_SOON_MS : this.#live?.open ? LOOK_ALL_THE_SAME_MS : done ? LOOK_AT_THE_END_MS : LOOK_EVERY_MS);
+  }
+
+  #lookSoon() {
+    if (this.#soon) return;
+    this.#soon = true;
+    if (!this.#looking) this.#lookIn(LOOK_SOON_MS);
+  }
+
+  #lookIn(delayMs) {
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = setTimeout(() => this.#look(), delayMs);
+  }
+
+  #listen(conversation) {
+    if (this.#live) return;
+    this.#live = new PortalLive(conversation.id);
+    this.#live.addEventListener('said', () => this.#lookSoon());
   }
 
   // -- what is shown ----------------------------------------------------------------------------------------------

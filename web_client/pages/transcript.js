@@ -17,7 +17,7 @@ import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
 import { heardOf, voicesOf } from '../js/heard.js';
-import { Listening } from '../js/listening.js';
+import { eventsOf, Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
@@ -198,7 +198,7 @@ function tellProgress(state, percent) {
 
 /** Words as they come, and what becomes of them. */
 function follow(transcript) {
-  const listening = new Listening(id, { after: transcript.data.last_seq ?? 0 });
+  const listening = new Listening(eventsOf(id), { after: transcript.data.last_seq ?? 0 });
   if (!['ended', 'failed'].includes(transcript.data.state)) tellProgress(transcript.data.state, 0);
   listening.addEventListener('message', async ({ detail: { type, data } }) => {
     words.apply({ type, data });

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.participant import chunks, conversations, projects, reports
+from server.doors.participant import chunks, conversations, live, projects, reports
 
-ROUTERS: tuple[APIRouter, ...] = (projects.router, conversations.router, chunks.router, reports.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    projects.router,
+    conversations.router,
+    live.router,
+    chunks.router,
+    reports.router,
+)
