@@ -57,9 +57,11 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
             raise
         _watch(metrics, app)
         metrics.start()
+        await app.state.rate_limits.start()
         try:
             yield
         finally:
+            await app.state.rate_limits.close()
             await app.state.model_pulls.stop()
             await metrics.stop()
             if services is None:
@@ -85,6 +87,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
         creations_per_minute=settings.creations_per_minute,
         failed_sign_ins_per_minute=settings.failed_sign_ins_per_minute,
         upload_urls_per_minute=settings.upload_urls_per_minute,
+        redis_url=settings.redis,
     )
     app.state.export_turns = asyncio.Semaphore(exports.THREADS)
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)

@@ -6,147 +6,131 @@ for one that runs wild, and for one that guesses.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from limits import RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
+from limits.aio.storage import Storage
 
 from protocol.errors import RateLimited
+from server.rate_counts import BoundedMemory, Clock
 
-# Clients that are remembered, some 200 bytes each. Whoever has more addresses than that is not stopped by counting.
-CLIENTS_MAX = 50_000
-
-Clock = Callable[[], float]
 Header = tuple[str, str]
 
 
-@dataclass
-class _Window:
-    ends_at: float
-    count: int = 0
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a client stands to a limit, ``left_s`` before its window ends. ``refusal``: why it gets no more now."""
 
-
-class BoundedMemory(Storage):
-    """Counts in memory, of the clients seen last. The library's own keeps every client, and a thread to forget them."""
-
-    STORAGE_SCHEME = ["bounded-memory"]  # noqa: RUF012 - the library's registry reads a list
-
-    def __init__(self, *, clients_max: int = CLIENTS_MAX, clock: Clock = time.time) -> None:
-        super().__init__()
-        self._clients_max = clients_max
-        self._clock = clock
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+    per_minute: int
+    remaining: int
+    left_s: float
+    refusal: RateLimited | None
 
     @property
-    def base_exceptions(self) -> type[Exception]:
-        return ValueError
+    def headers(self) -> tuple[Header, ...]:
+        """As ``draft-ietf-httpapi-ratelimit-headers`` named it for long."""
+        if not self.per_minute:
+            return ()
+        return (
+            ("RateLimit-Limit", str(self.per_minute)),
+            ("RateLimit-Remaining", str(self.remaining)),
+            ("RateLimit-Reset", str(math.ceil(self.left_s))),
+        )
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        window = self._open(key)
-        if window is None:
-            window = self._windows[key] = _Window(self._clock() + expiry)
-            if len(self._windows) > self._clients_max:
-                self._windows.popitem(last=False)  # the window that ends first, as all are of one length
-        window.count += amount
-        return window.count
+    def check(self) -> None:
+        """Raises ``RateLimited`` where there is a refusal."""
+        if self.refusal is not None:
+            raise self.refusal
 
-    def get(self, key: str) -> int:
-        window = self._open(key)
-        return window.count if window is not None else 0
 
-    def get_expiry(self, key: str) -> float:
-        window = self._open(key)
-        return window.ends_at if window is not None else self._clock()
-
-    def clear(self, key: str) -> None:
-        self._windows.pop(key, None)
-
-    def reset(self) -> int:
-        count = len(self._windows)
-        self._windows.clear()
-        return count
-
-    def check(self) -> bool:
-        return True
-
-    def _open(self, key: str) -> _Window | None:
-        window = self._windows.get(key)
-        if window is not None and window.ends_at <= self._clock():
-            del self._windows[key]
-            return None
-        return window
+_UNLIMITED = Stand(0, 0, 0.0, None)
 
 
 class RateLimit:
     """One limit: so many a minute of one client. 0: as many as they like."""
 
-    def __init__(
-        self, name: str, per_minute: int, message: str, *, clients_max: int = CLIENTS_MAX, clock: Clock = time.time
-    ) -> None:
+    def __init__(self, name: str, per_minute: int, message: str, counts: Storage, *, clock: Clock = time.time) -> None:
         self._name = name
         self._message = message
         self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._counts = counts
         self._clock = clock
-        self._limiter = FixedWindowRateLimiter(BoundedMemory(clients_max=clients_max, clock=clock))
 
-    def take(self, client: str) -> None:
-        """Count one of this client's. Raises ``RateLimited`` for one too many."""
-        if self._item is not None and not self._limiter.hit(self._item, client):
-            raise self._refusal(client)
-
-    def check(self, client: str) -> None:
-        """Count nothing. Raises ``RateLimited`` when this client has none left."""
-        if self._item is not None and not self._limiter.test(self._item, client):
-            raise self._refusal(client)
-
-    def headers(self, client: str) -> tuple[Header, ...]:
-        """How this client stands, as ``draft-ietf-httpapi-ratelimit-headers`` named it for long."""
+    async def take(self, client: str) -> Stand:
+        """Count one of this client's, which may be one too many."""
         if self._item is None:
-            return ()
-        return (
-            ("RateLimit-Limit", str(self._item.amount)),
-            ("RateLimit-Remaining", str(self._limiter.get_window_stats(self._item, client).remaining)),
-            ("RateLimit-Reset", str(math.ceil(self._left_s(client)))),
-        )
+            return _UNLIMITED
+        key = self._key(client)
+        count = await self._counts.incr(key, self._item.get_expiry())
+        return await self._stand(key, count, is_over=count > self._item.amount)
 
-    def _refusal(self, client: str) -> RateLimited:
-        assert self._item is not None
-        details = {"limit": self._name, "per_minute": self._item.amount}
-        return RateLimited(self._message, details=details, retry_after_s=self._left_s(client))
+    async def look(self, client: str) -> Stand:
+        """Count nothing. There is a refusal when this client has none left."""
+        if self._item is None:
+            return _UNLIMITED
+        key = self._key(client)
+        count = await self._counts.get(key)
+        return await self._stand(key, count, is_over=count >= self._item.amount)
 
-    def _left_s(self, client: str) -> float:
+    def _key(self, client: str) -> str:
+        """Others may read where it is kept: who is meant is not told there."""
         assert self._item is not None
-        return max(0.0, self._limiter.get_window_stats(self._item, client).reset_time - self._clock())
+        return self._item.key_for(self._name, hashlib.sha256(client.encode()).hexdigest()[:32])
+
+    async def _stand(self, key: str, count: int, *, is_over: bool) -> Stand:
+        assert self._item is not None
+        per_minute, left_s = self._item.amount, 0.0
+        if count:
+            left_s = max(0.0, await self._counts.get_expiry(key) - self._clock())
+        details = {"limit": self._name, "per_minute": per_minute}
+        refusal = RateLimited(self._message, details=details, retry_after_s=left_s) if is_over else None
+        return Stand(per_minute, max(0, per_minute - count), left_s, refusal)
 
 
 class RateLimits:
-    """The limits of a node. Its clients are counted by who they are or, where that is not known, by their address."""
+    """The limits of a node. Its clients are counted by who they are or, where that is not known, by their address.
+
+    With a Redis nodes count together, and without it each for itself. ``close`` them.
+    """
 
     def __init__(
         self,
         *,
         creations_per_minute: int,
         failed_sign_ins_per_minute: int,
-        upload_urls_per_minute: int = 0,
-        clock: Clock = time.time,
+        upload_urls_per_minute: int,
+        redis_url: str | None = None,
     ) -> None:
+        self._shared = None
+        if redis_url is not None:
+            from server.shared_counts import SharedCounts  # here: its client takes half a second to import
+
+            self._shared = SharedCounts(redis_url)
+        counts = self._shared or BoundedMemory()
         self.creations = RateLimit(
-            "creations_per_minute", creations_per_minute, "too much is made at once; try again later", clock=clock
+            "creations_per_minute", creations_per_minute, "too much is made at once; try again later", counts
         )
         self.failed_sign_ins = RateLimit(
             "failed_sign_ins_per_minute",
             failed_sign_ins_per_minute,
             "too many wrong credentials came from this address; try again later",
-            clock=clock,
+            counts,
         )
         self.upload_urls = RateLimit(
             "upload_urls_per_minute",
             upload_urls_per_minute,
             "too many upload addresses for this conversation at once; try again later",
-            clock=clock,
+            counts,
         )
+
+    async def start(self) -> None:
+        """A Redis that does not answer is told of in the log at once."""
+        if self._shared is not None:
+            await self._shared.check()
+
+    async def close(self) -> None:
+        if self._shared is not None:
+            await self._shared.close()

@@ -7,6 +7,7 @@ working directory (or ``EARSHOT_CONFIG``), then the defaults here. Unknown names
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,6 +48,9 @@ class Settings(BlobSettings, WebhookSettings):
     data_dir: Path = Field(Path("data"), description="Folder for the database, recordings and fetched models.")
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder."
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis where several nodes count together, such as redis://...; unset: each for itself."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "text", "json"] = Field(
@@ -264,6 +268,11 @@ class Settings(BlobSettings, WebhookSettings):
         return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'earshot.db'}"
 
     @property
+    def redis(self) -> str | None:
+        """The address of Redis. May hold a password: never logged."""
+        return self.redis_url.get_secret_value() if self.redis_url is not None else None
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach us."""
         return self.host in ("127.0.0.1", "::1", "localhost")
@@ -313,6 +322,18 @@ class Settings(BlobSettings, WebhookSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            from redis import ConnectionPool  # here: it takes half a second to import
+
+            with suppress(ValueError):  # whose text may hold the password
+                ConnectionPool.from_url(url.get_secret_value())
+                return url
+            raise ValueError("must be an address such as redis://:password@host:6379/0, or rediss://, or unix://")
+        return url
 
     @field_validator("whereby_url")
     @classmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
@@ -16,7 +14,7 @@ from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_
 from server.client_address import client_address, is_proxy, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
-from server.rate_limits import RateLimit, RateLimits
+from server.rate_limits import RateLimits, Stand
 from server.services import Services
 from server.settings import Settings
 from server.store.standing import Standing
@@ -94,7 +92,7 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
     authorize(principal, action, resource)
     if action in CREATES and connection.scope.get("method") == "POST":
         creations, client = rate_limits_of(connection).creations, principal.id or address_of(connection)
-        _limited(connection, creations, client, creations.take)
+        told(connection, await creations.take(client)).check()
     return principal
 
 
@@ -106,19 +104,17 @@ async def _identified(connection: HTTPConnection, action: Action, shown: Shown) 
     if accounts.is_open or not (shown.ticket or secrets_of(shown.headers, shown.subprotocols)):
         return await accounts.identify(shown)
     address = address_of(connection)
-    _limited(connection, guesses, address, guesses.check)
+    told(connection, await guesses.look(address)).check()
     principal = await accounts.identify(shown)
     if principal.refused and not principal.lapsed:
-        _limited(connection, guesses, address, guesses.take)
+        told(connection, await guesses.take(address)).check()
     return principal
 
 
-def _limited(connection: HTTPConnection, limit: RateLimit, client: str, step: Callable[[str], None]) -> None:
+def told(connection: HTTPConnection, stand: Stand) -> Stand:
     """However the request is answered then, the answer says how the client stands."""
-    try:
-        step(client)
-    finally:
-        connection.state.answer_headers = limit.headers(client)
+    connection.state.answer_headers = stand.headers
+    return stand
 
 
 def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:

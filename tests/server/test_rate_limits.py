@@ -1,11 +1,12 @@
-"""How often one client may do something, and what is remembered of clients."""
+"""How often one client may do something."""
 
 from __future__ import annotations
 
 import pytest
 
 from protocol.errors import RateLimited
-from server.rate_limits import BoundedMemory, RateLimit
+from server.rate_counts import BoundedMemory
+from server.rate_limits import RateLimit
 
 
 class Clock:
@@ -16,46 +17,47 @@ class Clock:
         return self.now
 
 
-def test_one_too_many_is_refused_until_the_window_ends() -> None:
+def limit_of(per_minute: int, clock: Clock) -> RateLimit:
+    return RateLimit("things", per_minute, "too many things", BoundedMemory(clock=clock), clock=clock)
+
+
+async def test_one_too_many_is_refused_until_the_window_ends() -> None:
     clock = Clock()
-    limit = RateLimit("things", 2, "too many things", clock=clock)
-    limit.check("anna")
-    limit.take("anna")
+    limit = limit_of(2, clock)
+    (await limit.look("anna")).check()
+    (await limit.take("anna")).check()
     clock.now += 10
-    limit.take("anna")
-    assert dict(limit.headers("anna")) == {
+    stand = await limit.take("anna")
+    stand.check()
+    assert dict(stand.headers) == {
         "RateLimit-Limit": "2",
         "RateLimit-Remaining": "0",
         "RateLimit-Reset": "50",
     }
-    for attempt in (limit.take, limit.check):
+    for attempt in (limit.take, limit.look):
+        stand = await attempt("anna")
+        assert stand.remaining == 0
         with pytest.raises(RateLimited) as refused:
-            attempt("anna")
+            stand.check()
         assert refused.value.retry_after_s == 50
         assert refused.value.details == {"limit": "things", "per_minute": 2}
-    limit.take("bert")  # who is counted alone
+    (await limit.take("bert")).check()  # who is counted alone
     clock.now += 50
-    limit.take("anna")
+    (await limit.take("anna")).check()
 
 
-def test_no_limit_refuses_and_tells_nothing() -> None:
-    limit = RateLimit("things", 0, "too many things")
+async def test_to_look_counts_nothing() -> None:
+    limit = limit_of(1, Clock())
+    for _ in range(3):
+        stand = await limit.look("anna")
+        stand.check()
+        assert (stand.remaining, stand.left_s) == (1, 0)
+
+
+async def test_no_limit_refuses_and_tells_nothing() -> None:
+    limit = limit_of(0, Clock())
     for _ in range(1000):
-        limit.take("anna")
-    limit.check("anna")
-    assert limit.headers("anna") == ()
-
-
-def test_only_so_many_clients_are_remembered_and_the_oldest_is_forgotten() -> None:
-    clock = Clock()
-    memory = BoundedMemory(clients_max=3, clock=clock)
-    for i in range(5):
-        assert memory.incr(f"client {i}", 60) == 1
-        clock.now += 1
-    assert [memory.get(f"client {i}") for i in range(5)] == [0, 0, 1, 1, 1]
-    assert memory.get_expiry("client 4") == 1064
-    assert memory.reset() == 3
-    memory.incr("anna", 60)
-    memory.clear("anna")
-    assert memory.get("anna") == 0
-    assert memory.check()
+        (await limit.take("anna")).check()
+    stand = await limit.look("anna")
+    stand.check()
+    assert stand.headers == ()

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import NotFound
 from protocol.states import ChunkState
 from server.auth import Action
-from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of
+from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of, told
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.participant.bodies import Confirm, Typed, UploadUrl
 from server.doors.participant.views import chunk_view
@@ -123,11 +123,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
     them. A bucket takes the ``PUT`` alone.
     """
     leaving_of(request).refuse_new()
-    limit = rate_limits_of(request).upload_urls
-    try:
-        limit.take(conversation_id)
-    finally:
-        request.state.answer_headers = limit.headers(conversation_id)
+    told(request, await rate_limits_of(request).upload_urls.take(conversation_id)).check()
     wanted = parse_body(UploadUrl, await read_body(request))
     chunk, target = await services_of(request).chunks.announce(
         conversation_id,

@@ -9,6 +9,7 @@ import pytest
 from asr import machine
 from server.commands import checks
 from server.settings import Settings
+from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.running_app import running_app
 from tests.fakes.tiny_whisper import build_tiny_whisper
 
@@ -128,3 +129,21 @@ async def test_a_model_that_a_running_server_could_not_load_is_told_of(tmp_path:
         found = await asyncio.to_thread(checks.port, settings(tmp_path, port=node.port))
     assert found.level == "warn"
     assert "Not whisper-tiny.en" in found.todo
+
+
+def test_a_redis_that_does_not_answer_is_told_of_without_its_password(tmp_path: Path) -> None:
+    assert checks.redis(settings(tmp_path)).level == "ok"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    found = checks.redis(settings(tmp_path, redis_url=f"redis://me:secret@127.0.0.1:{port}/0"))
+    assert found.level == "warn"
+    assert "secret" not in found.found + found.todo
+
+
+def test_a_redis_that_answers_is_well(tmp_path: Path) -> None:
+    try:
+        server = RedisServer()
+    except NoRedis as why:
+        pytest.skip(str(why))
+    with server:
+        assert checks.redis(settings(tmp_path, redis_url=server.url)).level == "ok"
