@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import create_backend_app
+from moto.moto_server import werkzeug_app
 from moto.s3.models import S3Backend, s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
@@ -33,6 +33,8 @@ SECRET = "a/secret+of the=tests"
 HELD_MAX_S = 20.0
 PAGE = 3  # keys on a page of a listing
 ALGORITHM = "AWS4-HMAC-SHA256"
+
+vars(werkzeug_app)["DISABLE_GLOBAL_CORS"] = True  # only the rules of the bucket itself let pages in
 
 
 class S3Server:
@@ -49,11 +51,11 @@ class S3Server:
         self.held: set[str] = set()
         self.let_go = threading.Event()
         self.keeps_deleted = False  # says that they are deleted, and keeps them
-        backend: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        backend.reset()
-        backend.create_bucket(BUCKET, REGION)
-        self.objects = Objects(backend)
-        self._moto = create_backend_app("s3")
+        self._backend: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        self._backend.reset()
+        self._backend.create_bucket(BUCKET, REGION)
+        self.objects = Objects(self._backend)
+        self._moto = werkzeug_app.create_backend_app("s3")
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="s3")
 
@@ -64,6 +66,11 @@ class S3Server:
     def options(self, **changed: Any) -> S3Options:
         asked = {"endpoint": self.endpoint, "region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
         return S3Options(**(asked | changed))
+
+    def let_pages_put(self, origin: str) -> None:
+        self._backend.put_bucket_cors(
+            BUCKET, [{"AllowedMethod": "PUT", "AllowedOrigin": origin, "AllowedHeader": "content-type"}]
+        )
 
     def __enter__(self) -> S3Server:
         self._thread.start()
@@ -88,8 +95,10 @@ class S3Server:
             self.let_go.wait(HELD_MAX_S)
         if faults := self.faults or self.faults_of.get(method):
             status = faults.popleft()
-            return _refusal(status, "SlowDown" if status == 503 else "AsTold")(environ, start)
-        if not is_signed(method, parts.path, query, _headers(environ), body):
+            refusal = _refusal(status, "SlowDown" if status == 503 else "AsTold")
+            refusal.headers["Access-Control-Allow-Origin"] = "*"  # pages may read why
+            return refusal(environ, start)
+        if method != "OPTIONS" and not is_signed(method, parts.path, query, _headers(environ), body):
             return _refusal(403, "SignatureDoesNotMatch")(environ, start)
         if method == "GET" and not key:
             environ["QUERY_STRING"] += f"&max-keys={PAGE}"

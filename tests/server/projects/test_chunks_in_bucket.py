@@ -32,12 +32,17 @@ from tests.server.projects.test_chunks import begun, ended
 SOUND = wav_of(scripted_sound(sentence("alpha bravo", 0.3)))
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """One that is asked once each time, and again soon."""
+def no_other_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the environment says where the bucket is, or who asks it."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """One that is asked once each time, and again soon."""
+    no_other_bucket(monkeypatch)
     monkeypatch.setattr(blobs_module, "RETRIES_MAX", 0)
     monkeypatch.setattr(chunks_module, "AGAIN_S", 0.0)
     with S3Server() as running:
