@@ -155,8 +155,11 @@ async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, bro
         await expect(rows).to_have_text([HOSTILE, "Anna"])
         await node.http.post(f"{PORTAL}/conversations/{hostile}/finish", json={"expected_chunks": 2})
         await expect(page.locator(f'li[data-id="{hostile}"]')).to_contain_text("0 of 0 parts written down, 2 expected")
-        await node.http.post(f"{PORTAL}/conversations/{anna}/finish")
-        await expect(row).to_contain_text("finished")
+        async with asyncio.timeout(90), node.socket(f"{PORTAL}/conversations/{anna}/events") as socket:
+            await node.http.post(f"{PORTAL}/conversations/{anna}/finish")
+            while "finished" not in await row.inner_text():
+                await socket.send({"action": "level", "level_dbfs": -20})
+        assert await meter.count() == 0, "it is over, however loud"
         await sound_at_all_widths(page)
         assert await unhurt(page)
 

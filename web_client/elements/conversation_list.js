@@ -139,7 +139,8 @@ class ConversationList extends HTMLElement {
         tags.length ? h('span', { class: 'row-tags' }, ...tags.map((text) => fact(text, { class: 'tag', dir: 'auto' }))) : null,
         h('span', { class: 'row-facts' },
           fact(t(`conversations.state.${state}`), { class: 'row-state', 'data-state': state }),
-          item.level_dbfs === null ? null : h('meter', { min: FLOOR_DB, max: 0, value: item.level_dbfs, 'aria-label': t('conversations.loudness') }),
+          state === 'going' && item.level_dbfs !== null
+            ? h('meter', { min: FLOOR_DB, max: 0, value: item.level_dbfs, 'aria-label': t('conversations.loudness') }) : null,
           h('time', { datetime: item.created_at, text: when(item.created_at) }),
           fact(clock(item.duration_s)),
           fact(t('library.words', { count: item.words })),
