@@ -68,13 +68,11 @@ class StatusTeller:
 
     async def now(self, transcript_id: str) -> StatusChanged:
         """The present status, for whoever asks."""
-        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
-        return self._status(transcript.state, transcript_id)
+        return self._status(await self._store.state_of(transcript_id), transcript_id)
 
     async def move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``."""
-        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
-        if transcript.state is state:
+        if await self._store.state_of(transcript_id) is state:
             return
         await self._store.set_state(transcript_id, state)
         if state is TranscriptState.RECORDING:
@@ -99,10 +97,10 @@ class StatusTeller:
 
     async def tell_progress(self, transcript_id: str) -> None:
         """Tell how far the work is. Raises ``NotFound`` when the transcript was deleted."""
-        transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
-        if transcript.state not in (TranscriptState.PROCESSING, TranscriptState.RECORDING):
+        state = await self._store.state_of(transcript_id)
+        if state not in (TranscriptState.PROCESSING, TranscriptState.RECORDING):
             return  # it has come to its end, or waits
-        status = self._status(transcript.state, transcript_id)
+        status = self._status(state, transcript_id)
         self._told_at_s[transcript_id], self._told_percent[transcript_id] = time.monotonic(), status.progress
         await self._journal.append(transcript_id, status)
 
@@ -130,8 +128,8 @@ class StatusTeller:
 
     async def _tell(self, transcript_id: str) -> None:
         with logged(transcript_id):
-            transcript = await self._store.get_transcript(transcript_id, including_deleted=True)
-            await self._journal.append(transcript_id, self._status(transcript.state, transcript_id))
+            state = await self._store.state_of(transcript_id)
+            await self._journal.append(transcript_id, self._status(state, transcript_id))
 
     def _status(self, state: TranscriptState, transcript_id: str, *, audio: AudioState | None = None) -> StatusChanged:
         work = self._work_of(transcript_id)

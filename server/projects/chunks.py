@@ -86,19 +86,20 @@ class Chunks:
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
         self._woken = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def load(self) -> None:
         """Before transcripts are recovered: those of which more is to come stay open."""
         self._hub.kept_open.update(each.id for each in await self._conversations.unclosed())
 
     def start(self) -> None:
-        rounds = repeat(self._round, every_s=LOOK_S, name="chunks", woken=self._woken)
-        self._task = asyncio.create_task(rounds, name="chunks")
+        begun = repeat(self._begin, every_s=LOOK_S, name="chunks", woken=self._woken)
+        tended = repeat(self._tend, every_s=LOOK_S, name="conversations")
+        self._tasks = [asyncio.create_task(begun, name="chunks"), asyncio.create_task(tended, name="conversations")]
 
     async def stop(self) -> None:
         """What is not written down yet goes on at the next start."""
-        tasks = [*self._busy.values(), *([self._task] if self._task is not None else [])]
+        tasks = [*self._tasks, *self._busy.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -265,11 +266,6 @@ class Chunks:
 
     # Writing them down.
 
-    async def _round(self) -> None:
-        await self._begin()
-        await self._look()
-        await self._erase_left()
-
     async def _begin(self) -> None:
         free = AT_ONCE - len(self._busy)
         if free <= 0:
@@ -284,7 +280,12 @@ class Chunks:
         self._busy.pop(chunk_id, None)
         self._woken.set()
 
-    async def _look(self) -> None:
+    async def _tend(self) -> None:
+        """It looks at every conversation that is open: once in a while, not for each chunk."""
+        await self._close_left()
+        await self._erase_left()
+
+    async def _close_left(self) -> None:
         """Conversations that nobody goes on with are finished, and those that wait in vain are closed."""
         now = self._clock()
         for each in await self._conversations.unclosed():

@@ -132,6 +132,11 @@ class Store:
         async with self._read() as conn:
             return await transcripts.get(conn, transcript_id, including_deleted=including_deleted)
 
+    async def state_of(self, transcript_id: str) -> TranscriptState:
+        """Without the rest of it, which takes longer to read; of one in the bin, too."""
+        async with self._read() as conn:
+            return await transcripts.state_of(conn, transcript_id)
+
     async def list_transcripts(
         self, wanted: Wanted = EVERYTHING, *, page: int = 1, size: int = 50, order: Order = "created_at"
     ) -> tuple[list[Transcript], int]:

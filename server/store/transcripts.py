@@ -98,6 +98,15 @@ async def get(conn: AsyncConnection, transcript_id: str, *, including_deleted: b
     return (await records(conn, [row]))[0]
 
 
+async def state_of(conn: AsyncConnection, transcript_id: str) -> TranscriptState:
+    """Of one in the bin, too. Raises ``NotFound``."""
+    where = transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None)
+    state = (await conn.execute(sa.select(transcripts.c.state).where(*where))).scalar_one_or_none()
+    if state is None:
+        raise not_found(transcript_id)
+    return TranscriptState(state)
+
+
 async def check_version(
     conn: AsyncConnection, transcript_id: str, expected_change_seq: int | None, *, including_deleted: bool = False
 ) -> None:

@@ -27,6 +27,7 @@ CHECKPOINTS = 10
 SAID = "alpha bravo"
 CHUNK_S = 3.0
 WAIT_S = 600.0
+ASK_S = 1.0
 UNLIMITED: dict[str, float] = {"upload_urls_per_minute": 0, "creations_per_minute": 0, "conversation_chunks_max": 100}
 
 
@@ -86,12 +87,12 @@ class Kiosks:
         assert texts == [SAID] * self.chunks, "other words than were said"
 
     async def _until_written(self, path: str) -> None:
-        """As a participant's page does: it asks."""
+        """As a kiosk does: it asks."""
         while True:
             state = (await self.http.get(path)).raise_for_status().json()
             if state["is_all_chunks_transcribed"]:
                 return
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(ASK_S)
 
 
 async def measure(figures: Figures, *, conversations: int = 500, chunks: int = 20) -> None:

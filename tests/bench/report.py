@@ -11,7 +11,7 @@ from tests.bench import loop_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "room", "words")
+ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "words")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",
@@ -52,6 +52,23 @@ MEANINGS = {
     "25_rooms_of_4_ticks_missed": "25 rooms of 4: times that no room was heard for 20 ms",
     "room_delay_p50_ms": "a sound's first packet sent to the first packet with it at a listener, median, ms",
     "room_delay_p95_ms": "the same, 95th percentile, ms",
+    "cycles": "visits of WebRTC peers, from offer to the last word",
+    "cycles_failed": "of which failed",
+    "memory_mb_per_1000_cycles": "memory that 1,000 more visits cost, MB",
+    "worker_memory_mb_per_1000_cycles": "the same, of the inference process",
+    "descriptors_left": "file descriptors more than when it was warm",
+    "threads_left": "threads more than when it was warm",
+    "tasks_left": "tasks more than when it was warm",
+    "conversations": "conversations, eight recorded at once",
+    "conversations_failed": "of which failed",
+    "chunks": "their chunks, of 3 s in Ogg",
+    "chunks_per_s": "chunks a second, from its announcement to its words",
+    "sound_per_s": "seconds of sound a second",
+    "put_p50_ms": "announcing, putting and confirming one, median, ms",
+    "put_p99_ms": "the same, 99th percentile, ms",
+    "memory_mb": "the server's memory at the end, MB",
+    "memory_mb_per_1000_chunks": "memory that 1,000 more chunks cost, MB",
+    "tracebacks_in_log": "tracebacks in the server's log",
     "sound_s": "sound heard, s",
     "live_seconds_per_sound_second": "live: seconds per second of sound, sent as fast as it was taken",
     "whole_seconds_per_sound_second": "whole file: seconds per second of sound",

@@ -99,7 +99,7 @@ async def test_a_beginning_that_never_comes_is_not_waited_for_without_end(tmp_pa
         assert await states(services, id_) == [ChunkState.CONFIRMED]
         assert (await store.get(id_)).closed_at is None
         chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
-        await chunks._look()
+        await chunks._tend()
         await until_quiet(services)  # tried once more
         found = await store.chunk(id_, late.id)
         assert (found.state, found.error) == (ChunkState.FAILED, HEADLESS)
@@ -127,7 +127,7 @@ async def test_a_beginning_that_came_unnoticed_is_found_in_the_end(
             await until_quiet(services)
         assert sorted(await states(services, id_)) == [ChunkState.CONFIRMED, ChunkState.TRANSCRIBED]
         chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
-        await chunks._look()
+        await chunks._tend()
         await until_quiet(services)
         assert await states(services, id_) == [ChunkState.TRANSCRIBED] * 2
 

@@ -14,7 +14,8 @@ from server import intake
 from server.projects import chunks as chunks_module
 from server.projects.chunks import ATTEMPTS_MAX, UNFORESEEN, Chunks
 from server.services import Services
-from server.store.conversation_records import Chunk
+from server.store.conversation_records import Chunk, Conversation
+from server.store.conversation_store import ConversationStore
 from tests.fakes.node import running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -112,10 +113,10 @@ async def test_an_idle_conversation_is_finished_and_a_late_chunk_opens_it_again(
         id_ = await begun(services)
         first = await uploaded(services, id_, "alpha")
         await chunks.confirm(id_, first.id, said_at=None)
-        await chunks._look()
+        await chunks._tend()
         assert (await store.get(id_)).finished_at is None  # somebody may go on
         chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
-        await chunks._look()
+        await chunks._tend()
         chunks._clock = time.time
         assert await ended(services, id_) == "alpha"
         assert (await store.get(id_)).finished_by == "idle"
@@ -132,15 +133,34 @@ async def test_an_idle_conversation_is_finished_and_a_late_chunk_opens_it_again(
         assert texts(await words_of(services, id_)) == "alpha bravo"
 
 
+async def test_a_chunk_costs_the_same_however_many_conversations_are_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def counted(self: ConversationStore) -> list[Conversation]:
+        nonlocal looks
+        looks += 1
+        return await unclosed(self)
+
+    unclosed, looks = ConversationStore.unclosed, 0
+    async with running_services(tmp_path) as services:
+        monkeypatch.setattr(ConversationStore, "unclosed", counted)
+        id_ = await begun(services)
+        for said in ("alpha", "bravo", "papa"):
+            await services.chunks.confirm(id_, (await uploaded(services, id_, said)).id, said_at=None)
+        await services.chunks.finish(id_)
+        await ended(services, id_)
+        assert looks <= 1, "they are looked at once in a while, and not for each chunk"
+
+
 async def test_what_was_announced_and_never_came_is_not_waited_for_without_end(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         chunks = services.chunks
         id_ = await begun(services)
         await chunks.finish(id_, expected_chunks=3)
-        await chunks._look()
+        await chunks._tend()
         assert (await services.store.conversations.get(id_)).closed_at is None
         chunks._clock = lambda: time.time() + services.settings.conversation_wait_s + 1
-        await chunks._look()
+        await chunks._tend()
         assert await ended(services, id_) == ""
 
 
