@@ -136,12 +136,13 @@ async def test_an_idle_conversation_is_finished_and_a_late_chunk_opens_it_again(
 async def test_a_chunk_costs_the_same_however_many_conversations_are_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    unclosed, looks = ConversationStore.unclosed, 0
+
     async def counted(self: ConversationStore) -> list[Conversation]:
         nonlocal looks
         looks += 1
         return await unclosed(self)
 
-    unclosed, looks = ConversationStore.unclosed, 0
     async with running_services(tmp_path) as services:
         monkeypatch.setattr(ConversationStore, "unclosed", counted)
         id_ = await begun(services)
