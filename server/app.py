@@ -57,15 +57,15 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
             raise
         _watch(metrics, app)
         metrics.start()
-        await app.state.rate_limits.start()
         try:
+            await app.state.rate_limits.start()
             yield
         finally:
-            await app.state.rate_limits.close()
             await app.state.model_pulls.stop()
             await metrics.stop()
             if services is None:
                 await app.state.services.stop()
+            await app.state.rate_limits.close()
 
     app = FastAPI(
         title="Earshot",

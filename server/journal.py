@@ -157,21 +157,23 @@ class Journal:
         after: int | None,
         types: frozenset[str] | None = None,
         queue_max: int = 256,
-        counted: bool = True,
+        among: str | None = "readers",
+        among_max: int | None = None,
     ) -> Subscription:
         """Read from the event after seq ``after`` on, or from now on (None). Close it when done.
 
         ``types`` are names of message types to keep (``transcription``, ``status``, ...). Raises ``Overloaded`` when
-        the transcript has ``subscribers_max`` readers; one that is not ``counted`` (a speaker's own) is let in. The
-        first step of the iteration tells an unknown transcript.
+        the transcript has as many ``among`` that kind as it may have, ``subscribers_max`` unless ``among_max`` is
+        given; one among none (a speaker's own) is let in. The first step of the iteration tells an unknown transcript.
         """
         if self._is_stopping:
             raise StoreUnavailable("the journal is not running")
         readers = self._subscriptions.setdefault(transcript_id, set())
-        if counted and sum(reader.counted for reader in readers) >= self._subscribers_max:
+        most = self._subscribers_max if among_max is None else among_max
+        if among is not None and sum(reader.among == among for reader in readers) >= most:
             raise Overloaded(
                 "this transcript has as many readers as it may have",
-                details={"readers_max": self._subscribers_max},
+                details={"readers_max": most},
                 retry_after_s=5.0,
             )
         subscription = Subscription(
@@ -183,7 +185,7 @@ class Journal:
             queue_max=queue_max,
             open_interims=self.interims,
             on_close=self._closed,
-            counted=counted,
+            among=among,
         )
         readers.add(subscription)
         return subscription

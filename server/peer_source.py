@@ -206,7 +206,7 @@ class PeerSource:
                 after=None,
                 types=None,
                 queue_max=self._settings.subscriber_queue_max,
-                counted=False,
+                among=None,
             ) as subscription:
                 async for item in subscription:
                     message = v1.render(item) if isinstance(item, Event) else v1.render_interim(item)

@@ -76,7 +76,7 @@ class RateLimit:
         return await self._stand(key, count, is_over=count >= self._item.amount)
 
     def _key(self, client: str) -> str:
-        """Others may read where it is kept: who is meant is not told there."""
+        """Where it is kept others may read it. Addresses are few, so whoever tries them all learns who is meant."""
         assert self._item is not None
         return self._item.key_for(self._name, hashlib.sha256(client.encode()).hexdigest()[:32])
 
@@ -84,7 +84,9 @@ class RateLimit:
         assert self._item is not None
         per_minute, left_s = self._item.amount, 0.0
         if count:
-            left_s = max(0.0, await self._counts.get_expiry(key) - self._clock())
+            # Nothing is left where Redis went away in between: then it may be as long as it can be.
+            left_s = await self._counts.get_expiry(key) - self._clock()
+            left_s = left_s if left_s > 0 else float(self._item.get_expiry())
         details = {"limit": self._name, "per_minute": per_minute}
         refusal = RateLimited(self._message, details=details, retry_after_s=left_s) if is_over else None
         return Stand(per_minute, max(0, per_minute - count), left_s, refusal)

@@ -45,9 +45,9 @@ class Subscription:
         queue_max: int,
         open_interims: Callable[[str], Sequence[Interim]],
         on_close: Callable[[Subscription], None],
-        counted: bool = True,
+        among: str | None = "readers",
     ) -> None:
-        self.counted = counted  # takes one of the places of a transcript's readers
+        self.among = among  # whose places of the transcript it takes one of
         self.transcript_id = transcript_id
         self.last_seq = after or 0  # of the newest event that the reader was given, or from which it started
         self._store = store

@@ -272,7 +272,7 @@ async def test_an_audience_that_is_full_lets_the_speaker_in(tmp_path: Path) -> N
         async with services.journal.subscribe(client.transcript_id, after=None):
             with pytest.raises(Overloaded):
                 services.journal.subscribe(client.transcript_id, after=None)
-            services.journal.subscribe(client.transcript_id, after=None, counted=False).close()
+            services.journal.subscribe(client.transcript_id, after=None, among=None).close()
 
 
 async def test_a_final_waits_for_a_slow_store_and_is_told_once(services: Services) -> None:

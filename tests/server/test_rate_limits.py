@@ -46,6 +46,19 @@ async def test_one_too_many_is_refused_until_the_window_ends() -> None:
     (await limit.take("anna")).check()
 
 
+async def test_who_is_refused_is_told_to_wait_though_nobody_knows_how_long() -> None:
+    class Forgetful(BoundedMemory):
+        """As where Redis went away between the two questions."""
+
+        async def get_expiry(self, key: str) -> float:
+            return clock.now
+
+    clock = Clock()
+    limit = RateLimit("things", 1, "too many things", Forgetful(clock=clock), clock=clock)
+    await limit.take("anna")
+    assert (await limit.take("anna")).left_s == 60
+
+
 async def test_to_look_counts_nothing() -> None:
     limit = limit_of(1, Clock())
     for _ in range(3):

@@ -72,7 +72,9 @@ class ConversationList extends HTMLElement {
     const whole = items.length >= total;
     const oldest = items.at(-1)?.created_at ?? '';
     for (const [id, { created_at: at }] of this.#items) {
-      if (!there.has(id) && (whole || at > oldest)) this.#items.delete(id);
+      if (there.has(id)) continue;
+      if (whole || at > oldest) this.#items.delete(id);
+      else this.#items.get(id).level_dbfs = null; // of those that were not asked for nobody knows
     }
     for (const item of items) this.#items.set(item.id, item);
     this.#total = total;
@@ -118,12 +120,20 @@ class ConversationList extends HTMLElement {
 
   /** The row there is, as long as it tells the same. */
   #row(item) {
-    const told = JSON.stringify([item, item.tag_id_list.map((tag) => this.#tags.get(tag))]);
+    const told = JSON.stringify([{ ...item, level_dbfs: null }, item.tag_id_list.map((tag) => this.#tags.get(tag))]);
     const known = this.#shown.get(item.id);
-    if (known?.told === told) return known.row;
-    const row = this.#made(item);
+    const row = known?.told === told ? known.row : this.#made(item);
     this.#shown.set(item.id, { told, row });
+    this.#showLevel(row, item);
     return row;
+  }
+
+  /** In the row as it stands: it is another one every moment. */
+  #showLevel(row, { level_dbfs: level }) {
+    const meter = row.querySelector('meter');
+    if (!meter) return;
+    if (level !== null) meter.value = level;
+    show(meter, level !== null);
   }
 
   #made(item) {
@@ -139,8 +149,7 @@ class ConversationList extends HTMLElement {
         tags.length ? h('span', { class: 'row-tags' }, ...tags.map((text) => fact(text, { class: 'tag', dir: 'auto' }))) : null,
         h('span', { class: 'row-facts' },
           fact(t(`conversations.state.${state}`), { class: 'row-state', 'data-state': state }),
-          state === 'going' && item.level_dbfs !== null
-            ? h('meter', { min: FLOOR_DB, max: 0, value: item.level_dbfs, 'aria-label': t('conversations.loudness') }) : null,
+          state === 'going' ? h('meter', { min: FLOOR_DB, max: 0, 'aria-label': t('conversations.loudness') }) : null,
           h('time', { datetime: item.created_at, text: when(item.created_at) }),
           fact(clock(item.duration_s)),
           fact(t('library.words', { count: item.words })),

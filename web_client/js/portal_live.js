@@ -14,8 +14,10 @@ export class PortalLive extends EventTarget {
 
   constructor(conversationId) {
     super();
-    this.#listening = new Listening(eventsOf(conversationId), { nobody: true });
-    this.#listening.addEventListener('message', () => this.dispatchEvent(new CustomEvent('said')));
+    // What was said before is asked for when it opens: there is no need to hear of it word by word.
+    this.#listening = new Listening(eventsOf(conversationId), { after: 'now', nobody: true });
+    this.#listening.addEventListener('message', () => this.#said());
+    this.#listening.addEventListener('state', ({ detail }) => detail.state === 'open' && this.#said());
     this.#listening.start();
   }
 
@@ -35,5 +37,9 @@ export class PortalLive extends EventTarget {
 
   close() {
     this.#listening.close();
+  }
+
+  #said() {
+    this.dispatchEvent(new CustomEvent('said'));
   }
 }

@@ -22,6 +22,7 @@ from server.subscription import Subscription
 router = APIRouter()
 
 LEVEL_MAX_DB = 1000.0  # far beyond what there is, and no number without end
+PAGES_MAX = 8  # of one conversation; whoever knows its id takes none of its host's readers' places
 TOLD = frozenset({"transcription", "status"})
 HOSTS = ("speaker", "speaker_label")  # who speaks is for the host to say
 
@@ -39,7 +40,12 @@ async def _follow(connection: SocketConnection) -> None:
     conversation = await services.store.conversations.get(websocket.path_params["conversation_id"])
     with metrics.subscribers.labels("participant").track_inprogress():
         subscription = services.journal.subscribe(
-            conversation.id, after=after, types=TOLD, queue_max=settings.subscriber_queue_max
+            conversation.id,
+            after=after,
+            types=TOLD,
+            queue_max=settings.subscriber_queue_max,
+            among="participants",
+            among_max=PAGES_MAX,
         )
         async with subscription:
             try:

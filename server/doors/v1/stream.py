@@ -96,7 +96,7 @@ class _Speaking:
                     after=self._told_seq,
                     types=None,
                     queue_max=self.settings.subscriber_queue_max,
-                    counted=False,
+                    among=None,
                 )
                 stack.callback(self.subscription.close)
             session = await SpeakingSession.begin(

@@ -143,6 +143,7 @@ async def test_a_chunk_costs_the_same_however_many_conversations_are_open(
         looks += 1
         return await unclosed(self)
 
+    monkeypatch.setattr(chunks_module, "LOOK_S", 3600.0)
     async with running_services(tmp_path) as services:
         monkeypatch.setattr(ConversationStore, "unclosed", counted)
         id_ = await begun(services)

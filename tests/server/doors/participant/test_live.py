@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from protocol.events import Interim, SpeakerTurn, Transcribed
 from protocol.ids import new_transcript_id
 from protocol.wire import v1
 from protocol.words import Segment
-from server.doors.participant.live import parse_level
+from server.doors.participant.live import PAGES_MAX, parse_level
 from tests.fakes.running_app import RunningApp, running_app
 from tests.server.doors.participant.test_conversations import PORTAL, begin, confirm, put, sound
 
@@ -144,3 +145,17 @@ def test_a_level_is_a_number_of_what_there_is(level: object) -> None:
 def test_a_level_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidMessage):
         parse_level(v1.parse_object(text))
+
+
+async def test_pages_of_participants_take_no_place_of_the_hosts_readers(node: RunningApp) -> None:
+    id_ = await begin(node.http, name="Anna")
+    async with contextlib.AsyncExitStack() as open_:
+        for _ in range(PAGES_MAX):
+            socket = await open_.enter_async_context(node.socket(path_of(id_)))
+            await socket.send({"action": "nothing that is known"})
+            await socket.until("error")
+        one_more = await open_.enter_async_context(node.socket(path_of(id_)))
+        assert (await one_more.closed())[0] == 4013
+        reader = await open_.enter_async_context(node.socket(f"/v1/transcripts_websocket/{id_}"))
+        await reader.send({"action": "get_status"})
+        await reader.until("status")
