@@ -24,6 +24,7 @@ QUIET_LOGGERS: dict[str, int] = {
     "websockets": logging.WARNING,
     "aiortc": logging.WARNING,
     "aioice": logging.WARNING,
+    "fontTools": logging.WARNING,  # it tells every letter of a report
     "sqlalchemy": logging.ERROR,
     "sqlalchemy.engine": logging.ERROR,
     "aiosqlite": logging.WARNING,

@@ -181,7 +181,10 @@ class Settings(BlobSettings, WebhookSettings):
         300.0, ge=10, le=86400, description="A conversation of which nothing came for so long is finished."
     )
     conversation_wait_s: float = Field(
-        86400.0, ge=60, le=30 * 86400, description="Chunks that were announced when it finished are waited for so long."
+        86400.0,
+        ge=60,
+        le=30 * 86400,
+        description="Chunks that are expected and do not come are waited for so long.",
     )
     chunk_max_mb: int = Field(200, ge=1, le=2048, description="Largest chunk.")
     chunk_url_s: int = Field(3600, ge=60, le=7 * 86400, description="So long an address to upload a chunk to holds.")

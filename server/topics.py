@@ -21,6 +21,7 @@ from itertools import groupby
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment, Word
 from server.exports import SENTENCE_END, clean, in_order, timed_pieces
+from server.personal_data.found import PLACEHOLDER
 from server.store.search_words import tokens
 
 TOPIC_CHARS = 750
@@ -185,6 +186,8 @@ def _id(first: Said) -> str:
 def keyed(said: Said) -> Iterator[tuple[str, str]]:
     """Each word that may mark a text out, as it is counted and as it is shown."""
     for word in said.words:
+        if PLACEHOLDER in word.text:
+            continue
         found = list(tokens(word.text))
         key = "".join(token.word for token in found)
         long_enough = len(key) >= (3 if key.isascii() else 2)

@@ -187,7 +187,6 @@ class CatchErrors:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": Internal.close_code, "reason": ""})
                 return
-            body = envelope(
-                Internal.code, "something went wrong on our side", {"request_id": scope["state"]["request_id"]}
-            )
-            await JSONResponse(body, status_code=500)(scope, receive, send)
+            details = {"request_id": scope["state"]["request_id"]}
+            error = envelope(Internal.code, "something went wrong on our side", details)["error"]
+            await JSONResponse(_body(Request(scope), error), status_code=500)(scope, receive, send)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+PLACEHOLDER = "<redacted_"
+
 
 class Kind(StrEnum):
     EMAIL = "email"
@@ -17,7 +19,7 @@ class Kind(StrEnum):
 
     @property
     def placeholder(self) -> str:
-        return f"<redacted_{self.value}>"
+        return f"{PLACEHOLDER}{self.value}>"
 
 
 class Found(NamedTuple):

@@ -13,6 +13,7 @@ from server.settings import Settings
 from server.store.conversation_records import Chunk
 
 MEBIBYTE = 1 << 20
+CHANGED = "Other bytes were uploaded after it was confirmed"
 
 
 class ChunkBytes:
@@ -41,12 +42,25 @@ class ChunkBytes:
         await self._blobs.copy_to(chunk.key, path, length_max_bytes=self._settings.chunk_max_mb * MEBIBYTE)
         return path
 
+    async def confirmed(self, chunk: Chunk) -> Path:
+        """The same of a chunk that was confirmed. Raises ``BadInput`` where other bytes were put there since: its
+        address holds for a while."""
+        path = await self.fetched(chunk)
+        if await asyncio.to_thread(_is_of, path, chunk):
+            return path
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise BadInput(CHANGED)
+
     async def _sha256(self, chunk: Chunk) -> str:
         path = await self.fetched(chunk)
         try:
             return await asyncio.to_thread(_digest, path)
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _is_of(path: Path, chunk: Chunk) -> bool:
+    return path.stat().st_size == chunk.length_bytes and (chunk.sha256 is None or _digest(path) == chunk.sha256)
 
 
 def _digest(path: Path) -> str:

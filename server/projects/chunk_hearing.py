@@ -48,7 +48,7 @@ class ChunkHearing:
                 track_id=chunk.track_id,
                 started_at=chunk.said_at,
             )
-            path = await self._bytes.fetched(chunk)
+            path = await self._bytes.confirmed(chunk)
             try:
                 await self._headers.complete(chunk, path)
                 adding = self._intake.add_file(

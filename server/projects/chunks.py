@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from protocol.errors import BadInput, Conflict, EarshotError, NotFound
+from protocol.errors import BadInput, Conflict, EarshotError, NotFound, TooLarge
 from protocol.events import Transcribed
 from protocol.states import ChunkState
 from protocol.words import Segment
@@ -24,6 +24,7 @@ from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.locks import Locks
 from server.projects.chunk_bytes import MEBIBYTE, ChunkBytes
 from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
 from server.projects.chunk_hearing import ChunkHearing
@@ -42,7 +43,7 @@ AT_ONCE = 2  # as many as the intake feeds
 LOOK_S = 15.0
 AGAIN_S = 5.0  # until what failed for a passing reason is tried again
 TINY_BYTES = 1024  # no recorder makes so little of any sound
-EARLY_S, AHEAD_S = 3600.0, 300.0  # clocks of participants may be wrong by so much
+WRONG_S = 3600.0  # clocks of participants may be wrong by so much
 MISSING = "File not found in S3. Upload may have failed. Please try again."
 TINY = "Audio not playable"
 ATTEMPTS_MAX = 5
@@ -85,6 +86,7 @@ class Chunks:
         self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
+        self._typing = Locks()  # by conversation
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -116,8 +118,8 @@ class Chunks:
         sha256: str | None = None,
         source: str,
     ) -> tuple[Chunk, Target]:
-        """A chunk to come, and where to put it. Raises ``NotFound``, ``Conflict``,
-        ``BadInput`` for a content type that cannot be."""
+        """A chunk to come, and where to put it. Raises ``NotFound``, ``Conflict``, ``TooLarge``, and ``BadInput`` for a
+        content type that cannot be."""
         chunk = self._new(
             conversation_id,
             filename=filename,
@@ -128,6 +130,8 @@ class Chunks:
         )
         assert chunk.key is not None
         most = self._settings.chunk_max_mb * MEBIBYTE
+        if length_bytes is not None and length_bytes > most:
+            raise TooLarge("a chunk may not be so large", details={"bytes_max": most})
         target = await self._targets.of(
             chunk.key,
             content_type=content_type,
@@ -190,6 +194,10 @@ class Chunks:
 
         The same words of the same moment are the same chunk: whoever was not answered may send them again.
         """
+        async with self._typing.of(conversation_id):  # whoever asks again may do so while the first is still at work
+            return await self._typed(conversation_id, text, said_at=said_at, source=source)
+
+    async def _typed(self, conversation_id: str, text: str, *, said_at: float | None, source: str) -> Chunk:
         conversation = await self._conversations.get(conversation_id)
         moment = self._moment(conversation, said_at)
         if conversation.redacts:
@@ -262,7 +270,7 @@ class Chunks:
     def _moment(self, conversation: Conversation, said_at: float | None) -> float:
         """A participant's clock may be wrong; what it says of the order is kept as far as possible."""
         now = self._clock()
-        return min(max(now if said_at is None else said_at, conversation.created_at - EARLY_S), now + AHEAD_S)
+        return min(max(now if said_at is None else said_at, conversation.created_at - WRONG_S), now + WRONG_S)
 
     # Writing them down.
 

@@ -63,7 +63,7 @@ async def test_what_is_described_holds(tmp_path: Path) -> None:
     is_long = hypothesis.settings.get_current_profile_name() == "long"
     config = tmp_path / "schemathesis.toml"
     config.write_text(configuration(is_long=is_long))
-    limits = {"creations_per_minute": 0, "failed_sign_ins_per_minute": 0}
+    limits = {"creations_per_minute": 0, "failed_sign_ins_per_minute": 0, "chunk_max_mb": 2048}
     async with ServerProcess(tmp_path / "data", access_token=TOKEN, log_level="warning", **limits) as node:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),

@@ -172,10 +172,13 @@ async def test_an_unexpected_error_is_a_500_with_its_request_id(
         raise RuntimeError("canary-in-the-message")
 
     monkeypatch.setattr(guarded.services.store, "list_transcripts", broken)
-    response = await guarded.http.get("/v1/transcripts/", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert response.status_code == 500
-    assert response.json()["error"]["details"]["request_id"] == response.headers["x-request-id"]
-    assert "canary" not in response.text
+    monkeypatch.setattr(guarded.services.store.projects, "page", broken)
+    for path in ("/v1/transcripts/", "/api/projects"):
+        response = await guarded.http.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert response.status_code == 500
+        assert response.json()["error"]["details"]["request_id"] == response.headers["x-request-id"]
+        assert "canary" not in response.text
+        assert ("detail" in response.json()) is path.startswith("/api/")
 
 
 async def test_pages_stay_in_their_folder(guarded: RunningApp) -> None:

@@ -70,7 +70,7 @@ export class PortalSession extends EventTarget {
     try {
       if (microphone) await this.#openMicrophone(); // first: nothing empty is left behind where it is denied
       const asked = Date.now();
-      const { id, created_at: createdAt } = await begin(this.#project.id, fields);
+      const { id, created_at: createdAt } = await this.#beginAnyhow(fields);
       // The clock of a kiosk may be wrong by hours; what is said stands at the server's time.
       const clockMs = Date.parse(createdAt) - (asked + Date.now()) / 2;
       const conversation = {
@@ -84,6 +84,17 @@ export class PortalSession extends EventTarget {
     } catch (error) {
       await this.#halt();
       this.#set({ phase: this.conversation ? 'paused' : 'idle', problem: portalProblemOf(error) });
+    }
+  }
+
+  /** A tag that its host has deleted meanwhile keeps nobody from speaking. */
+  async #beginAnyhow(fields) {
+    try {
+      return await begin(this.#project.id, fields);
+    } catch (error) {
+      const gone = error.details?.tags;
+      if (!gone) throw error;
+      return begin(this.#project.id, { ...fields, tag_id_list: fields.tag_id_list.filter((tag) => !gone.includes(tag)) });
     }
   }
 

@@ -12,6 +12,7 @@ from server.reports.unsubscribing import TOKEN_MAX_CHARS
 
 NAME_MAX_CHARS = 200
 TEXT_MAX_CHARS = 20_000
+BYTES_MAX = 2048 << 20  # the greatest that chunk_max_mb can be
 SOURCE_PATTERN = r"^[A-Z][A-Z0-9_]{0,31}$"
 
 Source = Annotated[str, Field(pattern=SOURCE_PATTERN)]
@@ -48,7 +49,9 @@ class InitiateIn(Initiate):
 class UploadUrl(_Body):
     filename: str = Field(default="chunk", max_length=500)
     content_type: ContentType = Field(default="audio/webm", description="What is sent with the PUT, exactly so.")
-    size_bytes: int | None = Field(default=None, ge=1, description="How long it is; another length is refused.")
+    size_bytes: int | None = Field(
+        default=None, ge=1, le=BYTES_MAX, description="How long it is; another length is refused."
+    )
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="In hex; other bytes are refused.")
     source: Source = "PORTAL_AUDIO"
 
@@ -59,7 +62,7 @@ class Confirm(_Body):
 
 
 class Typed(_Body):
-    content: str = Field(max_length=TEXT_MAX_CHARS, pattern=r"\S")
+    content: str = Field(max_length=TEXT_MAX_CHARS, pattern=r"[^\s\x00]")
     timestamp: MomentSaid | None = Field(default=None, description="When it was written.")
     source: Source = "PORTAL_TEXT"
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import NotFound
+from protocol.errors import BadInput, NotFound
 from protocol.states import ChunkState
 from server.auth import Action
 from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of, told
@@ -16,7 +16,7 @@ from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.participant.bodies import Confirm, Typed, UploadUrl
 from server.doors.participant.views import chunk_view
 from server.doors.v1.asked import Moment, body, epoch_s, form_with_file, json_body
-from server.doors.v1.uploads import receive_upload
+from server.doors.v1.uploads import is_multipart, receive_upload
 from server.limits import read_body
 from server.segment_pages import segment_pages
 from server.services import Services
@@ -167,6 +167,8 @@ async def confirm_upload(request: Request, conversation_id: str) -> Response:
 async def upload_chunk(request: Request, conversation_id: str) -> Response:
     """A chunk through this server: the form's file ``chunk``, and ``timestamp`` for when its sound begins."""
     leaving_of(request).refuse_new()
+    if not is_multipart(request):
+        raise BadInput("send a form (multipart/form-data) with the sound as its file 'chunk'")
     services, settings = services_of(request), settings_of(request)
     await services.store.conversations.get(conversation_id)
     upload = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE)

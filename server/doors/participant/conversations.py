@@ -74,7 +74,7 @@ async def get_conversation(request: Request, project_id: str, conversation_id: s
     openapi_extra=json_body(Finish),
 )
 async def finish_conversation(request: Request, conversation_id: str) -> Response:
-    """The participant is done. Chunks that come later are taken all the same; those announced are waited for."""
+    """The participant is done. Chunks that come later are taken all the same; those expected are waited for."""
     wanted = parse_body(Finish, await read_body(request))
     await services_of(request).chunks.finish(conversation_id, expected_chunks=wanted.expected_chunks)
     return JSONResponse(await shown(request, conversation_id))

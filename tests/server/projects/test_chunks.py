@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from protocol.errors import Draining, NotFound
 from protocol.states import ChunkState, TranscriptState
 from server import intake
 from server.projects import chunks as chunks_module
+from server.projects.chunk_bytes import CHANGED
 from server.projects.chunks import ATTEMPTS_MAX, UNFORESEEN, Chunks
 from server.services import Services
 from server.store.conversation_records import Chunk, Conversation
@@ -58,6 +60,47 @@ async def test_a_crash_after_the_confirmation_costs_nothing(tmp_path: Path, monk
     async with running_services(tmp_path) as services:
         assert await ended(services, id_) == "alpha bravo"
         assert [each.state for each in await services.store.conversations.chunks_of(id_)] == [ChunkState.TRANSCRIBED]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_was_confirmed_cannot_become_other_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    async def never(self: Chunks) -> None:
+        """Its turn has not come."""
+
+    said, other = (wav_of(scripted_sound(sentence(words, 0.3))) for words in ("alpha bravo", "papa river"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Chunks, "_begin", never)
+        async with running_services(tmp_path) as services:
+            id_ = await begun(services)
+            chunk, _ = await services.chunks.announce(
+                id_,
+                filename="a.wav",
+                content_type="audio/wav",
+                source="PORTAL_AUDIO",
+                sha256=hashlib.sha256(said).hexdigest() if known else None,
+            )
+            assert chunk.key is not None
+            await services.blobs.put(chunk.key, said)
+            await services.chunks.confirm(id_, chunk.id, said_at=None)
+            await services.blobs.put(chunk.key, other[: len(said)] if known else other + b"more")
+            await services.chunks.finish(id_)
+    async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == ""
+        assert [each.error for each in await services.store.conversations.chunks_of(id_)] == [CHANGED]
+
+
+async def test_words_that_are_sent_twice_at_once_stand_there_once(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        fast_s = time.time() + 3000  # whose clock is fast by fifty minutes
+        sent = [services.chunks.typed(id_, "more trees", said_at=fast_s, source="PORTAL_TEXT") for _ in range(4)]
+        assert len({chunk.id for chunk in await asyncio.gather(*sent)}) == 1
+        later = await services.chunks.typed(id_, "and benches", said_at=fast_s + 20, source="PORTAL_TEXT")
+        before = await services.chunks.typed(id_, "hello", said_at=fast_s - 20, source="PORTAL_TEXT")
+        assert (before.said_at, later.said_at) == (fast_s - 20, fast_s + 20)
+        assert len(await services.store.conversations.chunks_of(id_)) == 3
 
 
 async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from server import blobs as blobs_module
 from server.commands import check_blobs, checks
 from server.projects import chunks as chunks_module
 from server.projects import upload_targets
-from server.projects.chunks import Chunks
 from server.services import Services
 from server.store.conversation_records import Chunk
 from tests.fakes.node import node_settings, running_services
@@ -146,24 +145,20 @@ async def test_a_bucket_that_says_nothing(s3: S3Server, tmp_path: Path, monkeypa
         assert (await outcome(services, chunk)).state is ChunkState.TRANSCRIBED
 
 
-async def test_other_bytes_than_were_announced(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(self: Chunks) -> None:
-        """Its turn has not come."""
-
+async def test_other_bytes_than_were_announced(s3: S3Server, tmp_path: Path) -> None:
     async with running_services(tmp_path, **bucket(s3, chunk_max_mb=1)) as services:
         id_ = await begun(services)
         for known in ({"length_bytes": len(SOUND) + 1}, {"sha256": "0" * 64}):
             chunk = await put(services, id_, **known)
             with pytest.raises(BadInput):
                 await services.chunks.confirm(id_, chunk.id, said_at=None)
-        with monkeypatch.context() as patched:
-            patched.setattr(Chunks, "_begin", never)
-            grown, vanished = await put(services, id_), await put(services, id_)
-            for chunk in (grown, vanished):
-                await services.chunks.confirm(id_, chunk.id, said_at=None)
-            s3.objects[f"of/earshot/{grown.key}"] = bytes((1 << 20) + 1)  # nobody limits who puts into a bucket
-            del s3.objects[f"of/earshot/{vanished.key}"]
-        services.chunks._woken.set()
+        s3.held = {"GET"}  # their turn does not come yet
+        grown, vanished = await put(services, id_), await put(services, id_)
+        for chunk in (grown, vanished):
+            await services.chunks.confirm(id_, chunk.id, said_at=None)
+        s3.objects[f"of/earshot/{grown.key}"] = bytes((1 << 20) + 1)  # nobody limits who puts into a bucket
+        del s3.objects[f"of/earshot/{vanished.key}"]
+        s3.let_go.set()
         assert [(await outcome(services, chunk)).state for chunk in (grown, vanished)] == [ChunkState.FAILED] * 2
         assert (await outcome(services, vanished)).error == "no such blob"
         asked = len([key for method, key, _ in s3.requests if method == "GET" and key.endswith(vanished.id)])

@@ -31,6 +31,13 @@ def test_the_sentences_that_stand_for_the_talk_in_the_order_they_were_said() -> 
     assert extract(said(*TALK), points_max=3) == found
 
 
+def test_what_was_taken_out_is_no_topic() -> None:
+    mail, call = "Write to <redacted_email>, please.", "Or call <redacted_phone>."
+    found = extract(said(mail, call, mail, "Trees would be good, trees and benches."))
+    assert "trees" in {topic.lower() for topic in found.topics}
+    assert not any("redacted" in text.lower() for text in (*found.topics, found.title))
+
+
 def test_it_says_that_it_is_extractive_and_has_the_forms_that_are_asked_for() -> None:
     found = extract(said(*TALK), points_max=3)
     event = found.event()

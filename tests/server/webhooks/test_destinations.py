@@ -91,6 +91,11 @@ async def asked(url: str, found: Sequence[str], *, private: bool = False) -> lis
     return await addresses_of(httpx.URL(url), private=private, look_up=look_up)
 
 
+@pytest.mark.parametrize("host", ["xn--i-7iq.ws", "xn--", "xn--a.org", "xn--.example.org"])
+def test_names_that_the_rules_of_today_do_not_know_are_names(host: str) -> None:
+    assert check_url(f"https://{host}/hook", private=False).raw_host.decode() == host
+
+
 async def test_one_bad_address_among_good_ones_is_enough() -> None:
     assert await asked("https://example.org/", ["8.8.8.8", "8.8.4.4"]) == ["8.8.8.8", "8.8.4.4"]
     with pytest.raises(RefusedAddress):

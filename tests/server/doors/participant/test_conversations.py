@@ -159,10 +159,13 @@ async def test_chunks_come_through_us_and_typed(client: httpx.AsyncClient, servi
     assert [each[0] for each in await written(client, id_)] == ["alpha", "And <b>this</b>."]
     text = (await client.get(f"/v1/transcripts/{id_}/export?format=txt")).text
     assert text.index("alpha") < text.index("And <b>this</b>.")
-    for wrong in ({"content": ""}, {"content": " "}, {"content": "x" * 20_001}, {}):
+    for wrong in ({"content": ""}, {"content": " "}, {"content": "\0"}, {"content": "x" * 20_001}, {}):
         assert (await client.post(f"{path}/upload-text", json=wrong)).status_code == 422
     bad = await client.post(f"{path}/upload-chunk", files={"chunk": ("a.wav", b"x")}, data={"timestamp": "soon"})
     assert bad.status_code == 422
+    for type_ in ("application/json", "application/x-www-form-urlencoded", "audio/wav"):
+        no_form = await client.post(f"{path}/upload-chunk", content=b"chunk=1", headers={"Content-Type": type_})
+        assert (no_form.status_code, "multipart/form-data" in no_form.json()["detail"]) == (400, True)
 
 
 async def test_what_is_no_sound_is_marked_with_why_and_never_tried_again(
@@ -195,6 +198,9 @@ async def test_only_what_was_announced_here_and_is_there_is_confirmed(client: ht
     for fields in ({"size_bytes": len(data) + 1}, {"sha256": hashlib.sha256(b"other").hexdigest()}):
         chunk_id = await put(client, id_, data, **fields)
         assert (await confirm(client, id_, chunk_id, 0.0)).status_code == 400
+    for size_bytes, status in ((1 << 63, 422), (1 << 30, 413)):
+        answer = await client.post(f"{PORTAL}/conversations/{id_}/get-upload-url", json={"size_bytes": size_bytes})
+        assert answer.status_code == status
     good = await put(client, id_, data, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     assert (await confirm(client, id_, good, 0.0)).status_code == 200
 
