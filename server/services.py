@@ -32,6 +32,7 @@ from server.projects.chunks import Chunks
 from server.projects.levels import Levels
 from server.projects.retention import Retention
 from server.projects.summaries import Summaries
+from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recovery import recover
@@ -139,6 +140,13 @@ class Services:
             webhooks.start()
             stack.push_async_callback(webhooks.stop)
             targets = UploadTargets(blobs, blob_urls)
+            typed = await asyncio.to_thread(
+                TypedWords.load,
+                store,
+                journal,
+                data_dir=settings.data_dir,
+                chunks_max=settings.conversation_chunks_max,
+            )
             reports = Reports(store, blobs, webhooks)
             reports.start()
             stack.push_async_callback(reports.stop)
@@ -146,7 +154,7 @@ class Services:
             summaries.start()
             stack.push_async_callback(summaries.stop)
             closed = (webhooks.wake, summaries.wake)
-            chunks = Chunks(settings, store, blobs, targets, reports, intake, hub, journal, on_closed=closed)
+            chunks = Chunks(settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=closed)
             await chunks.load()
             await recover(store, hub, intake)
             chunks.start()

@@ -17,9 +17,7 @@ from typing import Any
 import structlog
 
 from protocol.errors import BadInput, Conflict, EarshotError, NotFound, TooLarge
-from protocol.events import Transcribed
 from protocol.states import ChunkState
-from protocol.words import Segment
 from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
@@ -29,8 +27,8 @@ from server.projects.chunk_bytes import MEBIBYTE, ChunkBytes
 from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
 from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_removal import ChunkRemoval
+from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import Target, UploadTargets
-from server.redaction import redact
 from server.reports.reports import Reports
 from server.rounds import repeat
 from server.settings import Settings
@@ -63,6 +61,7 @@ class Chunks:
         store: Store,
         blobs: Blobs,
         targets: UploadTargets,
+        typed: TypedWords,
         reports: Reports,
         intake: Intake,
         hub: Hub,
@@ -76,9 +75,9 @@ class Chunks:
         self._conversations = store.conversations
         self._blobs = blobs
         self._targets = targets
+        self._typed = typed
         self._intake = intake
         self._hub = hub
-        self._journal = journal
         self._on_closed = on_closed
         self._clock = clock
         self._removal = ChunkRemoval(settings, store, blobs, reports, intake, hub, journal)
@@ -194,41 +193,18 @@ class Chunks:
 
         The same words of the same moment are the same chunk: whoever was not answered may send them again.
         """
-        async with self._typing.of(conversation_id):  # whoever asks again may do so while the first is still at work
-            return await self._typed(conversation_id, text, said_at=said_at, source=source)
-
-    async def _typed(self, conversation_id: str, text: str, *, said_at: float | None, source: str) -> Chunk:
         conversation = await self._conversations.get(conversation_id)
-        moment = self._moment(conversation, said_at)
-        if conversation.redacts:
-            language = (await self._store.get_transcript(conversation_id)).language
-            text = (await asyncio.to_thread(redact, text, language)).text
-        for each in await self._conversations.chunks_of(conversation_id) if said_at is not None else ():
-            if (each.text, each.said_at) == (text, moment):
-                return each
-        chunk = self._new(conversation_id, filename="", content_type="text/plain", source=source, text=text)
-        await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
-        segment = Segment(
-            segment_id=f"seg_{chunk.id.replace('-', '')[:16]}",
-            track=chunk.track_id,
-            text=text,
-            start_samples=0,
-            end_samples=0,
-            is_final=True,
-            speaker=conversation.name or "Speaker 1",
-        )
-        await self._store.create_track(
-            conversation_id,
-            source="text",
-            started_at=moment,
-            name="typed",
-            speaker=conversation.name or None,
-            track_id=chunk.track_id,
-            state="finished",
-        )
-        await self._journal.append(conversation_id, Transcribed(segment=segment, track_started_at=moment))
-        self._hub.kept_open.add(conversation_id)
-        chunk, _ = await self._conversations.confirm(chunk, said_at=moment, length_bytes=len(text.encode()))
+        async with self._typing.of(conversation_id):  # whoever asks again may do so while the first is still at work
+            moment = self._moment(conversation, said_at)
+            chunk = await self._typed.take(
+                conversation, text, said_at=said_at, moment=moment, source=source, now=self._clock()
+            )
+            if chunk.state is not ChunkState.ANNOUNCED:
+                return chunk
+            self._hub.kept_open.add(conversation_id)
+            chunk, _ = await self._conversations.confirm(
+                chunk, said_at=moment, length_bytes=len((chunk.text or "").encode())
+            )
         await self.try_close(conversation_id)
         return chunk
 

@@ -91,18 +91,6 @@ async def test_what_was_confirmed_cannot_become_other_bytes(
         assert [each.error for each in await services.store.conversations.chunks_of(id_)] == [CHANGED]
 
 
-async def test_words_that_are_sent_twice_at_once_stand_there_once(tmp_path: Path) -> None:
-    async with running_services(tmp_path) as services:
-        id_ = await begun(services)
-        fast_s = time.time() + 3000  # whose clock is fast by fifty minutes
-        sent = [services.chunks.typed(id_, "more trees", said_at=fast_s, source="PORTAL_TEXT") for _ in range(4)]
-        assert len({chunk.id for chunk in await asyncio.gather(*sent)}) == 1
-        later = await services.chunks.typed(id_, "and benches", said_at=fast_s + 20, source="PORTAL_TEXT")
-        before = await services.chunks.typed(id_, "hello", said_at=fast_s - 20, source="PORTAL_TEXT")
-        assert (before.said_at, later.said_at) == (fast_s - 20, fast_s + 20)
-        assert len(await services.store.conversations.chunks_of(id_)) == 3
-
-
 async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def cut(self: Chunks, chunk: Chunk) -> None:
         await hear(self, chunk)
