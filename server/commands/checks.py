@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import shutil
 import socket
@@ -289,6 +290,8 @@ def redis(settings: Settings) -> Check:
 async def _counts_in(redis_url: str) -> bool:
     from server.shared_counts import SharedCounts
 
+    # What it logs is for a server that goes on; here the table says it.
+    logging.getLogger("earshot.rate_limits").addHandler(logging.NullHandler())
     counts = SharedCounts(redis_url)
     try:
         return await counts.check()

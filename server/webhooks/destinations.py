@@ -88,7 +88,8 @@ def check_url(text: str, *, private: bool) -> httpx.URL:
     except ValueError:
         return url  # a name
     if not is_allowed(host, private=private):
-        raise BadInput("webhooks are not sent to this address; whoever runs the server can set webhooks_private")
+        could_be = "; whoever runs the server can set webhooks_private" if is_allowed(host, private=True) else ""
+        raise BadInput(f"webhooks are not sent to this address{could_be}")
     return url
 
 

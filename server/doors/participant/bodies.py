@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from server.blob_urls import CONTENT_TYPE, CONTENT_TYPE_MAX_CHARS
-from server.doors.v1.asked import MomentSaid
+from server.doors.v1.asked import Moment
 from server.reports.unsubscribing import TOKEN_MAX_CHARS
 
 NAME_MAX_CHARS = 200
@@ -58,12 +58,21 @@ class UploadUrl(_Body):
 
 class Confirm(_Body):
     chunk_id: str = Field(max_length=64)
-    timestamp: MomentSaid | None = Field(default=None, description="When its sound begins.")
+    timestamp: Moment | None = Field(default=None, description="When its sound begins.")
+
+
+class Uploaded(_Body):
+    """The fields beside the file. An empty one is none: forms have no other way to say so."""
+
+    timestamp: Annotated[Moment | None, BeforeValidator(lambda value: value or None)] = Field(
+        default=None, description="When its sound begins."
+    )
+    source: Annotated[Source, BeforeValidator(lambda value: value or "PORTAL_AUDIO")] = "PORTAL_AUDIO"
 
 
 class Typed(_Body):
     content: str = Field(max_length=TEXT_MAX_CHARS, pattern=r"[^\s\x00]")
-    timestamp: MomentSaid | None = Field(default=None, description="When it was written.")
+    timestamp: Moment | None = Field(default=None, description="When it was written.")
     source: Source = "PORTAL_TEXT"
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import BadInput, NotFound
@@ -13,9 +11,9 @@ from protocol.states import ChunkState
 from server.auth import Action
 from server.doors.access import base_url_of, entry, leaving_of, rate_limits_of, services_of, settings_of, told
 from server.doors.errors import DOCUMENTED, parse_body, validation_failed
-from server.doors.participant.bodies import Confirm, Typed, UploadUrl
+from server.doors.participant.bodies import Confirm, Typed, Uploaded, UploadUrl
 from server.doors.participant.views import chunk_view
-from server.doors.v1.asked import Moment, body, epoch_s, form_with_file, json_body
+from server.doors.v1.asked import body, epoch_s, form_with_file, json_body
 from server.doors.v1.uploads import is_multipart, receive_upload
 from server.limits import read_body
 from server.segment_pages import segment_pages
@@ -27,7 +25,6 @@ router = APIRouter(tags=["participant"], responses=DOCUMENTED)
 MEBIBYTE = 1 << 20
 TYPED_MAX_BYTES = 128 * 1024
 PROBE, PROBE_TYPE, PROBE_MAX_BYTES, PROBE_S = "probe", "text/plain", 1024, 60
-MOMENT: TypeAdapter[datetime | None] = TypeAdapter(Moment | None)
 
 
 async def _said(services: Services, conversation_id: str) -> dict[str, str]:
@@ -174,7 +171,7 @@ async def upload_chunk(request: Request, conversation_id: str) -> Response:
     upload = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE)
     try:
         try:
-            moment = MOMENT.validate_python(upload.fields.get("timestamp") or None)
+            wanted = Uploaded.model_validate(upload.fields)
         except ValidationError as error:
             raise validation_failed(error.errors(include_input=False, include_context=False)) from None
         chunk = await services.chunks.take(
@@ -183,8 +180,8 @@ async def upload_chunk(request: Request, conversation_id: str) -> Response:
             filename=upload.filename or "chunk",
             content_type="application/octet-stream",
             length_bytes=upload.length_bytes,
-            said_at=epoch_s(moment),
-            source="PORTAL_AUDIO",
+            said_at=epoch_s(wanted.timestamp),
+            source=wanted.source,
         )
     finally:
         upload.discard()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
 PAGE_SIZE_MAX = 100
 # A page beyond this is no page; it also keeps the offset within what databases count.
@@ -19,22 +19,27 @@ PageSize = Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX, description="Items on a 
 BINARY = {"type": "string", "format": "binary"}
 
 _NUMBER = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
+_ANY_MOMENT = TypeAdapter(datetime)
+_AS = "write a moment as in 2026-01-31T12:00:00Z"
 
 
-def _not_a_number(value: object) -> object:
-    # It could be seconds or milliseconds, and our library guesses which by its size.
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        raise ValueError("write a moment as in 2026-01-31T12:00:00Z")
-    return value
+def _moment(value: object) -> object:
+    # A number could be seconds or milliseconds, and our library guesses which by its size.
+    if isinstance(value, (int, float)) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError(_AS)
+    if not isinstance(value, str):
+        return value
+    try:
+        return _ANY_MOMENT.validate_python(value)  # here, as for bodies, which are strict, a text is none
+    except ValidationError:
+        raise ValueError(_AS) from None
 
 
 def _in_a_zone(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-Moment = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_in_a_zone)]
-# In a JSON body, where a number is no text.
-MomentSaid = Annotated[datetime, AfterValidator(_in_a_zone)]
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_a_zone)]
 MadeFrom = Annotated[
     Moment | None, Query(alias="from", description="Made at that time or later: ISO 8601; without a zone, in UTC.")
 ]

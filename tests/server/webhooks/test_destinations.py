@@ -79,6 +79,13 @@ def test_addresses_that_are_refused_as_they_are_written(url: str) -> None:
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("host", "can_be"), [("10.1.2.3", True), ("169.254.169.254", False)])
+def test_the_setting_is_named_only_where_it_would_help(host: str, can_be: bool) -> None:
+    with pytest.raises(BadInput) as refused:
+        check_url(f"http://{host}/", private=False)
+    assert ("webhooks_private" in str(refused.value)) is can_be
+
+
 @pytest.mark.parametrize("url", ["https://example.org/x?y=1", "http://example.org:8080", "https://[2606:4700::1]/"])
 def test_addresses_that_may_be_asked(url: str) -> None:
     assert check_url(url, private=False) == httpx.URL(url)

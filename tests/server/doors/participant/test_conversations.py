@@ -149,9 +149,11 @@ async def test_chunks_come_through_us_and_typed(client: httpx.AsyncClient, servi
     id_ = await begin(client, name="Anna")
     path = f"{PORTAL}/conversations/{id_}"
     said_at = (datetime.now(UTC) - timedelta(seconds=30)).isoformat()
-    form = {"timestamp": said_at, "source": "PORTAL_AUDIO"}
+    form = {"timestamp": said_at, "source": "KIOSK_7"}
     chunk = await client.post(f"{path}/upload-chunk", files={"chunk": ("a.wav", sound("alpha"))}, data=form)
-    assert (chunk.status_code, chunk.json()["state"]) == (200, "confirmed"), chunk.text
+    assert (chunk.status_code, chunk.json()["state"], chunk.json()["source"]) == (200, "confirmed", "KIOSK_7"), (
+        chunk.text
+    )
     typed = await client.post(f"{path}/upload-text", json={"content": "And <b>this</b>.", "timestamp": None})
     assert (typed.status_code, typed.json()["transcript"], typed.json()["path"]) == (200, "And <b>this</b>.", None)
     await client.post(f"{path}/finish")
@@ -161,8 +163,12 @@ async def test_chunks_come_through_us_and_typed(client: httpx.AsyncClient, servi
     assert text.index("alpha") < text.index("And <b>this</b>.")
     for wrong in ({"content": ""}, {"content": " "}, {"content": "\0"}, {"content": "x" * 20_001}, {}):
         assert (await client.post(f"{path}/upload-text", json=wrong)).status_code == 422
-    bad = await client.post(f"{path}/upload-chunk", files={"chunk": ("a.wav", b"x")}, data={"timestamp": "soon"})
-    assert bad.status_code == 422
+    for moment in (1_767_000_000, "1767000000", "soon"):  # a number could be seconds or milliseconds
+        bad = await client.post(f"{path}/upload-text", json={"content": "late", "timestamp": moment})
+        assert bad.status_code == 422
+    for field in ({"timestamp": "soon"}, {"timestamp": "1767000000"}, {"source": "<b>"}):
+        bad = await client.post(f"{path}/upload-chunk", files={"chunk": ("a.wav", b"x")}, data=field)
+        assert bad.status_code == 422
     for type_ in ("application/json", "application/x-www-form-urlencoded", "audio/wav"):
         no_form = await client.post(f"{path}/upload-chunk", content=b"chunk=1", headers={"Content-Type": type_})
         assert (no_form.status_code, "multipart/form-data" in no_form.json()["detail"]) == (400, True)
