@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from asr.contract import SessionOptions
-from protocol.words import Word
+from protocol.words import PARSED, Word
 
 _LENGTHS = struct.Struct("!II")
 MAX_HEADER_BYTES = 1 << 20  # an utterance of 30 s has under 200 words of about 80 bytes
@@ -207,8 +207,8 @@ FromWorker = Annotated[
     Ready | Heard | Settled | Marker | GaveUp | Working | Ran | Pong | Broken, Field(discriminator="type")
 ]
 
-TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker)
-FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker)
+TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker, config=PARSED)
+FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker, config=PARSED)
 
 
 class FrameError(ValueError):

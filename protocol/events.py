@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from protocol.states import TranscriptState
-from protocol.words import Segment
+from protocol.words import PARSED, Segment
 
 
 class _Body(BaseModel):
@@ -81,7 +81,7 @@ class Failed(_Body):
 
 EventBody = Annotated[Transcribed | SpeakerTurn | StatusChanged | Summarised | Failed, Field(discriminator="type")]
 
-BODY: TypeAdapter[EventBody] = TypeAdapter(EventBody)
+BODY: TypeAdapter[EventBody] = TypeAdapter(EventBody, config=PARSED)
 
 
 class Event(BaseModel):

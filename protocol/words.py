@@ -6,6 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Of the texts that are parsed, names of fields come again; ids do not: they would fill the parser's cache for nothing.
+PARSED = ConfigDict(cache_strings="keys")
+
 
 class Word(BaseModel):
     """One word. Times are samples at 16 kHz since the track began; ``confidence`` is 0..1."""
@@ -43,7 +46,7 @@ class Segment(BaseModel):
     by which it is named, merged and assigned (None: the same).
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, **PARSED)
 
     segment_id: str
     track: str
