@@ -21,7 +21,7 @@ from itertools import groupby
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment, Word
 from server.exports import SENTENCE_END, clean, in_order, timed_pieces
-from server.personal_data.found import PLACEHOLDER
+from server.personal_data.found import PLACEHOLDER, tells
 from server.store.search_words import tokens
 
 TOPIC_CHARS = 750
@@ -198,7 +198,9 @@ def keyed(said: Said) -> Iterator[tuple[str, str]]:
 def _title(stretch: Sequence[Said], shown: Mapping[str, str], weights: Mapping[str, float]) -> str:
     """The best words, in the order they first come; ``weights`` are in that order, so of two equal the first wins."""
     best = sorted(weights, key=lambda key: -weights[key])[:TITLE_WORDS]
-    title = ", ".join(shown[key] for key in weights if key in best) or stretch[0].text
+    title = ", ".join(shown[key] for key in weights if key in best) or next(
+        (each.text for each in stretch if tells(each.text)), ""
+    )
     return shortened(title[:1].upper() + title[1:], TITLE_MAX_CHARS)
 
 

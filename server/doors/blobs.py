@@ -53,7 +53,7 @@ async def put_blob(request: Request, key: str) -> Response:
         request, settings_of(request), max_bytes=granted.length_max_bytes, may_be_form=False
     )
     try:
-        await services.blobs.take_file(key, received.path)
+        await services.chunks.put(key, received.path, length_bytes=received.length_bytes, sha256=received.sha256)
     finally:
         received.discard()
     return Response(headers={"ETag": f'"{received.sha256}"'})
@@ -80,7 +80,7 @@ async def post_blob(request: Request, key: str) -> Response:
 
     received = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE, grant=grant)
     try:
-        await services.blobs.take_file(key, received.path)
+        await services.chunks.put(key, received.path, length_bytes=received.length_bytes, sha256=received.sha256)
     finally:
         received.discard()
     return Response(status_code=204, headers={"ETag": f'"{received.sha256}"'})

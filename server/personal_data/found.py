@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 PLACEHOLDER = "<redacted_"
+_PLACEHOLDERS = re.compile(rf"{PLACEHOLDER}\w+>")
 
 
 class Kind(StrEnum):
@@ -20,6 +22,11 @@ class Kind(StrEnum):
     @property
     def placeholder(self) -> str:
         return f"{PLACEHOLDER}{self.value}>"
+
+
+def tells(text: str) -> bool:
+    """Whether anything is said in it beside placeholders."""
+    return any(map(str.isalnum, _PLACEHOLDERS.sub("", text)))
 
 
 class Found(NamedTuple):

@@ -23,7 +23,7 @@ from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.locks import Locks
-from server.projects.chunk_bytes import MEBIBYTE, ChunkBytes
+from server.projects.chunk_bytes import CHANGED, MEBIBYTE, ChunkBytes
 from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
 from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_removal import ChunkRemoval
@@ -32,7 +32,7 @@ from server.projects.upload_targets import Target, UploadTargets
 from server.reports.reports import Reports
 from server.rounds import repeat
 from server.settings import Settings
-from server.store.conversation_records import Chunk, Conversation
+from server.store.conversation_records import Chunk, Conversation, chunk_key
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ class Chunks:
         assert chunk.key is not None
         most = self._settings.chunk_max_mb * MEBIBYTE
         if length_bytes is not None and length_bytes > most:
-            raise TooLarge("a chunk may not be so large", details={"bytes_max": most})
+            raise TooLarge(f"a chunk is of {self._settings.chunk_max_mb} MiB at most", details={"bytes_max": most})
         target = await self._targets.of(
             chunk.key,
             content_type=content_type,
@@ -140,8 +140,18 @@ class Chunks:
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         return chunk, target
 
+    async def put(self, key: str, path: Path, *, length_bytes: int, sha256: str) -> None:
+        """The file at ``path`` are the bytes of the blob ``key``, in place of those that were there: once its chunk is
+        confirmed they are what they are. The same again change nothing; raises ``Conflict`` for others."""
+        named = await self._conversations.by_ids([key.rpartition("/")[2]])
+        chunk = next((each for each in named if chunk_key(each.conversation_id, each.id) == key), None)
+        if chunk is None or chunk.takes_bytes or chunk.error == CHANGED:
+            await self._blobs.take_file(key, path)
+        elif (length_bytes, chunk.sha256 or sha256) != (chunk.length_bytes, sha256):
+            raise Conflict("this chunk was confirmed with other bytes", details={"chunk_id": chunk.id})
+
     async def confirm(self, conversation_id: str, chunk_id: str, *, said_at: float | None) -> Chunk:
-        """Its bytes are there; again, it changes nothing.
+        """Its bytes are there; again, it changes nothing, unless others were put there meanwhile.
 
         Raises ``NotFound`` for a chunk that is not of this conversation, ``BadInput`` where the bytes are not there, or
         are not those that were announced: upload them again.
@@ -149,7 +159,7 @@ class Chunks:
         chunk = await self._conversations.chunk(conversation_id, chunk_id)
         if chunk.state is ChunkState.DELETED:
             raise Conflict("this chunk was deleted", details={"chunk_id": chunk_id})
-        if chunk.key is None or chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED):
+        if chunk.key is None or not (chunk.takes_bytes or chunk.error == CHANGED):
             return chunk
         conversation = await self._conversations.get(conversation_id)
         try:
@@ -158,10 +168,10 @@ class Chunks:
             raise BadInput(MISSING, details={"chunk_id": chunk_id}) from None
         await self._bytes.check(chunk, length_bytes)
         error = TINY if length_bytes < TINY_BYTES else None
-        moment = self._moment(conversation, said_at)
+        moment = self._moment(conversation, said_at) if chunk.said_at is None else chunk.said_at
         self._hub.kept_open.add(conversation_id)
         chunk, _ = await self._conversations.confirm(
-            chunk, said_at=moment, length_bytes=length_bytes, error=error, again=HEADLESS
+            chunk, said_at=moment, length_bytes=length_bytes, error=error, again=HEADLESS, mended=CHANGED
         )
         self._woken.set()
         if chunk.is_settled:

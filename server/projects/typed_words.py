@@ -95,7 +95,7 @@ class TypedWords:
     async def _tell(self, chunk: Chunk, conversation: Conversation, moment: float) -> None:
         assert chunk.text is not None
         segment = Segment(
-            segment_id=f"seg_{chunk.id.replace('-', '')[:16]}",
+            segment_id=_segment_id(chunk),
             track=chunk.track_id,
             text=chunk.text,
             start_samples=0,
@@ -107,3 +107,8 @@ class TypedWords:
 
     def _digest(self, conversation_id: str, said_at: float, text: str) -> str:
         return hmac.new(self._key, f"{conversation_id}\n{said_at!r}\n{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _segment_id(chunk: Chunk) -> str:
+    """Segments of one moment stand in the order of their ids: so these stand in the order in which they came."""
+    return f"seg_{round(chunk.created_at * 1e6):013x}{chunk.id[:3]}"

@@ -82,7 +82,7 @@ class Chunk:
         return cls(
             id=chunk_id,
             conversation_id=conversation_id,
-            key=None if text is not None else f"{blobs_of(conversation_id)}/chunks/{chunk_id}",
+            key=None if text is not None else chunk_key(conversation_id, chunk_id),
             source=source,
             filename=filename,
             content_type=content_type,
@@ -99,6 +99,11 @@ class Chunk:
         )
 
     @property
+    def takes_bytes(self) -> bool:
+        """It is not confirmed yet."""
+        return self.state in (ChunkState.ANNOUNCED, ChunkState.UPLOADED)
+
+    @property
     def is_settled(self) -> bool:
         return self.state in SETTLED
 
@@ -111,3 +116,8 @@ class Chunk:
 def blobs_of(conversation_id: str) -> str:
     """What the keys of its blobs begin with."""
     return f"{BLOBS}/{conversation_id}"
+
+
+def chunk_key(conversation_id: str, chunk_id: str) -> str:
+    """Of the blob with its bytes."""
+    return f"{blobs_of(conversation_id)}/chunks/{chunk_id}"

@@ -151,10 +151,18 @@ class ConversationStore:
             return await conversations.chunks_of(conn, conversation_id)
 
     async def confirm(
-        self, chunk: Chunk, *, said_at: float, length_bytes: int, error: str | None = None, again: str = ""
+        self,
+        chunk: Chunk,
+        *,
+        said_at: float,
+        length_bytes: int,
+        error: str | None = None,
+        again: str = "",
+        mended: str = "",
     ) -> tuple[Chunk, bool]:
         """Its bytes are there: it is to be written down or, with an ``error``, never. Once: whether it was now. What
-        was typed is written down already. ``again``: others that failed with this error are tried once more.
+        was typed is written down already. ``again``: others that failed with this error are tried once more;
+        ``mended``: this one, where it failed with that.
 
         A conversation that ended because nobody was there goes on.
         """
@@ -162,12 +170,13 @@ class ConversationStore:
         async with self._write() as conn:
             conversation = await conversations.get(conn, chunk.conversation_id, hold=True)
             chunk = await conversations.get_chunk(conn, chunk.conversation_id, chunk.id)
-            if chunk.state not in (ChunkState.ANNOUNCED, ChunkState.UPLOADED):
+            is_mended = chunk.state is ChunkState.FAILED and chunk.error == mended
+            if not (chunk.takes_bytes or is_mended):
                 return chunk, False
             values = {"said_at": said_at, "length_bytes": length_bytes}
             if chunk.state is ChunkState.ANNOUNCED:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.UPLOADED, values, now=now)
-            state = ChunkState.CONFIRMED if error is None else ChunkState.FAILED
+            state = ChunkState.CONFIRMED if error is None or is_mended else ChunkState.FAILED
             chunk = await conversations.move_chunk(conn, chunk, state, {**values, "error": error}, now=now)
             if chunk.text is not None:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.TRANSCRIBED, {}, now=now)

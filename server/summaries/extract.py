@@ -14,6 +14,7 @@ from typing import Literal
 from protocol.events import Summarised
 from protocol.words import Segment
 from server.exports import in_order
+from server.personal_data.found import tells
 from server.summaries.textrank import best
 from server.topics import keyed, sentences, shortened
 
@@ -119,5 +120,5 @@ def heaviest(times: Mapping[str, int], count: int) -> list[str]:
 
 
 def _title(topics: Sequence[str], points: Sequence[Sentence]) -> str:
-    title = ", ".join(topics[:TITLE_WORDS]) or (points[0].text if points else "")
+    title = ", ".join(topics[:TITLE_WORDS]) or next((each.text for each in points if tells(each.text)), "")
     return shortened(title[:1].upper() + title[1:], TITLE_MAX_CHARS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from server.store.webhook_records import WebhookStatus
 from server.webhooks.destinations import URL_MAX_CHARS
@@ -18,7 +18,15 @@ def _none_if_empty(value: str | None) -> str | None:
 
 
 Secret = Annotated[str | None, Field(pattern=r"^$|^[!-~]{8,200}$"), AfterValidator(_none_if_empty)]
-Url = Annotated[str, Field(max_length=URL_MAX_CHARS, pattern=r"^https?://[!-~]+$")]
+
+
+def _in_ascii(url: str) -> str:
+    if not url.isascii():
+        raise ValueError("write it in ASCII, a host such as münchen.example as xn--mnchen-3ya.example")
+    return url
+
+
+Url = Annotated[str, BeforeValidator(_in_ascii), Field(max_length=URL_MAX_CHARS, pattern=r"^https?://[!-~]+$")]
 Events = Annotated[tuple[EventName, ...], Field(min_length=1, max_length=16)]
 
 

@@ -96,7 +96,7 @@ async def receive_upload(
         if not upload.length_bytes and upload.filename:
             raise BadInput("this file is empty: there is no sound in it")
         if not upload.length_bytes:
-            how = "as the body, or as the form's field 'file'" if may_be_form else "as the body"
+            how = "as the body, or as the form's file 'file'" if may_be_form else "as the body"
             raise BadInput(f"there is no sound in this: send the file {how}")
         if promised is not None and promised != upload.sha256:
             raise BadInput("these are not the bytes that were sent: send them again", details={"sha256": upload.sha256})

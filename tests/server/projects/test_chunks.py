@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.errors import Draining, NotFound
+from protocol.errors import BadInput, Conflict, Draining, NotFound
 from protocol.states import ChunkState, TranscriptState
 from server import intake
 from server.projects import chunks as chunks_module
@@ -88,7 +88,55 @@ async def test_what_was_confirmed_cannot_become_other_bytes(
             await services.chunks.finish(id_)
     async with running_services(tmp_path) as services:
         assert await ended(services, id_) == ""
-        assert [each.error for each in await services.store.conversations.chunks_of(id_)] == [CHANGED]
+        (lost,) = await services.store.conversations.chunks_of(id_)
+        assert lost.error == CHANGED
+        if known:
+            with pytest.raises(BadInput, match="not the bytes"):
+                await services.chunks.confirm(id_, lost.id, said_at=None)
+        assert lost.key is not None
+        await services.blobs.put(lost.key, said)
+        again = await services.chunks.confirm(id_, lost.id, said_at=time.time() + 60)
+        assert (again.state, again.said_at, again.error) == (ChunkState.CONFIRMED, lost.said_at, None)
+        async with asyncio.timeout(30):
+            while (await services.store.conversations.chunk(id_, lost.id)).state is ChunkState.CONFIRMED:
+                busy = list(services.chunks._busy.values())
+                await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+        assert await ended(services, id_) == "alpha bravo"
+
+
+async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: Chunks) -> None:
+        """Its turn has not come."""
+
+    async def put(services: Services, key: str, data: bytes) -> None:
+        path = tmp_path / "put"
+        path.write_bytes(data)
+        await services.chunks.put(key, path, length_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    said = wav_of(scripted_sound(sentence("alpha bravo", 0.3)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Chunks, "_begin", never)
+        async with running_services(tmp_path) as services:
+            id_ = await begun(services)
+            chunk, _ = await services.chunks.announce(
+                id_, filename="a.wav", content_type="audio/wav", source="PORTAL_AUDIO"
+            )
+            assert chunk.key is not None
+            for data in (b"not that", said):
+                await put(services, chunk.key, data)
+            await services.chunks.confirm(id_, chunk.id, said_at=None)
+            await put(services, chunk.key, said)  # by whom it was not answered
+            with pytest.raises(Conflict, match="other bytes"):
+                await put(services, chunk.key, said + b"more")
+            await services.chunks.finish(id_)
+    async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == "alpha bravo"
+        with pytest.raises(Conflict, match="other bytes"):
+            await put(services, chunk.key, said + b"more")
+        await put(services, chunk.key, said)
+        with pytest.raises(NotFound):
+            await services.blobs.size_bytes(chunk.key)
+        await put(services, f"conversations/{id_}/probe", b"probe")
 
 
 async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

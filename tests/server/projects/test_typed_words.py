@@ -71,6 +71,17 @@ async def test_texts_that_differ_only_in_what_is_taken_out_are_both_there(tmp_pa
     assert (tmp_path / KEY_FILE).stat().st_mode & 0o077 == 0
 
 
+async def test_those_of_one_moment_stand_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        wanted = [f"number {at}" for at in range(8)]
+        for text in wanted:
+            await typed(services, id_, text, 1_767_000_000.0)
+        found = await services.store.segments_of(id_, offset=0, limit=9)
+        assert [each.segment.text for each in found] == wanted
+        assert [each.text for each in await services.store.conversations.chunks_of(id_)] == wanted
+
+
 async def test_the_same_words_again_are_others_where_no_moment_tells_them_apart(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         id_ = await begun(services)

@@ -36,6 +36,7 @@ def test_what_was_taken_out_is_no_topic() -> None:
     found = extract(said(mail, call, mail, "Trees would be good, trees and benches."))
     assert "trees" in {topic.lower() for topic in found.topics}
     assert not any("redacted" in text.lower() for text in (*found.topics, found.title))
+    assert extract(said("<redacted_email>", "<redacted_phone>!")).title == ""
 
 
 def test_it_says_that_it_is_extractive_and_has_the_forms_that_are_asked_for() -> None:

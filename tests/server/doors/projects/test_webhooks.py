@@ -96,6 +96,7 @@ async def test_the_secret_is_shown_when_it_is_new_and_never_again(client: httpx.
         ({"name": " "}, 422),
         ({"url": "ftp://hooks.example/"}, 422),
         ({"url": "https://hooks.example/a b"}, 422),
+        ({"url": "https://münchen.example/"}, 422),
         ({"url": "https://anna:pw@hooks.example/"}, 400),
         ({"url": "https://hooks.example:25/"}, 400),
         ({"url": "http://169.254.169.254/latest"}, 400),
