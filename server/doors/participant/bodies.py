@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
+from protocol.words import PARSED
 from server.blob_urls import CONTENT_TYPE, CONTENT_TYPE_MAX_CHARS
 from server.doors.v1.asked import Moment
 from server.reports.unsubscribing import TOKEN_MAX_CHARS
@@ -32,7 +33,7 @@ Address = Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
 class _Body(BaseModel):
     """Unknown fields are ignored: clients of neighbouring systems send more than we know."""
 
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, populate_by_name=True, **PARSED)
 
 
 class Initiate(_Body):
