@@ -20,8 +20,8 @@ def _none_if_empty(value: str | None) -> str | None:
 Secret = Annotated[str | None, Field(pattern=r"^$|^[!-~]{8,200}$"), AfterValidator(_none_if_empty)]
 
 
-def _in_ascii(url: str) -> str:
-    if not url.isascii():
+def _in_ascii(url: object) -> object:
+    if isinstance(url, str) and not url.isascii():
         raise ValueError("write it in ASCII, a host such as münchen.example as xn--mnchen-3ya.example")
     return url
 
