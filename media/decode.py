@@ -89,17 +89,17 @@ class PacketDecoder:
 
     def blocks(self) -> Iterator[Block]:
         """Every block. Raises ``TooLarge``, or ``AudioFormatError`` when there is no sound at all."""
-        packets = self._input.demux(self.stream)
-        while True:
-            started_s = time.monotonic()
-            packet = self._next(packets)
-            if packet is None:
-                break
-            found = self._decode(packet)
-            self._work_s += time.monotonic() - started_s
-            if self._work_s > self._limits.work_max_s:
-                raise TooLarge("the file takes too long to decode", details={"work_max_s": self._limits.work_max_s})
-            yield from found
+        with self._packets() as packets:
+            while True:
+                started_s = time.monotonic()
+                packet = self._next(packets)
+                if packet is None:
+                    break
+                found = self._decode(packet)
+                self._work_s += time.monotonic() - started_s
+                if self._work_s > self._limits.work_max_s:
+                    raise TooLarge("the file takes too long to decode", details={"work_max_s": self._limits.work_max_s})
+                yield from found
         yield from self.joiner.flush()
         self._report()
         if not self.joiner.end_samples:
@@ -108,21 +108,21 @@ class PacketDecoder:
     def check_length(self) -> None:
         """Raises ``TooLarge`` when the packets say that they last too long. Reads all of them and decodes none."""
         time_base = float(self.stream.time_base or 0)
-        packets = self._input.demux(self.stream)
         end_s = last_s = 0.0
         started_s = time.monotonic()
-        while (packet := self._next(packets)) is not None:
-            if packet.pts is not None:
-                # A hole that is not too wide to be believed is filled with silence, which has its length, too.
-                gap_s = packet.pts * time_base - last_s
-                end_s += gap_s if 0.0 < gap_s <= GAP_MAX_S and end_s else 0.0
-                last_s = packet.pts * time_base
-            length_s = (packet.duration or 0) * time_base
-            end_s, last_s = end_s + length_s, last_s + length_s
-            if end_s > self._limits.duration_max_s:
-                raise too_long(self._limits.duration_max_s)
-            if time.monotonic() - started_s > self._limits.work_max_s:
-                raise TooLarge("the file takes too long to read", details={"work_max_s": self._limits.work_max_s})
+        with self._packets() as packets:
+            while (packet := self._next(packets)) is not None:
+                if packet.pts is not None:
+                    # A hole that is not too wide to be believed is filled with silence, which has its length, too.
+                    gap_s = packet.pts * time_base - last_s
+                    end_s += gap_s if 0.0 < gap_s <= GAP_MAX_S and end_s else 0.0
+                    last_s = packet.pts * time_base
+                length_s = (packet.duration or 0) * time_base
+                end_s, last_s = end_s + length_s, last_s + length_s
+                if end_s > self._limits.duration_max_s:
+                    raise too_long(self._limits.duration_max_s)
+                if time.monotonic() - started_s > self._limits.work_max_s:
+                    raise TooLarge("the file takes too long to read", details={"work_max_s": self._limits.work_max_s})
 
     def declared_duration_s(self) -> float | None:
         """As the header has it; not to be believed."""
@@ -145,6 +145,15 @@ class PacketDecoder:
                 declared_s=round(declared_s, 3),
                 decoded_s=round(decoded_s, 3),
             )
+
+    @contextmanager
+    def _packets(self) -> Iterator[Iterator[av.Packet[av.AudioStream]]]:
+        """Closed by hand: what PyAV reads into is not freed where nobody reads on to the end."""
+        packets = self._input.demux(self.stream)
+        try:
+            yield packets
+        finally:
+            packets.close()
 
     def _next(self, packets: Iterator[av.Packet[av.AudioStream]]) -> av.Packet[av.AudioStream] | None:
         try:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import os
 import struct
+from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +16,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.decode import DecodeLimits, decode_file, probe_duration_s
+from media import decode
+from media.decode import DecodeLimits, check_file, decode_file, open_container, probe_duration_s
 from media.recording import Recording
 from media.records import encode
 from media.wav import wav_header
@@ -54,6 +59,31 @@ def test_a_file_of_every_kind_is_its_sound(tmp_path: Path, kind: str) -> None:
 
 def test_a_live_webm_has_no_length_to_tell(tmp_path: Path) -> None:
     assert probe_duration_s(written(tmp_path, make("webm", 0.5)), LIMITS) is None
+
+
+@pytest.mark.parametrize("kind", ["ogg", "webm"])  # with and without a length in its header
+@pytest.mark.parametrize("length_max_s", [600.0, 0.5])
+def test_reading_that_is_given_up_is_ended_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, length_max_s: float
+) -> None:
+    readings: list[Generator[Any]] = []  # kept, so that nothing but their ``close`` ends them
+
+    class Kept:
+        def __init__(self, container: Any) -> None:
+            self.container = container
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.container, name)
+
+        def demux(self, stream: Any) -> Generator[Any]:
+            readings.append(packet for packet in self.container.demux(stream))
+            return readings[-1]
+
+    monkeypatch.setattr(decode, "open_container", lambda *args, **how: Kept(open_container(*args, **how)))
+    with suppress(TooLarge):
+        check_file(written(tmp_path, make(kind, 2.0)), replace(LIMITS, duration_max_s=length_max_s))
+    assert readings
+    assert all(inspect.getgeneratorstate(each) == inspect.GEN_CLOSED for each in readings)
 
 
 def test_blocks_are_about_a_second(tmp_path: Path) -> None:
