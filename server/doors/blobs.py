@@ -44,7 +44,8 @@ async def put_blob(request: Request, key: str) -> Response:
     """Put the body under a signed address, used unchanged: its ``Content-Type`` is the one that was signed.
 
     Durable when it is answered; the ``ETag`` is the SHA-256 of what was put. The same address may be used again until
-    it expires, and then replaces what was put before. One that is altered or has expired is 403: ask for a new one.
+    it expires, and then replaces what was put before; once that is confirmed, other bytes are 409. One that is altered
+    or has expired is 403: ask for a new one.
     """
     services = services_of(request)
     declared = ", ".join(request.headers.getlist("content-type")) or None
@@ -53,7 +54,7 @@ async def put_blob(request: Request, key: str) -> Response:
         request, settings_of(request), max_bytes=granted.length_max_bytes, may_be_form=False
     )
     try:
-        await services.chunks.put(key, received.path, length_bytes=received.length_bytes, sha256=received.sha256)
+        await services.chunks.put(key, received.path, sha256=received.sha256)
     finally:
         received.discard()
     return Response(headers={"ETag": f'"{received.sha256}"'})
@@ -80,7 +81,7 @@ async def post_blob(request: Request, key: str) -> Response:
 
     received = await receive_upload(request, settings, max_bytes=settings.chunk_max_mb * MEBIBYTE, grant=grant)
     try:
-        await services.chunks.put(key, received.path, length_bytes=received.length_bytes, sha256=received.sha256)
+        await services.chunks.put(key, received.path, sha256=received.sha256)
     finally:
         received.discard()
     return Response(status_code=204, headers={"ETag": f'"{received.sha256}"'})

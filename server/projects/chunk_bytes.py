@@ -7,13 +7,13 @@ import hashlib
 from pathlib import Path
 
 from protocol import ids
-from protocol.errors import BadInput
+from protocol.errors import BadInput, NotFound, TooLarge
 from server.blobs import Blobs
 from server.settings import Settings
 from server.store.conversation_records import Chunk
 
 MEBIBYTE = 1 << 20
-CHANGED = "Other bytes were uploaded after it was confirmed"
+CHANGED = "Its bytes are no longer those that were confirmed: upload those again, and confirm"
 
 
 class ChunkBytes:
@@ -23,29 +23,39 @@ class ChunkBytes:
         self._settings = settings
         self._blobs = blobs
 
-    async def check(self, chunk: Chunk, length_bytes: int) -> None:
-        """Raises ``BadInput`` for other bytes than were announced."""
+    async def check(self, chunk: Chunk, length_bytes: int) -> str | None:
+        """Raises ``BadInput`` for other bytes than were announced, or confirmed. Returns their SHA-256 where they are
+        on this machine, or it is needed anyway."""
         if chunk.length_bytes is not None and chunk.length_bytes != length_bytes:
             raise BadInput(
                 "these are not as many bytes as were announced: upload the chunk again",
                 details={"announced_bytes": chunk.length_bytes, "uploaded_bytes": length_bytes},
             )
-        if chunk.sha256 is not None and await self._sha256(chunk) != chunk.sha256:
+        if chunk.sha256 is None and not self._blobs.is_embedded:
+            return None
+        sha256 = await self._sha256(chunk)
+        if chunk.sha256 not in (None, sha256):
             raise BadInput("these are not the bytes that were announced: upload the chunk again")
+        return sha256
 
-    async def fetched(self, chunk: Chunk) -> Path:
-        """A copy, for whoever asked to remove."""
+    async def fetched(self, chunk: Chunk, *, length_max_bytes: int | None = None) -> Path:
+        """A copy, for whoever asked to remove. Raises ``TooLarge`` for more bytes than a chunk may have, or those."""
         assert chunk.key is not None
         folder = self._settings.data_dir / "incoming"
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         path = folder / f"chunk-{ids.new_chunk_id()}"
-        await self._blobs.copy_to(chunk.key, path, length_max_bytes=self._settings.chunk_max_mb * MEBIBYTE)
+        await self._blobs.copy_to(
+            chunk.key, path, length_max_bytes=length_max_bytes or self._settings.chunk_max_mb * MEBIBYTE
+        )
         return path
 
     async def confirmed(self, chunk: Chunk) -> Path:
-        """The same of a chunk that was confirmed. Raises ``BadInput`` where other bytes were put there since: its
-        address holds for a while."""
-        path = await self.fetched(chunk)
+        """The same of a chunk that was confirmed. Raises ``BadInput`` where these bytes are not there any more: others
+        may be put to its address for a while."""
+        try:
+            path = await self.fetched(chunk, length_max_bytes=chunk.length_bytes)
+        except (NotFound, TooLarge):
+            raise BadInput(CHANGED) from None
         if await asyncio.to_thread(_is_of, path, chunk):
             return path
         await asyncio.to_thread(path.unlink, missing_ok=True)

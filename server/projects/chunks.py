@@ -85,7 +85,7 @@ class Chunks:
         self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
-        self._typing = Locks()  # by conversation
+        self._locks = Locks()  # of conversations, for what is typed, and of chunks, for their bytes
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -140,15 +140,19 @@ class Chunks:
         await self._conversations.announce(chunk, chunks_max=self._settings.conversation_chunks_max)
         return chunk, target
 
-    async def put(self, key: str, path: Path, *, length_bytes: int, sha256: str) -> None:
+    async def put(self, key: str, path: Path, *, sha256: str) -> None:
         """The file at ``path`` are the bytes of the blob ``key``, in place of those that were there: once its chunk is
         confirmed they are what they are. The same again change nothing; raises ``Conflict`` for others."""
-        named = await self._conversations.by_ids([key.rpartition("/")[2]])
-        chunk = next((each for each in named if chunk_key(each.conversation_id, each.id) == key), None)
-        if chunk is None or chunk.takes_bytes or chunk.error == CHANGED:
-            await self._blobs.take_file(key, path)
-        elif (length_bytes, chunk.sha256 or sha256) != (chunk.length_bytes, sha256):
-            raise Conflict("this chunk was confirmed with other bytes", details={"chunk_id": chunk.id})
+        chunk_id = key.rpartition("/")[2]
+        async with self._locks.of(chunk_id):
+            named = await self._conversations.by_ids([chunk_id])
+            chunk = next((each for each in named if chunk_key(each.conversation_id, each.id) == key), None)
+            if chunk is not None and chunk.state is ChunkState.DELETED:
+                raise _deleted(chunk_id)
+            if chunk is None or chunk.takes_bytes or chunk.error == CHANGED:
+                await self._blobs.take_file(key, path)
+            elif sha256 != chunk.sha256:
+                raise Conflict("this chunk was confirmed with other bytes", details={"chunk_id": chunk_id})
 
     async def confirm(self, conversation_id: str, chunk_id: str, *, said_at: float | None) -> Chunk:
         """Its bytes are there; again, it changes nothing, unless others were put there meanwhile.
@@ -156,9 +160,17 @@ class Chunks:
         Raises ``NotFound`` for a chunk that is not of this conversation, ``BadInput`` where the bytes are not there, or
         are not those that were announced: upload them again.
         """
+        async with self._locks.of(chunk_id):
+            chunk = await self._confirm(conversation_id, chunk_id, said_at)
+        self._woken.set()
+        if chunk.is_settled:
+            await self.try_close(conversation_id)
+        return chunk
+
+    async def _confirm(self, conversation_id: str, chunk_id: str, said_at: float | None) -> Chunk:
         chunk = await self._conversations.chunk(conversation_id, chunk_id)
         if chunk.state is ChunkState.DELETED:
-            raise Conflict("this chunk was deleted", details={"chunk_id": chunk_id})
+            raise _deleted(chunk_id)
         if chunk.key is None or not (chunk.takes_bytes or chunk.error == CHANGED):
             return chunk
         conversation = await self._conversations.get(conversation_id)
@@ -166,16 +178,19 @@ class Chunks:
             length_bytes = await self._blobs.size_bytes(chunk.key)
         except NotFound:
             raise BadInput(MISSING, details={"chunk_id": chunk_id}) from None
-        await self._bytes.check(chunk, length_bytes)
+        sha256 = await self._bytes.check(chunk, length_bytes)
         error = TINY if length_bytes < TINY_BYTES else None
         moment = self._moment(conversation, said_at) if chunk.said_at is None else chunk.said_at
         self._hub.kept_open.add(conversation_id)
         chunk, _ = await self._conversations.confirm(
-            chunk, said_at=moment, length_bytes=length_bytes, error=error, again=HEADLESS, mended=CHANGED
+            chunk,
+            said_at=moment,
+            length_bytes=length_bytes,
+            sha256=sha256,
+            error=error,
+            again=HEADLESS,
+            mended=CHANGED,
         )
-        self._woken.set()
-        if chunk.is_settled:
-            await self.try_close(conversation_id)
         return chunk
 
     async def take(
@@ -204,7 +219,7 @@ class Chunks:
         The same words of the same moment are the same chunk: whoever was not answered may send them again.
         """
         conversation = await self._conversations.get(conversation_id)
-        async with self._typing.of(conversation_id):  # whoever asks again may do so while the first is still at work
+        async with self._locks.of(conversation_id):  # whoever asks again may do so while the first is still at work
             moment = self._moment(conversation, said_at)
             chunk = await self._typed.take(
                 conversation, text, said_at=said_at, moment=moment, source=source, now=self._clock()
@@ -224,7 +239,8 @@ class Chunks:
         Raises ``NotFound``, ``Conflict`` once the conversation is at its end, and ``StoreUnavailable`` when something
         of it is still there: that goes by itself, later.
         """
-        chunk = await self._conversations.delete_chunk(conversation_id, chunk_id)
+        async with self._locks.of(conversation_id), self._locks.of(chunk_id):  # nobody is about to write it down
+            chunk = await self._conversations.delete_chunk(conversation_id, chunk_id)
         self._headless.pop(chunk_id, None)
         await self._erase(chunk)
 
@@ -361,3 +377,7 @@ class Chunks:
 
     async def _hear(self, chunk: Chunk) -> None:
         await self._hearing.hear(chunk)
+
+
+def _deleted(chunk_id: str) -> Conflict:
+    return Conflict("this chunk was deleted", details={"chunk_id": chunk_id})

@@ -3,7 +3,7 @@
 The same words of the same moment are the same chunk: whoever was not answered may send them again. What was sent is
 known again by a keyed digest (HMAC-SHA256, RFC 2104), for what is kept may be other words: addresses and numbers of
 people may have been taken out. The key is on disk, not in the database, so that nobody who has that alone can try out
-which number it was.
+which number it was: the nodes that share a database share that file, too, or each knows only what was sent to itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from protocol.words import Segment
 from server.journal import Journal
 from server.key_file import load_key
 from server.redaction import redact
+from server.store.changes import check_takes_sound
 from server.store.conversation_records import Chunk, Conversation
+from server.store.records import storable
 from server.store.store import Store
 
 KEY_FILE = "typed.key"
@@ -51,35 +53,37 @@ class TypedWords:
         again. ``moment``: where in the transcript they stand. Raises as the store and the journal do.
         """
         sent = None if said_at is None else self._digest(conversation.id, said_at, text)
-        known = None if sent is None else await self._known(conversation.id, sent)
-        if known is None:
-            if conversation.redacts:
-                language = (await self._store.get_transcript(conversation.id)).language
-                text = (await asyncio.to_thread(redact, text, language)).text
-            chunk = Chunk.announced(
-                conversation.id, filename="", content_type="text/plain", source=source, now=now, sha256=sent, text=text
-            )
-            await self._conversations.announce(chunk, chunks_max=self._chunks_max)
-            await self._create_track(chunk, conversation, moment)
-            await self._tell(chunk, conversation, moment)
-            return chunk
-        if known.state is ChunkState.ANNOUNCED:  # a crash left it so
-            if not await self._has_track(known):
-                await self._create_track(known, conversation, moment)
-            if not await self._conversations.words_of(known):
-                await self._tell(known, conversation, moment)
-        return known
+        known = None if sent is None else await self._conversations.typed(conversation.id, sent)
+        if known is not None:
+            if known.state is ChunkState.ANNOUNCED:
+                await self._go_on(known, conversation, moment)
+            return known
+        transcript = await self._store.get_transcript(conversation.id)
+        check_takes_sound(transcript)  # before anything of it is kept
+        if conversation.redacts:
+            text = (await asyncio.to_thread(redact, text, transcript.language)).text
+        chunk = Chunk.announced(
+            conversation.id,
+            filename="",
+            content_type="text/plain",
+            source=source,
+            now=now,
+            sha256=sent,
+            text=storable(text),
+        )
+        await self._conversations.announce(chunk, chunks_max=self._chunks_max)
+        await self._create_track(chunk, conversation, moment)
+        await self._tell(chunk, conversation, moment)
+        return chunk
 
-    async def _known(self, conversation_id: str, sent: str) -> Chunk | None:
-        chunks = await self._conversations.chunks_of(conversation_id)
-        return next((each for each in chunks if each.key is None and each.sha256 == sent), None)
-
-    async def _has_track(self, chunk: Chunk) -> bool:
+    async def _go_on(self, chunk: Chunk, conversation: Conversation, moment: float) -> None:
+        """A crash left it somewhere in between."""
         try:
-            await self._store.get_track(chunk.track_id)
+            moment = (await self._store.get_track(chunk.track_id)).started_at
         except NotFound:
-            return False
-        return True
+            await self._create_track(chunk, conversation, moment)
+        if not await self._conversations.words_of(chunk):
+            await self._tell(chunk, conversation, moment)
 
     async def _create_track(self, chunk: Chunk, conversation: Conversation, moment: float) -> None:
         await self._store.create_track(

@@ -146,6 +146,11 @@ class ConversationStore:
         async with self._read() as conn:
             return await conversations.get_chunk(conn, conversation_id, chunk_id)
 
+    async def typed(self, conversation_id: str, sha256: str) -> Chunk | None:
+        """What was typed and is known by this digest."""
+        async with self._read() as conn:
+            return await conversations.typed(conn, conversation_id, sha256)
+
     async def chunks_of(self, conversation_id: str) -> list[Chunk]:
         async with self._read() as conn:
             return await conversations.chunks_of(conn, conversation_id)
@@ -156,6 +161,7 @@ class ConversationStore:
         *,
         said_at: float,
         length_bytes: int,
+        sha256: str | None = None,
         error: str | None = None,
         again: str = "",
         mended: str = "",
@@ -173,10 +179,12 @@ class ConversationStore:
             is_mended = chunk.state is ChunkState.FAILED and chunk.error == mended
             if not (chunk.takes_bytes or is_mended):
                 return chunk, False
-            values = {"said_at": said_at, "length_bytes": length_bytes}
+            values: dict[str, Any] = {"said_at": said_at, "length_bytes": length_bytes}
+            if sha256 is not None:
+                values["sha256"] = sha256
             if chunk.state is ChunkState.ANNOUNCED:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.UPLOADED, values, now=now)
-            state = ChunkState.CONFIRMED if error is None or is_mended else ChunkState.FAILED
+            state = ChunkState.CONFIRMED if error is None else ChunkState.FAILED
             chunk = await conversations.move_chunk(conn, chunk, state, {**values, "error": error}, now=now)
             if chunk.text is not None:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.TRANSCRIBED, {}, now=now)

@@ -135,6 +135,14 @@ async def get_chunk(conn: AsyncConnection, conversation_id: str, chunk_id: str) 
     return _chunk(row)
 
 
+async def typed(conn: AsyncConnection, conversation_id: str, sha256: str) -> Chunk | None:
+    wanted = sa.select(chunks).where(
+        chunks.c.conversation_id == conversation_id, chunks.c.key.is_(None), chunks.c.sha256 == sha256
+    )
+    row = (await conn.execute(wanted.limit(1))).one_or_none()
+    return None if row is None else _chunk(row)
+
+
 async def move_chunk(
     conn: AsyncConnection, chunk: Chunk, state: ChunkState, values: dict[str, Any], *, now: float
 ) -> Chunk:

@@ -149,7 +149,8 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
     openapi_extra=json_body(Confirm, required=True),
 )
 async def confirm_upload(request: Request, conversation_id: str) -> Response:
-    """The chunk was put: it is written down. Again, it changes nothing; 400 where the bytes are not there."""
+    """The chunk was put: it is written down. Again, it changes nothing, unless its bytes were lost and
+    put again meanwhile; 400 where they are not there."""
     wanted = parse_body(Confirm, await read_body(request))
     services = services_of(request)
     chunk = await services.chunks.confirm(conversation_id, wanted.chunk_id, said_at=epoch_s(wanted.timestamp))

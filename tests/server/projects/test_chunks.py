@@ -63,13 +63,15 @@ async def test_a_crash_after_the_confirmation_costs_nothing(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("as_long", [True, False])
 async def test_what_was_confirmed_cannot_become_other_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, as_long: bool
 ) -> None:
     async def never(self: Chunks) -> None:
         """Its turn has not come."""
 
     said, other = (wav_of(scripted_sound(sentence(words, 0.3))) for words in ("alpha bravo", "papa river"))
+    replaced = other[: len(said)].ljust(len(said), b"\0") if as_long else other + b"more"
     with monkeypatch.context() as patched:
         patched.setattr(Chunks, "_begin", never)
         async with running_services(tmp_path) as services:
@@ -84,15 +86,14 @@ async def test_what_was_confirmed_cannot_become_other_bytes(
             assert chunk.key is not None
             await services.blobs.put(chunk.key, said)
             await services.chunks.confirm(id_, chunk.id, said_at=None)
-            await services.blobs.put(chunk.key, other[: len(said)] if known else other + b"more")
+            await services.blobs.put(chunk.key, replaced)
             await services.chunks.finish(id_)
     async with running_services(tmp_path) as services:
         assert await ended(services, id_) == ""
         (lost,) = await services.store.conversations.chunks_of(id_)
         assert lost.error == CHANGED
-        if known:
-            with pytest.raises(BadInput, match="not the bytes"):
-                await services.chunks.confirm(id_, lost.id, said_at=None)
+        with pytest.raises(BadInput, match="not the bytes" if as_long else "not as many"):
+            await services.chunks.confirm(id_, lost.id, said_at=None)
         assert lost.key is not None
         await services.blobs.put(lost.key, said)
         again = await services.chunks.confirm(id_, lost.id, said_at=time.time() + 60)
@@ -111,7 +112,7 @@ async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypat
     async def put(services: Services, key: str, data: bytes) -> None:
         path = tmp_path / "put"
         path.write_bytes(data)
-        await services.chunks.put(key, path, length_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        await services.chunks.put(key, path, sha256=hashlib.sha256(data).hexdigest())
 
     said = wav_of(scripted_sound(sentence("alpha bravo", 0.3)))
     with monkeypatch.context() as patched:
@@ -126,8 +127,9 @@ async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypat
                 await put(services, chunk.key, data)
             await services.chunks.confirm(id_, chunk.id, said_at=None)
             await put(services, chunk.key, said)  # by whom it was not answered
-            with pytest.raises(Conflict, match="other bytes"):
-                await put(services, chunk.key, said + b"more")
+            for other in (said + b"more", said[:-2] + b"ok"):
+                with pytest.raises(Conflict, match="other bytes"):
+                    await put(services, chunk.key, other)
             await services.chunks.finish(id_)
     async with running_services(tmp_path) as services:
         assert await ended(services, id_) == "alpha bravo"
@@ -137,6 +139,18 @@ async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypat
         with pytest.raises(NotFound):
             await services.blobs.size_bytes(chunk.key)
         await put(services, f"conversations/{id_}/probe", b"probe")
+
+
+async def test_a_deleted_chunk_takes_no_bytes(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha")
+        assert chunk.key is not None
+        await services.chunks.delete(id_, chunk.id)
+        path = tmp_path / "put"
+        path.write_bytes(b"late")
+        with pytest.raises(Conflict, match="was deleted"):
+            await services.chunks.put(chunk.key, path, sha256=hashlib.sha256(b"late").hexdigest())
 
 
 async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

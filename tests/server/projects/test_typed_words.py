@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from protocol.errors import StoreUnavailable
+from protocol.errors import Conflict, StoreUnavailable
 from protocol.events import Transcribed
 from protocol.states import ChunkState, TranscriptState
 from server.journal import Journal
@@ -16,6 +17,7 @@ from server.projects.typed_words import KEY_FILE
 from server.services import Services
 from server.store.conversation_records import Chunk
 from server.store.conversation_store import ConversationStore
+from server.store.records import Track
 from server.store.store import Store
 from tests.fakes.node import events_of, running_services, wait_for_state
 
@@ -91,6 +93,40 @@ async def test_the_same_words_again_are_others_where_no_moment_tells_them_apart(
         other = await begun(services)
         await typed(services, other, "yes", 1000.0)
         assert await told(services, other) == ["yes"]
+
+
+async def test_one_that_is_deleted_while_it_is_taken_leaves_no_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_to, goes_on = asyncio.Event(), asyncio.Event()
+    create_track = Store.create_track
+
+    async def slowly(self: Store, *args: Any, **how: Any) -> Track:
+        begun_to.set()
+        await goes_on.wait()
+        return await create_track(self, *args, **how)
+
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        monkeypatch.setattr(Store, "create_track", slowly)
+        taking = asyncio.create_task(typed(services, id_, "quite secretive", None))
+        await begun_to.wait()
+        (chunk,) = await services.store.conversations.chunks_of(id_)
+        deleting = asyncio.create_task(services.chunks.delete(id_, chunk.id))
+        await asyncio.wait([deleting], timeout=0.05)  # as far as it comes
+        goes_on.set()
+        await asyncio.gather(taking, deleting)
+        assert "secretive" not in str(await events_of(services, id_))
+        assert await services.store.tracks_of(id_) == []
+
+
+async def test_what_is_refused_is_not_kept(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        await services.store.update_transcript(id_, locked=True)
+        with pytest.raises(Conflict, match="locked"):
+            await typed(services, id_, "more trees", None)
+        assert await services.store.conversations.chunks_of(id_) == []
 
 
 async def test_deleted_ones_leave_nothing_that_they_could_be_known_by(tmp_path: Path) -> None:

@@ -211,6 +211,29 @@ async def test_only_what_was_announced_here_and_is_there_is_confirmed(client: ht
     assert (await confirm(client, id_, good, 0.0)).status_code == 200
 
 
+async def test_confirmed_bytes_are_final(client: httpx.AsyncClient, services: Services) -> None:
+    id_ = await begin(client)
+    path = f"{PORTAL}/conversations/{id_}"
+    given = (await client.post(f"{path}/get-upload-url", json={"content_type": "audio/wav"})).json()
+    right, wrong = sound("alpha"), sound("bravo")
+
+    async def send(data: bytes) -> list[int]:
+        as_put = await client.put(given["upload_url"], content=data, headers=given["headers"])
+        form_url = given["upload_url"].partition("?")[0]
+        as_form = await client.post(form_url, data=given["fields"], files={"file": ("a.wav", data, "audio/wav")})
+        return [as_put.status_code, as_form.status_code]
+
+    assert await send(wrong) == [200, 204]
+    assert await send(right) == [200, 204]
+    assert (await confirm(client, id_, given["chunk_id"], 0.0)).status_code == 200
+    assert await send(right) == [200, 204]
+    assert await send(wrong) == [409, 409]
+    await client.post(f"{path}/finish")
+    await wait_for_state(services, id_, TranscriptState.ENDED)
+    assert [each["transcript"] for each in await chunks_of(client, id_)] == ["alpha"]
+    assert await send(wrong) == [409, 409]
+
+
 async def test_a_closed_project_begins_nothing(client: httpx.AsyncClient) -> None:
     project = await made(client, is_open=False)
     for path, body in (

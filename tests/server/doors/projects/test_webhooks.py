@@ -110,7 +110,9 @@ async def test_the_secret_is_shown_when_it_is_new_and_never_again(client: httpx.
 async def test_what_cannot_be_is_refused(
     client: httpx.AsyncClient, path: str, wrong: dict[str, Any], status: int
 ) -> None:
-    assert (await client.post(path, json={**WANTED, **wrong})).status_code == status
+    refused = await client.post(path, json={**WANTED, **wrong})
+    assert refused.status_code == status
+    assert ("xn--mnchen-3ya" in refused.json()["detail"]) is ("münchen" in str(wrong))
     webhook = await made(client, path)
     assert (await client.patch(f"{path}/{webhook['id']}", json=wrong)).status_code == status
 
