@@ -95,7 +95,13 @@ def _error_response(request: Request, error: EarshotError) -> JSONResponse:
 
 def validation_failed(problems: list[Any]) -> ValidationFailed:
     """From pydantic's ``errors()``. The offending values are left out: they may be secrets, or not JSON."""
-    details = [{"field": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]} for item in problems]
+    details = [
+        {
+            "field": ".".join(str(part) for part in item["loc"]),
+            "problem": item["msg"].removeprefix("Value error, "),  # what we say ourselves
+        }
+        for item in problems
+    ]
     return not_as_documented(details)
 
 
