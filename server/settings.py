@@ -28,7 +28,14 @@ from server.webhooks.webhook_settings import WebhookSettings
 PREFIX = "EARSHOT_"
 # Read by tests and benches, or naming the file itself: not settings of the server.
 NOT_SETTINGS = frozenset(
-    {"EARSHOT_CHROMIUM", "EARSHOT_CONFIG", "EARSHOT_NODE_PACKAGES", "EARSHOT_SERVER", "EARSHOT_TEST_DATA"}
+    {
+        "EARSHOT_CHROMIUM",
+        "EARSHOT_CONFIG",
+        "EARSHOT_FIREFOX",
+        "EARSHOT_NODE_PACKAGES",
+        "EARSHOT_SERVER",
+        "EARSHOT_TEST_DATA",
+    }
 )
 
 
