@@ -127,4 +127,5 @@ async def measure(figures: Figures, *, conversations: int = 500, chunks: int = 2
         memory_mb_per_1000_chunks=slope(warm, each * chunks) * 1000 if len(warm) > 1 else 0.0,
         tracebacks_in_log=log.count("Traceback"),
     )
+    figures.notes.append(f"Memory after each tenth, MB: {', '.join(f'{each:.1f}' for each in memory_mb)}.")
     figures.notes += sorted(set(kiosks.failed))[:5]
