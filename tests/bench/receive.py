@@ -14,7 +14,7 @@ from protocol.blocks import SAMPLE_RATE_HZ
 from tests.bench.figures import Figures, percentile
 from tests.bench.node import cores
 from tests.bench.rtp_sender import PACKET_S, Receiving, Sender
-from tests.media.opus_sound import sweep_packets
+from tests.media.opus_sound import sweep_packets, syllables_packets
 
 SETTLE_S = 1.0
 LOST_AT_S = 1.0
@@ -54,13 +54,27 @@ async def measure(figures: Figures, *, quick: bool) -> None:
             await direct.grow(200)
             at_200 = await cost(direct, seconds)
             figures.add(ms_per_stream_s_at_200=at_200["ms"], loop_lag_p99_ms_at_200=at_200["lag_p99_ms"])
+    await measure_wideband(figures, core, seconds)
     async with Receiving("direct", core, packets) as lossy:
         figures.add(media_time_error_ms_at_5_percent_loss=await media_time_error_ms(lossy, seconds * 2))
     figures.notes.append(
         "Reception alone is up to 16 kHz sound, without recognition: one process on one core, raw senders (packets of "
         "20 ms, 32 kbit/s, SRTP) on another. Stock is aiortc's receiver and a resampler to 16 kHz; router is our "
-        "receiver behind aiortc's queues; the other figures are with the direct tap."
+        "receiver behind aiortc's queues; the other figures are with the direct tap. Packets are of the full band, as "
+        "senders choose where nothing is asked of them; wideband is what our answers ask for, unless told otherwise."
     )
+
+
+async def measure_wideband(figures: Figures, core: int | None, seconds: float) -> None:
+    packets = syllables_packets(4.0, rate_hz=SAMPLE_RATE_HZ)
+    async with Receiving("stock", core, packets) as stock:
+        await stock.grow(40)
+        figures.add(stock_wideband_ms_per_stream_s_at_40=(await cost(stock, seconds))["ms"])
+    async with Receiving("direct", core, packets) as direct:
+        await direct.grow(40)
+        figures.add(wideband_ms_per_stream_s_at_40=(await cost(direct, seconds))["ms"])
+        await direct.grow(100)
+        figures.add(wideband_ms_per_stream_s_at_100=(await cost(direct, seconds))["ms"])
 
 
 async def cost(receiving: Receiving, seconds: float) -> dict[str, Any]:
