@@ -38,6 +38,7 @@ QUICK: dict[str, float] = {
     "peers_connecting_max": 1000,
     "peers_per_address_max": 1000,
     "utterance_silence_ms": 300,
+    "creations_per_minute": 100_000,
 }
 
 
