@@ -85,6 +85,7 @@ class AsrClient:
         self._restarts_before = 0  # of workers that are no more
         self._count_asked = True  # the first worker to come is to say how many there shall be
         self._is_ready = asyncio.Event()
+        self._is_settled = asyncio.Event()
         self._gave_up = 0
         self._stopped = False
 
@@ -106,6 +107,7 @@ class AsrClient:
         """Close all sessions and end the processes. Idempotent."""
         self._stopped = True
         self._is_ready.set()
+        self._is_settled.set()
         for session in list(self._sessions.values()):
             await session.close()
         await asyncio.gather(*(worker.stop() for worker in self._workers), *self._retiring)
@@ -116,6 +118,12 @@ class AsrClient:
             if self._stopped:
                 raise EngineFailed("the recogniser was stopped")
             await self._is_ready.wait()
+        if self._stopped:
+            raise EngineFailed("the recogniser was stopped")
+
+    async def wait_settled(self) -> None:
+        """Return when an engine is loaded, or could not be: ``status`` says which. Raises as ``wait_ready``."""
+        await self._is_settled.wait()
         if self._stopped:
             raise EngineFailed("the recogniser was stopped")
 
@@ -269,10 +277,8 @@ class AsrClient:
         task.add_done_callback(self._retiring.discard)
 
     def _note_state(self) -> None:
-        if self._state == "ok" or self._stopped:
-            self._is_ready.set()
-        else:
-            self._is_ready.clear()
+        _let(self._is_ready, self._state == "ok" or self._stopped)
+        _let(self._is_settled, self._state != "starting" or self._stopped)
 
     # What the workers tell.
 
@@ -310,3 +316,10 @@ class AsrClient:
                 self._gave_up += self._sessions[session_id].lost_at(generation, end_samples)
         self._note_state()
         self._move_those_that_may()
+
+
+def _let(event: asyncio.Event, is_so: bool) -> None:
+    if is_so:
+        event.set()
+    else:
+        event.clear()

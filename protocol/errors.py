@@ -127,6 +127,10 @@ class IllegalMove(Conflict):
     code = "ILLEGAL_STATE"
 
 
+class Cancelled(Conflict):
+    code = "CANCELLED"
+
+
 class PreconditionFailed(Conflict):
     code = "PRECONDITION_FAILED"
     http_status = 412

@@ -212,7 +212,7 @@ def _is_theirs(principal: Principal, resource: Resource) -> bool:
         return False
     if resource.kind in (Kind.PROJECT, Kind.CONVERSATION):
         return principal.trusted and principal.id is None
-    return principal.trusted or (principal.public and resource.kind is Kind.TRANSCRIPT)
+    return principal.trusted or (principal.public and resource.kind in (Kind.TRANSCRIPT, Kind.JOB))
 
 
 def _check_scopes(principal: Principal, action: Action) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from server.files import storage_error, sync_file, sync_folder
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
+from server.recognisers import Recognisers
 from server.settings import Settings
 from server.status import logged
 from server.store.records import Track
@@ -39,9 +41,10 @@ CUT_MIN_S = 1.0  # headers are often a frame or two off
 class Intake:
     """Takes files over, keeps them beside their recordings, and feeds their sound to their tracks."""
 
-    def __init__(self, settings: Settings, hub: Hub, journal: Journal) -> None:
+    def __init__(self, settings: Settings, hub: Hub, journal: Journal, recognisers: Recognisers) -> None:
         self._settings = settings
         self._hub = hub
+        self._recognisers = recognisers
         self._journal = journal
         self._limits = DecodeLimits(
             bytes_max=settings.upload_max_mb * MEBIBYTE,
@@ -98,6 +101,13 @@ class Intake:
         if tasks:
             await asyncio.wait(tasks)
 
+    async def cancel(self, session: LiveSession, why: EarshotError) -> None:
+        """Hear no more of its file; what was heard is kept, and its readers are told why."""
+        await self.drop(session.track.id)
+        session.failure = why
+        await self._tell(session.transcript_id, why, recoverable=False)
+        await session.stop()
+
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
         return self.path_of(session.track)
@@ -125,17 +135,20 @@ class Intake:
         path = self.kept_path(session)
         watching = asyncio.create_task(self._watch(session), name=f"progress {session.track.id}")
         try:
-            try:
-                async with self._turns:
-                    await self._feed(session, path, gone)
-            except NotFound:
-                return  # deleted meanwhile
-            except EarshotError as error:
-                log.warning("file ended early", track=session.track.id, code=error.code)
-                session.failure = error  # what was heard until then is kept, and told
-                await self._tell(session.transcript_id, error, recoverable=False)
-            if not gone.is_set():
-                await session.stop()
+            async with AsyncExitStack() as stack:
+                try:
+                    asr = await stack.enter_async_context(self._recognisers.borrowed(session.track.model))
+                    session.pipeline.hear_by(asr)
+                    async with self._turns:
+                        await self._feed(session, path, gone)
+                except NotFound:
+                    return  # deleted meanwhile
+                except EarshotError as error:
+                    log.warning("file ended early", track=session.track.id, code=error.code)
+                    session.failure = error  # what was heard until then is kept, and told
+                    await self._tell(session.transcript_id, error, recoverable=False)
+                if not gone.is_set():
+                    await session.stop()
         finally:
             watching.cancel()
             await asyncio.wait([watching])

@@ -34,6 +34,7 @@ class SourceOptions:
     """What a source asks for. ``track`` is the client's own name for its track; ``speaker`` who speaks on it.
 
     ``track_id`` and ``started_at`` (epoch seconds): of a track whose place is known before it comes.
+    ``model``: the recogniser's by which a file is to be heard; None: whichever the house has.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
     """
 
@@ -47,6 +48,7 @@ class SourceOptions:
     takes_over: bool = False
     track_id: str | None = None
     started_at: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

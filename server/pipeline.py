@@ -65,6 +65,7 @@ class TrackPipeline:
         self._samples_in = metrics.samples_in.labels(track.source)
         self._voices = voices
         self._asr: AsrSession | None = None
+        self._house: AsrClient | None = None
         self._client: AsrClient | None = None  # who is to hear it, from the first listener or sound on
         self.options = SessionOptions()  # what the recogniser was asked for
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
@@ -84,9 +85,15 @@ class TrackPipeline:
         Only for a new track, where nothing is to be heard yet.
         """
         self._teller = asyncio.create_task(self._tell_finals(), name=f"tell {self.track.id}")
-        self._client, self.options = asr, options
+        self._house, self.options = asr, options
+        if self.track.model is None:
+            self._client = asr
         if listen:
             self.listen()
+
+    def hear_by(self, asr: AsrClient | None = None) -> None:
+        """By this recogniser, or by the house's: a track that is to be heard by a model of its own waits for it."""
+        self._client = asr or self._house
 
     def listen(self) -> None:
         """There will be sound. Idempotent; nothing after the finish."""

@@ -95,6 +95,7 @@ async def new_track(store: Store, transcript_id: str, options: SourceOptions) ->
         source=options.source,
         started_at=time.time() if options.started_at is None else options.started_at,
         track_id=options.track_id,
+        model=options.model,
     )
 
 

@@ -52,6 +52,8 @@ async def recover_transcript(
         if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
             intake.begin(session)
         elif not wait or transcript.state is TranscriptState.PROCESSING or track.source == "file":
+            session.pipeline.hear_by()
+            session.pipeline.listen()
             session.finish_soon()  # it had been stopped: only its finals were still due
         else:
             session.wait_for_source()

@@ -20,6 +20,7 @@ from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
 from server.hub import Hub
 from server.intake import Intake
+from server.jobs.jobs import Jobs
 from server.journal import Journal
 from server.loop_watch import LoopWatch
 from server.meetings.attendances import Attendances
@@ -35,6 +36,7 @@ from server.projects.summaries import Summaries
 from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
+from server.recognisers import Recognisers
 from server.recovery import recover
 from server.removal import Removal
 from server.reports.reports import Reports
@@ -83,6 +85,8 @@ class Services:
     retention: Retention
     unsubscribe_tokens: UnsubscribeTokens
     levels: Levels
+    recognisers: Recognisers
+    jobs: Jobs
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -132,7 +136,9 @@ class Services:
             hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
             hub.start()
             stack.push_async_callback(hub.stop)
-            intake = Intake(settings, hub, journal)
+            recognisers = Recognisers(asr, worker_settings(settings), others_max=settings.other_models_max)
+            stack.push_async_callback(recognisers.stop)
+            intake = Intake(settings, hub, journal, recognisers)
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)
@@ -166,6 +172,8 @@ class Services:
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
+            jobs = Jobs(settings, store, hub, intake, recognisers, removal)
+            await jobs.load()
             retention = Retention(store, blobs, removal, reports)
             retention.start()
             stack.push_async_callback(retention.stop)
@@ -196,7 +204,10 @@ class Services:
                 attendances,
             )
             of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *of_projects, stack.pop_all())
+            derived = Derived(settings)
+            return cls(
+                *rooms, derived, uploads, blobs, blob_urls, targets, *of_projects, recognisers, jobs, stack.pop_all()
+            )
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     CONVERSATION = "conversation"
     WEBHOOK = "webhook"
     API_KEY = "API key"
+    JOB = "job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ NAMED: dict[str, Named] = {
     "conversation_id": Named(Kind.CONVERSATION),
     "webhook_id": Named(Kind.WEBHOOK),
     "key_id": Named(Kind.API_KEY),
+    "job_id": Named(Kind.JOB),
 }
 
 

@@ -85,5 +85,16 @@ async def after(conn: AsyncConnection, transcript_id: str, seq: int, limit: int)
     return await aside(_event, rows.all())
 
 
+async def errors_of(conn: AsyncConnection, transcript_id: str, *, limit: int) -> list[Event]:
+    """The newest first."""
+    rows = await conn.execute(
+        sa.select(events)
+        .where(events.c.transcript_id == transcript_id, events.c.body.startswith('{"type":"error"'))
+        .order_by(events.c.seq.desc())
+        .limit(limit)
+    )
+    return [_event(row) for row in rows]
+
+
 def _event(row: sa.Row[Any]) -> Event:
     return Event(transcript_id=row.transcript_id, seq=row.seq, at=row.at, body=BODY.validate_json(row.body))

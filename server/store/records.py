@@ -71,6 +71,7 @@ class Track:
     state: TrackState
     source: SourceKind
     path: str  # of its recording, relative to the folder of recordings
+    model: str | None = None  # by which it is to be heard; None: whichever the house has
 
 
 @dataclass(frozen=True, slots=True)

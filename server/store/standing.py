@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.store.project_tables import conversations, projects, webhooks
-from server.store.tables import api_keys, meetings, rooms, transcripts
+from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8
@@ -55,6 +55,9 @@ _LOOKS: dict[str, sa.Select[Any]] = {
         sa.or_(rooms.c.name == sa.bindparam("wanted"), rooms.c.id == sa.bindparam("wanted")),
         rooms.c.deleted_at.is_(None),
     ),
+    "job": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at)
+    .join(jobs, jobs.c.transcript_id == transcripts.c.id)
+    .where(transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
     # A meeting is shared as its room is, for as long as there is that room.
     "meeting": sa.select(
         meetings.c.owner, sa.case((rooms.c.deleted_at.is_(None), rooms.c.share_mode), else_=_PRIVATE), _NEVER

@@ -16,6 +16,7 @@ from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
 from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
+from server.store.job_store import JobStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.project_store import ProjectStore
@@ -71,6 +72,7 @@ class Store:
         self.reports = ReportStore(self._read, self._write, clock)
         self.subscriptions = SubscriptionStore(self._read, self._write, clock)
         self.retention = RetentionStore(self._read)
+        self.jobs = JobStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -261,6 +263,7 @@ class Store:
         speaker: str | None = None,
         track_id: str | None = None,
         state: TrackState = "open",
+        model: str | None = None,
     ) -> Track:
         """A new track. Without ``path`` it is ``<transcript id>/<track id>``."""
         track_id = track_id or ids.new_track_id()
@@ -275,6 +278,7 @@ class Store:
             state=state,
             source=source,
             path=path or f"{transcript_id}/{track_id}",
+            model=model,
         )
         async with self._write() as conn:
             return await tracks.create(conn, track, now=self._clock())

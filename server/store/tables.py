@@ -78,7 +78,23 @@ tracks = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
+    sa.Column("model", sa.String(64)),  # by which it is to be heard; NULL: whichever the house has
     sa.Index(None, "transcript_id", "started_at"),
+)
+
+# Files that somebody wants words of, each of which is a transcript: what was asked for.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    _transcript_id(),
+    sa.Column("model", sa.String(64), nullable=False),  # as it was asked for
+    sa.Column("diarize", sa.Boolean, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    # Since when nobody wants it any more; what was heard until then stays.
+    sa.Column("cancelled_at", sa.Double),
+    sa.PrimaryKeyConstraint("transcript_id"),
+    sa.Index(None, "created_at"),
 )
 
 events = sa.Table(

@@ -20,12 +20,12 @@ from server.store.project_tables import chunks, conversation_summaries, conversa
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
 from server.store.tables import events as all_events
-from server.store.tables import meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
+from server.store.tables import jobs, meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
 # What is of a transcript, and goes with it.
-PARTS = (all_events, segments, tracks, participants, passages, uploads, webhook_events)
+PARTS = (all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events)
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 
 

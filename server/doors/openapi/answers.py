@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.doors.jobs import models as job_models
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
 from server.doors.projects import webhook_models
@@ -201,6 +202,16 @@ ANSWERS: Mapping[str, Answer] = {
         errors=(413, 507),
     ),
     "conversation_transcript": Answer(media=("text/plain",), schema=TEXT),
+    # Jobs.
+    "list_models_for_jobs": Answer(model=job_models.ModelsHere),
+    "download_model": Answer(202, models.ModelPull, errors=(409,)),
+    "download_progress": Answer(model=models.ModelPull),
+    "start_transcription": Answer(model=job_models.Job, errors=(404, 409, 507)),
+    "list_jobs": Answer(model=job_models.JobList),
+    "job_status": Answer(model=job_models.JobStatus),
+    "job_result": Answer(model=job_models.JobResult, errors=(409,)),
+    "debug_job": Answer(model=job_models.JobDebug),
+    "cancel_job": Answer(model=job_models.Job, errors=(409,)),
     # Reports.
     "list_reports": Answer(model=project_models.ReportPage),
     "create_report": Answer(

@@ -1,0 +1,107 @@
+"""The socket ``/api/transcribe/live/{job_id}``: a job's segments as they come, and how far it is.
+
+Whoever comes late is told all there are already, and then how far it is. It closes after the end. Segments stand alone,
+without a type; a later revision of one bears its ``segment_id``. Nothing is told of silence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+
+from protocol.errors import SlowReader
+from protocol.events import Event, StatusChanged, Summarised, Transcribed
+from protocol.wire import v1
+from protocol.wire.jobs import segment_data
+from protocol.words import Segment
+from server.auth import Action
+from server.doors.access import metrics_of, services_of, settings_of
+from server.doors.jobs.views import chunk_view
+from server.doors.sockets import SocketConnection, serve_socket, until_first
+from server.jobs.progress import Progress
+from server.segment_pages import segment_pages
+from server.services import Services
+from server.subscription import Subscription
+
+router = APIRouter()
+
+TOLD = frozenset({"transcription", "status", "summary"})
+
+
+@router.websocket("/api/transcribe/live/{job_id}")
+async def live(websocket: WebSocket) -> None:
+    await serve_socket(websocket, Action.LISTEN, _live)
+
+
+async def _live(connection: SocketConnection) -> None:
+    websocket = connection.websocket
+    services, settings, metrics = services_of(websocket), settings_of(websocket), metrics_of(websocket)
+    job = await services.store.jobs.get(websocket.path_params["job_id"])
+    with metrics.subscribers.labels("job").track_inprogress():
+        subscription = services.journal.subscribe(
+            job.id, after=job.transcript.last_seq, types=TOLD, queue_max=settings.subscriber_queue_max
+        )
+        async with subscription:
+            try:
+                await until_first(
+                    _tell(connection, services, subscription, job.id),
+                    _read(connection),
+                    connection.ping(),
+                    connection.wait_leaving(subscription),
+                )
+            except SlowReader:
+                metrics.slow_readers.inc()
+                raise
+
+
+async def _tell(connection: SocketConnection, services: Services, subscription: Subscription, job_id: str) -> None:
+    told: dict[str, int] = {}  # the revision of each segment
+
+    async def tell(segment: Segment) -> None:
+        if told.get(segment.segment_id, 0) < segment.revision and (segment.text or segment.segment_id in told):
+            told[segment.segment_id] = segment.revision
+            await connection.send(segment_data(segment))
+
+    async for page in segment_pages(services.store, job_id):
+        for stored in page:
+            await tell(stored.segment)
+    if await _tell_status(connection, services, job_id):
+        return
+    async for item in subscription:
+        if not isinstance(item, Event):
+            continue  # an interim: what may still change is not told here
+        match item.body:
+            case Transcribed():
+                await tell(item.body.segment)
+            case StatusChanged():
+                if await _tell_status(connection, services, job_id):
+                    return
+            case Summarised():
+                await connection.send(v1.render(item))
+            case _:
+                pass
+
+
+async def _tell_status(connection: SocketConnection, services: Services, job_id: str) -> bool:
+    """Whether that was the end."""
+    job = await services.store.jobs.get(job_id)
+    progress = await services.jobs.progress(job)
+    await connection.send(status_message(progress))
+    return job.has_ended
+
+
+def status_message(progress: Progress) -> dict[str, Any]:
+    return {
+        "type": "status",
+        "status": progress.status,
+        "message": progress.message,
+        "progress": progress.percent,
+        "chunk_info": chunk_view(progress),
+    }
+
+
+async def _read(connection: SocketConnection) -> None:
+    """Whatever readers send, such as answers to pings; there is nothing to ask for."""
+    while True:
+        await connection.receive()

@@ -1,0 +1,156 @@
+"""Jobs: files that are made words of by the recogniser that was asked for. Each is a transcript like any other.
+
+The intake hears them, behind everything live, and goes on with them after a restart; here is what a job has besides:
+what was asked for, how far it is, and that nobody wants it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from asr.models import Model, is_whole
+from protocol.blocks import seconds
+from protocol.errors import Cancelled, Conflict, EarshotError, NotFound
+from protocol.states import TranscriptState
+from server.hub import Hub
+from server.intake import Intake
+from server.jobs import progress
+from server.jobs.model_names import short_name
+from server.jobs.progress import Progress
+from server.live import SourceOptions
+from server.recognisers import Recognisers
+from server.removal import Removal
+from server.settings import Settings
+from server.store.job_store import Job
+from server.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+CANCELLED = "Cancelled; what was heard until then is kept"
+FAILED = "The file could not be transcribed to its end"
+
+
+class Jobs:
+    """One for a node: files lie in its data folder."""
+
+    def __init__(
+        self, settings: Settings, store: Store, hub: Hub, intake: Intake, recognisers: Recognisers, removal: Removal
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._hub = hub
+        self._intake = intake
+        self._recognisers = recognisers
+        self._removal = removal
+
+    async def load(self) -> None:
+        """After a start: what was cancelled is stopped again, and whose file never came whole was never answered."""
+        for job in await self._store.jobs.unfinished():
+            if job.transcript.state is TranscriptState.IDLE:
+                await self._forget(job)
+            else:
+                await self._stop(job)
+
+    async def check_model(self, model: Model | None) -> str | None:
+        """What tracks are told to be heard by; None for the recogniser in use.
+
+        Raises ``Conflict`` for a model that is not here, or that the settings give no room.
+        """
+        await self._recognisers.main.wait_settled()  # before that nobody knows which it is
+        if model is None or self._recognisers.is_main(model.name):
+            return None
+        name = short_name(model.name)
+        if model.repo and not await asyncio.to_thread(is_whole, model, self._settings.models_dir / model.name):
+            raise Conflict(
+                f"the model {name} is not on this machine: fetch it first, with POST /api/transcribe/models/{name}"
+                f"/download or `earshot models pull {model.name}`",
+                details={"model_name": name, "size_mb": model.size_mb},
+            )
+        if not self._settings.other_models_max:
+            used = short_name(self._recognisers.main.status.model)
+            raise Conflict(
+                f"this server hears with {used} alone: name no model, or set other_models_max",
+                details={"model_name": name, "in_use": used},
+            )
+        return model.name
+
+    async def start(
+        self,
+        path: Path,
+        *,
+        filename: str,
+        owner: str | None,
+        model: Model | None = None,
+        language: str | None = None,
+        diarize: bool = True,
+    ) -> Job:
+        """Take the file at ``path`` over and begin. Raises what ``check_model`` and ``Intake.add_file`` raise; then
+        there is no job, and the file stays where it is."""
+        heard_by = await self.check_model(model)
+        job = await self._store.jobs.create(
+            owner=owner,
+            language=language or self._settings.language,
+            model=model.name if model is not None else self._recognisers.main.status.model,
+            diarize=diarize,
+            filename=filename,
+        )
+        try:
+            options = SourceOptions(language=language, model=heard_by)
+            await self._intake.add_file(job.id, path, filename=filename, options=options)
+        except BaseException:
+            await self._forget(job)
+            raise
+        job = await self._store.jobs.get(job.id)
+        if job.cancelled_at is not None:  # meanwhile
+            await self._stop(job)
+        return job
+
+    async def cancel(self, job_id: str) -> Job:
+        """Hear no more of it; what was heard is kept. Idempotent. Raises ``NotFound``, ``Conflict``."""
+        job = await self._store.jobs.cancel(job_id)
+        await self._stop(job)
+        return await self._store.jobs.get(job_id)
+
+    async def progress(self, job: Job) -> Progress:
+        """How far it is now."""
+        transcript = job.transcript
+        if transcript.state is TranscriptState.ENDED:
+            return progress.completed(transcript.duration_samples)
+        if job.cancelled_at is not None:
+            return progress.ended_early("cancelled", CANCELLED, transcript.duration_samples)
+        if transcript.state is TranscriptState.FAILED:
+            failure = await self._store.jobs.failure(job.id)
+            message = failure.message if failure is not None else FAILED
+            return progress.ended_early("failed", message, transcript.duration_samples)
+        sessions = self._hub.sessions_of(job.id)
+        if not any(session.pipeline.length_samples for session in sessions):
+            return progress.waiting()
+        known = [session.expected_samples for session in sessions]
+        done_samples = sum(session.pipeline.settled_samples for session in sessions)
+        return progress.working(done_samples, None if None in known else sum(filter(None, known)))
+
+    async def check_ended(self, job: Job) -> None:
+        """Raises ``Conflict``, which says how far it is, while there is no result."""
+        if not job.has_ended:
+            far = await self.progress(job)
+            raise Conflict(
+                f"the job goes on: {far.message}; ask again, or follow it at /api/transcribe/live/{job.id}",
+                details={"status": far.status, "progress": far.percent},
+                retry_after_s=2.0,
+            )
+
+    async def _stop(self, job: Job) -> None:
+        for session in self._hub.sessions_of(job.id):
+            await self._intake.cancel(session, Cancelled(CANCELLED))
+        log.info("job cancelled", job=job.id, heard_s=round(seconds(job.transcript.duration_samples)))
+
+    async def _forget(self, job: Job) -> None:
+        try:
+            await self._removal.discard(job.id)
+        except NotFound:
+            pass
+        except EarshotError as error:
+            log.warning("a job without its file was not removed", job=job.id, code=error.code)

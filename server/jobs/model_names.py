@@ -1,0 +1,31 @@
+"""What models are called by those who ask for them: as the catalogue has it, or as Whisper's authors do. Pure."""
+
+from __future__ import annotations
+
+from asr.models import CATALOGUE, Model
+from protocol.errors import NotFound
+
+WHISPER = "whisper-"
+_AUTHORS = "openai/"
+_SHOWN_MAX_CHARS = 64
+
+
+def find_model(name: str) -> Model:
+    """By ``whisper-tiny.en``, ``tiny.en`` or ``openai/whisper-tiny.en``. Raises ``NotFound`` that lists all."""
+    plain = name.strip().removeprefix(_AUTHORS)
+    for wanted in (plain, f"{WHISPER}{plain}"):
+        if wanted in CATALOGUE:
+            return CATALOGUE[wanted]
+    known = ", ".join(short_name(model.name) for model in CATALOGUE.values())
+    shown = name[:_SHOWN_MAX_CHARS]
+    raise NotFound(f"no model is called {shown!r}; there are {known}", details={"model_name": shown})
+
+
+def short_name(name: str) -> str:
+    """``tiny.en`` for ``whisper-tiny.en``; other models have one name."""
+    return name.removeprefix(WHISPER)
+
+
+def full_name(model: Model) -> str:
+    """Where it comes from: ``openai/whisper-tiny.en``, or whose repository it is; its name for one we bring."""
+    return f"{_AUTHORS}{model.name}" if model.name.startswith(WHISPER) else model.repo or model.name
