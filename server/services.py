@@ -21,6 +21,7 @@ from server.derived import Derived
 from server.hub import Hub
 from server.intake import Intake
 from server.jobs.jobs import Jobs
+from server.jobs.rehearing import Rehearing
 from server.journal import Journal
 from server.loop_watch import LoopWatch
 from server.meetings.attendances import Attendances
@@ -87,6 +88,7 @@ class Services:
     levels: Levels
     recognisers: Recognisers
     jobs: Jobs
+    rehearing: Rehearing
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -204,10 +206,10 @@ class Services:
                 attendances,
             )
             of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
+            rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
+            of_files = recognisers, jobs, rehearing
             derived = Derived(settings)
-            return cls(
-                *rooms, derived, uploads, blobs, blob_urls, targets, *of_projects, recognisers, jobs, stack.pop_all()
-            )
+            return cls(*rooms, derived, uploads, blobs, blob_urls, targets, *of_projects, *of_files, stack.pop_all())
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

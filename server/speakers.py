@@ -109,6 +109,12 @@ class Speakers:
             await changes.remove(participant_id)
 
     @asynccontextmanager
+    async def alone(self, transcript_id: str) -> AsyncIterator[None]:
+        """For whoever revises segments: meanwhile nobody else says who speaks in them."""
+        async with self._locks.of(transcript_id):
+            yield
+
+    @asynccontextmanager
     async def renaming(self, transcript_id: str) -> AsyncIterator[None]:
         """For a transaction that changes who takes part, among other things; then segments follow what the rows say."""
         async with self._locks.of(transcript_id):

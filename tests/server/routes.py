@@ -81,6 +81,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/transcribe/debug/{job_id}"): Action.READ,
     ("POST", "/api/transcribe/cancel/{job_id}"): Action.CHANGE,
     ("WS", "/api/transcribe/live/{job_id}"): Action.LISTEN,
+    ("POST", "/api/retranslate/segment"): Action.CREATE,
+    ("POST", "/api/retranslate/segment-from-full"): Action.CREATE,
     ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,
     ("WS", "/api/participant/conversations/{conversation_id}/events"): Action.CONTRIBUTE,
     ("WS", "/v1/transcripts/{transcript_id}/events"): Action.LISTEN,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.jobs import live, models_here, transcribe
+from server.doors.jobs import live, models_here, retranslate, transcribe
 
-ROUTERS: tuple[APIRouter, ...] = (models_here.router, transcribe.router, live.router)
+ROUTERS: tuple[APIRouter, ...] = (models_here.router, transcribe.router, live.router, retranslate.router)

@@ -96,3 +96,13 @@ class JobDebug(Job):
     diarize: bool
     last_seq: int = Field(ge=0)
     cancelled_at: float | None
+
+
+class HeardAgain(Form):
+    segment_id: str
+    text: str = Field(description="Empty: nothing was heard; a segment of a job then stays as it was.")
+    confidence: float = Field(ge=0, le=1)
+    speaker: str | None = Field(description="Of the job's segment; null: a clip does not say.")
+    model_used: str
+    words: list[JobWord]
+    revision: int | None = Field(description="Of the job's segment, as it is now; null: none took another's place.")

@@ -212,6 +212,8 @@ ANSWERS: Mapping[str, Answer] = {
     "job_result": Answer(model=job_models.JobResult, errors=(409,)),
     "debug_job": Answer(model=job_models.JobDebug),
     "cancel_job": Answer(model=job_models.Job, errors=(409,)),
+    "hear_clip_again": Answer(model=job_models.HeardAgain, errors=(404, 409, 507)),
+    "hear_segment_again": Answer(model=job_models.HeardAgain, errors=(400, 404, 409, 413)),
     # Reports.
     "list_reports": Answer(model=project_models.ReportPage),
     "create_report": Answer(
