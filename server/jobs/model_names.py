@@ -1,8 +1,10 @@
-"""What models are called by those who ask for them: as the catalogue has it, or as Whisper's authors do. Pure."""
+"""What models are called by those who ask for them: as the catalogue has it, or as Whisper's authors do."""
 
 from __future__ import annotations
 
-from asr.models import CATALOGUE, Model
+from pathlib import Path
+
+from asr.models import CATALOGUE, Model, present
 from protocol.errors import NotFound
 
 WHISPER = "whisper-"
@@ -19,6 +21,17 @@ def find_model(name: str) -> Model:
     known = ", ".join(short_name(model.name) for model in CATALOGUE.values())
     shown = name[:_SHOWN_MAX_CHARS]
     raise NotFound(f"no model is called {shown!r}; there are {known}", details={"model_name": shown})
+
+
+def asked_model(name: str) -> Model | None:
+    """As ``find_model``; None where none is named."""
+    return find_model(name) if name.strip() else None
+
+
+def listed_models(models_dir: Path) -> list[tuple[Model, bool]]:
+    """All of them, and whether each is here. Blocking."""
+    here = {model.name for model in present(models_dir)}
+    return [(model, model.name in here) for model in CATALOGUE.values()]
 
 
 def short_name(name: str) -> str:

@@ -26,7 +26,7 @@ from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
 from server.store.project_tables import conversations, projects, webhooks
-from server.store.tables import api_keys, meetings, rooms, transcripts
+from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -69,10 +69,12 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
 }
 THINGS = (
     *("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "webhook_id", "key_id"),
+    "job_id",
 )
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
     "name",
+    "job",  # whose status is told to everybody, as that of none to those whose it is not
     "session_id",
     "page_id",
     "asset",
@@ -124,6 +126,9 @@ async def make_things(node: RunningApp) -> Things:
                     **meeting,
                 )
             )
+            await conn.execute(sa.insert(transcripts).values(id=ids["job_id"], **transcript, **times, **common))
+            job = {"model": "scripted", "diarize": True, "filename": "", "created_at": 1.0}
+            await conn.execute(sa.insert(jobs).values(transcript_id=ids["job_id"], **job))
             project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
             await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
             await conn.execute(

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import SlowReader
+from protocol.errors import EarshotError, InvalidMessage, SlowReader
 from protocol.events import Event, StatusChanged, Summarised, Transcribed
 from protocol.wire import v1
 from protocol.wire.jobs import segment_data
@@ -18,7 +18,7 @@ from protocol.words import Segment
 from server.auth import Action
 from server.doors.access import metrics_of, services_of, settings_of
 from server.doors.jobs.views import chunk_view
-from server.doors.sockets import SocketConnection, serve_socket, until_first
+from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
 from server.jobs.progress import Progress
 from server.segment_pages import segment_pages
 from server.services import Services
@@ -26,6 +26,7 @@ from server.subscription import Subscription
 
 router = APIRouter()
 
+ASKED = frozenset({v1.Action.GET_STATUS, v1.Action.PONG})
 TOLD = frozenset({"transcription", "status", "summary"})
 
 
@@ -46,7 +47,7 @@ async def _live(connection: SocketConnection) -> None:
             try:
                 await until_first(
                     _tell(connection, services, subscription, job.id),
-                    _read(connection),
+                    _obey(connection, services, job.id),
                     connection.ping(),
                     connection.wait_leaving(subscription),
                 )
@@ -101,7 +102,16 @@ def status_message(progress: Progress) -> dict[str, Any]:
     }
 
 
-async def _read(connection: SocketConnection) -> None:
-    """Whatever readers send, such as answers to pings; there is nothing to ask for."""
+async def _obey(connection: SocketConnection, services: Services, job_id: str) -> None:
+    """Answer what readers ask; what they cannot ask here is answered with an error, and the socket stays open."""
     while True:
-        await connection.receive()
+        message = await connection.receive()
+        try:
+            action = v1.parse_action(text_of(message))
+            if action not in ASKED:
+                raise InvalidMessage("this socket is for reading: it takes get_status and pong")
+        except EarshotError as error:
+            await connection.send(v1.render_error(error, recoverable=True))
+            continue
+        if action is v1.Action.GET_STATUS:
+            await _tell_status(connection, services, job_id)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from asr.models import CATALOGUE, Model, present
 from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.engine import progress_view, pulls_of
-from server.jobs.model_names import find_model, full_name, short_name
+from server.jobs.model_names import find_model, full_name, listed_models, short_name
 
 router = APIRouter(tags=["jobs"], responses=DOCUMENTED)
 
@@ -21,9 +19,20 @@ router = APIRouter(tags=["jobs"], responses=DOCUMENTED)
 @router.get("/api/transcribe/models", dependencies=[entry(Action.READ_ENGINE)])
 async def list_models_for_jobs(request: Request) -> Response:
     """All of them; ``in_use``: by which a job is heard that names none."""
-    here = {model.name for model in await asyncio.to_thread(present, settings_of(request).models_dir)}
     in_use = services_of(request).asr.status.model
-    return JSONResponse({"models": [model_view(model, here, in_use) for model in CATALOGUE.values()]})
+    models = [
+        {
+            "name": short_name(model.name),
+            "full_name": full_name(model),
+            "is_downloaded": is_here,
+            "size_mb": float(model.size_mb),
+            "description": model.summary,
+            "languages": list(model.languages),
+            "in_use": model.name == in_use,
+        }
+        for model, is_here in await asyncio.to_thread(listed_models, settings_of(request).models_dir)
+    ]
+    return JSONResponse({"models": models})
 
 
 @router.post("/api/transcribe/models/{name}/download", status_code=202, dependencies=[entry(Action.PULL_MODEL)])
@@ -41,15 +50,3 @@ async def download_progress(request: Request, name: str) -> Response:
 
 async def _nothing_more() -> None:
     """Jobs ask for it by name."""
-
-
-def model_view(model: Model, here: set[str], in_use: str) -> dict[str, Any]:
-    return {
-        "name": short_name(model.name),
-        "full_name": full_name(model),
-        "is_downloaded": model.name in here,
-        "size_mb": float(model.size_mb),
-        "description": model.summary,
-        "languages": list(model.languages),
-        "in_use": model.name == in_use,
-    }

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from asr.models import Model
 from protocol.wire.jobs import speaker_of
 from protocol.wire.stream import Language
 from protocol.wire.v1 import word_data
@@ -19,7 +18,7 @@ from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.v1.asked import body, form_with_file, json_body
 from server.doors.v1.uploads import receive_upload
 from server.intake import MEBIBYTE
-from server.jobs.model_names import find_model, short_name
+from server.jobs.model_names import asked_model, short_name
 from server.jobs.rehearing import CLIP_MAX_MB, Heard
 from server.limits import read_body
 
@@ -56,7 +55,7 @@ async def hear_clip_again(request: Request) -> Response:
     try:
         wanted = _from_form(upload.fields)
         heard = await services_of(request).rehearing.clip(
-            upload.path, model=_model_of(wanted), language=wanted.language
+            upload.path, model=asked_model(wanted.model_name), language=wanted.language
         )
     finally:
         upload.discard()
@@ -81,7 +80,7 @@ async def hear_segment_again(
         wanted.segment_id,
         start_s=wanted.start_time,
         end_s=wanted.end_time,
-        model=_model_of(wanted),
+        model=asked_model(wanted.model_name),
         language=wanted.language,
     )
     return JSONResponse(heard_view(wanted.segment_id, heard))
@@ -98,10 +97,6 @@ def heard_view(segment_id: str, heard: Heard) -> dict[str, Any]:
         "words": [word_data(word) for word in heard.words],
         "revision": segment.revision if segment is not None else None,
     }
-
-
-def _model_of(wanted: Stretch) -> Model | None:
-    return find_model(wanted.model_name) if wanted.model_name else None
 
 
 def _from_form(fields: Mapping[str, str]) -> Stretch:

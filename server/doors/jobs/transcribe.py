@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
-from asr.models import Model
 from protocol.errors import NotFound
 from protocol.wire.stream import Language
 from protocol.words import Segment
@@ -20,7 +19,7 @@ from server.doors.errors import DOCUMENTED, validation_failed
 from server.doors.jobs.views import debug_view, not_found_view, result_view, status_view
 from server.doors.v1.asked import body, form_with_file
 from server.doors.v1.uploads import MEBIBYTE, receive_upload
-from server.jobs.model_names import find_model
+from server.jobs.model_names import asked_model
 from server.segment_pages import segment_pages
 from server.services import Services
 
@@ -54,7 +53,7 @@ async def start_transcription(request: Request) -> Response:
     services, settings = services_of(request), settings_of(request)
 
     def grant(fields: Mapping[str, str]) -> int:
-        _model_of(_asked(fields))  # before the file is taken, where its fields come before it
+        asked_model(_asked(fields).model_name)  # before the file is taken, where its fields come before it
         return settings.upload_max_mb * MEBIBYTE
 
     upload = await receive_upload(request, settings, grant=grant)
@@ -64,7 +63,7 @@ async def start_transcription(request: Request) -> Response:
             upload.path,
             filename=upload.filename,
             owner=principal_of(request).id,
-            model=_model_of(asked),
+            model=asked_model(asked.model_name),
             language=asked.language,
             diarize=asked.diarize,
         )
@@ -138,7 +137,3 @@ def _asked(fields: Mapping[str, str]) -> Asked:
         return Asked.model_validate(given)
     except ValidationError as error:
         raise validation_failed(error.errors(include_input=False, include_context=False)) from None
-
-
-def _model_of(asked: Asked) -> Model | None:
-    return find_model(asked.model_name) if asked.model_name else None

@@ -80,6 +80,18 @@ async def test_who_comes_in_the_middle_gets_each_once(node: RunningApp) -> None:
     assert len({segment["segment_id"] for segment in segments}) == SENTENCES == len(segments)
 
 
+async def test_a_reader_may_ask_how_far_it_is_and_for_nothing_else(node: RunningApp) -> None:
+    job_id = await begin(node)
+    async with node.socket(f"/api/transcribe/live/{job_id}") as socket:
+        await socket.send({"action": "pause"})
+        await socket.send({"action": "pong"})
+        _, statuses, code = await heard(socket)
+    assert code == 1000
+    errors = [message["data"]["code"] for message in socket.messages if message.get("type") == "error"]
+    assert errors == ["INVALID_MESSAGE"]
+    assert statuses[-1]["status"] == "completed"
+
+
 async def test_a_job_that_there_is_not_is_told_and_closed(node: RunningApp) -> None:
     async with node.socket(f"/api/transcribe/live/{new_transcript_id()}") as socket:
         assert (await socket.until("error"))["data"]["code"] == "NOT_FOUND"
