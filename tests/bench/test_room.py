@@ -18,4 +18,3 @@ async def test_the_bench_hears_something() -> None:
     assert mixer_us(participants=3, speaking=1, frames=5) > 0
     found = await delays(None, words=2)
     assert len(found) == 2
-    assert min(found) > 20
