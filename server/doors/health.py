@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from importlib.metadata import version
 from typing import Any
 
@@ -41,6 +42,7 @@ async def health(request: Request) -> Response:
     body = {
         "status": "draining" if draining else "unavailable" if problem else engine["state"],
         "problem": problem,
+        "timestamp": time.time(),
         "version": version("earshot"),
         "engine": engine,
         "sessions": {"live": len(services.hub.sessions), "max": settings.sessions_max},

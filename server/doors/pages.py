@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import stat
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -39,6 +41,17 @@ PORTAL_PAGE = "portal.html"
 MISSING_PAGE = "missing.html"
 ICON = "favicon.svg"
 FILE_PATH = "/{name:path}"
+
+# Where the families of the API begin, for programs that ask what this is.
+ENDPOINTS = {
+    "health": "/health",
+    "description": "/v1/openapi.json",
+    "transcripts": "/v1/transcripts",
+    "transcribe": "/api/transcribe",
+    "retranslate": "/api/retranslate",
+    "projects": "/api/projects",
+    "participant": "/api/participant",
+}
 
 
 class PageRoute(APIRoute):
@@ -88,7 +101,19 @@ async def page(name: str, request: Request) -> Response:
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def live_page(request: Request) -> Response:
-    return await page(LIVE_PAGE, request)
+    """A program that asks for JSON, and says so, is told what this is instead."""
+    accepts = request.headers.get("accept", "")
+    if "application/json" in accepts and "text/html" not in accepts:
+        response: Response = JSONResponse(about())
+    else:
+        response = await page(LIVE_PAGE, request)
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+def about() -> dict[str, Any]:
+    """The service in a few words, and where its API families begin."""
+    return {"name": "Earshot", "version": version("earshot"), "endpoints": dict(ENDPOINTS)}
 
 
 @router.api_route("/t", methods=["GET", "HEAD"])

@@ -162,6 +162,7 @@ class HealthDisk(Form):
 class Health(Form):
     status: str
     problem: str | None
+    timestamp: float = Field(description="When this was so, in epoch seconds.")
     version: str
     engine: Engine
     sessions: HealthSessions

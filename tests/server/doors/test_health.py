@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ async def test_health_says_how_the_node_fares(client: httpx.AsyncClient, service
     assert set(body["engine"]) >= {"state", "engine", "model", "device", "languages", "reason", "notice", "restarts"}
     assert body["sessions"] == {"live": 0, "max": services.settings.sessions_max}
     assert body["disk"]["free_mb"] > 0
+    assert abs(body["timestamp"] - time.time()) < 60
 
 
 async def test_a_node_that_cannot_store_takes_no_work(

@@ -27,3 +27,16 @@ async def test_the_icon_has_both_of_its_names(client: httpx.AsyncClient) -> None
     for path in ("/favicon.ico", "/favicon.svg"):
         icon = await client.get(path)
         assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml"), path
+
+
+async def test_a_program_that_asks_for_json_is_told_what_this_is(client: httpx.AsyncClient) -> None:
+    told = await client.get("/", headers={"Accept": "application/json, text/plain, */*"})
+    assert told.headers["Vary"] == "Accept"
+    body = told.json()
+    assert body["name"] == "Earshot"
+    assert body["version"]
+    assert (await client.get(body["endpoints"]["health"])).status_code == 200
+    for accept in ("*/*", "text/html,application/xhtml+xml,application/json;q=0.9"):
+        page = await client.get("/", headers={"Accept": accept})
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert page.headers["Vary"] == "Accept"
