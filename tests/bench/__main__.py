@@ -76,6 +76,14 @@ async def chunks(quick: bool) -> Figures:
     return figures
 
 
+async def jobs(quick: bool) -> Figures:
+    from tests.bench import jobs as bench
+
+    figures = Figures("jobs", "Jobs: long files, and many files beside live speech")
+    await bench.measure(figures, quick=quick)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
@@ -84,6 +92,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "loop": loop,
     "cycles": cycles,
     "chunks": chunks,
+    "jobs": jobs,
 }
 
 

@@ -146,6 +146,12 @@ class Node:
         answer.raise_for_status()
         return str(answer.json()["id"])
 
+    def resident_mb(self) -> tuple[float, float]:
+        """Of the server's process, and of its inference processes together; not numbers where the system is silent."""
+        assert self._process is not None
+        pid = self._process.pid
+        return _resident_mb(pid), sum(_resident_mb(child) for child in _children(pid))
+
     def cost(self) -> Cost | None:
         """None where the system does not tell (there is no /proc)."""
         assert self._process is not None
@@ -163,6 +169,13 @@ class Node:
             if found:
                 counts[float(found[1])] = float(found[2])
         return counts
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return float("nan")
 
 
 def _children(pid: int) -> list[int]:

@@ -11,7 +11,7 @@ from tests.bench import loop_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "words")
+ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "words")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",
@@ -72,6 +72,21 @@ MEANINGS = {
     "memory_mb": "the server's memory at the end, MB",
     "memory_mb_per_1000_chunks": "memory that 1,000 more chunks cost, MB",
     "tracebacks_in_log": "tracebacks in the server's log",
+    "job_hours": "a long file of speech, h",
+    "job_seconds_per_sound_second": "seconds per second of its sound, by the embedded recogniser",
+    "job_word_error_rate": "word errors of the job",
+    "whole_word_error_rate": "word errors where each of its recordings is heard in one piece",
+    "job_server_peak_mb": "the server's memory at its highest, MB",
+    "job_inference_peak_mb": "the inference process's, MB",
+    "job_server_grown_mb": "the server's memory, last tenth against second tenth, MB",
+    "live_streams": "live streams beside files",
+    "jobs_beside": "files at once, of ten minutes each",
+    "jobs_completed": "of them completed in the end",
+    "alone_word_to_interim_p95_ms": "end of a word to the word told, no files, 95th percentile, ms",
+    "beside_word_to_interim_p95_ms": "the same beside the files",
+    "alone_speech_to_final_p95_ms": "end of speech to its final told, no files, 95th percentile, ms",
+    "beside_speech_to_final_p95_ms": "the same beside the files",
+    "beside_words_wrong": "live words lost, added or changed beside the files",
     "sound_s": "sound heard, s",
     "live_seconds_per_sound_second": "live: seconds per second of sound, sent as fast as it was taken",
     "whole_seconds_per_sound_second": "whole file: seconds per second of sound",

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -91,10 +91,27 @@ def talk(seconds: float, offset_s: float) -> tuple[list[tuple[str, float]], byte
     return words, scripted_sound(words, length_s=seconds)
 
 
+Beside = Callable[[Node, httpx.AsyncClient], Awaitable[None]]
+
+
+async def _nothing(node: Node, http: httpx.AsyncClient) -> None: ...
+
+
 async def measure(
-    figures: Figures, open_stream: OpenStream, *, count: int, seconds: float, pinned: bool = True
+    figures: Figures,
+    open_stream: OpenStream,
+    *,
+    count: int,
+    seconds: float,
+    pinned: bool = True,
+    beside: Beside = _nothing,
+    after: Beside = _nothing,
 ) -> None:
-    """``count`` streams for ``seconds``, into ``figures``. Not ``pinned``: the server may use every core."""
+    """``count`` streams for ``seconds``, into ``figures``. Not ``pinned``: the server may use every core.
+
+    ``beside``: what else the server is asked for before they begin, and is busy with meanwhile; ``after``: what is
+    waited for in the end.
+    """
     pair = cores() if pinned else None
     node = Node("scripted", pair[0] if pair else None, sessions_max=count + 1)
     async with node, node.http() as http:
@@ -104,6 +121,7 @@ async def measure(
             words, sound = talk(seconds, SENTENCE_EVERY_S * number / count)
             heard = Heard(words)
             streams.append(open_stream(node, await node.create_transcript(http), sound, heard))
+        await beside(node, http)
         running = [asyncio.create_task(stream.run()) for stream in streams]
         await asyncio.sleep(SETTLE_S)
         cost, lag, began_s = node.cost(), await node.loop_lag(http), time.monotonic()
@@ -111,6 +129,7 @@ async def measure(
         spent_s = time.monotonic() - began_s
         cost_after, lag_after = node.cost(), await node.loop_lag(http)
         await asyncio.gather(*running)
+        await after(node, http)
     figures.add(streams=count, seconds=seconds)
     if cost is not None and cost_after is not None:
         per = 1000 / (count * spent_s)

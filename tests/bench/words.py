@@ -61,12 +61,12 @@ class Errors:
 
 
 async def measure(figures: Figures, *, quick: bool) -> None:
-    found = list(_recordings(QUICK_CORPORA if quick else CORPORA))
+    found = recordings(quick=quick)
     pair = cores()
     node = Node("embedded-en", pair[0] if pair else None, catch_up_factor=50)
     # The two hear at once, on different cores: the engine holds Python's lock while it decodes.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        hearing_whole = asyncio.get_running_loop().run_in_executor(pool, _whole, found)
+        hearing_whole = asyncio.get_running_loop().run_in_executor(pool, heard_whole, found)
         live, live_s = await _all_live(node, found)
         whole, whole_s = await hearing_whole
     for corpus in dict.fromkeys(recording.corpus for recording in found):
@@ -116,6 +116,10 @@ def normal(text: str) -> str:
     return " ".join(re.sub(r"[^\w' ]+", " ", lowered).replace(" '", " ").replace("' ", " ").split())
 
 
+def recordings(*, quick: bool) -> list[Recording]:
+    return list(_recordings(QUICK_CORPORA if quick else CORPORA))
+
+
 def _recordings(corpora: Mapping[str, float]) -> Iterator[Recording]:
     turns = json.loads(SAMPLE.with_suffix(".json").read_text())["turns"]
     yield Recording("sample", SAMPLE, " ".join(turn["text"] for turn in turns), _samples(SAMPLE))
@@ -136,7 +140,7 @@ def _samples(path: Path) -> npt.NDArray[np.int16]:
     return np.frombuffer(b"".join(block.pcm for block in decode_file(path, LIMITS)), np.int16)
 
 
-def _whole(found: list[Recording]) -> tuple[list[str], float]:
+def heard_whole(found: list[Recording]) -> tuple[list[str], float]:
     """The texts, and how long it took."""
     engine = SphinxEngine()
     began_s = time.monotonic()
