@@ -17,7 +17,7 @@ from protocol.wire.jobs import segment_data
 from protocol.words import Segment
 from server.auth import Action
 from server.doors.access import metrics_of, services_of, settings_of
-from server.doors.jobs.views import chunk_view
+from server.doors.jobs.job_views import chunk_view
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
 from server.jobs.progress import Progress
 from server.segment_pages import segment_pages

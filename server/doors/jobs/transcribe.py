@@ -16,7 +16,7 @@ from protocol.words import Segment
 from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, validation_failed
-from server.doors.jobs.views import debug_view, not_found_view, result_view, status_view
+from server.doors.jobs.job_views import debug_view, not_found_view, result_view, status_view
 from server.doors.v1.asked import body, form_with_file
 from server.doors.v1.uploads import MEBIBYTE, receive_upload
 from server.jobs.model_names import asked_model

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.doors.jobs import models as job_models
+from server.doors.jobs import job_models
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
 from server.doors.projects import webhook_models
