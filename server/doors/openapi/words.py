@@ -58,6 +58,7 @@ ERRORS: dict[int, tuple[str, str]] = {
     500: ("InternalError", "Our fault; the request id finds it in our log"),
     502: ("ProviderFailed", "Another server that we asked did not do its part"),
     503: ("TryLater", "Try again after Retry-After seconds"),
+    504: ("LanguageModelTooSlow", "The language model did not answer in time"),
     507: ("DiskFull", "The server's disk is full; whoever runs it must make room"),
 }
 
