@@ -44,7 +44,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BlobSettings, WebhookSettings, LanguageModelSettings):
+class Settings(LanguageModelSettings, BlobSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
