@@ -21,6 +21,7 @@ from server.derived import Derived
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.language_models.language_models import LanguageModels
 from server.loop_watch import LoopWatch
 from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
@@ -83,6 +84,7 @@ class Services:
     retention: Retention
     unsubscribe_tokens: UnsubscribeTokens
     levels: Levels
+    language_models: LanguageModels
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -176,6 +178,8 @@ class Services:
             uploads = ChunkedUploads(settings, store, intake, journal)
             uploads.start()
             stack.push_async_callback(uploads.stop)
+            language_models = await LanguageModels.start(settings, store, metrics)
+            stack.push_async_callback(language_models.stop)
             rooms = (
                 settings,
                 store,
@@ -196,7 +200,8 @@ class Services:
                 attendances,
             )
             of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *of_projects, stack.pop_all())
+            rest = *of_projects, language_models, stack.pop_all()
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *rest)
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

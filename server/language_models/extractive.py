@@ -1,7 +1,7 @@
 """What there is without a language model: the sentences that stand for a text, and the passages that fit a question.
 
-Nothing is put in other words, so it says nothing that was not said; it also understands nothing. Pure, and slow for long
-texts: never on the event loop.
+Nothing is put in other words, so it says nothing that was not said; it also understands nothing. Pure, and slow for
+long texts: never on the event loop.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from protocol.words import Segment
 from server.exports import SENTENCE_END, clean, in_order
 from server.language_models.tokens import estimated
 
+SPEAKER_MAX_CHARS = 100
 LINE_CHARS = 400  # of text without times: so long, and it goes on in another line at the end of a sentence
 
 
@@ -73,7 +74,13 @@ def lines_of(segments: Iterable[Segment], offsets: dict[str, int] | None = None)
     """
     told = in_order(segments, offsets or {})
     return [
-        Line(number, each.start_samples, each.end_samples, clean(each.speaker or ""), clean(each.text))
+        Line(
+            number,
+            each.start_samples,
+            each.end_samples,
+            clean(each.speaker or "")[:SPEAKER_MAX_CHARS],
+            clean(each.text),
+        )
         for number, each in enumerate(told, start=1)
     ]
 

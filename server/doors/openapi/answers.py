@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.doors.jobs import models as job_models
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
 from server.doors.projects import webhook_models
@@ -31,8 +32,8 @@ OBJECT: Mapping[str, Any] = {"type": "object"}
 class Answer:
     """How an operation answers when all is well, and the errors that are its own.
 
-    ``media``: of what types a body is that no ``model`` describes. ``also``: further answers and their meanings; 200,
-    206 and 503 have the same form as the first. ``asks``: headers of the request that matter. ``headers``: those of
+    ``media``: of what types a body is that no ``model`` describes, or is besides. ``also``: further answers and their
+    meanings; 200, 206 and 503 have the same form as the first. ``asks``: headers of the request that matter. ``headers``: those of
     the answer. ``errors``: beyond those that any operation of its kind may answer (``document.errors_of``).
     """
 
@@ -201,6 +202,12 @@ ANSWERS: Mapping[str, Answer] = {
         errors=(413, 507),
     ),
     "conversation_transcript": Answer(media=("text/plain",), schema=TEXT),
+    # Summaries of transcripts that are sent or named, and questions about them.
+    "start_summary": Answer(model=job_models.JobStarted, errors=(404, 502, 504)),
+    "summary_status": Answer(model=job_models.JobStatus),
+    "get_summary": Answer(model=job_models.MadeSummary, errors=(409, 413, 502, 504)),
+    "list_chat_models": Answer(model=job_models.ChatModels),
+    "chat": Answer(model=job_models.ChatReply, media=("text/event-stream",), schema=TEXT, errors=(404, 502, 504)),
     # Reports.
     "list_reports": Answer(model=project_models.ReportPage),
     "create_report": Answer(

@@ -171,12 +171,17 @@ async def test_whoever_does_not_wait_gives_their_place_back(server: LanguageMode
 async def test_so_many_at_once_and_so_many_in_line(server: LanguageModelServer) -> None:
     server.hold = asyncio.Event()
     async with client_of(server, llm_at_once=2, llm_waiting_max=1) as client, asyncio.TaskGroup() as tasks:
+        turns = client.turns
         patient = [tasks.create_task(client.complete(QUESTION, patient=True)) for _ in range(3)]
         await server.came.wait()
         asked = [tasks.create_task(client.complete(QUESTION)) for _ in range(2)]
-        await until(lambda: client.turns._waiting == 1 and server.at_once == 2)
-        with pytest.raises(LanguageModelUnavailable, match="wait already"):
-            await client.complete(QUESTION)
+        await until(lambda: server.at_once == 2)
+        with turns.waited_for(), turns.waited_for(), turns.waited_for():
+            assert turns.people == 3
+            with pytest.raises(LanguageModelUnavailable, match="wait already"), turns.waited_for():
+                raise AssertionError("let in")
+        with turns.waited_for():
+            pass
         server.hold.set()
         assert {(await each).text for each in (*patient, *asked)} == {"You said: canary-of-the-question"}
     assert server.at_once_max == 2

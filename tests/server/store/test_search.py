@@ -215,6 +215,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         await conn.exec_driver_sql("DELETE FROM passages")
         await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN words")
         for later in (
+            "summary_jobs",
             *("report_subscriptions", "report_digests", "reports", "conversation_summaries"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("chunks", "conversations", "project_tags", "projects"),
