@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from server.language_models.bm25 import best
 from server.language_models.lines import Line
@@ -15,7 +16,15 @@ from server.language_models.prompt import Answer, Usage
 from server.language_models.tokens import estimated, within
 from server.language_models.word_counts import count_words, within_words
 from server.store.search_words import tokens
-from server.summaries.extract import SENTENCE_MAX_CHARS, Sentence, SummaryForm, extract, sentences_of, topics_of
+from server.summaries.extract import (
+    SENTENCE_MAX_CHARS,
+    SENTENCES_MAX,
+    Sentence,
+    SummaryForm,
+    extract,
+    sentences_of,
+    topics_of,
+)
 from server.topics import shortened
 
 EXTRACTIVE = "extractive"
@@ -45,8 +54,9 @@ class Summary:
 
 
 def said_in(lines: Sequence[Line]) -> list[Sentence]:
-    """Its sentences, in order."""
-    return [sentence for line in lines for sentence in sentences_of([line.segment()], {})]
+    """Its sentences, in order, ``SENTENCES_MAX`` at most."""
+    said = (sentence for line in lines for sentence in sentences_of([line.segment()], {}))
+    return list(islice(said, SENTENCES_MAX))
 
 
 def summary_of(lines: Sequence[Line], form: SummaryForm, words_max: int) -> Summary:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -38,6 +38,10 @@ ATTEMPTS_MAX = 5  # that ended with the server, and perhaps ended it
 DAY_S = 86400.0
 
 
+# A segment: where it begins and ends, in samples; who speaks; and what.
+Spoken = tuple[int, int, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A summary of a stored transcript, or of segments, or of a text of which no more is known."""
@@ -46,17 +50,20 @@ class Wanted:
     words_max: int
     model: str  # one that there is
     transcript_id: str | None = None
-    segments: tuple[tuple[int, int, str, str], ...] = ()  # where it begins and ends, in samples; who speaks; what
+    segments: tuple[Spoken, ...] = ()
     text: str = ""
 
-    def to_json(self) -> str:
-        """Takes a while for long ones: not on the event loop."""
-        return json.dumps(asdict(self))
+    def to_text(self) -> str:
+        """Takes a while for long ones: not on the event loop. In JSON, a line each segment and one before them: in one
+        piece no other thread would run meanwhile."""
+        about = {"form": self.form, "words_max": self.words_max, "model": self.model}
+        of_what = {"transcript_id": self.transcript_id, "text": self.text}
+        return "\n".join([json.dumps(about | of_what), *map(json.dumps, self.segments)])
 
     @classmethod
-    def from_json(cls, text: str) -> Wanted:
-        read = json.loads(text)
-        return cls(**read | {"segments": tuple(tuple(each) for each in read["segments"])})
+    def from_text(cls, text: str) -> Wanted:
+        about, *segments = text.split("\n")
+        return cls(**json.loads(about), segments=tuple(tuple(json.loads(each)) for each in segments))
 
 
 class SummaryJobs:
@@ -89,7 +96,7 @@ class SummaryJobs:
         """Raises ``Overloaded`` where too many wait."""
         job = await self._store.summary_jobs.ask(
             owner,
-            await asyncio.to_thread(wanted.to_json),
+            await asyncio.to_thread(wanted.to_text),
             transcript_id=wanted.transcript_id,
             waiting_max=self._settings.summaries_waiting_max,
             kept_max=self._settings.summaries_kept_max,
@@ -142,7 +149,7 @@ class SummaryJobs:
             await store.finish(job.id, result_of(summary))
 
     async def _summary(self, job: ClaimedJob) -> Summary:
-        wanted = await asyncio.to_thread(Wanted.from_json, job.body)
+        wanted = await asyncio.to_thread(Wanted.from_text, job.body)
 
         def told(done: int, count: int) -> None:
             self._progress[job.id] = (done, count)
@@ -167,7 +174,7 @@ class SummaryJobs:
         return 100 * done // (count + 1)  # and one more, which puts all together
 
 
-def lines_wanted(segments: Sequence[tuple[int, int, str, str]], text: str) -> list[Line]:
+def lines_wanted(segments: Sequence[Spoken], text: str) -> list[Line]:
     """Of segments that are sent or, where there are none with words, of the text."""
     found = [
         Segment(

@@ -15,7 +15,7 @@ summary_jobs = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE")),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("body", sa.Text, nullable=False),  # JSON
+    sa.Column("body", sa.Text, nullable=False),  # JSON, in lines
     sa.Column("progress", sa.Integer, nullable=False),  # per cent
     sa.Column("result", sa.Text),  # JSON
     sa.Column("error", sa.Text),  # JSON

@@ -39,7 +39,7 @@ class SummaryJob:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """One that whoever got this is to make now. ``body``: JSON, as it was asked for."""
+    """One that whoever got this is to make now. ``body``: as it was asked for."""
 
     id: str
     transcript_id: str | None

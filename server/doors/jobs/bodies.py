@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import PARSED
+from server.doors.errors import not_as_documented, validation_failed
 from server.language_models.catalogue import UNCHOSEN
+from server.language_models.summary_jobs import Spoken
 from server.language_models.transcripts import SEGMENTS_MAX
 from server.summaries.extract import SummaryForm
 
-BODY_MAX_BYTES = 8 << 20
+BODY_MAX_BYTES = 4 << 20  # some days of speech
 TEXT_MAX_CHARS = 4_000_000
 SEGMENT_MAX_CHARS = 20_000
 MESSAGE_MAX_CHARS = 50_000
@@ -31,14 +34,14 @@ class SpokenSegment(_Body):
     text: str = Field(max_length=SEGMENT_MAX_CHARS)
     speaker: str | None = Field(default=None, max_length=200)
 
-    def in_samples(self) -> tuple[int, int, str, str]:
-        """Where it begins and ends, who speaks, and what."""
+    def in_samples(self) -> Spoken:
         begin, end = round(self.start * SAMPLE_RATE_HZ), round(self.end * SAMPLE_RATE_HZ)
         return begin, max(begin, end), self.speaker or "", self.text
 
 
 class _AboutTranscript(_Body):
-    transcript: tuple[SpokenSegment, ...] = Field(default=(), max_length=SEGMENTS_MAX)
+    # Looked at one by one when they are taken (``spoken``), so that other threads run meanwhile.
+    transcript: Iterable[SpokenSegment] = Field(default=(), max_length=SEGMENTS_MAX)
     full_text: str | None = Field(
         default=None, max_length=TEXT_MAX_CHARS, description="In place of segments, where there are none with words."
     )
@@ -49,11 +52,18 @@ class _AboutTranscript(_Body):
         default=UNCHOSEN, max_length=200, description="One that is listed; the default means whichever there is."
     )
 
-    @model_validator(mode="after")
-    def _says_of_what(self) -> Self:
-        if not (self.transcript or self.full_text or self.transcript_id):
-            raise ValueError("send a transcript, or full_text, or a transcript_id")
-        return self
+    def spoken(self) -> tuple[Spoken, ...]:
+        """The segments, once; takes a while for many: not on the event loop. Raises ``ValidationFailed``, also where
+        there is nothing to read at all."""
+        try:
+            found = tuple(segment.in_samples() for segment in self.transcript)
+        except ValidationError as error:
+            problems = error.errors(include_input=False, include_context=False)
+            raise validation_failed([{**each, "loc": ("transcript", *each["loc"])} for each in problems]) from None
+        if not (found or self.full_text or self.transcript_id):
+            problem = "send segments, or full_text, or a transcript_id"
+            raise not_as_documented([{"field": "transcript", "problem": problem}])
+        return found
 
 
 class SummaryIn(_AboutTranscript):

@@ -55,11 +55,8 @@ async def chat(request: Request) -> Response:
 
 
 async def _lines(request: Request, wanted: ChatIn) -> list[Line]:
+    segments = await asyncio.to_thread(wanted.spoken)
     if wanted.transcript_id is not None:
         await admit(request, Action.READ, "transcript_id", wanted.transcript_id)
         return await stored_lines(services_of(request).store, wanted.transcript_id)
-
-    def sent() -> list[Line]:
-        return lines_wanted([each.in_samples() for each in wanted.transcript], wanted.full_text or "")
-
-    return await asyncio.to_thread(sent)
+    return await asyncio.to_thread(lines_wanted, segments, wanted.full_text or "")

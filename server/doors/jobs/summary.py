@@ -28,6 +28,7 @@ async def start_summary(request: Request) -> Response:
     """Ask for a summary of a transcript that is sent, or of one of this server: it is made in the background."""
     leaving_of(request).refuse_new()
     asked = await asyncio.to_thread(parse_body, SummaryIn, await read_body(request, BODY_MAX_BYTES))
+    segments = await asyncio.to_thread(asked.spoken)
     if asked.transcript_id is not None:
         await admit(request, Action.READ, "transcript_id", asked.transcript_id)
     models = services_of(request).language_models
@@ -35,7 +36,6 @@ async def start_summary(request: Request) -> Response:
     if asked.transcript_id is not None:
         wanted = Wanted(asked.format, asked.max_length, model, transcript_id=asked.transcript_id)
     else:
-        segments = await asyncio.to_thread(lambda: tuple(each.in_samples() for each in asked.transcript))
         wanted = Wanted(asked.format, asked.max_length, model, segments=segments, text=asked.full_text or "")
     return JSONResponse(started_view(await models.summary_jobs.ask(principal_of(request).id, wanted)))
 

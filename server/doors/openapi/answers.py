@@ -33,8 +33,9 @@ class Answer:
     """How an operation answers when all is well, and the errors that are its own.
 
     ``media``: of what types a body is that no ``model`` describes, or is besides. ``also``: further answers and their
-    meanings; 200, 206 and 503 have the same form as the first. ``asks``: headers of the request that matter. ``headers``: those of
-    the answer. ``errors``: beyond those that any operation of its kind may answer (``document.errors_of``).
+    meanings; 200, 206 and 503 have the same form as the first. ``asks``: headers of the request that matter.
+    ``headers``: those of the answer. ``errors``: beyond those that any operation of its kind may answer
+    (``document.errors_of``).
     """
 
     status: int = 200
