@@ -34,6 +34,15 @@ LIST_DEADLINE_S = 15.0
 
 Method = Literal["GET", "POST"]
 
+# OpenAI's reasoning models take the bound of an answer under this name alone, and no temperature; they refuse the older
+# name with a message that says so. Other servers mostly know the older one alone.
+NEWER_NAME = "max_completion_tokens"
+REFUSAL_MAX_BYTES = 64 * 1024
+
+
+class _WantsNewerNames(Exception):
+    """The model refused the older names."""
+
 
 class LanguageModelClient:
     """Of the server that the settings name; ``stop`` it in the end."""
@@ -52,6 +61,7 @@ class LanguageModelClient:
         self._connections_max = settings.llm_at_once + 1  # and one that asks for the list of models
         self._metrics = metrics
         self._sleep = sleep
+        self._newer: set[str] = set()  # models that want the newer names
         self._http: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()  # so that two who come first at once have one client, which stop closes
 
@@ -71,8 +81,13 @@ class LanguageModelClient:
         ``LanguageModelRefused``.
         """
         async with self.turns.one(patient=patient), self._watched():
-            body = _body(prompt, is_stream=False)
-            return whole_answer(prompt, await self._twice("POST", "chat/completions", body, self._by(self._deadline_s)))
+            by_s = self._by(self._deadline_s)
+            try:
+                answer = await self._twice("POST", "chat/completions", self._body(prompt), by_s)
+            except _WantsNewerNames:
+                self._newer.add(prompt.model)
+                answer = await self._once("POST", "chat/completions", self._body(prompt), by_s)
+            return whole_answer(prompt, answer)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Answer, None]:
         """The answer as it is written, piece by piece, and then as a whole. Raises as ``complete``, also in the middle.
@@ -89,6 +104,8 @@ class LanguageModelClient:
                             begun = True
                             yield each
                     return
+                except _WantsNewerNames:
+                    self._newer.add(prompt.model)
                 except LanguageModelUnavailable as error:
                     if begun or is_last:
                         raise
@@ -96,7 +113,7 @@ class LanguageModelClient:
 
     async def _streamed(self, prompt: Prompt, by_s: float) -> AsyncGenerator[str | Answer, None]:
         events, answer = EventStream(), StreamedAnswer(prompt)
-        body = _body(prompt, is_stream=True)
+        body = self._body(prompt) | {"stream": True, "stream_options": {"include_usage": True}}
         async with (
             self._asked("POST", "chat/completions", body, by_s, accept="text/event-stream") as response,
             aclosing(_pieces(response, by_s, STREAM_MAX_BYTES)) as pieces,
@@ -148,6 +165,11 @@ class LanguageModelClient:
             async with asyncio.timeout_at(by_s):
                 response = await http.send(request, stream=True)
             try:
+                if response.status_code == 400 and body is not None and NEWER_NAME not in body:
+                    async with aclosing(_pieces(response, by_s, REFUSAL_MAX_BYTES)) as pieces:
+                        refusal = await anext(pieces, b"")
+                    if NEWER_NAME.encode() in refusal:
+                        raise _WantsNewerNames
                 if response.status_code != 200:
                     raise _error(response.status_code, response.headers)
                 yield response
@@ -173,6 +195,13 @@ class LanguageModelClient:
                     headers={"Authorization": f"Bearer {key}"} if key else None,
                 )
             return self._http
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        messages = [{"role": each.role, "content": each.content} for each in prompt.messages]
+        body: dict[str, Any] = {"model": prompt.model, "messages": messages, "stream": False}
+        if prompt.model in self._newer:
+            return body | {NEWER_NAME: prompt.answer_tokens}
+        return body | {"max_tokens": prompt.answer_tokens, "temperature": prompt.temperature}
 
     def _by(self, deadline_s: float) -> float:
         return asyncio.get_running_loop().time() + deadline_s
@@ -206,17 +235,6 @@ async def _pieces(response: httpx.Response, by_s: float, max_bytes: int) -> Asyn
             if count_bytes > max_bytes:
                 raise LanguageModelFailed("the language model's server answered more than could be an answer")
             yield piece
-
-
-def _body(prompt: Prompt, *, is_stream: bool) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": prompt.model,
-        "messages": [{"role": each.role, "content": each.content} for each in prompt.messages],
-        "max_tokens": prompt.answer_tokens,
-        "temperature": prompt.temperature,
-        "stream": is_stream,
-    }
-    return body | {"stream_options": {"include_usage": True}} if is_stream else body
 
 
 def _wait_s(headers: Mapping[str, str]) -> float | None:

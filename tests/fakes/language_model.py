@@ -13,7 +13,9 @@ from typing import Any
 
 KEY = "a-key-of-the-tests"
 MODELS = ("small", "large", "nested/name:latest")
-FIELDS = {"model", "messages", "max_tokens", "temperature", "stream", "stream_options"}
+FIELDS = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "stream", "stream_options"}
+# As OpenAI's reasoning models refuse it.
+NEWER = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
 
 Messages = list[dict[str, str]]
 Reply = Callable[[Messages], str]
@@ -44,6 +46,7 @@ class LanguageModelServer:
         self.counts = True  # it tells how many tokens there were
         self.finish_reason = "stop"
         self.retry_after = "1"
+        self.is_newer = False  # its models take the newer names alone
         self.at_once = 0
         self.at_once_max = 0
         self.hold: asyncio.Event | None = None  # answers wait until it is set
@@ -90,7 +93,9 @@ class LanguageModelServer:
             self._send(writer, 200, {"object": "list", "data": data})
         elif (method, path) == ("POST", "/v1/chat/completions"):
             wanted = self._read(headers, body)
-            if wanted is None:
+            if wanted is not None and self.is_newer and ("max_tokens" in wanted or "temperature" in wanted):
+                self._send(writer, 400, {"error": {"message": NEWER, "code": "unsupported_parameter"}})
+            elif wanted is None:
                 self._send(writer, 400, {"error": {"message": self.wrong[-1], "code": "context_length_exceeded"}})
             elif fault is not None:
                 await self._misbehave(fault, wanted, writer)
@@ -108,8 +113,9 @@ class LanguageModelServer:
             wanted: dict[str, Any] = json.loads(body)
             assert set(wanted) <= FIELDS, set(wanted) - FIELDS
             assert wanted["model"] in self.models, wanted["model"]
-            assert 0 <= wanted["temperature"] <= 2
-            assert wanted["max_tokens"] >= 1
+            assert 0 <= wanted.get("temperature", 1) <= 2
+            answer_tokens = wanted.get("max_tokens") or wanted["max_completion_tokens"]
+            assert answer_tokens >= 1
             assert wanted["messages"], "no messages"
             for message in wanted["messages"]:
                 assert set(message) == {"role", "content"}
@@ -118,7 +124,7 @@ class LanguageModelServer:
             assert headers.get("accept") == ("text/event-stream" if wanted["stream"] else "application/json")
             assert wanted.get("stream_options") == ({"include_usage": True} if wanted["stream"] else None)
             if self.context_tokens is not None:
-                tokens = sum(len(message["content"]) for message in wanted["messages"]) / 3 + wanted["max_tokens"]
+                tokens = sum(len(message["content"]) for message in wanted["messages"]) / 3 + answer_tokens
                 assert tokens <= self.context_tokens, f"{tokens} of {self.context_tokens} tokens"
         except (AssertionError, KeyError, TypeError, ValueError) as error:
             self.wrong.append(repr(error))

@@ -122,6 +122,19 @@ async def test_what_may_be_over_soon_is_tried_once_more(
     assert len(server.asked) == 4
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_model_that_takes_the_newer_names_alone_is_asked_by_those(
+    server: LanguageModelServer, is_stream: bool
+) -> None:
+    server.is_newer = True
+    async with client_of(server) as client:
+        for asked in (2, 3):  # the second time it is known
+            text = (await streamed(client))[1].text if is_stream else (await client.complete(QUESTION)).text
+            assert (text, len(server.asked)) == ("You said: canary-of-the-question", asked)
+    assert server.bodies[-1]["max_completion_tokens"] == 100
+    assert not {"max_tokens", "temperature"} & set(server.bodies[-1])
+
+
 async def test_a_limit_that_lasts_is_not_waited_for(server: LanguageModelServer) -> None:
     server.retry_after = "60"
     server.faults.append(429)
