@@ -11,6 +11,7 @@
     ├── NotAuthorised            401, close 4001
     ├── Forbidden                403, close 4003
     ├── NotFound                 404, close 4004: unknown and foreign alike
+    │   └── ModelNotFound        a language model that there is not; the message names those that there are
     ├── Conflict                 409, close 4009
     │   ├── Replaced             another connection took the session over
     │   ├── IllegalMove          a state table has no such move
@@ -21,10 +22,14 @@
     │   │   └── TooManyPeers     WebRTC peers that are connecting, or of one address
     │   ├── TooSlow              408: a body that comes too slowly to be waited for
     │   ├── ProviderUnavailable  somebody who hosts meetings for us does not answer, or not now
+    │   ├── LanguageModelUnavailable  the language model's server does not answer, or takes no more now
     │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
     ├── ProviderFailed           502: somebody who hosts meetings for us refused, or answered nonsense
+    ├── LanguageModelFailed      502: the language model's server refused us, or answered nonsense
+    │   └── LanguageModelRefused the model would not answer this, or a filter took its answer away
+    ├── LanguageModelTooSlow     504, close 4013, retryable: its answer was not there in time
     └── Internal                 500, close 1011: our fault
         ├── EngineFailed         the recogniser could not do its work
         │   └── ModelDamaged     the files of its model are no such model, or not all there
@@ -113,6 +118,10 @@ class NotFound(EarshotError):
     close_code = 4004
 
 
+class ModelNotFound(NotFound):
+    code = "MODEL_NOT_FOUND"
+
+
 class Conflict(EarshotError):
     code = "CONFLICT"
     http_status = 409
@@ -171,6 +180,10 @@ class ProviderUnavailable(TryLater):
     code = "PROVIDER_UNAVAILABLE"
 
 
+class LanguageModelUnavailable(TryLater):
+    code = "LANGUAGE_MODEL_UNAVAILABLE"
+
+
 class Draining(TryLater):
     code = "DRAINING"
     close_code = 4010
@@ -186,6 +199,22 @@ class RateLimited(EarshotError):
 class ProviderFailed(EarshotError):
     code = "PROVIDER_FAILED"
     http_status = 502
+
+
+class LanguageModelFailed(EarshotError):
+    code = "LANGUAGE_MODEL_FAILED"
+    http_status = 502
+
+
+class LanguageModelRefused(LanguageModelFailed):
+    code = "LANGUAGE_MODEL_REFUSED"
+
+
+class LanguageModelTooSlow(EarshotError):
+    code = "LANGUAGE_MODEL_TOO_SLOW"
+    http_status = 504
+    close_code = 4013
+    retryable = True
 
 
 class Internal(EarshotError):

@@ -66,6 +66,10 @@ def new_report_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_summary_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_subscription_id() -> str:
     return str(uuid.uuid4())
 

@@ -53,10 +53,18 @@ class ReportState(StrEnum):
     FAILED = "failed"
 
 
-S = TypeVar("S", TranscriptState, SessionState, ChunkState, DeliveryState, ReportState)
+class SummaryState(StrEnum):
+    """Of a summary that somebody asked for."""
+
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+S = TypeVar("S", TranscriptState, SessionState, ChunkState, DeliveryState, ReportState, SummaryState)
 Table = dict[S, frozenset[S]]
 
-_T, _S, _C, _D, _R = TranscriptState, SessionState, ChunkState, DeliveryState, ReportState
+_T, _S, _C, _D, _R, _Y = TranscriptState, SessionState, ChunkState, DeliveryState, ReportState, SummaryState
 
 TRANSCRIPT_MOVES: Table[TranscriptState] = {
     _T.IDLE: frozenset({_T.RECORDING, _T.PROCESSING, _T.FAILED}),
@@ -107,6 +115,14 @@ REPORT_MOVES: Table[ReportState] = {
 }
 
 
+SUMMARY_MOVES: Table[SummaryState] = {
+    # A restart changes nothing: it is begun again.
+    _Y.PROCESSING: frozenset({_Y.COMPLETED, _Y.FAILED}),
+    _Y.COMPLETED: frozenset(),
+    _Y.FAILED: frozenset(),
+}
+
+
 def move(table: Table[S], here: S, there: S) -> S:
     """Go from ``here`` to ``there``, or raise ``IllegalMove``."""
     if there not in table[here]:
@@ -132,5 +148,6 @@ if __name__ == "__main__":
         ("Chunk", diagram(CHUNK_MOVES)),
         ("Delivery", diagram(DELIVERY_MOVES)),
         ("Report", diagram(REPORT_MOVES)),
+        ("Summary", diagram(SUMMARY_MOVES)),
     ):
         print(f"## {title}\n\n```mermaid\n{drawn}\n```\n")

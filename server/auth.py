@@ -29,6 +29,7 @@ class Action(StrEnum):
     DESCRIBE = "describe"
     LIST = "list"
     CREATE = "create"
+    ASK = "ask"
     READ = "read"
     CHANGE = "change"
     DELETE = "delete"
@@ -78,6 +79,7 @@ CREATES = frozenset(
         Action.CREATE_PROJECT,
         Action.TAKE_PART,
         Action.JOIN,
+        Action.ASK,
         Action.PULL_MODEL,
         Action.TICKET,
         Action.KEYS,
@@ -104,7 +106,8 @@ SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
     {
         **dict.fromkeys((Action.LIST, Action.READ, Action.LISTEN, Action.READ_ENGINE), frozenset({Scope.READ})),
         **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN, Action.FIND_PATH), frozenset({Scope.SPEAK})),
-        Action.CREATE: frozenset({Scope.SPEAK, Scope.WRITE}),
+        # A language model may be asked, which costs more than reading does.
+        **dict.fromkeys((Action.CREATE, Action.ASK), frozenset({Scope.SPEAK, Scope.WRITE})),
         Action.EXPORT: frozenset({Scope.EXPORT}),
         **dict.fromkeys(
             (

@@ -25,6 +25,7 @@ _LAG_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _TICK_S = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 _COMMIT_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _HTTP_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+_LANGUAGE_MODEL_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 _WORDS_LAG_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
@@ -87,6 +88,12 @@ class Metrics:
             "earshot_webhook_attempts", "Attempts to tell a webhook something.", ["outcome"], registry=r
         )
         self.webhook_s = Histogram("earshot_webhook_seconds", "Time of such an attempt.", registry=r, buckets=_HTTP_S)
+        self.language_model_requests = Counter(
+            "earshot_language_model_requests", "Requests to the language model.", ["outcome"], registry=r
+        )
+        self.language_model_s = Histogram(
+            "earshot_language_model_seconds", "Time of such a request.", registry=r, buckets=_LANGUAGE_MODEL_S
+        )
         self.engine = EngineMetrics(r)
         self._ticker: asyncio.Task[None] | None = None
 
@@ -110,6 +117,11 @@ class Metrics:
         """An attempt to tell a webhook something ended."""
         self.webhook_attempts.labels(outcome).inc()
         self.webhook_s.observe(spent_s)
+
+    def language_model_asked(self, outcome: str, spent_s: float) -> None:
+        """A request to the language model ended."""
+        self.language_model_requests.labels(outcome).inc()
+        self.language_model_s.observe(spent_s)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -23,6 +23,7 @@ from server.intake import Intake
 from server.jobs.jobs import Jobs
 from server.jobs.rehearing import Rehearing
 from server.journal import Journal
+from server.language_models.language_models import LanguageModels
 from server.loop_watch import LoopWatch
 from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
@@ -89,6 +90,7 @@ class Services:
     recognisers: Recognisers
     jobs: Jobs
     rehearing: Rehearing
+    language_models: LanguageModels
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -186,6 +188,8 @@ class Services:
             uploads = ChunkedUploads(settings, store, intake, journal)
             uploads.start()
             stack.push_async_callback(uploads.stop)
+            language_models = await LanguageModels.start(settings, store, metrics)
+            stack.push_async_callback(language_models.stop)
             rooms = (
                 settings,
                 store,
@@ -207,9 +211,8 @@ class Services:
             )
             of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
-            of_files = recognisers, jobs, rehearing
-            derived = Derived(settings)
-            return cls(*rooms, derived, uploads, blobs, blob_urls, targets, *of_projects, *of_files, stack.pop_all())
+            rest = *of_projects, recognisers, jobs, rehearing, language_models, stack.pop_all()
+            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *rest)
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

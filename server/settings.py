@@ -22,6 +22,7 @@ from pydantic_settings import (
 from server.blob_settings import BlobSettings
 from server.client_address import networks_of
 from server.jobs.job_settings import JobSettings
+from server.language_models.language_model_settings import LanguageModelSettings
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
 from server.webhooks.webhook_settings import WebhookSettings
@@ -44,7 +45,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BlobSettings, JobSettings, WebhookSettings):
+class Settings(BlobSettings, JobSettings, LanguageModelSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

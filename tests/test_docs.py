@@ -90,6 +90,7 @@ def test_the_state_diagrams_are_the_tables() -> None:
     assert states.diagram(states.CHUNK_MOVES) in text
     assert states.diagram(states.DELIVERY_MOVES) in text
     assert states.diagram(states.REPORT_MOVES) in text
+    assert states.diagram(states.SUMMARY_MOVES) in text
 
 
 def test_commands_of_make_exist() -> None:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     PROJECT = "project"
     CONVERSATION = "conversation"
     WEBHOOK = "webhook"
+    SUMMARY = "summary"
     API_KEY = "API key"
     JOB = "job"
 
@@ -63,6 +64,7 @@ NAMED: dict[str, Named] = {
     "project_id": Named(Kind.PROJECT),
     "conversation_id": Named(Kind.CONVERSATION),
     "webhook_id": Named(Kind.WEBHOOK),
+    "summary_id": Named(Kind.SUMMARY),
     "key_id": Named(Kind.API_KEY),
     "job_id": Named(Kind.JOB),
 }

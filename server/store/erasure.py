@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import BODY, Summarised, Transcribed
 from protocol.words import Segment
+from server.store.job_tables import summary_jobs
 from server.store.passages import SEGMENT, write_about
 from server.store.project_tables import conversation_summaries, webhook_events
 from server.store.segments import aside
@@ -84,8 +85,8 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str) 
 
 
 async def erase_made(conn: AsyncConnection, transcript_id: str) -> None:
-    """What was made of all words: title and summary, which are due again, and what webhooks are told, which is made
-    anew. What somebody wrote by hand stays."""
+    """What was made of all words: title and summary, which are due again, what webhooks are told, which is made anew,
+    and summaries that somebody asked for. What somebody wrote by hand stays."""
     rows = await conn.execute(
         sa.select(events.c.seq, events.c.body).where(
             events.c.transcript_id == transcript_id, events.c.body.contains('"type":"summary"', autoescape=True)
@@ -100,6 +101,7 @@ async def erase_made(conn: AsyncConnection, transcript_id: str) -> None:
                 .where(events.c.transcript_id == transcript_id, events.c.seq == row.seq)
                 .values(body=empty)
             )
+    await conn.execute(sa.delete(summary_jobs).where(summary_jobs.c.transcript_id == transcript_id))
     made = conversation_summaries.c.conversation_id == transcript_id
     title = (await conn.execute(sa.select(conversation_summaries.c.title).where(made))).scalar_one_or_none()
     await conn.execute(sa.delete(conversation_summaries).where(made))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
 
@@ -75,6 +76,10 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "webhook": sa.select(projects.c.owner, _PRIVATE, projects.c.deleted_at)
     .join(webhooks, webhooks.c.project_id == projects.c.id)
     .where(webhooks.c.id == sa.bindparam("wanted")),
+    # A summary that somebody asked for is theirs alone, and is in the bin with the transcript that it is of.
+    "summary": sa.select(summary_jobs.c.owner, _PRIVATE, transcripts.c.deleted_at)
+    .outerjoin(transcripts, transcripts.c.id == summary_jobs.c.transcript_id)
+    .where(summary_jobs.c.id == sa.bindparam("wanted")),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
         api_keys.c.id == sa.bindparam("wanted")
     ),

@@ -37,6 +37,7 @@ from server.store.search import Hit, search
 from server.store.search_words import Term
 from server.store.standing import ShareMode, Standing
 from server.store.subscription_store import SubscriptionStore
+from server.store.summary_job_store import SummaryJobStore
 from server.store.summary_store import SummaryStore
 from server.store.upload_store import UploadStore
 from server.store.webhook_store import WebhookStore
@@ -69,6 +70,7 @@ class Store:
         self.conversations = ConversationStore(self._read, self._write, clock)
         self.webhooks = WebhookStore(self._read, self._write, clock)
         self.summaries = SummaryStore(self._read, self._write, clock)
+        self.summary_jobs = SummaryJobStore(self._read, self._write, clock)
         self.reports = ReportStore(self._read, self._write, clock)
         self.subscriptions = SubscriptionStore(self._read, self._write, clock)
         self.retention = RetentionStore(self._read)

@@ -14,6 +14,7 @@ from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, TranscriptState, move
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
+from server.store.job_tables import summary_jobs
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
 from server.store.project_tables import chunks, conversation_summaries, conversations, webhook_events
@@ -25,7 +26,7 @@ from server.store.tracks import tracks_of
 
 UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
 # What is of a transcript, and goes with it.
-PARTS = (all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events)
+PARTS = (all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events, summary_jobs)
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 
 

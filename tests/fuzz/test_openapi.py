@@ -34,6 +34,7 @@ WITH_MEANING = (
     *("POST /v1/rooms/{room_name}/meetings/{meeting_id}/join", "POST /v1/rooms/{room_name}/meeting"),
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
+    *("POST /api/summary", "POST /api/chat"),
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),

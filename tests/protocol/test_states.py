@@ -14,6 +14,7 @@ from protocol.states import (
     DELIVERY_MOVES,
     REPORT_MOVES,
     SESSION_MOVES,
+    SUMMARY_MOVES,
     TRANSCRIPT_MOVES,
     SessionState,
     TranscriptState,
@@ -27,6 +28,7 @@ TABLES: list[dict[Any, frozenset[Any]]] = [
     CHUNK_MOVES,
     DELIVERY_MOVES,
     REPORT_MOVES,
+    SUMMARY_MOVES,
 ]
 PAIRS = [(table, here, there) for table in TABLES for here, there in itertools.product(table, table)]
 

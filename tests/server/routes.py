@@ -161,6 +161,11 @@ ROUTES: dict[tuple[str, str], Action] = {
         ("POST", f"/api/participant/conversations/{{conversation_id}}/{step}"): Action.CONTRIBUTE
         for step in ("check-s3", "get-upload-url", "confirm-upload", "upload-chunk", "upload-text", "finish", "ping")
     },
+    ("POST", "/api/summary"): Action.ASK,
+    ("GET", "/api/summary/{summary_id}"): Action.READ,
+    ("GET", "/api/summary/status/{summary_id}"): Action.READ,
+    ("GET", "/api/chat/models"): Action.LIST,
+    ("POST", "/api/chat"): Action.ASK,
     ("POST", "/whip"): Action.CREATE,
     ("POST", "/whip/{transcript_id}"): Action.SPEAK,
     ("PATCH", "/whip/{transcript_id}/{session_id}"): Action.SPEAK,
@@ -213,6 +218,7 @@ def path_of(template: str) -> str:
         .replace("{tag_id}", new_transcript_id())
         .replace("{webhook_id}", new_transcript_id())
         .replace("{delivery_id}", "dlv_0")
+        .replace("{summary_id}", new_transcript_id())
         .replace("{report_id}", new_transcript_id())
         .replace("{chunk_id}", new_transcript_id())
         .replace("{conversation_id}", new_transcript_id())

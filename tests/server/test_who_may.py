@@ -25,6 +25,7 @@ from server.auth import Action
 from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
+from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
 from tests.fakes.issuer import SECRET, bearer, token
@@ -58,9 +59,11 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
 }
 # Nobody else has anything to do with a project, but to take part.
 OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
+# Nor with a summary, which is of who asked for it alone.
+OF_ONE_OWNER = {"project_id", "summary_id"}
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
-    **dict.fromkeys((Action.LIST, Action.CREATE, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
+    **dict.fromkeys((Action.LIST, Action.CREATE, Action.ASK, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
     **dict.fromkeys(
         (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
@@ -69,7 +72,7 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
 }
 THINGS = (
     *("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "webhook_id", "key_id"),
-    "job_id",
+    *("job_id", "summary_id"),
 )
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
@@ -148,6 +151,13 @@ async def make_things(node: RunningApp) -> Things:
             webhook: dict[str, object] = {"name": "", "url": "http://0.0.0.0/", "secret": "x", "events": "[]"}
             webhook |= {"project_id": ids["project_id"], "status": "draft"}
             await conn.execute(sa.insert(webhooks).values(id=ids["webhook_id"], **webhook, **times))
+            summary = {"owner": "anna", "state": "completed", "body": "", "progress": 100, "attempts": 1}
+            result = {"summary": "s", "topics": [], "length": 1, "model_used": "extractive"}
+            await conn.execute(
+                sa.insert(summary_jobs).values(
+                    id=ids["summary_id"], result=json.dumps(result), created_at=1.0, **summary
+                )
+            )
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
             await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
     return Things(*made)
@@ -196,7 +206,7 @@ async def test_every_route_answers_everybody_as_its_action_says(node: RunningApp
         method, template = place
         is_thing = of_a_thing(loads, place)
         rules = OF_A_THING if is_thing else OF_NOTHING
-        if "project_id" in named_in(template):
+        if named_in(template) & OF_ONE_OWNER:
             rules = rules | OF_A_PROJECT
         for who, wanted in zip(WHO, rules[action], strict=True):
             if method == "POST" and action is Action.PULL_MODEL and who == "admin":

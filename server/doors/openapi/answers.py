@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from server.doors.jobs import job_models
+from server.doors.jobs import job_models, text_models
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
 from server.doors.projects import webhook_models
@@ -32,9 +32,10 @@ OBJECT: Mapping[str, Any] = {"type": "object"}
 class Answer:
     """How an operation answers when all is well, and the errors that are its own.
 
-    ``media``: of what types a body is that no ``model`` describes. ``also``: further answers and their meanings; 200,
-    206 and 503 have the same form as the first. ``asks``: headers of the request that matter. ``headers``: those of
-    the answer. ``errors``: beyond those that any operation of its kind may answer (``document.errors_of``).
+    ``media``: of what types a body is that no ``model`` describes, or is besides. ``also``: further answers and their
+    meanings; 200, 206 and 503 have the same form as the first. ``asks``: headers of the request that matter.
+    ``headers``: those of the answer. ``errors``: beyond those that any operation of its kind may answer
+    (``document.errors_of``).
     """
 
     status: int = 200
@@ -214,6 +215,12 @@ ANSWERS: Mapping[str, Answer] = {
     "cancel_job": Answer(model=job_models.Job, errors=(409,)),
     "hear_clip_again": Answer(model=job_models.HeardAgain, errors=(404, 409, 507)),
     "hear_segment_again": Answer(model=job_models.HeardAgain, errors=(400, 404, 409, 413)),
+    # Summaries of transcripts that are sent or named, and questions about them.
+    "start_summary": Answer(model=text_models.SummaryStarted, errors=(404, 502, 504)),
+    "summary_status": Answer(model=text_models.SummaryStatus),
+    "get_summary": Answer(model=text_models.MadeSummary, errors=(409, 413, 502, 504)),
+    "list_chat_models": Answer(model=text_models.ChatModels),
+    "chat": Answer(model=text_models.ChatReply, media=("text/event-stream",), schema=TEXT, errors=(404, 502, 504)),
     # Reports.
     "list_reports": Answer(model=project_models.ReportPage),
     "create_report": Answer(

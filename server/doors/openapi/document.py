@@ -109,9 +109,9 @@ def _successes(answer: Answer) -> Json:
     content: Json = {}
     if answer.model is not None:
         content = {JSON: {"schema": {"$ref": REFERENCE.format(model=answer.model.__name__)}}}
-    elif answer.media:
+    if answer.media:
         # A document in JSON is an object, whatever the others are.
-        content = {media: {"schema": dict(OBJECT if media == JSON else answer.schema)} for media in answer.media}
+        content |= {media: {"schema": dict(OBJECT if media == JSON else answer.schema)} for media in answer.media}
     described: Json = {"description": words.SUCCESSES[answer.status]}
     if content:
         described["content"] = content

@@ -25,6 +25,8 @@ TAGS = {
     "projects": "What a host gathers conversations in: its settings, and its tags.",
     "webhooks": "What happens in a project, told to an address of its host.",
     "reports": "Documents about all conversations of a project, and who is told of them.",
+    "summary": "Summaries of transcripts that are sent or named.",
+    "chat": "Questions about transcripts that are sent or named.",
     "participant": "Recording a conversation in a project, without an account.",
     "engine": "The recogniser and its models.",
     "health": "How this node fares.",
@@ -59,6 +61,7 @@ ERRORS: dict[int, tuple[str, str]] = {
     500: ("InternalError", "Our fault; the request id finds it in our log"),
     502: ("ProviderFailed", "Another server that we asked did not do its part"),
     503: ("TryLater", "Try again after Retry-After seconds"),
+    504: ("LanguageModelTooSlow", "The language model did not answer in time"),
     507: ("DiskFull", "The server's disk is full; whoever runs it must make room"),
 }
 
@@ -111,6 +114,7 @@ PATH_PARAMETERS = {
     "webhook_id": "Id of the webhook.",
     "delivery_id": "Id of the delivery.",
     "report_id": "Id of the report.",
+    "summary_id": "The job_id that asking for the summary gave.",
     "chunk_id": "Id of the chunk, as announcing or sending it gave it.",
     "conversation_id": "Id of the conversation, as beginning it gave it: it is what one goes on with it by.",
     "room_id": "Id of the room.",

@@ -216,7 +216,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN words")
         await conn.exec_driver_sql("ALTER TABLE tracks DROP COLUMN model")
         for later in (
-            "jobs",
+            *("jobs", "summary_jobs"),
             *("report_subscriptions", "report_digests", "reports", "conversation_summaries"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("chunks", "conversations", "project_tags", "projects"),

@@ -1,0 +1,1 @@
+"""Summaries of transcripts and answers about them: by a language model where there is one, else in their own words."""
