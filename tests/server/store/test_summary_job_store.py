@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from protocol.errors import NotFound, Overloaded
 from protocol.ids import new_transcript_id
 from protocol.states import SummaryState
+from server.store.erasure import erase_made
 from server.store.job_tables import summary_jobs
 from server.store.standing import SHARE_MIN, Standing
 from server.store.store import Store
@@ -123,3 +124,13 @@ async def test_one_goes_into_the_bin_with_its_transcript_and_for_good(store: Sto
     await store.destroy_transcript(transcript_id)
     assert await store.standing("summary", job.id) is None
     assert await store.standing("summary", other.id) == Standing("bert")
+
+
+async def test_one_goes_with_words_of_its_transcript_that_are_taken_back(store: Store) -> None:
+    transcript_id = (await store.create_transcript(owner="anna")).id
+    job, other = await asked(store, "anna", transcript_id=transcript_id), await asked(store, "anna")
+    async with store._write() as conn:
+        await erase_made(conn, transcript_id)
+    assert await store.standing("summary", job.id) is None
+    assert await store.standing("summary", other.id) == Standing("anna")
+    await store.summary_jobs.finish(job.id, {})  # it was being made just then
