@@ -14,6 +14,7 @@
     │   └── ModelNotFound        a language model that there is not; the message names those that there are
     ├── Conflict                 409, close 4009
     │   ├── Replaced             another connection took the session over
+    │   ├── Cancelled            somebody wanted no more of it
     │   ├── IllegalMove          a state table has no such move
     │   └── PreconditionFailed   412: it changed since the version that the request names
     ├── SlowReader               close 4008: the reader's queue was full

@@ -199,8 +199,9 @@ class Hub:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
         async with self._locks.of(track.transcript_id):
             lane = "file" if track.source == "file" else "live"
-            session = await self._open(track, SourceOptions(lane=lane, source=track.source))
             transcript = await self._store.get_transcript(track.transcript_id)
+            spoken = None if transcript.language == "auto" else transcript.language
+            session = await self._open(track, SourceOptions(spoken, lane=lane, source=track.source))
             await self._status.recall_progress(transcript)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
             return session

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -56,6 +57,7 @@ class Intake:
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._turns = asyncio.Semaphore(FILES_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Task[Any]] = set()  # of those, the ones whose turn has not come
 
     async def add_file(
         self, transcript_id: str, path: Path, *, filename: str, options: SourceOptions | None = None
@@ -102,11 +104,10 @@ class Intake:
             await asyncio.wait(tasks)
 
     async def cancel(self, session: LiveSession, why: EarshotError) -> None:
-        """Hear no more of its file; what was heard is kept, and its readers are told why."""
-        await self.drop(session.track.id)
+        """Hear no more of its file: its readers are told why, and get the words of what was fed until then."""
         session.failure = why
         await self._tell(session.transcript_id, why, recoverable=False)
-        await session.stop()
+        session.end(None)
 
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
@@ -118,11 +119,21 @@ class Intake:
     def begin(self, session: LiveSession) -> None:
         """Feed the session from its kept file, in the background; also after a restart, from the beginning: what is
         recorded already is not recorded twice, and what was told is not told twice."""
+        if session.finishing is not None:
+            return  # ended before it could begin
         gone = asyncio.Event()
-        session.attach(lambda _error: gone.set())
         task = asyncio.create_task(self._run(session, gone), name=_task_name(session.track.id))
         self._tasks.add(task)
+        self._waiting.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._waiting.discard)
+
+        def ended(_error: EarshotError | None) -> None:
+            gone.set()
+            if task in self._waiting:
+                task.cancel()  # it stands in nobody's way
+
+        session.attach(ended)
 
     async def stop(self) -> None:
         """Stop feeding; the files go on at the next start."""
@@ -140,6 +151,7 @@ class Intake:
                     asr = await stack.enter_async_context(self._recognisers.borrowed(session.track.model))
                     session.pipeline.hear_by(asr)
                     async with self._turns:
+                        self._waiting.discard(_own_task())
                         await self._feed(session, path, gone)
                 except NotFound:
                     return  # deleted meanwhile
@@ -149,6 +161,8 @@ class Intake:
                     await self._tell(session.transcript_id, error, recoverable=False)
                 if not gone.is_set():
                     await session.stop()
+                elif session.finishing is not None:
+                    await asyncio.wait([session.finishing])  # it has words to come of its recogniser
         finally:
             watching.cancel()
             await asyncio.wait([watching])
@@ -189,6 +203,12 @@ class Intake:
 
 def _task_name(track_id: str) -> str:
     return f"intake {track_id}"
+
+
+def _own_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _move(path: Path, kept: Path) -> None:

@@ -118,10 +118,12 @@ def told(connection: HTTPConnection, stand: Stand) -> Stand:
 
 
 def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:
-    """A ticket, and the transcript that it is shown for. Sockets alone have one: of others the address is kept."""
+    """A ticket, and the transcript that it is shown for, which may be a job. Sockets alone have one: of others the
+    address is kept."""
     if connection.scope["type"] != "websocket":
         return None, None
-    return connection.query_params.get("ticket"), connection.path_params.get("transcript_id")
+    named = connection.path_params
+    return connection.query_params.get("ticket"), named.get("transcript_id") or named.get("job_id")
 
 
 async def recheck(connection: HTTPConnection, action: Action) -> None:

@@ -59,9 +59,10 @@ class Jobs:
 
         Raises ``Conflict`` for a model that is not here, or that the settings give no room.
         """
-        await self._recognisers.main.wait_settled()  # before that nobody knows which it is
-        if model is None or self._recognisers.is_main(model.name):
+        if model is None:
             return None
+        if await self._recognisers.is_main(model.name):
+            return model.name
         name = short_name(model.name)
         if model.repo and not await asyncio.to_thread(is_whole, model, self._settings.models_dir / model.name):
             raise Conflict(
@@ -110,8 +111,8 @@ class Jobs:
 
     async def cancel(self, job_id: str) -> Job:
         """Hear no more of it; what was heard is kept. Idempotent. Raises ``NotFound``, ``Conflict``."""
-        job = await self._store.jobs.cancel(job_id)
-        await self._stop(job)
+        if await self._store.jobs.cancel(job_id):
+            await self._stop(await self._store.jobs.get(job_id))
         return await self._store.jobs.get(job_id)
 
     async def progress(self, job: Job) -> Progress:
@@ -126,15 +127,15 @@ class Jobs:
             message = failure.message if failure is not None else FAILED
             return progress.ended_early("failed", message, transcript.duration_samples)
         sessions = self._hub.sessions_of(job.id)
-        if not any(session.pipeline.length_samples for session in sessions):
-            return progress.waiting()
+        status, _ = await self._hub.status(job.id)  # which remembers what was told before a restart
         known = [session.expected_samples for session in sessions]
         done_samples = sum(session.pipeline.settled_samples for session in sessions)
-        return progress.working(done_samples, None if None in known else sum(filter(None, known)))
+        total_samples = None if None in known else sum(filter(None, known))
+        return progress.working(done_samples, total_samples, least_percent=int(status.progress))
 
     async def check_ended(self, job: Job) -> None:
         """Raises ``Conflict``, which says how far it is, while there is no result."""
-        if not job.has_ended:
+        if not job.has_ended and job.cancelled_at is None:
             far = await self.progress(job)
             raise Conflict(
                 f"the job goes on: {far.message}; ask again, or follow it at /api/transcribe/live/{job.id}",
@@ -144,7 +145,8 @@ class Jobs:
 
     async def _stop(self, job: Job) -> None:
         for session in self._hub.sessions_of(job.id):
-            await self._intake.cancel(session, Cancelled(CANCELLED))
+            if session.track.source == "file" and session.finishing is None:
+                await self._intake.cancel(session, Cancelled(CANCELLED))
         log.info("job cancelled", job=job.id, heard_s=round(seconds(job.transcript.duration_samples)))
 
     async def _forget(self, job: Job) -> None:

@@ -5,7 +5,7 @@ A recording is not cut for us: utterances end where people pause, wherever that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from protocol.blocks import SAMPLE_RATE_HZ
@@ -27,16 +27,19 @@ class Progress:
     chunk_percent: int = 0
 
 
-def working(done_samples: int, total_samples: int | None) -> Progress:
-    """``total_samples`` None: the file does not say how long it is."""
+def working(done_samples: int, total_samples: int | None, *, least_percent: int = 0) -> Progress:
+    """``total_samples`` None: the file does not say how long it is, or not yet. ``least_percent``: told before."""
     at = done_samples // CHUNK_SAMPLES
+    least_percent = min(99, least_percent)
     if not total_samples:
+        if not done_samples:
+            return replace(waiting(), percent=least_percent)
         percent_of_chunk = _percent(done_samples - at * CHUNK_SAMPLES, CHUNK_SAMPLES)
-        return Progress("processing", f"Processing chunk {at + 1}", 0, at + 1, 0, percent_of_chunk)
+        return Progress("processing", f"Processing chunk {at + 1}", least_percent, at + 1, 0, percent_of_chunk)
     chunks = max(1, -(-total_samples // CHUNK_SAMPLES))
     at = min(at, chunks - 1)
     length_samples = min(CHUNK_SAMPLES, total_samples - at * CHUNK_SAMPLES)
-    percent = min(99, _percent(done_samples, total_samples))
+    percent = max(least_percent, min(99, _percent(done_samples, total_samples)))
     message = f"Processing chunk {at + 1}/{chunks} ({percent}%)"
     return Progress(
         "processing", message, percent, at + 1, chunks, _percent(done_samples - at * CHUNK_SAMPLES, length_samples)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +16,14 @@ import structlog
 
 from asr.contract import SessionOptions
 from asr.models import CATALOGUE, Model, is_whole
+from asr.segments import join_words
 from media.decode import DecodeLimits, check_file, decode_file
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.errors import AudioFormatError, BadInput, Conflict, EngineFailed, NotFound, Overloaded, TooLarge
 from protocol.events import Transcribed
 from protocol.words import Segment, Word
 from server.hub import Hub, track_language
-from server.intake import CONTAINERS, MEBIBYTE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ
+from server.intake import CHECKS_AT_ONCE, CONTAINERS, MEBIBYTE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ
 from server.jobs.jobs import Jobs
 from server.journal import Journal
 from server.recognisers import Recognisers
@@ -39,13 +41,15 @@ CLIP_MAX_MB = 50
 AT_ONCE = 2
 WAITING_MAX = 20
 DEADLINE_S = 300.0
+EDGE_SAMPLES = SAMPLE_RATE_HZ // 10
+"""Recognisers differ by so much in where a word begins."""
 BEST = "whisper-large-v3-turbo"
 """By which a stretch is heard again for who names no model, if it is here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Times of words are samples from where the stretch begins in its track. ``model``: by which it was heard."""
+    """Times of words are samples of the track; of a clip, from its beginning. ``model``: by which it was heard."""
 
     text: str
     words: tuple[Word, ...]
@@ -95,6 +99,7 @@ class Rehearing:
         self._recognisers = recognisers
         self._jobs = jobs
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
         self._waiting = 0
         self._limits = DecodeLimits(
             bytes_max=CLIP_MAX_MB * MEBIBYTE,
@@ -106,8 +111,11 @@ class Rehearing:
 
     async def clip(self, path: Path, *, model: Model | None, language: str | None) -> Heard:
         """What is said in the file at ``path``. Raises ``AudioFormatError``, ``TooLarge``, and as ``segment``."""
-        await asyncio.to_thread(check_file, path, self._limits)
-        return await self._heard(decode_file(path, self._limits), model, language or track_language(self._settings))
+        with self._counted():
+            async with self._checks:
+                await asyncio.to_thread(check_file, path, self._limits)
+            blocks = decode_file(path, self._limits)
+            return await self._heard(blocks, model, language or track_language(self._settings))
 
     async def segment(
         self,
@@ -132,42 +140,34 @@ class Rehearing:
         track = await self._track(job_id, stored)
         start_samples, end_samples = _stretch(start_s, end_s, track)
         recording = self._hub.recording(track)
-        blocks = recording.blocks(start_samples, end_samples)
-        heard = await self._heard(
-            (block.moved(-start_samples) for block in blocks), model, language or job.transcript.language
-        )
+        blocks = (block.moved(-start_samples) for block in recording.blocks(start_samples, end_samples))
+        with self._counted():
+            heard = await self._heard(blocks, model, language or job.transcript.language)
+        heard = replace(heard, words=tuple(_moved(word, start_samples) for word in heard.words))
         if stored is None or not heard.words:
             return heard
-        return await self._replaced(job_id, segment_id, heard, start_samples, track)
+        return await self._replaced(job_id, segment_id, heard, (start_samples, end_samples), track)
 
-    async def _replaced(self, job_id: str, segment_id: str, heard: Heard, start_samples: int, track: Track) -> Heard:
+    async def _replaced(
+        self, job_id: str, segment_id: str, heard: Heard, stretch: tuple[int, int], track: Track
+    ) -> Heard:
         async with self._speakers.alone(job_id):
             await self._journal.flushed()
             stored = await self._stored(job_id, segment_id)  # as it is now: somebody may have said who speaks
             if stored is None:
                 return heard
             check_unlocked(await self._store.get_transcript(job_id))
-            words = tuple(_moved(word, start_samples) for word in heard.words)
-            segment = stored.segment.model_copy(
-                update={
-                    "text": heard.text,
-                    "words": words,
-                    "confidence": heard.confidence,
-                    "language": heard.language or stored.segment.language,
-                    "revision": stored.segment.revision + 1,
-                }
-            )
+            segment = revised(stored.segment, heard, *stretch)
+            if segment is None:
+                return heard
             await self._journal.append(job_id, Transcribed(segment=segment, track_started_at=track.started_at))
         log.info("segment heard again", job=job_id, segment=segment_id, model=heard.model)
-        return Heard(heard.text, words, heard.confidence, heard.language, heard.model, segment)
+        return replace(heard, segment=segment)
 
     async def _heard(self, blocks: Iterator[Block], model: Model | None, language: str | None) -> Heard:
-        if self._waiting >= WAITING_MAX:
-            raise Overloaded("too much is to be heard again; try later", retry_after_s=10)
-        heard_by = await self._jobs.check_model(model if model is not None else await self._best())
-        self._waiting += 1
         try:
-            async with asyncio.timeout(DEADLINE_S), self._turns, self._recognisers.borrowed(heard_by) as asr:
+            heard_by = await self._jobs.check_model(model if model is not None else await self._best())
+            async with asyncio.timeout(DEADLINE_S), self._recognisers.borrowed(heard_by) as asr, self._turns:
                 collected = _Collected()
                 session = asr.open(
                     track="again",
@@ -187,8 +187,17 @@ class Rehearing:
         except TimeoutError:
             raise Overloaded("it was not heard in time; try later", retry_after_s=30) from None
         finally:
-            self._waiting -= 1
             await asyncio.to_thread(_close, blocks)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._waiting >= WAITING_MAX:
+            raise Overloaded("too much is to be heard again; try later", retry_after_s=10)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _best(self) -> Model | None:
         best = CATALOGUE[BEST]
@@ -223,15 +232,42 @@ def _stretch(start_s: float, end_s: float, track: Track) -> tuple[int, int]:
 
 
 def _told(collected: _Collected, model: str) -> Heard:
-    if collected.failure and not collected.finals:
+    if collected.failure:
         raise EngineFailed(f"this could not be heard: {collected.failure}")
     finals = sorted(collected.finals, key=lambda segment: segment.start_samples)
     words = tuple(word for segment in finals for word in segment.words)
     sure = sum(segment.confidence * max(1, len(segment.words)) for segment in finals)
     count = sum(max(1, len(segment.words)) for segment in finals)
     language = next((segment.language for segment in finals if segment.language), None)
-    text = " ".join(segment.text for segment in finals)
+    text = finals[0].text if len(finals) == 1 else join_words(words, language)
     return Heard(text, words, sure / count if count else 0.0, language, model)
+
+
+def revised(segment: Segment, heard: Heard, start_samples: int, end_samples: int) -> Segment | None:
+    """The segment with what was heard from ``start_samples`` to ``end_samples`` in the place of what stood there.
+
+    What is said outside of that stretch stays, and what was heard outside of the segment is its neighbours'. None where
+    nothing was heard within.
+    """
+    first = min([segment.start_samples, *(word.start_samples for word in segment.words)])
+    last = max([segment.end_samples, *(word.end_samples for word in segment.words)])
+    new = [word for word in heard.words if first - EDGE_SAMPLES <= word.start_samples < last]
+    if not new:
+        return None
+    before = [word for word in segment.words if word.start_samples < start_samples]
+    after = [word for word in segment.words if word.start_samples >= end_samples]
+    words = (*before, *new, *after)
+    language = heard.language or segment.language
+    is_whole = len(new) == len(heard.words) == len(words)
+    return segment.model_copy(
+        update={
+            "text": heard.text if is_whole else join_words(words, language),
+            "words": words,
+            "confidence": min(1.0, sum(word.confidence for word in words) / len(words)),
+            "language": language,
+            "revision": segment.revision + 1,
+        }
+    )
 
 
 def _moved(word: Word, by_samples: int) -> Word:

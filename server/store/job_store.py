@@ -22,7 +22,7 @@ from server.store.database import Transaction
 from server.store.events import errors_of
 from server.store.records import Transcript, storable
 from server.store.standing import Viewer, owned_by
-from server.store.tables import jobs
+from server.store.tables import jobs, tracks
 from server.store.tables import transcripts as all_transcripts
 
 ERRORS_LOOKED_AT = 20
@@ -93,23 +93,26 @@ class JobStore:
         async with self._read() as conn:
             return await _jobs(conn, wanted)
 
-    async def cancel(self, job_id: str) -> Job:
-        """Nobody wants it any more. Idempotent. Raises ``Conflict`` for one that has ended."""
+    async def cancel(self, job_id: str) -> bool:
+        """Nobody wants it any more; False where that is known. Raises ``Conflict`` for one that has ended."""
         async with self._write() as conn:
             await hold(conn, job_id)
             job = await _get(conn, job_id)
-            if job.cancelled_at is None:
-                if job.has_ended:
-                    raise Conflict("the job has ended already", details={"state": job.transcript.state.value})
-                now = self._clock()
-                await conn.execute(sa.update(jobs).where(jobs.c.transcript_id == job_id).values(cancelled_at=now))
-            return await _get(conn, job_id)
+            if job.cancelled_at is not None:
+                return False
+            if job.has_ended:
+                raise Conflict("the job has ended already", details={"state": job.transcript.state.value})
+            now = self._clock()
+            await conn.execute(sa.update(jobs).where(jobs.c.transcript_id == job_id).values(cancelled_at=now))
+            return True
 
     async def unfinished(self) -> list[Job]:
         """Whose file never came, or that were cancelled, and that have not ended."""
         open_ = all_transcripts.c.state.not_in([state.value for state in ENDED])
         is_idle = all_transcripts.c.state == TranscriptState.IDLE.value
-        wanted = _selected().where(open_, sa.or_(is_idle, jobs.c.cancelled_at.is_not(None)))
+        is_heard = sa.exists().where(tracks.c.transcript_id == all_transcripts.c.id, tracks.c.state == "open")
+        is_cancelled = sa.and_(jobs.c.cancelled_at.is_not(None), sa.or_(open_, is_heard))
+        wanted = _selected().where(sa.or_(sa.and_(open_, is_idle), is_cancelled))
         async with self._read() as conn:
             return await _jobs(conn, wanted)
 

@@ -76,7 +76,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/transcribe/models/{name}/download"): Action.READ_ENGINE,
     ("POST", "/api/transcribe"): Action.CREATE,
     ("GET", "/api/transcribe/jobs"): Action.LIST,
-    ("GET", "/api/transcribe/status/{job}"): Action.READ,
+    ("GET", "/api/transcribe/status/{job}"): Action.READ_ENGINE,
     ("GET", "/api/transcribe/result/{job_id}"): Action.READ,
     ("GET", "/api/transcribe/debug/{job_id}"): Action.READ,
     ("POST", "/api/transcribe/cancel/{job_id}"): Action.CHANGE,

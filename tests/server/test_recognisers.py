@@ -12,7 +12,7 @@ import pytest
 
 from asr.client import AsrClient
 from asr.worker_settings import WorkerSettings
-from protocol.errors import EngineFailed
+from protocol.errors import Conflict, EngineFailed
 from server.recognisers import Recognisers
 
 DEADLINE_S = 60.0
@@ -77,6 +77,31 @@ async def test_one_that_nobody_wants_any_more_is_ended() -> None:
         assert found.others == ()
         with pytest.raises(EngineFailed):
             await client.wait_ready()
+
+
+async def test_where_no_other_is_allowed_nobody_waits_for_one() -> None:
+    async with recognisers(others_max=0) as found:
+        with pytest.raises(Conflict):
+            async with found.borrowed("a"):
+                pass
+
+
+async def test_all_who_wait_for_one_that_cannot_be_loaded_are_told_and_it_is_begun_once(tmp_path: Path) -> None:
+    made: list[AsrClient] = []
+
+    def make(settings: WorkerSettings) -> AsrClient:
+        made.append(AsrClient(replace(settings, models_dir=tmp_path)))
+        return made[-1]
+
+    async with recognisers(make=make) as found:
+
+        async def want() -> None:
+            async with found.borrowed("whisper-tiny"):
+                pass
+
+        told = await asyncio.gather(*(want() for _ in range(5)), return_exceptions=True)
+        assert [type(each) for each in told] == [EngineFailed] * 5
+        assert len(made) == 1
 
 
 async def test_one_that_is_idle_makes_room_at_once() -> None:

@@ -80,6 +80,7 @@ class JobSegment(Form):
 
 
 class JobResult(Form):
+    status: Literal["completed", "failed", "cancelled"] = Field(description="Of a broken job: the words until then.")
     segments: list[JobSegment]
     text: str
     language: str

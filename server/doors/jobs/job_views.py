@@ -49,9 +49,10 @@ def chunk_view(progress: Progress) -> dict[str, int]:
     }
 
 
-def result_view(job: Job, segments: Sequence[Segment]) -> dict[str, Any]:
+def result_view(job: Job, progress: Progress, segments: Sequence[Segment]) -> dict[str, Any]:
     said = [segment for segment in segments if segment.text]
     return {
+        "status": progress.status,
         "segments": [segment_data(segment) for segment in said],
         "text": " ".join(segment.text for segment in said),
         "language": language_of(job, said),

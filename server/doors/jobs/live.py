@@ -12,6 +12,7 @@ from fastapi import APIRouter, WebSocket
 
 from protocol.errors import EarshotError, InvalidMessage, SlowReader
 from protocol.events import Event, StatusChanged, Summarised, Transcribed
+from protocol.states import TranscriptState
 from protocol.wire import v1
 from protocol.wire.jobs import segment_data
 from protocol.words import Segment
@@ -22,6 +23,7 @@ from server.doors.sockets import SocketConnection, serve_socket, text_of, until_
 from server.jobs.progress import Progress
 from server.segment_pages import segment_pages
 from server.services import Services
+from server.store.job_store import Job
 from server.subscription import Subscription
 
 router = APIRouter()
@@ -46,8 +48,8 @@ async def _live(connection: SocketConnection) -> None:
         async with subscription:
             try:
                 await until_first(
-                    _tell(connection, services, subscription, job.id),
-                    _obey(connection, services, job.id),
+                    _tell(connection, services, subscription, job),
+                    _obey(connection, services, job),
                     connection.ping(),
                     connection.wait_leaving(subscription),
                 )
@@ -56,7 +58,8 @@ async def _live(connection: SocketConnection) -> None:
                 raise
 
 
-async def _tell(connection: SocketConnection, services: Services, subscription: Subscription, job_id: str) -> None:
+async def _tell(connection: SocketConnection, services: Services, subscription: Subscription, job: Job) -> None:
+    """``job`` as it was where the subscription begins: its end is that of this, or of an event."""
     told: dict[str, int] = {}  # the revision of each segment
 
     async def tell(segment: Segment) -> None:
@@ -64,10 +67,11 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
             told[segment.segment_id] = segment.revision
             await connection.send(segment_data(segment))
 
-    async for page in segment_pages(services.store, job_id):
+    async for page in segment_pages(services.store, job.id):
         for stored in page:
             await tell(stored.segment)
-    if await _tell_status(connection, services, job_id):
+    await _tell_status(connection, services, job)
+    if job.has_ended:
         return
     async for item in subscription:
         if not isinstance(item, Event):
@@ -75,21 +79,20 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
         match item.body:
             case Transcribed():
                 await tell(item.body.segment)
+            case StatusChanged(state=TranscriptState.ENDED | TranscriptState.FAILED):
+                await _tell_status(connection, services, await services.store.jobs.get(job.id))
+                return
             case StatusChanged():
-                if await _tell_status(connection, services, job_id):
-                    return
+                await _tell_status(connection, services, job)
             case Summarised():
                 await connection.send(v1.render(item))
             case _:
                 pass
 
 
-async def _tell_status(connection: SocketConnection, services: Services, job_id: str) -> bool:
-    """Whether that was the end."""
-    job = await services.store.jobs.get(job_id)
-    progress = await services.jobs.progress(job)
-    await connection.send(status_message(progress))
-    return job.has_ended
+async def _tell_status(connection: SocketConnection, services: Services, job: Job) -> None:
+    """How far it is, but for its end, which ``job`` knows: what was told before that comes before it."""
+    await connection.send(status_message(await services.jobs.progress(job)))
 
 
 def status_message(progress: Progress) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def status_message(progress: Progress) -> dict[str, Any]:
     }
 
 
-async def _obey(connection: SocketConnection, services: Services, job_id: str) -> None:
+async def _obey(connection: SocketConnection, services: Services, job: Job) -> None:
     """Answer what readers ask; what they cannot ask here is answered with an error, and the socket stays open."""
     while True:
         message = await connection.receive()
@@ -114,4 +117,4 @@ async def _obey(connection: SocketConnection, services: Services, job_id: str) -
             await connection.send(v1.render_error(error, recoverable=True))
             continue
         if action is v1.Action.GET_STATUS:
-            await _tell_status(connection, services, job_id)
+            await _tell_status(connection, services, job)

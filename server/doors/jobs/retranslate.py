@@ -18,7 +18,7 @@ from server.doors.errors import DOCUMENTED, parse_body, validation_failed
 from server.doors.v1.asked import body, form_with_file, json_body
 from server.doors.v1.uploads import receive_upload
 from server.intake import MEBIBYTE
-from server.jobs.model_names import asked_model, short_name
+from server.jobs.model_names import asked_model
 from server.jobs.rehearing import CLIP_MAX_MB, Heard
 from server.limits import read_body
 
@@ -93,7 +93,7 @@ def heard_view(segment_id: str, heard: Heard) -> dict[str, Any]:
         "text": heard.text,
         "confidence": round(heard.confidence, 3),
         "speaker": speaker_of(segment) if segment is not None else None,
-        "model_used": short_name(heard.model),
+        "model_used": heard.model,
         "words": [word_data(word) for word in heard.words],
         "revision": segment.revision if segment is not None else None,
     }

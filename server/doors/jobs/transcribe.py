@@ -71,7 +71,8 @@ async def start_transcription(request: Request) -> Response:
     finally:
         upload.discard()
     view = status_view(job, await services.jobs.progress(job))
-    return JSONResponse({**view, "message": "Transcription started; follow it at /api/transcribe/live/" + job.id})
+    started = {"status": "processing", "message": f"Transcription started; follow it at /api/transcribe/live/{job.id}"}
+    return JSONResponse(view | started)
 
 
 @router.get("/api/transcribe/jobs", dependencies=[entry(Action.LIST)])
@@ -86,7 +87,7 @@ async def list_jobs(
     return JSONResponse({"jobs": views, "count": len(views)})
 
 
-@router.get("/api/transcribe/status/{job}", dependencies=[entry(Action.READ, of_resource=False)])
+@router.get("/api/transcribe/status/{job}", dependencies=[entry(Action.READ_ENGINE, of_resource=False)])
 async def job_status(request: Request, job: str) -> Response:
     """How far it is. A job that there is not has the status ``not_found``, and so has somebody else's."""
     services = services_of(request)
@@ -104,8 +105,8 @@ async def job_result(request: Request, job_id: str) -> Response:
     services = services_of(request)
     job = await services.store.jobs.get(job_id)
     await services.jobs.check_ended(job)
-    segments = await segments_of(services, job_id)
-    return await asyncio.to_thread(lambda: JSONResponse(result_view(job, segments)))
+    progress, segments = await services.jobs.progress(job), await segments_of(services, job_id)
+    return await asyncio.to_thread(lambda: JSONResponse(result_view(job, progress, segments)))
 
 
 @router.get("/api/transcribe/debug/{job_id}", dependencies=[entry(Action.READ)])

@@ -44,6 +44,7 @@ async def test_a_cancelled_job_ends_with_the_words_until_then(tmp_path: Path) ->
         job = await begin(services, tmp_path)
         await until_words(services, job.id)
         cancelled = await services.jobs.cancel(job.id)
+        await wait_for_state(services, job.id, TranscriptState.FAILED)
         far = await services.jobs.progress(cancelled)
         assert (far.status, far.percent) == ("cancelled", 0)
         words = await words_of(services, job.id)
@@ -78,8 +79,8 @@ async def test_a_job_goes_on_after_a_restart_and_a_cancelled_one_does_not(tmp_pa
     async with running_services(tmp_path / "data") as services:
         await wait_for_state(services, kept.id, TranscriptState.ENDED)
         assert await words_of(services, kept.id) == EXPECTED
+        await wait_for_state(services, given_up.id, TranscriptState.FAILED)
         job = await services.store.jobs.get(given_up.id)
-        assert job.has_ended
         assert (await services.jobs.progress(job)).status == "cancelled"
         assert len(await words_of(services, given_up.id)) < len(EXPECTED)
         assert {each.id for each in await services.store.jobs.newest(EVERYBODY, limit=10)} == {kept.id, given_up.id}

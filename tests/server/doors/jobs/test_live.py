@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 
 from protocol.ids import new_transcript_id
@@ -90,6 +91,17 @@ async def test_a_reader_may_ask_how_far_it_is_and_for_nothing_else(node: Running
     errors = [message["data"]["code"] for message in socket.messages if message.get("type") == "error"]
     assert errors == ["INVALID_MESSAGE"]
     assert statuses[-1]["status"] == "completed"
+
+
+async def test_a_ticket_of_the_transcript_opens_the_socket_of_the_job(tmp_path: Path) -> None:
+    async with running_app(tmp_path, access_token=SecretStr("a-token-of-sixteen")) as node:
+        headers = {"Authorization": "Bearer a-token-of-sixteen"}
+        files = {"file": ("talk.wav", wav_of(scripted_sound(WORDS)), "audio/wav")}
+        job_id = (await node.http.post("/api/transcribe", files=files, headers=headers)).json()["job_id"]
+        asked = await node.http.post("/v1/tickets", json={"transcript_id": job_id}, headers=headers)
+        async with node.socket(f"/api/transcribe/live/{job_id}?ticket={asked.json()['ticket']}") as socket:
+            _, statuses, code = await heard(socket)
+    assert (code, statuses[-1]["status"]) == (1000, "completed")
 
 
 async def test_a_job_that_there_is_not_is_told_and_closed(node: RunningApp) -> None:

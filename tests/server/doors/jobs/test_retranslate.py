@@ -57,18 +57,38 @@ async def test_a_clip_by_another_recogniser(client: httpx.AsyncClient) -> None:
 async def test_a_segment_of_a_job_gets_the_new_text_and_keeps_the_old(
     client: httpx.AsyncClient, services: Services, job_id: str
 ) -> None:
-    before = (await client.get(f"/api/transcribe/result/{job_id}")).json()["segments"][0]
-    body = stretch(segment_id=before["segment_id"])
+    """What is heard takes the place of what stood in that stretch: of one word here, in a segment of two."""
+    before = (await client.get(f"/api/transcribe/result/{job_id}")).json()["segments"][1]
+    first, second = before["words"]
+    body = stretch(segment_id=before["segment_id"], start_time=second["start"] - 0.02, end_time=second["end"] + 0.5)
     answer = await client.post(f"/api/retranslate/segment-from-full?job_id={job_id}", json=body)
     assert answer.status_code == 200, answer.text
     told = answer.json()
-    assert (told["text"], told["revision"], told["speaker"]) == ("charlie delta", 2, "SPEAKER_1")
-    assert 3.9 < told["words"][0]["start"] < 4.2
+    assert (told["text"], told["revision"], told["speaker"]) == ("delta", 2, "SPEAKER_1")
+    assert told["words"][0]["start"] == pytest.approx(second["start"], abs=0.05)
     after = (await client.get(f"/api/transcribe/result/{job_id}")).json()["segments"]
-    assert [segment["text"] for segment in after] == ["charlie delta", "charlie delta"]
-    assert after[0]["segment_id"] == before["segment_id"]
+    assert [segment["text"] for segment in after] == ["alpha bravo", "charlie delta"]
+    assert (after[1]["segment_id"], after[1]["revision"], after[1]["words"][0]) == (before["segment_id"], 2, first)
     versions = [segment.text for segment in await finals_of(services, job_id)]
     assert versions == ["alpha bravo", "charlie delta", "charlie delta"]
+
+
+async def test_what_is_heard_of_the_neighbours_stays_theirs(client: httpx.AsyncClient, job_id: str) -> None:
+    before = (await client.get(f"/api/transcribe/result/{job_id}")).json()
+    body = stretch(segment_id=before["segments"][0]["segment_id"], start_time=0.0, end_time=6.0)
+    told = (await client.post(f"/api/retranslate/segment-from-full?job_id={job_id}", json=body)).json()
+    assert told["text"] == "alpha bravo charlie delta"
+    after = (await client.get(f"/api/transcribe/result/{job_id}")).json()
+    assert after["text"] == before["text"]
+    assert [segment["revision"] for segment in after["segments"]] == [2, 1]
+
+
+async def test_a_stretch_elsewhere_changes_nothing(client: httpx.AsyncClient, job_id: str) -> None:
+    before = (await client.get(f"/api/transcribe/result/{job_id}")).json()
+    body = stretch(segment_id=before["segments"][0]["segment_id"])
+    told = (await client.post(f"/api/retranslate/segment-from-full?job_id={job_id}", json=body)).json()
+    assert (told["text"], told["revision"]) == ("charlie delta", None)
+    assert (await client.get(f"/api/transcribe/result/{job_id}")).json() == before
 
 
 async def test_another_name_of_a_segment_changes_nothing(client: httpx.AsyncClient, job_id: str) -> None:

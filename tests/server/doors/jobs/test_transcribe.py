@@ -31,7 +31,7 @@ async def begin(client: httpx.AsyncClient, sound: bytes = SAID, **fields: str) -
 
 async def ended(client: httpx.AsyncClient, services: Services, **fields: str) -> str:
     """The id of a job that is complete."""
-    job_id = str((await begin(client, **fields)).json()["job_id"])
+    job_id = str((await begin(client, SAID, **fields)).json()["job_id"])
     await wait_for_state(services, job_id, TranscriptState.ENDED)
     return job_id
 
