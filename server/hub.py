@@ -242,11 +242,10 @@ class Hub:
             stalled_after_s=math.inf if options.source == "file" else self._settings.stalled_after_s,
         )
         self._sessions[session.session_id] = session
-        lane = options.lane
         language = options.language or track_language(self._settings)
         pipeline.start(
             self._asr,
-            SessionOptions(language=language, hotwords=options.hotwords, interim=options.interim, lane=lane),
+            SessionOptions(language=language, hotwords=options.hotwords, interim=options.interim, lane=options.lane),
             listen=listen,
         )
         return session
