@@ -140,13 +140,16 @@ class JobView extends HTMLElement {
   }
 
   /** For the story page. */
-  set story({ segments, transcript }) {
+  set story({ segments, asked }) {
     this.#words.load(segments);
     this.#words.playable = true;
     this.#downloads.show('story');
     this.#page.href = '#';
+    this.#problem.show(fileProblemOf(new ApiError('the sound of this job was deleted', { code: 'CONFLICT' }), 'again'));
+    this.classList.add('audible');
     show(this.#standing, false);
-    this.#ask.story = transcript;
+    show(this.#lower, true);
+    this.#ask.story = asked;
   }
 }
 
