@@ -56,17 +56,14 @@ class JobSummary extends HTMLElement {
   }
 
   async #look(signal) {
-    const { status, message } = await summaryStatus(this.#summary, { signal });
-    if (status === 'processing') return;
-    if (status === 'failed') {
-      this.#end();
-      this.#said.textContent = t('files.summary.failed', { message });
-      return;
-    }
     try {
-      this.show(await readSummary(this.#summary));
+      const { status, message } = await summaryStatus(this.#summary, { signal });
+      if (status === 'failed') this.#said.textContent = t('files.summary.failed', { message });
+      else if (status === 'completed') this.show(await readSummary(this.#summary));
+      else return;
       this.#end();
     } catch (error) {
+      if (error.passing || signal.aborted) throw error; // and ask again
       this.#end(error);
     }
   }

@@ -128,7 +128,15 @@ class ModelChoice extends HTMLElement {
   }
 
   async #look(signal) {
-    this.#fetching = await fetchProgress(this.#fetching.model, { signal });
+    try {
+      this.#fetching = await fetchProgress(this.#fetching.model, { signal });
+    } catch (error) {
+      if (error.passing || signal.aborted) throw error; // and ask again
+      this.#polling.stop(); // such as by a server that was started anew, which knows of no fetch
+      this.#fetching = null;
+      this.#tellFetching();
+      return this.#complain(error);
+    }
     this.#tellFetching();
     if (this.#fetching.state === 'pulling') return;
     this.#polling.stop();
