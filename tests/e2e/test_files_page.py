@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, Route, expect
+from playwright.async_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 from pydantic import SecretStr
 
 from protocol.events import Transcribed
@@ -78,6 +80,7 @@ async def test_files_are_dropped_and_become_text(node: RunningApp, browser: Brow
             await expect(row.locator(".job-tail")).to_have_text(words)
             await expect(row.locator(".row-state")).to_have_text("finished")
             await expect(row.get_by_role("button", name="Cancel")).to_be_hidden()
+        await expect(page.get_by_text(re.compile("^(water talk|second).wav: finished$"))).to_be_attached()  # read out
         names = page.locator("job-list .row-name")
         assert await names.all_text_contents() == ["second.wav", "water talk.wav"]  # the newest first
         [newest, oldest] = (await node.http.get("/api/transcribe/jobs?limit=2")).json()["jobs"]
@@ -113,6 +116,40 @@ async def test_a_job_is_found_again_followed_and_cancelled(node: RunningApp, bro
         await page.reload()
         await expect(row.get_by_role("button", name="long.wav", expanded=False)).to_be_visible()
         await expect(row.locator(".row-state")).to_have_text("cancelled; the words until then are kept")
+
+
+async def test_a_connection_that_is_lost_is_told_until_it_is_back(node: RunningApp, browser: Browser) -> None:
+    status = {"type": "status", "status": "processing", "progress": 40, "message": ""}
+    status["chunk_info"] = {"current_chunk": 2, "total_chunks": 5, "chunk_progress": 0}
+    said = {"segment_id": "s1", "revision": 1, "start": 0.5, "end": 1.0, "text": "good river", "speaker": "SPEAKER_1"}
+    job_id = "0a4e0000-0000-4000-8000-000000000000"
+    going = {**status, "job_id": job_id, "filename": "talk.wav", "model_name": "tiny", "created_at": 1e9}
+    away, sockets = asyncio.Event(), list[WebSocketRoute]()
+
+    async def live(socket: WebSocketRoute) -> None:
+        if away.is_set():
+            await socket.close(code=1011)
+            return
+        sockets.append(socket)
+        for message in (said, status):
+            socket.send(json.dumps(message))
+
+    async with visit_in(browser, outages=True) as visit:
+        page = visit.page
+        await page.route("**/api/transcribe/jobs?*", lambda route: route.fulfill(json={"jobs": [going], "count": 1}))
+        await page.route_web_socket(f"**/api/transcribe/live/{job_id}*", live)
+        await page.goto(f"{node.serving.url}files")
+        row = job(page, "talk.wav")
+        await expect(row.locator(".job-tail")).to_have_text("good river")
+        away.set()
+        await sockets[0].close(code=1011)
+        await expect(row.locator(".row-state")).to_contain_text("Connection lost")
+        away.clear()
+        await expect(row.locator(".row-state")).to_have_text("40 %, minute 2 of 5")
+        sockets[-1].send(json.dumps({**said, "revision": 2, "text": "good rivers"}))
+        sockets[-1].send(json.dumps({**status, "status": "failed", "message": "the engine is gone", "progress": 0}))
+        await expect(row.locator(".row-state")).to_have_text("failed: the engine is gone")
+        await expect(row.locator(".job-tail")).to_have_text("good rivers")
 
 
 async def test_a_line_is_played_and_heard_again(node: RunningApp, browser: Browser, tmp_path: Path) -> None:
@@ -225,6 +262,10 @@ async def test_a_recogniser_that_is_not_here_is_fetched_first(
         await expect(page.get_by_role("progressbar", name="Fetch tiny.en")).to_be_visible()
         await expect(page.get_by_text("Fetching tiny.en: 12 %")).to_be_visible()
         await expect(page.get_by_role("button", name="Fetch base.en")).to_be_disabled()
+        catalogue = {"items": [], "total": 0, "pull": told}
+        await page.route("**/v1/models", lambda route: route.fulfill(json=catalogue))
+        await page.reload()
+        await expect(page.get_by_text("Fetching tiny.en: 12 %")).to_be_visible()  # it goes on, and is found again
         here.append("tiny.en")
         told.update(state="done", progress=100.0)
         await expect(page.get_by_text("tiny.en is here and can be chosen.")).to_be_visible()

@@ -17,13 +17,14 @@ class JobList extends HTMLElement {
   #list = h('ol', { class: 'jobs', 'aria-label': t('files.jobs') });
   #none = h('p', { class: 'muted', text: t('files.none') });
   #more = h('button', { type: 'button', text: t('library.more'), onclick: () => this.load(this.#rows.size + PAGE) });
+  #ended = h('p', { class: 'visually-hidden', role: 'status' }); // for who does not see it
   #rows = new Map(); // id -> JobRow
   #following = new Map(); // id -> Listening
   #models = [];
   #view = null;
 
   connectedCallback() {
-    if (!this.hasChildNodes()) this.append(this.#list, show(this.#none, false), show(this.#more, false));
+    if (!this.hasChildNodes()) this.append(this.#list, show(this.#none, false), show(this.#more, false), this.#ended);
   }
 
   disconnectedCallback() {
@@ -101,7 +102,9 @@ class JobList extends HTMLElement {
       if (message.segment_id) row.hear(message);
       if (message.type !== 'status') return;
       row.show(message);
-      if (!row.isGoing) done();
+      if (row.isGoing) return;
+      this.#ended.textContent = row.summary;
+      done();
     });
     listening.addEventListener('state', ({ detail: { state, retryInS } }) => {
       if (state === 'waiting') row.lost(retryInS);

@@ -40,7 +40,12 @@ export class JobRow {
     return this.job.status === 'processing';
   }
 
-  /** What the server says of it; a part of that changes the rest of nothing. */
+  /** Its name, and how it stands. */
+  get summary() {
+    return `${this.#name.textContent}: ${this.#state.textContent}`;
+  }
+
+  /** What the server says of it, or a part of that. */
   show(told) {
     const job = (this.job = { ...this.job, ...told });
     const name = job.filename || t('files.unnamed');
