@@ -33,6 +33,7 @@ SERVED_SUFFIXES = frozenset(
 LIVE_PAGE = "index.html"
 PROJECTS_PAGE = "projects.html"
 PROJECT_PAGE = "project.html"
+FILES_PAGE = "files.html"
 LIBRARY_PAGE = "library.html"
 TRANSCRIPT_PAGE = "transcript.html"
 ROOMS_PAGE = "rooms.html"
@@ -130,6 +131,12 @@ async def transcript_page(request: Request, page_id: str) -> Response:
 @router.api_route("/rooms", methods=["GET", "HEAD"])
 async def rooms_page(request: Request) -> Response:
     return await page(ROOMS_PAGE, request)
+
+
+@router.api_route("/files", methods=["GET", "HEAD"])
+async def files_page(request: Request) -> Response:
+    """Where files become text. The page begins the jobs itself."""
+    return await page(FILES_PAGE, request)
 
 
 @router.api_route("/projects", methods=["GET", "HEAD"])

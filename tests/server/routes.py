@@ -190,7 +190,7 @@ ROUTES: dict[tuple[str, str], Action] = {
         for method in ("GET", "HEAD")
         for path in (
             *("/", "/t", "/t/{page_id}", "/rooms", "/r/{page_id}", "/p/{page_id}", "/{name:path}"),
-            *("/projects", "/projects/{page_id}"),
+            *("/files", "/projects", "/projects/{page_id}"),
         )
     },
 }

@@ -1,15 +1,18 @@
-// Takes sound files, by dropping or choosing, and sends each into a transcript of its own, showing how far it is.
+// Takes files of sound, by dropping or choosing, and sends each by itself, showing how far it is.
 
 import { upload } from '../js/api.js';
 import { h } from '../js/dom.js';
 import { t } from '../js/strings.js';
 
-const ACCEPT = 'audio/*,video/mp4,video/webm,.wav,.mp3,.m4a,.flac,.ogg,.opus,.webm,.mp4';
+const ACCEPT = 'audio/*,video/*,.wav,.mp3,.m4a,.flac,.ogg,.opus,.webm,.mp4';
 
 const MEBIBYTE = 1 << 20;
 
-/** Events: `taken` (detail: `{id, name}`) when a file lies at the server whole. */
+/** Events: `taken` (detail: what was made of it) when a file lies at the server whole; `refused` (detail: the error). */
 class DropFiles extends HTMLElement {
+  /** How one is sent: by default into a transcript of its own. Resolves to what was made of it. */
+  send = upload;
+
   #formats = h('span', { class: 'muted', text: t('drop.formats') });
   #maxMb = Infinity;
   #list = h('ul', { class: 'sending', 'aria-live': 'polite' });
@@ -76,13 +79,14 @@ class DropFiles extends HTMLElement {
     }
     say('drop.sending', { percent: 0 }, 0);
     try {
-      const { id } = await upload(file, (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100));
+      const made = await this.send(file, (part) => say('drop.sending', { percent: Math.floor(part * 100) }, part * 100));
       say('drop.sent');
-      this.dispatchEvent(new CustomEvent('taken', { detail: { id, name } }));
+      this.dispatchEvent(new CustomEvent('taken', { detail: made }));
       setTimeout(() => row.remove(), 8000);
     } catch (error) {
       row.classList.add('failed');
       say('drop.failed', { message: error.message });
+      this.dispatchEvent(new CustomEvent('refused', { detail: error }));
     }
   }
 }

@@ -16,15 +16,17 @@ function nameOf(code) {
   }
 }
 
-/** A select with `id`; the one that is chosen is offered whatever it is. `choose(code)` sets it, `auto`: finding out, too. */
-export function languageChoice(id, chosen) {
+/**
+ * A select with `id`; the one that is chosen is offered whatever it is. `choose(code)` sets it. `first` are offered before
+ * all languages, as `[value, text]`: by default that it is found out.
+ */
+export function languageChoice(id, chosen, first = [['auto', t('projects.language.auto')]]) {
   const select = h('select', { id });
   const choose = (code) => {
-    const codes = [...new Set([...OFFERED, code])].filter((each) => each !== 'auto');
+    const codes = [...new Set([...OFFERED, code])].filter((each) => !first.some(([value]) => value === each));
     const named = codes.map((each) => [each, nameOf(each)]).sort(([, a], [, b]) => order.compare(a, b));
     select.replaceChildren(
-      h('option', { value: 'auto', text: t('projects.language.auto') }),
-      ...named.map(([value, text]) => h('option', { value, text })));
+      ...[...first, ...named].map(([value, text]) => h('option', { value, text })));
     select.value = code;
   };
   choose(chosen);

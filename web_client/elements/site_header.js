@@ -11,7 +11,7 @@ class SiteHeader extends HTMLElement {
       h('a', { class: 'skip', href: '#main', text: t('skip') }),
       h('a', { class: 'brand', href: '/', text: 'Earshot' }),
       h('nav', { 'aria-label': t('nav') },
-        link('/', 'nav.live'), link('/rooms', 'nav.rooms'), link('/projects', 'nav.projects'), link('/t', 'nav.library')),
+        link('/', 'nav.live'), link('/rooms', 'nav.rooms'), link('/projects', 'nav.projects'), link('/files', 'nav.files'), link('/t', 'nav.library')),
     );
   }
 }

@@ -25,6 +25,7 @@ class WordsView extends HTMLElement {
   #lastTop = 0;
   #spoken = []; // the word elements being played: of each who speaks just then
   #offsets = new Map();
+  #beside = null;
 
   connectedCallback() {
     if (!this.hasChildNodes()) this.append(this.#list, show(this.#back, false), this.#finals);
@@ -68,6 +69,11 @@ class WordsView extends HTMLElement {
       if (by) this.#lines.get(segment.segment_id).show(Object.assign(segment, moved(segment, by)));
     }
     this.#headings();
+  }
+
+  /** Makes what stands beside each line, of its segment's id. To be set before there are any. */
+  set beside(make) {
+    this.#beside = make;
   }
 
   clear() {
@@ -127,6 +133,7 @@ class WordsView extends HTMLElement {
     if (change === 'added') {
       const line = new Line(id, this.#playable);
       this.#lines.set(id, line);
+      if (this.#beside) line.element.append(this.#beside(id));
       this.#list.insertBefore(line.element, before ? this.#lines.get(before.segment_id).element : null);
     }
     this.#lines.get(id).show(segment);

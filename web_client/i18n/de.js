@@ -6,6 +6,7 @@ export default {
   'nav.live': 'Live',
   'nav.rooms': 'Räume',
   'nav.projects': 'Projekte',
+  'nav.files': 'Dateien',
   'nav.library': 'Mitschriften',
   'cancel': 'Abbrechen',
   'retry': 'Noch einmal versuchen',

@@ -6,6 +6,7 @@ export default {
   'nav.live': 'Live',
   'nav.rooms': 'Rooms',
   'nav.projects': 'Projects',
+  'nav.files': 'Files',
   'nav.library': 'Transcripts',
   'cancel': 'Cancel',
   'retry': 'Try again',

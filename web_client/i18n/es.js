@@ -6,6 +6,7 @@ export default {
   'nav.live': 'En directo',
   'nav.rooms': 'Salas',
   'nav.projects': 'Proyectos',
+  'nav.files': 'Archivos',
   'nav.library': 'Transcripciones',
   'cancel': 'Cancelar',
   'retry': 'Volver a intentar',

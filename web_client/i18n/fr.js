@@ -6,6 +6,7 @@ export default {
   'nav.live': 'En direct',
   'nav.rooms': 'Salles',
   'nav.projects': 'Projets',
+  'nav.files': 'Fichiers',
   'nav.library': 'Transcriptions',
   'cancel': 'Annuler',
   'retry': 'Réessayer',

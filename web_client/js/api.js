@@ -176,14 +176,14 @@ export async function download(path) {
  */
 export async function upload(file, onProgress) {
   await get('/v1/me'); // asks for a token where one is needed: a refusal must not wait for the whole file
-  return sendFile(file, onProgress);
+  return sendForm('/v1/transcripts', { file }, onProgress);
 }
 
-/** By XMLHttpRequest, because fetch tells no upload progress. */
-const sendFile = (file, onProgress) =>
+/** Post a form, its files as they are; by XMLHttpRequest, because fetch tells no upload progress. Asks nobody for a token. */
+export const sendForm = (path, fields, onProgress) =>
   new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
-    xhr.open('POST', '/v1/transcripts');
+    xhr.open('POST', path);
     for (const [name, value] of Object.entries(authorization())) xhr.setRequestHeader(name, value);
     xhr.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     xhr.onerror = () => reject(new ApiError('the upload was cut off', { code: 'UNREACHABLE' }));
@@ -192,6 +192,9 @@ const sendFile = (file, onProgress) =>
       else reject(errorOf(xhr.status, xhr.getResponseHeader('Retry-After'), xhr.responseText));
     };
     const form = new FormData();
-    form.append('file', file, file.name);
+    for (const [name, value] of Object.entries(fields)) {
+      if (value instanceof File) form.append(name, value, value.name);
+      else form.append(name, value);
+    }
     xhr.send(form);
   });
