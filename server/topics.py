@@ -52,7 +52,7 @@ _COMMON_TEXT = """
     al como con de del el ella en era es esta este esto hay la las lo los mas me mi muy no o para pero por porque que se
     ser si sin sobre su sus tambien te todo un una uno y ya
 """
-_COMMON = frozenset(_COMMON_TEXT.split())
+COMMON = frozenset(_COMMON_TEXT.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def keyed(said: Said) -> Iterator[tuple[str, str]]:
         found = list(tokens(word.text))
         key = "".join(token.word for token in found)
         long_enough = len(key) >= (3 if key.isascii() else 2)
-        if long_enough and not key.isdigit() and not any(token.word in _COMMON for token in found):
+        if long_enough and not key.isdigit() and not any(token.word in COMMON for token in found):
             yield key, word.text[found[0].start : found[-1].end]
 
 

@@ -32,9 +32,10 @@ def scores(texts: Sequence[Sequence[str]], question: Iterable[str]) -> list[floa
     ]
 
 
-def best(texts: Sequence[Sequence[str]], question: Iterable[str], count: int) -> list[int]:
+def best(texts: Sequence[Sequence[str]], question: Iterable[str], count: int, *, least_share: float = 0.0) -> list[int]:
     """Places of the ``count`` that fit best, the best first; of two alike the earlier one. None that has no word of the
-    question."""
+    question, or less than ``least_share`` of the best one's score."""
     found = scores(texts, question)
-    order = sorted((place for place, score in enumerate(found) if score > 0), key=lambda place: (-found[place], place))
-    return order[:count]
+    least = least_share * max(found, default=0.0)
+    fitting = [place for place, score in enumerate(found) if score > 0 and score >= least]
+    return sorted(fitting, key=lambda place: (-found[place], place))[:count]

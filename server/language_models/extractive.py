@@ -25,7 +25,7 @@ from server.summaries.extract import (
     sentences_of,
     topics_of,
 )
-from server.topics import shortened
+from server.topics import COMMON, shortened
 
 EXTRACTIVE = "extractive"
 """Name of the model that is none."""
@@ -34,6 +34,7 @@ SHARE = 3  # one sentence of so many at most stands for a text
 POINTS_MAX = 10
 PARAGRAPH_SENTENCES_MAX = 5
 PASSAGES_MAX = 5
+LEAST_SHARE = 0.3  # of the score of the passage that fits best
 
 ONLY_QUOTES = "This answer only quotes: these are the passages of the transcript that fit the question best."
 NOTHING_FITS = "No passage of the transcript has a word of the question, and this model can only quote passages."
@@ -88,9 +89,12 @@ def topics_in(lines: Sequence[Line]) -> tuple[str, ...]:
 
 
 def passages_for(lines: Sequence[Line], question: str, count: int) -> list[Line]:
-    """Those that fit the question best, the best first."""
+    """Those that fit the question best, the best first; none that fits far worse than the first."""
     texts = [[token.word for token in tokens(line.said)] for line in lines]
-    return [lines[place] for place in best(texts, (token.word for token in tokens(question)), count)]
+    asked = [token.word for token in tokens(question)]
+    # Words that stand in every question say nothing of this one, unless there are no others.
+    telling = [word for word in asked if word not in COMMON] or asked
+    return [lines[place] for place in best(texts, telling, count, least_share=LEAST_SHARE)]
 
 
 def answer_pieces(lines: Sequence[Line], question: str, answer_tokens: int) -> Iterator[str | Answer]:

@@ -62,10 +62,13 @@ class JobChat extends HTMLElement {
 
   show({ role, content, model = '', quotes = [] }) {
     const mine = role === 'user';
-    const by = model === 'extractive' ? t('files.chat.extractive') : t('files.chat.by', { name: model });
+    const onlyQuotes = model === 'extractive';
+    const by = onlyQuotes ? t('files.chat.extractive') : t('files.chat.by', { name: model });
+    // Its passages stand below, to be played.
+    const text = onlyQuotes && quotes.length ? content.split('\n\n')[0] : content;
     this.#log.append(h('li', { class: `message ${mine ? 'question' : 'answer'}` },
       h('p', { class: 'message-who', text: mine ? t('files.chat.you') : by }),
-      h('p', { class: 'message-text', dir: 'auto', text: content }),
+      h('p', { class: 'message-text', dir: 'auto', text }),
       show(h('ul', { class: 'quotes', 'aria-label': t('files.chat.quotes') }, ...quotes.map((quote) => this.#quote(quote))), quotes.length > 0)));
   }
 

@@ -63,6 +63,14 @@ def test_the_passages_that_fit_a_question() -> None:
     assert nothing.text == NOTHING_FITS
 
 
+def test_words_that_stand_in_every_question_pull_nothing_in() -> None:
+    talk = lines(*ROOF)
+    assert [line.number for line in passages_for(talk, "What do they say there of the soup and of all that?", 5)] == [
+        5,
+        2,
+    ]
+
+
 @given(TALKS, st.integers(1, 200))
 def test_never_more_tokens_than_were_asked_for(talk: list[Line], tokens: int) -> None:
     *_, answer = answer_pieces(talk, "a b 今 é", tokens)
