@@ -25,6 +25,7 @@ from server.recognisers import Recognisers
 from server.settings import Settings
 from server.status import logged
 from server.store.records import Track
+from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +43,9 @@ CUT_MIN_S = 1.0  # headers are often a frame or two off
 class Intake:
     """Takes files over, keeps them beside their recordings, and feeds their sound to their tracks."""
 
-    def __init__(self, settings: Settings, hub: Hub, journal: Journal, recognisers: Recognisers) -> None:
+    def __init__(self, settings: Settings, store: Store, hub: Hub, journal: Journal, recognisers: Recognisers) -> None:
         self._settings = settings
+        self._store = store
         self._hub = hub
         self._recognisers = recognisers
         self._journal = journal
@@ -104,10 +106,15 @@ class Intake:
             await asyncio.wait(tasks)
 
     async def cancel(self, session: LiveSession, why: EarshotError) -> None:
-        """Hear no more of its file: its readers are told why, and get the words of what was fed until then."""
-        session.failure = why
+        """Hear no more of its file, at once: what was fed and not heard yet is let go. Its readers are told why."""
+        await self.drop(session.track.id)
+        await self._hub.drop(session)
+        length_samples = session.pipeline.length_samples
+        with logged(session.transcript_id):
+            await self._store.update_track(session.track.id, length_samples=length_samples, state="finished")
         await self._tell(session.transcript_id, why, recoverable=False)
-        session.end(None)
+        with logged(session.transcript_id):
+            await self._hub.settle(session.transcript_id, failed=True)
 
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""

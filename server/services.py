@@ -142,7 +142,7 @@ class Services:
             hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
             hub.start()
             stack.push_async_callback(hub.stop)
-            intake = Intake(settings, hub, journal, recognisers)
+            intake = Intake(settings, store, hub, journal, recognisers)
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
             stack.push_async_callback(peers.stop)

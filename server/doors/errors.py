@@ -127,7 +127,8 @@ def parse_body(model: type[M], body: bytes) -> M:
 async def _on_earshot_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, EarshotError)
     if error.http_status >= 500 and not error.retryable:
-        log.error("request failed", code=error.code, exc_info=error)
+        # Of what others did wrong we know the reason; of our own faults we want to know where.
+        log.error("request failed", code=error.code, exc_info=error if isinstance(error, Internal) else None)
     return _error_response(request, error)
 
 

@@ -50,6 +50,8 @@ ENDPOINTS = {
     "transcripts": "/v1/transcripts",
     "transcribe": "/api/transcribe",
     "retranslate": "/api/retranslate",
+    "summary": "/api/summary",
+    "chat": "/api/chat",
     "projects": "/api/projects",
     "participant": "/api/participant",
 }

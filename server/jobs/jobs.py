@@ -118,10 +118,10 @@ class Jobs:
     async def progress(self, job: Job) -> Progress:
         """How far it is now."""
         transcript = job.transcript
-        if transcript.state is TranscriptState.ENDED:
-            return progress.completed(transcript.duration_samples)
         if job.cancelled_at is not None:
             return progress.ended_early("cancelled", CANCELLED, transcript.duration_samples)
+        if transcript.state is TranscriptState.ENDED:
+            return progress.completed(transcript.duration_samples)
         if transcript.state is TranscriptState.FAILED:
             failure = await self._store.jobs.failure(job.id)
             message = failure.message if failure is not None else FAILED
@@ -145,7 +145,7 @@ class Jobs:
 
     async def _stop(self, job: Job) -> None:
         for session in self._hub.sessions_of(job.id):
-            if session.track.source == "file" and session.finishing is None:
+            if session.track.source == "file":
                 await self._intake.cancel(session, Cancelled(CANCELLED))
         log.info("job cancelled", job=job.id, heard_s=round(seconds(job.transcript.duration_samples)))
 

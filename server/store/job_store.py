@@ -118,9 +118,13 @@ class JobStore:
 
     async def failure(self, job_id: str) -> Failed | None:
         """The newest error that its readers were told, after which it did not go on."""
+        return next((error for error in await self.errors(job_id) if not error.recoverable), None)
+
+    async def errors(self, job_id: str) -> list[Failed]:
+        """What its readers were told went wrong, the newest first; the last twenty."""
         async with self._read() as conn:
             bodies = [event.body for event in await errors_of(conn, job_id, limit=ERRORS_LOOKED_AT)]
-        return next((body for body in bodies if isinstance(body, Failed) and not body.recoverable), None)
+        return [body for body in bodies if isinstance(body, Failed)]
 
 
 def _selected() -> sa.Select[Any]:

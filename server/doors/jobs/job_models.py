@@ -86,6 +86,7 @@ class JobResult(Form):
     language: str
     audio_duration: float = Field(description="Seconds.", ge=0)
     model_used: str
+    problems: list[str] = Field(description="What went wrong, such as a file that ends early.")
 
 
 class JobDebug(Job):

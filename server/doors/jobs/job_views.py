@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from protocol.blocks import seconds
+from protocol.events import Failed
 from protocol.wire.jobs import segment_data
 from protocol.words import Segment
 from server.jobs.model_names import short_name
@@ -49,7 +50,7 @@ def chunk_view(progress: Progress) -> dict[str, int]:
     }
 
 
-def result_view(job: Job, progress: Progress, segments: Sequence[Segment]) -> dict[str, Any]:
+def result_view(job: Job, progress: Progress, segments: Sequence[Segment], errors: Sequence[Failed]) -> dict[str, Any]:
     said = [segment for segment in segments if segment.text]
     return {
         "status": progress.status,
@@ -58,6 +59,7 @@ def result_view(job: Job, progress: Progress, segments: Sequence[Segment]) -> di
         "language": language_of(job, said),
         "audio_duration": round(seconds(job.transcript.duration_samples), 3),
         "model_used": short_name(job.model),
+        "problems": [error.message for error in reversed(errors)],
     }
 
 

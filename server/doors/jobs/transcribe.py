@@ -105,8 +105,9 @@ async def job_result(request: Request, job_id: str) -> Response:
     services = services_of(request)
     job = await services.store.jobs.get(job_id)
     await services.jobs.check_ended(job)
-    progress, segments = await services.jobs.progress(job), await segments_of(services, job_id)
-    return await asyncio.to_thread(lambda: JSONResponse(result_view(job, progress, segments)))
+    progress, errors = await services.jobs.progress(job), await services.store.jobs.errors(job_id)
+    segments = await segments_of(services, job_id)
+    return await asyncio.to_thread(lambda: JSONResponse(result_view(job, progress, segments, errors)))
 
 
 @router.get("/api/transcribe/debug/{job_id}", dependencies=[entry(Action.READ)])

@@ -44,7 +44,7 @@ async def test_a_cancelled_job_ends_with_the_words_until_then(tmp_path: Path) ->
         job = await begin(services, tmp_path)
         await until_words(services, job.id)
         cancelled = await services.jobs.cancel(job.id)
-        await wait_for_state(services, job.id, TranscriptState.FAILED)
+        assert cancelled.has_ended
         far = await services.jobs.progress(cancelled)
         assert (far.status, far.percent) == ("cancelled", 0)
         words = await words_of(services, job.id)
@@ -55,6 +55,23 @@ async def test_a_cancelled_job_ends_with_the_words_until_then(tmp_path: Path) ->
         assert (await services.jobs.cancel(job.id)).cancelled_at == cancelled.cancelled_at  # again is the same
         await services.jobs.check_ended(cancelled)
         assert services.hub.sessions == {}
+
+
+async def test_a_file_that_is_fed_whole_is_cancelled_at_once_all_the_same(tmp_path: Path) -> None:
+    async with running_services(tmp_path / "data", engine="embedded-en") as services:
+        path = tmp_path / "talk.flac"
+        await asyncio.to_thread(shutil.copy, FOLDER / "conversation.flac", path)
+        job = await services.jobs.start(path, filename="talk.flac", owner=None)
+        await until_words(services, job.id)
+        await services.jobs.cancel(job.id)
+        said = await words_of(services, job.id)
+        assert services.hub.sessions == {}
+        job = await services.store.jobs.get(job.id)
+        assert (job.has_ended, (await services.jobs.progress(job)).status) == (True, "cancelled")
+        assert await words_of(services, job.id) == said
+        assert 0 < len(said) < 60
+        [track] = await services.store.tracks_of(job.id)
+        assert track.state == "finished"
 
 
 async def test_while_it_goes_on_it_says_so_and_has_no_result(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ async def test_the_result(client: httpx.AsyncClient, services: Services) -> None
     first, second = body["segments"]
     assert first["speaker"] == "SPEAKER_1"
     assert first["speaker_confidence"] is None
+    assert (body["status"], body["problems"]) == ("completed", [])
     assert 0.0 <= first["start"] < 1.0 < first["end"] < second["start"]
     assert first["start_display"].startswith("00:00:00.")
     assert len(second["end_display"]) == len("00:00:02.340")
