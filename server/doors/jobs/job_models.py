@@ -45,7 +45,7 @@ class JobStatus(Form):
     created_at: float | None = Field(default=None, description="Epoch seconds.")
 
 
-class Job(JobStatus):
+class JobShown(JobStatus):
     chunk_info: ChunkInfo
     filename: str
     model_name: str
@@ -53,7 +53,7 @@ class Job(JobStatus):
 
 
 class JobList(Form):
-    jobs: list[Job]
+    jobs: list[JobShown]
     count: int = Field(ge=0)
 
 
@@ -89,7 +89,7 @@ class JobResult(Form):
     problems: list[str] = Field(description="What went wrong, such as a file that ends early.")
 
 
-class JobDebug(Job):
+class JobDebug(JobShown):
     cached_segments: int = Field(ge=0)
     latest_time: float = Field(description="Where the last segment ends, in seconds.", ge=0)
     state: str
