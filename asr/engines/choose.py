@@ -192,8 +192,10 @@ def _fetched(model: Model, models_dir: Path, *, gpu: bool, reason: str, notice: 
 
 
 def _embedded(language: str, gpu: bool, reason: str = "no other model is on this machine") -> Choice:
-    better = "whisper-large-v3-turbo" if gpu else ("whisper-base.en" if _base(language) == "en" else "whisper-base")
-    knows = "is of modest accuracy" if _base(language) in ("en", ANY_LANGUAGE) else "knows only English"
+    better = (
+        "whisper-large-v3-turbo" if gpu else ("whisper-base.en" if base_language(language) == "en" else "whisper-base")
+    )
+    knows = "is of modest accuracy" if base_language(language) in ("en", ANY_LANGUAGE) else "knows only English"
     notice = (
         f"The recogniser in use is the small one that comes with Earshot (pocketsphinx); it {knows}, "
         f"in lower case and without punctuation. For a much better one: earshot models pull {better}"
@@ -202,13 +204,14 @@ def _embedded(language: str, gpu: bool, reason: str = "no other model is on this
 
 
 def _speaks(model: Model, language: str) -> bool:
-    return not model.languages or _base(language) in model.languages
+    return not model.languages or base_language(language) in model.languages
 
 
 def _own(model: Model, language: str) -> bool:
     """A model of this one language is better at it than one of all."""
-    return bool(model.languages) and _base(language) in model.languages
+    return bool(model.languages) and base_language(language) in model.languages
 
 
-def _base(language: str) -> str:
+def base_language(language: str) -> str:
+    """``de`` of ``de-AT``."""
     return language.split("-")[0].lower()

@@ -60,6 +60,7 @@ def run_checks() -> Iterator[Check]:
         database,
         redis,
         blobs,
+        language_model,
     )
     for check in checks:
         try:
@@ -308,6 +309,19 @@ def blobs(settings: Settings) -> Check:
         todo = "Check EARSHOT_BLOBS_URL and the EARSHOT_S3_ settings, and what the key may do."
         return Check("Chunks", "fail", f"{settings.blobs_url}: {trouble}", todo)
     return Check("Chunks", "ok", f"uploaded chunks lie in {settings.blobs_url}, which takes them")
+
+
+def language_model(settings: Settings) -> Check:
+    from server.commands.check_language_model import models_and_trouble
+
+    if not settings.llm_base_url:
+        return Check("Language model", "ok", "none: summaries and answers are made of what was said")
+    models, trouble = models_and_trouble(settings)
+    if trouble:
+        todo = "Check EARSHOT_LLM_BASE_URL, EARSHOT_LLM_MODEL and EARSHOT_LLM_API_KEY, and that it is running."
+        return Check("Language model", "warn", f"{settings.llm_base_url}: {trouble}", todo)
+    asked = settings.llm_model or models[0]
+    return Check("Language model", "ok", f"{asked} at {settings.llm_base_url}, of {len(models)} that are listed there")
 
 
 def _version(package: str) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import structlog
 
+from asr.engines.choose import ANY_LANGUAGE, base_language
 from asr.models import Model, is_whole
 from protocol.blocks import seconds
-from protocol.errors import Cancelled, Conflict, EarshotError, NotFound
+from protocol.errors import BadInput, Cancelled, Conflict, EarshotError, NotFound
 from protocol.states import TranscriptState
 from server.hub import Hub
 from server.intake import Intake
@@ -78,6 +79,17 @@ class Jobs:
             )
         return model.name
 
+    def check_language(self, model: Model | None, language: str | None) -> None:
+        """Raises ``BadInput`` where the recogniser does not know ``language``: it would write down what nobody said."""
+        status = self._recognisers.main.status
+        name, known = (status.model, status.languages) if model is None else (model.name, model.languages)
+        if language is None or language == ANY_LANGUAGE or not known or base_language(language) in known:
+            return
+        raise BadInput(
+            f"the recogniser {short_name(name)} knows {', '.join(known)} only: name another, or leave the language out",
+            details={"language": language, "languages": list(known), "model_name": short_name(name)},
+        )
+
     async def start(
         self,
         path: Path,
@@ -88,8 +100,9 @@ class Jobs:
         language: str | None = None,
         diarize: bool = True,
     ) -> Job:
-        """Take the file at ``path`` over and begin. Raises what ``check_model`` and ``Intake.add_file`` raise; then
-        there is no job, and the file stays where it is."""
+        """Take the file at ``path`` over and begin. Raises what ``check_language``, ``check_model`` and
+        ``Intake.add_file`` raise; then there is no job, and the file stays where it is."""
+        self.check_language(model, language)
         heard_by = await self.check_model(model)
         job = await self._store.jobs.create(
             owner=owner,

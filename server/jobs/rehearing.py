@@ -111,6 +111,7 @@ class Rehearing:
 
     async def clip(self, path: Path, *, model: Model | None, language: str | None) -> Heard:
         """What is said in the file at ``path``. Raises ``AudioFormatError``, ``TooLarge``, and as ``segment``."""
+        self._check_language(model, language)
         with self._counted():
             async with self._checks:
                 await asyncio.to_thread(check_file, path, self._limits)
@@ -129,9 +130,11 @@ class Rehearing:
     ) -> Heard:
         """What is said from ``start_s`` to ``end_s`` of a job's sound; the text of that segment, if there is one.
 
-        Where nothing is heard now, what was heard before stays. Raises ``NotFound``, ``BadInput`` (no such stretch),
-        ``TooLarge``, ``Conflict`` (no such model here, locked, the sound is gone), ``Overloaded``, ``EngineFailed``.
+        Where nothing is heard now, what was heard before stays. Raises ``NotFound``, ``BadInput`` (no such stretch, no
+        such language), ``TooLarge``, ``Conflict`` (no such model here, locked, the sound is gone), ``Overloaded``,
+        ``EngineFailed``.
         """
+        self._check_language(model, language)
         job = await self._store.jobs.get(job_id)
         check_unlocked(job.transcript)
         if job.transcript.audio_deleted:
@@ -147,6 +150,10 @@ class Rehearing:
         if stored is None or not heard.words:
             return heard
         return await self._replaced(job_id, segment_id, heard, (start_samples, end_samples), track)
+
+    def _check_language(self, model: Model | None, language: str | None) -> None:
+        if model is not None:  # else the best that there is
+            self._jobs.check_language(model, language)
 
     async def _replaced(
         self, job_id: str, segment_id: str, heard: Heard, stretch: tuple[int, int], track: Track

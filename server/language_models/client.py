@@ -248,6 +248,12 @@ def _error(status: int, headers: Mapping[str, str]) -> EarshotError:
     if status in (401, 403):
         message = "the language model's server refused the key of this server; whoever runs it sets llm_api_key"
         return LanguageModelFailed(message, details=details)
+    if 300 <= status < 400:
+        message = (
+            "the language model's server sends elsewhere, where the key must not follow; whoever runs this one sets "
+            "llm_base_url to where it leads"
+        )
+        return LanguageModelFailed(message, details=details)
     if status == 404:
         message = "the language model's server has no such model or path; whoever runs this one checks llm_base_url"
         return LanguageModelFailed(message, details=details)

@@ -60,7 +60,7 @@ class _AboutTranscript(_Body):
         except ValidationError as error:
             problems = error.errors(include_input=False, include_context=False)
             raise validation_failed([{**each, "loc": ("transcript", *each["loc"])} for each in problems]) from None
-        if not (found or self.full_text or self.transcript_id):
+        if not (found or (self.full_text or "").strip() or self.transcript_id):
             problem = "send segments, or full_text, or a transcript_id"
             raise not_as_documented([{"field": "transcript", "problem": problem}])
         return found

@@ -9,6 +9,7 @@ import pytest
 from asr import machine
 from server.commands import checks
 from server.settings import Settings
+from tests.fakes.language_model import KEY, running_language_model
 from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.running_app import running_app
 from tests.fakes.tiny_whisper import build_tiny_whisper
@@ -147,3 +148,24 @@ def test_a_redis_that_answers_is_well(tmp_path: Path) -> None:
         pytest.skip(str(why))
     with server:
         assert checks.redis(settings(tmp_path, redis_url=server.url)).level == "ok"
+
+
+async def test_a_language_model_is_looked_for_and_not_asked(tmp_path: Path) -> None:
+    async def look(**more: object) -> checks.Check:
+        return await asyncio.to_thread(checks.language_model, settings(tmp_path, **more))
+
+    assert (await look()).level == "ok"
+    async with running_language_model() as server:
+        wanted = {"llm_base_url": server.url, "llm_api_key": KEY}
+        found = await look(**wanted)
+        assert (found.level, found.todo) == ("ok", "")
+        assert f"small at {server.url}" in found.found
+        assert (await look(**wanted, llm_model="nested/name")).level == "ok"  # as Ollama understands it
+        missing = await look(**wanted, llm_model="gone")
+        assert (missing.level, "gone" in missing.found) == ("warn", True)
+        server.models = ()
+        assert "no models" in (await look(**wanted)).found
+        assert not server.prompts
+    away = await look(**wanted)
+    assert away.level == "warn"
+    assert KEY not in away.found + away.todo

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asr.models import model_named
-from protocol.errors import Conflict, NotFound
+from protocol.errors import BadInput, Conflict, NotFound
 from protocol.events import Event, Failed
 from protocol.states import TranscriptState
 from server.services import Services
@@ -155,3 +155,17 @@ async def test_a_server_may_hear_by_one_recogniser_alone(tmp_path: Path) -> None
         with pytest.raises(Conflict, match="scripted alone"):
             await begin(services, tmp_path, model=model_named("embedded-en"))
         assert await services.store.jobs.newest(EVERYBODY, limit=10) == []
+
+
+async def test_a_language_that_the_recogniser_does_not_know_is_refused(tmp_path: Path) -> None:
+    async with running_services(tmp_path / "data") as services:
+        jobs = services.jobs
+        for language in (None, "auto", "en", "en-GB"):
+            jobs.check_language(model_named("whisper-tiny.en"), language)
+        jobs.check_language(model_named("whisper-tiny"), "de")  # knows about a hundred
+        jobs.check_language(None, "de")  # the one in use writes whatever it is told
+        with pytest.raises(BadInput, match=r"tiny\.en knows en only"):
+            await begin(services, tmp_path, model=model_named("whisper-tiny.en"), language="de")
+        assert await services.store.jobs.newest(EVERYBODY, limit=9) == []
+        with pytest.raises(BadInput):
+            await services.rehearing.clip(tmp_path / "talk.wav", model=model_named("embedded-en"), language="de-AT")
