@@ -58,15 +58,16 @@ class StatusChanged(_Body):
 
 
 class Summarised(_Body):
-    """A summary was written. ``method`` ``extractive``: of sentences as they were said; it never takes the place of
-    what somebody wrote."""
+    """A summary was written. ``method``: how it was made, of sentences as they were said or by a language model; such
+    a one never takes the place of what somebody wrote. ``title``: one that fits."""
 
     type: Literal["summary"] = "summary"
     summary: str
     topics: tuple[str, ...] = ()
     action_items: tuple[str, ...] = ()
     key_points: tuple[str, ...] = ()
-    method: Literal["", "extractive"] = ""
+    title: str = ""
+    method: Literal["", "extractive", "language_model"] = ""
 
 
 class Failed(_Body):

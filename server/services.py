@@ -34,7 +34,6 @@ from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
 from server.projects.levels import Levels
 from server.projects.retention import Retention
-from server.projects.summaries import Summaries
 from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
@@ -82,7 +81,6 @@ class Services:
     targets: UploadTargets
     chunks: Chunks
     webhooks: Webhooks
-    summaries: Summaries
     reports: Reports
     retention: Retention
     unsubscribe_tokens: UnsubscribeTokens
@@ -160,11 +158,9 @@ class Services:
             reports = Reports(store, blobs, webhooks)
             reports.start()
             stack.push_async_callback(reports.stop)
-            summaries = Summaries(store, journal, webhooks.wake)
-            summaries.start()
-            stack.push_async_callback(summaries.stop)
-            closed = (webhooks.wake, summaries.wake)
-            chunks = Chunks(settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=closed)
+            chunks = Chunks(
+                settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=(webhooks.wake,)
+            )
             await chunks.load()
             await recover(store, hub, intake)
             chunks.start()
@@ -188,7 +184,7 @@ class Services:
             uploads = ChunkedUploads(settings, store, intake, journal)
             uploads.start()
             stack.push_async_callback(uploads.stop)
-            language_models = await LanguageModels.start(settings, store, metrics)
+            language_models = await LanguageModels.start(settings, store, journal, metrics, noted=webhooks.wake)
             stack.push_async_callback(language_models.stop)
             rooms = (
                 settings,
@@ -209,7 +205,7 @@ class Services:
                 meetings,
                 attendances,
             )
-            of_projects = chunks, webhooks, summaries, reports, retention, unsubscribe_tokens, Levels()
+            of_projects = chunks, webhooks, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
             rest = *of_projects, recognisers, jobs, rehearing, language_models, stack.pop_all()
             return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *rest)

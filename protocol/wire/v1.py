@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -87,13 +88,7 @@ def render(event: Event) -> dict[str, Any]:
         case StatusChanged():
             data = status_data(body)
         case Summarised():
-            data = {
-                "summary": body.summary,
-                "topics": list(body.topics),
-                "action_items": list(body.action_items),
-                "key_points": list(body.key_points),
-                **({"method": body.method} if body.method else {}),
-            }
+            data = summary_data(body.model_dump())
         case Failed():
             data = body.model_dump(exclude={"type"})
     return {"type": body.type, "seq": event.seq, "data": data}
@@ -103,6 +98,14 @@ def render_interim(interim: Interim) -> dict[str, Any]:
     """An interim as a ``transcription`` message: no ``seq``, replaces the one before under its ``segment_id``."""
     data = segment_data(interim.segment, interim.track_started_at)
     return {"type": "transcription", "data": {**data, "lag_ms": interim.lag_ms}}
+
+
+def summary_data(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an event's fields, or of those that a transcript's record keeps. ``title`` and ``method`` are told where they
+    are known."""
+    lists = {field: list(summary.get(field, ())) for field in ("topics", "action_items", "key_points")}
+    known = {field: summary[field] for field in ("title", "method") if summary.get(field)}
+    return {"summary": summary.get("summary", ""), **lists, **known}
 
 
 def status_data(body: StatusChanged, *, lag_ms: int = 0) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -31,6 +32,17 @@ class LanguageModelSettings(BaseSettings):
     llm_at_once: int = Field(4, ge=1, le=1000, description="Requests to the language model at once; others wait.")
     llm_waiting_max: int = Field(
         32, ge=0, le=10_000, description="Questions that may wait for their turn; one more gets 503."
+    )
+    auto_summaries: Literal["off", "at_end", "rolling"] = Field(
+        "rolling", description="When a transcript gets a summary unasked: when it ends, and, rolling, while it grows."
+    )
+    auto_summaries_by: Literal["extractive", "language_model"] = Field(
+        "extractive",
+        description="Who makes it: nobody, of sentences as they were said, or the language model, to which all "
+        "transcripts are then sent.",
+    )
+    auto_summary_interval_s: float = Field(
+        60.0, ge=1, le=86400, description="Shortest time between two summaries of a transcript that grows."
     )
     summaries_waiting_max: int = Field(
         100, ge=1, le=10_000, description="Summaries asked for and not made yet; one more gets 503."

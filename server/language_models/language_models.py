@@ -1,14 +1,17 @@
-"""All that is done with language models, put together: what the doors ask."""
+"""All that is done with language models, put together: what the doors ask, and what is made unasked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from server.journal import Journal
 from server.language_models.catalogue import Catalogue
 from server.language_models.chat import Chat
 from server.language_models.client import LanguageModelClient
 from server.language_models.language_model_settings import LanguageModelSettings
+from server.language_models.live_summaries import LiveSummaries
 from server.language_models.summarising import Summarising
 from server.language_models.summary_jobs import SummaryJobs
 from server.metrics import Metrics
@@ -23,16 +26,31 @@ class LanguageModels:
     catalogue: Catalogue
     chat: Chat
     summary_jobs: SummaryJobs
+    live_summaries: LiveSummaries
 
     @classmethod
-    async def start(cls, settings: LanguageModelSettings, store: Store, metrics: Metrics) -> Self:
-        """Raises what the store raises. A language model that is away hinders no start."""
+    async def start(
+        cls,
+        settings: LanguageModelSettings,
+        store: Store,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        noted: Callable[[], None],
+    ) -> Self:
+        """``noted``: called when webhooks are to be told of something. Raises what the store raises. A language model
+        that is away hinders no start."""
         client = LanguageModelClient(settings, metrics) if settings.llm_base_url else None
-        jobs = SummaryJobs(settings, store, Summarising(settings, client))
+        catalogue = Catalogue(settings, client)
+        summarising = Summarising(settings, client)
+        jobs = SummaryJobs(settings, store, summarising)
         await jobs.start()
-        return cls(client, Catalogue(settings, client), Chat(settings, client), jobs)
+        live = LiveSummaries(settings, store, journal, summarising, catalogue, noted=noted)
+        live.start()
+        return cls(client, catalogue, Chat(settings, client), jobs, live)
 
     async def stop(self) -> None:
+        await self.live_summaries.stop()
         await self.summary_jobs.stop()
         if self.client is not None:
             await self.client.stop()

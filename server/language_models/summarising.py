@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from protocol.errors import LanguageModelFailed, TooLarge
+from protocol.events import Summarised
 from server.language_models.client import LanguageModelClient
 from server.language_models.extractive import EXTRACTIVE, Summary, summary_of, topics_in
 from server.language_models.language_model_settings import LanguageModelSettings
@@ -14,12 +15,14 @@ from server.language_models.map_reduce import MapReduce
 from server.language_models.prompt import Message, Prompt
 from server.language_models.prompts import read_summary, summary_notes_system, summary_system
 from server.language_models.tokens import MESSAGE_TOKENS
+from server.language_models.whole_summary import read_whole, whole_system
 from server.summaries.extract import SummaryForm
 
 TEMPERATURE = 0.2
 PARTS_MAX = 500  # requests to a model that one summary may cost, before they are put together
 TOKENS_OF_A_WORD = 3  # at most, in most languages
 TOPICS_TOKENS = 100
+WHOLE_TOKENS = 2000  # of a summary, its lists and what is around them
 
 
 class Summarising:
@@ -46,16 +49,34 @@ class Summarising:
             return await asyncio.to_thread(summary_of, lines, form, words_max)
         if self._client is None:
             raise LanguageModelFailed("no language model is configured any more; ask for this summary again")
-        system = summary_system(form, words_max)
-        answer_tokens = min(words_max * TOKENS_OF_A_WORD + TOPICS_TOKENS, self._context_tokens // 3)
-        room = self._context_tokens - answer_tokens - Message("system", system).tokens - MESSAGE_TOKENS
-        material = await self._material(self._client, model, lines, room, told)
-        messages = (Message("system", system), Message("user", material))
-        answer = await self._client.complete(Prompt(model, messages, answer_tokens, TEMPERATURE), patient=True)
-        text, topics = read_summary(answer.text, form, words_max)
+        answer_tokens = words_max * TOKENS_OF_A_WORD + TOPICS_TOKENS
+        answer = await self._answer(self._client, model, lines, summary_system(form, words_max), answer_tokens, told)
+        text, topics = read_summary(answer, form, words_max)
         if not text:
             raise LanguageModelFailed("the language model wrote no summary; try again, or another model")
         return Summary(text, topics or await asyncio.to_thread(topics_in, lines), model)
+
+    async def whole(self, lines: Sequence[Line], model: str) -> Summarised:
+        """With a title and all else that belongs to it, by a language model. Raises as ``summary``."""
+        if self._client is None:
+            raise LanguageModelFailed("no language model is configured any more")
+        return read_whole(await self._answer(self._client, model, lines, whole_system(), WHOLE_TOKENS))
+
+    async def _answer(
+        self,
+        client: LanguageModelClient,
+        model: str,
+        lines: Sequence[Line],
+        system: str,
+        answer_tokens: int,
+        told: Callable[[int, int], None] = lambda done, count: None,
+    ) -> str:
+        answer_tokens = min(answer_tokens, self._context_tokens // 3)
+        room = self._context_tokens - answer_tokens - Message("system", system).tokens - MESSAGE_TOKENS
+        material = await self._material(client, model, lines, room, told)
+        messages = (Message("system", system), Message("user", material))
+        prompt = Prompt(model, messages, answer_tokens, TEMPERATURE)
+        return (await client.complete(prompt, patient=True)).text
 
     async def _material(
         self,

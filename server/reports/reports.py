@@ -16,7 +16,6 @@ from protocol.blocks import seconds
 from protocol.errors import EarshotError, NotFound
 from server.blobs import Blobs
 from server.project_exports.records import iso_utc, moment
-from server.projects.summaries import said_in
 from server.reports.digests import Digest, digest_of
 from server.reports.findings import Findings, Gathering
 from server.reports.fonts import Fonts, find_fonts
@@ -26,6 +25,7 @@ from server.rounds import repeat
 from server.store.project_records import Project
 from server.store.report_records import KeptDigest, Report
 from server.store.store import Store
+from server.summaries.said import said_in
 from server.webhooks.webhooks import Webhooks
 
 log = structlog.get_logger(__name__)

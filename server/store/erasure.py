@@ -16,7 +16,7 @@ from protocol.events import BODY, Summarised, Transcribed
 from protocol.words import Segment
 from server.store.job_tables import summary_jobs
 from server.store.passages import SEGMENT, write_about
-from server.store.project_tables import conversation_summaries, webhook_events
+from server.store.project_tables import webhook_events
 from server.store.segments import aside
 from server.store.tables import events, passages, segments, tracks, transcripts
 
@@ -102,18 +102,17 @@ async def erase_made(conn: AsyncConnection, transcript_id: str) -> None:
                 .values(body=empty)
             )
     await conn.execute(sa.delete(summary_jobs).where(summary_jobs.c.transcript_id == transcript_id))
-    made = conversation_summaries.c.conversation_id == transcript_id
-    title = (await conn.execute(sa.select(conversation_summaries.c.title).where(made))).scalar_one_or_none()
-    await conn.execute(sa.delete(conversation_summaries).where(made))
     own = transcripts.c.id == transcript_id
-    kept = (await conn.execute(sa.select(transcripts.c.title, transcripts.c.summary).where(own))).one()
+    wanted = sa.select(transcripts.c.title, transcripts.c.made_title, transcripts.c.summary).where(own)
+    kept = (await conn.execute(wanted)).one()
     values: dict[str, Any] = {}
-    if title and kept.title == title:
+    if kept.made_title and kept.title == kept.made_title:
         values["title"] = ""
     if kept.summary is not None and json.loads(kept.summary).get("method"):
         values["summary"] = None
+    none_made = {"made_title": "", "summed_words": 0, "was_summed": False}
+    await conn.execute(sa.update(transcripts).where(own).values(**values, **none_made))
     if values:
-        await conn.execute(sa.update(transcripts).where(own).values(**values))
         await write_about(conn, transcript_id, dict.fromkeys(values, ""))
     await conn.execute(
         sa.update(webhook_events).where(webhook_events.c.transcript_id == transcript_id).values(body=None)

@@ -134,18 +134,6 @@ webhook_deliveries = sa.Table(
     sa.Index(None, "event_id"),
 )
 
-# The title that was made of a conversation's words, and for which of its ends (its ``closed_at``): one that it does not
-# have any more is due again.
-conversation_summaries = sa.Table(
-    "conversation_summaries",
-    metadata,
-    sa.Column(
-        "conversation_id", sa.String(36), sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
-    ),
-    sa.Column("made_for", sa.Double, nullable=False),
-    sa.Column("title", sa.Text, nullable=False),
-)
-
 reports = sa.Table(
     "reports",
     metadata,

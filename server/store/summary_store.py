@@ -1,35 +1,38 @@
-"""Titles and summaries that are made of conversations' words. Every method is one transaction.
+"""Titles and summaries that are made of what transcripts say. Every method is one transaction.
 
 The text of the summary itself is written by its event (``transcripts.write_summaries``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol.states import TranscriptState
 from server.store import transcripts, webhooks
 from server.store.changes import hold
 from server.store.database import Transaction
-from server.store.project_tables import conversation_summaries as made
 from server.store.project_tables import conversations
 from server.store.records import storable
 from server.store.tables import transcripts as all_transcripts
 
 SUMMARIZED = "conversation.summarized"
+OVER = (TranscriptState.ENDED, TranscriptState.FAILED)
+RUNNING_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A conversation that came to its end at ``closed_at`` (epoch seconds), and has no summary of that end."""
+    """A transcript that has ``words``. ``is_over``: as long as no more comes; ``was_made``: it had one before."""
 
-    conversation_id: str
-    project_id: str
-    closed_at: float
-    was_made: bool  # of an end before
+    transcript_id: str
+    project_id: str | None  # a conversation's
+    words: int
+    is_over: bool
+    was_made: bool
 
 
 class SummaryStore:
@@ -40,55 +43,73 @@ class SummaryStore:
         self._write = write
         self._clock = clock
 
-    async def due(self, *, limit: int) -> list[Due]:
-        """The longest due first."""
-        is_stale = sa.or_(made.c.made_for.is_(None), made.c.made_for != conversations.c.closed_at)
+    async def due(self, *, limit: int, without: Collection[str] = ()) -> list[Due]:
+        """Those at their end that have no summary of all that is said by then, in the order they came to it."""
+        is_unsummed = all_transcripts.c.words != all_transcripts.c.summed_words
+        # A conversation is at its end when all its chunks are, whatever its state between two of them.
+        is_over = sa.case(
+            (conversations.c.id.is_(None), all_transcripts.c.state.in_([state.value for state in OVER])),
+            else_=conversations.c.closed_at.is_not(None),
+        )
         wanted = (
-            sa.select(
-                conversations.c.id,
-                conversations.c.project_id,
-                conversations.c.closed_at,
-                sa.func.coalesce(made.c.title, "") != "",
-            )
-            .join(all_transcripts, all_transcripts.c.id == conversations.c.id)
-            .outerjoin(made, made.c.conversation_id == conversations.c.id)
-            .where(conversations.c.closed_at.is_not(None), is_stale)
-            .where(all_transcripts.c.deleted_at.is_(None), all_transcripts.c.destroyed_at.is_(None))
-            .order_by(conversations.c.closed_at, conversations.c.id)
+            _selected(is_over=True)
+            .where(is_unsummed, is_over, all_transcripts.c.id.not_in(without))
+            .order_by(all_transcripts.c.updated_at, all_transcripts.c.id)
             .limit(limit)
         )
         async with self._read() as conn:
-            return [Due(*row) for row in await conn.execute(wanted)]
+            return [Due(**row) for row in (await conn.execute(wanted)).mappings()]
+
+    async def running(self, *, words_min: int) -> list[Due]:
+        """Those that are still being recorded, or heard, and say something; ``RUNNING_MAX`` at most."""
+        states = [state.value for state in transcripts.UNFINISHED]
+        wanted = (
+            _selected(is_over=False)
+            .where(all_transcripts.c.state.in_(states), all_transcripts.c.words >= words_min)
+            .order_by(all_transcripts.c.id)
+            .limit(RUNNING_MAX)
+        )
+        async with self._read() as conn:
+            return [Due(**row) for row in (await conn.execute(wanted)).mappings()]
 
     async def settle(self, due: Due, title: str, *, is_told: bool = False) -> bool:
-        """What was due is made: ``title`` becomes the transcript's, unless somebody gave it another, or took ours
-        away, or its text stays as it is. ``is_told``: webhooks are told. Whether it was still due."""
+        """What was due at its end is made: ``title`` becomes the transcript's, unless it has a name (conversations have
+        that of who spoke), somebody gave it another title, or took ours away, or its text stays as it is. ``is_told``:
+        webhooks are told. Whether it was still due."""
+        own = all_transcripts.c.id == due.transcript_id
         async with self._write() as conn:
-            held = await hold(conn, due.conversation_id)
-            row = (
-                await conn.execute(
-                    sa.select(made.c.made_for, made.c.title).where(made.c.conversation_id == due.conversation_id)
-                )
-            ).one_or_none()
-            if row is not None and row.made_for == due.closed_at:
+            held = await hold(conn, due.transcript_id)
+            columns = all_transcripts.c
+            wanted = sa.select(columns.summed_words, columns.made_title, columns.title, columns.name).where(own)
+            row = (await conn.execute(wanted)).one()
+            if row.summed_words == due.words:
                 return False
-            before = "" if row is None else row.title
-            kept = (await transcripts.get(conn, due.conversation_id)).title
             title = storable(title)
-            if title and kept == before and not held.locked:
-                if title != kept:
-                    await transcripts.change(conn, due.conversation_id, {"title": title}, now=self._clock())
+            is_free = row.title == row.made_title and (due.project_id is not None or not row.name)
+            if title and is_free and not held.locked:
+                if title != row.title:
+                    await transcripts.change(conn, due.transcript_id, {"title": title}, now=self._clock())
             else:
-                title = before
-            await self._keep(conn, due, title, is_new=row is None)
-            if is_told:
+                title = row.made_title
+            values = {"summed_words": due.words, "made_title": title}
+            await conn.execute(sa.update(all_transcripts).where(own).values(**values))
+            if is_told and due.project_id is not None:
                 told_at = self._clock()
-                await webhooks.note(conn, due.project_id, SUMMARIZED, now=told_at, transcript_id=due.conversation_id)
+                await webhooks.note(conn, due.project_id, SUMMARIZED, now=told_at, transcript_id=due.transcript_id)
             return True
 
-    async def _keep(self, conn: AsyncConnection, due: Due, title: str, *, is_new: bool) -> None:
-        values = {"made_for": due.closed_at, "title": title}
-        if is_new:
-            await conn.execute(sa.insert(made).values(conversation_id=due.conversation_id, **values))
-        else:
-            await conn.execute(sa.update(made).where(made.c.conversation_id == due.conversation_id).values(**values))
+
+def _selected(*, is_over: bool) -> sa.Select[Any]:
+    """What a ``Due`` is made from, of those that are not deleted."""
+    columns = all_transcripts.c
+    return (
+        sa.select(
+            columns.id.label("transcript_id"),
+            conversations.c.project_id,
+            columns.words,
+            sa.literal(is_over).label("is_over"),
+            columns.was_summed.label("was_made"),
+        )
+        .outerjoin(conversations, conversations.c.id == columns.id)
+        .where(columns.deleted_at.is_(None), columns.destroyed_at.is_(None))
+    )

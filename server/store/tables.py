@@ -17,6 +17,8 @@ metadata = sa.MetaData(
     }
 )
 
+_UNSUMMED = sa.text("words <> summed_words")
+
 transcripts = sa.Table(
     "transcripts",
     metadata,
@@ -43,6 +45,12 @@ transcripts = sa.Table(
     sa.Column("meeting_id", sa.String(36)),
     # Of its latest change, from one counter for all transcripts: who has read up to one reads on from there.
     sa.Column("change_seq", sa.BigInteger, nullable=False, server_default="0"),
+    # Of the summary that is made of its words: of how many words it was made when they were at their end, whether any
+    # was ever written, and which title was made with it.
+    sa.Column("summed_words", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("was_summed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("made_title", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_transcripts_unsummed", "id", sqlite_where=_UNSUMMED, postgresql_where=_UNSUMMED),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state"),
     sa.Index(None, "change_seq"),

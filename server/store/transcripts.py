@@ -17,7 +17,7 @@ from server.store.changes import check_unlocked, hold, not_found, take_number, t
 from server.store.job_tables import summary_jobs
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
-from server.store.project_tables import chunks, conversation_summaries, conversations, webhook_events
+from server.store.project_tables import chunks, conversations, webhook_events
 from server.store.records import Track, Transcript, TranscriptKind, covered_samples, storable
 from server.store.standing import ShareMode
 from server.store.tables import events as all_events
@@ -223,6 +223,7 @@ async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bo
     await conn.execute(sa.delete(chunks).where(chunks.c.conversation_id == transcript_id))
     await conn.execute(sa.delete(conversations).where(conversations.c.id == transcript_id))
     emptied: dict[str, Any] = {"name": "", "title": "", "summary": None, "segments": 0, "words": 0}
+    emptied |= {"made_title": "", "summed_words": 0}
     times = {"deleted_at": now if held.deleted_at is None else held.deleted_at, "destroyed_at": now}
     number = await take_number(conn)
     await conn.execute(
@@ -271,33 +272,32 @@ async def unfinished(conn: AsyncConnection) -> list[Transcript]:
 
 
 async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now: float) -> None:
-    """The newest summary of each transcript in ``events`` becomes the transcript's; one of sentences that were said,
-    only where nobody wrote another, and none where the text stays as it is."""
+    """The newest summary of each transcript in ``events`` becomes the transcript's; one that was made here, only where
+    nobody wrote another, and none where the text stays as it is."""
     newest = {event.transcript_id: event.body for event in events if isinstance(event.body, Summarised)}
     for transcript_id, body in list(newest.items()):
         if body.method and not await _may_be_replaced(conn, transcript_id):
             del newest[transcript_id]
             continue
-        text = json.dumps(body.model_dump(exclude={"type"} if body.method else {"type", "method"}))
-        await conn.execute(sa.update(transcripts).where(transcripts.c.id == transcript_id).values(summary=text))
+        text = json.dumps(body.model_dump(exclude={"type", "title"} if body.method else {"type", "title", "method"}))
+        values = {"summary": text} | ({"was_summed": True} if body.method else {})
+        await conn.execute(sa.update(transcripts).where(transcripts.c.id == transcript_id).values(**values))
         await write_about(conn, transcript_id, {"summary": summary_text(json.loads(text))})
     if newest:
         await touch(conn, newest, now=now)
 
 
 async def _may_be_replaced(conn: AsyncConnection, transcript_id: str) -> bool:
-    wanted = sa.select(transcripts.c.summary, transcripts.c.locked).where(transcripts.c.id == transcript_id)
+    columns = transcripts.c
+    wanted = sa.select(columns.summary, columns.locked, columns.was_summed).where(columns.id == transcript_id)
     found = (await conn.execute(wanted)).one()
-    own = conversation_summaries.c.conversation_id == transcript_id
-    once = sa.exists().where(own, conversation_summaries.c.title != "")
-    was_made = bool((await conn.execute(sa.select(once))).scalar_one())
     summary = None if found.summary is None else json.loads(found.summary)
-    return not found.locked and may_be_made(summary, was_made=was_made)
+    return not found.locked and may_be_made(summary, was_made=found.was_summed)
 
 
 def may_be_made(summary: dict[str, Any] | None, *, was_made: bool) -> bool:
-    """Whether a record's summary is of sentences that were said, or there never was one; else somebody wrote it, or
-    took ours away. ``was_made``: there was one of ours."""
+    """Whether a record's summary was made here, or there never was one; else somebody wrote it, or took ours away.
+    ``was_made``: there was one of ours."""
     return not was_made if summary is None else bool(summary.get("method"))
 
 

@@ -15,6 +15,7 @@ from protocol.events import Summarised
 from protocol.words import Segment
 from server.exports import in_order
 from server.personal_data.found import tells
+from server.summaries.action_items import action_items
 from server.summaries.textrank import best
 from server.topics import keyed, sentences, shortened
 
@@ -23,6 +24,7 @@ POINTS_MAX = 5
 PARAGRAPH_SENTENCES = 3
 SENTENCE_MAX_CHARS = 300
 TOPICS_MAX = 8
+ACTION_ITEMS_MAX = 10
 TITLE_WORDS = 4
 TITLE_MAX_CHARS = 100
 FEW_WORDS = 3  # a sentence of fewer words that mean something stands for nothing, where there are others
@@ -48,6 +50,7 @@ class Sentence:
 @dataclass(frozen=True, slots=True)
 class Extract:
     """``points``: the sentences that stand for the text, the best first. ``topics``: words that mark it out.
+    ``tasks``: sentences that sound as if somebody is to do something.
 
     All is empty where nothing was said.
     """
@@ -55,6 +58,7 @@ class Extract:
     title: str
     points: tuple[Sentence, ...]
     topics: tuple[str, ...]
+    tasks: tuple[Sentence, ...] = ()
 
     @property
     def paragraph(self) -> str:
@@ -81,7 +85,14 @@ class Extract:
 
     def event(self) -> Summarised:
         """It says that it is extractive."""
-        return Summarised(summary=self.paragraph, topics=self.topics, key_points=self.key_points, method="extractive")
+        return Summarised(
+            summary=self.paragraph,
+            topics=self.topics,
+            action_items=tuple(shortened(each.text, SENTENCE_MAX_CHARS) for each in self.tasks),
+            key_points=self.key_points,
+            title=self.title,
+            method="extractive",
+        )
 
 
 def sentences_of(segments: Iterable[Segment], track_offsets: Mapping[str, int]) -> Iterator[Sentence]:
@@ -100,7 +111,7 @@ def extract(said: Sequence[Sentence], *, points_max: int = POINTS_MAX) -> Extrac
     telling = [each for each in said if len(each.keys) >= FEW_WORDS] or [each for each in said if each.words]
     points = [telling[place] for place in best([each.keys for each in telling], points_max)] or said[:points_max]
     topics = tuple(topics_of(said))
-    return Extract(_title(topics, points), tuple(points), topics)
+    return Extract(_title(topics, points), tuple(points), topics, tuple(action_items(said, ACTION_ITEMS_MAX)))
 
 
 def topics_of(said: Iterable[Sentence]) -> list[str]:

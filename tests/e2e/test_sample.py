@@ -26,6 +26,10 @@ async def test_the_sample_is_heard_to_its_end(server: Served, chromium: str) -> 
         # A busy machine may play it unevenly, and a word or two be misheard; none is missing at its end.
         assert jiwer.wer(spoken_sample().text, heard) <= 0.04, heard
         assert heard.split()[-3:] == spoken_sample().text.split()[-3:]
+        # Some moments after the end, what it was about stands there, too.
+        await page.get_by_text("Summary", exact=True).click()
+        await expect(page.locator("summary-view")).to_contain_text("Made of sentences as they were said")
+        assert (await page.locator(".summary-words").inner_text()).split()[0] in heard
         await page.get_by_role("link", name="Transcripts").click()
         row = page.get_by_role("link", name="Sample conversation").first
         await expect(row).to_contain_text("finished")

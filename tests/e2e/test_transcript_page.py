@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, Route, WebSocketRoute, expect
 
-from protocol.events import Interim, StatusChanged, Transcribed
+from protocol.events import Interim, StatusChanged, Summarised, Transcribed
 from protocol.states import TranscriptState
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit
@@ -299,6 +299,44 @@ async def test_contents_lead_to_the_words(node: RunningApp, browser: Browser) ->
         await expect(line).not_to_be_in_viewport()
         await last.click()
         await expect(line).to_be_in_viewport()
+
+
+async def test_a_summary_comes_while_one_reads_and_the_next_takes_its_place(node: RunningApp, browser: Browser) -> None:
+    made = (await node.services.store.create_transcript()).id
+    await node.services.store.set_state(made, TranscriptState.RECORDING)
+    async with visit_in(browser) as visit:
+        page = visit.page
+        await page.goto(f"{node.serving.url}t/{made}")
+        await expect(page.get_by_text("Nothing has been said yet")).to_be_hidden()
+        panel = page.locator("details", has=page.locator("summary-view"))
+        await expect(panel).to_be_hidden()
+        first = Summarised(summary="The roof leaks.", title="A roof", method="extractive")
+        await node.services.journal.append(made, first)
+        await open_panel(page, "Summary")
+        await expect(panel).to_contain_text("The roof leaks.")
+        hostile = "<img src=x onerror=alert(1)>"
+        tasks, topics = ("Anna calls the council.", hostile), ("roof", "council")
+        second = Summarised(
+            summary="It rains in.",
+            key_points=("It rains in.", "Soon."),
+            action_items=tasks,
+            topics=topics,
+            title="Rain",
+            method="language_model",
+        )
+        await node.services.journal.append(made, second)
+        for text in ("It rains in.", "Soon.", *tasks, "roof · council", "Written by a language model"):
+            await expect(panel).to_contain_text(text)
+        await expect(panel).not_to_contain_text("The roof leaks.")
+        await assert_sound_page(page)
+        for state in (TranscriptState.PROCESSING, TranscriptState.ENDED):
+            await node.services.hub._status.move(made, state)
+        await expect(page.get_by_text("finished")).to_be_visible()
+        await node.services.journal.append(made, second)
+        await expect(page.get_by_label("Name of this transcript")).to_have_value("Rain")
+        await page.reload()
+        await open_panel(page, "Summary")
+        await expect(panel).to_contain_text("It rains in.")
 
 
 async def test_whoever_may_only_read_is_offered_no_changes(tmp_path: Path, browser: Browser) -> None:

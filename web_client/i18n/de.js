@@ -165,6 +165,11 @@ export default {
   'transcript.live': 'Diese Mitschrift wird gerade aufgenommen. Neue Worte erscheinen von selbst.',
   'transcript.delete': 'Diese Mitschrift löschen',
 
+  'summary.title': 'Zusammenfassung',
+  'summary.points': 'Wichtigstes',
+  'summary.tasks': 'Zu tun',
+  'summary.by.extractive': 'Aus Sätzen, wie sie gesagt wurden. Niemand hat sie geprüft.',
+  'summary.by.language_model': 'Von einem Sprachmodell geschrieben. Niemand hat sie geprüft.',
   'topics.title': 'Inhalt',
   'topics.untitled': 'Ohne Titel',
   'speakers.title': 'Sprechende',

@@ -165,6 +165,11 @@ export default {
   'transcript.live': 'This transcript is being recorded now. New words appear by themselves.',
   'transcript.delete': 'Delete this transcript',
 
+  'summary.title': 'Summary',
+  'summary.points': 'Key points',
+  'summary.tasks': 'To do',
+  'summary.by.extractive': 'Made of sentences as they were said. Nobody has checked it.',
+  'summary.by.language_model': 'Written by a language model. Nobody has checked it.',
   'topics.title': 'Contents',
   'topics.untitled': 'Without a title',
   'speakers.title': 'Speakers',

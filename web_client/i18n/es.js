@@ -165,6 +165,11 @@ export default {
   'transcript.live': 'Esta transcripción se está grabando ahora. Las palabras nuevas aparecen solas.',
   'transcript.delete': 'Borrar esta transcripción',
 
+  'summary.title': 'Resumen',
+  'summary.points': 'Puntos clave',
+  'summary.tasks': 'Por hacer',
+  'summary.by.extractive': 'Hecho de frases tal como se dijeron. Nadie lo ha comprobado.',
+  'summary.by.language_model': 'Escrito por un modelo de lenguaje. Nadie lo ha comprobado.',
   'topics.title': 'Contenido',
   'topics.untitled': 'Sin título',
   'speakers.title': 'Voces',

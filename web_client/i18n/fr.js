@@ -165,6 +165,11 @@ export default {
   'transcript.live': 'Cette transcription est en cours d’enregistrement. Les nouveaux mots apparaissent d’eux-mêmes.',
   'transcript.delete': 'Supprimer cette transcription',
 
+  'summary.title': 'Résumé',
+  'summary.points': 'Points clés',
+  'summary.tasks': 'À faire',
+  'summary.by.extractive': 'Fait de phrases telles qu’elles ont été dites. Personne ne l’a vérifié.',
+  'summary.by.language_model': 'Écrit par un modèle de langage. Personne ne l’a vérifié.',
   'topics.title': 'Sommaire',
   'topics.untitled': 'Sans titre',
   'speakers.title': 'Voix',

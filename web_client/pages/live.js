@@ -6,13 +6,16 @@ import '../elements/level_meter.js';
 import '../elements/problem_note.js';
 import '../elements/site_header.js';
 import '../elements/state_line.js';
+import '../elements/summary_view.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
+import { foldPanel } from '../elements/fold_panel.js';
 import { getTranscript } from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, icon, ICONS, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
 import { Level } from '../js/level.js';
+import { eventsOf, Listening } from '../js/listening.js';
 import { LiveSession } from '../js/live_session.js';
 import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
@@ -21,6 +24,7 @@ import { t } from '../js/strings.js';
 
 const transport = new URLSearchParams(location.search).get('transport') ?? 'auto';
 const HOME = location.pathname + location.search;
+const SUMMARY_MS = 60_000; // so long the one of the whole recording is waited for
 const BUSY = ['opening', 'connecting', 'live', 'lost'];
 
 class LivePage {
@@ -41,6 +45,9 @@ class LivePage {
   #problem = document.createElement('problem-note');
   #player = document.createElement('transcript-player');
   #downloads = document.createElement('download-links');
+  #summary = document.createElement('summary-view');
+  #brief = foldPanel(t('summary.title'), this.#summary);
+  #last = null; // listens for the summary of what is over
   #own = h('a', { class: 'own-page' });
   #new = h('button', { type: 'button', text: t('live.new'), onclick: () => this.#reset() });
   #hint = h('p', { class: 'muted hint', text: t('player.hint') });
@@ -62,11 +69,12 @@ class LivePage {
     document.title = t('title.live');
     const main = document.querySelector('main');
     main.append(
-      this.#welcome, this.#words, this.#waiting, this.#problem, this.#after,
+      this.#welcome, this.#words, h('div', { class: 'panels' }, this.#brief.element), this.#waiting, this.#problem, this.#after,
       dock(
         h('div', { class: 'dock-row' }, this.#button, this.#pause, this.#meter, this.#elapsed),
         this.#player, this.#state, document.createElement('engine-notice')),
       this.#sample);
+    show(this.#brief.element, false);
     this.#button.append(h('span', { class: 'big-icon' }), this.#buttonText);
     addEventListener('keydown', (event) => {
       if (event.key !== ' ' || this.#session.phase !== 'idle') return;
@@ -106,7 +114,10 @@ class LivePage {
       if (before === 'done') this.#finished();
       if (before === 'failed') this.#failed();
     });
-    session.addEventListener('message', ({ detail }) => this.#words.apply(detail));
+    session.addEventListener('message', ({ detail }) => {
+      this.#words.apply(detail);
+      this.#tell(detail);
+    });
     session.addEventListener('stream', ({ detail }) => this.#measure(detail));
     this.#words.live = true;
     const name = source === 'sample' ? t('live.sample.name') : undefined;
@@ -149,7 +160,28 @@ class LivePage {
     this.#untie = tie(this.#words, this.#player);
     show(this.#after, true);
     const transcript = await getTranscript(id).catch(() => null);
+    if (transcript && id === this.#session.transcriptId) {
+      if (transcript.data.summary) this.#tell({ type: 'summary', data: transcript.data.summary });
+      this.#awaitSummary(id, transcript.data.last_seq);
+    }
     await this.#player.load(id, { duration: transcript?.data.duration, track: transcript?.data.tracks?.[0]?.id });
+  }
+
+  /** The summary of what is being said comes while it is, and the one of all of it some moments after its end. */
+  #tell({ type, data }) {
+    if (type === 'summary') show(this.#brief.element, this.#summary.show(data));
+  }
+
+  #awaitSummary(id, after) {
+    const listening = new Listening(eventsOf(id), { after });
+    const timer = setTimeout(() => listening.close(), SUMMARY_MS);
+    listening.addEventListener('message', ({ detail }) => {
+      this.#tell(detail);
+      if (detail.type !== 'summary') return;
+      clearTimeout(timer);
+      listening.close();
+    });
+    this.#last = listening.start();
   }
 
   #failed() {
@@ -163,6 +195,9 @@ class LivePage {
     this.#leave();
     this.#untie?.();
     this.#untie = null;
+    this.#last?.close();
+    this.#last = null;
+    show(this.#brief.element, false);
     this.#words.clear();
     this.#problem.clear();
     this.#session = new LiveSession({ transport });

@@ -20,6 +20,7 @@ import '../elements/share_choice.js';
 import '../elements/site_header.js';
 import '../elements/speaker_names.js';
 import '../elements/state_line.js';
+import '../elements/summary_view.js';
 import '../elements/topic_list.js';
 import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
@@ -239,6 +240,15 @@ voices.show([
   { label: 'Speaker 2', name: 'دانا', colour: 2, words: 1 },
   { label: 'Speaker 3', name: `<b>${'x'.repeat(120)}</b>`, colour: 3, words: 12345 },
 ]);
+const brief = document.createElement('summary-view');
+brief.show({
+  summary: 'The roof of the school leaks. The school needs a new roof.',
+  key_points: ['The school needs a new roof.', 'The council has money for it.'],
+  action_items: ['Anna will call the council by Friday.'],
+  topics: ['school', 'roof', 'council'],
+  method: 'extractive',
+});
+story('summary', brief);
 const contents = document.createElement('topic-list');
 story('topics', contents);
 contents.show([

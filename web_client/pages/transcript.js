@@ -6,6 +6,7 @@ import '../elements/problem_note.js';
 import '../elements/share_choice.js';
 import '../elements/site_header.js';
 import '../elements/speaker_names.js';
+import '../elements/summary_view.js';
 import '../elements/topic_list.js';
 import '../elements/transcript_player.js';
 import '../elements/words_view.js';
@@ -40,14 +41,16 @@ const problem = document.createElement('problem-note');
 const speakers = document.createElement('speaker-names');
 const topics = document.createElement('topic-list');
 const share = document.createElement('share-choice');
+const summary = document.createElement('summary-view');
 const hint = h('p', { class: 'muted hint', text: t('player.hint') });
 const remove = h('button', { class: 'quiet', type: 'button', text: t('transcript.delete'), onclick: () => removeAll() });
 show(remove, false); // until it is known what would be deleted, and that we may
 const lower = dock(player, hint);
+const brief = foldPanel(t('summary.title'), summary);
 const contents = foldPanel(t('topics.title'), topics);
 const voices = foldPanel(t('speakers.title'), speakers);
 const sharing = foldPanel(t('share.title'), share);
-const panels = h('div', { class: 'panels' }, contents.element, voices.element, sharing.element);
+const panels = h('div', { class: 'panels' }, brief.element, contents.element, voices.element, sharing.element);
 
 let now = null; // the transcript as the server last told it
 let saved = '';
@@ -87,6 +90,7 @@ function describe(transcript) {
   if (document.activeElement !== name) name.value = saved;
   fitName();
   document.title = t('title.transcript', { name: saved });
+  show(brief.element, summary.show(data.summary));
   facts.textContent = [
     when(transcript.created_at),
     // How much there is of it is known when it is at an end.
@@ -203,6 +207,11 @@ function follow(transcript) {
   listening.addEventListener('message', async ({ detail: { type, data } }) => {
     words.apply({ type, data });
     speakersTimer ||= setTimeout(showSpeakers, SPEAKERS_EVERY_MS);
+    if (type === 'summary') {
+      // Where nobody gave it a name, its title becomes that which was made with the summary, at its end.
+      const title = now.title || now.name || !OVER.has(now.status) ? now.title : data.title;
+      describe({ ...now, title, data: { ...now.data, summary: data } });
+    }
     if (type !== 'status') return;
     if (!OVER.has(data.status)) {
       // The last words of live speech come within moments, without a progress.
@@ -250,7 +259,7 @@ function missing(error) {
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
   document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower);
-  for (const each of [lower, contents.element, voices.element, sharing.element]) show(each, false);
+  for (const each of [lower, brief.element, contents.element, voices.element, sharing.element]) show(each, false);
   name.addEventListener('change', rename);
   name.addEventListener('input', fitName);
   addEventListener('resize', fitName);

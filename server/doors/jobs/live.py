@@ -1,11 +1,14 @@
 """The socket ``/api/transcribe/live/{job_id}``: a job's segments as they come, and how far it is.
 
-Whoever comes late is told all there are already, and then how far it is. It closes after the end. Segments stand alone,
-without a type; a later revision of one bears its ``segment_id``. Nothing is told of silence.
+Whoever comes late is told all there are already, and then how far it is. It closes after the end, and after the summary
+that is made then. Segments stand alone, without a type; a later revision of one bears its ``segment_id``. Nothing is
+told of silence.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -30,6 +33,7 @@ router = APIRouter()
 
 ASKED = frozenset({v1.Action.GET_STATUS, v1.Action.PONG})
 TOLD = frozenset({"transcription", "status", "summary"})
+SUMMARY_WAIT_S = 15.0
 
 
 @router.websocket("/api/transcribe/live/{job_id}")
@@ -72,6 +76,8 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
             await tell(stored.segment)
     await _tell_status(connection, services, job)
     if job.has_ended:
+        if job.transcript.summary is not None:
+            await connection.send({"type": "summary", "data": v1.summary_data(job.transcript.summary)})
         return
     async for item in subscription:
         if not isinstance(item, Event):
@@ -80,7 +86,10 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
             case Transcribed():
                 await tell(item.body.segment)
             case StatusChanged(state=TranscriptState.ENDED | TranscriptState.FAILED):
-                await _tell_status(connection, services, await services.store.jobs.get(job.id))
+                job = await services.store.jobs.get(job.id)
+                await _tell_status(connection, services, job)
+                if job.transcript.words and settings_of(connection.websocket).auto_summaries != "off":
+                    await _tell_last_summary(connection, subscription)
                 return
             case StatusChanged():
                 await _tell_status(connection, services, job)
@@ -88,6 +97,16 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
                 await connection.send(v1.render(item))
             case _:
                 pass
+
+
+async def _tell_last_summary(connection: SocketConnection, subscription: Subscription) -> None:
+    """It comes some moments after the end; where a language model takes long for it, nobody is kept here for it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SUMMARY_WAIT_S):
+            async for item in subscription:
+                if isinstance(item, Event) and isinstance(item.body, Summarised):
+                    await connection.send(v1.render(item))
+                    return
 
 
 async def _tell_status(connection: SocketConnection, services: Services, job: Job) -> None:

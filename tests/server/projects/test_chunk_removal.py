@@ -181,7 +181,7 @@ async def test_what_was_made_of_its_words_goes_with_it(tmp_path: Path) -> None:
     async def summarised() -> None:
         async with asyncio.timeout(30):
             while not (await services.store.get_transcript(id_)).summary:
-                await services.summaries.make_due()
+                await services.language_models.live_summaries.make_due()
 
     async with running_services(tmp_path) as services:
         id_ = await begun(services)

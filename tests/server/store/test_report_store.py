@@ -70,27 +70,11 @@ async def test_an_address_is_kept_once_and_not_more_than_may_be(store: Store) ->
         await store.subscriptions.get(project.id, first.id)
 
 
-async def test_what_ended_is_due_once_for_each_end(store: Store) -> None:
-    project = await made(store, "1")
-    id_ = await begun(store, project.id)
-    assert await store.summaries.due(limit=9) == []
-    await store.conversations.finish(id_, by="participant")
-    assert await store.conversations.close(id_)
-    [due] = await store.summaries.due(limit=9)
-    assert (due.conversation_id, due.project_id) == (id_, project.id)
-    assert await store.summaries.settle(due, "Roofs")
-    assert not await store.summaries.settle(due, "Others")
-    assert (await store.get_transcript(id_)).title == "Roofs"
-    assert await store.summaries.due(limit=9) == []
-
-
 async def test_destroying_a_conversation_leaves_nothing_of_who_spoke(store: Store) -> None:
     project = await made(store, "1")
     id_ = await begun(store, project.id)
     await store.conversations.finish(id_, by="participant")
     await store.conversations.close(id_)
-    [due] = await store.summaries.due(limit=9)
-    await store.summaries.settle(due, "Roofs")
     assert await store.retention.ended_before(project.id, 2e9, (0.0, ""), limit=9)
     await store.destroy_transcript(id_)
     assert await store.retention.ended_before(project.id, 2e9, (0.0, ""), limit=9) == []

@@ -43,10 +43,15 @@ def test_it_says_that_it_is_extractive_and_has_the_forms_that_are_asked_for() ->
     found = extract(said(*TALK), points_max=3)
     event = found.event()
     assert (event.method, event.summary, event.topics) == ("extractive", found.paragraph, found.topics)
-    assert event.action_items == ()  # who could tell without understanding
+    assert (event.title, event.action_items) == (found.title, ())
     assert found.text("paragraph") == found.paragraph
     assert found.text("bullet_points").splitlines() == [f"- {TALK[at]}" for at in (1, 2, 4)]
     assert sorted(found.text("key_points").splitlines()) == sorted(f"- {TALK[at]}" for at in (1, 2, 4))
+
+
+def test_what_sounds_like_a_task_is_an_action_item() -> None:
+    found = extract(said(*TALK, "I will call the council by Friday."))
+    assert found.event().action_items == ("I will call the council by Friday.",)
 
 
 def test_little_is_its_own_summary_and_nothing_has_none() -> None:

@@ -34,7 +34,9 @@ async def talked(client: httpx.AsyncClient, services: Services) -> tuple[str, li
         await client.post(f"{PORTAL}/conversations/{id_}/finish")
         await wait_for_state(services, id_, TranscriptState.ENDED)
         ids.append(id_)
-    await services.summaries.make_due()  # so that nothing changes any more
+    live_summaries = services.language_models.live_summaries
+    await live_summaries.stop()
+    await live_summaries.make_due()  # so that nothing changes any more
     return project["id"], ids
 
 

@@ -1,0 +1,155 @@
+"""Summaries that nobody asked for: of what is being recorded, as it grows, and of each transcript when it ends.
+
+What is due at an end stands in the store, so that a restart only delays it; the store also knows what somebody wrote by
+hand, which is left as it is. What was made of one that still grows is known here alone; a restart makes it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from protocol.errors import EarshotError, NotFound, StoreUnavailable
+from protocol.events import Summarised
+from server.journal import Journal
+from server.language_models.catalogue import Catalogue
+from server.language_models.language_model_settings import LanguageModelSettings
+from server.language_models.summarising import Summarising
+from server.language_models.transcripts import stored_lines
+from server.rounds import repeat
+from server.store.store import Store
+from server.store.summary_store import Due
+from server.store.transcripts import may_be_made
+from server.summaries.extract import extract
+from server.summaries.said import said_in
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 2.0
+WORDS_MIN = 100  # of one that grows: fewer are read in less time than a summary of them
+# So much of what it had then must have come since: all the summaries of one together read its words some twenty times,
+# by a language model, whose time costs more, some five times.
+GROWN_BY, GROWN_BY_ASKING = 0.05, 0.25
+MAKERS_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    words: int
+    at_s: float
+
+
+class LiveSummaries:
+    """Makes what is due. ``noted`` is called when webhooks are to be told of it; ``clock`` gives seconds that only move
+    on."""
+
+    def __init__(
+        self,
+        settings: LanguageModelSettings,
+        store: Store,
+        journal: Journal,
+        summarising: Summarising,
+        catalogue: Catalogue,
+        *,
+        noted: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._when = settings.auto_summaries
+        self._interval_s = settings.auto_summary_interval_s
+        self._asks = bool(settings.llm_base_url) and settings.auto_summaries_by == "language_model"
+        # As many as may ask the model at once without keeping those out who wait for an answer.
+        self._makers = max(1, min(MAKERS_MAX, settings.llm_at_once - 1)) if self._asks else 1
+        self._store = store
+        self._journal = journal
+        self._summarising = summarising
+        self._catalogue = catalogue
+        self._noted = noted
+        self._clock = clock
+        self._choosing = asyncio.Lock()
+        self._making: set[str] = set()  # so that nothing is made twice
+        self._grown: dict[str, _Made] = {}  # what was made of those that still grow
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        if self._when == "off":
+            return
+        rounds = [repeat(self.make_due, every_s=LOOK_S, name="summaries") for _ in range(self._makers)]
+        self._tasks = [asyncio.create_task(each, name="summaries") for each in rounds]
+
+    async def stop(self) -> None:
+        """What is not made yet is made at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def make_due(self) -> int:
+        """Make what is due now and nobody makes; how many that were."""
+        count = 0
+        while (due := await self._take()) is not None:
+            try:
+                await self._make(due)
+                count += 1
+            except NotFound:
+                pass  # deleted meanwhile
+            finally:
+                self._making.discard(due.transcript_id)
+        return count
+
+    async def _take(self) -> Due | None:
+        async with self._choosing:
+            due = next(iter(await self._store.summaries.due(limit=1, without=self._making)), None)
+            if due is None and self._when == "rolling":
+                running = await self._store.summaries.running(words_min=WORDS_MIN)
+                ids = {each.transcript_id for each in running}
+                self._grown = {id_: made for id_, made in self._grown.items() if id_ in ids}
+                due = next((each for each in running if self._has_grown(each)), None)
+            if due is not None:
+                self._making.add(due.transcript_id)
+            return due
+
+    def _has_grown(self, due: Due) -> bool:
+        if due.transcript_id in self._making:
+            return False
+        made = self._grown.get(due.transcript_id)
+        if made is None:
+            return True
+        share = GROWN_BY_ASKING if self._asks else GROWN_BY
+        more = max(WORDS_MIN, made.words * share)
+        return due.words - made.words >= more and self._clock() - made.at_s >= self._interval_s
+
+    async def _make(self, due: Due) -> None:
+        if not due.is_over:
+            self._grown[due.transcript_id] = _Made(due.words, self._clock())
+        found = Summarised(summary="")
+        try:
+            found = await self._summary(due.transcript_id)
+        except EarshotError as error:
+            if error.retryable or isinstance(error, NotFound):
+                raise
+            log.error("no summary could be made", transcript=due.transcript_id, code=error.code)
+        except Exception:
+            # Nobody foresaw it, so it would happen again: this transcript has none, and the others have theirs.
+            log.exception("no summary could be made", transcript=due.transcript_id)
+        transcript = await self._store.get_transcript(due.transcript_id)
+        if found.summary and may_be_made(transcript.summary, was_made=due.was_made) and not transcript.locked:
+            await self._journal.append(due.transcript_id, found)
+        if due.is_over and await self._store.summaries.settle(due, found.title, is_told=bool(found.summary)):
+            self._noted()
+
+    async def _summary(self, transcript_id: str) -> Summarised:
+        """By the language model, where one is to be asked and answers; else of sentences as they were said."""
+        if self._asks:
+            try:
+                lines = await stored_lines(self._store, transcript_id)
+                if lines:
+                    return await self._summarising.whole(lines, await self._catalogue.resolve(""))
+            except (StoreUnavailable, NotFound):
+                raise
+            except EarshotError as error:
+                log.warning("a summary is made without the language model", transcript=transcript_id, code=error.code)
+        said = await said_in(self._store, transcript_id)
+        return (await asyncio.to_thread(extract, said)).event()

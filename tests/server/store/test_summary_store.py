@@ -1,0 +1,86 @@
+"""Which transcripts have no summary of all that they say, as the store knows it."""
+
+from __future__ import annotations
+
+from protocol.events import Summarised
+from protocol.states import TranscriptState
+from server.store.store import Store
+from server.store.summary_store import Due
+from tests.server.spoken import final, put
+from tests.server.store.test_project_store import made
+from tests.server.store.test_report_store import begun
+
+MADE = Summarised(summary="Roofs.", method="extractive")
+
+
+async def recorded(store: Store, text: str = "the roof leaks", *, name: str = "") -> str:
+    id_ = (await store.create_transcript(name=name)).id
+    await store.set_state(id_, TranscriptState.RECORDING)
+    await put(store, id_, final("seg_1", text))
+    return id_
+
+
+async def end(store: Store, transcript_id: str) -> None:
+    for state in (TranscriptState.PROCESSING, TranscriptState.ENDED):
+        await store.set_state(transcript_id, state)
+
+
+async def test_one_is_due_when_it_ended_and_again_after_more(store: Store) -> None:
+    id_ = await recorded(store)
+    silent = (await store.create_transcript()).id
+    await end(store, silent)
+    assert await store.summaries.due(limit=9) == []
+    assert await store.summaries.running(words_min=3) == [Due(id_, None, 3, is_over=False, was_made=False)]
+    assert await store.summaries.running(words_min=4) == []
+    await end(store, id_)
+    [due] = await store.summaries.due(limit=9)
+    assert due == Due(id_, None, 3, is_over=True, was_made=False)
+    assert await store.summaries.due(limit=9, without=[id_]) == await store.summaries.running(words_min=1) == []
+    await put(store, id_, MADE)
+    assert await store.summaries.settle(due, "Roofs")
+    assert not await store.summaries.settle(due, "Others")
+    assert (await store.get_transcript(id_)).title == "Roofs"
+    assert await store.summaries.due(limit=9) == []
+
+    await store.set_state(id_, TranscriptState.RECORDING)
+    await put(store, id_, final("seg_2", "and walls"))
+    await end(store, id_)
+    assert await store.summaries.due(limit=9) == [Due(id_, None, 5, is_over=True, was_made=True)]
+
+
+async def test_what_has_a_name_gets_no_title_and_what_is_deleted_nothing(store: Store) -> None:
+    named, gone = await recorded(store, name="Monday"), await recorded(store)
+    for id_ in (named, gone):
+        await end(store, id_)
+    await store.delete_transcript(gone)
+    [due] = await store.summaries.due(limit=9)
+    assert await store.summaries.settle(due, "Roofs")
+    kept = await store.get_transcript(named)
+    assert (kept.name, kept.title) == ("Monday", "")
+
+
+async def test_a_conversation_is_due_when_all_its_chunks_are_at_their_end(store: Store) -> None:
+    project = await made(store, "1")
+    id_ = await begun(store, project.id)
+    await put(store, id_, final("seg_1", "the roof leaks"))
+    await end(store, id_)
+    assert await store.summaries.due(limit=9) == []
+    await store.conversations.finish(id_, by="participant")
+    assert await store.conversations.close(id_)
+    [due] = await store.summaries.due(limit=9)
+    assert (due.transcript_id, due.project_id) == (id_, project.id)
+    assert await store.summaries.settle(due, "Roofs", is_told=True)
+    assert (await store.get_transcript(id_)).title == "Roofs"
+    assert await store.summaries.due(limit=9) == []
+
+
+async def test_destroying_one_leaves_nothing_that_was_made_of_it(store: Store) -> None:
+    id_ = await recorded(store)
+    await end(store, id_)
+    [due] = await store.summaries.due(limit=9)
+    await store.summaries.settle(due, "Canaries")
+    await store.destroy_transcript(id_)
+    async with store._read() as conn:
+        row = (await conn.exec_driver_sql("SELECT title, made_title FROM transcripts")).one()
+    assert tuple(row) == ("", "")
+    assert await store.summaries.due(limit=9) == []
