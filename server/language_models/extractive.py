@@ -22,6 +22,7 @@ from server.summaries.extract import (
     Sentence,
     SummaryForm,
     extract,
+    joined,
     sentences_of,
     topics_of,
 )
@@ -116,4 +117,4 @@ def _short(sentence: Sentence) -> str:
 
 
 def _laid_out(points: Sequence[str], form: SummaryForm) -> str:
-    return " ".join(points) if form == "paragraph" else "\n".join(f"- {point}" for point in points)
+    return joined(points) if form == "paragraph" else "\n".join(f"- {point}" for point in points)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from protocol.events import Summarised
 from protocol.words import Segment
-from server.exports import in_order
+from server.exports import SENTENCE_END, in_order
 from server.personal_data.found import tells
 from server.summaries.action_items import action_items
 from server.summaries.textrank import best
@@ -64,7 +64,7 @@ class Extract:
     def paragraph(self) -> str:
         """The best few, in the order they were said."""
         told = sorted(self.points[:PARAGRAPH_SENTENCES], key=lambda each: each.start_samples)
-        return " ".join(shortened(each.text, SENTENCE_MAX_CHARS) for each in told)
+        return joined(shortened(each.text, SENTENCE_MAX_CHARS) for each in told)
 
     @property
     def key_points(self) -> tuple[str, ...]:
@@ -93,6 +93,14 @@ class Extract:
             title=self.title,
             method="extractive",
         )
+
+
+def joined(texts: Iterable[str]) -> str:
+    """One after the other; a pause is shown after what has no end of its own, as of speech without punctuation."""
+    text = ""
+    for each in texts:
+        text += each if not text else f" {each}" if text.endswith(SENTENCE_END) else f" … {each}"
+    return text
 
 
 def sentences_of(segments: Iterable[Segment], track_offsets: Mapping[str, int]) -> Iterator[Sentence]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.summaries.extract import SENTENCE_MAX_CHARS, TITLE_MAX_CHARS, Extract, Sentence, extract, sentences_of
+from server.summaries.extract import (
+    SENTENCE_MAX_CHARS,
+    TITLE_MAX_CHARS,
+    Extract,
+    Sentence,
+    extract,
+    joined,
+    sentences_of,
+)
 from tests.server.test_topics import speech
 
 TALK = (
@@ -47,6 +55,14 @@ def test_it_says_that_it_is_extractive_and_has_the_forms_that_are_asked_for() ->
     assert found.text("paragraph") == found.paragraph
     assert found.text("bullet_points").splitlines() == [f"- {TALK[at]}" for at in (1, 2, 4)]
     assert sorted(found.text("key_points").splitlines()) == sorted(f"- {TALK[at]}" for at in (1, 2, 4))
+
+
+def test_speech_without_punctuation_is_told_with_its_pauses() -> None:
+    assert (
+        joined(["the roof leaks", "it rains.", "we know", "cut…", "so"])
+        == "the roof leaks … it rains. we know … cut… so"
+    )
+    assert joined([]) == ""
 
 
 def test_what_sounds_like_a_task_is_an_action_item() -> None:
