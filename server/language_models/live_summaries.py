@@ -125,6 +125,7 @@ class LiveSummaries:
         if not due.is_over:
             self._grown[due.transcript_id] = _Made(due.words, self._clock())
         found = Summarised(summary="")
+        read = await self._tracks(due.transcript_id)
         try:
             found = await self._summary(due.transcript_id)
         except EarshotError as error:
@@ -137,8 +138,15 @@ class LiveSummaries:
         transcript = await self._store.get_transcript(due.transcript_id)
         if found.summary and may_be_made(transcript.summary, was_made=due.was_made) and not transcript.locked:
             await self._journal.append(due.transcript_id, found)
+            if not read <= await self._tracks(due.transcript_id):
+                # Words were erased while they were read: the summary that was there then was taken back, this is not.
+                await self._store.summaries.take_back(due.transcript_id)
+                return
         if due.is_over and await self._store.summaries.settle(due, found.title, is_told=bool(found.summary)):
             self._noted()
+
+    async def _tracks(self, transcript_id: str) -> set[str]:
+        return {track.id for track in await self._store.tracks_of(transcript_id)}
 
     async def _summary(self, transcript_id: str) -> Summarised:
         """By the language model, where one is to be asked and answers; else of sentences as they were said."""

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from protocol.states import TranscriptState
 from server.store import transcripts, webhooks
-from server.store.changes import hold
+from server.store.changes import hold, touch
 from server.store.database import Transaction
+from server.store.erasure import erase_made
 from server.store.project_tables import conversations
 from server.store.records import storable
 from server.store.tables import transcripts as all_transcripts
@@ -97,6 +98,13 @@ class SummaryStore:
                 told_at = self._clock()
                 await webhooks.note(conn, due.project_id, SUMMARIZED, now=told_at, transcript_id=due.transcript_id)
             return True
+
+    async def take_back(self, transcript_id: str) -> None:
+        """All that was made of its words, which is due again. What somebody wrote stays."""
+        async with self._write() as conn:
+            await hold(conn, transcript_id)
+            await erase_made(conn, transcript_id)
+            await touch(conn, [transcript_id], now=self._clock())
 
 
 def _selected(*, is_over: bool) -> sa.Select[Any]:

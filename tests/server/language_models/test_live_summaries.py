@@ -266,3 +266,30 @@ async def test_nobody_is_asked_unless_that_is_wanted(tmp_path: Path, server: Lan
     async with running_services(tmp_path, **configured(server)) as services:
         await ended(services, await recorded(services, *ROOF))
     assert server.asked == []
+
+
+async def test_words_that_are_erased_while_they_are_read_are_in_no_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        live = services.language_models.live_summaries
+        await live.stop()
+        id_ = await begun(services)
+        first = await services.chunks.typed(id_, f"The canary sings. {SAID} " * 10, said_at=None, source="PORTAL_TEXT")
+        await services.chunks.typed(id_, MORE, said_at=None, source="PORTAL_TEXT")
+        await services.store.set_state(id_, TranscriptState.RECORDING)
+        loop = asyncio.get_running_loop()
+
+        def erased_meanwhile(read: list[Sentence]) -> Extract:
+            monkeypatch.undo()
+            asyncio.run_coroutine_threadsafe(services.chunks.delete(id_, first.id), loop).result(20)
+            return extract(read)
+
+        monkeypatch.setattr(live_summaries_module, "extract", erased_meanwhile)
+        assert await live.make_due() == 1
+        transcript = await services.store.get_transcript(id_)
+        assert (transcript.summary, transcript.title) == (None, "")
+        assert "canary" not in str(await events_of(services, id_))
+        await services.chunks.finish(id_)
+        await summarised(services)
+        assert "council" in str((await services.store.get_transcript(id_)).summary)
