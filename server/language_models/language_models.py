@@ -14,8 +14,11 @@ from server.language_models.language_model_settings import LanguageModelSettings
 from server.language_models.live_summaries import LiveSummaries
 from server.language_models.summarising import Summarising
 from server.language_models.summary_jobs import SummaryJobs
+from server.language_models.turns import Turns
 from server.metrics import Metrics
 from server.store.store import Store
+
+LONG_BODIES, LONG_BODIES_WAITING = 2, 16
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class LanguageModels:
     chat: Chat
     summary_jobs: SummaryJobs
     live_summaries: LiveSummaries
+    long_bodies: Turns  # of reading them
 
     @classmethod
     async def start(
@@ -47,7 +51,7 @@ class LanguageModels:
         await jobs.start()
         live = LiveSummaries(settings, store, journal, summarising, catalogue, noted=noted)
         live.start()
-        return cls(client, catalogue, Chat(settings, client), jobs, live)
+        return cls(client, catalogue, Chat(settings, client), jobs, live, Turns(LONG_BODIES, LONG_BODIES_WAITING))
 
     async def stop(self) -> None:
         await self.live_summaries.stop()

@@ -11,6 +11,7 @@ from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, services_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.jobs.bodies import BODY_MAX_BYTES, ChatIn
+from server.doors.jobs.long_bodies import being_read
 from server.doors.jobs.reply_stream import ReplyStream
 from server.doors.jobs.views import models_view, reply_view
 from server.doors.v1.asked import json_body
@@ -39,19 +40,28 @@ async def chat(request: Request) -> Response:
     error.
     """
     leaving_of(request).refuse_new()
-    wanted = await asyncio.to_thread(parse_body, ChatIn, await read_body(request, BODY_MAX_BYTES))
     models = services_of(request).language_models
-    lines = await _lines(request, wanted)
+    asked, is_stream = await _asked(request)
+    if is_stream:
+        return await ReplyStream.begun(models.chat.stream(asked))
+    return JSONResponse(reply_view(await models.chat.reply(asked)))
+
+
+async def _asked(request: Request) -> tuple[Asked, bool]:
+    """What is kept while the answer is waited for, which is a fifth of what the body takes when it is read; and whether
+    the answer comes piece by piece."""
+    data = await read_body(request, BODY_MAX_BYTES)
+    async with being_read(request, data):
+        wanted = await asyncio.to_thread(parse_body, ChatIn, data)
+        lines = await _lines(request, wanted)
     asked = Asked(
         lines,
         tuple(Message(each.role, each.content) for each in wanted.messages),
-        await models.catalogue.resolve(wanted.model_name),
+        await services_of(request).language_models.catalogue.resolve(wanted.model_name),
         wanted.max_tokens,
         wanted.temperature,
     )
-    if wanted.stream:
-        return await ReplyStream.begun(models.chat.stream(asked))
-    return JSONResponse(reply_view(await models.chat.reply(asked)))
+    return asked, wanted.stream
 
 
 async def _lines(request: Request, wanted: ChatIn) -> list[Line]:

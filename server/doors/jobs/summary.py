@@ -13,10 +13,12 @@ from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, principal_of, services_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.jobs.bodies import BODY_MAX_BYTES, SummaryIn
+from server.doors.jobs.long_bodies import being_read
 from server.doors.jobs.views import started_view, status_view
 from server.doors.v1.asked import json_body
 from server.language_models.summary_jobs import Wanted, failure_of
 from server.limits import read_body
+from server.store.summary_job_store import SummaryJob
 
 router = APIRouter(tags=["summary"], responses=DOCUMENTED)
 
@@ -27,7 +29,13 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 async def start_summary(request: Request) -> Response:
     """Ask for a summary of a transcript that is sent, or of one of this server: it is made in the background."""
     leaving_of(request).refuse_new()
-    asked = await asyncio.to_thread(parse_body, SummaryIn, await read_body(request, BODY_MAX_BYTES))
+    data = await read_body(request, BODY_MAX_BYTES)
+    async with being_read(request, data):
+        return JSONResponse(started_view(await _ask(request, data)))
+
+
+async def _ask(request: Request, data: bytes) -> SummaryJob:
+    asked = await asyncio.to_thread(parse_body, SummaryIn, data)
     segments = await asyncio.to_thread(asked.spoken)
     if asked.transcript_id is not None:
         await admit(request, Action.READ, "transcript_id", asked.transcript_id)
@@ -37,7 +45,7 @@ async def start_summary(request: Request) -> Response:
         wanted = Wanted(asked.format, asked.max_length, model, transcript_id=asked.transcript_id)
     else:
         wanted = Wanted(asked.format, asked.max_length, model, segments=segments, text=asked.full_text or "")
-    return JSONResponse(started_view(await models.summary_jobs.ask(principal_of(request).id, wanted)))
+    return await models.summary_jobs.ask(principal_of(request).id, wanted)
 
 
 @router.get("/api/summary/status/{summary_id}", dependencies=[entry(Action.READ)])

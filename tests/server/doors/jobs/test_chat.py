@@ -179,7 +179,7 @@ async def test_where_the_server_of_models_is_away_that_is_told(
     model_server.faults += ["elsewhere"] * 2
     listed = (await node.http.get("/api/chat/models")).json()
     assert [model["id"] for model in listed["models"]] == ["extractive"]
-    assert "refused" in listed["problem"]
+    assert "sends elsewhere" in listed["problem"]
     assert (await node.http.post("/api/chat", json=ASKED)).status_code == 502
 
 
