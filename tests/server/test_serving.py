@@ -17,12 +17,15 @@ from server.serving import listen
 from tests.fakes.node import node_settings
 
 SCRIPT = """
+import gc
 import sys
 from pathlib import Path
 from server.serving import serve
 from tests.fakes.node import node_settings
 settings = node_settings(Path(sys.argv[1]), port=0, drain_deadline_s=float(sys.argv[2]))
-sys.exit(serve(settings, announce=lambda line: print(line, flush=True)))
+code = serve(settings, announce=lambda line: print(line, flush=True))
+print("kept", gc.get_freeze_count(), file=sys.stderr)
+sys.exit(code)
 """
 
 
@@ -67,6 +70,8 @@ async def test_it_serves_says_where_and_stops_with_zero(tmp_path: Path) -> None:
         assert server.returncode == 0
         assert b"canary" not in log
         assert b"Traceback" not in log
+        # What it has to its end is not looked at again and again, while everybody waits.
+        assert int(log.partition(b"kept ")[2].split()[0]) > 100_000
 
 
 @pytest.mark.process
