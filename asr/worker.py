@@ -173,6 +173,7 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     try:
         choice, engine = _load(settings)
         loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic)
+        gc.collect()
         gc.freeze()  # all of it stays to the end, and steps do not wait while the collector looks at it again
         tell(_ready(choice, engine))
         log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)

@@ -21,6 +21,10 @@ class TranscriptState(StrEnum):
     FAILED = "failed"
 
 
+UNFINISHED = (TranscriptState.RECORDING, TranscriptState.PAUSED, TranscriptState.PROCESSING)
+OVER = (TranscriptState.ENDED, TranscriptState.FAILED)  # until somebody resumes it
+
+
 class SessionState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 import structlog
 
 from protocol.errors import EarshotError, NotFound
-from protocol.states import TranscriptState
+from protocol.states import UNFINISHED, TranscriptState
 from server.hub import Hub
 from server.intake import Intake
 from server.store.records import Track, Transcript
 from server.store.store import Store
-from server.store.transcripts import UNFINISHED
 
 log = structlog.get_logger(__name__)
 

@@ -315,6 +315,9 @@ def language_model(settings: Settings) -> Check:
     from server.commands.check_language_model import models_and_trouble
 
     if not settings.llm_base_url:
+        if settings.auto_summaries_by == "language_model":
+            todo = "Set EARSHOT_LLM_BASE_URL, or EARSHOT_AUTO_SUMMARIES_BY to extractive."
+            return Check("Language model", "warn", "none, so that summaries are not made by one as wanted", todo)
         return Check("Language model", "ok", "none: summaries and answers are made of what was said")
     models, trouble = models_and_trouble(settings)
     if trouble:

@@ -7,20 +7,23 @@ hand, which is left as it is. What was made of one that still grows is known her
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from protocol.errors import EarshotError, NotFound, StoreUnavailable
+from protocol.errors import EarshotError, LanguageModelTooSlow, LanguageModelUnavailable, NotFound, StoreUnavailable
 from protocol.events import Summarised
+from protocol.states import UNFINISHED
 from server.journal import Journal
 from server.language_models.catalogue import Catalogue
 from server.language_models.language_model_settings import LanguageModelSettings
 from server.language_models.summarising import Summarising
 from server.language_models.transcripts import stored_lines
 from server.rounds import repeat
+from server.store.records import Transcript
 from server.store.store import Store
 from server.store.summary_store import Due
 from server.store.transcripts import may_be_made
@@ -35,6 +38,7 @@ WORDS_MIN = 100  # of one that grows: fewer are read in less time than a summary
 # by a language model, whose time costs more, some five times.
 GROWN_BY, GROWN_BY_ASKING = 0.05, 0.25
 MAKERS_MAX = 4
+AWAY_S = 60.0  # so long a model that did not answer is not asked again, and nothing waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class LiveSummaries:
         self._choosing = asyncio.Lock()
         self._making: set[str] = set()  # so that nothing is made twice
         self._grown: dict[str, _Made] = {}  # what was made of those that still grow
+        self._asks_again_at_s = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -101,7 +106,9 @@ class LiveSummaries:
 
     async def _take(self) -> Due | None:
         async with self._choosing:
-            due = next(iter(await self._store.summaries.due(limit=1, without=self._making)), None)
+            due = next(
+                iter(await self._store.summaries.due(limit=1, without=self._making, quiet_s=self._interval_s)), None
+            )
             if due is None and self._when == "rolling":
                 running = await self._store.summaries.running(words_min=WORDS_MIN)
                 ids = {each.transcript_id for each in running}
@@ -119,38 +126,59 @@ class LiveSummaries:
             return True
         share = GROWN_BY_ASKING if self._asks else GROWN_BY
         more = max(WORDS_MIN, made.words * share)
-        return due.words - made.words >= more and self._clock() - made.at_s >= self._interval_s
+        is_other = due.words - made.words >= more or due.words < made.words  # some of them were erased
+        return is_other and self._clock() - made.at_s >= self._interval_s
 
     async def _make(self, due: Due) -> None:
         if not due.is_over:
             self._grown[due.transcript_id] = _Made(due.words, self._clock())
-        found = Summarised(summary="")
+            if not _may_be_told(due, await self._store.get_transcript(due.transcript_id)):
+                return
         read = await self._tracks(due.transcript_id)
+        found = await self._found(due.transcript_id)
+        if not read <= await self._tracks(due.transcript_id):
+            # Words were erased while they were read: it is made again of those that are left.
+            self._grown.pop(due.transcript_id, None)
+            return
+        transcript = await self._store.get_transcript(due.transcript_id)
+        if not due.is_over and due.project_id is None and transcript.state not in UNFINISHED:
+            return  # it ended meanwhile; who waits for its last summary would take this one for it
+        is_told = bool(found.summary) and _may_be_told(due, transcript) and await self._tell(due.transcript_id, found)
+        if is_told and not read <= await self._tracks(due.transcript_id):
+            # The summary that was there when they were erased was taken back, this is not.
+            await self._store.summaries.take_back(due.transcript_id)
+        elif due.is_over and await self._store.summaries.settle(due, found.title, is_told=bool(found.summary)):
+            self._noted()
+
+    async def _found(self, transcript_id: str) -> Summarised:
+        """An empty one where none can be made, which would be so the next time."""
         try:
-            found = await self._summary(due.transcript_id)
+            return await self._summary(transcript_id)
         except EarshotError as error:
             if error.retryable or isinstance(error, NotFound):
                 raise
-            log.error("no summary could be made", transcript=due.transcript_id, code=error.code)
+            log.error("no summary could be made", transcript=transcript_id, code=error.code)
         except Exception:
             # Nobody foresaw it, so it would happen again: this transcript has none, and the others have theirs.
-            log.exception("no summary could be made", transcript=due.transcript_id)
-        transcript = await self._store.get_transcript(due.transcript_id)
-        if found.summary and may_be_made(transcript.summary, was_made=due.was_made) and not transcript.locked:
-            await self._journal.append(due.transcript_id, found)
-            if not read <= await self._tracks(due.transcript_id):
-                # Words were erased while they were read: the summary that was there then was taken back, this is not.
-                await self._store.summaries.take_back(due.transcript_id)
-                return
-        if due.is_over and await self._store.summaries.settle(due, found.title, is_told=bool(found.summary)):
-            self._noted()
+            log.exception("no summary could be made", transcript=transcript_id)
+        return Summarised(summary="")
+
+    async def _tell(self, transcript_id: str, found: Summarised) -> bool:
+        try:
+            await self._journal.append(transcript_id, found)
+        except EarshotError as error:
+            if error.retryable or isinstance(error, NotFound):
+                raise
+            log.error("a summary could not be written down", transcript=transcript_id, code=error.code)
+            return False
+        return True
 
     async def _tracks(self, transcript_id: str) -> set[str]:
         return {track.id for track in await self._store.tracks_of(transcript_id)}
 
     async def _summary(self, transcript_id: str) -> Summarised:
         """By the language model, where one is to be asked and answers; else of sentences as they were said."""
-        if self._asks:
+        if self._asks and self._clock() >= self._asks_again_at_s:
             try:
                 lines = await stored_lines(self._store, transcript_id)
                 if lines:
@@ -158,6 +186,12 @@ class LiveSummaries:
             except (StoreUnavailable, NotFound):
                 raise
             except EarshotError as error:
+                if isinstance(error, LanguageModelUnavailable | LanguageModelTooSlow):
+                    self._asks_again_at_s = self._clock() + AWAY_S
                 log.warning("a summary is made without the language model", transcript=transcript_id, code=error.code)
         said = await said_in(self._store, transcript_id)
         return (await asyncio.to_thread(extract, said)).event()
+
+
+def _may_be_told(due: Due, transcript: Transcript) -> bool:
+    return not transcript.locked and may_be_made(transcript.summary, was_made=due.was_made)

@@ -12,6 +12,7 @@ from protocol.events import Summarised
 from server.language_models.prompts import LINES, TOPICS_MAX
 from server.language_models.thinking import without_thinking
 from server.language_models.word_counts import within_words
+from server.store.records import storable
 from server.summaries.extract import ACTION_ITEMS_MAX, POINTS_MAX, SENTENCE_MAX_CHARS, TITLE_MAX_CHARS
 from server.topics import shortened
 
@@ -31,10 +32,16 @@ def whole_system() -> str:
 
 
 def _texts(value: object) -> object:
-    """Small models leave out what there is none of, or answer with one text where a list is wanted."""
+    """Small models leave out what there is none of, or answer with one text where a list is wanted, or with an object
+    (what, and who) where a text is."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str) else value
+    values = value if isinstance(value, list) else (value,)
+    return tuple(_text(each) for each in values if isinstance(each, str | dict))
+
+
+def _text(value: str | dict[str, object]) -> str:
+    return value if isinstance(value, str) else ", ".join(each for each in value.values() if isinstance(each, str))
 
 
 _Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
@@ -75,7 +82,7 @@ def read_whole(text: str) -> Summarised:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(storable(text).split())
 
 
 def _lines(texts: tuple[str, ...], count: int) -> tuple[str, ...]:

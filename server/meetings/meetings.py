@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from protocol.errors import Conflict, EarshotError, IllegalMove, NotFound, ProviderUnavailable
-from protocol.states import TranscriptState
+from protocol.states import OVER
 from server.hub import Hub
 from server.locks import Locks
 from server.meetings.provider import Opened, Provider
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
 ASK_AGAIN_S = 60.0  # a provider that could not end a meeting
-OVER = (TranscriptState.ENDED, TranscriptState.FAILED)
 
 
 class RemoveSound(Protocol):

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import ids
 from protocol.errors import Conflict, NotFound
 from protocol.events import Failed
-from protocol.states import TranscriptState
+from protocol.states import OVER, TranscriptState
 from server.store import transcripts
 from server.store.changes import hold
 from server.store.database import Transaction
@@ -26,7 +26,6 @@ from server.store.tables import jobs, tracks
 from server.store.tables import transcripts as all_transcripts
 
 ERRORS_LOOKED_AT = 20
-ENDED = frozenset({TranscriptState.ENDED, TranscriptState.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        return self.transcript.state in ENDED
+        return self.transcript.state in OVER
 
 
 class JobStore:
@@ -108,7 +107,7 @@ class JobStore:
 
     async def unfinished(self) -> list[Job]:
         """Whose file never came, or that were cancelled, and that have not ended."""
-        open_ = all_transcripts.c.state.not_in([state.value for state in ENDED])
+        open_ = all_transcripts.c.state.not_in([state.value for state in OVER])
         is_idle = all_transcripts.c.state == TranscriptState.IDLE.value
         is_heard = sa.exists().where(tracks.c.transcript_id == all_transcripts.c.id, tracks.c.state == "open")
         is_cancelled = sa.and_(jobs.c.cancelled_at.is_not(None), sa.or_(open_, is_heard))

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.events import Event, SpeakerTurn, Transcribed
+from protocol.states import OVER
 from protocol.words import Segment
 from server.store.passages import Said, write_said
 from server.store.records import StoredSegment
@@ -87,6 +88,7 @@ async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None
         await _count(conn, more_segments, more_words)
         # One that only got another speaker is found as before.
         said = [each for each in newest.values() if not each.is_stored and each.segment.text != texts.get(each.key)]
+        await _note_revised(conn, sorted({each.transcript_id for each in said if each.key in texts}))
         await write_said(
             conn,
             [
@@ -94,6 +96,15 @@ async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None
                 for each in said
             ],
         )
+
+
+async def _note_revised(conn: AsyncConnection, ids: Sequence[str]) -> None:
+    """What was made of all words at the end is to be made again, however many they are now."""
+    if ids:
+        over = transcripts.c.state.in_([state.value for state in OVER])
+        summed_words = transcripts.c.summed_words
+        counted = sa.case((summed_words < 0, summed_words - 1), else_=-1)
+        await conn.execute(sa.update(transcripts).where(transcripts.c.id.in_(ids), over).values(summed_words=counted))
 
 
 def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterator[_Version]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from protocol.states import TranscriptState
+from protocol.states import OVER, UNFINISHED
 from server.store import transcripts, webhooks
 from server.store.changes import hold, touch
 from server.store.database import Transaction
@@ -21,7 +21,6 @@ from server.store.records import storable
 from server.store.tables import transcripts as all_transcripts
 
 SUMMARIZED = "conversation.summarized"
-OVER = (TranscriptState.ENDED, TranscriptState.FAILED)
 RUNNING_MAX = 1000
 
 
@@ -32,6 +31,7 @@ class Due:
     transcript_id: str
     project_id: str | None  # a conversation's
     words: int
+    summed_words: int  # as the table has it
     is_over: bool
     was_made: bool
 
@@ -44,18 +44,20 @@ class SummaryStore:
         self._write = write
         self._clock = clock
 
-    async def due(self, *, limit: int, without: Collection[str] = ()) -> list[Due]:
-        """Those at their end that have no summary of all that is said by then, in the order they came to it."""
+    async def due(self, *, limit: int, without: Collection[str] = (), quiet_s: float = 0.0) -> list[Due]:
+        """Those at their end that have no summary of all that is said by then, the newest first: somebody may wait for
+        that. Those whose words were heard again after their end only when nothing changed for ``quiet_s``."""
         is_unsummed = all_transcripts.c.words != all_transcripts.c.summed_words
         # A conversation is at its end when all its chunks are, whatever its state between two of them.
         is_over = sa.case(
             (conversations.c.id.is_(None), all_transcripts.c.state.in_([state.value for state in OVER])),
             else_=conversations.c.closed_at.is_not(None),
         )
+        is_quiet = sa.or_(all_transcripts.c.summed_words >= 0, all_transcripts.c.updated_at <= self._clock() - quiet_s)
         wanted = (
             _selected(is_over=True)
-            .where(is_unsummed, is_over, all_transcripts.c.id.not_in(without))
-            .order_by(all_transcripts.c.updated_at, all_transcripts.c.id)
+            .where(is_unsummed, is_over, is_quiet, all_transcripts.c.id.not_in(without))
+            .order_by(all_transcripts.c.updated_at.desc(), all_transcripts.c.id)
             .limit(limit)
         )
         async with self._read() as conn:
@@ -63,7 +65,7 @@ class SummaryStore:
 
     async def running(self, *, words_min: int) -> list[Due]:
         """Those that are still being recorded, or heard, and say something; ``RUNNING_MAX`` at most."""
-        states = [state.value for state in transcripts.UNFINISHED]
+        states = [state.value for state in UNFINISHED]
         wanted = (
             _selected(is_over=False)
             .where(all_transcripts.c.state.in_(states), all_transcripts.c.words >= words_min)
@@ -81,10 +83,12 @@ class SummaryStore:
         async with self._write() as conn:
             held = await hold(conn, due.transcript_id)
             columns = all_transcripts.c
-            wanted = sa.select(columns.summed_words, columns.made_title, columns.title, columns.name).where(own)
+            wanted = sa.select(
+                columns.words, columns.summed_words, columns.made_title, columns.title, columns.name
+            ).where(own)
             row = (await conn.execute(wanted)).one()
-            if row.summed_words == due.words:
-                return False
+            if row.summed_words != due.summed_words or row.words < due.words:
+                return False  # it was made meanwhile, or words were heard again, or erased, which the title may name
             title = storable(title)
             is_free = row.title == row.made_title and (due.project_id is not None or not row.name)
             if title and is_free and not held.locked:
@@ -115,6 +119,7 @@ def _selected(*, is_over: bool) -> sa.Select[Any]:
             columns.id.label("transcript_id"),
             conversations.c.project_id,
             columns.words,
+            columns.summed_words,
             sa.literal(is_over).label("is_over"),
             columns.was_summed.label("was_made"),
         )

@@ -45,8 +45,8 @@ transcripts = sa.Table(
     sa.Column("meeting_id", sa.String(36)),
     # Of its latest change, from one counter for all transcripts: who has read up to one reads on from there.
     sa.Column("change_seq", sa.BigInteger, nullable=False, server_default="0"),
-    # Of the summary that is made of its words: of how many words it was made when they were at their end, whether any
-    # was ever written, and which title was made with it.
+    # Of the summary that is made of its words: of how many words it was made when they were at their end (below 0: so
+    # many were heard again since), whether any was ever written, and which title was made with it.
     sa.Column("summed_words", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("was_summed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("made_title", sa.Text, nullable=False, server_default=""),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -18,7 +20,6 @@ from server.doors.jobs.views import started_view, status_view
 from server.doors.v1.asked import json_body
 from server.language_models.summary_jobs import Wanted, failure_of
 from server.limits import read_body
-from server.store.summary_job_store import SummaryJob
 
 router = APIRouter(tags=["summary"], responses=DOCUMENTED)
 
@@ -29,23 +30,24 @@ NO_CACHE = {"Cache-Control": "no-cache"}
 async def start_summary(request: Request) -> Response:
     """Ask for a summary of a transcript that is sent, or of one of this server: it is made in the background."""
     leaving_of(request).refuse_new()
+    wanted, model_name = await _wanted(request)
+    if wanted.transcript_id is not None:
+        await admit(request, Action.READ, "transcript_id", wanted.transcript_id)
+    models = services_of(request).language_models
+    wanted = replace(wanted, model=await models.catalogue.resolve(model_name))
+    return JSONResponse(started_view(await models.summary_jobs.ask(principal_of(request).id, wanted)))
+
+
+async def _wanted(request: Request) -> tuple[Wanted, str]:
+    """What is kept of the body, and the model that it names."""
     data = await read_body(request, BODY_MAX_BYTES)
     async with being_read(request, data):
-        return JSONResponse(started_view(await _ask(request, data)))
-
-
-async def _ask(request: Request, data: bytes) -> SummaryJob:
-    asked = await asyncio.to_thread(parse_body, SummaryIn, data)
-    segments = await asyncio.to_thread(asked.spoken)
+        asked = await asyncio.to_thread(parse_body, SummaryIn, data)
+        segments = await asyncio.to_thread(asked.spoken)
+    of_what: dict[str, Any] = {"segments": segments, "text": asked.full_text or ""}
     if asked.transcript_id is not None:
-        await admit(request, Action.READ, "transcript_id", asked.transcript_id)
-    models = services_of(request).language_models
-    model = await models.catalogue.resolve(asked.model_name)
-    if asked.transcript_id is not None:
-        wanted = Wanted(asked.format, asked.max_length, model, transcript_id=asked.transcript_id)
-    else:
-        wanted = Wanted(asked.format, asked.max_length, model, segments=segments, text=asked.full_text or "")
-    return await models.summary_jobs.ask(principal_of(request).id, wanted)
+        of_what = {"transcript_id": asked.transcript_id}
+    return Wanted(asked.format, asked.max_length, model="", **of_what), asked.model_name
 
 
 @router.get("/api/summary/status/{summary_id}", dependencies=[entry(Action.READ)])

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import Conflict, EarshotError, IllegalMove, PreconditionFailed, ValidationFailed
-from protocol.states import TranscriptState
+from protocol.states import UNFINISHED, TranscriptState
 from server.accounts.resource import Kind
 from server.auth import Action
 from server.doors.access import admit, entry, leaving_of, may_change, principal_of, services_of, settings_of
@@ -32,7 +32,6 @@ from server.segment_pages import segment_pages
 from server.sound import forms_of, forms_of_mix, kept_mix
 from server.store.listing import Order, Wanted
 from server.store.records import StoredSegment, Transcript, TranscriptKind
-from server.store.transcripts import UNFINISHED
 
 router = APIRouter(tags=["transcripts"], responses=DOCUMENTED)
 

@@ -155,6 +155,7 @@ async def test_a_language_model_is_looked_for_and_not_asked(tmp_path: Path) -> N
         return await asyncio.to_thread(checks.language_model, settings(tmp_path, **more))
 
     assert (await look()).level == "ok"
+    assert (await look(auto_summaries_by="language_model")).level == "warn"
     async with running_language_model() as server:
         wanted = {"llm_base_url": server.url, "llm_api_key": KEY}
         found = await look(**wanted)

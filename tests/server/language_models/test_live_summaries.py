@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from protocol.events import Summarised
+from protocol.errors import InvalidMessage
+from protocol.events import EventBody, Summarised
 from protocol.states import TranscriptState
 from server.language_models import live_summaries as live_summaries_module
-from server.language_models.live_summaries import WORDS_MIN, LiveSummaries
+from server.language_models.live_summaries import AWAY_S, WORDS_MIN, LiveSummaries
 from server.services import Services
 from server.store.search_words import parse_query
 from server.store.summary_store import SUMMARIZED
@@ -175,18 +177,20 @@ async def test_a_recording_of_nobodys_gets_one_with_all_that_belongs_to_it(tmp_p
         assert (kept.title, kept.summary is None) == ("", False)
 
 
+async def clocked(services: Services, clock: Callable[[], float]) -> LiveSummaries:
+    """Makes what is due when it is told to, and only then."""
+    running = services.language_models.live_summaries
+    await running.stop()
+    catalogue = services.language_models.catalogue
+    return LiveSummaries(
+        services.settings, services.store, services.journal, running._summarising, catalogue, clock=clock
+    )
+
+
 async def test_one_that_grows_is_summed_up_again_and_again(tmp_path: Path) -> None:
     now_s = 1000.0
     async with running_services(tmp_path, auto_summary_interval_s=60) as services:
-        await services.language_models.live_summaries.stop()
-        live = LiveSummaries(
-            services.settings,
-            services.store,
-            services.journal,
-            services.language_models.live_summaries._summarising,
-            services.language_models.catalogue,
-            clock=lambda: now_s,
-        )
+        live = await clocked(services, lambda: now_s)
         text = "The roof of the school leaks when it rains."
         times = WORDS_MIN // len(text.split())
         id_ = await recorded(services, *[text] * times)
@@ -223,6 +227,8 @@ async def test_whoever_runs_it_says_when(tmp_path: Path, when: str, rolling: int
             types = frozenset({"summary"})
             async with asyncio.timeout(20), services.journal.subscribe(id_, after=0, types=types) as reader:
                 await anext(reader)
+        elif last:
+            assert await live.make_due() == 0
         assert len(live._tasks) == (0 if when == "off" else 1)
         await end(services, id_)
         if last:
@@ -290,6 +296,85 @@ async def test_words_that_are_erased_while_they_are_read_are_in_no_summary(
         transcript = await services.store.get_transcript(id_)
         assert (transcript.summary, transcript.title) == (None, "")
         assert "canary" not in str(await events_of(services, id_))
+        assert await told(services, id_) == []  # nor was it told before it was taken back
         await services.chunks.finish(id_)
         await summarised(services)
         assert "council" in str((await services.store.get_transcript(id_)).summary)
+
+
+LONG = ["The roof of the school leaks when it rains."] * WORDS_MIN
+
+
+async def test_what_ends_while_it_is_summed_up_gets_the_last_summary_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        live = await clocked(services, lambda: 1000.0)
+        id_ = await recorded(services, *LONG)
+        loop = asyncio.get_running_loop()
+
+        def ended_meanwhile(read: list[Sentence]) -> Extract:
+            monkeypatch.undo()
+            asyncio.run_coroutine_threadsafe(end(services, id_), loop).result(20)
+            return extract(read)
+
+        monkeypatch.setattr(live_summaries_module, "extract", ended_meanwhile)
+        assert await live.make_due() == 2
+        assert len(await told(services, id_)) == 1
+        assert (await services.store.get_transcript(id_)).title
+
+
+async def test_one_that_cannot_be_written_down_is_not_made_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        live = await clocked(services, lambda: 1000.0)
+        wrong, good = await recorded(services, *ROOF), await recorded(services, *ROOF)
+        for id_ in (wrong, good):
+            await end(services, id_)
+        append = services.journal.append
+
+        async def refuse(transcript_id: str, body: EventBody) -> object:
+            if transcript_id == wrong:
+                raise InvalidMessage("of the test")
+            return await append(transcript_id, body)
+
+        monkeypatch.setattr(services.journal, "append", refuse)
+        async with asyncio.timeout(20):
+            assert await live.make_due() == 2
+        assert (await services.store.get_transcript(wrong)).summary is None
+        assert (await services.store.get_transcript(good)).summary is not None
+
+
+async def test_the_model_is_not_asked_for_what_nobody_would_be_given(
+    tmp_path: Path, server: LanguageModelServer
+) -> None:
+    async with running_services(tmp_path, **configured(server, auto_summaries_by="language_model")) as services:
+        live = await clocked(services, lambda: 1000.0)
+        for change in ({"locked": True}, {"summary": {"summary": "Ours."}}):
+            await services.store.update_transcript(await recorded(services, *LONG), **change)
+        assert await live.make_due() == 2
+        assert server.asked == []
+
+
+async def test_a_model_that_is_away_keeps_no_other_waiting(tmp_path: Path, server: LanguageModelServer) -> None:
+    now_s = 1000.0
+    server.faults.extend([503] * 2)  # asked again once by itself
+    server.reply = answered
+    server.retry_after = "0"
+    async with running_services(tmp_path, **configured(server, auto_summaries_by="language_model")) as services:
+        live = await clocked(services, lambda: now_s)
+
+        async def method_of_next() -> str | None:
+            id_ = await recorded(services, *ROOF)
+            await end(services, id_)
+            assert await live.make_due() == 1
+            [event] = await told(services, id_)
+            return event.method
+
+        assert await method_of_next() == "extractive"
+        asked = len(server.asked)
+        assert await method_of_next() == "extractive"
+        assert len(server.asked) == asked
+        now_s += AWAY_S
+        assert await method_of_next() == "language_model"

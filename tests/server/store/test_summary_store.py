@@ -30,11 +30,11 @@ async def test_one_is_due_when_it_ended_and_again_after_more(store: Store) -> No
     silent = (await store.create_transcript()).id
     await end(store, silent)
     assert await store.summaries.due(limit=9) == []
-    assert await store.summaries.running(words_min=3) == [Due(id_, None, 3, is_over=False, was_made=False)]
+    assert await store.summaries.running(words_min=3) == [Due(id_, None, 3, 0, is_over=False, was_made=False)]
     assert await store.summaries.running(words_min=4) == []
     await end(store, id_)
     [due] = await store.summaries.due(limit=9)
-    assert due == Due(id_, None, 3, is_over=True, was_made=False)
+    assert due == Due(id_, None, 3, 0, is_over=True, was_made=False)
     assert await store.summaries.due(limit=9, without=[id_]) == await store.summaries.running(words_min=1) == []
     await put(store, id_, MADE)
     assert await store.summaries.settle(due, "Roofs")
@@ -45,7 +45,31 @@ async def test_one_is_due_when_it_ended_and_again_after_more(store: Store) -> No
     await store.set_state(id_, TranscriptState.RECORDING)
     await put(store, id_, final("seg_2", "and walls"))
     await end(store, id_)
-    assert await store.summaries.due(limit=9) == [Due(id_, None, 5, is_over=True, was_made=True)]
+    assert await store.summaries.due(limit=9) == [Due(id_, None, 5, 3, is_over=True, was_made=True)]
+
+
+async def test_what_is_heard_again_after_the_end_is_due_again_when_nothing_more_changes(store: Store) -> None:
+    id_ = await recorded(store)
+    await end(store, id_)
+    await put(store, id_, final("seg_1", "the hoof leaks", revision=2))  # before anything was made of it
+    [due] = await store.summaries.due(limit=9)
+    assert due.summed_words == -1
+    await put(store, id_, final("seg_1", "the proof leaks", revision=3))  # and while it is
+    assert not await store.summaries.settle(due, "Hoofs")
+    [due] = await store.summaries.due(limit=9)
+    assert await store.summaries.settle(due, "Proofs")
+    assert await store.summaries.due(limit=9) == []
+
+    await put(store, id_, final("seg_1", "the truth leaks", revision=4))  # as many words as before
+    assert await store.summaries.due(limit=9, quiet_s=1000) == []
+    assert [each.transcript_id for each in await store.summaries.due(limit=9, quiet_s=0)] == [id_]
+
+
+async def test_the_newest_comes_first(store: Store) -> None:
+    first, second = await recorded(store), await recorded(store)
+    for id_ in (first, second):
+        await end(store, id_)
+    assert [each.transcript_id for each in await store.summaries.due(limit=9)] == [second, first]
 
 
 async def test_what_has_a_name_gets_no_title_and_what_is_deleted_nothing(store: Store) -> None:
