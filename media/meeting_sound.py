@@ -22,6 +22,7 @@ from protocol.errors import AudioFormatError
 HELD_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
 LATE_SAMPLES = 2 * SAMPLE_RATE_HZ  # what comes later than this comes by a clock that was set back
 AHEAD_SAMPLES = 5 * SAMPLE_RATE_HZ  # sound that is so much longer than its times say is at another rate
+REPLAYED_SAMPLES = 30 * SAMPLE_RATE_HZ  # what a sender may tell again after it came back
 FUTURE_SAMPLES = 60 * SAMPLE_RATE_HZ  # what is later than now by more than this comes by a clock that was set forward
 REPEATS = 64  # pieces by which one that comes again is known
 
@@ -42,7 +43,8 @@ class MeetingSound:
         self._run_start_samples = length_samples  # since the latest pause
         self._run_taken = 0  # at ``rate_hz``
         self._given_samples = length_samples
-        self._told_samples = -1  # when the newest piece said that it begins, by its own clock
+        self._told_samples = length_samples  # when the newest piece said that it begins, by its own clock
+        self._since_samples = length_samples
         self._shift_samples = 0  # from that clock to the track
         self._held: list[_Piece] = []
         self._taken = 0
@@ -54,11 +56,19 @@ class MeetingSound:
         """Where the next piece goes on."""
         return self._run_start_samples + resampled_length_samples(self._run_taken, self._rate_hz)
 
+    def arrived(self, pcm: bytes, now_samples: int) -> list[Block]:
+        """One piece that tells no time: it ends about now, or goes on where the one before ended."""
+        end_samples = max(self.end_samples, self._held_end_samples())
+        start_samples = now_samples - self._length_samples(pcm)
+        is_pause = start_samples > end_samples + self._tolerance_samples
+        return self.feed(start_samples if is_pause else end_samples, pcm)
+
     def feed(self, start_samples: int, pcm: bytes, *, now_samples: int | None = None) -> list[Block]:
         """One piece, and where it says that it begins; whole samples. ``now_samples``: where the track is by our clock.
 
         Raises ``AudioFormatError``, and takes nothing, where there is much more sound than time.
         """
+        start_samples, pcm = self._new_of(start_samples, pcm)
         known = start_samples, len(pcm), zlib.crc32(pcm)
         if not pcm or known in self._known:
             self.repeated += bool(pcm)
@@ -73,6 +83,15 @@ class MeetingSound:
         """Everything that is still inside: nothing more comes for a while. More may be fed afterwards."""
         blocks = list(self._due(wait=False))
         return [*blocks, *self._pause(self.end_samples)]
+
+    def _new_of(self, start_samples: int, pcm: bytes) -> tuple[int, bytes]:
+        """Without what the track had before a connection was lost."""
+        old_samples = self._since_samples - start_samples
+        if not 0 < old_samples <= REPLAYED_SAMPLES:
+            return start_samples, pcm
+        self.repeated += 1
+        rest = pcm[-(-old_samples * self._rate_hz // SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE :]
+        return self._since_samples, rest
 
     def _placed(self, start_samples: int, now_samples: int | None) -> int:
         end_samples = max(self.end_samples, self._held_end_samples())
@@ -99,7 +118,10 @@ class MeetingSound:
         return max((self._end_of(piece) for piece in self._held), default=0)
 
     def _end_of(self, piece: _Piece) -> int:
-        return piece[0] + resampled_length_samples(len(piece[2]) // BYTES_PER_SAMPLE, self._rate_hz)
+        return piece[0] + self._length_samples(piece[2])
+
+    def _length_samples(self, pcm: bytes) -> int:
+        return resampled_length_samples(len(pcm) // BYTES_PER_SAMPLE, self._rate_hz)
 
     def _due(self, *, wait: bool = True) -> Iterator[Block]:
         while self._held:

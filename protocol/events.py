@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.words import PARSED, Segment
 
@@ -70,6 +71,19 @@ class Summarised(_Body):
     method: Literal["", "extractive", "language_model"] = ""
 
 
+class ParticipantActed(_Body):
+    """Somebody in a meeting did something, as the bot that attends it saw. ``relative_s``: since the recording began;
+    ``at``: epoch seconds. ``text`` and ``to`` are of a chat message."""
+
+    type: Literal["participant"] = "participant"
+    action: ParticipantAction
+    participant: MeetingParticipant
+    relative_s: float
+    at: float
+    text: str | None = None
+    to: str | None = None
+
+
 class Failed(_Body):
     """Something went wrong that readers should know. ``recoverable``: the transcript goes on."""
 
@@ -80,7 +94,9 @@ class Failed(_Body):
     recoverable: bool = True
 
 
-EventBody = Annotated[Transcribed | SpeakerTurn | StatusChanged | Summarised | Failed, Field(discriminator="type")]
+EventBody = Annotated[
+    Transcribed | SpeakerTurn | StatusChanged | Summarised | ParticipantActed | Failed, Field(discriminator="type")
+]
 
 BODY: TypeAdapter[EventBody] = TypeAdapter(EventBody, config=PARSED)
 

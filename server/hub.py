@@ -238,8 +238,8 @@ class Hub:
             finish=self._finish,
             on_audio_state=self._status.audio_changed,
             resume_grace_s=self._settings.resume_grace_s,
-            # A file comes as fast as it is heard: it does not stall.
-            stalled_after_s=math.inf if options.source == "file" else self._settings.stalled_after_s,
+            # A file comes as fast as it is heard, and who is muted in a meeting sends nothing: they do not stall.
+            stalled_after_s=math.inf if options.source in ("file", "bot") else self._settings.stalled_after_s,
         )
         self._sessions[session.session_id] = session
         language = options.language or track_language(self._settings)

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from protocol.errors import Replaced, SlowReader
-from protocol.events import Event, EventBody, Failed, Interim, SpeakerTurn, StatusChanged, Summarised, Transcribed
+from protocol.events import (
+    Event,
+    EventBody,
+    Failed,
+    Interim,
+    ParticipantActed,
+    SpeakerTurn,
+    StatusChanged,
+    Summarised,
+    Transcribed,
+)
+from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire import stream, v1
 from protocol.words import Segment, Word
@@ -72,6 +83,17 @@ def examples() -> dict[str, dict[str, Any]]:
         "status": _event(1, status),
         "status-answer": v1.render_status(status, lag_ms=180),
         "summary": _event(9, Summarised(summary="They greeted each other.", topics=("greeting",))),
+        "participant": _event(
+            6,
+            ParticipantActed(
+                action=ParticipantAction.CHAT_MESSAGE,
+                participant=MeetingParticipant(id=16_778_240, name="Anna", is_host=True, platform="zoom"),
+                relative_s=12.48,
+                at=BEGAN_AT + 12.48,
+                text="Here is the link.",
+                to="everyone",
+            ),
+        ),
         "error-event": _event(4, Failed(code="ENGINE_FAILED", message="the recogniser is being restarted")),
         "error-closing": v1.render_error(
             SlowReader("you read too slowly; come back with after=41", details={"last_seq": 41}), recoverable=False

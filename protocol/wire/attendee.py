@@ -8,7 +8,7 @@ from typing import Any
 
 from protocol.errors import InvalidMessage
 from protocol.participants import MeetingParticipant
-from protocol.wire.bot_fields import ID_MAX, finite, rate, samples, table, text_or_none, unbased
+from protocol.wire.bot_fields import finite, rate, samples, table, text_or_none, unbased
 from protocol.wire.bot_items import Item, Moment, Picture, PictureFormat, Sound, Unknown
 
 RATE_HZ = 16_000
@@ -39,13 +39,11 @@ def parse(sent: Mapping[str, Any]) -> Item:
 
 
 def _sound(participant: MeetingParticipant | None, data: Mapping[str, Any]) -> Sound:
-    sequence = data.get("sequence")
     return Sound(
         participant,
         samples(unbased(data.get("chunk"), "chunk")),
         rate(data.get("sample_rate", RATE_HZ)),
         _moment(data),
-        sequence if isinstance(sequence, int) and not isinstance(sequence, bool) and 0 <= sequence <= ID_MAX else None,
     )
 
 

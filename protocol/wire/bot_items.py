@@ -21,14 +21,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """s16le mono. ``participant``: None for the mixed sound of all. ``sequence``: of this participant's pieces, where
-    they are numbered."""
+    """s16le mono. ``participant``: None for the mixed sound of all."""
 
     participant: MeetingParticipant | None
     pcm: bytes
     rate_hz: int
     moment: Moment
-    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,20 @@ from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, InvalidMessage
-from protocol.events import Event, Failed, Interim, SpeakerTurn, StatusChanged, Summarised, Transcribed
+from protocol.events import (
+    Event,
+    Failed,
+    Interim,
+    ParticipantActed,
+    SpeakerTurn,
+    StatusChanged,
+    Summarised,
+    Transcribed,
+)
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
 
-MESSAGE_TYPES = ("transcription", "diarization", "status", "summary", "error", "ping")
+MESSAGE_TYPES = ("transcription", "diarization", "status", "summary", "participant", "error", "ping")
 MAX_ACTION_BYTES = 4096  # an action is tens of bytes; far more is not one
 
 # What readers of this socket call a transcript's states.
@@ -89,6 +98,8 @@ def render(event: Event) -> dict[str, Any]:
             data = status_data(body)
         case Summarised():
             data = summary_data(body.model_dump())
+        case ParticipantActed():
+            data = participant_data(body)
         case Failed():
             data = body.model_dump(exclude={"type"})
     return {"type": body.type, "seq": event.seq, "data": data}
@@ -106,6 +117,18 @@ def summary_data(summary: Mapping[str, Any]) -> dict[str, Any]:
     lists = {field: list(summary.get(field, ())) for field in ("topics", "action_items", "key_points")}
     known = {field: summary[field] for field in ("title", "method") if summary.get(field)}
     return {"summary": summary.get("summary", ""), **lists, **known}
+
+
+def participant_data(body: ParticipantActed) -> dict[str, Any]:
+    """``start`` is seconds since the recording began, ``timestamp`` epoch seconds."""
+    chat = {"text": body.text, "to": body.to} if body.text is not None else {}
+    return {
+        "action": body.action.value,
+        "participant": body.participant.model_dump(include={"id", "name", "is_host", "platform"}),
+        "start": round(body.relative_s, 3),
+        "timestamp": round(body.at, 3),
+        **chat,
+    }
 
 
 def status_data(body: StatusChanged, *, lag_ms: int = 0) -> dict[str, Any]:

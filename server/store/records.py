@@ -18,7 +18,7 @@ from protocol.words import Segment
 from server.store.standing import ShareMode
 
 TrackState = Literal["open", "finished", "failed"]
-SourceKind = Literal["webrtc", "stream", "file", "text"]
+SourceKind = Literal["webrtc", "stream", "bot", "file", "text"]
 TranscriptKind = Literal["live", "file", "room", "project"]
 
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.meeting_sound import AHEAD_SAMPLES, FUTURE_SAMPLES, HELD_SAMPLES, LATE_SAMPLES, MeetingSound
+from media.meeting_sound import (
+    AHEAD_SAMPLES,
+    FUTURE_SAMPLES,
+    HELD_SAMPLES,
+    LATE_SAMPLES,
+    REPLAYED_SAMPLES,
+    MeetingSound,
+)
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.errors import AudioFormatError
 
@@ -138,11 +145,23 @@ def test_other_rates_are_taken_and_keep_their_place(rate_hz: int) -> None:
         assert np.abs(error).max() < 200
 
 
+def test_pieces_that_tell_no_time_belong_where_they_arrive() -> None:
+    place = sound()
+    silent = bytes(2 * PIECE)
+    blocks = [block for _ in range(3) for block in place.arrived(silent, 10 * PIECE)]  # in one burst
+    blocks += [block for at in range(5) for block in place.arrived(tone(at), (50 + at) * PIECE + 9)]
+    found = laid([*blocks, *place.flush()])
+    assert found == {9 * PIECE: 3 * silent, 49 * PIECE + 9: b"".join(tone(at) for at in range(5))}
+
+
 def test_a_track_goes_on_where_it_was() -> None:
     place = sound(length_samples=5 * SAMPLE_RATE_HZ)
     assert all_of(place, [(9 * SAMPLE_RATE_HZ, tone(0))]) == {9 * SAMPLE_RATE_HZ: tone(0)}
-    late = sound(length_samples=5 * SAMPLE_RATE_HZ)
-    assert all_of(late, [(5 * SAMPLE_RATE_HZ - 100, tone(0))]) == {5 * SAMPLE_RATE_HZ: tone(0)}
+    again = sound(length_samples=5 * PIECE)
+    replayed = [(at * PIECE - 100, tone(at)) for at in range(2, 8)]
+    assert all_of(again, replayed) == {5 * PIECE: tone(5)[200:] + tone(6) + tone(7)}
+    anew = sound(length_samples=2 * REPLAYED_SAMPLES)  # a sender that counts from its own beginning
+    assert all_of(anew, [(0, tone(0)), (PIECE, tone(1))]) == {2 * REPLAYED_SAMPLES: tone(0) + tone(1)}
 
 
 @given(

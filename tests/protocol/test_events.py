@@ -13,11 +13,13 @@ from protocol.events import (
     EventBody,
     Failed,
     Interim,
+    ParticipantActed,
     SpeakerTurn,
     StatusChanged,
     Summarised,
     Transcribed,
 )
+from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
 
@@ -47,6 +49,14 @@ BODIES: list[EventBody] = [
     ),
     StatusChanged(state=TranscriptState.RECORDING, progress=12.5, engine="fake", engine_state="degraded", audio="live"),
     Summarised(summary="s", topics=("t",), action_items=("a",), key_points=("k",)),
+    ParticipantActed(
+        action=ParticipantAction.CHAT_MESSAGE,
+        participant=MeetingParticipant(id=7, name="Ada", is_host=True, extra_data={"zoom": 1}),
+        relative_s=1.5,
+        at=2.5,
+        text="hello",
+        to="everyone",
+    ),
     Failed(code="X", message="m", details={"n": 1}, recoverable=False),
 ]
 

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import AudioFormatError, InvalidMessage
-from protocol.events import Event, EventBody, Failed, Interim, SpeakerTurn, StatusChanged, Summarised, Transcribed
+from protocol.events import (
+    Event,
+    EventBody,
+    Failed,
+    Interim,
+    ParticipantActed,
+    SpeakerTurn,
+    StatusChanged,
+    Summarised,
+    Transcribed,
+)
+from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire import v1
 from protocol.words import Segment, Word
@@ -81,6 +92,24 @@ DOCUMENTED: list[tuple[EventBody, dict[str, Any]]] = [
             "topics": ["topic1", "topic2"],
             "action_items": ["action 1"],
             "key_points": ["point 1"],
+        },
+    ),
+    (
+        ParticipantActed(
+            action=ParticipantAction.CHAT_MESSAGE,
+            participant=MeetingParticipant(id=7, name="Ada", email="a@example.org"),
+            relative_s=1.23456,
+            at=1000.5,
+            text="hello",
+            to="everyone",
+        ),
+        {
+            "action": "chat_message",
+            "participant": {"id": 7, "name": "Ada", "is_host": None, "platform": None},
+            "start": 1.235,
+            "timestamp": 1000.5,
+            "text": "hello",
+            "to": "everyone",
         },
     ),
     (

@@ -1,0 +1,295 @@
+"""A bot's connection becomes tracks and events: each word under its participant's name and at its time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import AudioFormatError, EarshotError, NotFound, Replaced, TooLarge
+from protocol.events import ParticipantActed
+from protocol.participants import MeetingParticipant, ParticipantAction
+from protocol.states import TranscriptState
+from protocol.wire.bot_items import Acted, Head, Moment, Sound, Unknown
+from server.bots import bot_stream
+from server.bots.bot_stream import MIXED, PARTICIPANTS_MAX, BotStream
+from server.services import Services
+from tests.fakes.node import DEADLINE_S, events_of, finals_of, running_services, wait_for_state
+from tests.fakes.scripted_sound import scripted_sound
+
+BEGAN_AT = 1_767_225_600.0
+HOUR_S = 3600.0
+PIECE_S = 0.1
+ADA, BEN = MeetingParticipant(id=1, name="Ada"), MeetingParticipant(id=2, name="Ben")
+Connect = Callable[..., BotStream]
+
+
+class Meeting:
+    """A transcript that bots connect to, an hour after it began."""
+
+    def __init__(self, services: Services, transcript_id: str) -> None:
+        self.services = services
+        self.id = transcript_id
+        self.began_at: float | None = None
+        self.ended: list[EarshotError | None] = []
+
+    def connect(self) -> BotStream:
+        services = self.services
+
+        async def began(at: float) -> None:
+            self.began_at = at
+
+        return BotStream(
+            services.hub,
+            services.store,
+            services.journal,
+            services.speakers,
+            services.hub._tokens,
+            self.id,
+            began_at=self.began_at,
+            on_began=began,
+            on_ended=self.ended.append,
+            clock=lambda: BEGAN_AT + HOUR_S,
+        )
+
+    async def words(self) -> list[tuple[str, str | None, float]]:
+        """Each, who said it, and when since the recording began."""
+        tracks = {track.id: track.started_at for track in await self.services.store.tracks_of(self.id)}
+        assert self.began_at is not None
+        return sorted(
+            (
+                (
+                    word.text,
+                    segment.speaker,
+                    tracks[segment.track] - self.began_at + word.start_samples / SAMPLE_RATE_HZ,
+                )
+                for segment in await finals_of(self.services, self.id)
+                for word in segment.words
+            ),
+            key=lambda each: each[2],
+        )
+
+    async def heard(self, count: int) -> list[tuple[str, str | None, float]]:
+        """As soon as so many words are told."""
+        async with asyncio.timeout(DEADLINE_S), self.services.journal.subscribe(self.id, after=0, types=None) as events:
+            async for _ in events:
+                if len(words := await self.words()) >= count:
+                    return words
+        raise AssertionError("the journal ended")
+
+
+@pytest.fixture
+async def meeting(tmp_path: Path) -> AsyncIterator[Meeting]:
+    async with running_services(tmp_path) as services:
+        yield Meeting(services, (await services.store.create_transcript()).id)
+
+
+def moment(relative_s: float) -> Moment:
+    return Moment(relative_s, BEGAN_AT + relative_s)
+
+
+async def say(
+    stream: BotStream,
+    who: MeetingParticipant | None,
+    at_s: float,
+    *words: str,
+    told: Callable[[float], Moment] = moment,
+    rate_hz: int = SAMPLE_RATE_HZ,
+) -> None:
+    """Pieces that tell their times, from half a second before the first word to half a second after the last."""
+    spoken = [(word, 0.5 + number * 0.4) for number, word in enumerate(words)]
+    pcm = scripted_sound(spoken, length_s=0.5 + len(words) * 0.4 + 0.5, sample_rate=rate_hz)
+    step = round(PIECE_S * rate_hz) * 2
+    for number, at in enumerate(range(0, len(pcm), step)):
+        piece = pcm[at : at + step]
+        await stream.take(Sound(who, piece, rate_hz, told(at_s - 0.5 + number * PIECE_S)))
+
+
+def acted(action: ParticipantAction, who: MeetingParticipant, at_s: float, **chat: Any) -> Acted:
+    return Acted(action, who, moment(at_s), **chat)
+
+
+async def test_each_has_a_track_a_name_and_their_own_time(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one", "two")
+    await say(stream, BEN, 2.0, "three")
+    await say(stream, ADA, 610.0, "four")  # muted for ten minutes
+    await stream.stop()
+    words = await meeting.words()
+    assert [(text, who) for text, who, _ in words] == [
+        ("one", "Ada"),
+        ("two", "Ada"),
+        ("three", "Ben"),
+        ("four", "Ada"),
+    ]
+    assert [at_s for *_, at_s in words] == pytest.approx([1.0, 1.4, 2.0, 610.0], abs=0.05)
+    tracks = await meeting.services.store.tracks_of(meeting.id)
+    assert sorted(track.name for track in tracks) == ["participant-1", "participant-2"]
+    assert {track.started_at for track in tracks} == {meeting.began_at} == {BEGAN_AT}
+    await wait_for_state(meeting.services, meeting.id, TranscriptState.ENDED)
+
+
+@pytest.mark.parametrize("action", [ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE, None])
+async def test_words_come_though_nothing_follows_them(
+    meeting: Meeting, action: ParticipantAction | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    stream.tick()  # too soon
+    if action is None:
+        monkeypatch.setattr(bot_stream, "IDLE_S", 0.0)
+        stream.tick()
+    else:
+        await stream.take(acted(action, ADA, 2.0))
+    assert [text for text, *_ in await meeting.heard(1)] == ["one"]
+    await stream.stop()
+
+
+async def test_a_bot_that_comes_back_goes_on_with_the_same_tracks(meeting: Meeting) -> None:
+    first = meeting.connect()
+    await say(first, ADA, 1.0, "one")
+    await say(first, BEN, 1.0, "two")
+    await first.lost("of the test")
+    second = meeting.connect()
+    await say(second, ADA, 1.0, "one")  # what it is not sure that we had
+    await say(second, ADA, 5.0, "three")
+    await second.lost("of the test")
+    for session in meeting.services.hub.sessions_of(meeting.id):
+        await session.stop()  # and the time to come back is over
+    third = meeting.connect()
+    await say(third, BEN, 9.0, "four")
+    await third.stop()
+    words = await meeting.words()
+    assert [(text, who) for text, who, _ in words] in (
+        [("one", "Ada"), ("two", "Ben"), ("three", "Ada"), ("four", "Ben")],
+        [("two", "Ben"), ("one", "Ada"), ("three", "Ada"), ("four", "Ben")],
+    )
+    assert len(await meeting.services.store.tracks_of(meeting.id)) == 2
+    assert meeting.ended == []
+
+
+async def test_a_second_connection_takes_over(meeting: Meeting) -> None:
+    first = meeting.connect()
+    await say(first, ADA, 1.0, "one")
+    second = meeting.connect()
+    await say(second, ADA, 4.0, "two")
+    [error] = meeting.ended
+    assert isinstance(error, Replaced)
+    await first.lost("of the test")
+    await second.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "two"]
+
+
+async def test_the_whole_room_is_heard_until_participants_come_by_themselves(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, None, 1.0, "one")
+    await say(stream, ADA, 3.0, "two")
+    await say(stream, None, 3.0, "two")
+    await stream.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "two"]
+    names = {track.name for track in await meeting.services.store.tracks_of(meeting.id)}
+    assert names == {MIXED, "participant-1"}
+
+
+async def test_what_participants_do_is_told_once_and_their_new_names_hold(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    join = acted(ParticipantAction.JOIN, ADA, 0.5)
+    await stream.take(join)
+    await stream.take(join)
+    await say(stream, ADA, 1.0, "one")
+    renamed = ADA.model_copy(update={"name": "Ada Lovelace"})
+    await stream.take(acted(ParticipantAction.UPDATE, renamed, 2.0))
+    await stream.take(acted(ParticipantAction.CHAT_MESSAGE, BEN, 3.0, text="hello", to="everyone"))
+    await stream.take(Unknown("bot.waved"))
+    await stream.stop()
+    told = [each.body for each in await events_of(meeting.services, meeting.id)]
+    found = [body for body in told if isinstance(body, ParticipantActed)]
+    assert [(body.action, body.relative_s, body.text) for body in found] == [
+        ("join", 0.5, None),
+        ("update", 2.0, None),
+        ("chat_message", 3.0, "hello"),
+    ]
+    assert found[0].at == BEGAN_AT + 0.5
+    assert found[0].participant == ADA
+    newest = await meeting.services.store.segments_of(meeting.id)
+    assert [each.segment.speaker for each in newest] == ["Ada Lovelace"]
+
+
+async def test_a_name_that_people_gave_stays(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    [named] = await meeting.services.speakers.participants(meeting.id)
+    await meeting.services.speakers.change(meeting.id, named.id, name="The host")
+    await stream.lost("of the test")
+    again = meeting.connect()
+    await say(again, ADA, 4.0, "two")
+    await again.stop()
+    assert {who for _, who, _ in await meeting.words()} == {"The host"}
+
+
+@pytest.mark.parametrize(
+    ("told", "rate_hz", "offset_s"),
+    [(lambda at_s: Moment(at=BEGAN_AT + 0.5 + at_s), 8_000, 0.5), (lambda at_s: Moment(at_s), 16_000, 0.0)],
+    ids=["wall clock", "relative alone"],
+)
+async def test_bots_that_tell_less_of_the_time(
+    meeting: Meeting, told: Callable[[float], Moment], rate_hz: int, offset_s: float
+) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one", told=told, rate_hz=rate_hz)
+    await say(stream, ADA, 20.0, "two", told=told, rate_hz=rate_hz)
+    await stream.stop()
+    words = await meeting.words()
+    assert [text for text, *_ in words] == ["one", "two"]
+    assert words[1][2] - words[0][2] == pytest.approx(19.0, abs=0.05)
+    assert meeting.began_at == pytest.approx(BEGAN_AT + 1.0 if offset_s else BEGAN_AT + HOUR_S - 0.5)
+
+
+async def test_bots_that_tell_no_time_at_all(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(Head(is_separate=True, offset_s=7.0))
+    await say(stream, ADA, 1.0, "one", "two", told=lambda _: Moment())
+    await stream.stop()
+    words = await meeting.words()
+    assert [text for text, *_ in words] == ["one", "two"]
+    assert words[0][2] == pytest.approx(7.5, abs=0.05)
+
+
+async def test_more_participants_than_are_taken(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PARTICIPANTS_MAX == 100
+    monkeypatch.setattr(bot_stream, "PARTICIPANTS_MAX", 1)
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    with pytest.raises(TooLarge):
+        await say(stream, BEN, 1.0, "two")
+    await say(stream, ADA, 2.4, "three")
+    await stream.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "three"]
+
+
+async def test_sound_at_another_rate_than_was_told_costs_nobody_else_theirs(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    piece = bytes(SAMPLE_RATE_HZ * 2)
+    refused = 0
+    for number in range(20):
+        try:
+            await stream.take(Sound(BEN, piece, SAMPLE_RATE_HZ, moment(number * PIECE_S)))
+        except AudioFormatError:
+            refused += 1
+    assert refused > 10
+    await say(stream, ADA, 1.0, "one")
+    await stream.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one"]
+
+
+async def test_a_meeting_that_is_deleted_ends_its_bots(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    await meeting.services.removal.delete(meeting.id)
+    [error] = meeting.ended
+    assert isinstance(error, NotFound)
+    await stream.lost("of the test")
