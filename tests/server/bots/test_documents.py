@@ -1,0 +1,110 @@
+"""The documents of a meeting hold to their contract, and their times are those of what was said and done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from protocol.participants import MeetingParticipant, ParticipantAction
+from server.bots.documents import MeetingRecord
+from tests.server.bots import contract
+from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, Meeting, acted, say
+
+EXACT_S = 0.05
+
+
+async def record_of(meeting: Meeting) -> MeetingRecord:
+    assert meeting.began_at is not None
+    return await MeetingRecord.read(meeting.services.store, meeting.id, meeting.began_at)
+
+
+def hold(record: MeetingRecord) -> dict[str, Any]:
+    """Every document, once it was found as it should be."""
+    documents = {
+        "participants": (contract.PARTICIPANTS, record.participants_document()),
+        "participant_events": (contract.PARTICIPANT_EVENTS, record.participant_events_document()),
+        "speaker_timeline": (contract.SPEAKER_TIMELINE, record.speaker_timeline_document()),
+        "transcript": (contract.TRANSCRIPT, record.transcript_document()),
+    }
+    for schema, document in documents.values():
+        jsonschema_rs.validate(schema, document)
+    return {name: document for name, (_, document) in documents.items()}
+
+
+async def test_a_meeting(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    host = ADA.model_copy(update={"is_host": True, "platform": "zoom", "extra_data": {"zoom": {"id": 1}}})
+    await stream.take(acted(ParticipantAction.JOIN, host, 0.25))
+    await say(stream, ADA, 1.0, "one", "two")
+    await stream.take(acted(ParticipantAction.CHAT_MESSAGE, BEN, 4.5, text="hello", to="Ada"))
+    await stream.take(acted(ParticipantAction.JOIN, BEN, 4.0))  # out of its order
+    await stream.take(acted(ParticipantAction.SPEECH_ON, BEN, 5.0))
+    await say(stream, BEN, 5.2, "three")
+    await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 6.0))
+    await say(stream, ADA, 8.0, "four")
+    await stream.stop()
+    found = hold(await record_of(meeting))
+
+    ada = {"id": 1, "name": "Ada", "is_host": True, "platform": "zoom", "extra_data": {"zoom": {"id": 1}}}
+    ben = {"id": 2, "name": "Ben", "is_host": None, "platform": None, "extra_data": None}
+    assert found["participants"] == [ada, ben]
+    events = found["participant_events"]
+    assert [(each["action"], each["timestamp"]["relative"]) for each in events] == [
+        ("join", 0.25),
+        ("join", 4.0),
+        ("chat_message", 4.5),
+        ("speech_on", 5.0),
+        ("speech_off", 6.0),
+    ]
+    assert events[0]["timestamp"]["absolute"] == "2026-01-01T00:00:00.250Z"
+    assert events[2]["data"] == {"text": "hello", "to": "only_bot"}
+    assert len({each["id"] for each in events}) == len(events)
+
+    timeline = [
+        (each["participant"]["name"], each["start_timestamp"]["relative"]) for each in found["speaker_timeline"]
+    ]
+    assert [name for name, _ in timeline] == ["Ada", "Ben", "Ada"]
+    assert timeline[1] == ("Ben", 5.0)
+    words = [
+        (each["participant"], word["text"], word["start_timestamp"]["relative"])
+        for each in found["transcript"]
+        for word in each["words"]
+    ]
+    assert [(who["name"], text) for who, text, _ in words] == [
+        ("Ada", "one"),
+        ("Ada", "two"),
+        ("Ben", "three"),
+        ("Ada", "four"),
+    ]
+    assert [at_s for *_, at_s in words] == pytest.approx([1.0, 1.4, 5.2, 8.0], abs=EXACT_S)
+
+
+async def test_the_sound_of_a_whole_room(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, None, 1.0, "one")
+    await stream.take(acted(ParticipantAction.SPEECH_ON, BEN, 4.8))
+    await say(stream, None, 5.0, "two")
+    await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 5.8))
+    await stream.stop()
+    found = hold(await record_of(meeting))
+    said = [(each["participant"]["id"], [word["text"] for word in each["words"]]) for each in found["transcript"]]
+    assert said == [(0, ["one"]), (BEN.id, ["two"])]
+    assert [each["id"] for each in found["participants"]] == [BEN.id, 0]
+
+
+async def test_who_is_only_heard_is_known_by_their_name(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, MeetingParticipant(id=9, name="Zoë"), 1.0, "one")
+    await say(stream, MeetingParticipant(id=8), 2.0, "two")
+    await stream.stop()
+    found = hold(await record_of(meeting))
+    assert {each["id"]: each["name"] for each in found["participants"]} == {9: "Zoë", 8: None}
+
+
+async def test_nothing_yet(meeting: Meeting) -> None:
+    record = await MeetingRecord.read(meeting.services.store, meeting.id, BEGAN_AT)
+    assert hold(record) == {
+        name: [] for name in ("participants", "participant_events", "speaker_timeline", "transcript")
+    }
