@@ -38,6 +38,10 @@ def new_meeting_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_bot_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_project_id() -> str:
     return str(uuid.uuid4())
 

@@ -37,6 +37,7 @@ class Action(StrEnum):
     DESTROY = "destroy"
     UPLOAD = "upload"
     PUT_BLOB = "put_blob"
+    DOWNLOAD = "download"
     SPEAK = "speak"
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
@@ -56,8 +57,9 @@ class Action(StrEnum):
 
 
 # The pages and the API's description are the same for everybody and hold no data; health is for machines that carry no
-# secret. A blob is put to an address that is signed, and is itself what lets in: the door checks it first of all.
-PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PAGE, Action.PUT_BLOB})
+# secret. A blob is put to an address that is signed, and a document read at one: the address is what lets in, and the
+# door checks it first of all.
+PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PAGE, Action.PUT_BLOB, Action.DOWNLOAD})
 
 # For whoever runs the server. The page itself is public only where a token guards what it then asks for.
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
@@ -88,6 +90,9 @@ CREATES = frozenset(
 
 # What whoever has the id of a thing may do, without an account: the id is what they were given to do it by.
 BY_ID = frozenset({Action.TAKE_PART, Action.CONTRIBUTE})
+
+# What nobody owns, in public mode, is of whoever has its id.
+OF_WHO_HAS_THE_ID = frozenset({Kind.TRANSCRIPT, Kind.JOB, Kind.BOT, Kind.RECORDING})
 
 # What somebody unknown may do with what is public, besides reading it.
 OF_GUESTS = frozenset({Action.JOIN})
@@ -173,7 +178,7 @@ def _authorize_of(principal: Principal, action: Action, resource: Resource) -> N
         if not principal.trusted and not principal.public:
             raise _sign_in(principal, action)
         raise NotFound(f"no such {resource.kind}")
-    if action in CHANGES and not _is_theirs(principal, resource):
+    if action in CHANGES and not (_is_theirs(principal, resource) or _is_itself(principal, action, resource)):
         if not principal.trusted:
             raise _sign_in(principal, action)
         raise Forbidden(
@@ -188,7 +193,7 @@ def _may_see(principal: Principal, action: Action, resource: Resource) -> bool:
         return False
     if standing.is_deleted:
         return action in OF_DELETED and _is_theirs(principal, resource)
-    if _takes_part(principal, action, resource):
+    if _takes_part(principal, action, resource) or _is_itself(principal, action, resource):
         return True
     if standing.share_mode == "public" or (standing.share_mode == "semi-private" and principal.trusted):
         return True
@@ -204,6 +209,11 @@ def _takes_part(principal: Principal, action: Action, resource: Resource) -> boo
     return resource.kind is Kind.TRANSCRIPT and resource.id == attends.transcript_id and action is Action.LISTEN
 
 
+def _is_itself(principal: Principal, action: Action, resource: Resource) -> bool:
+    """A bot that sends what it hears."""
+    return resource.kind is Kind.BOT and resource.id == principal.bot_id and action is Action.SPEAK
+
+
 def _is_theirs(principal: Principal, resource: Resource) -> bool:
     if principal.is_admin:
         return True
@@ -215,7 +225,7 @@ def _is_theirs(principal: Principal, resource: Resource) -> bool:
         return False
     if resource.kind in (Kind.PROJECT, Kind.CONVERSATION):
         return principal.trusted and principal.id is None
-    return principal.trusted or (principal.public and resource.kind in (Kind.TRANSCRIPT, Kind.JOB))
+    return principal.trusted or (principal.public and resource.kind in OF_WHO_HAS_THE_ID)
 
 
 def _check_scopes(principal: Principal, action: Action) -> None:

@@ -15,6 +15,8 @@ from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
 from server.blob_urls import BlobUrls
 from server.blobs import Blobs
+from server.bots.attending import Attending
+from server.bots.download_urls import DownloadUrls
 from server.bus import InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
@@ -78,6 +80,9 @@ class Services:
     uploads: ChunkedUploads
     blobs: Blobs
     blob_urls: BlobUrls
+    download_urls: DownloadUrls
+    resume_tokens: ResumeTokens
+    attending: Attending
     targets: UploadTargets
     chunks: Chunks
     webhooks: Webhooks
@@ -104,6 +109,7 @@ class Services:
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
             tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
             blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
+            download_urls = await asyncio.to_thread(DownloadUrls.load, settings.data_dir / "downloads.key")
             unsubscribe_tokens = await asyncio.to_thread(UnsubscribeTokens.load, settings.data_dir / "reports.key")
             blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.s3)
             ports = UdpPorts.open(udp_settings(settings))
@@ -208,7 +214,18 @@ class Services:
             of_projects = chunks, webhooks, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
             rest = *of_projects, recognisers, jobs, rehearing, language_models, stack.pop_all()
-            return cls(*rooms, Derived(settings), uploads, blobs, blob_urls, targets, *rest)
+            more = (
+                Derived(settings),
+                uploads,
+                blobs,
+                blob_urls,
+                download_urls,
+                tokens,
+                Attending(store.bots, hub),
+                targets,
+            )
+            everything = *rooms, *more
+            return cls(*everything, *rest)
         raise AssertionError("unreachable: the stack swallows nothing")
 
     async def drain(self) -> None:

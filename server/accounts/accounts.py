@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from protocol.errors import Conflict, NotAuthorised
-from server.accounts import attendance_tokens
+from server.accounts import attendance_tokens, bot_tokens
 from server.accounts.api_keys import ApiKeys, is_api_key
 from server.accounts.credentials import anyone, holder, is_access_token, secrets_of
 from server.accounts.keys_of_issuer import IssuerKeys
@@ -31,6 +31,7 @@ class Shown:
     address: str | None = None
     ticket: str | None = field(default=None, repr=False)
     transcript_id: str | None = None  # which a ticket must be for
+    bot_token: str | None = field(default=None, repr=False)
 
 
 class Accounts:
@@ -41,6 +42,7 @@ class Accounts:
         self._access_token = secret.get_secret_value() if secret is not None else None
         self._public = settings.public_mode
         self._rooms = store.rooms
+        self._bots = store.bots
         self._tokens = tokens
         self._issuer = issuer
         self.api_keys = ApiKeys(store.keys, keys_max=settings.api_keys_max)
@@ -105,6 +107,8 @@ class Accounts:
             if shown.ticket is not None:
                 found.append(await self.tickets.redeem(shown.ticket, shown.transcript_id))
                 await self.recheck(found[-1])
+            if shown.bot_token is not None and not found:
+                return await bot_tokens.identify(self._bots, shown.bot_token)
             return _one_of(found) if found else nobody(public=self._public)
         except NotAuthorised as error:
             return nobody(refused=error.message, lapsed=bool(error.details.get("lapsed")))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from server.accounts.principal import EVERYTHING, Principal, nobody
 
 BEARER = "bearer"
+SCHEMES = (BEARER, "token")  # as those that send bots write it
 API_KEY_HEADER = "x-api-key"
 
 # Set by what stands between: then it is not the peer who asks.
@@ -71,7 +72,7 @@ def is_this_machine(address: str | None, headers: Mapping[str, str]) -> bool:
 def bearer_of(value: str) -> str | None:
     """The token in the value of an ``Authorization`` header."""
     scheme, _, token = value.partition(" ")
-    return token.strip() or None if scheme.lower() == BEARER else None
+    return token.strip() or None if scheme.lower() in SCHEMES else None
 
 
 def _offered(subprotocols: Sequence[str]) -> str | None:

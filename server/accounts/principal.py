@@ -51,6 +51,7 @@ class Principal:
     lapsed: bool = False  # what was not believed was good once: nobody guesses by it
     expires_at: float | None = None  # epoch time after which they are nobody
     key_id: str | None = None  # the API key that they came with, which may be revoked
+    bot_id: str | None = None  # the bot that they are, by its token
     attends: Attends | None = None  # where they are let in besides, as a participant who shows the token of joining
 
     @property

@@ -28,6 +28,8 @@ class Kind(StrEnum):
     SUMMARY = "summary"
     API_KEY = "API key"
     JOB = "job"
+    BOT = "bot"
+    RECORDING = "recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ NAMED: dict[str, Named] = {
     "summary_id": Named(Kind.SUMMARY),
     "key_id": Named(Kind.API_KEY),
     "job_id": Named(Kind.JOB),
+    "bot_id": Named(Kind.BOT),
+    "recording_id": Named(Kind.RECORDING),
 }
 
 

@@ -87,11 +87,14 @@ class BotStream:
         self._names: dict[int, str | None] = {}  # as the bot told them
         self._known: deque[tuple[ParticipantAction, int, float]] = deque(maxlen=KNOWN_MAX)
         self._finalizing: set[asyncio.Task[None]] = set()
-        self.is_over = False
+        self.is_over = False  # nothing more is taken
+        self._is_let_go = False
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError`` and ``TooLarge`` for what is not taken, and then takes nothing of it; and what
         ``Hub.attach`` raises."""
+        if self.is_over:
+            return
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -114,13 +117,17 @@ class BotStream:
 
     async def lost(self, reason: str) -> None:
         """The connection is gone, and may come back. Idempotent."""
-        if not self.is_over:
+        if not self._is_let_go:
             await self._quieten()
             for voice in self._voices.values():
                 voice.session.lost(self._ended, reason)
 
+    def end(self) -> None:
+        """Its bot left: whoever runs the connection is told to close it."""
+        self._ended(None)
+
     async def _quieten(self) -> None:
-        self.is_over = True
+        self.is_over = self._is_let_go = True
         for voice in self._voices.values():
             self._give(voice, voice.sound.flush())
         for task in self._finalizing:

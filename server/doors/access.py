@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
+from server.accounts import bot_tokens
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
 from server.accounts.principal import Principal, nobody
@@ -86,7 +87,13 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
     """
     check_page(connection)
     address = connection.client.host if connection.client is not None else None
-    shown = Shown(connection.headers, connection.scope.get("subprotocols", ()), address, *_ticket(connection))
+    shown = Shown(
+        connection.headers,
+        connection.scope.get("subprotocols", ()),
+        address,
+        *_ticket(connection),
+        bot_token=_bot_token(connection),
+    )
     connection.state.principal = principal = await _identified(connection, action, shown)
     connection.state.resource = resource = await _resource(connection) if of_resource else None
     authorize(principal, action, resource)
@@ -101,7 +108,7 @@ async def _identified(connection: HTTPConnection, action: Action, shown: Shown) 
     accounts, guesses = services_of(connection).accounts, rate_limits_of(connection).failed_sign_ins
     if action in PUBLIC and not accounts.is_open:
         return nobody()  # the answer is the same for everybody, and must come whatever they show
-    if accounts.is_open or not (shown.ticket or secrets_of(shown.headers, shown.subprotocols)):
+    if accounts.is_open or not (shown.ticket or shown.bot_token or secrets_of(shown.headers, shown.subprotocols)):
         return await accounts.identify(shown)
     address = address_of(connection)
     told(connection, await guesses.look(address)).check()
@@ -124,6 +131,12 @@ def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:
         return None, None
     named = connection.path_params
     return connection.query_params.get("ticket"), named.get("transcript_id") or named.get("job_id")
+
+
+def _bot_token(connection: HTTPConnection) -> str | None:
+    """Of the one socket that it opens."""
+    is_bots = connection.scope["type"] == "websocket" and "bot_id" in connection.path_params
+    return connection.query_params.get(bot_tokens.PARAMETER) if is_bots else None
 
 
 async def recheck(connection: HTTPConnection, action: Action) -> None:

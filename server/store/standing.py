@@ -8,6 +8,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from server.store.bot_tables import bots
 from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
@@ -58,6 +59,12 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     ),
     "job": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at)
     .join(jobs, jobs.c.transcript_id == transcripts.c.id)
+    .where(transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
+    "bot": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at)
+    .join(bots, bots.c.transcript_id == transcripts.c.id)
+    .where(bots.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
+    "recording": sa.select(transcripts.c.owner, transcripts.c.share_mode, transcripts.c.deleted_at)
+    .join(bots, bots.c.transcript_id == transcripts.c.id)
     .where(transcripts.c.id == sa.bindparam("wanted"), transcripts.c.destroyed_at.is_(None)),
     # A meeting is shared as its room is, for as long as there is that room.
     "meeting": sa.select(

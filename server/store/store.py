@@ -14,6 +14,7 @@ from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
+from server.store.bot_store import BotStore
 from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
 from server.store.job_store import JobStore
@@ -75,6 +76,7 @@ class Store:
         self.subscriptions = SubscriptionStore(self._read, self._write, clock)
         self.retention = RetentionStore(self._read)
         self.jobs = JobStore(self._read, self._write, clock)
+        self.bots = BotStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -35,6 +35,7 @@ WITH_MEANING = (
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
     *("POST /api/summary", "POST /api/chat"),
+    *("GET /api/v1/bot", "GET /api/v1/recording"),  # cursors
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),

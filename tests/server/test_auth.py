@@ -25,6 +25,7 @@ TOKEN = "s3cret-token"
         ({}, (), False),
         ({"authorization": f"Bearer {TOKEN}"}, (), True),
         ({"authorization": f"bearer  {TOKEN} "}, (), True),
+        ({"authorization": f"Token {TOKEN}"}, (), True),
         ({"authorization": f"Basic {TOKEN}"}, (), False),
         ({"authorization": TOKEN}, (), False),
         ({"authorization": "Bearer "}, (), False),

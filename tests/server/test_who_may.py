@@ -25,6 +25,7 @@ from server.auth import Action
 from server.blob_urls import PREFIX
 from server.doors.access import Entry
 from server.meetings.provider import chosen
+from server.store.bot_tables import bots
 from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
@@ -68,11 +69,11 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
         (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
-    **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.TAKE_PART), EVERYBODY),
+    **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.DOWNLOAD, Action.TAKE_PART), EVERYBODY),
 }
 THINGS = (
     *("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "webhook_id", "key_id"),
-    *("job_id", "summary_id"),
+    *("job_id", "summary_id", "bot_id", "recording_id"),
 )
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
@@ -91,6 +92,7 @@ ELSE = {
     "chunk_id",
     "speaker",
     "key",
+    "document",
 }
 
 
@@ -132,6 +134,9 @@ async def make_things(node: RunningApp) -> Things:
             await conn.execute(sa.insert(transcripts).values(id=ids["job_id"], **transcript, **times, **common))
             job = {"model": "scripted", "diarize": True, "filename": "", "created_at": 1.0}
             await conn.execute(sa.insert(jobs).values(transcript_id=ids["job_id"], **job))
+            await conn.execute(sa.insert(transcripts).values(id=ids["recording_id"], **transcript, **times, **common))
+            bot = {"name": "", "metadata": "{}", "token_hash": uuid.uuid4().hex, "created_at": 1.0}
+            await conn.execute(sa.insert(bots).values(id=ids["bot_id"], transcript_id=ids["recording_id"], **bot))
             project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
             await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
             await conn.execute(

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from server.doors.bots import models as bot_models
 from server.doors.jobs import job_models, text_models
 from server.doors.participant import models as participant_models
 from server.doors.projects import models as project_models
@@ -203,6 +204,14 @@ ANSWERS: Mapping[str, Answer] = {
         errors=(413, 507),
     ),
     "conversation_transcript": Answer(media=("text/plain",), schema=TEXT),
+    # Bots.
+    "register_bot": Answer(201, bot_models.BotRegistered, headers=("Location",)),
+    "list_bots": Answer(model=bot_models.BotPage),
+    "get_bot": Answer(model=bot_models.BotShown),
+    "leave_call": Answer(model=bot_models.BotShown),
+    "list_recordings": Answer(model=bot_models.BotRecordingPage),
+    "get_recording": Answer(model=bot_models.BotRecording),
+    "download_document": Answer(media=(JSON,), schema={"type": "array", "items": OBJECT}),
     # Jobs.
     "list_models_for_jobs": Answer(model=job_models.ModelsHere),
     "download_model": Answer(202, models.ModelPull, errors=(409,)),

@@ -41,7 +41,7 @@ class Meeting:
             services.store,
             services.journal,
             services.speakers,
-            services.hub._tokens,
+            services.resume_tokens,
             self.id,
             began_at=self.began_at,
             on_began=began,

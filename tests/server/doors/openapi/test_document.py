@@ -83,6 +83,7 @@ def test_operations_say_what_they_take_and_what_they_answer(document: Json) -> N
             "health",
             "put_blob",
             "post_blob",
+            "download_document",
         )
         assert public is of_anybody, place
 

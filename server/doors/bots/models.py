@@ -1,0 +1,97 @@
+"""The forms of what those who send bots are answered, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from server.doors.v1.models import Form
+
+
+class MediaStatus(Form):
+    code: Literal["processing", "done", "failed", "paused"]
+    sub_code: str | None
+    updated_at: str = Field(description="ISO 8601 in UTC, as all times here.")
+
+
+class TranscriptLinks(Form):
+    """Addresses are signed and expire; null until the recording is done."""
+
+    download_url: str | None
+
+
+class ParticipantEventsLinks(Form):
+    """As TranscriptLinks."""
+
+    participants_download_url: str | None
+    participant_events_download_url: str | None
+    speaker_timeline_download_url: str | None
+
+
+class _Media(Form):
+    id: str
+    created_at: str
+    status: MediaStatus
+    metadata: dict[str, str]
+
+
+class TranscriptMedia(_Media):
+    data: TranscriptLinks
+
+
+class ParticipantEventsMedia(_Media):
+    data: ParticipantEventsLinks
+
+
+class MediaShortcuts(Form):
+    transcript: TranscriptMedia
+    participant_events: ParticipantEventsMedia
+    video_mixed: None = Field(description="Not made here.")
+    meeting_metadata: None = Field(description="Not made here.")
+    audio_mixed: None = Field(description="Not made here: the sound is the transcript's.")
+
+
+class BotNamed(Form):
+    id: str
+    metadata: dict[str, str]
+
+
+class BotRecording(Form):
+    id: str = Field(description="Also that of its transcript, by which words are followed live.")
+    created_at: str
+    started_at: str | None = Field(description="When the recording began: all its times are counted from then.")
+    completed_at: str | None
+    expires_at: str | None
+    status: MediaStatus
+    media_shortcuts: MediaShortcuts
+    realtime_endpoints: list[str]
+    bot: BotNamed
+    metadata: dict[str, str]
+
+
+class BotShown(Form):
+    id: str
+    bot_name: str
+    meeting_url: str | None
+    metadata: dict[str, str]
+    created_at: str
+    left_at: str | None = Field(description="Since when nothing more of it is taken.")
+    recordings: list[BotRecording]
+
+
+class BotRegistered(BotShown):
+    websocket_url: str = Field(description="Where it sends what it hears. It is told this once: who has it is the bot.")
+
+
+class _Page(Form):
+    next: str | None = Field(description="Address of the next page.")
+    previous: str | None
+
+
+class BotPage(_Page):
+    results: list[BotShown]
+
+
+class BotRecordingPage(_Page):
+    results: list[BotRecording]

@@ -1,0 +1,92 @@
+"""``/api/v1/bot/{bot_id}/stream``: what a bot hears and sees, as its makers send it."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import structlog
+from fastapi import APIRouter, WebSocket
+
+from protocol.errors import BadInput, Conflict, EarshotError
+from protocol.wire import v1
+from protocol.wire.bots import BotMessages
+from server.auth import Action
+from server.bots.bot_stream import BotStream
+from server.doors.access import metrics_of, services_of
+from server.doors.sockets import SocketConnection, serve_socket, until_first
+from server.services import Services
+from server.store.bot_store import Bot
+
+router = APIRouter()
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.5
+TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or does not
+
+
+@router.websocket("/api/v1/bot/{bot_id}/stream")
+async def bot_stream(websocket: WebSocket) -> None:
+    await serve_socket(websocket, Action.SPEAK, _stream)
+
+
+async def _stream(connection: SocketConnection) -> None:
+    websocket = connection.websocket
+    services = services_of(websocket)
+    bot = await services.store.bots.get(str(websocket.path_params["bot_id"]))
+    if bot.left_at is not None:
+        raise Conflict("this bot has left its call; register another", details={"bot_id": bot.id})
+    ended: asyncio.Future[EarshotError | None] = asyncio.get_running_loop().create_future()
+    stream = _opened(services, bot, ended)
+    held = services.attending.connected(bot.id, stream)
+    with held, metrics_of(websocket).subscribers.labels("bot").track_inprogress():
+        try:
+            await until_first(_hear(connection, stream), _tick(stream), _until_ended(ended), connection.wait_leaving())
+        finally:
+            await stream.lost("connection lost")
+
+
+def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | None]) -> BotStream:
+    def end(error: EarshotError | None) -> None:
+        if not ended.done():
+            ended.set_result(error)
+
+    return BotStream(
+        services.hub,
+        services.store,
+        services.journal,
+        services.speakers,
+        services.resume_tokens,
+        bot.transcript.id,
+        began_at=bot.began_at,
+        on_began=partial(services.store.bots.began, bot.id),
+        on_ended=end,
+        language=bot.language,
+    )
+
+
+async def _hear(connection: SocketConnection, stream: BotStream) -> None:
+    """What is wrong costs no more than itself, and is told."""
+    messages = BotMessages()
+    refused = 0
+    while True:
+        message = await connection.receive()
+        try:
+            await stream.take(messages.read(message))
+        except BadInput as error:
+            refused += 1
+            if refused <= TOLD_MAX:
+                log.info("a bot's message is refused", code=error.code, why=error.message, refused=refused)
+                await connection.send(v1.render_error(error, recoverable=True))
+
+
+async def _tick(stream: BotStream) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        stream.tick()
+
+
+async def _until_ended(ended: asyncio.Future[EarshotError | None]) -> None:
+    error = await asyncio.shield(ended)
+    if error is not None:
+        raise error

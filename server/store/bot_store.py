@@ -1,0 +1,162 @@
+"""Bots that attend meetings, and the transcripts that they make. Every method is one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol import ids
+from protocol.errors import NotFound
+from server.store import transcripts
+from server.store.bot_tables import bots
+from server.store.database import Transaction
+from server.store.records import Transcript, storable
+from server.store.standing import Viewer, owned_by
+from server.store.tables import transcripts as all_transcripts
+
+Cursor = tuple[float, str]  # where a page goes on: when the last one was made, and its id
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """``began_at``: when its recording began, in epoch seconds; ``left_at``: since when nothing more is taken."""
+
+    id: str
+    name: str
+    meeting_url: str | None
+    metadata: Mapping[str, str]
+    language: str | None
+    created_at: float
+    began_at: float | None
+    left_at: float | None
+    transcript: Transcript
+
+    @property
+    def cursor(self) -> Cursor:
+        return self.created_at, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class NewBot:
+    """``token_hash``: of what it shows when it connects."""
+
+    name: str
+    meeting_url: str | None
+    metadata: Mapping[str, str]
+    language: str | None
+    owner: str | None
+    token_hash: str = field(repr=False)
+
+
+class BotStore:
+    """Raises as ``Store`` does."""
+
+    def __init__(self, read: Transaction, write: Transaction, clock: Callable[[], float]) -> None:
+        self._read = read
+        self._write = write
+        self._clock = clock
+
+    async def create(self, new: NewBot, *, language: str) -> Bot:
+        """A bot, and its transcript. ``language``: that of the server, where the bot has none of its own."""
+        now = self._clock()
+        bot_id = ids.new_bot_id()
+        async with self._write() as conn:
+            transcript = await transcripts.create(
+                conn,
+                ids.new_transcript_id(),
+                name=new.name,
+                language=new.language or language,
+                owner=new.owner,
+                now=now,
+            )
+            values = {
+                "id": bot_id,
+                "transcript_id": transcript.id,
+                "name": storable(new.name),
+                "meeting_url": None if new.meeting_url is None else storable(new.meeting_url),
+                "metadata": json.dumps({storable(key): storable(value) for key, value in new.metadata.items()}),
+                "language": new.language,
+                "token_hash": new.token_hash,
+                "created_at": now,
+            }
+            await conn.execute(sa.insert(bots).values(**values))
+            return await _one(conn, bots.c.id == bot_id)
+
+    async def get(self, bot_id: str) -> Bot:
+        """Raises ``NotFound``, too, where its transcript is in the bin."""
+        async with self._read() as conn:
+            return await _one(conn, bots.c.id == bot_id)
+
+    async def of_recording(self, transcript_id: str) -> Bot:
+        """Raises as ``get``."""
+        async with self._read() as conn:
+            return await _one(conn, bots.c.transcript_id == transcript_id)
+
+    async def attending(self, token_hash: str) -> Bot | None:
+        """Whose token that is."""
+        async with self._read() as conn:
+            found = await _bots(conn, _selected().where(bots.c.token_hash == token_hash))
+            return found[0] if found else None
+
+    async def newest(self, viewer: Viewer, *, limit: int, before: Cursor | None = None) -> list[Bot]:
+        """One's own, the newest first; those made before another."""
+        mine = sa.true() if viewer.sees_all else owned_by(all_transcripts, viewer)
+        wanted = _selected().where(mine).order_by(bots.c.created_at.desc(), bots.c.id.desc()).limit(limit)
+        if before is not None:
+            wanted = wanted.where(sa.tuple_(bots.c.created_at, bots.c.id) < sa.tuple_(*map(sa.literal, before)))
+        async with self._read() as conn:
+            return await _bots(conn, wanted)
+
+    async def began(self, bot_id: str, at: float) -> None:
+        """Its recording began then, unless that is known already."""
+        own = bots.c.id == bot_id, bots.c.began_at.is_(None)
+        async with self._write() as conn:
+            await conn.execute(sa.update(bots).where(*own).values(began_at=at))
+
+    async def leave(self, bot_id: str) -> Bot:
+        """Nothing more of it is taken from now on. Raises ``NotFound``."""
+        async with self._write() as conn:
+            await conn.execute(
+                sa.update(bots).where(bots.c.id == bot_id, bots.c.left_at.is_(None)).values(left_at=self._clock())
+            )
+            return await _one(conn, bots.c.id == bot_id)
+
+
+def _selected() -> sa.Select[Any]:
+    return (
+        sa.select(bots)
+        .join(all_transcripts, all_transcripts.c.id == bots.c.transcript_id)
+        .where(all_transcripts.c.deleted_at.is_(None), all_transcripts.c.destroyed_at.is_(None))
+    )
+
+
+async def _one(conn: AsyncConnection, wanted: sa.ColumnElement[bool]) -> Bot:
+    found = await _bots(conn, _selected().where(wanted))
+    if not found:
+        raise NotFound("no such bot")
+    return found[0]
+
+
+async def _bots(conn: AsyncConnection, wanted: sa.Select[Any]) -> list[Bot]:
+    rows = (await conn.execute(wanted)).all()
+    of_each = transcripts.selected().where(all_transcripts.c.id.in_([row.transcript_id for row in rows]))
+    found = {each.id: each for each in await transcripts.records(conn, (await conn.execute(of_each)).all())}
+    return [
+        Bot(
+            id=row.id,
+            name=row.name,
+            meeting_url=row.meeting_url,
+            metadata=json.loads(row.metadata),
+            language=row.language,
+            created_at=row.created_at,
+            began_at=row.began_at,
+            left_at=row.left_at,
+            transcript=found[row.transcript_id],
+        )
+        for row in rows
+    ]
