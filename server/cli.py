@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from server.commands.bot import bot
 from server.commands.config import config
 from server.commands.doctor import doctor
 from server.commands.failure import INTERRUPTED, CommandFailed
@@ -31,6 +32,7 @@ app.command()(listen)
 app.command()(doctor)
 app.command()(config)
 app.add_typer(models, name="models")
+app.add_typer(bot, name="bot")
 
 
 def _version(asked: bool) -> None:

@@ -33,10 +33,12 @@ class Attending:
                 self._streams.pop(bot_id, None)
 
     async def leave(self, bot_id: str) -> Bot:
-        """Nothing more of it is taken, and what was said is completed. Raises ``NotFound``."""
+        """It may not come back, and when what it sent is taken, what was said is completed. Raises ``NotFound``."""
         bot = await self._bots.leave(bot_id)
-        for stream in list(self._streams.get(bot_id, ())):
+        streams = list(self._streams.get(bot_id, ()))
+        for stream in streams:
             stream.end()
-        with suppress(IllegalMove):  # nobody spoke, or their connection is gone since long
-            await self._hub.end(bot.transcript.id)
+        if not streams:
+            with suppress(IllegalMove):  # nobody spoke, or their connection is gone since long
+                await self._hub.end(bot.transcript.id)
         return bot

@@ -18,7 +18,7 @@ import structlog
 
 from media.meeting_sound import MeetingSound
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError, TooLarge
+from protocol.errors import Conflict, EarshotError, IllegalMove, TooLarge
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.wire.bot_items import Acted, Head, Item, Moment, Sound
@@ -88,6 +88,7 @@ class BotStream:
         self._known: deque[tuple[ParticipantAction, int, float]] = deque(maxlen=KNOWN_MAX)
         self._finalizing: set[asyncio.Task[None]] = set()
         self.is_over = False  # nothing more is taken
+        self.taken = 0  # messages
         self._is_let_go = False
 
     async def take(self, item: Item) -> None:
@@ -95,6 +96,7 @@ class BotStream:
         ``Hub.attach`` raises."""
         if self.is_over:
             return
+        self.taken += 1
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -111,8 +113,10 @@ class BotStream:
                 self._settle(voice)
 
     async def stop(self) -> None:
-        """The meeting is over: returns when all words are told."""
+        """The meeting is over, also for those that spoke by a connection before: returns when all words are told."""
         await self._quieten()
+        with suppress(IllegalMove):  # nobody speaks
+            await self._hub.end(self._transcript_id)
         await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()))
 
     async def lost(self, reason: str) -> None:
@@ -123,8 +127,8 @@ class BotStream:
                 voice.session.lost(self._ended, reason)
 
     def end(self) -> None:
-        """Its bot left: whoever runs the connection is told to close it."""
-        self._ended(None)
+        """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes."""
+        self._tell_ended(None)
 
     async def _quieten(self) -> None:
         self.is_over = self._is_let_go = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 
 import structlog
@@ -22,6 +23,7 @@ router = APIRouter()
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.5
+QUIET_S, QUIET_MAX_S = 0.3, 5.0  # who leaves and sends nothing for so long has nothing more to send
 TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or does not
 
 
@@ -41,7 +43,9 @@ async def _stream(connection: SocketConnection) -> None:
     held = services.attending.connected(bot.id, stream)
     with held, metrics_of(websocket).subscribers.labels("bot").track_inprogress():
         try:
-            await until_first(_hear(connection, stream), _tick(stream), _until_ended(ended), connection.wait_leaving())
+            await until_first(
+                _hear(connection, stream), _tick(stream), _until_ended(stream, ended), connection.wait_leaving()
+            )
         finally:
             await stream.lost("connection lost")
 
@@ -86,7 +90,15 @@ async def _tick(stream: BotStream) -> None:
         stream.tick()
 
 
-async def _until_ended(ended: asyncio.Future[EarshotError | None]) -> None:
+async def _until_ended(stream: BotStream, ended: asyncio.Future[EarshotError | None]) -> None:
+    """A bot that leaves is heard until what it sent is taken."""
     error = await asyncio.shield(ended)
     if error is not None:
         raise error
+    taken = -1
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_MAX_S):
+            while taken < stream.taken:
+                taken = stream.taken
+                await asyncio.sleep(QUIET_S)
+    await stream.stop()

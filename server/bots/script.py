@@ -1,0 +1,101 @@
+"""A meeting that is played: who takes part, from when to when, and what they are heard saying. No clock, no network."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from media.decode import DecodeLimits, decode_file
+from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, seconds, silence
+from protocol.participants import MeetingParticipant, ParticipantAction
+from protocol.wire.bot_items import Acted, Moment, Sound
+
+PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
+LIMITS = DecodeLimits(bytes_max=1 << 36, duration_max_s=48 * 3600.0)
+FIELDS = "name, at, join, leave, mute"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One participant. ``at_s``: when their recording begins; they are there from ``joins_s`` to ``leaves_s``, and
+    heard, but not from one of ``mutes`` to the other."""
+
+    participant: MeetingParticipant
+    path: Path
+    at_s: float = 0.0
+    joins_s: float = 0.0
+    leaves_s: float | None = None
+    mutes: tuple[tuple[float, float], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, number: int) -> Part:
+        """``FILE,name=Ada,at=6.5,join=2,leave=60,mute=10-20``; all but the file may be left out, and ``mute`` come
+        again. Raises ``ValueError``, whose text says what is wrong."""
+        path, *fields = text.split(",")
+        name, at_s, joins_s, leaves_s, mutes = Path(path).stem, 0.0, None, None, list[tuple[float, float]]()
+        for each in fields:
+            key, _, value = each.partition("=")
+            match key.strip():
+                case "name":
+                    name = value
+                case "at":
+                    at_s = _seconds(key, value)
+                case "join":
+                    joins_s = _seconds(key, value)
+                case "leave":
+                    leaves_s = _seconds(key, value)
+                case "mute":
+                    start, _, end = value.partition("-")
+                    mutes.append((_seconds(key, start), _seconds(key, end)))
+                case _:
+                    raise ValueError(f"{each!r} is none of {FIELDS}")
+        who = MeetingParticipant(id=number, name=name, is_host=number == 1, platform="simulated")
+        return cls(who, Path(path), at_s, at_s if joins_s is None else joins_s, leaves_s, tuple(mutes))
+
+    def items(self, began_at: float) -> Iterator[tuple[float, Sound | Acted]]:
+        """What a bot sends of them, each with when it does, in order: a piece of sound when it is over."""
+        yield self.joins_s, self._acted(ParticipantAction.JOIN, self.joins_s, began_at)
+        end_s = self.joins_s
+        for start_s, pcm in self._pieces():
+            end_s = start_s + seconds(len(pcm) // BYTES_PER_SAMPLE)
+            if self.leaves_s is not None and end_s > self.leaves_s:
+                break
+            if start_s >= self.joins_s and not any(start < end_s and start_s < end for start, end in self.mutes):
+                yield end_s, Sound(self.participant, pcm, SAMPLE_RATE_HZ, Moment(start_s, began_at + start_s))
+        leaves_s = max(self.joins_s, end_s if self.leaves_s is None else self.leaves_s)
+        yield leaves_s, self._acted(ParticipantAction.LEAVE, leaves_s, began_at)
+
+    def _acted(self, action: ParticipantAction, at_s: float, began_at: float) -> Acted:
+        return Acted(action, self.participant, Moment(at_s, began_at + at_s))
+
+    def _pieces(self) -> Iterator[tuple[float, bytes]]:
+        size = PIECE_SAMPLES * BYTES_PER_SAMPLE
+        waiting, at_samples, given_samples = bytearray(), 0, 0
+        for block in decode_file(self.path, LIMITS):
+            if block.start_samples > at_samples:
+                waiting += silence(at_samples, block.start_samples).pcm
+            waiting += block.pcm
+            at_samples = block.end_samples
+            while len(waiting) >= size:
+                yield self.at_s + seconds(given_samples), bytes(waiting[:size])
+                given_samples += PIECE_SAMPLES
+                del waiting[:size]
+        if waiting:
+            yield self.at_s + seconds(given_samples), bytes(waiting)
+
+
+def played(parts: Sequence[Part], began_at: float) -> Iterator[tuple[float, Sound | Acted]]:
+    """All of them together, in order. Raises what decoding raises."""
+    return heapq.merge(*(part.items(began_at) for part in parts), key=lambda each: each[0])
+
+
+def _seconds(key: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 86_400:
+        raise ValueError(f"{key} takes seconds, not {text!r}")
+    return value
