@@ -35,6 +35,7 @@ PARTICIPANTS_MAX = 100
 MIXED = "mixed"  # the track of a whole room
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
+ACTED_MAX = 50_000
 KNOWN_MAX = 256  # what participants did, by which it is known when it comes again
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
 EXACT_SAMPLES, CLOCK_SAMPLES, ARRIVAL_SAMPLES = (SAMPLE_RATE_HZ * ms // 1000 for ms in (40, 300, 500))
@@ -83,10 +84,12 @@ class BotStream:
         self._language = language
         self._clock = clock
         self._offset_s = 0.0  # of sound that tells no times
+        self._ahead_s: float | None = None  # by how much the bot's clock is ahead of ours
         self._voices: dict[str, _Voice] = {}
         self._names: dict[int, str | None] = {}  # as the bot told them
         self._known: deque[tuple[ParticipantAction, int, float]] = deque(maxlen=KNOWN_MAX)
         self._finalizing: set[asyncio.Task[None]] = set()
+        self._acted = 0
         self.is_over = False  # nothing more is taken
         self.taken = 0  # messages
         self._is_let_go = False
@@ -207,6 +210,9 @@ class BotStream:
         known = acted.action, acted.participant.id, relative_s
         if known in self._known:
             return
+        if self._acted >= ACTED_MAX:
+            raise TooLarge(f"{ACTED_MAX} events of participants are taken of one connection")
+        self._acted += 1
         self._known.append(known)
         assert self._began_at is not None
         at = acted.moment.at if acted.moment.at is not None else self._began_at + relative_s
@@ -218,7 +224,7 @@ class BotStream:
             text=acted.text,
             to=acted.to,
         )
-        await self._journal.append(self._transcript_id, event)
+        await self._journal.append(self._transcript_id, event, patient=True)
         await self._name(acted.participant)
         voice = self._voices.get(f"participant-{acted.participant.id}")
         if voice is not None and acted.action in _QUIET:
@@ -242,8 +248,9 @@ class BotStream:
     # Time.
 
     def _now_s(self) -> float:
+        """By our clock, or by the bot's where that is ahead."""
         assert self._began_at is not None
-        return max(0.0, self._clock() - self._began_at)
+        return max(0.0, self._clock() - self._began_at + (self._ahead_s or 0.0))
 
     async def _relative_s(self, moment: Moment, *, before_s: float = 0.0) -> float:
         """Seconds since the recording began. What tells no time is now; ``before_s``: or so much before."""
@@ -252,8 +259,9 @@ class BotStream:
             self._began_at = now - (self._offset_s + before_s if moment == Moment() else moment.relative_s or 0.0)
             await self._on_began(self._began_at)
             log.info("a bot's recording began", transcript=self._transcript_id)
-        if moment.relative_s is not None:
-            return moment.relative_s
-        if moment.at is not None:
-            return max(0.0, moment.at - self._began_at)
-        return max(0.0, self._now_s() - before_s)
+        if moment == Moment():
+            return max(0.0, self._now_s() - before_s)
+        told_s = (moment.at or 0.0) - self._began_at if moment.relative_s is None else moment.relative_s
+        if self._ahead_s is None:
+            self._ahead_s = max(0.0, told_s - (self._clock() - self._began_at))
+        return max(0.0, told_s)

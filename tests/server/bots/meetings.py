@@ -28,6 +28,7 @@ class Meeting:
         self.services = services
         self.id = transcript_id
         self.began_at: float | None = None
+        self.now = BEGAN_AT + HOUR_S
         self.ended: list[EarshotError | None] = []
 
     def connect(self) -> BotStream:
@@ -46,7 +47,7 @@ class Meeting:
             began_at=self.began_at,
             on_began=began,
             on_ended=self.ended.append,
-            clock=lambda: BEGAN_AT + HOUR_S,
+            clock=lambda: self.now,
         )
 
     async def words(self) -> list[tuple[str, str | None, float]]:

@@ -154,6 +154,27 @@ async def test_bots_that_tell_less_of_the_time(
     assert meeting.began_at == pytest.approx(BEGAN_AT + 1.0 if offset_s else BEGAN_AT + HOUR_S - 0.5)
 
 
+async def test_a_clock_ahead_of_ours_still_tells_pauses(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    ahead_s = 3 * HOUR_S
+    for at_s, word in ((1.0, "one"), (700.0, "two")):
+        meeting.now = BEGAN_AT + at_s
+        await say(stream, ADA, at_s, word, told=lambda at_s: Moment(at_s, BEGAN_AT + ahead_s + at_s))
+    await stream.stop()
+    words = await meeting.words()
+    assert [at_s for *_, at_s in words] == pytest.approx([1.0, 700.0], abs=0.05)
+    assert meeting.began_at == BEGAN_AT + ahead_s
+
+
+async def test_what_participants_do_is_bounded(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot_stream, "ACTED_MAX", 1)
+    stream = meeting.connect()
+    await stream.take(acted(ParticipantAction.JOIN, ADA, 1.0))
+    with pytest.raises(TooLarge):
+        await stream.take(acted(ParticipantAction.JOIN, BEN, 1.0))
+    await stream.stop()
+
+
 async def test_bots_that_tell_no_time_at_all(meeting: Meeting) -> None:
     stream = meeting.connect()
     await stream.take(Head(is_separate=True, offset_s=7.0))
