@@ -221,7 +221,7 @@ class Services:
                 blob_urls,
                 download_urls,
                 tokens,
-                Attending(store.bots, hub),
+                Attending(store, hub),
                 targets,
             )
             everything = *rooms, *more

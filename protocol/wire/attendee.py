@@ -8,11 +8,10 @@ from typing import Any
 
 from protocol.errors import InvalidMessage
 from protocol.participants import MeetingParticipant
-from protocol.wire.bot_fields import finite, rate, samples, table, text_or_none, unbased
+from protocol.wire.bot_fields import AT_MAX, finite, rate, samples, table, text_or_none, unbased
 from protocol.wire.bot_items import Item, Moment, Picture, PictureFormat, Sound, Unknown
 
 RATE_HZ = 16_000
-EPOCH_MAX_MS = 253_402_300_799_000  # the end of the year 9999
 _UUID_MAX_CHARS = 256
 
 
@@ -61,7 +60,7 @@ def _participant(data: Mapping[str, Any]) -> MeetingParticipant:
 
 def _moment(data: Mapping[str, Any]) -> Moment:
     told = data.get("timestamp_ms")
-    return Moment(at=None if told is None else finite(told, "timestamp_ms", 0, EPOCH_MAX_MS) / 1000)
+    return Moment(at=None if told is None else finite(told, "timestamp_ms", 0, AT_MAX * 1000) / 1000)
 
 
 def _format(value: object) -> PictureFormat:

@@ -14,10 +14,11 @@ from protocol.participants import MeetingParticipant
 from protocol.wire.bot_items import Moment
 
 RATE_MIN_HZ, RATE_MAX_HZ = 8_000, 48_000
-RELATIVE_MAX_S = 30 * 86_400.0
+RELATIVE_MAX_S = 86_400.0  # no meeting is longer
+AT_MAX = 253_000_000_000.0  # in the year 9987: what comes a day later can be written down, too
 NAME_MAX_CHARS = 200
-EXTRA_MAX_CHARS = 4096
-TEXT_MAX_CHARS = 20_000
+EXTRA_MAX_CHARS = 1024
+TEXT_MAX_CHARS = 4000
 ID_MAX = 2**53 - 1  # what every JSON reader keeps exactly
 
 
@@ -70,9 +71,12 @@ def epoch(value: object, name: str) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(value if isinstance(value, str) else "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise InvalidMessage(f"{name} must be a time such as 2026-01-31T12:00:00Z", details={"field": name}) from None
+        at = -1.0
+    if not 0.0 <= at <= AT_MAX:
+        raise InvalidMessage(f"{name} must be a time such as 2026-01-31T12:00:00Z", details={"field": name})
+    return at
 
 
 def moment_of(value: object) -> Moment:

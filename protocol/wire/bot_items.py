@@ -20,6 +20,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """``at``: epoch seconds, by the bot's clock where it tells that; ``ahead_s``: by how much that is ahead of ours."""
+
+    at: float
+    ahead_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Sound:
     """s16le mono. ``participant``: None for the mixed sound of all."""
 

@@ -1,44 +1,53 @@
-"""The bots that stream to this node now, so that one that is told to leave is sent away."""
+"""The bots that stream to this node now: while one does, its recording goes on; one that leaves is sent away."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
-from protocol.errors import IllegalMove
-from server.bots.bot_stream import BotStream
+from protocol.errors import NotFound
+from protocol.states import TranscriptState
+from server.bots.bot_stream import BotStream, complete
 from server.hub import Hub
-from server.store.bot_store import Bot, BotStore
+from server.store.bot_store import Bot
+from server.store.store import Store
 
 
 class Attending:
     """Holds what is connected. A bot may have two connections for a moment, of which the second took over."""
 
-    def __init__(self, bots: BotStore, hub: Hub) -> None:
-        self._bots = bots
+    def __init__(self, store: Store, hub: Hub) -> None:
+        self._store = store
         self._hub = hub
         self._streams: defaultdict[str, set[BotStream]] = defaultdict(set)
 
-    @contextmanager
-    def connected(self, bot_id: str, stream: BotStream) -> Iterator[None]:
-        """While it is."""
-        streams = self._streams[bot_id]
+    @asynccontextmanager
+    async def connected(self, bot: Bot, stream: BotStream) -> AsyncIterator[None]:
+        """While it is. After that whoever spoke may come back for a while; where nobody is awaited, it is the end."""
+        streams = self._streams[bot.id]
         streams.add(stream)
+        self._hub.kept_open.add(bot.transcript.id)
         try:
             yield
         finally:
             streams.discard(stream)
             if not streams:
-                self._streams.pop(bot_id, None)
+                self._streams.pop(bot.id, None)
+                self._hub.kept_open.discard(bot.transcript.id)
+                with suppress(NotFound):
+                    if await self._is_recording(bot.transcript.id):
+                        await self._hub.settle(bot.transcript.id)
 
     async def leave(self, bot_id: str) -> Bot:
         """It may not come back, and when what it sent is taken, what was said is completed. Raises ``NotFound``."""
-        bot = await self._bots.leave(bot_id)
+        bot = await self._store.bots.leave(bot_id)
         streams = list(self._streams.get(bot_id, ()))
         for stream in streams:
             stream.end()
         if not streams:
-            with suppress(IllegalMove):  # nobody spoke, or their connection is gone since long
-                await self._hub.end(bot.transcript.id)
+            await complete(self._hub, self._store, bot.transcript.id)
         return bot
+
+    async def _is_recording(self, transcript_id: str) -> bool:
+        return (await self._store.get_transcript(transcript_id)).state is TranscriptState.RECORDING

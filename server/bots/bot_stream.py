@@ -8,6 +8,7 @@ room is not heard as well: every word would come twice.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,10 +19,12 @@ import structlog
 
 from media.meeting_sound import MeetingSound
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError, IllegalMove, TooLarge
+from protocol.errors import Conflict, EarshotError, IllegalMove, Overloaded, TooLarge
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
-from protocol.wire.bot_items import Acted, Head, Item, Moment, Sound
+from protocol.states import TranscriptState
+from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Sound
+from server.bots.recording_clock import RecordingClock
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
@@ -35,10 +38,13 @@ PARTICIPANTS_MAX = 100
 MIXED = "mixed"  # the track of a whole room
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
-ACTED_MAX = 50_000
-KNOWN_MAX = 256  # what participants did, by which it is known when it comes again
+ACTED_MAX = 30_000  # events of participants that one recording takes
+EVENTS_AT_ONCE = 1000
+KNOWN_MAX = 1000  # of those, by which one is known when it comes again
+REFUSED_S = 5.0  # a participant for whom there was no room is tried again after this
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
 EXACT_SAMPLES, CLOCK_SAMPLES, ARRIVAL_SAMPLES = (SAMPLE_RATE_HZ * ms // 1000 for ms in (40, 300, 500))
+_Known = tuple[ParticipantAction, int, float, str | None]
 _QUIET = frozenset({ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE})
 
 
@@ -46,6 +52,7 @@ _QUIET = frozenset({ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE})
 class _Voice:
     session: LiveSession
     sound: MeetingSound
+    rate_hz: int
     heard_at_s: float = field(default_factory=time.monotonic)
     is_idle: bool = False
 
@@ -53,8 +60,8 @@ class _Voice:
 class BotStream:
     """Not for several tasks at once but for ``tick``, which may come between.
 
-    ``began_at``: when the recording began (epoch seconds), if that is known from a connection before; else ``on_began``
-    is given it before anything is kept. ``on_ended`` is called once, when our side ends it.
+    ``began``: when the recording began, if that is known from a connection before; else ``on_began`` is told.
+    ``on_ended`` is called once, when our side ends it. ``clock`` gives epoch seconds.
     """
 
     def __init__(
@@ -66,8 +73,8 @@ class BotStream:
         tokens: ResumeTokens,
         transcript_id: str,
         *,
-        began_at: float | None = None,
-        on_began: Callable[[float], Awaitable[None]],
+        began: Began | None = None,
+        on_began: Callable[[Began], Awaitable[None]],
         on_ended: Callable[[EarshotError | None], None] = lambda error: None,
         language: str | None = None,
         clock: Callable[[], float] = time.time,
@@ -78,25 +85,26 @@ class BotStream:
         self._speakers = speakers
         self._tokens = tokens
         self._transcript_id = transcript_id
-        self._began_at = began_at
-        self._on_began = on_began
+        self._is_new = began is None
+        self._clock = RecordingClock(began, on_began, clock)
         self._tell_ended = on_ended
         self._language = language
-        self._clock = clock
         self._offset_s = 0.0  # of sound that tells no times
-        self._ahead_s: float | None = None  # by how much the bot's clock is ahead of ours
         self._voices: dict[str, _Voice] = {}
-        self._names: dict[int, str | None] = {}  # as the bot told them
-        self._known: deque[tuple[ParticipantAction, int, float]] = deque(maxlen=KNOWN_MAX)
+        self._told_names: dict[int, str] = {}  # by the bot
+        self._named: set[int] = set()  # those whose voice has its name
+        self._known: deque[_Known] = deque(maxlen=KNOWN_MAX)
+        self._acted: int | None = None  # of the recording; None: not counted yet
+        self._refused: dict[str, float] = {}  # since when there was no room for them
         self._finalizing: set[asyncio.Task[None]] = set()
-        self._acted = 0
+        self._is_leaving = False
         self.is_over = False  # nothing more is taken
         self.taken = 0  # messages
         self._is_let_go = False
 
     async def take(self, item: Item) -> None:
-        """Raises ``AudioFormatError`` and ``TooLarge`` for what is not taken, and then takes nothing of it; and what
-        ``Hub.attach`` raises."""
+        """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
+        it; and what else ``Hub.attach`` raises, which is of the whole transcript."""
         if self.is_over:
             return
         self.taken += 1
@@ -118,8 +126,7 @@ class BotStream:
     async def stop(self) -> None:
         """The meeting is over, also for those that spoke by a connection before: returns when all words are told."""
         await self._quieten()
-        with suppress(IllegalMove):  # nobody speaks
-            await self._hub.end(self._transcript_id)
+        await complete(self._hub, self._store, self._transcript_id)
         await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()))
 
     async def lost(self, reason: str) -> None:
@@ -130,7 +137,9 @@ class BotStream:
                 voice.session.lost(self._ended, reason)
 
     def end(self) -> None:
-        """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes."""
+        """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
+        fast as it comes."""
+        self._is_leaving = True
         self._tell_ended(None)
 
     async def _quieten(self) -> None:
@@ -145,12 +154,15 @@ class BotStream:
 
     async def _hear(self, sound: Sound) -> None:
         length_s = len(sound.pcm) / 2 / sound.rate_hz
-        start_s = await self._relative_s(sound.moment, before_s=length_s)
-        name = MIXED if sound.participant is None else f"participant-{sound.participant.id}"
+        start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
+        now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
+        name = MIXED if sound.participant is None else name_of(sound.participant.id)
         if name == MIXED and any(each != MIXED for each in self._voices):
             return
         voice = self._voices.get(name) or await self._begin(name, sound)
-        now_samples = round(self._now_s() * SAMPLE_RATE_HZ)
+        if voice.rate_hz != sound.rate_hz:
+            self._give(voice, voice.sound.flush())
+            voice.sound, voice.rate_hz = self._placed(voice.session, sound), sound.rate_hz
         if sound.moment == Moment():
             self._give(voice, voice.sound.arrived(sound.pcm, now_samples))
         else:
@@ -158,9 +170,13 @@ class BotStream:
         voice.heard_at_s, voice.is_idle = time.monotonic(), False
         if sound.participant is not None:
             await self._name(sound.participant)
-        ahead_s = voice.sound.end_samples / SAMPLE_RATE_HZ - self._now_s()
-        if ahead_s > AHEAD_S:
-            await asyncio.sleep(min(length_s, ahead_s - AHEAD_S))
+        if (hold_s := min(length_s, self._early_s(voice))) > 0:
+            await asyncio.sleep(hold_s)
+
+    def _early_s(self, voice: _Voice) -> float:
+        """By how much it is too early; of who leaves nothing is."""
+        ahead_s = voice.sound.end_samples / SAMPLE_RATE_HZ - self._clock.now_s()
+        return 0.0 if self._is_leaving else max(0.0, ahead_s - AHEAD_S)
 
     def _give(self, voice: _Voice, blocks: list[Block]) -> None:
         for block in blocks:
@@ -176,15 +192,29 @@ class BotStream:
         tracks = await self._store.tracks_of(self._transcript_id)
         before = next((track for track in tracks if track.name == name), None)
         token = None if before is None else self._tokens.make(self._transcript_id, before.id)
-        options = SourceOptions(track=name, source="bot", started_at=self._began_at, language=self._language)
-        session = await self._hub.attach(self._transcript_id, options, resume_token=token)
+        options = SourceOptions(track=name, source="bot", started_at=self._clock.began_at, language=self._language)
+        session = await self._attached(name, options, token)
         session.attach(self._ended)
+        self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz)
+        return self._voices[name]
+
+    async def _attached(self, name: str, options: SourceOptions, token: str | None) -> LiveSession:
+        """Where there is no room for one more, the others go on, and it is not asked for at every piece."""
+        if time.monotonic() - self._refused.get(name, -math.inf) < REFUSED_S:
+            raise Overloaded("there is no room for one more participant as yet")
+        try:
+            session = await self._hub.attach(self._transcript_id, options, resume_token=token)
+        except Overloaded:
+            self._refused[name] = time.monotonic()
+            raise
+        self._refused.pop(name, None)
+        return session
+
+    def _placed(self, session: LiveSession, sound: Sound) -> MeetingSound:
         exact = sound.moment.relative_s is not None
         tolerance_samples = EXACT_SAMPLES if exact else ARRIVAL_SAMPLES if sound.moment == Moment() else CLOCK_SAMPLES
         length_samples = session.pipeline.length_samples
-        placed = MeetingSound(sound.rate_hz, tolerance_samples=tolerance_samples, length_samples=length_samples)
-        self._voices[name] = _Voice(session, placed)
-        return self._voices[name]
+        return MeetingSound(sound.rate_hz, tolerance_samples=tolerance_samples, length_samples=length_samples)
 
     def _settle(self, voice: _Voice) -> None:
         voice.is_idle = True
@@ -206,16 +236,18 @@ class BotStream:
     # What participants do.
 
     async def _note(self, acted: Acted) -> None:
-        relative_s = await self._relative_s(acted.moment)
-        known = acted.action, acted.participant.id, relative_s
+        relative_s = await self._clock.relative_s(acted.moment)
+        known: _Known = (acted.action, acted.participant.id, relative_s, acted.text)
+        if self._acted is None:
+            await self._count()
+        assert self._acted is not None
         if known in self._known:
             return
         if self._acted >= ACTED_MAX:
-            raise TooLarge(f"{ACTED_MAX} events of participants are taken of one connection")
+            raise TooLarge(f"{ACTED_MAX} events of participants are taken of one recording")
         self._acted += 1
         self._known.append(known)
-        assert self._began_at is not None
-        at = acted.moment.at if acted.moment.at is not None else self._began_at + relative_s
+        at = acted.moment.at if acted.moment.at is not None else self._clock.began_at + relative_s
         event = ParticipantActed(
             action=acted.action,
             participant=acted.participant,
@@ -226,42 +258,65 @@ class BotStream:
         )
         await self._journal.append(self._transcript_id, event, patient=True)
         await self._name(acted.participant)
-        voice = self._voices.get(f"participant-{acted.participant.id}")
+        voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:
             self._settle(voice)
 
+    async def _count(self) -> None:
+        """What was told by a connection before may be told again."""
+        self._acted = 0
+        if not self._is_new:
+            for _, event in await acted_of(self._store, self._transcript_id):
+                self._acted += 1
+                self._known.append((event.action, event.participant.id, event.relative_s, event.text))
+                if event.participant.name:
+                    self._told_names.setdefault(event.participant.id, event.participant.name)
+
     async def _name(self, participant: MeetingParticipant) -> None:
         """Their words carry their name. What somebody named them by hand stays, until they change their name."""
-        voice = self._voices.get(f"participant-{participant.id}")
-        if voice is None or not participant.name or self._names.get(participant.id) == participant.name:
+        id_, name = participant.id, participant.name
+        voice = self._voices.get(name_of(id_))
+        if not name:
             return
-        is_renamed = participant.id in self._names
-        self._names[participant.id] = participant.name
-        label = voice.session.track.speaker
+        before = self._told_names.get(id_)
+        self._told_names[id_] = name
+        is_renamed = before not in (None, name)
+        if not is_renamed and (voice is None or id_ in self._named):
+            return
+        self._named.add(id_)
+        label = voice.session.track.speaker if voice is not None else await self._label_of(id_)
+        if label is None:
+            return  # they are named when they speak
         with suppress(Conflict):  # it is locked
             named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
             if named is None:
-                await self._speakers.add(self._transcript_id, name=participant.name, speaker=label)
+                await self._speakers.add(self._transcript_id, name=name, speaker=label)
             elif is_renamed:
-                await self._speakers.change(self._transcript_id, named.id, name=participant.name)
+                await self._speakers.change(self._transcript_id, named.id, name=name)
 
-    # Time.
+    async def _label_of(self, participant_id: int) -> str | None:
+        tracks = await self._store.tracks_of(self._transcript_id)
+        return next((track.speaker for track in tracks if track.name == name_of(participant_id)), None)
 
-    def _now_s(self) -> float:
-        """By our clock, or by the bot's where that is ahead."""
-        assert self._began_at is not None
-        return max(0.0, self._clock() - self._began_at + (self._ahead_s or 0.0))
 
-    async def _relative_s(self, moment: Moment, *, before_s: float = 0.0) -> float:
-        """Seconds since the recording began. What tells no time is now; ``before_s``: or so much before."""
-        if self._began_at is None:
-            now = self._clock() if moment.at is None else moment.at
-            self._began_at = now - (self._offset_s + before_s if moment == Moment() else moment.relative_s or 0.0)
-            await self._on_began(self._began_at)
-            log.info("a bot's recording began", transcript=self._transcript_id)
-        if moment == Moment():
-            return max(0.0, self._now_s() - before_s)
-        told_s = (moment.at or 0.0) - self._began_at if moment.relative_s is None else moment.relative_s
-        if self._ahead_s is None:
-            self._ahead_s = max(0.0, told_s - (self._clock() - self._began_at))
-        return max(0.0, told_s)
+def name_of(participant_id: int) -> str:
+    """What their track is called."""
+    return f"participant-{participant_id}"
+
+
+async def acted_of(store: Store, transcript_id: str) -> list[tuple[int, ParticipantActed]]:
+    """What participants did, as it was told, each with its number in the journal."""
+    found: list[tuple[int, ParticipantActed]] = []
+    after = 0
+    while page := await store.events_after(transcript_id, after, EVENTS_AT_ONCE):
+        found += [(event.seq, event.body) for event in page if isinstance(event.body, ParticipantActed)]
+        after = page[-1].seq
+    return found
+
+
+async def complete(hub: Hub, store: Store, transcript_id: str) -> None:
+    """End whoever still speaks; a recording of nobody is done at once. Raises ``NotFound``."""
+    with suppress(IllegalMove):  # nobody speaks
+        await hub.end(transcript_id)
+    if (await store.get_transcript(transcript_id)).state in (TranscriptState.IDLE, TranscriptState.RECORDING):
+        await hub.settle(transcript_id)

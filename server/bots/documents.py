@@ -12,13 +12,11 @@ from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant
 from protocol.wire import recall_documents
 from protocol.wire.recall_documents import Spoken, SpokenWord
-from server.bots.bot_stream import MIXED
+from server.bots.bot_stream import MIXED, acted_of
 from server.bots.timeline import UNKNOWN_ID, participants_of, said_by, speaking_times
 from server.segment_pages import segment_pages
 from server.store.records import StoredSegment, Track
 from server.store.store import Store
-
-EVENTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class MeetingRecord:
     @classmethod
     async def read(cls, store: Store, transcript_id: str, began_at: float) -> MeetingRecord:
         """``began_at``: when the recording began, in epoch seconds. Raises what the store raises."""
-        acted = recall_documents.in_order(await _acted(store, transcript_id))
+        acted = recall_documents.in_order(await acted_of(store, transcript_id))
         tracks = {track.id: track for track in await store.tracks_of(transcript_id)}
         names = {each.speaker: each.name for each in await store.participants_of(transcript_id)}
         heard = {
@@ -79,15 +77,6 @@ def participant_id_of(track: Track) -> int | None:
     """Whose it is; None for the sound of a whole room."""
     found = re.fullmatch(r"participant-(\d+)", track.name)
     return None if found is None else int(found[1])
-
-
-async def _acted(store: Store, transcript_id: str) -> list[tuple[int, ParticipantActed]]:
-    found: list[tuple[int, ParticipantActed]] = []
-    after = 0
-    while page := await store.events_after(transcript_id, after, EVENTS_AT_ONCE):
-        found += [(event.seq, event.body) for event in page if isinstance(event.body, ParticipantActed)]
-        after = page[-1].seq
-    return found
 
 
 def _spoken(stored: StoredSegment, who: MeetingParticipant, began_at: float) -> Spoken:

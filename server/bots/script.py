@@ -54,6 +54,10 @@ class Part:
         who = MeetingParticipant(id=number, name=name, is_host=number == 1, platform="simulated")
         return cls(who, Path(path), at_s, at_s if joins_s is None else joins_s, leaves_s, tuple(mutes))
 
+    def check(self) -> None:
+        """Raises ``AudioFormatError`` where there is no sound in the file."""
+        next(self._pieces(), None)
+
     def items(self, began_at: float) -> Iterator[tuple[float, Sound | Acted]]:
         """What a bot sends of them, each with when it does, in order: a piece of sound when it is over."""
         yield self.joins_s, self._acted(ParticipantAction.JOIN, self.joins_s, began_at)

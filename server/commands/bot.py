@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from protocol.errors import EarshotError
 from protocol.wire.bots import Dialect
 from server.commands.failure import INTERRUPTED, USAGE, CommandFailed
 
@@ -55,6 +56,10 @@ def simulate(
     for part in parts:
         if not part.path.is_file():
             raise CommandFailed(f"There is no file {part.path}.", USAGE)
+        try:
+            part.check()
+        except EarshotError as error:
+            raise CommandFailed(f"{part.path}: {error.message}.", USAGE) from None
     try:
         asyncio.run(_simulate(parts, server, dialect, tuple(sorted(reconnect or ())), bots))
     except KeyboardInterrupt:

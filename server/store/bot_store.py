@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import ids
 from protocol.errors import NotFound
+from protocol.wire.bot_items import Began
 from server.store import transcripts
 from server.store.bot_tables import bots
 from server.store.database import Transaction
@@ -24,7 +25,7 @@ Cursor = tuple[float, str]  # where a page goes on: when the last one was made, 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """``began_at``: when its recording began, in epoch seconds; ``left_at``: since when nothing more is taken."""
+    """``began``: when its recording did; ``left_at``: since when nothing more is taken, in epoch seconds."""
 
     id: str
     name: str
@@ -32,7 +33,7 @@ class Bot:
     metadata: Mapping[str, str]
     language: str | None
     created_at: float
-    began_at: float | None
+    began: Began | None
     left_at: float | None
     transcript: Transcript
 
@@ -112,11 +113,11 @@ class BotStore:
         async with self._read() as conn:
             return await _bots(conn, wanted)
 
-    async def began(self, bot_id: str, at: float) -> None:
+    async def began(self, bot_id: str, began: Began) -> None:
         """Its recording began then, unless that is known already."""
         own = bots.c.id == bot_id, bots.c.began_at.is_(None)
         async with self._write() as conn:
-            await conn.execute(sa.update(bots).where(*own).values(began_at=at))
+            await conn.execute(sa.update(bots).where(*own).values(began_at=began.at, ahead_s=began.ahead_s))
 
     async def leave(self, bot_id: str) -> Bot:
         """Nothing more of it is taken from now on. Raises ``NotFound``."""
@@ -154,7 +155,7 @@ async def _bots(conn: AsyncConnection, wanted: sa.Select[Any]) -> list[Bot]:
             metadata=json.loads(row.metadata),
             language=row.language,
             created_at=row.created_at,
-            began_at=row.began_at,
+            began=None if row.began_at is None else Began(row.began_at, row.ahead_s),
             left_at=row.left_at,
             transcript=found[row.transcript_id],
         )

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from server.store.tables import metadata
 
 # A bot, and the transcript that it makes, with which it goes. ``began_at``: when its recording did, which all its times
-# are counted from; ``left_at``: since when nothing more of it is taken.
+# are counted from, by its clock, which was ``ahead_s`` ahead of ours; ``left_at``: since when nothing more is taken.
 bots = sa.Table(
     "bots",
     metadata,
@@ -22,6 +22,7 @@ bots = sa.Table(
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("began_at", sa.Double),
+    sa.Column("ahead_s", sa.Double, nullable=False, server_default="0"),
     sa.Column("left_at", sa.Double),
     sa.Index(None, "created_at", "id"),
 )

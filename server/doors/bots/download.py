@@ -35,6 +35,10 @@ async def download_document(
     """A document of a meeting. One whose address was altered or has expired is 403: ask for the recording again."""
     services = services_of(request)
     bot = await services.store.bots.of_recording(services.download_urls.recording_of(document, token))
-    began_at = bot.created_at if bot.began_at is None else bot.began_at
-    record = await MeetingRecord.read(services.store, bot.transcript.id, began_at)
-    return await asyncio.to_thread(lambda: JSONResponse(MADE[document](record), headers={"Cache-Control": "private"}))
+    began_at = bot.created_at if bot.began is None else bot.began.at
+    turns: asyncio.Semaphore = request.app.state.export_turns  # each takes the memory that a long meeting takes
+    async with turns:
+        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at)
+        made = await asyncio.to_thread(lambda: JSONResponse(MADE[document](record)))
+    made.headers["Cache-Control"] = "private"
+    return made

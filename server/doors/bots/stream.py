@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import BadInput, Conflict, EarshotError
+from protocol.errors import BadInput, Conflict, EarshotError, Overloaded
 from protocol.wire import v1
 from protocol.wire.bots import BotMessages
 from server.auth import Action
@@ -23,7 +23,7 @@ router = APIRouter()
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.5
-QUIET_S, QUIET_MAX_S = 0.3, 5.0  # who leaves and sends nothing for so long has nothing more to send
+QUIET_S, QUIET_MAX_S = 0.3, 30.0  # who leaves and sends nothing for so long has nothing more to send
 TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or does not
 
 
@@ -40,14 +40,13 @@ async def _stream(connection: SocketConnection) -> None:
         raise Conflict("this bot has left its call; register another", details={"bot_id": bot.id})
     ended: asyncio.Future[EarshotError | None] = asyncio.get_running_loop().create_future()
     stream = _opened(services, bot, ended)
-    held = services.attending.connected(bot.id, stream)
-    with held, metrics_of(websocket).subscribers.labels("bot").track_inprogress():
-        try:
-            await until_first(
-                _hear(connection, stream), _tick(stream), _until_ended(stream, ended), connection.wait_leaving()
-            )
-        finally:
-            await stream.lost("connection lost")
+    with metrics_of(websocket).subscribers.labels("bot").track_inprogress():
+        async with services.attending.connected(bot, stream):
+            try:
+                until_over = _until_ended(stream, ended)
+                await until_first(_hear(connection, stream), _tick(stream), until_over, connection.wait_leaving())
+            finally:
+                await stream.lost("connection lost")
 
 
 def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | None]) -> BotStream:
@@ -62,7 +61,7 @@ def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | N
         services.speakers,
         services.resume_tokens,
         bot.transcript.id,
-        began_at=bot.began_at,
+        began=bot.began,
         on_began=partial(services.store.bots.began, bot.id),
         on_ended=end,
         language=bot.language,
@@ -77,7 +76,7 @@ async def _hear(connection: SocketConnection, stream: BotStream) -> None:
         message = await connection.receive()
         try:
             await stream.take(messages.read(message))
-        except BadInput as error:
+        except (BadInput, Overloaded) as error:
             refused += 1
             if refused <= TOLD_MAX:
                 log.info("a bot's message is refused", code=error.code, why=error.message, refused=refused)

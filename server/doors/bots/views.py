@@ -62,7 +62,7 @@ def recording_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any
     return {
         "id": transcript.id,
         "created_at": iso(transcript.created_at),
-        "started_at": None if bot.began_at is None else iso(bot.began_at),
+        "started_at": None if bot.began is None else iso(bot.began.at),
         "completed_at": None if ended_at is None else iso(ended_at),
         "expires_at": None,
         "status": status,

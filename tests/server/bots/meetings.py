@@ -9,7 +9,7 @@ from typing import Any
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError
 from protocol.participants import MeetingParticipant, ParticipantAction
-from protocol.wire.bot_items import Acted, Moment, Sound
+from protocol.wire.bot_items import Acted, Began, Moment, Sound
 from server.bots.bot_stream import BotStream
 from server.services import Services
 from tests.fakes.node import DEADLINE_S, finals_of
@@ -27,15 +27,15 @@ class Meeting:
     def __init__(self, services: Services, transcript_id: str) -> None:
         self.services = services
         self.id = transcript_id
-        self.began_at: float | None = None
+        self.began: Began | None = None
         self.now = BEGAN_AT + HOUR_S
         self.ended: list[EarshotError | None] = []
 
     def connect(self) -> BotStream:
         services = self.services
 
-        async def began(at: float) -> None:
-            self.began_at = at
+        async def tell(began: Began) -> None:
+            self.began = began
 
         return BotStream(
             services.hub,
@@ -44,11 +44,15 @@ class Meeting:
             services.speakers,
             services.resume_tokens,
             self.id,
-            began_at=self.began_at,
-            on_began=began,
+            began=self.began,
+            on_began=tell,
             on_ended=self.ended.append,
             clock=lambda: self.now,
         )
+
+    @property
+    def began_at(self) -> float | None:
+        return None if self.began is None else self.began.at
 
     async def words(self) -> list[tuple[str, str | None, float]]:
         """Each, who said it, and when since the recording began."""

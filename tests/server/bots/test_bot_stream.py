@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import AudioFormatError, NotFound, Replaced, TooLarge
+from protocol.errors import AudioFormatError, NotFound, Overloaded, Replaced, TooLarge
 from protocol.events import ParticipantActed
 from protocol.participants import ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Head, Moment, Sound, Unknown
 from server.bots import bot_stream
 from server.bots.bot_stream import MIXED, PARTICIPANTS_MAX
+from server.live import LiveSession, SourceOptions
 from tests.fakes.node import events_of, wait_for_state
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say
 
@@ -106,9 +107,13 @@ async def test_what_participants_do_is_told_once_and_their_new_names_hold(meetin
     await stream.take(join)
     await stream.take(join)
     await say(stream, ADA, 1.0, "one")
+    await stream.lost("of the test")
+    stream = meeting.connect()
+    await stream.take(join)  # told again, as it is not sure that we had it
     renamed = ADA.model_copy(update={"name": "Ada Lovelace"})
     await stream.take(acted(ParticipantAction.UPDATE, renamed, 2.0))
-    await stream.take(acted(ParticipantAction.CHAT_MESSAGE, BEN, 3.0, text="hello", to="everyone"))
+    for text in ("hello", "there", "there"):
+        await stream.take(acted(ParticipantAction.CHAT_MESSAGE, BEN, 3.0, text=text, to="everyone"))
     await stream.take(Unknown("bot.waved"))
     await stream.stop()
     told = [each.body for each in await events_of(meeting.services, meeting.id)]
@@ -117,6 +122,7 @@ async def test_what_participants_do_is_told_once_and_their_new_names_hold(meetin
         ("join", 0.5, None),
         ("update", 2.0, None),
         ("chat_message", 3.0, "hello"),
+        ("chat_message", 3.0, "there"),
     ]
     assert found[0].at == BEGAN_AT + 0.5
     assert found[0].participant == ADA
@@ -133,7 +139,8 @@ async def test_a_name_that_people_gave_stays(meeting: Meeting) -> None:
     again = meeting.connect()
     await say(again, ADA, 4.0, "two")
     await again.stop()
-    assert {who for _, who, _ in await meeting.words()} == {"The host"}
+    newest = await meeting.services.store.segments_of(meeting.id)
+    assert [each.segment.speaker for each in newest] == ["The host"] * 2
 
 
 @pytest.mark.parametrize(
@@ -219,3 +226,75 @@ async def test_a_meeting_that_is_deleted_ends_its_bots(meeting: Meeting) -> None
     [error] = meeting.ended
     assert isinstance(error, NotFound)
     await stream.lost("of the test")
+
+
+async def test_where_there_is_no_room_for_one_more_the_others_go_on(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    attach = meeting.services.hub.attach
+
+    async def attach_one(transcript_id: str, options: SourceOptions, *, resume_token: str | None) -> LiveSession:
+        nonlocal asked
+        if options.track != "participant-1":
+            asked += 1
+            raise Overloaded("of the test")
+        return await attach(transcript_id, options, resume_token=resume_token)
+
+    monkeypatch.setattr(meeting.services.hub, "attach", attach_one)
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    for number in range(3):
+        with pytest.raises(Overloaded):
+            await stream.take(Sound(BEN, bytes(3200), SAMPLE_RATE_HZ, moment(1.0 + number)))
+    assert asked == 1  # not at every piece
+    await say(stream, ADA, 4.0, "two")
+    await stream.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "two"]
+
+
+async def test_a_clock_that_is_wrong_after_a_connection_was_lost_is_not_believed(meeting: Meeting) -> None:
+    first = meeting.connect()
+    meeting.now = BEGAN_AT + 2.0
+    await say(first, ADA, 1.0, "one")
+    await first.lost("of the test")
+    second = meeting.connect()
+    meeting.now = BEGAN_AT + 10.0
+    await second.take(Sound(ADA, bytes(3200), SAMPLE_RATE_HZ, moment(80_000.0)))
+    await say(second, ADA, 11.0, "two")
+    await second.stop()
+    assert [at_s for *_, at_s in await meeting.words()] == pytest.approx([1.0, 11.0], abs=0.2)
+
+
+async def test_a_rate_that_changes_is_heard_as_what_it_is(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    await say(stream, ADA, 4.0, "two", rate_hz=8_000)
+    await stream.stop()
+    words = await meeting.words()
+    assert [text for text, *_ in words] == ["one", "two"]
+    assert [at_s for *_, at_s in words] == pytest.approx([1.0, 4.0], abs=0.05)
+
+
+async def test_a_meeting_in_which_nobody_spoke_is_done(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(acted(ParticipantAction.JOIN, ADA, 0.5))
+    await stream.stop()
+    await wait_for_state(meeting.services, meeting.id, TranscriptState.ENDED)
+
+
+async def test_a_bot_that_is_ahead_of_time_is_held_back_until_it_leaves(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot_stream, "AHEAD_S", 5.0)
+    meeting.now = BEGAN_AT
+    stream = meeting.connect()
+    await say(stream, ADA, 20.0, "one")
+    [voice] = stream._voices.values()
+    assert stream._early_s(voice) == 0.0
+    meeting.now -= 30.0
+    assert stream._early_s(voice) > 10.0
+    stream.end()
+    assert stream._early_s(voice) == 0.0
+    assert meeting.ended == [None]
+    await stream.stop()

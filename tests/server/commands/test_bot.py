@@ -75,6 +75,14 @@ def test_what_cannot_be_played_is_told(part: str, says: str) -> None:
     assert says in result.exception.message
 
 
+def test_what_is_no_sound_is_told_before_anybody_is_registered(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("no sound")
+    result = CliRunner().invoke(app, ["bot", "simulate", str(path), "--server", "http://127.0.0.1:9"])
+    assert isinstance(result.exception, CommandFailed)
+    assert "notes.txt: " in result.exception.message
+
+
 def test_no_server(tmp_path: Path) -> None:
     part = recording(tmp_path, "ada", "alpha")
     result = CliRunner().invoke(app, ["bot", "simulate", part, "--server", "http://127.0.0.1:9"])

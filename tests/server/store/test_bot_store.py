@@ -6,6 +6,7 @@ import pytest
 
 from protocol.errors import NotFound
 from protocol.ids import new_bot_id
+from protocol.wire.bot_items import Began
 from server.accounts.bot_tokens import hashed, new_token
 from server.store.bot_store import Bot, NewBot
 from server.store.standing import EVERYBODY, Viewer
@@ -33,10 +34,10 @@ async def test_a_bot_comes_with_its_transcript(store: Store) -> None:
 async def test_its_recording_begins_and_it_leaves_once(store: Store) -> None:
     bot = await made(store)
     for at in (5.0, 6.0):
-        await store.bots.began(bot.id, at)
+        await store.bots.began(bot.id, Began(at, 0.5))
     left = [(await store.bots.leave(bot.id)).left_at for _ in range(2)]
     found = await store.bots.get(bot.id)
-    assert (found.began_at, [found.left_at] * 2) == (5.0, left)
+    assert (found.began, [found.left_at] * 2) == (Began(5.0, 0.5), left)
     with pytest.raises(NotFound):
         await store.bots.leave(new_bot_id())
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.String(64), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("began_at", sa.Double()),
+        sa.Column("ahead_s", sa.Double(), nullable=False, server_default="0"),
         sa.Column("left_at", sa.Double()),
         sa.PrimaryKeyConstraint("id", name="pk_bots"),
         sa.UniqueConstraint("transcript_id", name="uq_bots_transcript_id"),

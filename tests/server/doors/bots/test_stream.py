@@ -255,3 +255,24 @@ async def test_one_that_never_said_anything_is_sent_away_too(node: RunningApp) -
         await socket.until("error")
         assert (await node.http.post(f"/api/v1/bot/{bot['id']}/leave_call/")).status_code == 200
         assert await socket.closed() == (1000, "")
+
+
+async def test_a_recording_goes_on_while_its_bot_is_there(tmp_path: Path) -> None:
+    async with running_app(tmp_path, resume_grace_s=0) as node:
+        bot = await register(node)
+        recording_id = bot["recordings"][0]["id"]
+        async with node.socket(path_of(bot)) as socket:
+            for message in pieces(recall, 1, "alpha", 1.0):
+                await socket.send(message)
+            await wait_for_words(node, bot, "alpha")
+            async with node.socket(path_of(bot)) as again:  # the first connection may live on for a while
+                await again.send(did("join", 1, 4.0))
+                await wait_for_words(node, bot, "join")
+                socket.connection.transport.abort()
+                for session in node.services.hub.sessions_of(recording_id):
+                    await session.stop()
+                await again.send(did("webcam_on", 1, 5.0))
+                await wait_for_words(node, bot, "webcam_on")
+                shown = (await node.http.get(f"/api/v1/recording/{recording_id}/")).json()
+                assert shown["status"]["code"] == "processing"
+        await wait_for_state(node.services, recording_id, TranscriptState.ENDED)
