@@ -41,8 +41,9 @@ class Admission:
         """
         settings = self._settings
         live = [session for session in sessions if session.is_live]
+        speakers = [session for session in sessions if session.track.source != "file"]  # files wait by themselves
         places = settings.sessions_max - coming
-        if len(live) >= places or len(sessions) >= FINISHING_FACTOR * settings.sessions_max - coming:
+        if len(live) >= places or len(speakers) >= FINISHING_FACTOR * settings.sessions_max - coming:
             raise _overloaded("all places are taken", 10, sessions=len(live) + coming)
         ready = [worker for worker in workers if worker.state == "ok"]
         if ready:

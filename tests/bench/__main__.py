@@ -79,8 +79,16 @@ async def chunks(quick: bool) -> Figures:
 async def jobs(quick: bool) -> Figures:
     from tests.bench import jobs as bench
 
-    figures = Figures("jobs", "Jobs: long files, and many files beside live speech")
-    await bench.measure(figures, quick=quick)
+    figures = Figures("jobs", "Jobs: a long file")
+    await bench.long_file(figures, quick=quick)
+    return figures
+
+
+async def jobs_live(quick: bool) -> Figures:
+    from tests.bench import jobs as bench
+
+    figures = Figures("jobs-live", "Jobs: many files beside live speech")
+    await bench.beside_live(figures, quick=quick)
     return figures
 
 
@@ -93,6 +101,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "cycles": cycles,
     "chunks": chunks,
     "jobs": jobs,
+    "jobs-live": jobs_live,
 }
 
 

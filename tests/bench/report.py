@@ -11,7 +11,7 @@ from tests.bench import loop_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "words")
+ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "jobs-live", "words")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",

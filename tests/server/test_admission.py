@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,15 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def door(settings: Settings) -> Door:
     return Door(settings)
+
+
+def test_files_that_wait_for_their_words_keep_no_speaker_out(settings: Settings) -> None:
+    def many(source: str) -> list[Any]:
+        return [SimpleNamespace(is_live=False, track=SimpleNamespace(source=source))] * (10 * settings.sessions_max)
+
+    Admission(settings).admit_speaker(many("file"), ())
+    with pytest.raises(Overloaded, match="all places are taken"):
+        Admission(settings).admit_speaker(many("stream"), ())
 
 
 @pytest.mark.parametrize(
