@@ -133,7 +133,7 @@ async def beside_live(figures: Figures, *, quick: bool) -> None:
         figures.add(**{f"alone_{name}": alone.values[name], f"beside_{name}": beside.values[name]})
     figures.add(beside_words_wrong=beside.values["words_wrong"])
     figures.notes.append(
-        f"Files of {FILE_S / 60:.0f} minutes, all of them given before the live streams begin, and heard meanwhile by the "
+        f"Files of {FILE_S / 60:.0f} minutes, all given before the live streams begin, and heard meanwhile by the "
         "same scripted engine; the server may use all cores, and the load is on one of them."
     )
 
