@@ -9,7 +9,8 @@ from typing import Any
 
 from protocol.participants import MeetingParticipant
 from protocol.wire.bot_items import Acted, Head, Moment, Sound
-from protocol.wire.bots import ID_BYTES, Dialect
+from protocol.wire.bots import ID_BYTES
+from protocol.wire.dialects import Dialect
 
 
 def written(item: Sound | Acted | Head, dialect: Dialect) -> str | bytes | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from protocol.errors import InvalidMessage
@@ -19,15 +18,10 @@ from protocol.participants import MeetingParticipant
 from protocol.wire import attendee, recall
 from protocol.wire.bot_fields import RELATIVE_MAX_S, finite, samples
 from protocol.wire.bot_items import Head, Item, Moment, Sound
+from protocol.wire.dialects import Dialect
 
 LEGACY_RATE_HZ = 16_000
 ID_BYTES = 4
-
-
-class Dialect(StrEnum):
-    RECALL = "recall"
-    ATTENDEE = "attendee"
-    LEGACY = "legacy"
 
 
 class BotMessages:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from protocol.errors import EarshotError
-from protocol.wire.bots import Dialect
+from protocol.wire.dialects import Dialect
 from server.commands.failure import INTERRUPTED, USAGE, CommandFailed
 
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ def simulate(
     bots: Annotated[int, typer.Option(min=1, max=BOTS_MAX, help="Play it so many times at once.")] = 1,
 ) -> None:
     """Play a meeting of several recordings as a bot streams it, in real time, and show what was understood."""
+    import asyncio
+
     from server.bots.script import Part
 
     try:
@@ -69,6 +70,8 @@ def simulate(
 async def _simulate(
     parts: list[Part], server: str, dialect: Dialect, reconnects_s: tuple[float, ...], bots: int
 ) -> None:
+    import asyncio
+
     import httpx
 
     from server.commands.addresses import ServerAddress
@@ -94,6 +97,8 @@ async def _play(
     *,
     is_alone: bool,
 ) -> None:
+    import asyncio
+
     registered = await _asked(http, "POST", "/api/v1/bot/", json={"bot_name": f"Simulated bot {number + 1}"})
     recording_id = registered["recordings"][0]["id"]
     if is_alone:
@@ -122,6 +127,8 @@ async def _stream(
     url: str, parts: list[Part], dialect: Dialect, reconnects_s: tuple[float, ...], *, tell: bool
 ) -> None:
     """In real time. The connection is lost, without a farewell, at each of ``reconnects_s``."""
+    import asyncio
+
     from websockets.asyncio.client import connect
     from websockets.exceptions import WebSocketException
 

@@ -20,6 +20,7 @@ WALL_TIME = {
     "server/accounts/accounts.py": 1,  # whether a token or key holds: its issuer is another machine
     "server/archive.py": 1,  # the times of an archive's files
     "server/chunked_uploads.py": 2,  # whose uploads nobody goes on with since a day, restarts or not
+    "server/commands/bot.py": 1,  # the time of day that the bot tells which it plays
     "server/doors/health.py": 1,  # the time that a look at the node's health was taken
     "server/doors/jobs/job_views.py": 1,  # of a job that there is not: it is known to be none at this moment
     "server/doors/sockets.py": 2,  # the timestamp that a ping shows, and when a token ends

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.wire.bot_items import Acted, Head, Moment, Sound
 from protocol.wire.bot_writing import written
-from protocol.wire.bots import BotMessages, Dialect
+from protocol.wire.bots import BotMessages
+from protocol.wire.dialects import Dialect
 
 PARTICIPANTS = st.builds(MeetingParticipant, id=st.integers(0, 2**32 - 1), name=st.none() | st.text("abcÄ", max_size=9))
 MOMENTS = st.builds(Moment, st.integers(0, 9999).map(lambda ms: ms / 1000), st.integers(10**9, 2 * 10**9).map(float))

@@ -27,7 +27,8 @@ from protocol.wire.bot_items import (
     ToldWord,
     Unknown,
 )
-from protocol.wire.bots import BotMessages, Dialect
+from protocol.wire.bots import BotMessages
+from protocol.wire.dialects import Dialect
 from tests.protocol.wire.test_v1 import JSON
 
 PCM = b"\x01\x00\x02\x00"
