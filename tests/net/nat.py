@@ -22,6 +22,7 @@ class Nat:
         self.mappings: dict[Address, Address] = {}
         """A client's own address, and the one it has for the server."""
         self.refused = 0
+        self._checks_last = False
         self._clients_host = clients_host
         self._ways: dict[Address, asyncio.DatagramTransport] = {}
         self._outside: asyncio.DatagramTransport | None = None
@@ -39,8 +40,10 @@ class Nat:
                 way.close()
         await asyncio.sleep(0)
 
-    def rebind(self) -> None:
-        """Every client gets another address, as after a restart of its router."""
+    def rebind(self, *, checks_last: bool = False) -> None:
+        """Every client gets another address, as after a restart of its router. ``checks_last``: its checks (STUN, whose
+        first byte is below 4: RFC 7983) are lost until something else came from there."""
+        self._checks_last = checks_last
         for way in self._ways.values():
             way.close()
         self._ways.clear()
@@ -49,6 +52,8 @@ class Nat:
         way = self._ways.get(client)
         if way is not None:
             way.sendto(data, self.server)
+            return
+        if self._checks_last and data[0] < 4:
             return
         task = asyncio.ensure_future(self._map(data, client))
         self._making.add(task)

@@ -119,7 +119,7 @@ async def test_a_client_whose_nat_forgot_it_is_heard_again(
         await client.connect(without_candidates(peer.answer, []))
         await listening.until(lambda: listening.end_samples > SECOND)
         before = dict(nat.mappings)
-        nat.rebind()
+        nat.rebind(checks_last=True)
         pair = next(iter(client.ice[0].connection._nominated.values()))
         pair.protocol.transport.sendto(b"\x80\x6f" + bytes(60), pair.remote_addr)  # its sound, before it checks again
         await listening.until(
