@@ -205,6 +205,8 @@ class BotStream:
         try:
             session = await self._hub.attach(self._transcript_id, options, resume_token=token)
         except Overloaded:
+            if len(self._refused) >= PARTICIPANTS_MAX:
+                self._refused.clear()  # whoever makes up participants is refused each time anew
             self._refused[name] = time.monotonic()
             raise
         self._refused.pop(name, None)
@@ -266,11 +268,13 @@ class BotStream:
         """What was told by a connection before may be told again."""
         self._acted = 0
         if not self._is_new:
+            since, self._told_names = self._told_names, {}
             for _, event in await acted_of(self._store, self._transcript_id):
                 self._acted += 1
                 self._known.append((event.action, event.participant.id, event.relative_s, event.text))
                 if event.participant.name:
-                    self._told_names.setdefault(event.participant.id, event.participant.name)
+                    self._told_names[event.participant.id] = event.participant.name
+            self._told_names |= since
 
     async def _name(self, participant: MeetingParticipant) -> None:
         """Their words carry their name. What somebody named them by hand stays, until they change their name."""

@@ -133,11 +133,15 @@ async def test_what_participants_do_is_told_once_and_their_new_names_hold(meetin
 async def test_a_name_that_people_gave_stays(meeting: Meeting) -> None:
     stream = meeting.connect()
     await say(stream, ADA, 1.0, "one")
+    renamed = ADA.model_copy(update={"name": "Ada Lovelace"})
+    for number, who in enumerate((ADA, renamed)):
+        await stream.take(acted(ParticipantAction.UPDATE, who, 2.0 + number))
     [named] = await meeting.services.speakers.participants(meeting.id)
     await meeting.services.speakers.change(meeting.id, named.id, name="The host")
     await stream.lost("of the test")
     again = meeting.connect()
-    await say(again, ADA, 4.0, "two")
+    await again.take(acted(ParticipantAction.WEBCAM_ON, renamed, 3.5))
+    await say(again, renamed, 4.0, "two")
     await again.stop()
     newest = await meeting.services.store.segments_of(meeting.id)
     assert [each.segment.speaker for each in newest] == ["The host"] * 2
