@@ -42,6 +42,14 @@ def new_bot_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_meeting_part_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_endpoint_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_project_id() -> str:
     return str(uuid.uuid4())
 

@@ -25,7 +25,8 @@ Cursor = tuple[float, str]  # where a page goes on: when the last one was made, 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """``began``: when its recording did; ``left_at``: since when nothing more is taken, in epoch seconds."""
+    """``began``: when its recording did; ``left_at``: since when nothing more is taken, in epoch seconds;
+    ``paused_at``: since when what it sends is not recorded."""
 
     id: str
     name: str
@@ -35,7 +36,9 @@ class Bot:
     created_at: float
     began: Began | None
     left_at: float | None
+    paused_at: float | None
     transcript: Transcript
+    signing_secret: str | None = field(default=None, repr=False)
 
     @property
     def cursor(self) -> Cursor:
@@ -44,7 +47,7 @@ class Bot:
 
 @dataclass(frozen=True, slots=True)
 class NewBot:
-    """``token_hash``: of what it shows when it connects."""
+    """``token_hash``: of what it shows when it connects; ``signing_secret``: with which it signs that, if it does."""
 
     name: str
     meeting_url: str | None
@@ -52,6 +55,7 @@ class NewBot:
     language: str | None
     owner: str | None
     token_hash: str = field(repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
 
 
 class BotStore:
@@ -83,6 +87,7 @@ class BotStore:
                 "metadata": json.dumps({storable(key): storable(value) for key, value in new.metadata.items()}),
                 "language": new.language,
                 "token_hash": new.token_hash,
+                "signing_secret": new.signing_secret,
                 "created_at": now,
             }
             await conn.execute(sa.insert(bots).values(**values))
@@ -157,6 +162,8 @@ async def _bots(conn: AsyncConnection, wanted: sa.Select[Any]) -> list[Bot]:
             created_at=row.created_at,
             began=None if row.began_at is None else Began(row.began_at, row.ahead_s),
             left_at=row.left_at,
+            paused_at=row.paused_at,
+            signing_secret=row.signing_secret,
             transcript=found[row.transcript_id],
         )
         for row in rows

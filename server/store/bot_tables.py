@@ -1,4 +1,4 @@
-"""The table of bots that attend meetings. As ``server.store.tables``."""
+"""The tables of bots that attend meetings, and of what they bring. As ``server.store.tables``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from server.store.tables import metadata
 
 # A bot, and the transcript that it makes, with which it goes. ``began_at``: when its recording did, which all its times
-# are counted from, by its clock, which was ``ahead_s`` ahead of ours; ``left_at``: since when nothing more is taken.
+# are counted from, by its clock, which was ``ahead_s`` ahead of ours; ``left_at``: since when nothing more is taken;
+# ``paused_at``: since when what it sends is not recorded. ``signing_secret``: with which it signs that it connects.
 bots = sa.Table(
     "bots",
     metadata,
@@ -24,5 +25,41 @@ bots = sa.Table(
     sa.Column("began_at", sa.Double),
     sa.Column("ahead_s", sa.Double, nullable=False, server_default="0"),
     sa.Column("left_at", sa.Double),
+    sa.Column("paused_at", sa.Double),
+    sa.Column("signing_secret", sa.Text),
     sa.Index(None, "created_at", "id"),
+)
+
+# Stretches of one participant's sound, camera or screen, in seconds since the recording began. ``end_s`` None: it goes
+# on, or went on until the server ended without a word.
+meeting_parts = sa.Table(
+    "meeting_parts",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("participant_id", sa.BigInteger, nullable=False),
+    sa.Column("start_s", sa.Double, nullable=False),
+    sa.Column("end_s", sa.Double),
+    sa.Index(None, "transcript_id", "start_s"),
+)
+
+# Where what happens in a meeting is delivered to while it does. ``delivered_seq``: of the newest event of the journal
+# that was taken there.
+realtime_endpoints = sa.Table(
+    "realtime_endpoints",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("events", sa.Text, nullable=False),  # JSON
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("sub_code", sa.String(64)),
+    sa.Column("delivered_seq", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index(None, "transcript_id"),
+    sa.Index(None, "status"),
 )

@@ -20,6 +20,7 @@ from server.store.database import Database, transaction, within
 from server.store.job_store import JobStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
+from server.store.meeting_part_store import MeetingPartStore
 from server.store.project_store import ProjectStore
 from server.store.records import (
     NewEvent,
@@ -77,6 +78,7 @@ class Store:
         self.retention = RetentionStore(self._read)
         self.jobs = JobStore(self._read, self._write, clock)
         self.bots = BotStore(self._read, self._write, clock)
+        self.meeting_parts = MeetingPartStore(self._read, self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

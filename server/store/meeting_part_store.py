@@ -1,0 +1,78 @@
+"""Parts of meetings: stretches of one participant's sound, camera or screen. Every method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import sqlalchemy as sa
+
+from protocol.errors import NotFound
+from server.store.bot_tables import meeting_parts
+from server.store.database import Transaction
+from server.store.tables import transcripts
+
+PartKind = Literal["audio", "webcam", "screenshare"]
+PART_KINDS: Sequence[PartKind] = get_args(PartKind)
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingPart:
+    """Times are seconds since the recording began; ``end_s`` None while it goes on, and where the server ended without
+    a word."""
+
+    id: str
+    transcript_id: str
+    kind: PartKind
+    participant_id: int
+    start_s: float
+    end_s: float | None = None
+
+
+class MeetingPartStore:
+    """Raises as ``Store`` does."""
+
+    def __init__(self, read: Transaction, write: Transaction) -> None:
+        self._read = read
+        self._write = write
+
+    async def put(self, parts: Sequence[MeetingPart]) -> None:
+        """New ones, and where those that are known end. Raises ``NotFound`` where their transcript is gone."""
+        async with self._write() as conn:
+            for part in parts:
+                ends = sa.update(meeting_parts).where(meeting_parts.c.id == part.id).values(end_s=part.end_s)
+                if not (await conn.execute(ends)).rowcount:
+                    held = _living(part.transcript_id).with_for_update(read=True, key_share=True)
+                    if (await conn.execute(held)).scalar_one_or_none() is None:
+                        raise NotFound("no such recording")
+                    values = {name: getattr(part, name) for name in MeetingPart.__dataclass_fields__}
+                    await conn.execute(sa.insert(meeting_parts).values(**values))
+
+    async def of_transcript(self, transcript_id: str) -> list[MeetingPart]:
+        """In the order in which they began."""
+        own = sa.select(meeting_parts).where(meeting_parts.c.transcript_id == transcript_id)
+        async with self._read() as conn:
+            rows = await conn.execute(own.order_by(meeting_parts.c.start_s, meeting_parts.c.id))
+            return [_part(row) for row in rows]
+
+    async def get(self, part_id: str) -> MeetingPart:
+        """Raises ``NotFound``, too, where its transcript is in the bin."""
+        wanted = sa.select(meeting_parts).where(
+            meeting_parts.c.id == part_id, _living(meeting_parts.c.transcript_id).exists()
+        )
+        async with self._read() as conn:
+            row = (await conn.execute(wanted)).one_or_none()
+        if row is None:
+            raise NotFound("there is no such part")
+        return _part(row)
+
+
+def _living(transcript_id: Any) -> sa.Select[Any]:
+    return sa.select(transcripts.c.id).where(
+        transcripts.c.id == transcript_id, transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None)
+    )
+
+
+def _part(row: sa.Row[Any]) -> MeetingPart:
+    return MeetingPart(**row._mapping)
