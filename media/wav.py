@@ -47,6 +47,28 @@ class SoundReader(ABC):
             yield block.pcm[max(0, first - base) : last - base]
 
 
+class Excerpt(SoundReader):
+    """A stretch of other sound, clipped to what there is of that."""
+
+    def __init__(self, sound: SoundReader, start_samples: int, end_samples: int) -> None:
+        self._sound = sound
+        self._start_samples = start_samples
+        self._end_samples = end_samples
+
+    def length_samples(self) -> int:
+        return max(0, min(self._end_samples, self._sound.length_samples()) - self._start_samples)
+
+    def blocks(
+        self, start_samples: int = 0, end_samples: int | None = None, block_samples: int = SAMPLE_RATE_HZ
+    ) -> Iterator[Block]:
+        length_samples = self.length_samples()
+        end = length_samples if end_samples is None else min(end_samples, length_samples)
+        if start_samples < end:
+            first = self._start_samples
+            for block in self._sound.blocks(first + start_samples, first + end, block_samples):
+                yield Block(block.start_samples - first, block.pcm)
+
+
 def wav_header(length_samples: int) -> bytes:
     """The 44 bytes before 16 kHz mono s16 sound. Sizes that do not fit (over 37 h) are given as the largest."""
     data_bytes = length_samples * BYTES_PER_SAMPLE

@@ -15,7 +15,7 @@ from media.containers import HEAD_BYTES, media_type_of, sniff
 from media.mixdown import Mixdown, Part
 from media.mp3 import can_encode
 from media.recording import Recording
-from media.wav import SoundReader
+from media.wav import Excerpt, SoundReader
 from media.waveform import peaks
 from protocol.blocks import seconds
 from protocol.errors import AudioFormatError, Conflict, NotFound
@@ -105,6 +105,18 @@ class Sound:
     ) -> SoundFile:
         modified_at = await asyncio.to_thread(_last_modified_at, self.made_of) if self.is_finished else None
         return SoundFile(form, MEDIA_TYPES[form], form, length_bytes, modified_at, read)
+
+    def excerpt(self, start_samples: int, end_samples: int) -> Sound:
+        """A stretch of it, clipped to what there is. What is made of that is kept beside what is made of the whole."""
+        end_samples = min(end_samples, self.length_samples)
+        key = f"{self.key}-{start_samples}-{end_samples}"
+        return replace(
+            self,
+            key=key,
+            reader=Excerpt(self.reader, start_samples, end_samples),
+            length_samples=max(0, end_samples - start_samples),
+            path=self.path.with_name(key),
+        )
 
     async def name(self) -> str:
         """What a file of it is to be called: as the transcript, and one of several tracks as whose it is besides."""

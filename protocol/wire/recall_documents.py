@@ -10,6 +10,7 @@ from typing import Any
 
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant
+from protocol.wire.bot_items import Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,18 @@ class Spoken:
     start_s: float
     end_s: float
     words: tuple[SpokenWord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatePart:
+    """A stretch of one participant's sound, or of what they showed: ``surface``. Seconds since the recording began."""
+
+    id: str
+    participant: MeetingParticipant
+    start_s: float
+    end_s: float
+    download_url: str
+    surface: Surface | None = None
 
 
 def participants(found: Iterable[MeetingParticipant]) -> list[dict[str, Any]]:
@@ -69,6 +82,20 @@ def transcript(spoken: Iterable[Spoken]) -> list[dict[str, Any]]:
             "words": [_word(word) for word in each.words],
         }
         for each in spoken
+    ]
+
+
+def separate_parts(parts: Iterable[SeparatePart], began_at: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": part.id,
+            "participant": participant_view(part.participant),
+            "start_timestamp": _timestamp(part.start_s, began_at),
+            "duration": round(part.end_s - part.start_s, 3),
+            **({} if part.surface is None else {"type": part.surface}),
+            "download_url": part.download_url,
+        }
+        for part in parts
     ]
 
 

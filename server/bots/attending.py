@@ -39,6 +39,13 @@ class Attending:
                     if await self._is_recording(bot.transcript.id):
                         await self._hub.settle(bot.transcript.id)
 
+    async def pause(self, bot_id: str, *, paused: bool) -> Bot:
+        """What it says, shows and writes is not recorded from now on, or is again. Raises as ``BotStore.pause``."""
+        bot = await self._store.bots.pause(bot_id, paused=paused)
+        for stream in list(self._streams.get(bot_id, ())):
+            stream.pause(paused=paused)
+        return bot
+
     async def leave(self, bot_id: str) -> Bot:
         """It may not come back, and when what it sent is taken, what was said is completed. Raises ``NotFound``."""
         bot = await self._store.bots.leave(bot_id)

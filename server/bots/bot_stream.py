@@ -25,6 +25,7 @@ from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Sound
 from server.bots.recording_clock import RecordingClock
+from server.bots.sound_parts import SoundParts
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
@@ -53,6 +54,7 @@ class _Voice:
     session: LiveSession
     sound: MeetingSound
     rate_hz: int
+    participant_id: int | None
     heard_at_s: float = field(default_factory=time.monotonic)
     is_idle: bool = False
 
@@ -77,6 +79,7 @@ class BotStream:
         on_began: Callable[[Began], Awaitable[None]],
         on_ended: Callable[[EarshotError | None], None] = lambda error: None,
         language: str | None = None,
+        is_paused: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._hub = hub
@@ -97,7 +100,9 @@ class BotStream:
         self._acted: int | None = None  # of the recording; None: not counted yet
         self._refused: dict[str, float] = {}  # since when there was no room for them
         self._finalizing: set[asyncio.Task[None]] = set()
+        self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._is_leaving = False
+        self._is_paused = is_paused
         self.is_over = False  # nothing more is taken
         self.taken = 0  # messages
         self._is_let_go = False
@@ -108,6 +113,8 @@ class BotStream:
         if self.is_over:
             return
         self.taken += 1
+        if self._is_paused and _is_recorded(item):
+            return
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -119,6 +126,7 @@ class BotStream:
     def tick(self) -> None:
         """To be called about twice a second: whoever fell silent gets the words of what they said."""
         now_s = time.monotonic()
+        self._parts.tick()
         for voice in self._voices.values():
             if not voice.is_idle and now_s - voice.heard_at_s >= IDLE_S:
                 self._settle(voice)
@@ -142,6 +150,13 @@ class BotStream:
         self._is_leaving = True
         self._tell_ended(None)
 
+    def pause(self, *, paused: bool) -> None:
+        """What is said, shown and written meanwhile is not recorded; who comes and goes is."""
+        self._is_paused = paused
+        for voice in self._voices.values():
+            if paused and not voice.is_idle:
+                self._settle(voice)
+
     async def _quieten(self) -> None:
         self.is_over = self._is_let_go = True
         for voice in self._voices.values():
@@ -149,6 +164,7 @@ class BotStream:
         for task in self._finalizing:
             task.cancel()
         await asyncio.gather(*self._finalizing, return_exceptions=True)
+        await self._parts.close()
 
     # Sound.
 
@@ -180,6 +196,8 @@ class BotStream:
 
     def _give(self, voice: _Voice, blocks: list[Block]) -> None:
         for block in blocks:
+            if voice.participant_id is not None:
+                self._parts.heard(voice.participant_id, block)
             voice.session.feed(block)
 
     async def _begin(self, name: str, sound: Sound) -> _Voice:
@@ -195,7 +213,8 @@ class BotStream:
         options = SourceOptions(track=name, source="bot", started_at=self._clock.began_at, language=self._language)
         session = await self._attached(name, options, token)
         session.attach(self._ended)
-        self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz)
+        participant_id = None if sound.participant is None else sound.participant.id
+        self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz, participant_id)
         return self._voices[name]
 
     async def _attached(self, name: str, options: SourceOptions, token: str | None) -> LiveSession:
@@ -301,6 +320,13 @@ class BotStream:
     async def _label_of(self, participant_id: int) -> str | None:
         tracks = await self._store.tracks_of(self._transcript_id)
         return next((track.speaker for track in tracks if track.name == name_of(participant_id)), None)
+
+
+def _is_recorded(item: Item) -> bool:
+    """What a pause leaves out."""
+    return not isinstance(item, Head | Acted) or (
+        isinstance(item, Acted) and item.action is ParticipantAction.CHAT_MESSAGE
+    )
 
 
 def name_of(participant_id: int) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.blocks import seconds
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant
 from protocol.wire import recall_documents
-from protocol.wire.recall_documents import Spoken, SpokenWord
+from protocol.wire.recall_documents import SeparatePart, Spoken, SpokenWord
 from server.bots.bot_stream import MIXED, acted_of
 from server.bots.timeline import UNKNOWN_ID, participants_of, said_by, speaking_times
 from server.segment_pages import segment_pages
+from server.store.bot_store import Bot
+from server.store.meeting_part_store import MeetingPart, PartKind
 from server.store.records import StoredSegment, Track
 from server.store.store import Store
+
+Address = Callable[[MeetingPart], str]  # where a part is to be had
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class MeetingRecord:
     participants: dict[int, MeetingParticipant]
     timeline: Sequence[Spoken]
     spoken: Sequence[Spoken]
+    parts: Sequence[MeetingPart]  # each with its end
 
     @classmethod
     async def read(cls, store: Store, transcript_id: str, began_at: float) -> MeetingRecord:
@@ -58,7 +63,10 @@ class MeetingRecord:
             for each in mixed:
                 everybody.setdefault(each.participant.id, each.participant)
             timeline = speaking_times(only, spoken, everybody, end_s=end_s)
-        return cls(transcript_id, began_at, acted, everybody, timeline, spoken)
+        parts = with_ends(await store.meeting_parts.of_transcript(transcript_id), end_s)
+        for part in parts:
+            everybody.setdefault(part.participant_id, MeetingParticipant(id=part.participant_id))
+        return cls(transcript_id, began_at, acted, everybody, timeline, spoken, parts)
 
     def participants_document(self) -> list[dict[str, Any]]:
         return recall_documents.participants(self.participants.values())
@@ -71,6 +79,47 @@ class MeetingRecord:
 
     def transcript_document(self) -> list[dict[str, Any]]:
         return recall_documents.transcript(self.spoken)
+
+    def audio_separate_document(self, address: Address) -> list[dict[str, Any]]:
+        return self._separate(("audio",), address)
+
+    def video_separate_document(self, address: Address) -> list[dict[str, Any]]:
+        return self._separate(("webcam", "screenshare"), address)
+
+    def _separate(self, kinds: tuple[PartKind, ...], address: Address) -> list[dict[str, Any]]:
+        return recall_documents.separate_parts(
+            (
+                SeparatePart(
+                    part.id,
+                    self.participants[part.participant_id],
+                    part.start_s,
+                    part.start_s if part.end_s is None else part.end_s,
+                    address(part),
+                    None if part.kind == "audio" else part.kind,
+                )
+                for part in self.parts
+                if part.kind in kinds
+            ),
+            self.began_at,
+        )
+
+
+def began_at_of(bot: Bot) -> float:
+    """When its recording began, in epoch seconds; nothing of one that never did has a time."""
+    return bot.created_at if bot.began is None else bot.began.at
+
+
+def with_ends(parts: Iterable[MeetingPart], end_s: float) -> list[MeetingPart]:
+    """In the order in which they began. Where the server ended without a word, a part goes on until the next one of
+    its kind, at most until ``end_s``, the end of the recording."""
+    found: list[MeetingPart] = []
+    next_s: dict[tuple[PartKind, int], float] = {}
+    for part in sorted(parts, key=lambda each: (each.start_s, each.id), reverse=True):
+        of = part.kind, part.participant_id
+        last_s = max(part.start_s, min(end_s, next_s.get(of, end_s)))
+        found.append(replace(part, end_s=last_s) if part.end_s is None else part)
+        next_s[of] = part.start_s
+    return found[::-1]
 
 
 def participant_id_of(track: Track) -> int | None:

@@ -34,14 +34,14 @@ class DownloadUrls:
         """With the secret at ``path``, which is made when there is none. Blocking. Raises ``OSError``."""
         return cls(load_key(path))
 
-    def url(self, document: str, recording_id: str) -> str:
-        """Path and query, good for ``EXPIRES_S``."""
+    def url(self, document: str, id_: str) -> str:
+        """Path and query, good for ``EXPIRES_S``. ``id_``: of the recording, or of a part."""
         expires_at_s = str(int(self._clock()) + EXPIRES_S)
-        token = f"{recording_id}.{expires_at_s}.{self._sign(document, recording_id, expires_at_s)}"
+        token = f"{id_}.{expires_at_s}.{self._sign(document, id_, expires_at_s)}"
         return f"{PREFIX}{document}?token={token}"
 
-    def recording_of(self, document: str, token: str) -> str:
-        """Whose ``document`` it is. Raises ``Forbidden``; ``details.reason`` is ``altered`` or ``expired``."""
+    def id_of(self, document: str, token: str) -> str:
+        """Of what ``document`` is. Raises ``Forbidden``; ``details.reason`` is ``altered`` or ``expired``."""
         found = _FORM.fullmatch(token)
         if found is None or not hmac.compare_digest(self._sign(document, found[1], found[2]), found[3]):
             raise Forbidden("this address is not as it was signed: use it unchanged", details={"reason": "altered"})

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol import ids
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
+from protocol.states import TranscriptState
 from protocol.wire.bot_items import Began
 from server.store import transcripts
 from server.store.bot_tables import bots
@@ -21,6 +22,16 @@ from server.store.standing import Viewer, owned_by
 from server.store.tables import transcripts as all_transcripts
 
 Cursor = tuple[float, str]  # where a page goes on: when the last one was made, and its id
+StatusCode = Literal["processing", "done", "failed", "paused"]
+_CODES: Mapping[TranscriptState, StatusCode] = {
+    TranscriptState.IDLE: "processing",
+    TranscriptState.RECORDING: "processing",
+    TranscriptState.PAUSED: "paused",
+    TranscriptState.PROCESSING: "processing",
+    TranscriptState.ENDED: "done",
+    TranscriptState.FAILED: "failed",
+}
+_MAY_PAUSE = (TranscriptState.IDLE, TranscriptState.RECORDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,23 @@ class Bot:
     @property
     def cursor(self) -> Cursor:
         return self.created_at, self.id
+
+    @property
+    def status(self) -> StatusCode:
+        """Of its recording."""
+        state = self.transcript.state
+        return "paused" if self.paused_at is not None and state in _MAY_PAUSE else _CODES[state]
+
+
+@dataclass(frozen=True, slots=True)
+class BotsWanted:
+    """Which of all bots; None: whichever. Times are epoch seconds."""
+
+    bot_id: str | None = None
+    transcript_id: str | None = None
+    status: StatusCode | None = None
+    created_after: float | None = None
+    created_before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +137,44 @@ class BotStore:
             found = await _bots(conn, _selected().where(bots.c.token_hash == token_hash))
             return found[0] if found else None
 
-    async def newest(self, viewer: Viewer, *, limit: int, before: Cursor | None = None) -> list[Bot]:
-        """One's own, the newest first; those made before another."""
+    async def newest(
+        self,
+        viewer: Viewer,
+        *,
+        limit: int,
+        before: Cursor | None = None,
+        after: Cursor | None = None,
+        wanted: BotsWanted | None = None,
+    ) -> list[Bot]:
+        """One's own, the newest first: those made before another, or the ``limit`` ones that were made next ``after``
+        it."""
         mine = sa.true() if viewer.sees_all else owned_by(all_transcripts, viewer)
-        wanted = _selected().where(mine).order_by(bots.c.created_at.desc(), bots.c.id.desc()).limit(limit)
+        order = [bots.c.created_at.asc(), bots.c.id.asc()] if after else [bots.c.created_at.desc(), bots.c.id.desc()]
+        asked = _selected().where(mine, *_conditions(wanted or BotsWanted())).order_by(*order).limit(limit)
+        place = sa.tuple_(bots.c.created_at, bots.c.id)
         if before is not None:
-            wanted = wanted.where(sa.tuple_(bots.c.created_at, bots.c.id) < sa.tuple_(*map(sa.literal, before)))
+            asked = asked.where(place < sa.tuple_(*map(sa.literal, before)))
+        if after is not None:
+            asked = asked.where(place > sa.tuple_(*map(sa.literal, after)))
         async with self._read() as conn:
-            return await _bots(conn, wanted)
+            found = await _bots(conn, asked)
+        return found[::-1] if after else found
 
     async def began(self, bot_id: str, began: Began) -> None:
         """Its recording began then, unless that is known already."""
         own = bots.c.id == bot_id, bots.c.began_at.is_(None)
         async with self._write() as conn:
             await conn.execute(sa.update(bots).where(*own).values(began_at=began.at, ahead_s=began.ahead_s))
+
+    async def pause(self, bot_id: str, *, paused: bool) -> Bot:
+        """What it sends is not recorded, or is again. Raises ``NotFound``, and ``Conflict`` where it has left."""
+        async with self._write() as conn:
+            bot = await _one(conn, bots.c.id == bot_id)
+            if bot.left_at is not None:
+                raise Conflict("this bot has left its call", details={"bot_id": bot_id})
+            at = (bot.paused_at or self._clock()) if paused else None
+            await conn.execute(sa.update(bots).where(bots.c.id == bot_id).values(paused_at=at))
+            return replace(bot, paused_at=at)
 
     async def leave(self, bot_id: str) -> Bot:
         """Nothing more of it is taken from now on. Raises ``NotFound``."""
@@ -131,6 +183,21 @@ class BotStore:
                 sa.update(bots).where(bots.c.id == bot_id, bots.c.left_at.is_(None)).values(left_at=self._clock())
             )
             return await _one(conn, bots.c.id == bot_id)
+
+
+def _conditions(wanted: BotsWanted) -> Iterator[sa.ColumnElement[bool]]:
+    if wanted.bot_id is not None:
+        yield bots.c.id == wanted.bot_id
+    if wanted.transcript_id is not None:
+        yield bots.c.transcript_id == wanted.transcript_id
+    if wanted.created_after is not None:
+        yield bots.c.created_at > wanted.created_after
+    if wanted.created_before is not None:
+        yield bots.c.created_at < wanted.created_before
+    if wanted.status is not None:
+        pausing = sa.and_(bots.c.paused_at.is_not(None), all_transcripts.c.state.in_(_MAY_PAUSE))
+        is_so = all_transcripts.c.state.in_([state for state, code in _CODES.items() if code == wanted.status])
+        yield sa.or_(pausing, is_so) if wanted.status == "paused" else sa.and_(is_so, sa.not_(pausing))
 
 
 def _selected() -> sa.Select[Any]:

@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from tests.fakes.server_process import ServerProcess
+from tests.server.routes import MEDIA_OF_BOTS
 
 TOKEN = "canary-token-of-schemathesis"
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ WITH_MEANING = (
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
     *("POST /api/summary", "POST /api/chat"),
-    *("GET /api/v1/bot", "GET /api/v1/recording"),  # cursors
+    *(f"GET /api/v1/{kind}" for kind in ("bot", "recording", *MEDIA_OF_BOTS)),  # cursors
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),

@@ -8,6 +8,8 @@ from starlette.routing import Route, WebSocketRoute
 from protocol.ids import new_transcript_id
 from server.auth import Action
 
+MEDIA_OF_BOTS = ("transcript", "participant_events", "audio_mixed", "audio_separate", "video_separate")
+
 # A new route that is not written here fails tests/server/test_app.py.
 ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/health"): Action.HEALTH,
@@ -88,7 +90,15 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("WS", "/api/v1/bot/{bot_id}/stream"): Action.SPEAK,
     ("GET", "/api/v1/recording"): Action.LIST,
     ("GET", "/api/v1/recording/{recording_id}"): Action.READ,
+    ("POST", "/api/v1/bot/{bot_id}/pause_recording"): Action.CHANGE,
+    ("POST", "/api/v1/bot/{bot_id}/resume_recording"): Action.CHANGE,
+    **{("GET", f"/api/v1/{kind}"): Action.LIST for kind in MEDIA_OF_BOTS},
+    **{("GET", f"/api/v1/{kind}/{{recording_id}}"): Action.READ for kind in MEDIA_OF_BOTS},
     ("GET", "/api/v1/download/{document}"): Action.DOWNLOAD,
+    ("GET", "/api/v1/download/audio_mixed"): Action.DOWNLOAD,
+    ("HEAD", "/api/v1/download/audio_mixed"): Action.DOWNLOAD,
+    ("GET", "/api/v1/download/audio_part"): Action.DOWNLOAD,
+    ("HEAD", "/api/v1/download/audio_part"): Action.DOWNLOAD,
     ("POST", "/api/retranslate/segment"): Action.CREATE,
     ("POST", "/api/retranslate/segment-from-full"): Action.CREATE,
     ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,

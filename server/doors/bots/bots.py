@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -10,8 +12,9 @@ from starlette.responses import JSONResponse, Response
 from server.accounts import bot_tokens
 from server.auth import Action
 from server.doors.access import base_url_of, entry, leaving_of, principal_of, services_of, settings_of
-from server.doors.bots.bodies import PAGE_BOTS, BotIn, CursorText, cursor_of, cursor_text
-from server.doors.bots.views import bot_view, page_view
+from server.doors.bots.bodies import BotIn
+from server.doors.bots.paging import Asked, page
+from server.doors.bots.views import bot_view
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.limits import read_body
@@ -44,10 +47,9 @@ async def register_bot(request: Request) -> Response:
 
 
 @router.get("/api/v1/bot", dependencies=[entry(Action.LIST)])
-async def list_bots(request: Request, cursor: CursorText = None) -> Response:
+async def list_bots(request: Request, asked: Asked) -> Response:
     """One's own bots, the newest first."""
-    found = await newest(request, cursor)
-    return JSONResponse(page_view([view(request, bot) for bot in found], next_url(request, "/api/v1/bot/", found)))
+    return JSONResponse(await page(request, "/api/v1/bot/", asked, partial(view, request)))
 
 
 @router.get("/api/v1/bot/{bot_id}", dependencies=[entry(Action.READ)])
@@ -62,18 +64,17 @@ async def leave_call(request: Request, bot_id: str) -> Response:
     return JSONResponse(view(request, await services_of(request).attending.leave(bot_id)))
 
 
-def view(request: Request, bot: Bot) -> dict[str, object]:
+@router.post("/api/v1/bot/{bot_id}/pause_recording", dependencies=[entry(Action.CHANGE)])
+async def pause_recording(request: Request, bot_id: str) -> Response:
+    """Nothing that is said, shown or written is recorded until it goes on; who comes and goes still is."""
+    return JSONResponse(view(request, await services_of(request).attending.pause(bot_id, paused=True)))
+
+
+@router.post("/api/v1/bot/{bot_id}/resume_recording", dependencies=[entry(Action.CHANGE)])
+async def resume_recording(request: Request, bot_id: str) -> Response:
+    """The recording goes on; the pause is a silence in it."""
+    return JSONResponse(view(request, await services_of(request).attending.pause(bot_id, paused=False)))
+
+
+def view(request: Request, bot: Bot) -> dict[str, Any]:
     return bot_view(bot, services_of(request).download_urls, base_url_of(request))
-
-
-async def newest(request: Request, cursor: str | None) -> list[Bot]:
-    """One more than a page has, if there is one more."""
-    viewer = principal_of(request).viewer
-    return await services_of(request).store.bots.newest(viewer, limit=PAGE_BOTS, before=cursor_of(cursor))
-
-
-def next_url(request: Request, path: str, found: list[Bot]) -> str | None:
-    """Of a page that is not full there is no next one."""
-    if len(found) < PAGE_BOTS:
-        return None
-    return f"{base_url_of(request)}{path}?{urlencode({'cursor': cursor_text(found[-1].cursor)})}"

@@ -1,44 +1,101 @@
-"""Documents of a meeting at signed addresses: whoever holds one needs no account."""
+"""Documents and sound of a meeting at signed addresses: whoever holds one needs no account."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import NotFound
 from server.auth import Action
-from server.bots.documents import MeetingRecord
-from server.doors.access import entry, services_of
+from server.bots.bot_stream import name_of
+from server.bots.documents import Address, MeetingRecord, began_at_of
+from server.doors.access import base_url_of, entry, services_of
+from server.doors.byte_ranges import Servable, serve_bytes
 from server.doors.errors import DOCUMENTED
+from server.download_names import content_disposition
+from server.sound import Sound, mp3_or_wav, sound_of
+from server.store.meeting_part_store import MeetingPart
 
 router = APIRouter(tags=["bots"], responses=DOCUMENTED)
 
-Document = Literal["participants", "participant_events", "speaker_timeline", "transcript"]
-MADE: dict[str, Callable[[MeetingRecord], list[dict[str, Any]]]] = {
-    "participants": MeetingRecord.participants_document,
-    "participant_events": MeetingRecord.participant_events_document,
-    "speaker_timeline": MeetingRecord.speaker_timeline_document,
-    "transcript": MeetingRecord.transcript_document,
+Token = Annotated[str, Query(max_length=256, description="As the recording's address has it.")]
+Document = Literal[
+    "participants", "participant_events", "speaker_timeline", "transcript", "audio_separate", "video_separate"
+]
+MADE: dict[str, Callable[[MeetingRecord, Address], object]] = {
+    "participants": lambda record, _: record.participants_document(),
+    "participant_events": lambda record, _: record.participant_events_document(),
+    "speaker_timeline": lambda record, _: record.speaker_timeline_document(),
+    "transcript": lambda record, _: record.transcript_document(),
+    "audio_separate": MeetingRecord.audio_separate_document,
+    "video_separate": MeetingRecord.video_separate_document,
 }
 assert set(MADE) == set(get_args(Document))
 
 
+@router.head("/api/v1/download/audio_mixed", dependencies=[entry(Action.DOWNLOAD)], include_in_schema=False)
+@router.get("/api/v1/download/audio_mixed", dependencies=[entry(Action.DOWNLOAD)])
+async def download_audio_mixed(request: Request, token: Token) -> Response:
+    """The sound of everybody together: MP3, or WAV where this server has no encoder."""
+    services = services_of(request)
+    bot = await services.store.bots.of_recording(services.download_urls.id_of("audio_mixed", token))
+    return await _give(request, await sound_of(services, bot.transcript.id, None), "room")
+
+
+@router.head("/api/v1/download/audio_part", dependencies=[entry(Action.DOWNLOAD)], include_in_schema=False)
+@router.get("/api/v1/download/audio_part", dependencies=[entry(Action.DOWNLOAD)])
+async def download_audio_part(request: Request, token: Token) -> Response:
+    """One stretch of a participant's sound, as audio_mixed."""
+    services = services_of(request)
+    part = await services.store.meeting_parts.get(services.download_urls.id_of("audio_part", token))
+    bot = await services.store.bots.of_recording(part.transcript_id)
+    tracks = await services.store.tracks_of(part.transcript_id)
+    track = next((each for each in tracks if each.name == name_of(part.participant_id)), None)
+    if track is None:
+        raise NotFound("there is no sound of this part")
+    sound = await sound_of(services, part.transcript_id, track.id)
+    begins_s = began_at_of(bot) - track.started_at  # of the recording, on the track
+    end_samples = sound.length_samples if part.end_s is None else round((begins_s + part.end_s) * SAMPLE_RATE_HZ)
+    excerpt = sound.excerpt(max(0, round((begins_s + part.start_s) * SAMPLE_RATE_HZ)), end_samples)
+    return await _give(request, excerpt, str(part.participant_id))
+
+
 @router.get("/api/v1/download/{document}", dependencies=[entry(Action.DOWNLOAD)])
-async def download_document(
-    request: Request,
-    document: Document,
-    token: Annotated[str, Query(max_length=256, description="As the recording's address has it.")],
-) -> Response:
+async def download_document(request: Request, document: Document, token: Token) -> Response:
     """A document of a meeting. One whose address was altered or has expired is 403: ask for the recording again."""
     services = services_of(request)
-    bot = await services.store.bots.of_recording(services.download_urls.recording_of(document, token))
-    began_at = bot.created_at if bot.began is None else bot.began.at
+    urls, base_url = services.download_urls, base_url_of(request)
+    bot = await services.store.bots.of_recording(urls.id_of(document, token))
+
+    def address(part: MeetingPart) -> str:
+        return base_url + urls.url("audio_part" if part.kind == "audio" else "video_part", part.id)
+
     turns: asyncio.Semaphore = request.app.state.export_turns  # each takes the memory that a long meeting takes
     async with turns:
-        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at)
-        made = await asyncio.to_thread(lambda: JSONResponse(MADE[document](record)))
+        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at_of(bot))
+        made = await asyncio.to_thread(lambda: JSONResponse(MADE[document](record, address)))
     made.headers["Cache-Control"] = "private"
     return made
+
+
+async def _give(request: Request, sound: Sound, name: str) -> Response:
+    file = await sound.file(mp3_or_wav(sound))
+    version = f"{sound.key} {file.form} {file.length_bytes}"
+    disposition = content_disposition("inline", name, file.suffix, transcript_id=sound.transcript_id)
+    return serve_bytes(
+        request,
+        Servable(
+            length_bytes=file.length_bytes,
+            media_type=file.media_type,
+            etag=f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"',
+            read=file.pieces,
+            modified_at=file.modified_at,
+            headers=disposition,
+        ),
+    )

@@ -44,12 +44,22 @@ class ParticipantEventsMedia(_Media):
     data: ParticipantEventsLinks
 
 
+class FileLinks(Form):
+    """As TranscriptLinks: of audio_mixed the sound, of the others a document that lists parts."""
+
+    download_url: str | None
+
+
+class FileMedia(_Media):
+    data: FileLinks
+
+
 class MediaShortcuts(Form):
     transcript: TranscriptMedia
     participant_events: ParticipantEventsMedia
+    audio_mixed: FileMedia
     video_mixed: None = Field(description="Not made here.")
     meeting_metadata: None = Field(description="Not made here.")
-    audio_mixed: None = Field(description="Not made here: the sound is the transcript's.")
 
 
 class BotNamed(Form):
@@ -84,9 +94,30 @@ class BotRegistered(BotShown):
     websocket_url: str = Field(description="Where it sends what it hears. It is told this once: who has it is the bot.")
 
 
+class RecordingNamed(Form):
+    id: str
+    metadata: dict[str, str]
+
+
+class _Listed(Form):
+    recording: RecordingNamed
+
+
+class TranscriptMediaListed(TranscriptMedia, _Listed):
+    """The transcript of a recording."""
+
+
+class ParticipantEventsMediaListed(ParticipantEventsMedia, _Listed):
+    """What participants did in a recording."""
+
+
+class FileMediaListed(FileMedia, _Listed):
+    """Sound or pictures of a recording."""
+
+
 class _Page(Form):
     next: str | None = Field(description="Address of the next page.")
-    previous: str | None
+    previous: str | None = Field(description="Address of the page before.")
 
 
 class BotPage(_Page):
@@ -95,3 +126,15 @@ class BotPage(_Page):
 
 class BotRecordingPage(_Page):
     results: list[BotRecording]
+
+
+class TranscriptMediaPage(_Page):
+    results: list[TranscriptMediaListed]
+
+
+class ParticipantEventsMediaPage(_Page):
+    results: list[ParticipantEventsMediaListed]
+
+
+class FileMediaPage(_Page):
+    results: list[FileMediaListed]

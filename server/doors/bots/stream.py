@@ -65,6 +65,7 @@ def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | N
         on_began=partial(services.store.bots.began, bot.id),
         on_ended=end,
         language=bot.language,
+        is_paused=bot.paused_at is not None,
     )
 
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from protocol.states import TranscriptState
 from server.bots.download_urls import DownloadUrls
 from server.doors.v1.views import iso
 from server.store.bot_store import Bot
 
-STATUS_OF_STATE: dict[TranscriptState, str] = {
-    TranscriptState.IDLE: "processing",
-    TranscriptState.RECORDING: "processing",
-    TranscriptState.PAUSED: "paused",
-    TranscriptState.PROCESSING: "processing",
-    TranscriptState.ENDED: "done",
-    TranscriptState.FAILED: "failed",
-}
 # Of each kind of media, its documents and what their addresses are called.
 MEDIA: dict[str, dict[str, str]] = {
     "transcript": {"download_url": "transcript"},
@@ -26,8 +16,12 @@ MEDIA: dict[str, dict[str, str]] = {
         "participant_events_download_url": "participant_events",
         "speaker_timeline_download_url": "speaker_timeline",
     },
+    "audio_mixed": {"download_url": "audio_mixed"},
+    "audio_separate": {"download_url": "audio_separate"},
+    "video_separate": {"download_url": "video_separate"},
 }
-NOT_MADE = ("video_mixed", "meeting_metadata", "audio_mixed")
+SHORTCUTS = ("transcript", "participant_events", "audio_mixed")  # the others have lists alone
+NOT_MADE = ("video_mixed", "meeting_metadata")
 
 
 def bot_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any]:
@@ -48,17 +42,7 @@ def recording_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any
     status = _status(bot)
     ended_at = transcript.updated_at if status["code"] in ("done", "failed") else None
     media: dict[str, Any] = dict.fromkeys(NOT_MADE)
-    for kind, documents in MEDIA.items():
-        media[kind] = {
-            "id": str(uuid.uuid5(uuid.UUID(transcript.id), kind)),
-            "created_at": iso(transcript.created_at),
-            "status": status,
-            "metadata": {},
-            "data": {
-                name: base_url + urls.url(document, transcript.id) if status["code"] == "done" else None
-                for name, document in documents.items()
-            },
-        }
+    media |= {kind: media_view(bot, kind, urls, base_url) for kind in SHORTCUTS}
     return {
         "id": transcript.id,
         "created_at": iso(transcript.created_at),
@@ -73,11 +57,20 @@ def recording_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any
     }
 
 
-def page_view(results: list[dict[str, Any]], next_url: str | None) -> dict[str, Any]:
-    return {"next": next_url, "previous": None, "results": results}
+def media_view(bot: Bot, kind: str, urls: DownloadUrls, base_url: str) -> dict[str, Any]:
+    """One kind of media of a recording, whose id it has. Addresses are null until the recording is done."""
+    status = _status(bot)
+    return {
+        "id": bot.transcript.id,
+        "created_at": iso(bot.transcript.created_at),
+        "status": status,
+        "metadata": {},
+        "data": {
+            name: base_url + urls.url(document, bot.transcript.id) if status["code"] == "done" else None
+            for name, document in MEDIA[kind].items()
+        },
+    }
 
 
 def _status(bot: Bot) -> dict[str, Any]:
-    transcript = bot.transcript
-    code = STATUS_OF_STATE[transcript.state]
-    return {"code": code, "sub_code": None, "updated_at": iso(transcript.updated_at)}
+    return {"code": bot.status, "sub_code": None, "updated_at": iso(bot.transcript.updated_at)}

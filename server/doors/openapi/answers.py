@@ -26,6 +26,7 @@ DOCUMENTS = ("text/plain", JSON, "application/x-subrip", "text/vtt")
 BINARY: Mapping[str, Any] = {"type": "string", "format": "binary"}
 GOES_ON = {200: "The one that goes on already"}
 TEXT: Mapping[str, Any] = {"type": "string"}
+FILES_OF_BOTS = ("audio_mixed", "audio_separate", "video_separate")
 OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
@@ -49,13 +50,13 @@ class Answer:
     errors: tuple[int, ...] = ()
 
 
-def _sound() -> Answer:
+def _sound(*errors: int) -> Answer:
     return Answer(
         media=SOUND,
         also={206: "The range that was asked for", 304: "What you have is what there is"},
         asks=("Range", "If-Range", "If-None-Match"),
         headers=("Accept-Ranges", "ETag", "Last-Modified", "Content-Range", "Content-Disposition"),
-        errors=(409, 412, 416, 507),
+        errors=(*errors, 409, 412, 416, 507),
     )
 
 
@@ -211,7 +212,17 @@ ANSWERS: Mapping[str, Answer] = {
     "leave_call": Answer(model=bot_models.BotShown),
     "list_recordings": Answer(model=bot_models.BotRecordingPage),
     "get_recording": Answer(model=bot_models.BotRecording),
+    "pause_recording": Answer(model=bot_models.BotShown, errors=(409,)),
+    "resume_recording": Answer(model=bot_models.BotShown, errors=(409,)),
+    "list_media_transcript": Answer(model=bot_models.TranscriptMediaPage),
+    "get_media_transcript": Answer(model=bot_models.TranscriptMediaListed),
+    "list_media_participant_events": Answer(model=bot_models.ParticipantEventsMediaPage),
+    "get_media_participant_events": Answer(model=bot_models.ParticipantEventsMediaListed),
+    **{f"list_media_{kind}": Answer(model=bot_models.FileMediaPage) for kind in FILES_OF_BOTS},
+    **{f"get_media_{kind}": Answer(model=bot_models.FileMediaListed) for kind in FILES_OF_BOTS},
     "download_document": Answer(media=(JSON,), schema={"type": "array", "items": OBJECT}),
+    "download_audio_mixed": _sound(404),
+    "download_audio_part": _sound(404),
     # Jobs.
     "list_models_for_jobs": Answer(model=job_models.ModelsHere),
     "download_model": Answer(202, models.ModelPull, errors=(409,)),

@@ -67,3 +67,12 @@ TRANSCRIPT = _list(
         ),
     )
 )
+_PART: dict[str, Schema] = {
+    "id": {"type": "string"},
+    "participant": _PARTICIPANT,
+    "start_timestamp": _BOTH,
+    "duration": {"type": "number", "minimum": 0},
+}
+_URL: Schema = {"type": "string", "pattern": "^https?://"}
+AUDIO_SEPARATE = _list(_object(**_PART, download_url=_URL))
+VIDEO_SEPARATE = _list(_object(**_PART, type={"enum": ["webcam", "screenshare"]}, download_url=_URL))

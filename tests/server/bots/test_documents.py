@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
+from protocol.ids import new_meeting_part_id
 from protocol.participants import MeetingParticipant, ParticipantAction
-from server.bots.documents import MeetingRecord
+from server.bots.documents import MeetingRecord, with_ends
+from server.store.meeting_part_store import MeetingPart
 from tests.server.bots import contract
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, Meeting, acted, say
 
@@ -20,6 +23,10 @@ async def record_of(meeting: Meeting) -> MeetingRecord:
     return await MeetingRecord.read(meeting.services.store, meeting.id, meeting.began_at)
 
 
+def address(part: MeetingPart) -> str:
+    return f"http://here/{part.id}"
+
+
 def hold(record: MeetingRecord) -> dict[str, Any]:
     """Every document, once it was found as it should be."""
     documents = {
@@ -27,6 +34,8 @@ def hold(record: MeetingRecord) -> dict[str, Any]:
         "participant_events": (contract.PARTICIPANT_EVENTS, record.participant_events_document()),
         "speaker_timeline": (contract.SPEAKER_TIMELINE, record.speaker_timeline_document()),
         "transcript": (contract.TRANSCRIPT, record.transcript_document()),
+        "audio_separate": (contract.AUDIO_SEPARATE, record.audio_separate_document(address)),
+        "video_separate": (contract.VIDEO_SEPARATE, record.video_separate_document(address)),
     }
     for schema, document in documents.values():
         jsonschema_rs.validate(schema, document)
@@ -105,6 +114,41 @@ async def test_who_is_only_heard_is_known_by_their_name(meeting: Meeting) -> Non
 
 async def test_nothing_yet(meeting: Meeting) -> None:
     record = await MeetingRecord.read(meeting.services.store, meeting.id, BEGAN_AT)
-    assert hold(record) == {
-        name: [] for name in ("participants", "participant_events", "speaker_timeline", "transcript")
-    }
+    assert set(map(tuple, hold(record).values())) == {()}
+
+
+async def test_parts_of_sound_and_pictures(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one", "two")  # pieces of 0.1 s, from 0.5 to 2.3
+    await say(stream, ADA, 3.0, "three")  # from 2.5: a moment is no pause
+    await say(stream, ADA, 9.0, "four")
+    await say(stream, BEN, 5.0, "five")
+    await stream.lost("away")
+    shown = MeetingPart(new_meeting_part_id(), meeting.id, "screenshare", 7, 2.0)  # nobody said when it ended
+    later = replace(shown, id=new_meeting_part_id(), start_s=6.0, end_s=8.0)
+    await meeting.services.store.meeting_parts.put([shown, later])
+    again = meeting.connect()
+    await say(again, ADA, 12.0, "six")
+    await again.stop()
+    found = hold(await record_of(meeting))
+    audio = [
+        (each["participant"]["name"], each["start_timestamp"]["relative"], each["duration"])
+        for each in found["audio_separate"]
+    ]
+    expected = [("Ada", 0.5, 3.4), ("Ben", 4.5, 1.4), ("Ada", 8.5, 1.4), ("Ada", 11.5, 1.4)]
+    assert [name for name, *_ in audio] == [name for name, *_ in expected]
+    assert [times for _, *times in audio] == [pytest.approx(times, abs=EXACT_S) for _, *times in expected]
+    assert [
+        (each["participant"]["id"], each["type"], each["start_timestamp"]["relative"], each["duration"])
+        for each in found["video_separate"]
+    ] == [(7, "screenshare", 2.0, 4.0), (7, "screenshare", 6.0, 2.0)]
+    assert found["audio_separate"][0]["download_url"].startswith("http://here/")
+
+
+def test_parts_without_an_end() -> None:
+    def part(start_s: float, end_s: float | None = None, participant_id: int = 1) -> MeetingPart:
+        return MeetingPart(new_meeting_part_id(), "t", "audio", participant_id, start_s, end_s)
+
+    open_, next_, of_other, last = part(1.0), part(4.0, 5.0), part(2.0, participant_id=2), part(8.0)
+    ends = [each.end_s for each in with_ends([open_, of_other, next_, last], end_s=6.0)]
+    assert ends == [4.0, 6.0, 5.0, 8.0]

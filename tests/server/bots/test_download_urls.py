@@ -16,17 +16,17 @@ def test_an_address_is_good_for_its_document_until_it_expires() -> None:
     path, _, token = urls.url("transcript", id_).partition("?token=")
     assert path == f"{PREFIX}transcript"
     now_s += EXPIRES_S - 1
-    assert urls.recording_of("transcript", token) == id_
+    assert urls.id_of("transcript", token) == id_
     others = (new_transcript_id() + token[36:], token.replace(".22600.", ".32600."), token[:-1], "", "x" * 200)
     for wrong in others:
         with pytest.raises(Forbidden) as refused:
-            urls.recording_of("transcript", wrong)
+            urls.id_of("transcript", wrong)
         assert refused.value.details["reason"] == "altered"
     with pytest.raises(Forbidden):
-        urls.recording_of("participants", token)
+        urls.id_of("participants", token)
     with pytest.raises(Forbidden):
-        DownloadUrls(b"l" * 32, lambda: now_s).recording_of("transcript", token)
+        DownloadUrls(b"l" * 32, lambda: now_s).id_of("transcript", token)
     now_s += 1
     with pytest.raises(Forbidden) as refused:
-        urls.recording_of("transcript", token)
+        urls.id_of("transcript", token)
     assert refused.value.details["reason"] == "expired"

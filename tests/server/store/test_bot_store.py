@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 from protocol.ids import new_bot_id
+from protocol.states import TranscriptState
 from protocol.wire.bot_items import Began
 from server.accounts.bot_tokens import hashed, new_token
-from server.store.bot_store import Bot, NewBot
+from server.store.bot_store import Bot, BotsWanted, NewBot
 from server.store.standing import EVERYBODY, Viewer
 from server.store.store import Store
 
@@ -65,3 +68,46 @@ async def test_lists_go_on_where_a_page_ended(store: Store) -> None:
     assert [each.id for each in found] == [each.id for each in bots[::-1]]
     assert await store.bots.newest(Viewer(), limit=9) == [of_nobody]
     assert len(await store.bots.newest(EVERYBODY, limit=9)) == 6
+
+
+async def test_a_page_goes_back_to_the_one_before(store: Store) -> None:
+    made_ones = [await made(store, f"Bot {number}") for number in range(5)]
+    second = made_ones[1].cursor
+    assert [each.name for each in await store.bots.newest(EVERYBODY, limit=2, after=second)] == ["Bot 3", "Bot 2"]
+    assert [each.name for each in await store.bots.newest(EVERYBODY, limit=9, after=second)] == [
+        *("Bot 4", "Bot 3", "Bot 2")
+    ]
+
+
+async def test_one_pauses_until_it_goes_on_or_leaves(store: Store) -> None:
+    bot = await made(store)
+    assert bot.status == "processing"
+    paused = await store.bots.pause(bot.id, paused=True)
+    assert paused.status == "paused"
+    assert await store.bots.pause(bot.id, paused=True) == paused == await store.bots.get(bot.id)
+    assert (await store.bots.pause(bot.id, paused=False)).paused_at is None
+    await store.bots.pause(bot.id, paused=True)
+    await store.bots.leave(bot.id)
+    with pytest.raises(Conflict):
+        await store.bots.pause(bot.id, paused=False)
+    for state in (TranscriptState.RECORDING, TranscriptState.PROCESSING, TranscriptState.ENDED):
+        await store.set_state(bot.transcript.id, state)
+    assert (await store.bots.get(bot.id)).status == "done"
+
+
+async def test_lists_of_some(store: Store) -> None:
+    first, second, third = [await made(store, f"Bot {number}") for number in range(3)]
+    await store.bots.pause(second.id, paused=True)
+    for state in (TranscriptState.RECORDING, TranscriptState.PROCESSING, TranscriptState.ENDED):
+        await store.set_state(third.transcript.id, state)
+
+    async def names(**wanted: Any) -> list[str]:
+        return [each.name for each in await store.bots.newest(EVERYBODY, limit=9, wanted=BotsWanted(**wanted))]
+
+    assert await names(bot_id=second.id) == await names(transcript_id=second.transcript.id) == ["Bot 1"]
+    assert await names(status="paused") == ["Bot 1"]
+    assert await names(status="processing") == ["Bot 0"]
+    assert await names(status="done") == ["Bot 2"]
+    assert await names(status="failed") == []
+    assert await names(created_after=first.created_at) == ["Bot 2", "Bot 1"]
+    assert await names(created_before=third.created_at, created_after=first.created_at) == ["Bot 1"]

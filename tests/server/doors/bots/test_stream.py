@@ -233,21 +233,6 @@ async def test_its_token_opens_its_socket_and_nothing_else(tmp_path: Path) -> No
             assert (refused.status_code, refused.json()["error"]["details"]["reason"]) == (403, "altered")
 
 
-async def test_lists_have_pages(node: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.doors.bots.bots.PAGE_BOTS", 2)
-    made = [(await register(node, bot_name=f"Bot {number}"))["id"] for number in range(5)]
-    for path in ("/api/v1/bot/", "/api/v1/recording/"):
-        found, url = list[str](), path
-        while url:
-            page = (await node.http.get(url)).json()
-            assert page["previous"] is None
-            found += [each["bot"]["id"] if "bot" in each else each["id"] for each in page["results"]]
-            url = page["next"]
-        assert found == made[::-1]
-    for cursor in ("x", "W10=", base64.b64encode(b'[1.0, "x"]').decode()):
-        assert (await node.http.get("/api/v1/bot/", params={"cursor": cursor})).status_code == 422
-
-
 async def test_one_that_never_said_anything_is_sent_away_too(node: RunningApp) -> None:
     bot = await register(node)
     async with node.socket(path_of(bot)) as socket:

@@ -84,6 +84,8 @@ def test_operations_say_what_they_take_and_what_they_answer(document: Json) -> N
             "put_blob",
             "post_blob",
             "download_document",
+            "download_audio_mixed",
+            "download_audio_part",
         )
         assert public is of_anybody, place
 
