@@ -11,8 +11,6 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 
 from protocol.ids import new_transcript_id
-from protocol.states import TranscriptState
-from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -62,12 +60,14 @@ async def test_a_reader_gets_segments_as_they_come_and_how_far_it_is(node: Runni
 
 async def test_who_comes_late_gets_all_there_is_first(node: RunningApp) -> None:
     job_id = await begin(node)
-    await wait_for_state(node.services, job_id, TranscriptState.ENDED)
+    async with node.services.journal.subscribe(job_id, after=0, types=frozenset({"summary"})) as summaries:
+        await anext(summaries)  # the last that is told of a recording
     async with node.socket(f"/api/transcribe/live/{job_id}") as socket:
         segments, statuses, code = await heard(socket)
     assert code == 1000
     assert len(segments) == SENTENCES
-    assert ["type" in message for message in socket.messages] == [False] * SENTENCES + [True]
+    types = [message.get("type") for message in socket.messages]
+    assert types == [None] * SENTENCES + ["status", "summary"]
     assert statuses[0]["status"] == "completed"
 
 
