@@ -46,6 +46,10 @@ def new_meeting_part_id() -> str:
     return str(uuid.uuid4())
 
 
+def new_provider_part_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_endpoint_id() -> str:
     return str(uuid.uuid4())
 

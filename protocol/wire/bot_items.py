@@ -57,19 +57,22 @@ class ToldWord:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Words that another recogniser made; of nobody in particular where ``participant`` is None."""
+    """Words that another recogniser made; of nobody in particular where ``participant`` is None. ``payload``: all of
+    it, as it came."""
 
     participant: MeetingParticipant | None
     words: tuple[ToldWord, ...]
     is_partial: bool
     language: str | None = None
+    payload: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderData:
-    """What another recogniser really sent."""
+    """What another recogniser really sent; ``participant``: of whose sound, where that is told."""
 
     payload: Any
+    participant: MeetingParticipant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def parse(sent: Mapping[str, Any]) -> Item:
         case "transcript.data" | "transcript.partial_data":
             return _told(around, inside, is_partial=name == "transcript.partial_data")
         case "transcript.provider_data":
-            return ProviderData(dict(inside))
+            return ProviderData(dict(inside), _maybe_participant(around, inside))
         case "video_separate_png.data" | "video_separate_h264.data":
             return Picture(
                 _participant(around, inside),
@@ -73,6 +73,12 @@ def _pcm(inside: Mapping[str, Any]) -> bytes:
 def _participant(around: Mapping[str, Any], inside: Mapping[str, Any]) -> MeetingParticipant:
     """Some that forward these events put it beside the data."""
     return participant_of(inside["participant"] if "participant" in inside else around.get("participant"))
+
+
+def _maybe_participant(around: Mapping[str, Any], inside: Mapping[str, Any]) -> MeetingParticipant | None:
+    """What comes before anybody is known to speak has none."""
+    who = inside.get("participant", around.get("participant"))
+    return participant_of(who) if isinstance(who, dict) and who.get("id") is not None else None
 
 
 def _acted(action: str, around: Mapping[str, Any], inside: Mapping[str, Any]) -> Item:
@@ -95,13 +101,12 @@ def _told(around: Mapping[str, Any], inside: Mapping[str, Any], *, is_partial: b
     words = inside.get("words")
     if not isinstance(words, list) or len(words) > WORDS_MAX:
         raise InvalidMessage(f"words must be a list of {WORDS_MAX} at most", details={"field": "words"})
-    who = inside.get("participant", around.get("participant"))
-    has_id = isinstance(who, dict) and who.get("id") is not None  # what comes before anybody is known to speak has none
     return Told(
-        participant_of(who) if has_id else None,
+        _maybe_participant(around, inside),
         tuple(_word(word) for word in words),
         is_partial,
         text_or_none(inside.get("language_code"), 16),
+        dict(inside),
     )
 
 

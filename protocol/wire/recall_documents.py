@@ -85,6 +85,39 @@ def transcript(spoken: Iterable[Spoken]) -> list[dict[str, Any]]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """What a recogniser said: ``participant`` None of the sound of the whole room; ``offset_s`` since the recording
+    began; ``created_at`` in epoch seconds."""
+
+    id: str
+    created_at: float
+    participant: MeetingParticipant | None
+    offset_s: float
+    url: str
+    event: str
+    payload: Any
+
+
+def provider_data(parts: Iterable[Provided]) -> dict[str, Any]:
+    return {
+        "parts": [
+            {
+                "id": part.id,
+                "created_at": _iso(part.created_at),
+                "source_audio": {
+                    "type": "mixed" if part.participant is None else "separate",
+                    "offset": round(part.offset_s, 3),
+                    "participant": None if part.participant is None else participant_view(part.participant),
+                },
+                "type": "websocket_message",
+                "data": {"url": part.url, "event": part.event, "payload": part.payload},
+            }
+            for part in parts
+        ]
+    }
+
+
 def separate_parts(parts: Iterable[SeparatePart], began_at: float) -> list[dict[str, Any]]:
     return [
         {
@@ -113,8 +146,11 @@ def _word(word: SpokenWord) -> dict[str, Any]:
 
 def _timestamp(relative_s: float, began_at: float) -> dict[str, Any]:
     """The documents tell both by one clock: that by which the recording began."""
-    absolute = datetime.fromtimestamp(began_at + relative_s, UTC).isoformat(timespec="milliseconds")
-    return {"absolute": absolute.replace("+00:00", "Z"), "relative": round(relative_s, 3)}
+    return {"absolute": _iso(began_at + relative_s), "relative": round(relative_s, 3)}
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _to(to: str | None) -> str:

@@ -23,24 +23,27 @@ from protocol.errors import Conflict, EarshotError, IllegalMove, Overloaded, Too
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
-from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Sound
+from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, ProviderData, Sound, Told
+from server.bots.journal_pages import journal_of
+from server.bots.meeting_tracks import MIXED, name_of, participant_id_of
+from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
 from server.bots.sound_parts import SoundParts
+from server.bots.told_words import ToldWords
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.resume import ResumeTokens
 from server.speakers import Speakers
+from server.store.records import Track
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 PARTICIPANTS_MAX = 100
-MIXED = "mixed"  # the track of a whole room
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
 ACTED_MAX = 30_000  # events of participants that one recording takes
-EVENTS_AT_ONCE = 1000
 KNOWN_MAX = 1000  # of those, by which one is known when it comes again
 REFUSED_S = 5.0  # a participant for whom there was no room is tried again after this
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
@@ -95,12 +98,14 @@ class BotStream:
         self._offset_s = 0.0  # of sound that tells no times
         self._voices: dict[str, _Voice] = {}
         self._told_names: dict[int, str] = {}  # by the bot
-        self._named: set[int] = set()  # those whose voice has its name
+        self._named: set[str | None] = set()  # labels that have their name
         self._known: deque[_Known] = deque(maxlen=KNOWN_MAX)
         self._acted: int | None = None  # of the recording; None: not counted yet
         self._refused: dict[str, float] = {}  # since when there was no room for them
         self._finalizing: set[asyncio.Task[None]] = set()
         self._parts = SoundParts(store.meeting_parts, transcript_id)
+        self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
+        self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
         self._is_leaving = False
         self._is_paused = is_paused
         self.is_over = False  # nothing more is taken
@@ -122,11 +127,17 @@ class BotStream:
                 await self._hear(item)
             case Acted():
                 await self._note(item)
+            case Told():
+                await self._tell(item)
+            case ProviderData():
+                at_s = await self._clock.relative_s(Moment())
+                await self._provided.take("transcript.provider_data", item.payload, item.participant, at_s)
 
     def tick(self) -> None:
         """To be called about twice a second: whoever fell silent gets the words of what they said."""
         now_s = time.monotonic()
         self._parts.tick()
+        self._provided.tick()
         for voice in self._voices.values():
             if not voice.is_idle and now_s - voice.heard_at_s >= IDLE_S:
                 self._settle(voice)
@@ -164,7 +175,9 @@ class BotStream:
         for task in self._finalizing:
             task.cancel()
         await asyncio.gather(*self._finalizing, return_exceptions=True)
+        self._told.close()
         await self._parts.close()
+        await self._provided.close()
 
     # Sound.
 
@@ -172,7 +185,7 @@ class BotStream:
         length_s = len(sound.pcm) / 2 / sound.rate_hz
         start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
         now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
-        name = MIXED if sound.participant is None else name_of(sound.participant.id)
+        name = name_of(None if sound.participant is None else sound.participant.id)
         if name == MIXED and any(each != MIXED for each in self._voices):
             return
         voice = self._voices.get(name) or await self._begin(name, sound)
@@ -254,6 +267,19 @@ class BotStream:
             self.is_over = True
             self._tell_ended(error)
 
+    # Words of other recognisers.
+
+    async def _tell(self, told: Told) -> None:
+        if not told.words:
+            return
+        ends_s = max(word.start_s if word.end_s is None else word.end_s for word in told.words)
+        await self._clock.relative_s(Moment(ends_s))
+        if not told.is_partial:
+            await self._provided.take("transcript.data", told.payload, told.participant, told.words[0].start_s)
+        track = await self._told.take(told, self._clock.began_at)
+        if track is not None and told.participant is not None:
+            await self._name(told.participant, track)
+
     # What participants do.
 
     async def _note(self, acted: Acted) -> None:
@@ -288,38 +314,40 @@ class BotStream:
         self._acted = 0
         if not self._is_new:
             since, self._told_names = self._told_names, {}
-            for _, event in await acted_of(self._store, self._transcript_id):
-                self._acted += 1
-                self._known.append((event.action, event.participant.id, event.relative_s, event.text))
-                if event.participant.name:
-                    self._told_names[event.participant.id] = event.participant.name
+            async for event in journal_of(self._store, self._transcript_id):
+                if isinstance(acted := event.body, ParticipantActed):
+                    self._acted += 1
+                    self._known.append((acted.action, acted.participant.id, acted.relative_s, acted.text))
+                    if acted.participant.name:
+                        self._told_names[acted.participant.id] = acted.participant.name
             self._told_names |= since
 
-    async def _name(self, participant: MeetingParticipant) -> None:
+    async def _name(self, participant: MeetingParticipant, told: Track | None = None) -> None:
         """Their words carry their name. What somebody named them by hand stays, until they change their name."""
         id_, name = participant.id, participant.name
         voice = self._voices.get(name_of(id_))
+        track = voice.session.track if voice is not None else told
         if not name:
             return
         before = self._told_names.get(id_)
         self._told_names[id_] = name
         is_renamed = before not in (None, name)
-        if not is_renamed and (voice is None or id_ in self._named):
-            return
-        self._named.add(id_)
-        label = voice.session.track.speaker if voice is not None else await self._label_of(id_)
-        if label is None:
-            return  # they are named when they speak
-        with suppress(Conflict):  # it is locked
-            named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
-            if named is None:
-                await self._speakers.add(self._transcript_id, name=name, speaker=label)
-            elif is_renamed:
-                await self._speakers.change(self._transcript_id, named.id, name=name)
+        if is_renamed:
+            tracks = await self._store.tracks_of(self._transcript_id)
+            labels = {each.speaker for each in tracks if participant_id_of(each) == id_}
+        else:
+            labels = set() if track is None or track.speaker in self._named else {track.speaker}
+        self._named |= labels
+        for label in labels:
+            with suppress(Conflict):  # it is locked
+                await self._show_name(label, name, is_renamed=is_renamed)
 
-    async def _label_of(self, participant_id: int) -> str | None:
-        tracks = await self._store.tracks_of(self._transcript_id)
-        return next((track.speaker for track in tracks if track.name == name_of(participant_id)), None)
+    async def _show_name(self, label: str | None, name: str, *, is_renamed: bool) -> None:
+        named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
+        if named is None:
+            await self._speakers.add(self._transcript_id, name=name, speaker=label)
+        elif is_renamed:
+            await self._speakers.change(self._transcript_id, named.id, name=name)
 
 
 def _is_recorded(item: Item) -> bool:
@@ -327,21 +355,6 @@ def _is_recorded(item: Item) -> bool:
     return not isinstance(item, Head | Acted) or (
         isinstance(item, Acted) and item.action is ParticipantAction.CHAT_MESSAGE
     )
-
-
-def name_of(participant_id: int) -> str:
-    """What their track is called."""
-    return f"participant-{participant_id}"
-
-
-async def acted_of(store: Store, transcript_id: str) -> list[tuple[int, ParticipantActed]]:
-    """What participants did, as it was told, each with its number in the journal."""
-    found: list[tuple[int, ParticipantActed]] = []
-    after = 0
-    while page := await store.events_after(transcript_id, after, EVENTS_AT_ONCE):
-        found += [(event.seq, event.body) for event in page if isinstance(event.body, ParticipantActed)]
-        after = page[-1].seq
-    return found
 
 
 async def complete(hub: Hub, store: Store, transcript_id: str) -> None:

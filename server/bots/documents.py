@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
+import json
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.blocks import seconds
-from protocol.events import ParticipantActed
+from protocol.events import ParticipantActed, StatusChanged, Transcribed
 from protocol.participants import MeetingParticipant
 from protocol.wire import recall_documents
-from protocol.wire.recall_documents import SeparatePart, Spoken, SpokenWord
-from server.bots.bot_stream import MIXED, acted_of
+from protocol.wire.recall_documents import Provided, SeparatePart, Spoken, SpokenWord
+from server.bots.journal_pages import journal_of
+from server.bots.meeting_tracks import is_of_room, is_told, participant_id_of
 from server.bots.timeline import UNKNOWN_ID, participants_of, said_by, speaking_times
 from server.segment_pages import segment_pages
 from server.store.bot_store import Bot
 from server.store.meeting_part_store import MeetingPart, PartKind
+from server.store.provider_part_store import ProviderPart
 from server.store.records import StoredSegment, Track
 from server.store.store import Store
 
+OF_BOT = "earshot:bot"  # where what other recognisers sent came from: by the bot's socket
+UUID_OF_SEGMENTS = uuid.UUID("2b0e1f0e-6a4b-5d0a-9c63-6f1c1f6f3a11")
 Address = Callable[[MeetingPart], str]  # where a part is to be had
 
 
@@ -34,11 +39,21 @@ class MeetingRecord:
     timeline: Sequence[Spoken]
     spoken: Sequence[Spoken]
     parts: Sequence[MeetingPart]  # each with its end
+    provided: Sequence[Provided]
 
     @classmethod
     async def read(cls, store: Store, transcript_id: str, began_at: float) -> MeetingRecord:
         """``began_at``: when the recording began, in epoch seconds. Raises what the store raises."""
-        acted = recall_documents.in_order(await acted_of(store, transcript_id))
+        events, told_at, engine = list[tuple[int, ParticipantActed]](), dict[int, float](), ""
+        async for event in journal_of(store, transcript_id):
+            match event.body:
+                case ParticipantActed():
+                    events.append((event.seq, event.body))
+                case Transcribed():
+                    told_at[event.seq] = event.at
+                case StatusChanged():
+                    engine = event.body.engine or engine
+        acted = recall_documents.in_order(events)
         tracks = {track.id: track for track in await store.tracks_of(transcript_id)}
         names = {each.speaker: each.name for each in await store.participants_of(transcript_id)}
         heard = {
@@ -57,7 +72,7 @@ class MeetingRecord:
         )
         only = [each for _, each in acted]
         timeline = speaking_times(only, own, everybody, end_s=end_s)
-        mixed = [_of_room(stored, timeline, began_at) for track, stored in said if track.name == MIXED]
+        mixed = [_of_room(stored, timeline, began_at) for track, stored in said if is_of_room(track)]
         spoken = sorted([*own, *mixed], key=lambda each: each.start_s)
         if mixed:
             for each in mixed:
@@ -66,7 +81,13 @@ class MeetingRecord:
         parts = with_ends(await store.meeting_parts.of_transcript(transcript_id), end_s)
         for part in parts:
             everybody.setdefault(part.participant_id, MeetingParticipant(id=part.participant_id))
-        return cls(transcript_id, began_at, acted, everybody, timeline, spoken, parts)
+        provided = [_sent(part, everybody) for part in await store.provider_parts.of_transcript(transcript_id)]
+        for track, stored in said:
+            if not is_told(track):
+                participant = everybody.get(who[track.id].id) if track.id in who else None
+                provided.append(_recognised(stored, participant, told_at.get(stored.seq, began_at), began_at, engine))
+        provided.sort(key=lambda part: (part.created_at, part.id))
+        return cls(transcript_id, began_at, acted, everybody, timeline, spoken, parts, provided)
 
     def participants_document(self) -> list[dict[str, Any]]:
         return recall_documents.participants(self.participants.values())
@@ -79,6 +100,9 @@ class MeetingRecord:
 
     def transcript_document(self) -> list[dict[str, Any]]:
         return recall_documents.transcript(self.spoken)
+
+    def provider_data_document(self) -> dict[str, Any]:
+        return recall_documents.provider_data(self.provided)
 
     def audio_separate_document(self, address: Address) -> list[dict[str, Any]]:
         return self._separate(("audio",), address)
@@ -122,12 +146,6 @@ def with_ends(parts: Iterable[MeetingPart], end_s: float) -> list[MeetingPart]:
     return found[::-1]
 
 
-def participant_id_of(track: Track) -> int | None:
-    """Whose it is; None for the sound of a whole room."""
-    found = re.fullmatch(r"participant-(\d+)", track.name)
-    return None if found is None else int(found[1])
-
-
 def _spoken(stored: StoredSegment, who: MeetingParticipant, began_at: float) -> Spoken:
     offset_s = stored.track_started_at - began_at
     segment = stored.segment
@@ -136,6 +154,38 @@ def _spoken(stored: StoredSegment, who: MeetingParticipant, began_at: float) -> 
         for word in segment.words
     )
     return Spoken(who, offset_s + seconds(segment.start_samples), offset_s + seconds(segment.end_samples), words)
+
+
+def _sent(part: ProviderPart, everybody: dict[int, MeetingParticipant]) -> Provided:
+    """By another recogniser."""
+    who = None if part.participant is None else everybody.get(part.participant.id, part.participant)
+    payload = json.loads(part.payload)
+    return Provided(part.id, part.created_at, who, part.offset_s, OF_BOT, part.event, payload)
+
+
+def _recognised(
+    stored: StoredSegment, who: MeetingParticipant | None, told_at: float, began_at: float, engine: str
+) -> Provided:
+    """By ours."""
+    segment = stored.segment
+    offset_s = stored.track_started_at - began_at + seconds(segment.start_samples)
+    payload = {
+        "text": segment.text,
+        "language": segment.language,
+        "confidence": round(segment.confidence, 3),
+        "duration": round(seconds(segment.end_samples - segment.start_samples), 3),
+        "words": [
+            {
+                "text": word.text,
+                "start": round(seconds(word.start_samples - segment.start_samples), 3),
+                "end": round(seconds(word.end_samples - segment.start_samples), 3),
+                "confidence": round(word.confidence, 3),
+            }
+            for word in segment.words
+        ],
+    }
+    id_ = str(uuid.uuid5(UUID_OF_SEGMENTS, segment.segment_id))
+    return Provided(id_, told_at, who, offset_s, f"earshot:{engine}", "transcription", payload)
 
 
 def _of_room(stored: StoredSegment, timeline: Sequence[Spoken], began_at: float) -> Spoken:

@@ -44,6 +44,20 @@ meeting_parts = sa.Table(
     sa.Index(None, "transcript_id", "start_s"),
 )
 
+# What other recognisers sent of a meeting, as they sent it (``payload``, JSON).
+provider_parts = sa.Table(
+    "provider_parts",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("participant", sa.Text),  # JSON
+    sa.Column("offset_s", sa.Double, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Index(None, "transcript_id", "created_at"),
+)
+
 # Where what happens in a meeting is delivered to while it does. ``delivered_seq``: of the newest event of the journal
 # that was taken there.
 realtime_endpoints = sa.Table(

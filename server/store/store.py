@@ -22,6 +22,7 @@ from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.meeting_part_store import MeetingPartStore
 from server.store.project_store import ProjectStore
+from server.store.provider_part_store import ProviderPartStore
 from server.store.records import (
     NewEvent,
     Participant,
@@ -79,6 +80,7 @@ class Store:
         self.jobs = JobStore(self._read, self._write, clock)
         self.bots = BotStore(self._read, self._write, clock)
         self.meeting_parts = MeetingPartStore(self._read, self._write)
+        self.provider_parts = ProviderPartStore(self._read, self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

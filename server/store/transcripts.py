@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, UNFINISHED, TranscriptState, move
-from server.store.bot_tables import bots, meeting_parts, realtime_endpoints
+from server.store.bot_tables import bots, meeting_parts, provider_parts, realtime_endpoints
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
 from server.store.job_tables import summary_jobs
 from server.store.meeting_records import MeetingState
@@ -28,7 +28,7 @@ from server.store.tracks import tracks_of
 # What is of a transcript, and goes with it.
 PARTS = (
     *(all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events, summary_jobs),
-    *(bots, meeting_parts, realtime_endpoints),
+    *(bots, meeting_parts, provider_parts, realtime_endpoints),
 )
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import NotFound
 from server.auth import Action
-from server.bots.bot_stream import name_of
 from server.bots.documents import Address, MeetingRecord, began_at_of
+from server.bots.meeting_tracks import name_of
 from server.doors.access import base_url_of, entry, services_of
 from server.doors.byte_ranges import Servable, serve_bytes
 from server.doors.errors import DOCUMENTED
@@ -26,13 +27,20 @@ router = APIRouter(tags=["bots"], responses=DOCUMENTED)
 
 Token = Annotated[str, Query(max_length=256, description="As the recording's address has it.")]
 Document = Literal[
-    "participants", "participant_events", "speaker_timeline", "transcript", "audio_separate", "video_separate"
+    "participants",
+    "participant_events",
+    "speaker_timeline",
+    "transcript",
+    "provider_data",
+    "audio_separate",
+    "video_separate",
 ]
 MADE: dict[str, Callable[[MeetingRecord, Address], object]] = {
     "participants": lambda record, _: record.participants_document(),
     "participant_events": lambda record, _: record.participant_events_document(),
     "speaker_timeline": lambda record, _: record.speaker_timeline_document(),
     "transcript": lambda record, _: record.transcript_document(),
+    "provider_data": lambda record, _: record.provider_data_document(),
     "audio_separate": MeetingRecord.audio_separate_document,
     "video_separate": MeetingRecord.video_separate_document,
 }
@@ -79,9 +87,9 @@ async def download_document(request: Request, document: Document, token: Token) 
     turns: asyncio.Semaphore = request.app.state.export_turns  # each takes the memory that a long meeting takes
     async with turns:
         record = await MeetingRecord.read(services.store, bot.transcript.id, began_at_of(bot))
-        made = await asyncio.to_thread(lambda: JSONResponse(MADE[document](record, address)))
-    made.headers["Cache-Control"] = "private"
-    return made
+        # In ASCII: what came in messages of others may hold half letters.
+        made = await asyncio.to_thread(lambda: json.dumps(MADE[document](record, address)).encode())
+    return Response(made, media_type="application/json", headers={"Cache-Control": "private"})
 
 
 async def _give(request: Request, sound: Sound, name: str) -> Response:

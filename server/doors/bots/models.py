@@ -19,6 +19,7 @@ class TranscriptLinks(Form):
     """Addresses are signed and expire; null until the recording is done."""
 
     download_url: str | None
+    provider_data_download_url: str | None
 
 
 class ParticipantEventsLinks(Form):

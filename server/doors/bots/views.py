@@ -10,7 +10,7 @@ from server.store.bot_store import Bot
 
 # Of each kind of media, its documents and what their addresses are called.
 MEDIA: dict[str, dict[str, str]] = {
-    "transcript": {"download_url": "transcript"},
+    "transcript": {"download_url": "transcript", "provider_data_download_url": "provider_data"},
     "participant_events": {
         "participants_download_url": "participants",
         "participant_events_download_url": "participant_events",

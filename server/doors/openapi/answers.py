@@ -220,7 +220,7 @@ ANSWERS: Mapping[str, Answer] = {
     "get_media_participant_events": Answer(model=bot_models.ParticipantEventsMediaListed),
     **{f"list_media_{kind}": Answer(model=bot_models.FileMediaPage) for kind in FILES_OF_BOTS},
     **{f"get_media_{kind}": Answer(model=bot_models.FileMediaListed) for kind in FILES_OF_BOTS},
-    "download_document": Answer(media=(JSON,), schema={"type": "array", "items": OBJECT}),
+    "download_document": Answer(media=(JSON,), schema={"anyOf": [{"type": "array", "items": OBJECT}, OBJECT]}),
     "download_audio_mixed": _sound(404),
     "download_audio_part": _sound(404),
     # Jobs.

@@ -91,12 +91,12 @@ def test_words_that_another_recogniser_made(event: str, is_partial: bool) -> Non
         {"text": "you", "start_timestamp": {"relative": 1.5}, "end_timestamp": None},
     ]
     expected = (ToldWord("Hi", 1.0, 1.5), ToldWord("you", 1.5, None))
-    assert read(recall(event, words=words, participant=ADA, language_code="en")) == Told(
-        WHO, expected, is_partial, "en"
-    )
+    sent: dict[str, Any] = {"words": words, "participant": ADA, "language_code": "en"}
+    assert read(recall(event, **sent)) == Told(WHO, expected, is_partial, "en", sent)
     # Before anybody is known to speak.
     unknown = {"id": None, "name": None}
-    assert read(recall(event, words=words, participant=unknown)) == Told(None, expected, is_partial)
+    sent = {"words": words, "participant": unknown}
+    assert read(recall(event, **sent)) == Told(None, expected, is_partial, payload=sent)
 
 
 def test_what_a_provider_sent_is_kept_as_it_is() -> None:

@@ -76,3 +76,19 @@ _PART: dict[str, Schema] = {
 _URL: Schema = {"type": "string", "pattern": "^https?://"}
 AUDIO_SEPARATE = _list(_object(**_PART, download_url=_URL))
 VIDEO_SEPARATE = _list(_object(**_PART, type={"enum": ["webcam", "screenshare"]}, download_url=_URL))
+PROVIDER_DATA = _object(
+    parts=_list(
+        _object(
+            id={"type": "string"},
+            created_at=_ABSOLUTE,
+            source_audio={
+                "oneOf": [
+                    _object(type={"const": "mixed"}, offset={"type": "number"}, participant={"type": "null"}),
+                    _object(type={"const": "separate"}, offset={"type": "number"}, participant=_PARTICIPANT),
+                ]
+            },
+            type={"const": "websocket_message"},
+            data=_object(url={"type": "string"}, event={"type": "string"}, payload={"type": "object"}),
+        )
+    )
+)

@@ -13,7 +13,8 @@ from protocol.participants import ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Head, Moment, Sound, Unknown
 from server.bots import bot_stream
-from server.bots.bot_stream import MIXED, PARTICIPANTS_MAX
+from server.bots.bot_stream import PARTICIPANTS_MAX
+from server.bots.meeting_tracks import MIXED
 from server.live import LiveSession, SourceOptions
 from tests.fakes.node import events_of, wait_for_state
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say

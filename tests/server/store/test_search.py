@@ -219,7 +219,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         for later in ("summed_words", "was_summed", "made_title"):
             await conn.exec_driver_sql(f"ALTER TABLE transcripts DROP COLUMN {later}")
         for later in (
-            *("bots", "jobs", "meeting_parts", "realtime_endpoints", "summary_jobs"),
+            *("bots", "jobs", "meeting_parts", "provider_parts", "realtime_endpoints", "summary_jobs"),
             *("report_subscriptions", "report_digests", "reports"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("chunks", "conversations", "project_tags", "projects"),

@@ -1,4 +1,4 @@
-"""Parts of a meeting that lie in files of their own, where what happens is delivered to, and recordings that pause."""
+"""Parts of a meeting, what other recognisers sent of it, where it is delivered to, and recordings that pause."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,24 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_meeting_parts_transcript_id_start_s", "meeting_parts", ["transcript_id", "start_s"])
+    op.create_table(
+        "provider_parts",
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("transcript_id", sa.String(36), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("event", sa.String(64), nullable=False),
+        sa.Column("participant", sa.Text()),
+        sa.Column("offset_s", sa.Double(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_provider_parts"),
+        sa.ForeignKeyConstraint(
+            ["transcript_id"],
+            ["transcripts.id"],
+            name="fk_provider_parts_transcript_id_transcripts",
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index("ix_provider_parts_transcript_id_created_at", "provider_parts", ["transcript_id", "created_at"])
     op.create_table(
         "realtime_endpoints",
         sa.Column("id", sa.String(36), nullable=False),

@@ -1,0 +1,61 @@
+"""What is written down a little later, together, so that nobody waits for the store; until then it is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+from protocol.errors import EarshotError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class WriteBehind(Generic[T]):
+    """``write`` stores some at once; what it could not store is tried again with the next. ``what`` is for the log.
+
+    Not for several tasks at once but for ``tick``.
+    """
+
+    def __init__(self, write: Callable[[list[T]], Awaitable[None]], *, every_s: float, what: str) -> None:
+        self._write = write
+        self._every_s = every_s
+        self._what = what
+        self._waiting: dict[str, T] = {}
+        self._written_s = time.monotonic()
+        self._writing: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def put(self, id_: str, item: T) -> None:
+        """It takes the place of one with this id that is not written yet."""
+        self._waiting[id_] = item
+
+    def tick(self) -> None:
+        """To be called now and then: begins to write when it is time."""
+        if time.monotonic() - self._written_s >= self._every_s and (self._writing is None or self._writing.done()):
+            self._written_s = time.monotonic()
+            self._writing = asyncio.create_task(self._flush(), name=f"write {self._what}")
+
+    async def close(self) -> None:
+        """Everything is written, or could not be. Idempotent."""
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        try:
+            await self._write(list(waiting.values()))
+        except EarshotError as error:
+            log.warning("not written yet", what=self._what, count=len(waiting), code=error.code)
+            self._waiting = waiting | self._waiting

@@ -1,0 +1,47 @@
+"""What could not be written is written with the next, and the newest of each id alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from protocol.errors import StoreUnavailable
+from server.bots.write_behind import WriteBehind
+
+
+async def test_what_fails_is_tried_with_the_next() -> None:
+    written: list[list[str]] = []
+    is_down = True
+
+    async def write(items: list[str]) -> None:
+        if is_down:
+            raise StoreUnavailable("away")
+        written.append(items)
+
+    behind = WriteBehind(write, every_s=0.0, what="letters")
+    behind.put("a", "old")
+    await behind.close()
+    assert (written, behind.waiting) == ([], 1)
+    is_down = False
+    behind.put("b", "b")
+    behind.put("a", "new")
+    await behind.close()
+    await behind.close()
+    assert written == [["new", "b"]]
+
+
+async def test_nothing_waits_for_what_is_being_written() -> None:
+    written: list[str] = []
+    goes_on = asyncio.Event()
+
+    async def write(items: list[str]) -> None:
+        await goes_on.wait()
+        written.extend(items)
+
+    behind = WriteBehind(write, every_s=0.0, what="letters")
+    behind.put("a", "a")
+    behind.tick()
+    behind.tick()
+    behind.put("b", "b")
+    goes_on.set()
+    await behind.close()
+    assert written == ["a", "b"]
