@@ -110,8 +110,8 @@ def _successes(answer: Answer) -> Json:
     if answer.model is not None:
         content = {JSON: {"schema": {"$ref": REFERENCE.format(model=answer.model.__name__)}}}
     if answer.media:
-        # A document in JSON is an object, whatever the others are, unless it is said to be a list.
-        in_json = answer.schema if answer.schema.get("type") == "array" else OBJECT
+        # A document in JSON is an object, whatever the others are, unless something else is said.
+        in_json = OBJECT if answer.schema.get("type") == "string" else answer.schema
         content |= {media: {"schema": dict(in_json if media == JSON else answer.schema)} for media in answer.media}
     described: Json = {"description": words.SUCCESSES[answer.status]}
     if content:
