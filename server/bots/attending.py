@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from protocol.errors import NotFound
 from protocol.states import TranscriptState
 from server.bots.bot_stream import BotStream, complete
+from server.bots.signatures import Verifier
 from server.hub import Hub
 from server.store.bot_store import Bot
 from server.store.store import Store
@@ -20,7 +21,13 @@ class Attending:
     def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store
         self._hub = hub
+        self._verifier = Verifier()
         self._streams: defaultdict[str, set[BotStream]] = defaultdict(set)
+
+    def verify(self, bot: Bot, headers: Mapping[str, str]) -> None:
+        """That it was the bot's maker that connects, where that is signed. Raises as ``Verifier.verify``."""
+        if bot.signing_secret is not None:
+            self._verifier.verify(bot.signing_secret, headers, b"")
 
     @asynccontextmanager
     async def connected(self, bot: Bot, stream: BotStream) -> AsyncIterator[None]:

@@ -37,6 +37,7 @@ async def register_bot(request: Request) -> Response:
         language=asked.language,
         owner=principal_of(request).id,
         token_hash=bot_tokens.hashed(token),
+        signing_secret=None if asked.signing_secret is None else asked.signing_secret.get_secret_value(),
     )
     bot = await services_of(request).store.bots.create(new, language=settings_of(request).language)
     base_url = base_url_of(request)

@@ -36,6 +36,7 @@ async def _stream(connection: SocketConnection) -> None:
     websocket = connection.websocket
     services = services_of(websocket)
     bot = await services.store.bots.get(str(websocket.path_params["bot_id"]))
+    services.attending.verify(bot, websocket.headers)
     if bot.left_at is not None:
         raise Conflict("this bot has left its call; register another", details={"bot_id": bot.id})
     ended: asyncio.Future[EarshotError | None] = asyncio.get_running_loop().create_future()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import time
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from server.bots.signatures import headers_of, new_secret
 from tests.fakes.running_app import RunningApp, running_app
 from tests.server.bots import contract
 from tests.server.doors.bots.test_stream import (
@@ -150,3 +153,30 @@ async def test_nothing_is_recorded_in_a_pause_but_who_comes_and_goes(node: Runni
     events = await document(node, recording, "participant_events", "participant_events_download_url")
     assert [each["action"] for each in events] == ["leave", "join"]
     assert (await node.http.post(f"/api/v1/bot/{bot['id']}/pause_recording/")).status_code == 409
+
+
+async def test_a_bot_that_signs_is_let_in_by_its_signature_alone(node: RunningApp) -> None:
+    secret = new_secret()
+    bot = await register(node, signing_secret=secret)
+    assert secret not in json.dumps(bot)
+    assert secret not in (await node.http.get(f"/api/v1/bot/{bot['id']}/")).text
+
+    async def tried(headers: dict[str, str]) -> str | None:
+        async with node.socket(path_of(bot), additional_headers=headers) as socket:
+            await socket.connection.send("rubbish")
+            error = (await socket.until("error"))["data"]
+            reason: str | None = error["details"].get("reason")
+            if reason is not None:
+                assert (error["code"], (await socket.closed())[0]) == ("FORBIDDEN", 4003)
+            return reason
+
+    signed = headers_of(secret, "msg_1", int(time.time()), b"")
+    assert await tried({}) == "missing"
+    assert await tried(headers_of(new_secret(), "msg_1", int(time.time()), b"")) == "forged"
+    assert await tried(headers_of(secret, "msg_1", int(time.time()) - 1000, b"")) == "old"
+    assert await tried(signed) is None
+    assert await tried(signed) == "repeated"
+    assert await tried(headers_of(secret, "msg_2", int(time.time()), b"")) is None
+    refused = await node.http.post("/api/v1/bot/", json={"signing_secret": "hunter2"})
+    assert refused.status_code == 422
+    assert "hunter2" not in refused.text
