@@ -17,6 +17,7 @@ from server.blob_urls import BlobUrls
 from server.blobs import Blobs
 from server.bots.attending import Attending
 from server.bots.download_urls import DownloadUrls
+from server.bots.endpoints import Endpoints
 from server.bus import InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
@@ -187,6 +188,9 @@ class Services:
             meetings.start()
             stack.push_async_callback(meetings.stop)
             attendances = Attendances(settings, store, hub, peers, tokens, meetings)
+            endpoints = Endpoints(settings, store, journal)
+            stack.push_async_callback(endpoints.stop)
+            await endpoints.start()
             uploads = ChunkedUploads(settings, store, intake, journal)
             uploads.start()
             stack.push_async_callback(uploads.stop)
@@ -221,7 +225,7 @@ class Services:
                 blob_urls,
                 download_urls,
                 tokens,
-                Attending(store, hub),
+                Attending(store, hub, endpoints),
                 targets,
             )
             everything = *rooms, *more

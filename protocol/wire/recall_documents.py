@@ -57,7 +57,7 @@ def participant_events(
             "id": str(uuid.uuid5(uuid.UUID(transcript_id), f"event {seq}")),
             "action": each.action.value,
             "participant": participant_view(each.participant),
-            "timestamp": _timestamp(each.relative_s, began_at),
+            "timestamp": timestamp(each.relative_s, began_at),
             "data": None if each.text is None else {"text": each.text, "to": _to(each.to)},
         }
         for seq, each in acted
@@ -68,8 +68,8 @@ def speaker_timeline(spoken: Iterable[Spoken], began_at: float) -> list[dict[str
     return [
         {
             "participant": participant_view(each.participant),
-            "start_timestamp": _timestamp(each.start_s, began_at),
-            "end_timestamp": _timestamp(each.end_s, began_at),
+            "start_timestamp": timestamp(each.start_s, began_at),
+            "end_timestamp": timestamp(each.end_s, began_at),
         }
         for each in spoken
     ]
@@ -123,7 +123,7 @@ def separate_parts(parts: Iterable[SeparatePart], began_at: float) -> list[dict[
         {
             "id": part.id,
             "participant": participant_view(part.participant),
-            "start_timestamp": _timestamp(part.start_s, began_at),
+            "start_timestamp": timestamp(part.start_s, began_at),
             "duration": round(part.end_s - part.start_s, 3),
             **({} if part.surface is None else {"type": part.surface}),
             "download_url": part.download_url,
@@ -144,7 +144,7 @@ def _word(word: SpokenWord) -> dict[str, Any]:
     }
 
 
-def _timestamp(relative_s: float, began_at: float) -> dict[str, Any]:
+def timestamp(relative_s: float, began_at: float) -> dict[str, Any]:
     """The documents tell both by one clock: that by which the recording began."""
     return {"absolute": _iso(began_at + relative_s), "relative": round(relative_s, 3)}
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from protocol.errors import NotFound
 from protocol.states import TranscriptState
 from server.bots.bot_stream import BotStream, complete
+from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier
 from server.hub import Hub
 from server.store.bot_store import Bot
@@ -18,8 +19,9 @@ from server.store.store import Store
 class Attending:
     """Holds what is connected. A bot may have two connections for a moment, of which the second took over."""
 
-    def __init__(self, store: Store, hub: Hub) -> None:
+    def __init__(self, store: Store, hub: Hub, endpoints: Endpoints) -> None:
         self._store = store
+        self._endpoints = endpoints
         self._hub = hub
         self._verifier = Verifier()
         self._streams: defaultdict[str, set[BotStream]] = defaultdict(set)
@@ -35,6 +37,7 @@ class Attending:
         streams = self._streams[bot.id]
         streams.add(stream)
         self._hub.kept_open.add(bot.transcript.id)
+        await self._endpoints.wake(bot.transcript.id)
         try:
             yield
         finally:
@@ -45,6 +48,7 @@ class Attending:
                 with suppress(NotFound):
                     if await self._is_recording(bot.transcript.id):
                         await self._hub.settle(bot.transcript.id)
+                    await self._endpoints.settled(bot.transcript.id)
 
     async def pause(self, bot_id: str, *, paused: bool) -> Bot:
         """What it says, shows and writes is not recorded from now on, or is again. Raises as ``BotStore.pause``."""

@@ -106,6 +106,7 @@ class BotStream:
         self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
         self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
+        self._is_open = False
         self._is_leaving = False
         self._is_paused = is_paused
         self.is_over = False  # nothing more is taken
@@ -127,11 +128,19 @@ class BotStream:
                 await self._hear(item)
             case Acted():
                 await self._note(item)
+                await self._open()
             case Told():
                 await self._tell(item)
+                await self._open()
             case ProviderData():
                 at_s = await self._clock.relative_s(Moment())
                 await self._provided.take("transcript.provider_data", item.payload, item.participant, at_s)
+
+    async def _open(self) -> None:
+        """Without sound, too, it is a recording that goes on, for as long as the bot is there."""
+        if not self._is_open and self._transcript_id in self._hub.kept_open:
+            self._is_open = True
+            await self._hub.settle(self._transcript_id)
 
     def tick(self) -> None:
         """To be called about twice a second: whoever fell silent gets the words of what they said."""

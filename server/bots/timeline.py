@@ -20,13 +20,13 @@ def participants_of(
     found: dict[int, MeetingParticipant] = {}
     for each in acted:
         before, now = found.get(each.participant.id), each.participant
-        found[now.id] = now if before is None else _newer(before, now)
+        found[now.id] = now if before is None else newer(before, now)
     for other in heard:
         found.setdefault(other.id, other)
     return found
 
 
-def _newer(before: MeetingParticipant, now: MeetingParticipant) -> MeetingParticipant:
+def newer(before: MeetingParticipant, now: MeetingParticipant) -> MeetingParticipant:
     """What is not told again stays."""
     return before.model_copy(update={name: value for name, value in now if value is not None})
 

@@ -104,8 +104,6 @@ class ToldWords:
                     for each in page:
                         if each.segment.track in told:
                             self._known.add((each.segment.track, each.segment.start_samples, each.segment.text))
-            # No sound: the transcript is one that is recorded as soon as somebody says that it is.
-            await self._hub.settle(self._transcript_id)
             await self._hub.voices.learn(self._transcript_id)
             self._tracks = {track.name: track for track in found}
         return self._tracks

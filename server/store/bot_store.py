@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from protocol import ids
 from protocol.errors import Conflict, NotFound
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Began
-from server.store import transcripts
+from server.store import endpoint_store, transcripts
 from server.store.bot_tables import bots
 from server.store.database import Transaction
+from server.store.endpoint_store import Endpoint, NewEndpoint
 from server.store.records import Transcript, storable
 from server.store.standing import Viewer, owned_by
 from server.store.tables import transcripts as all_transcripts
@@ -50,6 +51,7 @@ class Bot:
     paused_at: float | None
     transcript: Transcript
     signing_secret: str | None = field(default=None, repr=False)
+    endpoints: Sequence[Endpoint] = ()
 
     @property
     def cursor(self) -> Cursor:
@@ -84,6 +86,7 @@ class NewBot:
     owner: str | None
     token_hash: str = field(repr=False)
     signing_secret: str | None = field(default=None, repr=False)
+    endpoints: tuple[NewEndpoint, ...] = ()
 
 
 class BotStore:
@@ -119,6 +122,7 @@ class BotStore:
                 "created_at": now,
             }
             await conn.execute(sa.insert(bots).values(**values))
+            await endpoint_store.add(conn, transcript.id, new.endpoints, now=now)
             return await _one(conn, bots.c.id == bot_id)
 
     async def get(self, bot_id: str) -> Bot:
@@ -219,6 +223,7 @@ async def _bots(conn: AsyncConnection, wanted: sa.Select[Any]) -> list[Bot]:
     rows = (await conn.execute(wanted)).all()
     of_each = transcripts.selected().where(all_transcripts.c.id.in_([row.transcript_id for row in rows]))
     found = {each.id: each for each in await transcripts.records(conn, (await conn.execute(of_each)).all())}
+    endpoints = await endpoint_store.of_transcripts(conn, list(found))
     return [
         Bot(
             id=row.id,
@@ -232,6 +237,7 @@ async def _bots(conn: AsyncConnection, wanted: sa.Select[Any]) -> list[Bot]:
             paused_at=row.paused_at,
             signing_secret=row.signing_secret,
             transcript=found[row.transcript_id],
+            endpoints=[each for each in endpoints if each.transcript_id == row.transcript_id],
         )
         for row in rows
     ]

@@ -17,6 +17,7 @@ from server.store import changes, events, listing, migrate, participants, segmen
 from server.store.bot_store import BotStore
 from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
+from server.store.endpoint_store import EndpointStore
 from server.store.job_store import JobStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
@@ -79,6 +80,7 @@ class Store:
         self.retention = RetentionStore(self._read)
         self.jobs = JobStore(self._read, self._write, clock)
         self.bots = BotStore(self._read, self._write, clock)
+        self.endpoints = EndpointStore(self._read, self._write, clock)
         self.meeting_parts = MeetingPartStore(self._read, self._write)
         self.provider_parts = ProviderPartStore(self._read, self._write)
 

@@ -36,7 +36,8 @@ WITH_MEANING = (
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
     *("POST /api/summary", "POST /api/chat"),
-    *(f"GET /api/v1/{kind}" for kind in ("bot", "recording", *MEDIA_OF_BOTS)),  # cursors
+    *(f"GET /api/v1/{kind}" for kind in ("bot", "recording", "realtime_endpoint", *MEDIA_OF_BOTS)),
+    "POST /api/v1/bot",  # where endpoints may lead
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),

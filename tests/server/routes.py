@@ -94,6 +94,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/api/v1/bot/{bot_id}/resume_recording"): Action.CHANGE,
     **{("GET", f"/api/v1/{kind}"): Action.LIST for kind in MEDIA_OF_BOTS},
     **{("GET", f"/api/v1/{kind}/{{recording_id}}"): Action.READ for kind in MEDIA_OF_BOTS},
+    ("GET", "/api/v1/realtime_endpoint"): Action.LIST,
     ("GET", "/api/v1/download/{document}"): Action.DOWNLOAD,
     ("GET", "/api/v1/download/audio_mixed"): Action.DOWNLOAD,
     ("HEAD", "/api/v1/download/audio_mixed"): Action.DOWNLOAD,

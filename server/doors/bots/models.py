@@ -68,6 +68,11 @@ class BotNamed(Form):
     metadata: dict[str, str]
 
 
+class RecordingNamed(Form):
+    id: str
+    metadata: dict[str, str]
+
+
 class BotRecording(Form):
     id: str = Field(description="Also that of its transcript, by which words are followed live.")
     created_at: str
@@ -76,7 +81,7 @@ class BotRecording(Form):
     expires_at: str | None
     status: MediaStatus
     media_shortcuts: MediaShortcuts
-    realtime_endpoints: list[str]
+    realtime_endpoints: list[RecordingNamed]
     bot: BotNamed
     metadata: dict[str, str]
 
@@ -91,13 +96,14 @@ class BotShown(Form):
     recordings: list[BotRecording]
 
 
-class BotRegistered(BotShown):
-    websocket_url: str = Field(description="Where it sends what it hears. It is told this once: who has it is the bot.")
-
-
-class RecordingNamed(Form):
+class EndpointSecret(Form):
     id: str
-    metadata: dict[str, str]
+    secret: str = Field(description="whsec_ and a key in base64: what is sent there is signed with it, as Svix does.")
+
+
+class BotRegistered(BotShown):
+    realtime_endpoints: list[EndpointSecret] = Field(description="They are told this once, too.")
+    websocket_url: str = Field(description="Where it sends what it hears. It is told this once: who has it is the bot.")
 
 
 class _Listed(Form):
@@ -139,3 +145,24 @@ class ParticipantEventsMediaPage(_Page):
 
 class FileMediaPage(_Page):
     results: list[FileMediaListed]
+
+
+class EndpointState(Form):
+    code: Literal["running", "done", "failed"]
+    sub_code: str | None = Field(description="Why it failed.")
+    updated_at: str
+
+
+class RealtimeEndpointShown(Form):
+    id: str
+    type: Literal["webhook", "websocket"]
+    created_at: str
+    events: list[str]
+    status: EndpointState
+    metadata: dict[str, str]
+    recording: RecordingNamed
+    bot: BotNamed
+
+
+class RealtimeEndpointPage(_Page):
+    results: list[RealtimeEndpointShown]

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from server.auth import Action
 from server.doors.access import base_url_of, entry, services_of
 from server.doors.bots.paging import Asked, page
-from server.doors.bots.views import MEDIA, media_view, recording_view
+from server.doors.bots.views import MEDIA, endpoint_view, media_view, recording_view
 from server.doors.errors import DOCUMENTED
 from server.store.bot_store import Bot
 
@@ -29,6 +29,18 @@ async def list_recordings(request: Request, asked: Asked) -> Response:
 async def get_recording(request: Request, recording_id: str) -> Response:
     """A recording, with the addresses of its documents once it is done."""
     return JSONResponse(_recording(request, await services_of(request).store.bots.of_recording(recording_id)))
+
+
+@router.get("/api/v1/realtime_endpoint", dependencies=[entry(Action.LIST)])
+async def list_realtime_endpoints(request: Request, asked: Asked) -> Response:
+    """Where what happens is delivered to, those of the newest recordings first: pages are of recordings."""
+    found = await page(
+        request,
+        "/api/v1/realtime_endpoint/",
+        asked,
+        lambda bot: {"of_one": [endpoint_view(each, bot) for each in bot.endpoints]},
+    )
+    return JSONResponse(found | {"results": [each for one in found["results"] for each in one["of_one"]]})
 
 
 def _recording(request: Request, bot: Bot) -> dict[str, Any]:

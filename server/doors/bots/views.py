@@ -7,6 +7,7 @@ from typing import Any
 from server.bots.download_urls import DownloadUrls
 from server.doors.v1.views import iso
 from server.store.bot_store import Bot
+from server.store.endpoint_store import Endpoint
 
 # Of each kind of media, its documents and what their addresses are called.
 MEDIA: dict[str, dict[str, str]] = {
@@ -51,7 +52,7 @@ def recording_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any
         "expires_at": None,
         "status": status,
         "media_shortcuts": media,
-        "realtime_endpoints": [],
+        "realtime_endpoints": [{"id": each.id, "metadata": {}} for each in bot.endpoints],
         "bot": {"id": bot.id, "metadata": dict(bot.metadata)},
         "metadata": {},
     }
@@ -69,6 +70,21 @@ def media_view(bot: Bot, kind: str, urls: DownloadUrls, base_url: str) -> dict[s
             name: base_url + urls.url(document, bot.transcript.id) if status["code"] == "done" else None
             for name, document in MEDIA[kind].items()
         },
+    }
+
+
+def endpoint_view(endpoint: Endpoint, bot: Bot) -> dict[str, Any]:
+    """Its address is not told: it may hold a secret."""
+    status = {"code": endpoint.status, "sub_code": endpoint.sub_code, "updated_at": iso(endpoint.updated_at)}
+    return {
+        "id": endpoint.id,
+        "type": endpoint.type,
+        "created_at": iso(endpoint.created_at),
+        "events": list(endpoint.events),
+        "status": status,
+        "metadata": {},
+        "recording": {"id": bot.transcript.id, "metadata": {}},
+        "bot": {"id": bot.id, "metadata": dict(bot.metadata)},
     }
 
 

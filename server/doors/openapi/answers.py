@@ -212,6 +212,7 @@ ANSWERS: Mapping[str, Answer] = {
     "leave_call": Answer(model=bot_models.BotShown),
     "list_recordings": Answer(model=bot_models.BotRecordingPage),
     "get_recording": Answer(model=bot_models.BotRecording),
+    "list_realtime_endpoints": Answer(model=bot_models.RealtimeEndpointPage),
     "pause_recording": Answer(model=bot_models.BotShown, errors=(409,)),
     "resume_recording": Answer(model=bot_models.BotShown, errors=(409,)),
     "list_media_transcript": Answer(model=bot_models.TranscriptMediaPage),

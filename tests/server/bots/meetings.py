@@ -22,9 +22,10 @@ ADA, BEN = MeetingParticipant(id=1, name="Ada"), MeetingParticipant(id=2, name="
 
 
 class Meeting:
-    """A transcript that bots connect to, an hour after it began."""
+    """A transcript that bots connect to, an hour after it began. ``bot_id``: of the bot that is registered for it."""
 
-    def __init__(self, services: Services, transcript_id: str) -> None:
+    def __init__(self, services: Services, transcript_id: str, bot_id: str | None = None) -> None:
+        self.bot_id = bot_id
         self.services = services
         self.id = transcript_id
         self.began: Began | None = None
@@ -36,6 +37,8 @@ class Meeting:
 
         async def tell(began: Began) -> None:
             self.began = began
+            if self.bot_id is not None:
+                await services.store.bots.began(self.bot_id, began)
 
         return BotStream(
             services.hub,
