@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from protocol.errors import InvalidMessage
@@ -54,7 +55,7 @@ def parse(sent: Mapping[str, Any]) -> Item:
         case "transcript.data" | "transcript.partial_data":
             return _told(around, inside, is_partial=name == "transcript.partial_data")
         case "transcript.provider_data":
-            return ProviderData(dict(inside), _maybe_participant(around, inside))
+            return ProviderData(dict(inside), _whose(around, inside))
         case "video_separate_png.data" | "video_separate_h264.data":
             return Picture(
                 _participant(around, inside),
@@ -79,6 +80,13 @@ def _maybe_participant(around: Mapping[str, Any], inside: Mapping[str, Any]) -> 
     """What comes before anybody is known to speak has none."""
     who = inside.get("participant", around.get("participant"))
     return participant_of(who) if isinstance(who, dict) and who.get("id") is not None else None
+
+
+def _whose(around: Mapping[str, Any], inside: Mapping[str, Any]) -> MeetingParticipant | None:
+    """A provider may name speakers as it likes: what it sent is kept all the same."""
+    with suppress(InvalidMessage):
+        return _maybe_participant(around, inside)
+    return None
 
 
 def _acted(action: str, around: Mapping[str, Any], inside: Mapping[str, Any]) -> Item:

@@ -119,7 +119,7 @@ class BotStream:
         if self.is_over:
             return
         self.taken += 1
-        if self._is_paused and _is_recorded(item):
+        if _is_recorded(item) and await self._is_held(item):
             return
         match item:
             case Head():
@@ -135,6 +135,12 @@ class BotStream:
             case ProviderData():
                 at_s = await self._clock.relative_s(Moment())
                 await self._provided.take("transcript.provider_data", item.payload, item.participant, at_s)
+
+    async def _is_held(self, item: Item) -> bool:
+        """Paused by its bot; or by a reader of the transcript, for whom its tracks leave out the sound themselves."""
+        if self._is_paused or isinstance(item, Sound):
+            return self._is_paused
+        return (await self._store.get_transcript(self._transcript_id)).state is TranscriptState.PAUSED
 
     async def _open(self) -> None:
         """Without sound, too, it is a recording that goes on, for as long as the bot is there."""
@@ -283,11 +289,11 @@ class BotStream:
             return
         ends_s = max(word.start_s if word.end_s is None else word.end_s for word in told.words)
         await self._clock.relative_s(Moment(ends_s))
-        if not told.is_partial:
-            await self._provided.take("transcript.data", told.payload, told.participant, told.words[0].start_s)
         track = await self._told.take(told, self._clock.began_at)
         if track is not None and told.participant is not None:
             await self._name(told.participant, track)
+        if not told.is_partial:
+            await self._provided.take("transcript.data", told.payload, told.participant, told.words[0].start_s)
 
     # What participants do.
 

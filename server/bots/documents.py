@@ -44,13 +44,13 @@ class MeetingRecord:
     @classmethod
     async def read(cls, store: Store, transcript_id: str, began_at: float) -> MeetingRecord:
         """``began_at``: when the recording began, in epoch seconds. Raises what the store raises."""
-        events, told_at, engine = list[tuple[int, ParticipantActed]](), dict[int, float](), ""
+        events, told_at, engine = list[tuple[int, ParticipantActed]](), dict[str, float](), ""
         async for event in journal_of(store, transcript_id):
             match event.body:
                 case ParticipantActed():
                     events.append((event.seq, event.body))
                 case Transcribed():
-                    told_at[event.seq] = event.at
+                    told_at.setdefault(event.body.segment.segment_id, event.at)  # names may change later
                 case StatusChanged():
                     engine = event.body.engine or engine
         acted = recall_documents.in_order(events)
@@ -85,7 +85,9 @@ class MeetingRecord:
         for track, stored in said:
             if not is_told(track):
                 participant = everybody.get(who[track.id].id) if track.id in who else None
-                provided.append(_recognised(stored, participant, told_at.get(stored.seq, began_at), began_at, engine))
+                provided.append(
+                    _recognised(stored, participant, told_at.get(stored.segment.segment_id, began_at), began_at, engine)
+                )
         provided.sort(key=lambda part: (part.created_at, part.id))
         return cls(transcript_id, began_at, acted, everybody, timeline, spoken, parts, provided)
 

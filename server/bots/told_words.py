@@ -28,6 +28,8 @@ from server.store.store import Store
 
 LAST_WORD_MAX_S = 0.5  # of a word whose end nobody tells
 SEGMENTS_MAX = 20_000  # of one recording
+SEGMENT_MAX_CHARS = 4_000
+TRACKS_MAX = 100
 _Known = tuple[str, int, str]  # a track, where a segment begins, its text
 
 
@@ -45,6 +47,7 @@ class ToldWords:
         self._tracks: dict[str, Track] | None = None  # by name; None: not looked at yet
         self._known: set[_Known] = set()
         self._open: dict[str, Interim] = {}  # what is not final yet, by track
+        self._final_samples: dict[str, int] = {}  # up to where a track's words are final
 
     async def take(self, told: Told, began_at: float) -> Track | None:
         """The track where it was taken: as final words, or as some that may change. None: it is known, or it is heard.
@@ -53,15 +56,21 @@ class ToldWords:
         """
         words = words_of(told.words)
         tracks = await self._known_tracks()
-        if not words or self._is_heard(tracks, told.participant):
-            return None
         name = told_name_of(None if told.participant is None else told.participant.id)
+        if not words or self._is_heard(tracks, told.participant):
+            self._withdraw(name)
+            return None
+        text = join_words(words, told.language)
+        if len(text) > SEGMENT_MAX_CHARS:
+            raise TooLarge(f"a piece of words that others made has at most {SEGMENT_MAX_CHARS} characters")
         track = tracks.get(name)
         if track is None:
+            if sum(map(is_told, tracks.values())) >= TRACKS_MAX:
+                raise TooLarge(f"words of {TRACKS_MAX} participants are taken from others")
             track = tracks[name] = await self._new_track(name, began_at)
-        text = join_words(words, told.language)
         known: _Known = (track.id, words[0].start_samples, text)
-        if known in self._known:
+        is_late = told.is_partial and words[0].start_samples < self._final_samples.get(name, 0)
+        if known in self._known or is_late:
             return None
         before = self._open.get(name)
         segment = Segment(
@@ -79,18 +88,24 @@ class ToldWords:
         else:
             await self._tell(name, track, segment)
             self._known.add(known)
+            self._final_samples[name] = max(self._final_samples.get(name, 0), segment.end_samples)
         return track
 
     def close(self) -> None:
         """What is not final is taken back: nothing more is to come of it."""
-        for interim in self._open.values():
+        for name in list(self._open):
+            self._withdraw(name)
+
+    def _withdraw(self, name: str) -> None:
+        if (interim := self._open.pop(name, None)) is not None:
             empty = interim.segment.model_copy(update={"text": "", "words": ()})
             self._journal.tell(interim.model_copy(update={"segment": empty}))
-        self._open.clear()
 
     def _is_heard(self, tracks: dict[str, Track], participant: MeetingParticipant | None) -> bool:
         """By this connection or one before."""
-        sounding = {*self._speaking(), *(name for name, track in tracks.items() if track.length_samples)}
+        sounding = {*self._speaking(), *(name for name, track in tracks.items() if not is_told(track))}
+        if sounding - {MIXED}:
+            sounding.discard(MIXED)  # since participants come by themselves, the room is not heard as well
         if participant is None:
             return bool(sounding)
         return not sounding.isdisjoint((MIXED, name_of(participant.id)))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
-from pydantic import AwareDatetime, BaseModel, NaiveDatetime
+from pydantic import BaseModel, BeforeValidator
 
 from protocol.errors import ValidationFailed
 from protocol.ids import is_transcript_id
@@ -24,6 +24,16 @@ CURSOR_MAX_CHARS = 256
 FORWARDS, BACK = "n", "p"
 
 
+def _written(text: object) -> object:
+    """A number is no date: pydantic would read it as seconds since 1970."""
+    if isinstance(text, str) and "-" in text[1:]:
+        return text
+    raise ValueError("Input should be a date and time of ISO 8601")
+
+
+Moment = Annotated[datetime, BeforeValidator(_written)]
+
+
 class Wanted(BaseModel):
     """What may be asked of every list."""
 
@@ -33,8 +43,8 @@ class Wanted(BaseModel):
     bot_id: str | None = Query(None, max_length=64, description="Only of this bot.")
     recording_id: str | None = Query(None, max_length=64, description="Only of this recording.")
     status_code: StatusCode | None = Query(None, description="Only of recordings that are so now.")
-    created_at_after: AwareDatetime | NaiveDatetime | None = Query(None, description="ISO 8601; without a zone UTC.")
-    created_at_before: AwareDatetime | NaiveDatetime | None = Query(None, description="As created_at_after.")
+    created_at_after: Moment | None = Query(None, description="ISO 8601; without a zone UTC.")
+    created_at_before: Moment | None = Query(None, description="As created_at_after.")
 
     def bots(self) -> BotsWanted:
         return BotsWanted(

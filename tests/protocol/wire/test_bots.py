@@ -105,6 +105,12 @@ def test_what_a_provider_sent_is_kept_as_it_is() -> None:
     )
 
 
+def test_of_whose_sound_a_provider_tells() -> None:
+    for who, expected in ((ADA, WHO), ({"id": "channel-1"}, None), ("speaker 2", None), (None, None)):
+        found = read(recall("transcript.provider_data", participant=who))
+        assert found == ProviderData({"participant": who}, expected)
+
+
 @pytest.mark.parametrize("form", ["png", "h264"])
 def test_pictures_of_recall(form: str) -> None:
     message = recall(f"video_separate_{form}.data", buffer=BUFFER, timestamp=WHEN, participant=ADA, type="screenshare")

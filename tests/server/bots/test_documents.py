@@ -114,6 +114,18 @@ async def test_what_recognisers_sent(meeting: Meeting) -> None:
     assert sent["transcript.data"]["source_audio"]["participant"]["name"] == "Ben"
 
 
+async def test_when_our_recogniser_said_it_stays_though_a_speaker_is_renamed(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    await stream.stop()
+    [before] = hold(await record_of(meeting))["provider_data"]["parts"]
+    [named] = await meeting.services.speakers.participants(meeting.id)
+    await meeting.services.speakers.change(meeting.id, named.id, name="The host")
+    [after] = hold(await record_of(meeting))["provider_data"]["parts"]
+    assert after["source_audio"]["participant"]["name"] == "The host"
+    assert after["created_at"] == before["created_at"] > "2026-01-01T00:00:01"  # not when the recording began
+
+
 async def test_the_sound_of_a_whole_room(meeting: Meeting) -> None:
     stream = meeting.connect()
     await say(stream, None, 1.0, "one")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import TooLarge
 from protocol.events import Event, Interim, Transcribed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
-from protocol.wire.bot_items import Told, ToldWord
+from protocol.wire.bot_items import ProviderData, Sound, Told, ToldWord
 from protocol.wire.v1 import STATUS_OF_STATE
-from server.bots import told_words
+from server.bots import provider_log, told_words
 from server.bots.documents import MeetingRecord
 from server.bots.told_words import words_of
 from tests.fakes.node import DEADLINE_S, finals_of
-from tests.server.bots.meetings import ADA, BEN, Meeting, acted, say
+from tests.server.bots.meetings import ADA, BEN, Meeting, acted, moment, say
 
 
 def told(who: MeetingParticipant | None, at_s: float, text: str, *, partial: bool = False) -> Told:
@@ -81,6 +83,71 @@ async def test_beside_the_sound_of_the_room_none_is_told(meeting: Meeting) -> No
     assert [text for _, text, _ in await spoken(meeting)] == ["one"]
 
 
+async def test_once_participants_come_by_themselves_the_room_is_not_heard_any_more(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await say(stream, None, 1.0, "one")
+    await stream.take(told(BEN, 1.0, "won"))
+    await say(stream, ADA, 4.0, "two")
+    await stream.take(told(BEN, 6.0, "hello"))  # whose own sound never comes
+    await stream.stop()
+    assert [text for _, text, _ in await spoken(meeting)] == ["one", "two", "hello"]
+
+
+async def test_who_was_heard_before_a_connection_was_lost_is_heard(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(Sound(ADA, bytes(3200), SAMPLE_RATE_HZ, moment(1.0)))  # of which nothing is final as yet
+    await stream.lost("away")
+    again = meeting.connect()
+    await again.take(told(ADA, 1.0, "hello"))
+    await again.stop()
+    assert await spoken(meeting) == []
+
+
+async def test_what_is_not_final_gives_way_to_sound(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(told(ADA, 1.0, "hell", partial=True))
+    assert [each.segment.text for each in meeting.services.journal.interims(meeting.id)] == ["hell"]
+    await stream.take(Sound(ADA, bytes(3200), SAMPLE_RATE_HZ, moment(1.0)))
+    await stream.take(told(ADA, 1.0, "hello", partial=True))
+    assert meeting.services.journal.interims(meeting.id) == ()
+    await stream.stop()
+
+
+async def test_what_comes_after_its_final_is_not_shown_again(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(told(ADA, 1.0, "hello there"))
+    await stream.take(told(ADA, 1.0, "hello their", partial=True))
+    assert meeting.services.journal.interims(meeting.id) == ()
+    await stream.take(told(ADA, 2.0, "you", partial=True))
+    assert [each.segment.text for each in meeting.services.journal.interims(meeting.id)] == ["you"]
+    await stream.stop()
+
+
+async def test_while_readers_paused_the_transcript_nothing_is_taken(meeting: Meeting) -> None:
+    meeting.services.hub.kept_open.add(meeting.id)  # as a connection does
+    stream = meeting.connect()
+    await stream.take(told(ADA, 1.0, "one"))
+    await meeting.services.hub.pause(meeting.id)
+    await stream.take(told(ADA, 2.0, "two"))
+    await stream.take(ProviderData({"text": "two"}))
+    await meeting.services.hub.unpause(meeting.id)
+    await stream.take(told(ADA, 3.0, "three"))
+    meeting.services.hub.kept_open.discard(meeting.id)
+    await stream.stop()
+    assert [text for _, text, _ in await spoken(meeting)] == ["one", "three"]
+    kept = await meeting.services.store.provider_parts.of_transcript(meeting.id)
+    assert sorted(json.loads(part.payload)["text"] for part in kept) == ["one", "three"]
+
+
+async def test_words_are_taken_though_no_more_data_is_kept(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_log, "PARTS_MAX", 0)
+    stream = meeting.connect()
+    with pytest.raises(TooLarge):
+        await stream.take(told(ADA, 1.0, "hello"))
+    await stream.stop()
+    assert await spoken(meeting) == [("Ada", "hello", 1.0)]
+
+
 async def test_words_of_nobody_are_of_who_is_said_to_speak(meeting: Meeting) -> None:
     stream = meeting.connect()
     await stream.take(acted(ParticipantAction.SPEECH_ON, BEN, 0.5))
@@ -131,11 +198,19 @@ async def test_the_transcript_is_recorded_while_they_come(meeting: Meeting) -> N
 
 async def test_there_is_an_end_to_them(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told_words, "SEGMENTS_MAX", 1)
+    monkeypatch.setattr(told_words, "TRACKS_MAX", 1)
     stream = meeting.connect()
     await stream.take(told(ADA, 1.0, "hello"))
-    with pytest.raises(TooLarge):
-        await stream.take(told(ADA, 2.0, "there"))
+    for item in (
+        told(ADA, 2.0, "there"),
+        told(BEN, 3.0, "you", partial=True),
+        told(ADA, 4.0, "a" * (told_words.SEGMENT_MAX_CHARS + 1), partial=True),
+    ):
+        with pytest.raises(TooLarge):
+            await stream.take(item)
     await stream.stop()
+    assert [text for _, text, _ in await spoken(meeting)] == ["hello"]
+    assert len(await meeting.services.store.tracks_of(meeting.id)) == 1
 
 
 def test_ends_that_nobody_tells() -> None:

@@ -62,6 +62,20 @@ def did(action: str, who: int, at_s: float, data: dict[str, Any] | None = None) 
     return {"event": f"participant_events.{action}", "data": {"data": inside}}
 
 
+def told(who: int | None, at_s: float, *texts: str, event: str = "transcript.data") -> Message:
+    """Words of another recogniser; the last one has no end."""
+    words = [
+        {
+            "text": text,
+            "start_timestamp": {"relative": at_s + number},
+            "end_timestamp": {"relative": at_s + number + 0.5} if number + 1 < len(texts) else None,
+        }
+        for number, text in enumerate(texts)
+    ]
+    participant = {"id": who, "name": None if who is None else f"Person {who}"}
+    return {"event": event, "data": {"data": {"words": words, "language_code": "en", "participant": participant}}}
+
+
 def attendee(who: int, at_s: float, pcm: bytes) -> Message:
     chunk = base64.b64encode(pcm).decode()
     data = {"chunk": chunk, "sample_rate": RATE_HZ, "timestamp_ms": BEGAN_AT_MS + round(at_s * 1000)}
@@ -143,6 +157,49 @@ async def test_a_meeting_from_the_registration_to_its_documents(node: RunningApp
     shown = (await node.http.get(f"/api/v1/bot/{bot['id']}/")).json()
     assert "websocket_url" not in shown
     assert shown["recordings"][0]["id"] == recording["id"]
+
+
+async def test_words_and_data_of_other_recognisers(node: RunningApp) -> None:
+    bot = await register(node)
+    raw = {"type": "Results", "channel": {"alternatives": [{"transcript": "delta echo"}]}}
+    final = told(2, 3.0, "delta", "echo")
+    async with node.socket(path_of(bot)) as socket:
+        for message in (
+            did("join", 1, 0.0),
+            *pieces(recall, 1, "alpha", 1.0),
+            told(1, 1.0, "alfa"),  # who is heard
+            told(2, 3.0, "delt", event="transcript.partial_data"),
+            final,
+            final,
+            {"event": "transcript.provider_data", "data": {"data": raw}},
+        ):
+            await socket.send(message)
+        await wait_for_words(node, bot, "alpha", "echo")
+        recording = await ended(node, bot)
+        await socket.closed()
+    assert await words(node, recording) == [("Person 1", "alpha"), ("Person 2", "delta"), ("Person 2", "echo")]
+    provided = await document(node, recording, "transcript", "provider_data_download_url")
+    jsonschema_rs.validate(contract.PROVIDER_DATA, provided)
+    found = [(part["data"]["event"], part["source_audio"]["type"]) for part in provided["parts"]]
+    assert sorted(found) == [
+        *[("transcript.data", "separate")] * 3,
+        ("transcript.provider_data", "mixed"),
+        ("transcription", "separate"),
+    ]
+    [kept] = [part["data"] for part in provided["parts"] if part["data"]["event"] == "transcript.provider_data"]
+    assert kept["payload"] == raw
+    assert bot["websocket_url"] not in json.dumps(provided)
+
+
+async def test_a_bot_that_tells_words_alone(node: RunningApp) -> None:
+    bot = await register(node)
+    async with node.socket(path_of(bot)) as socket:
+        await socket.send(told(2, 3.0, "delta"))
+        await wait_for_words(node, bot, "delta")
+        recording = await ended(node, bot)
+        assert await socket.closed() == (1000, "")
+    assert recording["status"]["code"] == "done"
+    assert await words(node, recording) == [("Person 2", "delta")]
 
 
 @pytest.mark.parametrize("dialect", [attendee, legacy])
