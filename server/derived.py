@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from media.mp3 import write_mp3
+from media.video import write_mp4
 from media.wav import SoundReader
 from media.waveform import Waveform, peaks
 from server.admission import admit_sound
@@ -64,6 +65,17 @@ class Derived:
                 async with self._turns:
                     await asyncio.to_thread(write_mp3, sound, made)
                 await asyncio.to_thread(_forget_older_mixes, made)
+        return made
+
+    async def film(self, pictures: Path, end_s: float | None) -> Path:
+        """The MP4 of a file of pictures, the last one of which is shown until then. Raises as ``write_mp4``, and
+        ``Overloaded``."""
+        made = pictures.with_suffix(".mp4")
+        async with self._locks.of(made):
+            if not await asyncio.to_thread(_is_newer, made, [pictures]):
+                admit_sound(self._settings)
+                async with self._turns:
+                    await asyncio.to_thread(write_mp4, pictures, made, end_s)
         return made
 
 

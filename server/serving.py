@@ -63,8 +63,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        # The scope's state is a copy of this, so that the door finds the way to cut its own connection there.
-        super().__init__(config, server_state, {**app_state, "abort_connection": self.abort}, _loop)
+        # The scope's state is a copy of this, so that the door finds there what it may do to its own connection.
+        own = {"abort_connection": self.abort, "take_messages_of": self.take_messages_of}
+        super().__init__(config, server_state, app_state | own, _loop)
         self._heard_at_s = 0.0
         self._cut: asyncio.TimerHandle | None = None
 
@@ -72,6 +73,10 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         """End the TCP connection now, with whatever it still had to send."""
         if self.transport is not None and not self.disconnected:
             self.transport.abort()
+
+    def take_messages_of(self, max_bytes: int) -> None:
+        """Larger ones than sockets take else, or smaller."""
+        self.conn.max_message_size = max_bytes
 
     def data_received(self, data: bytes) -> None:
         self._heard_at_s = self.loop.time()

@@ -87,9 +87,9 @@ class Sound:
                 if not self.is_finished:
                     raise Conflict("this is still being recorded; ask for WAV")
                 made = await self.services.derived.mp3(self.reader, self.path, self.made_of)
-                return await _plain_file(form, made)
+                return await plain_file(form, made)
             case "original":
-                return await _plain_file(form, self.path.with_suffix(".upload"))
+                return await plain_file(form, self.path.with_suffix(".upload"))
             case "ogg":
                 recording = self.reader
                 if not isinstance(recording, Recording):
@@ -219,7 +219,7 @@ async def _mixed_sound(services: Services, transcript_id: str, mix: Mix) -> Soun
     return Sound(services, transcript_id, None, mix.key, Mixdown(parts), mix.length_samples, path, paths)
 
 
-async def _plain_file(form: Form, path: Path) -> SoundFile:
+async def plain_file(form: Form, path: Path) -> SoundFile:
     return await asyncio.to_thread(_look_at, form, path)
 
 

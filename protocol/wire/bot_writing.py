@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from protocol.participants import MeetingParticipant
-from protocol.wire.bot_items import Acted, Head, Moment, Sound
+from protocol.wire.bot_items import Acted, Head, Moment, Picture, Sound
 from protocol.wire.bots import ID_BYTES
 from protocol.wire.dialects import Dialect
 
 
-def written(item: Sound | Acted | Head, dialect: Dialect) -> str | bytes | None:
+def written(item: Sound | Acted | Picture | Head, dialect: Dialect) -> str | bytes | None:
     """None: there is no way to say it in this dialect."""
     match dialect:
         case Dialect.RECALL:
@@ -21,16 +21,19 @@ def written(item: Sound | Acted | Head, dialect: Dialect) -> str | bytes | None:
         case Dialect.ATTENDEE:
             return _attendee(item) if isinstance(item, Sound) else None
         case Dialect.LEGACY:
-            return _legacy(item)
+            return None if isinstance(item, Picture) else _legacy(item)
 
 
-def _recall(item: Sound | Acted) -> str:
+def _recall(item: Sound | Acted | Picture) -> str:
     inside: dict[str, Any] = {"timestamp": _timestamp(item.moment)}
     if item.participant is not None:
         inside["participant"] = item.participant.model_dump()
     if isinstance(item, Acted):
         name = f"participant_events.{item.action.value}"
         inside["data"] = None if item.text is None else {"text": item.text, "to": item.to}
+    elif isinstance(item, Picture):
+        name = f"video_separate_{'h264' if item.format == 'h264' else 'png'}.data"
+        inside |= {"buffer": base64.b64encode(item.data).decode(), "type": item.surface}
     else:
         name = "audio_mixed_raw.data" if item.participant is None else "audio_separate_raw.data"
         inside["buffer"] = base64.b64encode(item.pcm).decode()

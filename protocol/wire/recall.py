@@ -35,6 +35,7 @@ from protocol.wire.bot_items import (
 RATE_HZ = 16_000
 WORDS_MAX = 5_000
 _PICTURES: dict[str, PictureFormat] = {"video_separate_png.data": "png", "video_separate_h264.data": "h264"}
+_JPEG = b"\xff\xd8\xff"  # which some bots send in the place of PNG
 _ACTED = "participant_events."
 
 
@@ -57,11 +58,12 @@ def parse(sent: Mapping[str, Any]) -> Item:
         case "transcript.provider_data":
             return ProviderData(dict(inside), _whose(around, inside))
         case "video_separate_png.data" | "video_separate_h264.data":
+            data = unbased(inside.get("buffer"), "buffer")
             return Picture(
                 _participant(around, inside),
                 _surface(inside.get("type")),
-                _PICTURES[name],
-                unbased(inside.get("buffer"), "buffer"),
+                "jpeg" if data.startswith(_JPEG) and _PICTURES[name] == "png" else _PICTURES[name],
+                data,
                 moment_of(inside.get("timestamp")),
             )
     return Unknown(text_or_none(name, 64) or "")

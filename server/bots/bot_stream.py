@@ -23,17 +23,19 @@ from protocol.errors import Conflict, EarshotError, IllegalMove, Overloaded, Too
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
-from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, ProviderData, Sound, Told
+from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Picture, ProviderData, Sound, Told
 from server.bots.journal_pages import journal_of
 from server.bots.meeting_tracks import MIXED, name_of, participant_id_of
 from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
 from server.bots.sound_parts import SoundParts
 from server.bots.told_words import ToldWords
+from server.bots.video_parts import VideoParts
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.resume import ResumeTokens
+from server.settings import Settings
 from server.speakers import Speakers
 from server.store.records import Track
 from server.store.store import Store
@@ -71,6 +73,7 @@ class BotStream:
 
     def __init__(
         self,
+        settings: Settings,
         hub: Hub,
         store: Store,
         journal: Journal,
@@ -104,6 +107,7 @@ class BotStream:
         self._refused: dict[str, float] = {}  # since when there was no room for them
         self._finalizing: set[asyncio.Task[None]] = set()
         self._parts = SoundParts(store.meeting_parts, transcript_id)
+        self._video = VideoParts(settings, store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
         self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
         self._is_open = False
@@ -132,6 +136,9 @@ class BotStream:
             case Told():
                 await self._tell(item)
                 await self._open()
+            case Picture():
+                await self._video.take(item, await self._clock.relative_s(item.moment))
+                await self._open()
             case ProviderData():
                 at_s = await self._clock.relative_s(Moment())
                 await self._provided.take("transcript.provider_data", item.payload, item.participant, at_s)
@@ -140,6 +147,8 @@ class BotStream:
         """Paused by its bot; or by a reader of the transcript, for whom its tracks leave out the sound themselves."""
         if self._is_paused or isinstance(item, Sound):
             return self._is_paused
+        if isinstance(item, Picture):  # of which there are many
+            return bool(self._voices) and all(voice.session.paused for voice in self._voices.values())
         return (await self._store.get_transcript(self._transcript_id)).state is TranscriptState.PAUSED
 
     async def _open(self) -> None:
@@ -152,6 +161,7 @@ class BotStream:
         """To be called about twice a second: whoever fell silent gets the words of what they said."""
         now_s = time.monotonic()
         self._parts.tick()
+        self._video.tick()
         self._provided.tick()
         for voice in self._voices.values():
             if not voice.is_idle and now_s - voice.heard_at_s >= IDLE_S:
@@ -179,6 +189,8 @@ class BotStream:
     def pause(self, *, paused: bool) -> None:
         """What is said, shown and written meanwhile is not recorded; who comes and goes is."""
         self._is_paused = paused
+        if paused:
+            self._video.pause()
         for voice in self._voices.values():
             if paused and not voice.is_idle:
                 self._settle(voice)
@@ -192,6 +204,7 @@ class BotStream:
         await asyncio.gather(*self._finalizing, return_exceptions=True)
         self._told.close()
         await self._parts.close()
+        await self._video.close()
         await self._provided.close()
 
     # Sound.
@@ -319,6 +332,7 @@ class BotStream:
             to=acted.to,
         )
         await self._journal.append(self._transcript_id, event, patient=True)
+        self._video.acted(acted.action, acted.participant.id, relative_s)
         await self._name(acted.participant)
         voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:

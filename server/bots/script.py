@@ -8,19 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.decode import DecodeLimits, decode_file
+from media.drawn import Drawing
+from media.picture_file import PictureFormat as PictureFile
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, seconds, silence
 from protocol.participants import MeetingParticipant, ParticipantAction
-from protocol.wire.bot_items import Acted, Moment, Sound
+from protocol.wire.bot_items import Acted, Moment, Picture, PictureFormat, Sound, Surface
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ // 10
+_SHOWN = {
+    "webcam": (ParticipantAction.WEBCAM_ON, ParticipantAction.WEBCAM_OFF),
+    "screenshare": (ParticipantAction.SCREENSHARE_ON, ParticipantAction.SCREENSHARE_OFF),
+}
+Sent = Sound | Acted | Picture
 LIMITS = DecodeLimits(bytes_max=1 << 36, duration_max_s=48 * 3600.0)
-FIELDS = "name, at, join, leave, mute"
+FIELDS = "name, at, join, leave, mute, webcam, screen"
+RATES_HZ: dict[PictureFormat, int] = {"png": 2, "h264": 10}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One participant. ``at_s``: when their recording begins; they are there from ``joins_s`` to ``leaves_s``, and
-    heard, but not from one of ``mutes`` to the other."""
+    heard, but not from one of ``mutes`` to the other. ``shown``: their camera and screen, from when to when."""
 
     participant: MeetingParticipant
     path: Path
@@ -28,13 +36,16 @@ class Part:
     joins_s: float = 0.0
     leaves_s: float | None = None
     mutes: tuple[tuple[float, float], ...] = ()
+    shown: tuple[tuple[Surface, float, float], ...] = ()
+    pictures: PictureFormat = "png"
 
     @classmethod
-    def parse(cls, text: str, number: int) -> Part:
-        """``FILE,name=Ada,at=6.5,join=2,leave=60,mute=10-20``; all but the file may be left out, and ``mute`` come
-        again. Raises ``ValueError``, whose text says what is wrong."""
+    def parse(cls, text: str, number: int, pictures: PictureFormat = "png") -> Part:
+        """``FILE,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=3-9,screen=4-50``; all but the file may be left out,
+        and stretches come again. Raises ``ValueError``, whose text says what is wrong."""
         path, *fields = text.split(",")
-        name, at_s, joins_s, leaves_s, mutes = Path(path).stem, 0.0, None, None, list[tuple[float, float]]()
+        name, at_s, joins_s, leaves_s = Path(path).stem, 0.0, None, None
+        mutes, shown = list[tuple[float, float]](), list[tuple[Surface, float, float]]()
         for each in fields:
             key, _, value = each.partition("=")
             match key.strip():
@@ -47,19 +58,40 @@ class Part:
                 case "leave":
                     leaves_s = _seconds(key, value)
                 case "mute":
-                    start, _, end = value.partition("-")
-                    mutes.append((_seconds(key, start), _seconds(key, end)))
+                    mutes.append(_stretch(key, value))
+                case "webcam":
+                    shown.append(("webcam", *_stretch(key, value)))
+                case "screen":
+                    shown.append(("screenshare", *_stretch(key, value)))
                 case _:
                     raise ValueError(f"{each!r} is none of {FIELDS}")
         who = MeetingParticipant(id=number, name=name, is_host=number == 1, platform="simulated")
-        return cls(who, Path(path), at_s, at_s if joins_s is None else joins_s, leaves_s, tuple(mutes))
+        joins_s = at_s if joins_s is None else joins_s
+        return cls(who, Path(path), at_s, joins_s, leaves_s, tuple(mutes), tuple(shown), pictures)
 
     def check(self) -> None:
         """Raises ``AudioFormatError`` where there is no sound in the file."""
         next(self._pieces(), None)
 
-    def items(self, began_at: float) -> Iterator[tuple[float, Sound | Acted]]:
+    def items(self, began_at: float) -> Iterator[tuple[float, Sent]]:
         """What a bot sends of them, each with when it does, in order: a piece of sound when it is over."""
+        pictures = (self._pictures(surface, start_s, end_s, began_at) for surface, start_s, end_s in self.shown)
+        return heapq.merge(self._heard(began_at), *pictures, key=lambda each: each[0])
+
+    def _pictures(
+        self, surface: Surface, start_s: float, end_s: float, began_at: float
+    ) -> Iterator[tuple[float, Sent]]:
+        on, off = _SHOWN[surface]
+        rate_hz = RATES_HZ[self.pictures]
+        drawing = Drawing(PictureFile[self.pictures.upper()], self.participant.id, rate_hz)
+        yield start_s, self._acted(on, start_s, began_at)
+        for number in range(round((end_s - start_s) * rate_hz)):
+            at_s = start_s + number / rate_hz
+            moment = Moment(at_s, began_at + at_s)
+            yield at_s, Picture(self.participant, surface, self.pictures, drawing.at(at_s), moment)
+        yield end_s, self._acted(off, end_s, began_at)
+
+    def _heard(self, began_at: float) -> Iterator[tuple[float, Sent]]:
         yield self.joins_s, self._acted(ParticipantAction.JOIN, self.joins_s, began_at)
         end_s = self.joins_s
         for start_s, pcm in self._pieces():
@@ -90,9 +122,17 @@ class Part:
             yield self.at_s + seconds(given_samples), bytes(waiting)
 
 
-def played(parts: Sequence[Part], began_at: float) -> Iterator[tuple[float, Sound | Acted]]:
+def played(parts: Sequence[Part], began_at: float) -> Iterator[tuple[float, Sent]]:
     """All of them together, in order. Raises what decoding raises."""
     return heapq.merge(*(part.items(began_at) for part in parts), key=lambda each: each[0])
+
+
+def _stretch(key: str, text: str) -> tuple[float, float]:
+    start, _, end = text.partition("-")
+    found = _seconds(key, start), _seconds(key, end)
+    if found[0] >= found[1]:
+        raise ValueError(f"{key} takes two times, the earlier one first, not {text!r}")
+    return found
 
 
 def _seconds(key: str, text: str) -> float:

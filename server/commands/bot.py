@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,7 +35,7 @@ def simulate(
         list[str],
         typer.Argument(
             help="A file for each participant, with what else is to be known of them: "
-            "ada.wav,name=Ada,at=6.5,join=2,leave=60,mute=10-20"
+            "ada.wav,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=8-30,screen=12-20"
         ),
     ],
     server: Annotated[str, typer.Option(envvar="EARSHOT_SERVER", help="The server.")] = DEFAULT_SERVER,
@@ -43,6 +43,7 @@ def simulate(
     reconnect: Annotated[
         list[float] | None, typer.Option(help="Lose the connection at so many seconds, and come back.")
     ] = None,
+    video: Annotated[Literal["png", "h264"], typer.Option(help="How webcam and screen are sent.")] = "png",
     bots: Annotated[int, typer.Option(min=1, max=BOTS_MAX, help="Play it so many times at once.")] = 1,
 ) -> None:
     """Play a meeting of several recordings as a bot streams it, in real time, and show what was understood."""
@@ -51,7 +52,7 @@ def simulate(
     from server.bots.script import Part
 
     try:
-        parts = [Part.parse(text, number) for number, text in enumerate(participants, start=1)]
+        parts = [Part.parse(text, number, video) for number, text in enumerate(participants, start=1)]
     except ValueError as error:
         raise CommandFailed(f"{error}.", USAGE) from None
     for part in parts:

@@ -110,6 +110,12 @@ class SocketConnection:
         if cut is not None:
             cut()
 
+    def take_messages_of(self, max_bytes: int) -> None:
+        """Needs our own protocol class, too; else the setting holds."""
+        take: Callable[[int], None] | None = self.websocket.scope.get("state", {}).get("take_messages_of")
+        if take is not None:
+            take(max_bytes)
+
     async def ping(self) -> None:
         """Send a ping message every interval, for ever."""
         while True:
@@ -137,9 +143,16 @@ class SocketConnection:
 
 
 async def serve_socket(
-    websocket: WebSocket, action: Action, speak: Callable[[SocketConnection], Coroutine[Any, Any, None]]
+    websocket: WebSocket,
+    action: Action,
+    speak: Callable[[SocketConnection], Coroutine[Any, Any, None]],
+    *,
+    message_max_bytes: int | None = None,
 ) -> None:
-    """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close."""
+    """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close.
+
+    ``message_max_bytes``: of one message of whoever was let in, where that is not as the setting has it.
+    """
     connection = SocketConnection(websocket)
     try:
         check_page(websocket)
@@ -155,6 +168,8 @@ async def serve_socket(
         await connection.refuse(error)
         return
     connection.principal = principal
+    if message_max_bytes is not None:
+        connection.take_messages_of(message_max_bytes)
     await connection.accept()
     leaving = leaving_of(websocket)
     with leaving:

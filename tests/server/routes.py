@@ -100,6 +100,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("HEAD", "/api/v1/download/audio_mixed"): Action.DOWNLOAD,
     ("GET", "/api/v1/download/audio_part"): Action.DOWNLOAD,
     ("HEAD", "/api/v1/download/audio_part"): Action.DOWNLOAD,
+    ("GET", "/api/v1/download/video_part"): Action.DOWNLOAD,
+    ("HEAD", "/api/v1/download/video_part"): Action.DOWNLOAD,
     ("POST", "/api/retranslate/segment"): Action.CREATE,
     ("POST", "/api/retranslate/segment-from-full"): Action.CREATE,
     ("WS", "/v1/transcripts_websocket/{transcript_id}"): Action.LISTEN,

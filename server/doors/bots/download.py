@@ -15,12 +15,13 @@ from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import NotFound
 from server.auth import Action
 from server.bots.documents import Address, MeetingRecord, began_at_of
+from server.bots.films import film_of
 from server.bots.meeting_tracks import name_of
 from server.doors.access import base_url_of, entry, services_of
 from server.doors.byte_ranges import Servable, serve_bytes
 from server.doors.errors import DOCUMENTED
 from server.download_names import content_disposition
-from server.sound import Sound, mp3_or_wav, sound_of
+from server.sound import Sound, SoundFile, mp3_or_wav, sound_of
 from server.store.meeting_part_store import MeetingPart
 
 router = APIRouter(tags=["bots"], responses=DOCUMENTED)
@@ -74,6 +75,22 @@ async def download_audio_part(request: Request, token: Token) -> Response:
     return await _give(request, excerpt, str(part.participant_id))
 
 
+@router.head("/api/v1/download/video_part", dependencies=[entry(Action.DOWNLOAD)], include_in_schema=False)
+@router.get("/api/v1/download/video_part", dependencies=[entry(Action.DOWNLOAD)])
+async def download_video_part(request: Request, token: Token) -> Response:
+    """One stretch of a participant's camera or screen: MP4 with H.264."""
+    services = services_of(request)
+    part = await services.store.meeting_parts.get(services.download_urls.id_of("video_part", token))
+    if part.kind == "audio":
+        raise NotFound("there is no video of this part")
+    await services.store.bots.of_recording(part.transcript_id)
+    file = await film_of(services, part)
+    disposition = content_disposition(
+        "inline", f"{part.participant_id}-{part.kind}", file.suffix, transcript_id=part.transcript_id
+    )
+    return _ranged(request, file, part.id, disposition)
+
+
 @router.get("/api/v1/download/{document}", dependencies=[entry(Action.DOWNLOAD)])
 async def download_document(request: Request, document: Document, token: Token) -> Response:
     """A document of a meeting. One whose address was altered or has expired is 403: ask for the recording again."""
@@ -94,8 +111,12 @@ async def download_document(request: Request, document: Document, token: Token) 
 
 async def _give(request: Request, sound: Sound, name: str) -> Response:
     file = await sound.file(mp3_or_wav(sound))
-    version = f"{sound.key} {file.form} {file.length_bytes}"
     disposition = content_disposition("inline", name, file.suffix, transcript_id=sound.transcript_id)
+    return _ranged(request, file, sound.key, disposition)
+
+
+def _ranged(request: Request, file: SoundFile, key: str, disposition: dict[str, str]) -> Response:
+    version = f"{key} {file.form} {file.length_bytes}"
     return serve_bytes(
         request,
         Servable(

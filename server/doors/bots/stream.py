@@ -14,7 +14,8 @@ from protocol.wire import v1
 from protocol.wire.bots import BotMessages
 from server.auth import Action
 from server.bots.bot_stream import BotStream
-from server.doors.access import metrics_of, services_of
+from server.bots.video_parts import MESSAGE_MAX_BYTES
+from server.doors.access import metrics_of, services_of, settings_of
 from server.doors.sockets import SocketConnection, serve_socket, until_first
 from server.services import Services
 from server.store.bot_store import Bot
@@ -29,7 +30,8 @@ TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or do
 
 @router.websocket("/api/v1/bot/{bot_id}/stream")
 async def bot_stream(websocket: WebSocket) -> None:
-    await serve_socket(websocket, Action.SPEAK, _stream)
+    most = max(MESSAGE_MAX_BYTES, settings_of(websocket).message_max_bytes)
+    await serve_socket(websocket, Action.SPEAK, _stream, message_max_bytes=most)
 
 
 async def _stream(connection: SocketConnection) -> None:
@@ -56,6 +58,7 @@ def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | N
             ended.set_result(error)
 
     return BotStream(
+        services.settings,
         services.hub,
         services.store,
         services.journal,

@@ -50,9 +50,9 @@ class Answer:
     errors: tuple[int, ...] = ()
 
 
-def _sound(*errors: int) -> Answer:
+def _sound(*errors: int, media: tuple[str, ...] = SOUND) -> Answer:
     return Answer(
-        media=SOUND,
+        media=media,
         also={206: "The range that was asked for", 304: "What you have is what there is"},
         asks=("Range", "If-Range", "If-None-Match"),
         headers=("Accept-Ranges", "ETag", "Last-Modified", "Content-Range", "Content-Disposition"),
@@ -224,6 +224,7 @@ ANSWERS: Mapping[str, Answer] = {
     "download_document": Answer(media=(JSON,), schema={"anyOf": [{"type": "array", "items": OBJECT}, OBJECT]}),
     "download_audio_mixed": _sound(404),
     "download_audio_part": _sound(404),
+    "download_video_part": _sound(404, media=("video/mp4",)),
     # Jobs.
     "list_models_for_jobs": Answer(model=job_models.ModelsHere),
     "download_model": Answer(202, models.ModelPull, errors=(409,)),

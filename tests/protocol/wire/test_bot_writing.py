@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.participants import MeetingParticipant, ParticipantAction
-from protocol.wire.bot_items import Acted, Head, Moment, Sound
+from protocol.wire.bot_items import Acted, Head, Moment, Picture, Sound
 from protocol.wire.bot_writing import written
 from protocol.wire.bots import BotMessages
 from protocol.wire.dialects import Dialect
@@ -24,15 +24,23 @@ CHATS = st.builds(
     st.sampled_from(["everyone", "only_bot"]),
 )
 OTHERS = st.sampled_from([each for each in ParticipantAction if each is not ParticipantAction.CHAT_MESSAGE])
+SURFACES = st.sampled_from(["webcam", "screenshare"])
+PICTURES = st.builds(Picture, PARTICIPANTS, SURFACES, st.sampled_from(["png", "h264"]), PCM, MOMENTS)
+PICTURES |= st.builds(Picture, PARTICIPANTS, SURFACES, st.just("jpeg"), PCM.map(b"\xff\xd8\xff".__add__), MOMENTS)
 ITEMS = st.builds(Sound, st.none() | PARTICIPANTS, PCM, st.just(16_000), MOMENTS) | CHATS
 ITEMS |= st.builds(Acted, OTHERS, PARTICIPANTS, MOMENTS)
 
 
-@given(ITEMS)
-def test_in_the_dialect_of_recall_everything_can_be_said(item: Sound | Acted) -> None:
+@given(ITEMS | PICTURES)
+def test_in_the_dialect_of_recall_everything_can_be_said(item: Sound | Acted | Picture) -> None:
     text = written(item, Dialect.RECALL)
     assert text is not None
     assert BotMessages().read(text) == item
+
+
+@given(PICTURES)
+def test_others_show_no_pictures(picture: Picture) -> None:
+    assert written(picture, Dialect.ATTENDEE) is written(picture, Dialect.LEGACY) is None
 
 
 @given(ITEMS)

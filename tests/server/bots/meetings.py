@@ -41,6 +41,7 @@ class Meeting:
                 await services.store.bots.began(self.bot_id, began)
 
         return BotStream(
+            services.settings,
             services.hub,
             services.store,
             services.journal,

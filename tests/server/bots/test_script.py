@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from media.drawn import HEIGHT, WIDTH
+from media.picture_file import PictureFormat as PictureFile
+from media.stills import size_of
+from media.video import nal_types
 from protocol.participants import ParticipantAction
-from protocol.wire.bot_items import Acted, Sound
-from server.bots.script import Part, played
+from protocol.wire.bot_items import Acted, Picture, PictureFormat, Sound
+from server.bots.script import RATES_HZ, Part, played
 from tests.fakes.scripted_sound import scripted_sound
 from tests.fakes.wav import wav_of
 
@@ -31,10 +35,12 @@ def test_a_part_is_read_from_one_text() -> None:
     assert (least.participant.name, least.joins_s, least.leaves_s) == ("ben", 3.0, None)
 
 
-@pytest.mark.parametrize("wrong", ["a.wav,nme=x", "a.wav,at=soon", "a.wav,mute=10", "a.wav,leave=-1", "a.wav,at=nan"])
+@pytest.mark.parametrize(
+    "wrong", ["a.wav,nme=x", "a.wav,at=soon", "a.wav,mute=10", "a.wav,leave=-1", "a.wav,at=nan", "a.wav,screen=9-3"]
+)
 def test_what_is_no_part_is_told(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"none of name, at|takes seconds"):
-        Part.parse(wrong, 1)
+    with pytest.raises(ValueError, match=r"none of name, at|takes (seconds|two times)"):
+        Part.parse(f"a.wav,{wrong}", 1)
 
 
 def test_everything_comes_in_its_time(ada: Path) -> None:
@@ -65,3 +71,29 @@ def test_everything_comes_in_its_time(ada: Path) -> None:
     assert (ben_s[0], ben_s[-1]) == (1.3, 2.9)
     assert heard[-1][2] == 50  # the last piece is what is left
     assert all(item.moment.at == BEGAN_AT + (item.moment.relative_s or 0) for _, item in items)
+
+
+@pytest.mark.parametrize("form", ["png", "h264"])
+def test_cameras_and_screens(ada: Path, form: PictureFormat) -> None:
+    items = list(played([Part.parse(f"{ada},webcam=1-2,screen=1.5-3,webcam=3-3.5", 1, form)], BEGAN_AT))
+    assert [at_s for at_s, _ in items] == sorted(at_s for at_s, _ in items)
+    acted = [(at_s, item.action.value) for at_s, item in items if isinstance(item, Acted)]
+    assert acted[1:-1] == [
+        (1.0, "webcam_on"),
+        (1.5, "screenshare_on"),
+        (2.0, "webcam_off"),
+        (3.0, "screenshare_off"),
+        (3.0, "webcam_on"),
+        (3.5, "webcam_off"),
+    ]
+    webcam = [item for _, item in items if isinstance(item, Picture) and item.surface == "webcam"]
+    rate_hz = RATES_HZ[form]
+    assert [item.moment.relative_s for item in webcam] == [
+        *(pytest.approx(1 + number / rate_hz) for number in range(rate_hz)),
+        *(pytest.approx(3 + number / rate_hz) for number in range(rate_hz // 2)),
+    ]
+    if form == "png":
+        assert {size_of(PictureFile.PNG, item.data) for item in webcam} == {(WIDTH, HEIGHT)}
+    else:
+        assert {7, 8, 5} <= nal_types(webcam[0].data)
+        assert nal_types(webcam[1].data) == {1}

@@ -86,6 +86,7 @@ def test_operations_say_what_they_take_and_what_they_answer(document: Json) -> N
             "download_document",
             "download_audio_mixed",
             "download_audio_part",
+            "download_video_part",
         )
         assert public is of_anybody, place
 
