@@ -224,7 +224,7 @@ ANSWERS: Mapping[str, Answer] = {
     "download_document": Answer(media=(JSON,), schema={"anyOf": [{"type": "array", "items": OBJECT}, OBJECT]}),
     "download_audio_mixed": _sound(404),
     "download_audio_part": _sound(404),
-    "download_video_part": _sound(404, media=("video/mp4",)),
+    "download_video_part": _sound(404, media=("video/mp4", "multipart/byteranges")),
     # Jobs.
     "list_models_for_jobs": Answer(model=job_models.ModelsHere),
     "download_model": Answer(202, models.ModelPull, errors=(409,)),
