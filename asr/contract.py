@@ -24,6 +24,7 @@ class SessionOptions(BaseModel):
     """What one session asks of the recogniser. ``lane`` orders work: live before file.
 
     ``heard_language``: found in the session's utterances so far; an utterance too short to tell is heard in it.
+    ``diarize``: its voices are to be told apart, of which there are ``speakers_expected``, or ``max_speakers`` at most.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +34,9 @@ class SessionOptions(BaseModel):
     interim: bool = True
     lane: str = "live"
     heard_language: str | None = None
+    diarize: bool = False
+    speakers_expected: int | None = None
+    max_speakers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

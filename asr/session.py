@@ -43,7 +43,8 @@ class Link(Protocol):
 class AsrListener(Protocol):
     """Who hears of a session. Called on the loop; what it raises is logged and goes no further.
 
-    One that has ``on_gave_up(start_samples, end_samples, message)`` is told as well what sound could not be heard.
+    One that has ``on_gave_up(start_samples, end_samples, message)`` is told as well what sound could not be heard, and
+    one that has ``on_prints(VoicePrints)`` the voice prints of a final, right before its segments.
     """
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None: ...

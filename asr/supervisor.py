@@ -12,14 +12,14 @@ import structlog
 
 from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
 from asr.watch import Backoff, Heartbeat
-from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ran, Ready, Settled, Working
+from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ran, Ready, Settled, VoicePrints, Working
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
 MEMORY_PATIENCE_S = 5.0  # for the step under way, when the process has grown too large
 
-SessionMessage = Heard | Settled | Marker | GaveUp
+SessionMessage = VoicePrints | Heard | Settled | Marker | GaveUp
 
 
 class WorkerEvents(Protocol):

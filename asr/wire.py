@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter
 
 from asr.contract import SessionOptions
 from protocol.words import PARSED, Word
@@ -24,8 +24,22 @@ class _Message(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class HeardVoice(_Message):
+    """A voice as it was heard so far: ``embedding`` is its mean, float16 little-endian, ``heard_samples`` how much
+    there was of it. ``number`` None: not heard here yet, but enrolled by its ``name``, under which it is recognised.
+    """
+
+    number: int | None
+    embedding: Base64Bytes
+    heard_samples: int = 0
+    name: str | None = None
+
+
 class Open(_Message):
     """To the worker: a session begins; its first sample will be ``start_samples``.
+
+    ``voices``: those of the track that were told apart before, and those that are enrolled, embedded by ``encoder``;
+    of another encoder than the worker's they are of no use.
 
     ``alone_until_samples``: its sound before is suspected to have ended a process; no step has it and others' sound.
     """
@@ -36,6 +50,8 @@ class Open(_Message):
     start_samples: int
     options: SessionOptions
     alone_until_samples: int = 0
+    voices: tuple[HeardVoice, ...] = ()
+    encoder: str | None = None
 
 
 class Audio(_Message):
@@ -91,8 +107,35 @@ class Ready(_Message):
     batch_max: int = 1
 
 
+class Spoke(_Message):
+    """So many words in a row are of this voice. ``name``: of the enrolled one that it was recognised as."""
+
+    voice: int
+    words: int
+    confidence: float
+    name: str | None = None
+
+
+class VoicePrints(_Message):
+    """From the worker, right before the final that they are of: the embeddings of its speech, for later passes.
+
+    ``embeddings``: rows of ``dim`` signed bytes, each a unit vector times what makes its largest 127; ``steps``: the
+    ``(start_samples, end_samples, voice)`` of each.
+    """
+
+    type: Literal["prints"] = "prints"
+    session_id: str
+    generation: int
+    encoder: str
+    dim: int
+    steps: tuple[tuple[int, int, int], ...]
+    embeddings: Base64Bytes
+
+
 class Heard(_Message):
     """From the worker: the words of the open utterance of a session.
+
+    ``spoke``: whose the words are, all of them in order; empty where voices are not told apart.
 
     ``final``: the utterance ended and these are its words, none of them will change (none at all: it was not speech).
     ``through_samples``: all sound before it went into this.
@@ -107,6 +150,7 @@ class Heard(_Message):
     final: bool
     through_samples: int
     language: str | None = None
+    spoke: tuple[Spoke, ...] = ()
 
 
 class Settled(_Message):
@@ -204,7 +248,7 @@ class Broken(_Message):
 
 ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
 FromWorker = Annotated[
-    Ready | Heard | Settled | Marker | GaveUp | Working | Ran | Pong | Broken, Field(discriminator="type")
+    Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | Ran | Pong | Broken, Field(discriminator="type")
 ]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker, config=PARSED)

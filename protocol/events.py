@@ -30,7 +30,7 @@ class Transcribed(_Body):
 class SpeakerTurn(_Body):
     """Somebody started to speak (``segment_ids`` empty), or segments already told belong to another speaker.
 
-    ``speaker_label``: what the voice was called before it was named (None: the same), as in ``Segment``.
+    ``speaker_label``, ``voice`` and ``speaker_set`` are as in ``Segment``, and become those of the segments.
     """
 
     type: Literal["diarization"] = "diarization"
@@ -43,6 +43,8 @@ class SpeakerTurn(_Body):
     track_started_at: float
     confidence: float = 1.0
     segment_ids: tuple[str, ...] = ()
+    voice: int | None = None
+    speaker_set: bool = False
 
 
 class StatusChanged(_Body):

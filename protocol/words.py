@@ -44,6 +44,9 @@ class Segment(BaseModel):
 
     ``speaker`` is who readers are told it is; ``speaker_label`` what that voice was called before somebody named it,
     by which it is named, merged and assigned (None: the same).
+
+    ``voice``: which of the voices that its track mixes it is, a number from 0 (None: they are not told apart there),
+    and ``speaker_confidence`` how sure that is, 0..1. ``speaker_set``: a person said whose it is, and nothing else may.
     """
 
     model_config = ConfigDict(frozen=True, **PARSED)
@@ -58,6 +61,9 @@ class Segment(BaseModel):
     words: tuple[Word, ...] = ()
     speaker: str | None = None
     speaker_label: str | None = None
+    voice: int | None = None
+    speaker_confidence: float | None = None
+    speaker_set: bool = False
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
 
