@@ -12,11 +12,13 @@ import structlog
 from asr.backlog import Backlog
 from asr.child import WORKER_COMMAND
 from asr.contract import SessionOptions
+from asr.known_voices import KnownVoices
 from asr.placement import WorkerState, choose, home_of_new, may_leave
-from asr.session import AsrListener, AsrSession, ReadBack
+from asr.reading_back import ReadBack
+from asr.session import AsrListener, AsrSession
 from asr.supervisor import SessionMessage
 from asr.watch import Backoff
-from asr.wire import GaveUp, Ran, Ready, Working
+from asr.wire import GaveUp, HeardVoice, Ran, Ready, Working
 from asr.worker_settings import WorkerSettings
 from asr.workers import ManagedWorker, WorkerStatus
 from protocol.errors import EngineFailed
@@ -24,6 +26,9 @@ from protocol.errors import EngineFailed
 __all__ = ["AsrClient", "AsrListener", "AsrSession", "EngineStatus", "ReadBack", "WorkerSettings", "WorkerStatus"]
 
 log = structlog.get_logger(__name__)
+
+LOST_WITH_VOICES_MAX = 4  # processes, by whatever sessions; then it is the encoder
+_ENCODER_IS_LOST = f"telling voices apart ended {LOST_WITH_VOICES_MAX} inference processes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ class EngineStatus:
     ``state`` is ``ok`` while at least one worker is ready. ``gave_up`` counts utterances that could not be heard.
     ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the workers themselves have not worked
     through; ``steps`` and ``step_s`` count since each worker's start. ``workers`` are ready, of ``workers_wanted``;
-    ``pid`` is the first of ``pids``.
+    ``pid`` is the first of ``pids``. ``encoder``: by which voices are told apart, None when they are not, for want of
+    the reason in ``no_encoder``.
     """
 
     state: WorkerState
@@ -55,6 +61,8 @@ class EngineStatus:
     workers_wanted: int = 1
     pids: tuple[int, ...] = ()
     each: tuple[WorkerStatus, ...] = ()
+    encoder: str | None = None
+    no_encoder: str = ""
 
 
 class AsrClient:
@@ -87,6 +95,7 @@ class AsrClient:
         self._is_ready = asyncio.Event()
         self._is_settled = asyncio.Event()
         self._gave_up = 0
+        self._lost_with_voices = 0  # processes
         self._stopped = False
 
     def _made(self, index: int) -> ManagedWorker:
@@ -134,6 +143,7 @@ class AsrClient:
         """
         self._settings = settings or self._settings
         self._count_asked = True
+        self._lost_with_voices = 0
         for worker in self._workers:
             worker.reload(self._settings)
         self._note_state()
@@ -180,6 +190,8 @@ class AsrClient:
             workers_wanted=len(each),
             pids=pids,
             each=each,
+            encoder=ready.encoder if ready and not self._encoder_is_lost else None,
+            no_encoder=_ENCODER_IS_LOST if self._encoder_is_lost else ready.no_encoder if ready else "",
         )
 
     def open(
@@ -191,12 +203,15 @@ class AsrClient:
         listener: AsrListener,
         read_back: ReadBack,
         recorded_samples: int | None = None,
+        voices: Sequence[HeardVoice] = (),
+        encoder: str | None = None,
     ) -> AsrSession:
         """A session whose next sound begins at ``start_samples``.
 
         ``read_back`` is called in a thread with (start, end) for sound that is no longer in memory. Sound from
-        ``start_samples`` up to ``recorded_samples`` is in the recording already and need not be fed. Raises
-        ``EngineFailed`` when the client is stopped.
+        ``start_samples`` up to ``recorded_samples`` is in the recording already and need not be fed. ``voices`` of the
+        track that are known, and those enrolled, as embedded by ``encoder``. Raises ``EngineFailed`` when the client is
+        stopped.
         """
         if self._stopped:
             raise EngineFailed("the recogniser was stopped")
@@ -207,7 +222,10 @@ class AsrClient:
             listener=listener,
             read_back=read_back,
             on_close=self._forget,
+            voices=KnownVoices(voices, encoder),
         )
+        if self._encoder_is_lost:
+            session.leave_voices()
         self._sessions[session.session_id] = session
         home = home_of_new(self._workers, lane=options.lane)
         self._place(session, home)
@@ -215,6 +233,11 @@ class AsrClient:
             # Not from within open: the caller does not hold the session yet.
             asyncio.get_running_loop().call_soon(self._tell_degraded)
         return session
+
+    @property
+    def _encoder_is_lost(self) -> bool:
+        """Whether telling voices apart has cost too many processes, since the last ``reload``."""
+        return self._lost_with_voices >= LOST_WITH_VOICES_MAX
 
     def _forget(self, session: AsrSession) -> None:
         self._sessions.pop(session.session_id, None)
@@ -310,7 +333,14 @@ class AsrClient:
             self._on_ran(worker.index, ran)
 
     def on_lost(self, worker: ManagedWorker, working: Working | None) -> None:
-        """Those in the step that ended it are suspects."""
+        """Those in the step that ended it are suspects; where it told voices apart, only that may be left out."""
+        for session_id, generation in working.voices if working else ():
+            if session_id in self._sessions:
+                self._sessions[session_id].lost_with_voices(generation)
+        self._lost_with_voices += bool(working and working.voices)
+        if self._encoder_is_lost:
+            for session in self._sessions.values():
+                session.leave_voices()
         for session_id, generation, end_samples in working.sessions if working else ():
             if session_id in self._sessions:
                 self._gave_up += self._sessions[session_id].lost_at(generation, end_samples)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import structlog
 from pydantic import BaseModel
 
-from asr.backlog import PIECE_SAMPLES, Backlog, Missing
+from asr.backlog import Backlog, Missing
 from asr.child import ChildGone
 from asr.contract import SessionOptions
+from asr.known_voices import KnownVoices
+from asr.reading_back import ReadBack, Recording, pieces
 from asr.segments import SegmentBook
 from asr.supervisor import SessionMessage
-from asr.wire import Audio, Close, Finalize, GaveUp, Heard, Marker, Open, Settled
-from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block, silence
+from asr.wire import Audio, Close, Finalize, GaveUp, Heard, Marker, Open, Settled, VoicePrints
+from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block
 from protocol.errors import EngineFailed
 from protocol.ids import new_session_id
 from protocol.words import Segment
 
 log = structlog.get_logger(__name__)
 
-ReadBack = Callable[[int, int], Iterator[Block]]
-
 ROOM_SAMPLES = 30 * SAMPLE_RATE_HZ  # how far a file may run ahead of the recogniser
 LEAST_SAMPLES = 60 * MS_SAMPLES  # of live sound at once: the 20 ms of a packet are not worth a message
-READ_BACK_ATTEMPTS = 6  # with the doubling delays after each 12.6 s; then this piece is heard as silence
-READ_BACK_DELAY_S = 0.2
 LOST_MAX = 3  # processes in a row that one utterance may cost everybody
+LOST_WITH_VOICES_MAX = 2  # processes that telling its voices apart may cost everybody
 
 
 class Link(Protocol):
@@ -88,15 +87,19 @@ class AsrSession:
         listener: AsrListener,
         read_back: ReadBack,
         on_close: Callable[[AsrSession], None],
+        voices: KnownVoices | None = None,
     ) -> None:
         self.session_id = new_session_id()
         self.track = track
         self._options = options
         self._listener = listener
-        self._read_back = read_back
+        self._recording = Recording(read_back)
         self._on_close = on_close
         self._backlog = backlog
         self._book = SegmentBook(track, options.language)
+        self._voices = voices or KnownVoices()
+        self._prints: VoicePrints | None = None  # of the final that is told next
+        self._lost_with_voices = 0
         self._through_samples = backlog.settled_samples
         self._link: Link | None = None
         self._generation = 0
@@ -198,6 +201,7 @@ class AsrSession:
         """A process is ready: everything that is not settled goes to it, under a generation never used before."""
         self._link, self._generation, self._opened = link, generation, False
         self._latest_generation = generation
+        self._prints = None
         self._backlog.rewind()
         self._through_samples = self._backlog.settled_samples
         self._skip = None
@@ -227,6 +231,19 @@ class AsrSession:
         self._progress.set()
         return True
 
+    def lost_with_voices(self, generation: int) -> None:
+        """The process was lost while it told our voices apart; those of a session that does it twice stay untold."""
+        if generation == self._latest_generation:
+            self._lost_with_voices += 1
+            if self._lost_with_voices >= LOST_WITH_VOICES_MAX:
+                self.leave_voices()
+
+    def leave_voices(self) -> None:
+        """Voices are no longer told apart, by the next process at the latest."""
+        if self._options.diarize:
+            self._log.error("voices are no longer told apart", lost=self._lost_with_voices)
+            self._options = self._options.model_copy(update={"diarize": False})
+
     def tell_engine_state(self, state: Literal["ok", "degraded"]) -> None:
         if state != self._told_state and not self._closed:
             self._told_state = state
@@ -239,6 +256,8 @@ class AsrSession:
         match message:
             case Heard():
                 self._on_heard(message)
+            case VoicePrints():
+                self._prints = message
             case Settled():
                 self._on_settled(message.samples, message.through_samples)
             case Marker():
@@ -252,13 +271,30 @@ class AsrSession:
         self._through_samples = max(self._through_samples, heard.through_samples)
         if heard.final and heard.words and heard.language is not None:  # for the next worker, and behind a long hole
             self._options = self._options.model_copy(update={"heard_language": heard.language})
-        segment = self._book.heard(heard.words, heard.language, final=heard.final)
+        segments = self._book.heard(heard.words, heard.language, final=heard.final, spoke=heard.spoke)
         # At once, not only when the worker says so: should it end in between, these words are not said twice.
         # And before they are told, so that who is told reads a position that has them.
         progress = heard.final and self._settle(heard.through_samples)
-        self._tell_segment(segment)
+        if heard.final:
+            self._tell_prints(heard)
+        for segment in segments:
+            self._tell_segment(segment)
         if progress:
             self._tell_settled()
+
+    def _tell_prints(self, heard: Heard) -> None:
+        """Those that came with this final. Until then they wait: should it never come, its replay brings them anew."""
+        prints, self._prints = self._prints, None
+        if prints is not None:
+            try:
+                self._voices.take(prints)
+            except ValueError:
+                self._log.exception("voice prints not understood")
+                return
+            on_prints = getattr(self._listener, "on_prints", None)
+            if on_prints is not None:
+                self._tell(on_prints, prints)
+        self._voices.called(heard.spoke)
 
     def _settle(self, samples: int) -> bool:
         """True when this is news. A suspect is trusted again once that very sound is through, be it silence."""
@@ -333,7 +369,10 @@ class AsrSession:
         if not self._opened:
             self._opened = True
             positions = {"start_samples": self._backlog.sent_samples, "alone_until_samples": self._suspected_samples}
-            await link.send(Open(**named, **positions, options=self._options))
+            voices = self._voices.told() if self._options.diarize else ()
+            await link.send(
+                Open(**named, **positions, options=self._options, voices=voices, encoder=self._voices.encoder)
+            )
             return True
         waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
         if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:
@@ -351,7 +390,8 @@ class AsrSession:
         piece = self._backlog.take(waiting.position_samples if waiting else self._backlog.fed_samples)
         if piece is None:
             return False
-        for part in _pieces(await self._read(piece)) if isinstance(piece, Missing) else (piece,):
+        read = pieces(await self._recording.read(piece)) if isinstance(piece, Missing) else (piece,)
+        for part in read:
             if self._link is not link:
                 break
             self._backlog.sent_elsewhere(part.end_samples)
@@ -360,38 +400,3 @@ class AsrSession:
 
     def _worth_sending(self, waiting: _Waiting | None) -> bool:
         return waiting is not None or self._backlog.fed_samples - self._backlog.sent_samples >= LEAST_SAMPLES
-
-    async def _read(self, missing: Missing) -> Block:
-        """Sound from the recording, with silence in its holes; silence when it cannot be read at all."""
-        for attempt in range(READ_BACK_ATTEMPTS):
-            try:
-                piece = await asyncio.to_thread(_gather, self._read_back, missing)
-            except Exception as error:
-                self._log.warning("sound not read back", attempt=attempt, error=type(error).__name__)
-                piece = None
-            if piece is not None:
-                return piece
-            await asyncio.sleep(READ_BACK_DELAY_S * 2**attempt)
-        self._log.error("sound is lost", start_samples=missing.start_samples, end_samples=missing.end_samples)
-        return silence(missing.start_samples, missing.end_samples)
-
-
-def _pieces(block: Block) -> Iterator[Block]:
-    rest: Block | None = block
-    while rest is not None:
-        yield Block(rest.start_samples, rest.pcm[: PIECE_SAMPLES * 2])
-        rest = rest.after(rest.start_samples + PIECE_SAMPLES)
-
-
-def _gather(read_back: ReadBack, missing: Missing) -> Block | None:
-    """The sound from the start of ``missing`` as far as the recording has it; None when it has none of it."""
-    parts: list[bytes] = []
-    position_samples = missing.start_samples
-    for block in read_back(missing.start_samples, missing.end_samples):
-        rest = block.after(position_samples)
-        if rest is None or rest.start_samples >= missing.end_samples:
-            continue
-        pcm = rest.pcm[: (missing.end_samples - rest.start_samples) * 2]
-        parts += [bytes((rest.start_samples - position_samples) * 2), pcm]
-        position_samples = rest.start_samples + len(pcm) // 2
-    return Block(missing.start_samples, b"".join(parts)) if position_samples > missing.start_samples else None

@@ -146,7 +146,8 @@ class Supervisor:
             async for message in child.messages():
                 if not isinstance(message, Broken):
                     # One thread hears and tells: whatever it tells after this, it has heard that sound.
-                    self._now_doing(message if isinstance(message, Working) and message.sessions else None)
+                    is_doing = isinstance(message, Working) and (message.sessions or message.voices)
+                    self._now_doing(message if isinstance(message, Working) and is_doing else None)
                 match message:
                     case Ready() if self._asked.is_set():
                         pass  # of the process that is to go

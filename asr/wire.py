@@ -92,7 +92,8 @@ class Shutdown(_Message):
 class Ready(_Message):
     """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen.
 
-    ``streaming``: see ``asr.contract.EngineInfo``.
+    ``streaming``: see ``asr.contract.EngineInfo``. ``encoder``: by which voices can be told apart; None: they cannot,
+    for want of the reason in ``no_encoder``.
     """
 
     type: Literal["ready"] = "ready"
@@ -105,6 +106,8 @@ class Ready(_Message):
     streaming: bool = True
     workers_max: int = 1  # processes like this one that the machine is good for
     batch_max: int = 1
+    encoder: str | None = None
+    no_encoder: str = ""
 
 
 class Spoke(_Message):
@@ -192,22 +195,26 @@ class Working(_Message):
     Without sessions: it is over.
 
     What ends the process while this was its last word is the fault of that sound: ``(session_id, generation,
-    end_samples)`` of each session in the step.
+    end_samples)`` of each session in the step. ``voices``: ``(session_id, generation)`` of those whose voices are being
+    told apart instead, which is never held against their words.
     """
 
     type: Literal["working"] = "working"
     sessions: tuple[tuple[str, int, int], ...]
+    voices: tuple[tuple[str, int], ...] = ()
 
 
 class Ran(_Message):
     """From the worker, after each step of the engine: what it took. Times are wall time.
+
+    ``kind`` ``voices``: of the encoder of voices instead, ``size`` windows of sound of ``batch_max``.
 
     ``wait_ms``: how long the most overdue of its entries had been wanted. ``sound_samples``: new sound in it.
     ``listened_frames`` and ``listen_ms``: voice activity since the step before.
     """
 
     type: Literal["ran"] = "ran"
-    kind: Literal["final", "interim", "file", "guess"]
+    kind: Literal["final", "interim", "file", "guess", "voices"]
     size: int
     batch_max: int
     wait_ms: float
@@ -222,6 +229,8 @@ class Pong(_Message):
 
     Counts are since its start. ``busy``: the share of the last seconds spent on what was wanted (guesses are not).
     ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
+    ``voice_windows`` of sound were embedded in ``voice_ms``, ``voice_windows_dropped`` were not for want of time;
+    ``voice_failures``: times that a session's voices were no longer told apart because something failed.
     """
 
     type: Literal["pong"] = "pong"
@@ -236,6 +245,10 @@ class Pong(_Message):
     utterances: int = 0
     interims_dropped: int = 0
     guard_hits: dict[str, int] = Field(default_factory=dict)
+    voice_windows: int = 0
+    voice_ms: float = 0.0
+    voice_windows_dropped: int = 0
+    voice_failures: int = 0
 
 
 class Broken(_Message):

@@ -10,6 +10,8 @@ folder, where it leaves a note, so that a test can watch the recovery. A model's
 ``scripted-slow`` thinks as long as the sound lasts, and ``scripted-broken`` does not load. With ``scripted-oom`` and
 ``scripted-cuda-oom`` the word ``leak`` is too much, once: for the process, or for a GPU. A number at the end of a name
 (``scripted-2``, ``scripted-crash-2``) is how many processes the engine is good for.
+
+Voices are told apart by a hum under the words (``asr.engines.scripted_voices``).
 """
 
 from __future__ import annotations

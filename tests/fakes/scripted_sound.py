@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from asr.engines.scripted import CELL_SAMPLES, tones_hz
+from asr.engines.scripted_voices import HUMS_HZ
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.words import Word
 
@@ -28,10 +29,12 @@ def scripted_sound(
     length_s: float | None = None,
     word_s: float = WORD_S,
     sample_rate: int = 16_000,
+    voice: int | None = None,
 ) -> bytes:
     """Mono s16 little-endian PCM with ``(word, start_s)`` spoken in tones, silence elsewhere.
 
-    Same words in a row need 60 ms between them. ``length_s`` defaults to one second after the last word.
+    Same words in a row need 60 ms between them. ``length_s`` defaults to one second after the last word. ``voice`` hums
+    under them: who speaks, one of six.
     """
     spoken = scripted_words(words, word_s=word_s)
     if length_s is None:
@@ -42,6 +45,8 @@ def scripted_sound(
         low_hz, high_hz = tones_hz(word.text)
         time_s = np.arange(start, end) / sample_rate
         chord = np.sin(2 * np.pi * low_hz * time_s) + np.sin(2 * np.pi * high_hz * time_s)
+        if voice is not None:
+            chord += 0.25 * np.sin(2 * np.pi * HUMS_HZ[voice] * time_s)
         sound[start:end] = np.round(AMPLITUDE * chord).astype(np.int16)[: max(0, len(sound) - start)]
     return sound.astype("<i2").tobytes()
 
