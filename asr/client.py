@@ -169,6 +169,8 @@ class AsrClient:
         speaking = next((worker for worker in each if worker.state == "ok"), each[0])
         ready = speaking.ready
         pongs = [worker.pong for worker in each if worker.pong is not None]
+        no_encoder = _ENCODER_IS_LOST if self._encoder_is_lost else ready.no_encoder if ready else ""
+        no_encoder = no_encoder or (speaking.pong.no_encoder if speaking.pong else "")
         pids = tuple(worker.pid for worker in each if worker.pid is not None)
         return EngineStatus(
             state=state,
@@ -190,8 +192,8 @@ class AsrClient:
             workers_wanted=len(each),
             pids=pids,
             each=each,
-            encoder=ready.encoder if ready and not self._encoder_is_lost else None,
-            no_encoder=_ENCODER_IS_LOST if self._encoder_is_lost else ready.no_encoder if ready else "",
+            encoder=ready.encoder if ready and not no_encoder else None,
+            no_encoder=no_encoder,
         )
 
     def open(

@@ -66,6 +66,11 @@ class ListeningSession:
         return self._pcm_samples + len(self._pcm) // BYTES_PER_SAMPLE
 
     @property
+    def kept_samples(self) -> int:
+        """The first sound that is not forgotten."""
+        return self._pcm_samples
+
+    @property
     def backlog_samples(self) -> int:
         """Sound that came and is neither settled nor in an utterance that is being listened to live."""
         oldest = self.owed[0].utterance if self.owed else None

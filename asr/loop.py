@@ -14,16 +14,19 @@ from pydantic import BaseModel
 from asr import schedule, wire
 from asr.attempts import Attempts, Work
 from asr.contract import Step, StreamingEngine
-from asr.guards import inside_voiced
+from asr.encoder_loading import EncoderLoading
 from asr.hearing import Hearing
-from asr.listening import ListeningSession, Owed
+from asr.listening import ListeningSession
 from asr.load import BusyShare
+from asr.saying import Saying
 from asr.schedule import Cadence, Kind, Wish
+from asr.utterances import Utterance
 from asr.vad import VoiceActivity
+from asr.voices_lane import VoicesLane
 from asr.worker_settings import WorkerSettings
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed
-from protocol.words import Hypothesis, Word
+from protocol.words import Hypothesis
 
 FAILED_INTERIM_S = 3.0  # until an utterance whose interim failed is tried again
 # On a processor long finals gain little from company, and one step shall not keep all interims waiting for seconds.
@@ -50,10 +53,13 @@ class InferenceLoop:
         settings: WorkerSettings,
         tell: Callable[[BaseModel], None],
         clock: Callable[[], float],
+        encoder: EncoderLoading | None = None,
     ) -> None:
         self._engine = engine
         self._attempts = Attempts(engine, tell)
         self._hearing = Hearing(voice, tell)
+        self._voices = VoicesLane(encoder, tell, clock)
+        self._saying = Saying(tell, self._voices)
         self._tell = tell
         self._clock = clock
         self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
@@ -68,7 +74,6 @@ class InferenceLoop:
         self._backlog_samples = 0
         self._before: tuple[Kind, ...] = ()  # what ran last, two of them
         self._busy = BusyShare(clock())
-        self._hits: Counter[str] = Counter()
         self._utterances = 0
         self._interims_dropped = 0
         self._steps = 0
@@ -89,9 +94,11 @@ class InferenceLoop:
             self.stopped = True
         elif isinstance(message, wire.Open):
             self._close(message.session_id)
-            self._sessions[message.session_id] = ListeningSession(
+            opened = ListeningSession(
                 message, self._hearing.open(), silence_samples=self._silence_samples, max_samples=self._max_samples
             )
+            self._sessions[message.session_id] = opened
+            self._voices.open(message, opened)
         else:
             session = self._sessions.get(message.session_id)
             if session is None or session.generation != message.generation:
@@ -114,13 +121,20 @@ class InferenceLoop:
         chosen = schedule.choose(
             self._wanted(), now_s, self._engine.batch_max, self._before, sound_max_samples=self._finals_max_samples
         )
+        if not chosen or chosen[0].kind not in ("final", "interim"):
+            files = [wish.session_id for wish in chosen if wish.kind == "file"]
+            if self._voices.turn(files):
+                if not files:
+                    self._busy.spent(now_s, self._clock())
+                return True
         if chosen:
             self._run(chosen, now_s)
         return heard or bool(chosen) or bool(self._fresh)
 
     def next_due_s(self) -> float | None:
-        """The time at which the next interim falls due, if one will without new sound."""
-        return schedule.next_due_s(self._wishes.values())
+        """The time at which the next interim or step of voices falls due, if one will without new sound."""
+        dues_s = (schedule.next_due_s(self._wishes.values()), self._voices.next_due_s())
+        return min((due_s for due_s in dues_s if due_s is not None), default=None)
 
     def _listen(self) -> bool:
         if not self._fresh:
@@ -133,6 +147,7 @@ class InferenceLoop:
         for session in fresh.values():
             was_open = session.utterances.open_samples
             session.listened(*answers.get(session.session_id, ([], [])), now_s)
+            self._voices.listened(session)
             if was_open is None and session.utterances.open_samples is not None:
                 self._cadence.calm(now_s)
                 session.interim_due_s = now_s + self._cadence.interval_s
@@ -204,10 +219,15 @@ class InferenceLoop:
             self._tell(settled)
 
     def _say_guessed(self) -> None:
-        for session in list(self._guessed.values()):
-            if session.owed and session.guess is not None and session.guess[0] == session.owed[0].utterance:
-                self._said(session, session.owed[0], session.guess[1])
-                self._note(session, self._clock())
+        right = [
+            (session, session.guess)
+            for session in self._guessed.values()
+            if session.owed and session.guess is not None and session.guess[0] == session.owed[0].utterance
+        ]
+        self._voices.catch_up([(session, utterance) for session, (utterance, _) in right])
+        for session, (utterance, outcome) in right:
+            self._said(session, utterance, outcome)
+            self._note(session, self._clock())
 
     @staticmethod
     def _new_sound(session: ListeningSession) -> int:
@@ -220,6 +240,10 @@ class InferenceLoop:
 
     def _run(self, wishes: list[Wish], now_s: float) -> None:
         kind, batch_max = wishes[0].kind, self._engine.batch_max
+        if kind in ("final", "file"):
+            sessions = (self._sessions[wish.session_id] for wish in wishes)
+            self._voices.catch_up([(each, each.owed[0].utterance) for each in sessions if each.owed[0].utterance])
+            now_s = self._clock()
         works = [self._work(self._sessions[wish.session_id], wish) for wish in wishes]
         for wish, work in zip(wishes, works, strict=True):
             if kind in ("interim", "final"):  # late finals are a machine that is behind, too
@@ -265,7 +289,8 @@ class InferenceLoop:
             return
         session.stream = work.step.stream
         if work.owed is not None:
-            self._said(session, work.owed, outcome)
+            assert work.owed.utterance is not None
+            self._said(session, work.owed.utterance, outcome)
         elif isinstance(outcome, EngineFailed):
             # Its final may go well; and if not, it was tried often enough.
             self._engine.close(session.stream)
@@ -274,7 +299,7 @@ class InferenceLoop:
         else:
             # From its beginning: a step that takes longer than the interval makes the next one late, which is seen.
             session.interim_due_s = began_s + self._cadence.interval_s
-            self._say_so_far(session, outcome)
+            self._saying.so_far(session, outcome)
 
     def _work(self, session: ListeningSession, wish: Wish) -> Work:
         if wish.guess:
@@ -307,10 +332,8 @@ class InferenceLoop:
         step = Step(self._engine.open(session.options), sound, utterance.start_samples, flush=True)
         return Work(session, None, step, utterance.start_samples, utterance)
 
-    def _said(self, session: ListeningSession, owed: Owed, outcome: Hypothesis | EngineFailed) -> None:
+    def _said(self, session: ListeningSession, utterance: Utterance, outcome: Hypothesis | EngineFailed) -> None:
         """The final of an utterance; without words when it is given up."""
-        utterance = owed.utterance
-        assert utterance is not None
         session.owed.popleft()
         if session.stream is not None:
             self._engine.close(session.stream)
@@ -319,62 +342,8 @@ class InferenceLoop:
         self._guessed.pop(session.session_id, None)
         session.told = False
         self._utterances += 1
-        bounds = (utterance.start_samples, utterance.end_samples)
-        if isinstance(outcome, EngineFailed):
-            self._give_up(session, bounds, outcome.message)
-            outcome = Hypothesis(committed=())
-        words = self._inside_voiced(outcome, utterance.voiced)
-        if words and outcome.language is not None:
-            session.options = session.options.model_copy(update={"heard_language": outcome.language})
-        self._heard(session, words, bounds, outcome.language, final=True)
+        self._saying.final(session, utterance, outcome)
         self._settle(session, now=True)
-
-    def _give_up(self, session: ListeningSession, bounds: tuple[int, int], reason: str) -> None:
-        self._tell(
-            wire.GaveUp(
-                session_id=session.session_id,
-                generation=session.generation,
-                start_samples=bounds[0],
-                end_samples=bounds[1],
-                message=reason,
-            )
-        )
-
-    def _say_so_far(self, session: ListeningSession, hypothesis: Hypothesis) -> None:
-        start = session.utterances.open_samples
-        assert start is not None
-        words = self._inside_voiced(hypothesis, session.utterances.voiced_spans())
-        if words or session.told:  # an interim without words takes back what was told
-            session.told = bool(words)
-            self._heard(session, words, (start, session.stream_samples), hypothesis.language, final=False)
-
-    def _inside_voiced(self, hypothesis: Hypothesis, spans: tuple[tuple[int, int], ...]) -> tuple[Word, ...]:
-        words = inside_voiced(hypothesis.words, spans)
-        self._hits["outside_voice"] += len(hypothesis.words) - len(words)
-        return words
-
-    def _heard(
-        self,
-        session: ListeningSession,
-        words: tuple[Word, ...],
-        bounds: tuple[int, int],
-        language: str | None,
-        *,
-        final: bool,
-    ) -> None:
-        asked = session.options.language
-        self._tell(
-            wire.Heard(
-                session_id=session.session_id,
-                generation=session.generation,
-                start_samples=words[0].start_samples if words else bounds[0],
-                end_samples=words[-1].end_samples if words else bounds[1],
-                words=words,
-                final=final,
-                through_samples=bounds[1],
-                language=language or (asked if asked != "auto" else None),
-            )
-        )
 
     def _pong(self, number: int) -> wire.Pong:
         now_s = self._clock()
@@ -392,13 +361,15 @@ class InferenceLoop:
             waiting=sum(not wish.guess and (wish.final or wish.due_s <= now_s) for wish in self._wishes.values()),
             utterances=self._utterances,
             interims_dropped=self._interims_dropped,
-            guard_hits=dict(+self._hits + Counter(self._engine.guard_hits)),
+            guard_hits=dict(+self._saying.hits + Counter(self._engine.guard_hits)),
+            **self._voices.figures(),
         )
 
     def _close(self, session_id: str) -> None:
         session = self._sessions.pop(session_id, None)
         for kept in (self._fresh, self._guessed, self._wishes):
             kept.pop(session_id, None)
+        self._voices.close(session_id)
         self._backlog_samples -= self._backlogs.pop(session_id, 0)
         if session is not None and session.stream is not None:
             self._engine.close(session.stream)

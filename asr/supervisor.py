@@ -12,11 +12,25 @@ import structlog
 
 from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
 from asr.watch import Backoff, Heartbeat
-from asr.wire import Broken, GaveUp, Heard, Marker, Ping, Pong, Ran, Ready, Settled, VoicePrints, Working
+from asr.wire import (
+    Broken,
+    EncoderLoading,
+    GaveUp,
+    Heard,
+    Marker,
+    Ping,
+    Pong,
+    Ran,
+    Ready,
+    Settled,
+    VoicePrints,
+    Working,
+)
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
+_LOADING_ENCODER = Working(sessions=(), voices=(("", 0),))  # whose fault a process is that is lost meanwhile
 MEMORY_PATIENCE_S = 5.0  # for the step under way, when the process has grown too large
 
 SessionMessage = VoicePrints | Heard | Settled | Marker | GaveUp
@@ -62,6 +76,7 @@ class Supervisor:
         self._stopping = False
         self._ready_at_s: float | None = None
         self._working: Working | None = None  # the last that was heard of the process
+        self._loading_encoder = False
         self._between_steps = asyncio.Event()  # that is something else
         self.reason = ""
         self.restarts = 0
@@ -104,6 +119,7 @@ class Supervisor:
     async def _life(self) -> bool:
         """One process from start to end. Returns whether its end was asked for."""
         self._ready_at_s = self._working = None
+        self._loading_encoder = False
         self._between_steps.set()
         try:
             child = await Child.spawn(self._command, self._settings)
@@ -132,7 +148,8 @@ class Supervisor:
             await asyncio.wait(tasks)
             # One that is asked to leave is between two steps, or what it does there is not held against anybody.
             innocent = ending is Ending.SHUTDOWN
-            self._events.on_lost(planned=planned, working=None if innocent else self._working)
+            working = _LOADING_ENCODER if self._loading_encoder else self._working
+            self._events.on_lost(planned=planned, working=None if innocent else working)
             self.pid = self.resident_mb = None
             how = await child.end(ending)
             log.info("inference process ended", pid=child.pid, how=how)
@@ -160,6 +177,8 @@ class Supervisor:
                         self._events.on_pong(message)
                     case Broken():
                         reason = message.message
+                    case EncoderLoading():
+                        self._loading_encoder = not message.over
                     case Working():
                         heartbeat.said_something()
                     case Ran():

@@ -12,7 +12,7 @@ _SCALE = 127.0
 
 
 def packed_prints(embeddings: Embeddings) -> bytes:
-    """Rows of (n, dim) as signed bytes, each times what makes its largest 127, in base64. Cosines change by under 1 %."""
+    """Rows of (n, dim) as signed bytes, each times what makes its largest 127, in base64. Cosines hardly change."""
     largest = np.maximum(np.abs(embeddings).max(axis=1, keepdims=True, initial=0.0), 1e-9)
     return base64.b64encode(np.rint(embeddings * (_SCALE / largest)).astype(np.int8).tobytes())
 

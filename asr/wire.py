@@ -204,6 +204,13 @@ class Working(_Message):
     voices: tuple[tuple[str, int], ...] = ()
 
 
+class EncoderLoading(_Message):
+    """From the worker: the encoder of voices is being loaded, at fault if the process ends; or that is over."""
+
+    type: Literal["encoder"] = "encoder"
+    over: bool
+
+
 class Ran(_Message):
     """From the worker, after each step of the engine: what it took. Times are wall time.
 
@@ -231,6 +238,7 @@ class Pong(_Message):
     ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
     ``voice_windows`` of sound were embedded in ``voice_ms``, ``voice_windows_dropped`` were not for want of time;
     ``voice_failures``: times that a session's voices were no longer told apart because something failed.
+    ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be.
     """
 
     type: Literal["pong"] = "pong"
@@ -249,6 +257,7 @@ class Pong(_Message):
     voice_ms: float = 0.0
     voice_windows_dropped: int = 0
     voice_failures: int = 0
+    no_encoder: str = ""
 
 
 class Broken(_Message):
@@ -261,7 +270,8 @@ class Broken(_Message):
 
 ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
 FromWorker = Annotated[
-    Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | Ran | Pong | Broken, Field(discriminator="type")
+    Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | EncoderLoading | Ran | Pong | Broken,
+    Field(discriminator="type"),
 ]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker, config=PARSED)

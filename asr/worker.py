@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 from asr import wire
 from asr.contract import StreamingEngine
 from asr.engines.choose import Choice, choose, load
+from asr.engines.choose_encoder import EncoderChoice, choose_encoder
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
 from asr.worker_settings import WorkerSettings
@@ -137,7 +138,7 @@ def _loaded(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
     return load(choice, settings)
 
 
-def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
+def _ready(choice: Choice, engine: StreamingEngine, encoder: EncoderChoice) -> wire.Ready:
     return wire.Ready(
         engine=engine.info.name,
         model=engine.info.model,
@@ -148,6 +149,8 @@ def _ready(choice: Choice, engine: StreamingEngine) -> wire.Ready:
         streaming=engine.info.streaming,
         workers_max=engine.info.workers_max,
         batch_max=engine.batch_max,
+        encoder=encoder.name,
+        no_encoder=encoder.reason,
     )
 
 
@@ -172,10 +175,11 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
         choice, engine = _load(settings)
-        loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic)
+        encoder = choose_encoder(choice)
+        loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic, encoder.loading)
         gc.collect()
         gc.freeze()  # all of it stays to the end, and steps do not wait while the collector looks at it again
-        tell(_ready(choice, engine))
+        tell(_ready(choice, engine, encoder))
         log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)
         serve(loop, inbox)
     except EarshotError as error:

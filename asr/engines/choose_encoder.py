@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from asr.encoder_loading import EncoderLoading
 from asr.engines.choose import Choice
 from asr.speakers.contract import SpeakerEncoder
 
@@ -15,11 +15,11 @@ _GET = "pip install --no-deps resemblyzer"
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """``name`` of the encoder, None when there is none, for the ``reason``. ``load`` raises ``EngineFailed``."""
+    """``name`` of the encoder and how it is loaded; both None when there is none, for the ``reason``."""
 
     name: str | None
-    reason: str
-    load: Callable[[], SpeakerEncoder]
+    loading: EncoderLoading | None
+    reason: str = ""
 
 
 def choose_encoder(engine: Choice) -> EncoderChoice:
@@ -27,10 +27,12 @@ def choose_encoder(engine: Choice) -> EncoderChoice:
     if engine.engine == "scripted":
         from asr.engines.scripted_voices import ScriptedEncoder, missing
 
-        reason = missing(engine.model)
-        return EncoderChoice(None if reason else "scripted", reason, lambda: ScriptedEncoder(engine.model))
-    reason = _wheel_is_missing()
-    return EncoderChoice(None if reason else "resemblyzer", reason, _resemblyzer)
+        if reason := missing(engine.model):
+            return EncoderChoice(None, None, reason)
+        return EncoderChoice("scripted", EncoderLoading(lambda: ScriptedEncoder(engine.model), in_thread=False))
+    if reason := _wheel_is_missing():
+        return EncoderChoice(None, None, reason)
+    return EncoderChoice("resemblyzer", EncoderLoading(_resemblyzer))
 
 
 def _wheel_is_missing() -> str:

@@ -36,6 +36,7 @@ INFO = EncoderInfo(
     step_samples=400 * MS_SAMPLES,
     cut=0.5,
     new_speaker=0.6,
+    known=0.6,
 )
 
 

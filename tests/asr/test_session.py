@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pydantic import BaseModel
 
-import asr.session
+import asr.reading_back
 from asr.backlog import Backlog
 from asr.child import ChildGone
 from asr.contract import SessionOptions
-from asr.session import AsrSession, ReadBack
+from asr.reading_back import ReadBack
+from asr.session import AsrSession
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
@@ -341,7 +342,7 @@ async def test_a_recording_that_ends_early_is_asked_again_for_the_rest(bench: Be
 async def test_a_recording_that_cannot_be_read_is_tried_again_and_at_last_silence(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asr.session, "READ_BACK_DELAY_S", 0.0001)
+    monkeypatch.setattr(asr.reading_back, "READ_BACK_DELAY_S", 0.0001)
     asked = 0
 
     def read_back(start_samples: int, end_samples: int) -> Iterator[Block]:
@@ -354,7 +355,7 @@ async def test_a_recording_that_cannot_be_read_is_tried_again_and_at_last_silenc
     session.attach(link, 1)
     await until(lambda: len(link.sound) == 2000)
     assert link.sound == bytes(2000)
-    assert asked == asr.session.READ_BACK_ATTEMPTS
+    assert asked == asr.reading_back.READ_BACK_ATTEMPTS
 
 
 async def test_close_tells_the_worker_once(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import struct
 from typing import Any, get_args
@@ -18,7 +19,13 @@ from protocol.words import Word
 
 NAMED: dict[str, Any] = {"session_id": "ses_1", "generation": 3}
 TO: list[BaseModel] = [
-    wire.Open(**NAMED, start_samples=1, options=SessionOptions(language="en", hotwords=("a",), lane="file")),
+    wire.Open(
+        **NAMED,
+        start_samples=1,
+        options=SessionOptions(language="en", hotwords=("a",), lane="file", diarize=True),
+        voices=(wire.HeardVoice(number=0, embedding=base64.b64encode(b"\0\1"), heard_samples=5, name="n"),),
+        encoder="e",
+    ),
     wire.Audio(**NAMED, start_samples=5),
     wire.Finalize(**NAMED, marker=2),
     wire.Close(**NAMED),
@@ -34,11 +41,17 @@ FROM: list[BaseModel] = [
         words=(Word(text="ö", start_samples=0, end_samples=9),),
         final=True,
         through_samples=12,
+        spoke=(wire.Spoke(voice=1, words=1, confidence=0.5),),
+    ),
+    wire.VoicePrints(
+        **NAMED, encoder="e", dim=2, steps=((0, 9, 1),), embeddings=base64.b64encode(bytes(range(200))[:2])
     ),
     wire.Settled(**NAMED, samples=4, through_samples=5),
     wire.Marker(**NAMED, marker=2),
     wire.GaveUp(**NAMED, start_samples=4, end_samples=9, message="m"),
     wire.Working(sessions=(("ses_1", 3, 9),)),
+    wire.Working(sessions=(), voices=(("ses_1", 3),)),
+    wire.EncoderLoading(over=True),
     wire.Ran(kind="final", size=2, batch_max=8, wait_ms=1.5, run_ms=20.0),
     wire.Pong(number=1, sessions=2, backlog_samples=3, steps=4, step_s=0.5, guard_hits={"loop": 1}),
     wire.Broken(code="c", message="m"),

@@ -123,12 +123,11 @@ def test_signs_between_words_belong_to_no_word_or_to_the_number() -> None:
 def test_words_that_bring_their_spaces_are_found_as_one_number() -> None:
     book = SegmentBook("trk_1", "nl")
     pieces = [" Bel", " 06", "-1234", "5678", "."]
-    heard = book.heard(
+    [heard] = book.heard(
         [Word(text=piece, start_samples=i * 100, end_samples=i * 100 + 90) for i, piece in enumerate(pieces)],
         "nl",
         final=True,
     )
-    assert heard is not None
     assert heard.text == "Bel 06-12345678."
     after = redact_segment(heard, "nl")
     assert after.text == "Bel <redacted_phone>."

@@ -1,0 +1,48 @@
+"""The encoder of voices, loaded beside the inference loop once somebody wants it: words do not wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from asr.speakers.contract import SpeakerEncoder
+from protocol.errors import EarshotError
+
+log = structlog.get_logger(__name__)
+
+
+class EncoderLoading:
+    """``load`` runs in a thread, or in ``begin`` itself where there is none; the encoder is the loop's after that."""
+
+    def __init__(self, load: Callable[[], SpeakerEncoder], *, in_thread: bool = True) -> None:
+        self._load = load
+        self._in_thread = in_thread
+        self._over = threading.Event()
+        self.begun = False
+        self.encoder: SpeakerEncoder | None = None
+        self.failure = ""
+
+    @property
+    def over(self) -> bool:
+        return self._over.is_set()
+
+    def begin(self) -> None:
+        self.begun = True
+        if self._in_thread:
+            threading.Thread(target=self._run, name="voice encoder", daemon=True).start()
+        else:
+            self._run()
+
+    def wait(self, timeout_s: float) -> None:
+        self._over.wait(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self.encoder = self._load()
+        except Exception as error:
+            reason = error.message if isinstance(error, EarshotError) else type(error).__name__
+            log.error("the encoder of voices cannot be used", reason=reason)
+            self.failure = f"the encoder of voices cannot be used: {reason}"
+        self._over.set()

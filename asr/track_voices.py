@@ -1,0 +1,158 @@
+"""The voices of one session: what of its speech is to be embedded, and who spoke its words. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr import wire
+from asr.contract import Samples
+from asr.listening import ListeningSession
+from asr.speakers.contract import (
+    SPEAKERS_MAX,
+    Embeddings,
+    EncoderInfo,
+    KnownVoice,
+    LabelledStep,
+    SpeakerOptions,
+    SpeechWindow,
+    Voice,
+)
+from asr.speakers.online import OnlineSpeakers
+from asr.speakers.turns import turns
+from asr.speakers.windows import Levels, SpeechWindows
+from asr.utterances import Utterance
+from asr.voice_prints import mean_of, packed_prints
+from protocol.words import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A window that is due since ``due_s`` and not embedded yet."""
+
+    window: SpeechWindow
+    due_s: float
+
+
+class TrackVoices:
+    """What is kept is of utterances not said yet: they are bounded, and so are their steps. Raises whatever fails."""
+
+    def __init__(self, info: EncoderInfo, opened: wire.Open) -> None:
+        self._info = info
+        self._opened = opened
+        self._windows = SpeechWindows(info)
+        self._levels = Levels()
+        self._online = _speakers(info, opened)
+        self._ended_samples = opened.start_samples  # of the last utterance whose windows are all there
+        self.pending: deque[Pending] = deque()
+        self._embeddings: dict[int, Embeddings] = {}  # of the steps not said yet, by their start
+        self._steps: list[LabelledStep] = []
+
+    def plan(self, session: ListeningSession, now_s: float) -> None:
+        """Note the windows that are due by what was listened to. An utterance that ended leaves none for later."""
+        for owed in session.owed:
+            if owed.utterance is not None and owed.utterance.end_samples > self._ended_samples:
+                self._ended_samples = owed.utterance.end_samples
+                self._due(self._windows.take(owed.utterance.voiced, self._ended_samples), now_s)
+                self._due(self._windows.finish(), now_s)
+        if session.utterances.open_samples is not None:
+            utterances = session.utterances
+            self._due(self._windows.take(utterances.voiced_spans(), utterances.listened_samples), now_s)
+
+    def _due(self, windows: Sequence[SpeechWindow], now_s: float) -> None:
+        self.pending.extend(Pending(window, now_s) for window in windows)
+
+    def next_sound(self, session: ListeningSession) -> tuple[SpeechWindow, Samples] | None:
+        """The first window that is pending, and its sound as the encoder wants it; None when that is gone."""
+        window = self.pending.popleft().window
+        start_samples = max(window.heard_from_samples, session.kept_samples)
+        if start_samples >= window.heard_to_samples:
+            return None
+        return window, self._levels.normal(session.sound(start_samples, window.heard_to_samples))
+
+    def embedded(self, window: SpeechWindow, embedding: Embeddings) -> None:
+        """Windows come in order."""
+        if not np.isfinite(embedding).all():
+            raise ValueError("an embedding is no number")
+        self._embeddings[window.start_samples] = embedding
+        self._steps += self._online.push(window, embedding)
+
+    def thin(self, end_samples: int, count_max: int) -> int:
+        """Leave out windows before ``end_samples``, evenly, until ``count_max`` are left. Returns how many were."""
+        due = [pending for pending in self.pending if pending.window.start_samples < end_samples]
+        dropped = max(0, len(due) - count_max)
+        if dropped:
+            at = np.linspace(0, len(due) - 1, count_max).round().astype(int).tolist()
+            rest = list(self.pending)[len(due) :]
+            self.pending = deque([*(due[i] for i in at), *rest])
+        return dropped
+
+    def due_before(self, end_samples: int) -> int:
+        return sum(pending.window.start_samples < end_samples for pending in self.pending)
+
+    def so_far(self, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
+        """Of an interim: all of it is the voice of its first word, if that is known."""
+        step = next((step for step in self._steps if step.end_samples > words[0].start_samples), None)
+        if step is None or step.start_samples >= words[0].end_samples:
+            return ()
+        return (self._spoke(step.speaker, len(words), step.confidence),)
+
+    def said(self, utterance: Utterance, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
+        """Of a final: who spoke its words; nothing when that is known of none of them."""
+        self._steps += self._online.finish()
+        found = turns(words, [step for step in self._steps if step.start_samples < utterance.end_samples])
+        return tuple(
+            self._spoke(turn.speaker, len(turn.words), turn.confidence) for turn in found if turn.speaker is not None
+        )
+
+    def forget(self, utterance: Utterance) -> wire.VoicePrints | None:
+        """The prints of an utterance that was said, to be told with it; None when there are none."""
+        mine = [step for step in self._steps if step.start_samples < utterance.end_samples]
+        self._steps = self._steps[len(mine) :]
+        rows = [self._embeddings.pop(step.start_samples) for step in mine]
+        if not rows:
+            return None
+        return wire.VoicePrints(
+            session_id=self._opened.session_id,
+            generation=self._opened.generation,
+            encoder=self._info.name,
+            dim=self._info.dim,
+            # One that reaches over a cut is its first utterance's, so that what comes of the next stands apart.
+            steps=tuple(
+                (step.start_samples, min(step.end_samples, utterance.end_samples), step.speaker) for step in mine
+            ),
+            embeddings=packed_prints(np.array(rows)),
+        )
+
+    def _spoke(self, voice: int, words: int, confidence: float) -> wire.Spoke:
+        name = next((known.name for known in self._online.voices if known.speaker == voice), None)
+        return wire.Spoke(voice=voice, words=words, confidence=round(confidence, 3), name=name)
+
+
+def _speakers(info: EncoderInfo, opened: wire.Open) -> OnlineSpeakers:
+    """Those that the session was opened with, by their numbers. What another encoder made of them is of no use, but no
+    number is given again.
+    """
+    options = opened.options
+    numbers = [voice.number for voice in opened.voices if voice.number is not None]
+    usable = opened.voices if opened.encoder == info.name else ()
+    known, heard = list[KnownVoice](), list[Voice]()
+    for voice in usable:
+        try:
+            embedding = mean_of(voice.embedding)
+        except ValueError:
+            continue
+        if embedding.shape != (info.dim,):
+            continue
+        if voice.number is not None:
+            heard.append(Voice(voice.number, voice.name, embedding, voice.heard_samples))
+        elif voice.name is not None:
+            known.append(KnownVoice(voice.name, embedding))
+    most = options.max_speakers or SPEAKERS_MAX
+    online = OnlineSpeakers(info, SpeakerOptions(options.speakers_expected, most, tuple(known)))
+    if numbers:
+        online.adopt(heard, max(numbers) + 1)
+    return online

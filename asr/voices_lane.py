@@ -1,0 +1,337 @@
+"""Voices are told apart beside the words: the sessions that want it, and the steps of the encoder over all of them.
+
+Windows are embedded when no final and no interim is due, ``BATCH_MAX`` at once: so long may a word wait that comes due
+meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no more than
+``FINAL_MAX`` windows for all finals of a step; the others are left out, and their words are whose those around are.
+Finals of files wait for their windows, which cost them little.
+
+Whatever fails here costs a session its voices, or all of them theirs, and never a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+import numpy as np
+import structlog
+from pydantic import BaseModel
+
+from asr import wire
+from asr.contract import Samples
+from asr.encoder_loading import EncoderLoading
+from asr.listening import ListeningSession
+from asr.speakers.contract import Embeddings, SpeechWindow
+from asr.track_voices import TrackVoices
+from asr.utterances import Utterance
+from protocol.words import Word
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+BATCH_MAX = 8  # 18 ms of one core
+FINAL_MAX = 16  # windows, 40 ms: what a step of finals may be later by; every one of 6.4 s, every third of 20 s
+GATHER_S = 0.1  # a window waits so long for others: eight cost as much as four single ones
+FAILED_SESSIONS_MAX = 3  # of different sessions in a row: then it is not the sound
+LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
+
+
+@dataclass(slots=True)
+class _Session:
+    """``voices`` once the encoder is there."""
+
+    session: ListeningSession
+    opened: wire.Open
+    voices: TrackVoices | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Window:
+    one: _Session
+    window: SpeechWindow
+    sound: Samples
+
+
+class VoicesLane:
+    """Called by the loop's thread alone. ``loading`` None: voices cannot be told apart here."""
+
+    def __init__(
+        self, loading: EncoderLoading | None, tell: Callable[[BaseModel], None], clock: Callable[[], float]
+    ) -> None:
+        self._loading = loading
+        self._tell = tell
+        self._clock = clock
+        self._sessions: dict[str, _Session] = {}
+        self._pending: dict[str, _Session] = {}  # those with windows
+        self._failed: set[str] = set()  # sessions, since the last step that went well
+        self._is_loading = False
+        self._failure = ""  # of all of it
+        self._windows = 0
+        self._seconds = 0.0
+        self._dropped = 0
+        self._failures = 0
+
+    def figures(self) -> dict[str, int | float | str]:
+        """For the pong."""
+        return {
+            "voice_windows": self._windows,
+            "voice_ms": round(1000 * self._seconds, 1),
+            "voice_windows_dropped": self._dropped,
+            "voice_failures": self._failures,
+            "no_encoder": self._failure,
+        }
+
+    def open(self, opened: wire.Open, session: ListeningSession) -> None:
+        if not opened.options.diarize or self._loading is None:
+            return
+        self._sessions[session.session_id] = _Session(session, opened)
+        if not self._loading.begun:
+            self._is_loading = True
+            self._tell(wire.EncoderLoading(over=False))
+            self._loading.begin()
+        self._note_loaded()
+
+    def close(self, session_id: str) -> None:
+        self._sessions.pop(session_id, None)
+        self._pending.pop(session_id, None)
+
+    def listened(self, session: ListeningSession) -> None:
+        """More was listened to: note what is due of it. To be called before its finals are said."""
+        one = self._sessions.get(session.session_id)
+        if one is not None and self._note_loaded():
+            self._guarded(one, self._plan)
+
+    def _plan(self, one: _Session) -> None:
+        assert self._loading is not None
+        assert self._loading.encoder is not None
+        if one.voices is None:
+            one.voices = TrackVoices(self._loading.encoder.info, one.opened)
+        one.voices.plan(one.session, self._clock())
+        if one.voices.pending:
+            self._pending[one.session.session_id] = one
+
+    def _note_loaded(self) -> bool:
+        """True when the encoder is there. When it turns out that it never will be, nobody waits for it any more."""
+        loading = self._loading
+        if loading is None or not loading.over:
+            return False
+        if self._is_loading:
+            self._is_loading = False
+            self._tell(wire.EncoderLoading(over=True))
+        if loading.encoder is None:
+            self._give_up_all(loading.failure)
+        return loading.encoder is not None
+
+    # Steps.
+
+    def next_due_s(self) -> float | None:
+        """When the windows of live sessions have waited for others long enough."""
+        return min((_due_s(one) + GATHER_S for one in self._live()), default=None)
+
+    def turn(self, files: Iterable[str]) -> bool:
+        """Embed one batch, if one is due: of live sessions, or of ``files`` whose finals are next. False: none is.
+
+        To be called when no final and no interim is due.
+        """
+        try:
+            return self._turn(files)
+        except Exception as error:
+            self._give_up_all(type(error).__name__)
+            return False
+
+    def _turn(self, files: Iterable[str]) -> bool:
+        now_s = self._clock()
+        live = self._live()
+        waiting = sum(len(one.voices.pending) for one in live if one.voices is not None)
+        if live and (waiting >= BATCH_MAX or min(map(_due_s, live)) + GATHER_S <= now_s):
+            self._embed(sorted(live, key=_due_s), now_s)
+            return True
+        wanted = [self._sessions[name] for name in files if name in self._sessions]
+        if self._is_loading and not self._note_loaded() and wanted:
+            return self._wait_for_encoder()
+        for one in wanted:
+            if one.voices is None:
+                self.listened(one.session)
+        owing = [one for one in wanted if one.voices is not None and one.voices.due_before(_owed_samples(one))]
+        if owing:
+            self._embed(owing, now_s)
+        return bool(owing)
+
+    def _wait_for_encoder(self) -> bool:
+        if self._loading is None:  # in vain
+            return False
+        self._loading.wait(LOADING_S)
+        return True
+
+    def catch_up(self, owed: Sequence[tuple[ListeningSession, Utterance]]) -> None:
+        """Finals of these are said next: embed what is missing, within bounds."""
+        try:
+            self._catch_up(owed)
+        except Exception as error:
+            self._give_up_all(type(error).__name__)
+
+    def _catch_up(self, owed: Sequence[tuple[ListeningSession, Utterance]]) -> None:
+        those = [(self._pending[s.session_id], u.end_samples) for s, u in owed if s.session_id in self._pending]
+        late = [(one, end) for one, end in those if one.voices is not None and one.voices.due_before(end)]
+        for one, end_samples in late:
+            assert one.voices is not None
+            self._dropped += one.voices.thin(end_samples, max(1, FINAL_MAX // len(late)))
+        ends = {one.session.session_id: end_samples for one, end_samples in late}
+        while late:
+            self._embed([one for one, _ in late], self._clock(), ends)
+            late = [(one, end) for one, end in late if self._is_late(one, end)]
+
+    def _is_late(self, one: _Session, end_samples: int) -> bool:
+        is_here = one.session.session_id in self._sessions
+        return is_here and one.voices is not None and one.voices.due_before(end_samples) > 0
+
+    def _live(self) -> list[_Session]:
+        return [one for one in self._pending.values() if one.session.options.lane == "live"]
+
+    def _embed(self, those: Sequence[_Session], now_s: float, ends: Mapping[str, int] | None = None) -> None:
+        """One step of the encoder, one window of each in turn; no more than those before its end, if it has one."""
+        waited_s = now_s - min(map(_due_s, those))
+        windows = self._taken(those, ends or {})
+        for one in those:
+            if one.voices is None or not one.voices.pending:
+                self._pending.pop(one.session.session_id, None)
+        if windows:
+            self._run(windows)
+        done_s = self._clock()
+        self._windows += len(windows)
+        self._seconds += done_s - now_s
+        self._tell(
+            wire.Ran(
+                kind="voices",
+                size=len(windows),
+                batch_max=BATCH_MAX,
+                wait_ms=round(1000 * waited_s, 3),
+                run_ms=round(1000 * (done_s - now_s), 3),
+            )
+        )
+
+    def _taken(self, those: Sequence[_Session], ends: Mapping[str, int]) -> list[_Window]:
+        windows: list[_Window] = []
+
+        def take(one: _Session) -> None:
+            assert one.voices is not None
+            found = one.voices.next_sound(one.session)
+            if found is None:
+                self._dropped += 1
+            else:
+                windows.append(_Window(one, *found))
+
+        rounds = zip_longest(*([one] * _count(one, ends.get(one.session.session_id)) for one in those))
+        for one in [one for one in chain.from_iterable(rounds) if one is not None][:BATCH_MAX]:
+            if one.session.session_id in self._sessions:
+                self._guarded(one, take)
+        return windows
+
+    def _run(self, windows: Sequence[_Window]) -> None:
+        try:
+            rows = self._rows(windows)
+        except Exception:
+            for name in dict.fromkeys(window.one.session.session_id for window in windows):
+                self._run_alone([window for window in windows if window.one.session.session_id == name])
+            return
+        self._failed.clear()
+        self._give(windows, rows)
+
+    def _run_alone(self, windows: Sequence[_Window]) -> None:
+        """Once more the windows of one session, which they cost its voices if they fail again."""
+        one = windows[0].one
+        try:
+            rows = self._rows(windows)
+        except Exception as error:
+            self._failed.add(one.session.session_id)
+            self._give_up(one, error)
+            if len(self._failed) >= FAILED_SESSIONS_MAX:
+                self._give_up_all(f"the encoder of voices fails: {type(error).__name__}")
+            return
+        self._failed.clear()
+        self._give(windows, rows)
+
+    def _rows(self, windows: Sequence[_Window]) -> Embeddings:
+        assert self._loading is not None
+        assert self._loading.encoder is not None
+        those = {(w.one.session.session_id, w.one.session.generation): None for w in windows}
+        self._tell(wire.Working(sessions=(), voices=tuple(those)))
+        rows = self._loading.encoder.embed([window.sound for window in windows])
+        if rows.shape != (len(windows), self._loading.encoder.info.dim):
+            raise ValueError("as many embeddings as windows are wanted")
+        if not np.isfinite(rows).all():
+            raise ValueError("an embedding is no number")
+        return rows
+
+    def _give(self, windows: Sequence[_Window], rows: Embeddings) -> None:
+        for window, row in zip(windows, rows, strict=True):
+            if window.one.session.session_id in self._sessions:
+
+                def give(one: _Session, window: _Window = window, row: Embeddings = row) -> None:
+                    assert one.voices is not None
+                    one.voices.embedded(window.window, row)
+
+                self._guarded(window.one, give)
+
+    # What is told.
+
+    def so_far(self, session: ListeningSession, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
+        """Whose the words of an interim are, if it is known."""
+        one = self._sessions.get(session.session_id)
+        if one is None or one.voices is None or not words:
+            return ()
+        voices = one.voices
+        return self._guarded(one, lambda _: voices.so_far(words)) or ()
+
+    def said(self, session: ListeningSession, utterance: Utterance, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
+        """Whose the words of a final are, which is told next: its prints are told here."""
+        one = self._sessions.get(session.session_id)
+        if one is None or one.voices is None:
+            return ()
+        voices = one.voices
+        spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words))
+        prints = self._guarded(one, lambda _: voices.forget(utterance))
+        if prints is not None and words:  # what was not speech is nobody's voice
+            self._tell(prints)
+        return spoke or ()
+
+    # Failing.
+
+    def _guarded(self, one: _Session, call: Callable[[_Session], T]) -> T | None:
+        try:
+            return call(one)
+        except Exception as error:
+            self._give_up(one, error)
+            return None
+
+    def _give_up(self, one: _Session, error: Exception) -> None:
+        log.error("voices of a session are no longer told apart", error=type(error).__name__)
+        self._failures += 1
+        self.close(one.session.session_id)
+
+    def _give_up_all(self, reason: str) -> None:
+        log.error("voices are no longer told apart", sessions=len(self._sessions), reason=reason)
+        self._failures += len(self._sessions)
+        self._failure = reason
+        self._loading = None
+        self._sessions.clear()
+        self._pending.clear()
+
+
+def _due_s(one: _Session) -> float:
+    assert one.voices is not None
+    return one.voices.pending[0].due_s if one.voices.pending else float("inf")
+
+
+def _count(one: _Session, end_samples: int | None) -> int:
+    """Of its windows: all, or those before an end."""
+    assert one.voices is not None
+    return len(one.voices.pending) if end_samples is None else one.voices.due_before(end_samples)
+
+
+def _owed_samples(one: _Session) -> int:
+    """The end of the oldest utterance whose final is owed."""
+    return next((owed.utterance.end_samples for owed in one.session.owed if owed.utterance is not None), 0)
