@@ -224,7 +224,7 @@ class InferenceLoop:
             for session in self._guessed.values()
             if session.owed and session.guess is not None and session.guess[0] == session.owed[0].utterance
         ]
-        self._voices.catch_up([(session, utterance) for session, (utterance, _) in right])
+        self._make_up_voices([(session, utterance) for session, (utterance, _) in right])
         for session, (utterance, outcome) in right:
             self._said(session, utterance, outcome)
             self._note(session, self._clock())
@@ -242,7 +242,7 @@ class InferenceLoop:
         kind, batch_max = wishes[0].kind, self._engine.batch_max
         if kind in ("final", "file"):
             sessions = (self._sessions[wish.session_id] for wish in wishes)
-            self._voices.catch_up([(each, each.owed[0].utterance) for each in sessions if each.owed[0].utterance])
+            self._make_up_voices([(each, each.owed[0].utterance) for each in sessions if each.owed[0].utterance])
             now_s = self._clock()
         works = [self._work(self._sessions[wish.session_id], wish) for wish in wishes]
         for wish, work in zip(wishes, works, strict=True):
@@ -273,6 +273,11 @@ class InferenceLoop:
             )
         )
         self._listened_frames, self._listen_s = self._hearing.frames, 0.0
+
+    def _make_up_voices(self, owed: list[tuple[ListeningSession, Utterance]]) -> None:
+        began_s = self._clock()
+        self._voices.catch_up(owed)
+        self._busy.spent(began_s, self._clock())
 
     def _ran(self, kind: Kind, seconds: float) -> None:
         self._before = (*self._before[-1:], kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,7 +48,9 @@ class TrackVoices:
         self._online = _speakers(info, opened)
         self._ended_samples = opened.start_samples  # of the last utterance whose windows are all there
         self.pending: deque[Pending] = deque()
-        self._embeddings: dict[int, Embeddings] = {}  # of the steps not said yet, by their start
+        # Of the steps not said yet, by their start:
+        self._embeddings: dict[int, Embeddings] = {}
+        self._own: dict[int, tuple[int, int]] = {}  # of those that stand for others as well, the times of their own
         self._steps: list[LabelledStep] = []
 
     def plan(self, session: ListeningSession, now_s: float) -> None:
@@ -70,6 +72,7 @@ class TrackVoices:
         window = self.pending.popleft().window
         start_samples = max(window.heard_from_samples, session.kept_samples)
         if start_samples >= window.heard_to_samples:
+            self._own.pop(window.start_samples, None)
             return None
         return window, self._levels.normal(session.sound(start_samples, window.heard_to_samples))
 
@@ -81,14 +84,22 @@ class TrackVoices:
         self._steps += self._online.push(window, embedding)
 
     def thin(self, end_samples: int, count_max: int) -> int:
-        """Leave out windows before ``end_samples``, evenly, until ``count_max`` are left. Returns how many were."""
+        """Leave out windows before ``end_samples``, evenly, until ``count_max`` are left. Returns how many were.
+
+        Those left stand for their neighbours as well: their steps reach over what is left out.
+        """
         due = [pending for pending in self.pending if pending.window.start_samples < end_samples]
-        dropped = max(0, len(due) - count_max)
-        if dropped:
-            at = np.linspace(0, len(due) - 1, count_max).round().astype(int).tolist()
-            rest = list(self.pending)[len(due) :]
-            self.pending = deque([*(due[i] for i in at), *rest])
-        return dropped
+        if len(due) <= count_max:
+            return 0
+        left: list[Pending] = []
+        for run in np.array_split(np.arange(len(due)), count_max):
+            first, middle, last = (due[i] for i in (run[0], run[len(run) // 2], run[-1]))
+            window = middle.window
+            self._own[first.window.start_samples] = (window.start_samples, window.end_samples)
+            wide = replace(window, start_samples=first.window.start_samples, end_samples=last.window.end_samples)
+            left.append(Pending(wide, middle.due_s))
+        self.pending = deque([*left, *list(self.pending)[len(due) :]])
+        return len(due) - count_max
 
     def due_before(self, end_samples: int) -> int:
         return sum(pending.window.start_samples < end_samples for pending in self.pending)
@@ -112,9 +123,10 @@ class TrackVoices:
         """The prints of an utterance that was said, to be told with it; None when there are none."""
         mine = [step for step in self._steps if step.start_samples < utterance.end_samples]
         self._steps = self._steps[len(mine) :]
-        rows = [self._embeddings.pop(step.start_samples) for step in mine]
-        if not rows:
+        if not mine:
             return None
+        rows = [self._embeddings.pop(step.start_samples) for step in mine]
+        own = [self._own.pop(step.start_samples, (step.start_samples, step.end_samples)) for step in mine]
         return wire.VoicePrints(
             session_id=self._opened.session_id,
             generation=self._opened.generation,
@@ -122,7 +134,8 @@ class TrackVoices:
             dim=self._info.dim,
             # One that reaches over a cut is its first utterance's, so that what comes of the next stands apart.
             steps=tuple(
-                (step.start_samples, min(step.end_samples, utterance.end_samples), step.speaker) for step in mine
+                (start, min(end, utterance.end_samples), step.speaker)
+                for (start, end), step in zip(own, mine, strict=True)
             ),
             embeddings=packed_prints(np.array(rows)),
         )

@@ -42,7 +42,12 @@ INFO = EncoderInfo(
 
 def missing(model: str) -> str:
     """Why there is no encoder; empty when there is one."""
-    return "the scripted engine was asked not to have one" if model == f"{PREFIX}missing" else ""
+    return "the scripted engine was asked not to have one" if _without_number(model) == f"{PREFIX}missing" else ""
+
+
+def _without_number(model: str) -> str:
+    """Of processes, behind the name."""
+    return model.rstrip("0123456789").rstrip("-")
 
 
 class ScriptedEncoder:
@@ -51,9 +56,9 @@ class ScriptedEncoder:
     info = INFO
 
     def __init__(self, model: str = "scripted") -> None:
-        if model == f"{PREFIX}broken":
+        if _without_number(model) == f"{PREFIX}broken":
             raise ModelDamaged("the scripted encoder was asked not to load")
-        self._fault = model.removeprefix(PREFIX) if model.startswith(PREFIX) else ""
+        self._fault = _without_number(model).removeprefix(PREFIX) if model.startswith(PREFIX) else ""
 
     def embed(self, windows: Sequence[Samples]) -> Embeddings:
         rows = np.array([_hums(window) for window in windows], np.float32).reshape(-1, INFO.dim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import asr.child
 from asr.client import AsrClient, AsrSession, WorkerSettings
 from asr.contract import SessionOptions
 from asr.watch import Backoff
+from asr.wire import HeardVoice, VoicePrints
 from protocol.blocks import Block
 from protocol.words import Segment
 from tests.fakes.warm_workers import WarmWorkers
@@ -35,6 +36,8 @@ class Heard:
         self.settled: list[int] = []
         self.states: list[str] = []
         self.gave_up: list[tuple[int, int]] = []
+        self.prints: list[VoicePrints] = []
+        self.segments_before_prints: list[int] = []
         self._told = asyncio.Event()
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
@@ -53,6 +56,10 @@ class Heard:
     def on_gave_up(self, start_samples: int, end_samples: int, message: str) -> None:
         self.gave_up.append((start_samples, end_samples))
         self._told.set()
+
+    def on_prints(self, prints: VoicePrints) -> None:
+        self.prints.append(prints)
+        self.segments_before_prints.append(len(self.segments))
 
     @property
     def finals(self) -> list[Segment]:
@@ -103,7 +110,13 @@ async def make_client(tmp_path: Path) -> AsyncIterator[MakeClient]:
 
 
 def open_session(
-    client: AsrClient, heard: Heard, *, start_samples: int = 0, options: SessionOptions | None = None
+    client: AsrClient,
+    heard: Heard,
+    *,
+    start_samples: int = 0,
+    options: SessionOptions | None = None,
+    voices: Sequence[HeardVoice] = (),
+    encoder: str | None = None,
 ) -> AsrSession:
     return client.open(
         track="trk_a",
@@ -111,6 +124,8 @@ def open_session(
         options=options or SessionOptions(),
         listener=heard,
         read_back=nothing_recorded,
+        voices=voices,
+        encoder=encoder,
     )
 
 

@@ -1,0 +1,520 @@
+"""Voices beside the words, in virtual time: whose words they are, and that no word waits for it, changes or is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr import wire
+from asr.contract import Samples, SessionOptions
+from asr.encoder_loading import EncoderLoading
+from asr.engines.scripted_voices import FAULTY_VOICE, ScriptedEncoder
+from asr.loop import InferenceLoop
+from asr.speakers.contract import Embeddings, SpeakerEncoder
+from asr.speakers.online import OnlineSpeakers
+from asr.vad import EnergyVoiceActivity
+from asr.voice_prints import packed_mean
+from asr.voices_lane import BATCH_MAX, FINAL_MAX, GATHER_S
+from asr.worker_settings import WorkerSettings
+from tests.asr.test_loop import FILE, Bench
+from tests.fakes.scripted_sound import scripted_sound, sentence
+
+LIVE = SessionOptions(diarize=True)
+OF_FILE = SessionOptions(diarize=True, lane="file")
+FIRST = "good morning river stone bridge garden"
+SECOND = "silver ocean forest window table paper"
+
+
+def said_by(*turns: tuple[int, str], gap_s: float = 0.0, end_s: float = 1.0) -> bytes:
+    """One after the other with ``gap_s`` between them, in one utterance if that is short; silence at both ends."""
+    sound = bytes(2 * 8000)
+    for voice, text in turns:
+        words = sentence(text, 0.0)
+        sound += scripted_sound(words, length_s=round(words[-1][1] + 0.24 + 0.1 + gap_s, 2), voice=voice)
+    return sound + bytes(2 * round(16_000 * end_s))
+
+
+class TimedEncoder(ScriptedEncoder):
+    """Notes its steps, and whether words were due; ``cost_s`` of the bench's clock passes with each window."""
+
+    def __init__(self, bench: VoicesBench) -> None:
+        super().__init__(bench.encoder_model)
+        self.bench = bench
+        self.steps: list[tuple[float, int]] = []
+        self.while_due = 0  # windows
+
+    def embed(self, windows: Sequence[Samples]) -> Embeddings:
+        self.steps.append((self.bench.now_s, len(windows)))
+        due = [
+            wish
+            for wish in self.bench.loop._wishes.values()
+            if wish.kind == "final" or (wish.kind == "interim" and wish.due_s <= self.bench.now_s)
+        ]
+        self.while_due += len(windows) if due else 0
+        self.bench.now_s += self.bench.window_s * len(windows)
+        return super().embed(windows)
+
+
+@dataclass
+class VoicesBench(Bench):
+    """A loop that tells voices apart. ``window_s``: what the encoder takes for one."""
+
+    window_s: float = 0.0
+    encoder_model: str = "scripted"
+    load: Callable[[VoicesBench], SpeakerEncoder] = TimedEncoder
+    in_thread: bool = False
+    loading: EncoderLoading = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.loading = EncoderLoading(lambda: self.load(self), in_thread=self.in_thread)
+        self.loop = InferenceLoop(
+            self.engine, EnergyVoiceActivity(), self.settings, self.said.append, lambda: self.now_s, self.loading
+        )
+
+    @property
+    def encoder(self) -> TimedEncoder:
+        assert isinstance(self.loading.encoder, TimedEncoder)
+        return self.loading.encoder
+
+    def whose(self, name: str = "s") -> list[tuple[str, int]]:
+        """Each word of the finals and whose it is said to be."""
+        return [
+            (word.text, voice)
+            for heard in self.finals(name)
+            for word, voice in zip(heard.words, voices_of(heard), strict=True)
+        ]
+
+    def prints(self, name: str = "s") -> list[wire.VoicePrints]:
+        return self.of(wire.VoicePrints, name)
+
+    def pong(self) -> wire.Pong:
+        self.loop.take(wire.Ping(number=1))
+        answer = self.said.pop()
+        assert isinstance(answer, wire.Pong)
+        return answer
+
+
+def voices_of(heard: wire.Heard) -> list[int]:
+    return [one.voice for one in heard.spoke for _ in range(one.words)]
+
+
+def as_expected(*turns: tuple[int, str]) -> list[tuple[str, int]]:
+    return [(word, voice) for voice, text in turns for word in text.split()]
+
+
+TALK = ((0, FIRST), (1, SECOND))
+
+
+def test_the_words_of_a_final_are_whose_they_are_and_its_prints_come_right_before_it() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    assert bench.whose() == as_expected(*TALK)
+    [prints] = bench.prints()
+    [final] = bench.finals()
+    assert bench.said.index(prints) + 1 == bench.said.index(final)
+    assert {voice for _, _, voice in prints.steps} == {0, 1}
+    assert len(prints.embeddings) == prints.dim * len(prints.steps)
+    assert final.start_samples - 6400 <= prints.steps[0][0]
+    assert prints.steps[-1][1] <= final.through_samples
+    assert all(0.0 <= one.confidence <= 1.0 for one in final.spoke)
+
+
+def test_an_interim_has_the_voice_of_its_first_word_once_it_is_known() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    interims = [heard for heard in bench.of(wire.Heard) if not heard.final]
+    known = [heard for heard in interims if heard.spoke]
+    assert not interims[0].spoke
+    assert 0 < len(known) < len(interims)
+    assert interims[-len(known) :] == known
+    for heard in known:
+        [one] = heard.spoke
+        assert (one.voice, one.words) == (0, len(heard.words))
+
+
+def test_a_final_that_was_guessed_says_who_spoke() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by((0, "good morning river"), end_s=3.0))
+    assert "final" not in {ran.kind for ran in bench.of(wire.Ran)}
+    assert bench.whose() == as_expected((0, "good morning river"))
+
+
+def test_without_being_asked_nothing_is_told_apart_and_nothing_else_is_different() -> None:
+    plain, other = Bench(cost_s=0.02), VoicesBench(cost_s=0.02)
+    for bench in (plain, other):
+        bench.open()
+        bench.live(said_by(*TALK))
+    assert plain.said == other.said
+    assert not other.loading.begun
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data(), st.sampled_from([0.0, 0.05, 0.6]))
+def test_words_are_the_same_with_voices_told_apart(data: st.DataObject, cost_s: float) -> None:
+    sounds = [
+        said_by(
+            *((data.draw(st.integers(0, 3)), text) for text in (FIRST, SECOND, FIRST)),
+            gap_s=data.draw(st.sampled_from([0.0, 0.7])),
+        )
+        for _ in range(data.draw(st.integers(1, 3)))
+    ]
+    lanes = [data.draw(st.sampled_from([LIVE, OF_FILE])) for _ in sounds]
+    plain = Bench(cost_s=cost_s, settings=WorkerSettings(utterance_max_s=4.0))
+    other = VoicesBench(cost_s=cost_s, settings=WorkerSettings(utterance_max_s=4.0))
+    blocks = data.draw(st.lists(st.sampled_from([160, 3000, 16_000, 60_000]), min_size=1, max_size=8))
+    bench: Bench
+    for bench in (plain, other):
+        for i, lane in enumerate(lanes):
+            bench.open(str(i), lane)
+        done, turn = 0, 0
+        while done < max(map(len, sounds)) // 2:
+            count = blocks[turn % len(blocks)]
+            for i, sound in enumerate(sounds):
+                if piece := sound[2 * done : 2 * (done + count)]:
+                    bench.audio(done, piece, str(i))
+            done, turn = done + count, turn + 1
+            bench.now_s = max(bench.now_s, done / 16_000)
+            for _ in range(turn % 3):
+                bench.loop.turn()
+        for i in range(len(sounds)):
+            bench.finalize(1, str(i))
+        bench.idle()
+    for i in range(len(sounds)):
+        assert other.words(str(i)) == plain.words(str(i))
+        finals = [(heard.words, heard.through_samples) for heard in other.finals(str(i))]
+        assert finals == [(heard.words, heard.through_samples) for heard in plain.finals(str(i))]
+        for heard in other.finals(str(i)):
+            assert len(voices_of(heard)) == len(heard.words)
+        steps = [step for prints in other.prints(str(i)) for step in prints.steps]
+        assert all(before[1] <= after[0] for before, after in pairwise(steps))
+        assert all(start < end for start, end, _ in steps)
+    assert other.pong().voice_failures == 0
+    assert not other.loop._voices._pending
+
+
+def test_words_come_first_and_voices_are_embedded_when_none_is_due() -> None:
+    bench = VoicesBench(cost_s=0.05, window_s=0.0025)
+    names = "abcd"
+    for name in names:
+        bench.open(name, LIVE)
+    bench.race(said_by(*TALK, *TALK), *names)
+    bench.idle()
+    finals = len([ran for ran in bench.of(wire.Ran) if ran.kind == "final"])
+    assert sum(size for _, size in bench.encoder.steps) > 4 * 15
+    assert bench.encoder.while_due <= FINAL_MAX * finals
+    assert all(bench.whose(name) == as_expected(*TALK, *TALK) for name in names)
+
+
+def test_no_word_is_later_than_a_step_of_the_encoder() -> None:
+    """With an engine that takes no time, what a word waits for is the encoder."""
+    lates_s = []
+    for window_s in (0.0, 0.0025):
+        bench = VoicesBench(window_s=window_s)
+        for i in range(20):
+            bench.open(str(i), LIVE)
+        bench.race(said_by(*TALK, *TALK), *map(str, range(20)), block_samples=960)
+        lates_s.append(max(ran.wait_ms for ran in bench.of(wire.Ran) if ran.kind in ("interim", "final")) / 1000)
+        assert {ran.size for ran in bench.of(wire.Ran) if ran.kind == "voices"} <= set(range(BATCH_MAX + 1))
+    assert lates_s[1] - lates_s[0] <= BATCH_MAX * 0.0025 + FINAL_MAX * 0.0025 + 1e-6
+
+
+def test_windows_of_many_go_together_and_one_alone_waits_for_others_but_not_long() -> None:
+    many = VoicesBench()
+    for i in range(8):
+        many.open(str(i), LIVE)
+    pcm = said_by(*TALK)
+    for at in range(0, len(pcm) // 2, 960):
+        many.now_s += 0.06
+        for i in range(8):
+            many.audio(at, pcm[2 * at : 2 * (at + 960)], str(i))
+        many.idle()
+    sizes = [size for _, size in many.encoder.steps]
+    assert sum(sizes) / len(sizes) > 6
+    alone = VoicesBench()
+    alone.open(options=LIVE)
+    alone.live(pcm, block_samples=160)
+    waits_ms = [ran.wait_ms for ran in alone.of(wire.Ran) if ran.kind == "voices"]
+    assert max(waits_ms) <= 1000 * GATHER_S + 11
+    assert min(waits_ms) >= 1000 * GATHER_S - 1
+
+
+def test_the_loop_wakes_for_windows_that_waited() -> None:
+    bench = VoicesBench()
+    bench.open(options=SessionOptions(diarize=True, interim=False))
+    bench.audio(0, said_by(*TALK)[: 2 * 40_000])
+    bench.idle()
+    due_s = bench.loop.next_due_s()
+    assert due_s == GATHER_S
+    bench.now_s = due_s
+    bench.idle()
+    assert bench.encoder.steps
+    assert bench.loop.next_due_s() is None
+
+
+def words_are_always_due(bench: VoicesBench) -> None:
+    """So that there is never time for voices in between."""
+    bench.loop._voices.turn = lambda files: False  # type: ignore[method-assign]
+
+
+def test_at_a_final_no_more_is_made_up_for_than_its_share_and_the_rest_is_as_its_neighbours() -> None:
+    turns = [(i % 2, f"{FIRST} {SECOND}") for i in range(4)]
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    words_are_always_due(bench)
+    bench.live(said_by(*turns))
+    bench.finalize()
+    bench.idle()
+    assert [size for _, size in bench.encoder.steps] == [BATCH_MAX] * (FINAL_MAX // BATCH_MAX)
+    assert bench.pong().voice_windows_dropped > 15
+    [final] = bench.finals()
+    told = voices_of(final)
+    right = [voice for voice, text in turns for _ in text.split()]
+    assert len(told) == len(right)
+    assert sum(one == other for one, other in zip(told, right, strict=True)) >= 0.85 * len(right)
+    [prints] = bench.prints()
+    assert len(prints.steps) == FINAL_MAX
+
+
+def test_several_finals_of_a_step_share_what_is_made_up_for() -> None:
+    bench = VoicesBench()
+    words_are_always_due(bench)
+    for i in range(4):
+        bench.open(str(i), LIVE)
+        bench.audio(0, said_by((i, "good morning river stone bridge")), str(i))
+        bench.finalize(1, str(i))
+    bench.idle()
+    [final] = [ran for ran in bench.of(wire.Ran) if ran.kind == "final"]
+    assert final.size == 4
+    assert sum(size for _, size in bench.encoder.steps) == FINAL_MAX
+    assert all(len(set(bench.whose(str(i)))) == 5 for i in range(4))
+
+
+def test_a_file_waits_for_its_windows_and_loses_none_while_somebody_speaks() -> None:
+    bench = VoicesBench(cost_s=0.01, window_s=0.002)
+    bench.open("file", OF_FILE)
+    bench.open("live", LIVE)
+    bench.audio(0, said_by(*TALK, *TALK), "file")
+    bench.finalize(1, "file")
+    bench.race(said_by(*TALK), "live")
+    bench.finalize(1, "live")
+    bench.idle()
+    assert bench.whose("file") == as_expected(*TALK, *TALK)
+    assert bench.whose("live") == as_expected(*TALK)
+    assert bench.pong().voice_windows_dropped == 0
+    file_steps = sum(len(prints.steps) for prints in bench.prints("file"))
+    assert file_steps == sum(len(prints.steps) for prints in reference(said_by(*TALK, *TALK)))
+    assert bench.encoder.while_due == 0
+
+
+def reference(pcm: bytes) -> list[wire.VoicePrints]:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(pcm)
+    bench.finalize()
+    bench.idle()
+    return bench.prints()
+
+
+def test_live_words_go_before_the_windows_of_files() -> None:
+    bench = VoicesBench(window_s=0.01)
+    bench.open("file", OF_FILE)
+    bench.open("live", FILE.model_copy(update={"lane": "live"}))
+    bench.audio(0, said_by(*TALK), "file")
+    bench.audio(0, said_by((0, "good morning")), "live")
+    bench.finalize(1, "live")
+    bench.idle()
+    told = [(message.kind if isinstance(message, wire.Ran) else "") for message in bench.said]
+    assert told.index("final") < told.index("voices") < told.index("file")
+
+
+def test_what_one_speaks_costs_the_share_of_time_and_files_do_not() -> None:
+    for options, counted in ((LIVE, True), (OF_FILE, False)):
+        bench = VoicesBench(window_s=0.02)
+        bench.loop._cadence._steps = (60.0,)
+        bench.open(options=options)
+        bench.live(said_by(*TALK))
+        assert (bench.pong().busy > 0.0) is counted
+
+
+def test_figures_are_told() -> None:
+    bench = VoicesBench(window_s=0.01)
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    pong = bench.pong()
+    windows = sum(size for _, size in bench.encoder.steps)
+    assert (pong.voice_windows, pong.voice_windows_dropped, pong.voice_failures, pong.no_encoder) == (windows, 0, 0, "")
+    assert pong.voice_ms == pytest.approx(10.0 * windows)
+    assert pong.steps == len([ran for ran in bench.of(wire.Ran) if ran.kind != "voices"])
+
+
+def test_an_utterance_that_is_cut_leaves_each_step_to_one_final() -> None:
+    bench = VoicesBench(settings=WorkerSettings(utterance_max_s=3.0))
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK, *TALK))
+    bench.finalize()
+    bench.idle()
+    assert len(bench.finals()) >= 4
+    right = [one == other for one, other in zip(bench.whose(), as_expected(*TALK, *TALK), strict=True)]
+    assert sum(right) >= len(right) - 2  # what is cut is told with nothing of what comes after
+    for prints, final in zip(bench.prints(), bench.finals(), strict=True):
+        assert prints.steps[-1][1] <= final.through_samples
+    steps = [step for prints in bench.prints() for step in prints.steps]
+    assert all(before[1] <= after[0] for before, after in pairwise(steps))
+
+
+def test_an_hour_of_two_voices_keeps_no_more_than_an_utterance() -> None:
+    bench = VoicesBench(settings=WorkerSettings(utterance_max_s=5.0))
+    bench.open(options=LIVE)
+    piece = said_by(*TALK, end_s=0.2)
+    kept = most_bytes = 0
+    for i in range(600):
+        bench.now_s += len(piece) / 32_000
+        bench.audio(i * len(piece) // 2, piece)
+        bench.idle()
+        voices = bench.loop._voices._sessions["s"].voices
+        assert voices is not None
+        kept = max(kept, len(voices.pending) + len(voices._steps) + len(voices._embeddings))
+        most_bytes = max(most_bytes, len(bench.loop._sessions["s"]._pcm))
+        bench.said.clear()
+    assert kept <= 3 * 2 * 5.0 / 0.4
+    assert most_bytes <= 2 * 16_000 * 6 + len(piece)
+    bench.loop.take(wire.Close(session_id="s", generation=1))
+    assert not bench.loop._voices._sessions
+
+
+# The voices that were known before.
+
+
+def known(number: int | None, hum: int, name: str | None = None) -> wire.HeardVoice:
+    row = np.zeros(7, np.float32)
+    row[hum] = 1.0
+    return wire.HeardVoice(number=number, embedding=packed_mean(row), heard_samples=160_000, name=name)
+
+
+@pytest.mark.parametrize(
+    ("voices", "encoder", "numbers", "names"),
+    [
+        ((known(4, 1), known(2, 0)), "scripted", (2, 4), (None, None)),
+        ((known(0, 1, "Anna"),), "scripted", (1, 0), (None, "Anna")),
+        ((known(None, 1, "Anna"),), "scripted", (0, 1), (None, "Anna")),
+        ((known(4, 1), known(2, 0)), "another", (5, 6), (None, None)),
+    ],
+)
+def test_a_voice_that_was_known_keeps_its_number_and_its_name(
+    voices: tuple[wire.HeardVoice, ...], encoder: str, numbers: tuple[int, int], names: tuple[str | None, str | None]
+) -> None:
+    bench = VoicesBench()
+    bench.loop.take(
+        wire.Open(session_id="s", generation=1, start_samples=0, options=LIVE, voices=voices, encoder=encoder)
+    )
+    bench.live(said_by(*TALK))
+    [final] = bench.finals()
+    assert [(one.voice, one.name) for one in final.spoke] == list(zip(numbers, names, strict=True))
+
+
+def test_there_are_no_more_speakers_than_are_expected() -> None:
+    bench = VoicesBench()
+    bench.open(options=SessionOptions(diarize=True, speakers_expected=1))
+    bench.live(said_by(*TALK))
+    assert {voice for _, voice in bench.whose()} == {0}
+
+
+# What fails.
+
+FAULTY = ((FAULTY_VOICE, FIRST), (1, SECOND))
+
+
+@pytest.mark.parametrize("fault", ["raise", "nan", "oom"])
+@pytest.mark.parametrize("lane", ["live", "file"])
+def test_sound_that_the_encoder_does_not_bear_costs_its_own_session_its_voices_and_no_word(
+    fault: str, lane: str
+) -> None:
+    bench = VoicesBench(encoder_model=f"scripted-voices-{fault}")
+    for name in "ab":
+        bench.open(name, SessionOptions(diarize=True, lane=lane))
+    sounds = {"a": said_by(*FAULTY, *TALK), "b": said_by(*TALK, *TALK)}
+    for at in range(0, len(sounds["a"]) // 2, 1600):
+        bench.now_s += 0.1
+        for name, pcm in sounds.items():
+            bench.audio(at, pcm[2 * at : 2 * (at + 1600)], name)
+        bench.idle()
+    for name in "ab":
+        bench.finalize(1, name)
+    bench.idle()
+    assert [word.text for word in bench.words("a")] == [text for text, _ in as_expected(*FAULTY, *TALK)]
+    assert all(not heard.spoke for heard in bench.finals("a"))
+    assert bench.whose("b") == as_expected(*TALK, *TALK)
+    assert bench.pong().voice_failures == 1
+    assert not bench.loop.stopped
+
+
+def test_an_encoder_that_fails_on_everybody_is_left_alone() -> None:
+    bench = VoicesBench(encoder_model="scripted-voices-raise")
+    for name in "abcd":
+        bench.open(name, LIVE)
+        bench.live(said_by((FAULTY_VOICE, FIRST)), name=name)
+        assert [word.text for word in bench.words(name)] == FIRST.split()
+    pong = bench.pong()
+    assert pong.voice_failures == 3  # nobody asked it a fourth time
+    assert "encoder" in pong.no_encoder
+
+
+class Strange(ScriptedEncoder):
+    def embed(self, windows: Sequence[Samples]) -> Embeddings:
+        return np.ones((len(windows) + 1, 3), np.float32)
+
+
+def test_an_answer_of_another_shape_is_a_failure() -> None:
+    bench = VoicesBench(load=lambda _: Strange())
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    assert len(bench.words()) == 12
+    assert bench.pong().voice_failures == 1
+
+
+def test_speakers_that_cannot_be_found_cost_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(OnlineSpeakers, "push", fails)
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    assert len(bench.words()) == 12
+    assert not bench.prints()
+    assert bench.pong().voice_failures == 1
+
+
+def test_an_encoder_that_does_not_load_costs_no_word_and_is_told() -> None:
+    bench = VoicesBench(encoder_model="scripted-voices-broken")
+    bench.open(options=LIVE)
+    bench.open("file", OF_FILE)
+    bench.audio(0, said_by(*TALK), "file")
+    bench.finalize(1, "file")
+    bench.live(said_by(*TALK))
+    assert len(bench.words()) == len(bench.words("file")) == 12
+    assert "asked not to load" in bench.pong().no_encoder
+    assert [each.over for each in bench.of(wire.EncoderLoading)] == [False, True]
+
+
+def test_each_step_says_whose_voices_it_tells_and_never_that_of_words() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK))
+    steps = [i for i, message in enumerate(bench.said) if isinstance(message, wire.Working) and message.voices]
+    assert len(steps) == len(bench.encoder.steps)
+    for i in steps:
+        working, after = bench.said[i], bench.said[i + 1]
+        assert working == wire.Working(sessions=(), voices=(("s", 1),))
+        assert isinstance(after, wire.Ran)
+        assert after.kind == "voices"
