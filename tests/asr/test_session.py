@@ -12,6 +12,7 @@ import asr.reading_back
 from asr.backlog import Backlog
 from asr.child import ChildGone
 from asr.contract import SessionOptions
+from asr.known_voices import KnownVoices
 from asr.reading_back import ReadBack
 from asr.session import AsrSession
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
@@ -20,6 +21,8 @@ from protocol.errors import EngineFailed
 from protocol.words import Segment, Word
 from tests.asr.conftest import WAIT_S, feed, nothing_recorded, until
 from tests.asr.conftest import Heard as Told
+
+DIARIZE = SessionOptions(diarize=True)
 
 
 class Remembering:
@@ -57,15 +60,22 @@ class Bench:
         self.sessions: list[AsrSession] = []
 
     def session(
-        self, told: Told, *, backlog: Backlog | None = None, read_back: ReadBack = nothing_recorded
+        self,
+        told: Told,
+        *,
+        backlog: Backlog | None = None,
+        read_back: ReadBack = nothing_recorded,
+        options: SessionOptions | None = None,
+        voices: KnownVoices | None = None,
     ) -> AsrSession:
         session = AsrSession(
             track="trk",
             backlog=backlog or Backlog(0),
-            options=SessionOptions(),
+            options=options or SessionOptions(),
             listener=told,
             read_back=read_back,
             on_close=self.sessions.remove,
+            voices=voices,
         )
         self.sessions.append(session)
         return session
