@@ -17,7 +17,7 @@ from asr.contract import SessionOptions
 from asr.engines.scripted_voices import FAULTY_VOICE
 from asr.watch import Backoff
 from tests.asr.conftest import WAIT_S, Heard, feed, open_session
-from tests.asr.test_voices_lane import FIRST, SECOND, TALK, as_expected, said_by
+from tests.asr.voices_bench import FIRST, SECOND, TALK, as_expected, said_by
 
 DIARIZE = SessionOptions(diarize=True)
 FAULTY = ((FAULTY_VOICE, FIRST), (1, SECOND))
