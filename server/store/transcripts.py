@@ -131,8 +131,8 @@ async def change(
     expected_change_seq: int | None = None,
     including_deleted: bool = False,
 ) -> Transcript:
-    """Write ``values``. ``summary_parts`` among them go into the summary that is there; a ``name`` takes the place of the
-    title that was made of what was said.
+    """Write ``values``. ``summary_parts`` among them go into the summary that is there; a ``name`` takes the place of
+    the title that was made of what was said.
 
     Raises ``PreconditionFailed`` when the transcript has changed since ``expected_change_seq``.
     """
