@@ -1,0 +1,1 @@
+"""Telling voices apart where one track mixes them: speech to windows, embeddings, labels and turns. Worker half."""
