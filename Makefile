@@ -39,10 +39,11 @@ bench-%: $(DEV_READY)
 
 # Names, versions and hashes only. Run twice, so that the development lock agrees with the other.
 lock:
-	uv pip compile pyproject.toml --extra vad --extra source --universal --python-version 3.11 --generate-hashes \
-	  --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.lock
-	uv pip compile pyproject.toml --extra vad --extra source --group dev --constraint requirements.lock --universal \
+	uv pip compile pyproject.toml --extra vad --extra speakers --extra source --universal \
 	  --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet \
+	  --output-file requirements.lock
+	uv pip compile pyproject.toml --extra vad --extra speakers --extra source --group dev --constraint requirements.lock \
+	  --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet \
 	  --output-file requirements-dev.lock
 
 $(BIN)/python:

@@ -36,7 +36,7 @@ HOMES = {
     "uvicorn": ("server/",),
     "sqlalchemy": ("server/",),
     # The worker half of asr; of it, only what runs a model.
-    **dict.fromkeys(ENGINE_LIBRARIES, ("asr/engines/", "asr/vad.py")),
+    **dict.fromkeys(ENGINE_LIBRARIES, ("asr/engines/", "asr/speakers/", "asr/vad.py")),
 }
 # The server's process loads these, so whatever they import is loaded there as well.
 CLIENT_HALF = ("asr/client.py", "asr/wire.py", "asr/models.py", "asr/engines/choose.py")
