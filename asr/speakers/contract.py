@@ -32,7 +32,8 @@ class EncoderInfo:
 
     ``step_samples``: speech is cut into steps of at most so much; ``window_samples``: of the sound around each that
     ``embed`` is given. ``cut``: groups whose voices are less alike than this (mean cosine) stay apart in the last pass.
-    ``new_speaker``: live, a voice less alike than this to all that are known is somebody new.
+    ``new_speaker``: live, a voice less alike than this to all that are known is somebody new. ``known``: an enrolled
+    voice is recognised in a speaker that is at least so much like it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class EncoderInfo:
     step_samples: int
     cut: float
     new_speaker: float
+    known: float
 
 
 class SpeakerEncoder(Protocol):

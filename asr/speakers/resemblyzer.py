@@ -36,6 +36,7 @@ INFO = EncoderInfo(
     step_samples=400 * MS_SAMPLES,
     cut=0.66,
     new_speaker=0.70,
+    known=0.80,
 )
 
 

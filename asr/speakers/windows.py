@@ -1,9 +1,9 @@
 """Spans of voice to steps and the windows of sound they are told by; and sound at a level that compares. Pure.
 
-    voiced  ----------------------------------------      ------          pauses under GAP_SAMPLES count as voiced
-    steps   |  |  |  |  |  |  |  |  |  |  |  |  |  |      |  |  |         the last takes what is left, half a step or more
-    windows [-----]                                                       around the middle of a step, but not
-               [-----]          ...           [-----]     [----]          beyond where the voice begins or ends
+voiced  ----------------------------------------      ------          pauses under GAP_SAMPLES count as voiced
+steps   |  |  |  |  |  |  |  |  |  |  |  |  |  |      |  |  |         the last takes what is left, half a step or more
+windows [-----]                                                       around the middle of a step, but not
+           [-----]          ...           [-----]     [----]          beyond where the voice begins or ends
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SpeechWindows:
     def take(self, voiced: Iterable[tuple[int, int]], through_samples: int) -> list[SpeechWindow]:
         """The spans of voice so far, in order, and up to where there is no other; known ones may come again, longer.
 
-        Returns the windows that are settled now. Voice lies at most one window and a step behind them.
+        Returns the windows that are settled now: half a window behind the middle of a step, or a gap behind the voice.
         """
         windows = []
         for start_samples, end_samples in voiced:
@@ -69,7 +69,9 @@ class SpeechWindows:
     def _whole(self) -> list[SpeechWindow]:
         windows = []
         ahead_samples = max(self._longest, (self._step_samples + self._window_samples) // 2)
-        while self._begin_samples is not None and self._end_samples - self._next_samples >= ahead_samples:
+        if self._begin_samples is None or self._end_samples - self._begin_samples < self._window_samples:
+            return []
+        while self._end_samples - self._next_samples >= ahead_samples:
             windows.append(self._step(self._step_samples))
         return windows
 
@@ -77,8 +79,8 @@ class SpeechWindows:
         assert self._begin_samples is not None
         start, end = self._next_samples, self._next_samples + length_samples
         self._next_samples = end
-        heard_to = min(self._end_samples, max((start + end + self._window_samples) // 2, self._begin_samples))
-        heard_to = min(self._end_samples, max(heard_to, self._begin_samples + self._window_samples))
+        earliest = self._begin_samples + self._window_samples
+        heard_to = min(self._end_samples, max((start + end + self._window_samples) // 2, earliest))
         return SpeechWindow(start, end, max(self._begin_samples, heard_to - self._window_samples), heard_to)
 
 

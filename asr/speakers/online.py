@@ -1,0 +1,187 @@
+"""Who speaks, live: each step is told at most ``AHEAD`` steps after it, and never again by this module. Pure.
+
+The speakers so far, each with the mean of its voice, and somebody new are the states of a hidden chain; the steps that
+are not told yet go through it on the likeliest way (Viterbi with a fixed lag). Steps of somebody new, two in a row, make
+a speaker. What is kept is the means and the steps not told yet, however long it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asr.speakers.contract import (
+    Embeddings,
+    EncoderInfo,
+    LabelledStep,
+    SpeakerOptions,
+    SpeechWindow,
+    Voice,
+)
+from asr.speakers.path import CHANGE_COST, PAUSE_COST, UNKNOWN, likeliest, sureness
+
+AHEAD = 2  # steps that are heard before one is told
+NEW_STEPS = 2  # of somebody new in a row before it is believed
+FULL_SHARE = 0.8  # of a window; by what is shorter no voice is learned
+LEARN_MARGIN = 0.05  # so much more like its speaker than like the next best, to be learned
+REMEMBERED = 60.0  # windows whose mean a voice is; it may drift
+SHORT_MALUS = 0.15  # to somebody new, of a window that is not full
+FEW_BONUS = 0.08  # to a voice of one window, half of it to one of two: their means are not yet where they will be
+
+
+@dataclass(eq=False)
+class _Speaker:
+    """``number`` is None until it is heard; ``fixed``: an enrolled voice, which is not learned."""
+
+    number: int | None
+    name: str | None
+    sum: Embeddings
+    weight: float
+    fixed: bool = False
+    heard_samples: int = 0
+
+    @property
+    def centre(self) -> Embeddings:
+        centre: Embeddings = self.sum / max(float(np.linalg.norm(self.sum)), 1e-9)
+        return centre
+
+    def learn(self, embedding: Embeddings) -> None:
+        if self.fixed:
+            return
+        if self.weight >= REMEMBERED:
+            self.sum *= np.float32(1 - 1 / REMEMBERED)
+            self.weight -= self.weight / REMEMBERED
+        self.sum += embedding
+        self.weight += 1.0
+
+
+class OnlineSpeakers:
+    """Of one track. Steps come in order, with their embeddings, and go out in order, each once."""
+
+    def __init__(self, info: EncoderInfo, options: SpeakerOptions) -> None:
+        self._info = info
+        self._limit = options.limit
+        self._speakers = [
+            _Speaker(None, voice.name, voice.embedding.astype(np.float32), 1.0, fixed=True) for voice in options.known
+        ]
+        self._next = 0  # number
+        self._last: _Speaker | None = None  # whom the step before was told to be
+        self._last_end_samples = 0
+        self._learned = 0  # steps to come whose voice is in the means already
+        self._steps: list[tuple[SpeechWindow, Embeddings]] = []  # not told yet, without a pause between them
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """Who was heard so far, by number."""
+        heard = [
+            Voice(speaker.number, speaker.name, speaker.centre, speaker.heard_samples)
+            for speaker in self._speakers
+            if speaker.number is not None
+        ]
+        return tuple(sorted(heard, key=lambda voice: voice.speaker))
+
+    @property
+    def taken(self) -> int:
+        """Numbers from here on were given to nobody."""
+        return self._next
+
+    def push(self, window: SpeechWindow, embedding: Embeddings) -> list[LabelledStep]:
+        """The next step. Returns what is told now."""
+        told = []
+        if self._steps and window.start_samples > self._steps[-1][0].end_samples:
+            told = self.finish()
+        self._steps.append((window, embedding))
+        while len(self._steps) > AHEAD:
+            told.append(self._tell())
+        return told
+
+    def finish(self) -> list[LabelledStep]:
+        """The voice ended, for now: all that is left is told."""
+        told = []
+        while self._steps:
+            told.append(self._tell())
+        return told
+
+    def adopt(self, voices: Sequence[Voice], taken: int) -> None:
+        """Go on with the voices that a later pass found, by their numbers; numbers below ``taken`` are not given again.
+
+        Speakers whom it did not find are forgotten.
+        """
+        enrolled = [speaker for speaker in self._speakers if speaker.fixed]
+        names = {voice.name: voice for voice in voices if voice.name is not None}
+        last = self._last.number if self._last else None
+        self._speakers = []
+        for speaker in enrolled:
+            voice = names.pop(speaker.name, None)
+            speaker.number = voice.speaker if voice else None
+            self._speakers.append(speaker)
+        mine = {speaker.number for speaker in enrolled}
+        for voice in voices:
+            if voice.speaker not in mine:
+                weight = min(REMEMBERED, max(1.0, voice.heard_samples / self._info.step_samples))
+                total = voice.embedding.astype(np.float32) * np.float32(weight)
+                self._speakers.append(
+                    _Speaker(voice.speaker, voice.name, total, weight, heard_samples=voice.heard_samples)
+                )
+        self._last = next((one for one in self._speakers if last is not None and one.number == last), None)
+        self._next = max([self._next, taken, *(voice.speaker + 1 for voice in voices)])
+
+    def _tell(self) -> LabelledStep:
+        """Tell the first of the steps, by those behind it."""
+        window, embedding = self._steps[0]
+        scores = self._scores()
+        path = likeliest(scores, [step for step, _ in self._steps], np.full(len(scores), UNKNOWN))
+        known, new = scores[:, :-1], scores.shape[1] - 1
+        run = int(np.argmin(np.append(path == new, False)))
+        if run >= NEW_STEPS or not new:
+            speaker, sure, learned = self._somebody(max(run, 1)), 0.5, True
+        else:
+            who = int(path[0]) if path[0] != new else int(known[0].argmax())
+            speaker = self._speakers[who]
+            sure = float(sureness(known[:1], np.array([who]))[0])
+            rival = float(np.delete(known[0], who).max(initial=-1.0))
+            learned = path[0] != new and float(known[0, who]) - rival >= LEARN_MARGIN
+        if self._learned:
+            self._learned -= 1
+        elif learned and self._is_full(window):
+            speaker.learn(embedding)
+        if speaker.number is None:
+            speaker.number, self._next = self._next, self._next + 1
+        speaker.heard_samples += window.end_samples - window.start_samples
+        self._last, self._last_end_samples = speaker, window.end_samples
+        del self._steps[0]
+        return LabelledStep(window.start_samples, window.end_samples, speaker.number, sure)
+
+    def _scores(self) -> Embeddings:
+        """How much each step's voice is like each speaker's, and, last, like somebody new: (steps, speakers + 1)."""
+        scores = np.full((len(self._steps), len(self._speakers) + 1), self._info.new_speaker, np.float32)
+        embeddings = np.array([embedding for _, embedding in self._steps])
+        if self._speakers:
+            bonus = [0.0 if speaker.fixed else FEW_BONUS / max(speaker.weight, 1.0) for speaker in self._speakers]
+            scores[:, :-1] = embeddings @ np.array([speaker.centre for speaker in self._speakers]).T
+            scores[:, :-1] += np.array(bonus, np.float32)
+            # Of a short window it is hard to tell; it is hardly ever somebody's first word.
+            scores[[not self._is_full(window) for window, _ in self._steps], -1] -= SHORT_MALUS
+        heard = sum(speaker.number is not None for speaker in self._speakers)
+        if heard >= self._limit:
+            scores[:, -1] = -2.0
+            scores[:, [i for i, speaker in enumerate(self._speakers) if speaker.number is None]] = -2.0
+        if self._last is not None:
+            pause = self._steps[0][0].start_samples > self._last_end_samples
+            others = [i for i in range(scores.shape[1]) if i == len(self._speakers) or self._speakers[i] is not self._last]
+            scores[0, others] -= PAUSE_COST if pause else CHANGE_COST
+        return scores
+
+    def _somebody(self, run: int) -> _Speaker:
+        """A new speaker, of the first ``run`` steps."""
+        full = [embedding for window, embedding in self._steps[:run] if self._is_full(window)]
+        learned = full or [embedding for _, embedding in self._steps[:run]]
+        speaker = _Speaker(None, None, np.sum(learned, axis=0, dtype=np.float32), float(len(full)) or 0.5)
+        self._speakers.append(speaker)
+        self._learned = run
+        return speaker
+
+    def _is_full(self, window: SpeechWindow) -> bool:
+        return window.heard_to_samples - window.heard_from_samples >= FULL_SHARE * self._info.window_samples
