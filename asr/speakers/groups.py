@@ -71,7 +71,7 @@ class Groups:
 
     def _alike(self) -> Embeddings:
         means = self.sums / np.maximum(self.counts, 1)[:, None].astype(np.float32)
-        alike: Embeddings = means @ means.T
+        alike: Embeddings = (means @ means.T).astype(np.float32)
         np.fill_diagonal(alike, -np.inf)
         tagged = self.tags != FREE
         alike[(self.tags[:, None] != self.tags) & tagged[:, None] & tagged] = -np.inf
@@ -111,7 +111,7 @@ def members(start: Sequence[int] | Ints, merges: Sequence[Merge]) -> Ints:
 def coarse(embeddings: Embeddings, tags: Ints, cut: float) -> tuple[Groups, Ints]:
     """Groups of the embeddings, ``AT_ONCE_MAX`` at most, and to which each belongs.
 
-    One of each, where there are so few; else what is near in time and alike is put together first, and what has one tag.
+    One of each, where there are so few; else what is near in time and alike is put together first.
     """
     count = len(embeddings)
     pieces = max(1, -(-count // AT_ONCE_MAX))

@@ -28,7 +28,7 @@ FULL_SHARE = 0.8  # of a window; by what is shorter no voice is learned
 LEARN_MARGIN = 0.05  # so much more like its speaker than like the next best, to be learned
 REMEMBERED = 60.0  # windows whose mean a voice is; it may drift
 SHORT_MALUS = 0.15  # to somebody new, of a window that is not full
-FEW_BONUS = 0.08  # to a voice of one window, half of it to one of two: their means are not yet where they will be
+FEW_BONUS = 0.04  # to a voice of one window, half of it to one of two: their means are not yet where they will be
 
 
 @dataclass(eq=False)
@@ -170,7 +170,9 @@ class OnlineSpeakers:
             scores[:, [i for i, speaker in enumerate(self._speakers) if speaker.number is None]] = -2.0
         if self._last is not None:
             pause = self._steps[0][0].start_samples > self._last_end_samples
-            others = [i for i in range(scores.shape[1]) if i == len(self._speakers) or self._speakers[i] is not self._last]
+            others = [
+                i for i in range(scores.shape[1]) if i == len(self._speakers) or self._speakers[i] is not self._last
+            ]
             scores[0, others] -= PAUSE_COST if pause else CHANGE_COST
         return scores
 

@@ -34,8 +34,8 @@ INFO = EncoderInfo(
     dim=WIDTH,
     window_samples=1200 * MS_SAMPLES,
     step_samples=400 * MS_SAMPLES,
-    cut=0.66,
-    new_speaker=0.70,
+    cut=0.64,
+    new_speaker=0.72,
     known=0.80,
 )
 
