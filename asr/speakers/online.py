@@ -1,8 +1,8 @@
 """Who speaks, live: each step is told at most ``AHEAD`` steps after it, and never again by this module. Pure.
 
 The speakers so far, each with the mean of its voice, and somebody new are the states of a hidden chain; the steps that
-are not told yet go through it on the likeliest way (Viterbi with a fixed lag). Steps of somebody new, two in a row, make
-a speaker. What is kept is the means and the steps not told yet, however long it goes on.
+are not told yet go through it on the likeliest way (Viterbi with a fixed lag). Steps of somebody new, two in a row,
+make a speaker. What is kept is the means and the steps not told yet, however long it goes on.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class OnlineSpeakers:
         last = self._last.number if self._last else None
         self._speakers = []
         for speaker in enrolled:
-            voice = names.pop(speaker.name, None)
+            voice = names.get(speaker.name or "")
             speaker.number = voice.speaker if voice else None
             self._speakers.append(speaker)
         mine = {speaker.number for speaker in enrolled}
@@ -135,10 +135,11 @@ class OnlineSpeakers:
         path = likeliest(scores, [step for step, _ in self._steps], np.full(len(scores), UNKNOWN))
         known, new = scores[:, :-1], scores.shape[1] - 1
         run = int(np.argmin(np.append(path == new, False)))
-        if run >= NEW_STEPS or not new:
-            speaker, sure, learned = self._somebody(max(run, 1)), 0.5, True
+        heard = [i for i, speaker in enumerate(self._speakers) if speaker.number is not None]
+        if run >= NEW_STEPS or (run and not heard):
+            speaker, sure, learned = self._somebody(run), 0.5, True
         else:
-            who = int(path[0]) if path[0] != new else int(known[0].argmax())
+            who = int(path[0]) if path[0] != new else max(heard, key=lambda i: float(known[0, i]))
             speaker = self._speakers[who]
             sure = float(sureness(known[:1], np.array([who]))[0])
             rival = float(np.delete(known[0], who).max(initial=-1.0))
@@ -159,22 +160,24 @@ class OnlineSpeakers:
         scores = np.full((len(self._steps), len(self._speakers) + 1), self._info.new_speaker, np.float32)
         embeddings = np.array([embedding for _, embedding in self._steps])
         if self._speakers:
-            bonus = [0.0 if speaker.fixed else FEW_BONUS / max(speaker.weight, 1.0) for speaker in self._speakers]
             scores[:, :-1] = embeddings @ np.array([speaker.centre for speaker in self._speakers]).T
-            scores[:, :-1] += np.array(bonus, np.float32)
+            scores[:, :-1] += np.array([self._bonus(speaker) for speaker in self._speakers], np.float32)
             # Of a short window it is hard to tell; it is hardly ever somebody's first word.
             scores[[not self._is_full(window) for window, _ in self._steps], -1] -= SHORT_MALUS
-        heard = sum(speaker.number is not None for speaker in self._speakers)
-        if heard >= self._limit:
-            scores[:, -1] = -2.0
-            scores[:, [i for i, speaker in enumerate(self._speakers) if speaker.number is None]] = -2.0
+        unheard = np.array([speaker.number is None for speaker in self._speakers] + [True])
+        if np.count_nonzero(~unheard) >= self._limit:
+            scores[:, unheard] = -2.0
         if self._last is not None:
             pause = self._steps[0][0].start_samples > self._last_end_samples
-            others = [
-                i for i in range(scores.shape[1]) if i == len(self._speakers) or self._speakers[i] is not self._last
-            ]
+            others = np.array([speaker is not self._last for speaker in self._speakers] + [True])
             scores[0, others] -= PAUSE_COST if pause else CHANGE_COST
         return scores
+
+    def _bonus(self, speaker: _Speaker) -> float:
+        if not speaker.fixed:
+            return FEW_BONUS / max(speaker.weight, 1.0)
+        # A name is not given lightly; once it is, its voice is a voice like others.
+        return self._info.new_speaker - self._info.known if speaker.number is None else 0.0
 
     def _somebody(self, run: int) -> _Speaker:
         """A new speaker, of the first ``run`` steps."""

@@ -34,9 +34,9 @@ INFO = EncoderInfo(
     dim=WIDTH,
     window_samples=1200 * MS_SAMPLES,
     step_samples=400 * MS_SAMPLES,
-    cut=0.64,
+    cut=0.66,
     new_speaker=0.72,
-    known=0.80,
+    known=0.78,
 )
 
 

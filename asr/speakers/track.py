@@ -10,7 +10,7 @@ Of each step its times, its speaker and its embedding are kept, for ten hours of
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,10 +23,8 @@ from asr.speakers.path import UNKNOWN
 from asr.speakers.windows import Levels, SpeechWindows
 
 FIRST_QUESTION_STEPS = 40  # 16 s of speech: what was told by so little is most often wrong
-QUESTION_GROWTH = (
-    1.5  # and again when there is so much more, so that all passes cost a few times what the last one does
-)
-QUESTION_APART_STEPS = 750  # but every five minutes of speech at the latest
+QUESTION_GROWTH = 0.5  # and again when there is so much more: all passes cost but a few times what the last one does
+QUESTION_APART_STEPS = 750  # at the latest after five minutes of speech, or a tenth of all
 
 Said = tuple[int, int, int]  # start and end in samples, and the number of the speaker, as a person said
 
@@ -94,8 +92,8 @@ class SpeakerTrack:
         told = []
         for window, embedding in zip(windows, embeddings, strict=True):
             self._keep(window, embedding)
-            told += self._online.push(window, embedding)
-        return self._noted(told)
+            told += self._noted(self._online.push(window, embedding))
+        return told
 
     def paused(self) -> list[LabelledStep]:
         """What was not told yet, when no voice goes on (no ``due`` is open): at a pause, or at the end."""
@@ -104,11 +102,15 @@ class SpeakerTrack:
     @property
     def question_due(self) -> bool:
         """Whether it is worth while to ask again."""
-        apart = min(max(FIRST_QUESTION_STEPS, self._asked_steps * (QUESTION_GROWTH - 1)), QUESTION_APART_STEPS)
+        latest = max(QUESTION_APART_STEPS, self._asked_steps // 10)
+        apart = min(max(FIRST_QUESTION_STEPS, self._asked_steps * QUESTION_GROWTH), latest)
         return self._forgotten + self._told_count >= self._asked_steps + apart
 
-    def question(self, said: Iterable[Said] = ()) -> Question:
-        """To be answered by all that was told so far. ``said``: by people; the last one counts."""
+    def question(self, said: Iterable[Said] = (), *, last: bool = False) -> Question:
+        """To be answered by all that was told so far. ``said``: by people; the last one counts.
+
+        ``last``: the track ended; before, not all of the speakers that are expected need have spoken.
+        """
         count = self._told_count
         self._asked_steps = self._forgotten + count
         fixed = np.full(count, UNKNOWN, np.int64)
@@ -118,7 +120,8 @@ class SpeakerTrack:
         windows = [SpeechWindow(start, end, start, end) for start, end in self._times[:count].tolist()]
         embeddings = self._embeddings[:count].astype(np.float32)
         before, taken = self._told[:count].copy(), self._online.taken
-        return Question(windows, embeddings, before, fixed, taken, self._info, self._options)
+        options = self._options if last else replace(self._options, most=self._options.limit, expected=None)
+        return Question(windows, embeddings, before, fixed, taken, self._info, options)
 
     def correct(self, answer: Told) -> list[LabelledStep]:
         """Go on by what a pass found. Returns the steps that it tells otherwise; steps told meanwhile stay."""

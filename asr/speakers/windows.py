@@ -101,4 +101,5 @@ class Levels:
         self._heard_samples = min(self._heard_samples + len(sound), LEVEL_REMEMBERED_SAMPLES)
         self._power += (power - self._power) * len(sound) / max(self._heard_samples, 1)
         gain = LEVEL / max(float(np.sqrt(self._power)), QUIETEST)
-        return np.clip(np.rint(sound * np.float32(gain)), -32768, 32767).astype(np.int16)
+        levelled: Samples = np.clip(np.rint(sound * np.float32(gain)), -32768, 32767).astype(np.int16)
+        return levelled

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.speakers import groups
+from asr.speakers.groups import FREE, Groups, coarse, members
+from tests.asr.speakers.voices import said_by
+
+
+def singles(speakers: list[int], tags: list[int] | None = None, seed: int = 0) -> Groups:
+    given_tags = np.array(tags) if tags is not None else np.full(len(speakers), FREE)
+    return Groups(said_by(speakers, seed), np.ones(len(speakers), np.int64), given_tags)
+
+
+def by_hand(embeddings: np.ndarray, cut: float) -> list[set[int]]:
+    """Average linkage as its definition has it: all pairs, looked at anew each time."""
+    alike = embeddings.astype(np.float64) @ embeddings.T.astype(np.float64)
+    parts = [{i} for i in range(len(embeddings))]
+    while len(parts) > 1:
+        pairs = [(np.mean([alike[i, j] for i in a for j in b]), a, b) for a in parts for b in parts if a is not b]
+        best, a, b = max(pairs, key=lambda pair: pair[0])
+        if best < cut:
+            break
+        parts = [part for part in parts if part not in (a, b)] + [a | b]
+    return parts
+
+
+def parts(into: np.ndarray) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(into == group).tolist()) for group in np.unique(into)}
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 1000), st.floats(0.1, 0.95))
+def test_it_is_average_linkage(speakers: list[int], seed: int, cut: float) -> None:
+    made = singles(speakers, seed=seed)
+    expected = {frozenset(part) for part in by_hand(made.sums.copy(), cut)}
+    into = members(np.arange(len(speakers)), made.merges(cut))
+    assert parts(into) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 2)), min_size=1, max_size=30), st.floats(-1, 0.9))
+def test_two_tags_never_join(rows: list[tuple[int, int]], cut: float) -> None:
+    tags = np.array([tag for _, tag in rows])
+    made = singles([speaker for speaker, _ in rows], tags.tolist())
+    into = made.gather(np.arange(len(rows)))
+    into = members(into, made.merges(cut))
+    for part in parts(into):
+        assert len({int(tags[i]) for i in part if tags[i] != FREE}) <= 1
+    for tag in set(tags.tolist()) - {FREE}:
+        assert len(np.unique(into[tags == tag])) == 1
+
+
+def test_as_many_are_left_as_asked_for() -> None:
+    made = singles([0, 0, 1, 1, 2, 2, 3])
+    made.merges(-1.0, least=3)
+    assert np.count_nonzero(made.counts) == 3
+    assert made.counts.sum() == 7
+
+
+def test_many_are_put_together_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "AT_ONCE_MAX", 40)
+    speakers = [0] * 100 + [1] * 100 + [0] * 100
+    made, into = coarse(said_by(speakers), np.full(300, FREE), 0.6)
+    assert len(made.counts) <= 40
+    assert made.counts.tolist() == np.bincount(into).tolist()
+    joined = members(into, made.merges(0.6))
+    assert parts(joined) == {frozenset({*range(100), *range(200, 300)}), frozenset(range(100, 200))}

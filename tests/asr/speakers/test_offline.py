@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr.speakers import groups
+from asr.speakers.contract import KnownVoice, SpeakerOptions
+from asr.speakers.offline import Told, tell
+from asr.speakers.path import UNKNOWN
+from tests.asr.speakers.voices import INFO, alike, said_by, voice, windows
+
+EVERYBODY = SpeakerOptions()
+# Some speakers in turn, for some steps each.
+turns = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 12)), min_size=1, max_size=10)
+
+
+def steps_of(talk: list[tuple[int, int]]) -> list[int]:
+    return [speaker for speaker, count in talk for _ in range(count)]
+
+
+def passed(speakers: list[int], options: SpeakerOptions = EVERYBODY, **more: list[int]) -> Told:
+    return tell(windows(len(speakers)), said_by(speakers), INFO, options, **more)  # type: ignore[arg-type]
+
+
+def labels(told: Told) -> list[int]:
+    return [step.speaker for step in told.steps]
+
+
+def test_each_voice_is_a_speaker() -> None:
+    talk = [0] * 10 + [1] * 8 + [0] * 5 + [2] * 9
+    told = passed(talk)
+    assert labels(told) == talk
+    assert [(one.speaker, one.heard_samples // 6400) for one in told.voices] == [(0, 15), (1, 8), (2, 9)]
+    assert all(step.confidence > 0.9 for step in told.steps)
+
+
+def test_a_mixture_of_two_is_nobody() -> None:
+    talk = [0] * 20 + [1] * 20
+    embeddings = said_by(talk)
+    embeddings[19:21] = said_by([5, 5])
+    told = tell(windows(40), embeddings, INFO, EVERYBODY)
+    assert {one.speaker for one in told.voices} == {0, 1}
+    assert len(told.steps) == 40
+
+
+@given(turns)
+def test_it_is_all_told_in_order_and_bounded(talk: list[tuple[int, int]]) -> None:
+    speakers = steps_of(talk)
+    told = passed(speakers)
+    assert [step.start_samples for step in told.steps] == [window.start_samples for window in windows(len(speakers))]
+    assert {one.speaker for one in told.voices} == set(labels(told))
+    assert len(told.voices) <= len(set(speakers))
+    assert sum(one.heard_samples for one in told.voices) == len(speakers) * 6400
+    assert all(0 <= step.confidence <= 1 for step in told.steps)
+
+
+@given(turns, st.permutations(range(4)))
+def test_which_voice_is_which_does_not_matter(talk: list[tuple[int, int]], others: list[int]) -> None:
+    speakers = steps_of(talk)
+    embeddings = said_by(speakers)
+    turned = embeddings.copy()
+    turned[:, :4] = embeddings[:, others]  # other centres, the same distances
+    assert labels(tell(windows(len(speakers)), turned, INFO, EVERYBODY)) == labels(passed(speakers))
+
+
+@given(turns, st.integers(1, 5))
+def test_there_are_no_more_than_there_may_be(talk: list[tuple[int, int]], most: int) -> None:
+    assert len(passed(steps_of(talk), SpeakerOptions(most=most)).voices) <= most
+
+
+def test_there_are_as_many_as_expected() -> None:
+    talk = [0] * 20 + [1] * 20 + [2] * 20
+    assert len(passed(talk, SpeakerOptions(expected=3)).voices) == 3
+    assert len(passed(talk, SpeakerOptions(expected=2)).voices) == 2
+    near = alike(30)
+    assert len(tell(windows(60), near, INFO, EVERYBODY).voices) == 1
+    assert labels(tell(windows(60), near, INFO, SpeakerOptions(expected=2))) == [0] * 30 + [1] * 30
+
+
+@given(turns, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 3)), max_size=6))
+def test_what_a_person_said_stays(talk: list[tuple[int, int]], said: list[tuple[int, int]]) -> None:
+    speakers = steps_of(talk)
+    fixed = [UNKNOWN] * len(speakers)
+    for at, speaker in said:
+        if at < len(fixed):
+            fixed[at] = speaker
+    told = passed(speakers, fixed=fixed)
+    for step, speaker in zip(told.steps, fixed, strict=True):
+        if speaker != UNKNOWN:
+            assert (step.speaker, step.confidence) == (speaker, 1.0)
+
+
+def test_what_a_person_said_of_some_holds_for_the_voice() -> None:
+    talk = [0] * 20 + [1] * 20
+    fixed = [UNKNOWN] * 40
+    fixed[3] = fixed[5] = 7
+    assert labels(passed(talk, fixed=fixed)) == [7] * 20 + [8] * 20
+
+
+def test_one_voice_that_a_person_took_for_two_is_two() -> None:
+    fixed = [UNKNOWN] * 20
+    fixed[0], fixed[19] = 1, 2
+    told = passed([0] * 20, fixed=fixed)
+    assert {told.steps[0].speaker, told.steps[19].speaker} == {1, 2}
+
+
+def test_numbers_are_those_told_before() -> None:
+    talk = [0] * 10 + [1] * 10 + [2] * 10
+    before = [5] * 11 + [2] * 9 + [UNKNOWN] * 10
+    assert labels(passed(talk, before=before)) == [5] * 10 + [2] * 10 + [6] * 10
+
+
+@given(turns)
+def test_a_second_pass_changes_nothing(talk: list[tuple[int, int]]) -> None:
+    speakers = steps_of(talk)
+    once = labels(passed(speakers))
+    assert labels(passed(speakers, before=once)) == once
+
+
+def test_known_voices_are_named() -> None:
+    known = (KnownVoice("Ada", voice(1)), KnownVoice("Bob", voice(9)))
+    told = passed([0] * 10 + [1] * 10, SpeakerOptions(known=known))
+    assert [(one.speaker, one.name) for one in told.voices] == [(0, None), (1, "Ada")]
+
+
+def test_many_steps_are_no_other_than_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = ([0] * 30 + [1] * 25 + [2] * 40) * 4
+    few = labels(passed(talk))
+    monkeypatch.setattr(groups, "AT_ONCE_MAX", 60)
+    assert labels(passed(talk)) == few == talk
+
+
+def test_nothing_is_nothing() -> None:
+    assert tell([], np.zeros((0, INFO.dim), np.float32), INFO, EVERYBODY) == Told((), ())
+    assert labels(passed([3])) == [0]
