@@ -92,6 +92,14 @@ async def jobs_live(quick: bool) -> Figures:
     return figures
 
 
+async def speakers(quick: bool) -> Figures:
+    from tests.bench import speakers as bench
+
+    figures = Figures("speakers", "Speakers: voices told apart in one microphone")
+    await bench.measure(figures, quick=quick)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
@@ -102,6 +110,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "chunks": chunks,
     "jobs": jobs,
     "jobs-live": jobs_live,
+    "speakers": speakers,
 }
 
 

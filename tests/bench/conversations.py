@@ -193,7 +193,7 @@ def _pieces(random: np.random.Generator, sounds: Sequence[Sound], made: Kind) ->
             if len(piece) > 0.6 * made.turn_s[0] * SAMPLE_RATE_HZ:
                 pieces.append(piece)
             at += count
-    random.shuffle(pieces)  # type: ignore[arg-type] # a list is as good as an array
+    random.shuffle(pieces)
     return pieces
 
 

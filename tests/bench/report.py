@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.bench import loop_report
+from tests.bench import loop_report, speakers_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "jobs-live", "words")
+ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "jobs-live", "words", "speakers")
 MEANINGS = {
     "streams": "live streams at once",
     "seconds": "length of each stream, s",
@@ -110,7 +110,7 @@ def report(folder: Path = FOLDER, before: str = "") -> str:
         path = folder / f"{name}.json"
         if path.exists():
             bench = json.loads(path.read_text())
-            text = loop_report.section(bench) if name == "loop" else _section(bench)
+            text = SECTIONS.get(name, _section)(bench)
             sections[bench["title"]] = text.partition("\n")[2]
     if not sections:
         return f"{INTRODUCTION}\nNo bench has been run yet.\n"
@@ -143,6 +143,8 @@ def _corpus_row(figures: dict[str, float], corpus: str) -> str:
     percents = " | ".join(f"{rate:.1%}" for rate in rates)
     return f"| {corpus} | {shown(figures[f'{corpus}_words'])} | {percents} |"
 
+
+SECTIONS = {"loop": loop_report.section, "speakers": speakers_report.section}
 
 if __name__ == "__main__":
     DOCUMENT.write_text(report(before=DOCUMENT.read_text() if DOCUMENT.exists() else ""))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ class Tensor:
         self.made_of = made_of
 
 
-class Pickler(pickle._Pickler):  # type: ignore[name-defined] # the one in C would look the names up
+class Pickler(pickle._Pickler):  # the one in C would look the names up
     """Names torch's functions without having them."""
+
+    write: Callable[[bytes], object]  # of the base class; typeshed does not know it
 
     def persistent_id(self, value: Any) -> Any:
         if isinstance(value, Storage):
@@ -41,7 +44,7 @@ class Pickler(pickle._Pickler):  # type: ignore[name-defined] # the one in C wou
             self.save(value.made_of)
             self.write(b"R")
         else:
-            super().save(value, save_persistent_id)
+            super().save(value, save_persistent_id)  # type: ignore[misc] # typeshed does not know it
 
 
 class Named:

@@ -1,0 +1,63 @@
+"""The section of docs/performance.md on who spoke, from ``build/bench/speakers.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.bench.figures import shown
+
+WAYS = {
+    "one_speaker": "all one speaker",
+    "per_utterance": "each utterance somebody new",
+    "mfcc_live": "cepstra, live",
+    "mfcc_last": "cepstra, last pass",
+    "live": "live",
+    "last": "last pass",
+    "last_count_known": "last pass, number of speakers given",
+    "right": "true speakers, our steps",
+}
+MEANINGS = {
+    "conversations": "conversations",
+    "conversation_sound_s": "their sound, s",
+    "window_cpu_ms": "one window embedded alone, ms of processor",
+    "voice_cpu_ms_per_stream_second": "all windows embedded one by one, ms of processor per second of a stream",
+    "speakers_cpu_ms_per_stream_second": "labels live, the same",
+    "passes_cpu_ms_per_stream_second": "passes now and then and the last one, the same",
+}
+
+
+def section(bench: Mapping[str, Any]) -> str:
+    figures: Mapping[str, float] = bench["figures"]
+    kinds = [name.removesuffix("_right_der") for name in figures if name.endswith("_right_der")]
+    lines = [f"## {bench['title']}", ""]
+    for meaning, ending in (
+        (
+            "Diarization errors, % (0.25 s around changes not judged; in brackets: of it, speech given to another)",
+            "_der",
+        ),
+        ("Diarization errors, %, all judged", "_der_no_collar"),
+        ("Speakers too many or too few, mean", "_speakers_off"),
+    ):
+        lines += [f"{meaning}:", "", "| conversations | " + " | ".join(WAYS.values()) + " |"]
+        lines += ["|---|" + "--:|" * len(WAYS)]
+        lines += [f"| {kind.replace('_', ' ')} | " + " | ".join(_cells(figures, kind, ending)) + " |" for kind in kinds]
+        lines.append("")
+    lines += ["| figure | |", "|---|--:|"]
+    lines += [f"| {meaning} | {shown(figures[name])} |" for name, meaning in MEANINGS.items() if name in figures]
+    lines += ["", *(f"- {note}" for note in bench["notes"])]
+    lines.append(f"- {bench['date'][:10]}, commit {bench['commit']}; {bench['machine']}.")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(figures: Mapping[str, float], kind: str, ending: str) -> list[str]:
+    cells = []
+    for way in WAYS:
+        value = figures[f"{kind}_{way}{ending}"]
+        if ending == "_speakers_off":
+            cells.append(shown(value))
+        elif ending == "_der":
+            cells.append(f"{value * 100:.1f} ({figures[f'{kind}_{way}_confusion'] * 100:.1f})")
+        else:
+            cells.append(f"{value * 100:.1f}")
+    return cells
