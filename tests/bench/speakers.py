@@ -1,13 +1,14 @@
 """Who spoke: diarization errors live and after the last pass, beside what costs nothing.
 
-The conversations are those of ``tests.bench.conversations``: of the half ``test``, whose voices took no part in the
-choice of thresholds. Each is heard as a session hears it: the network of voice activity, utterances, windows, and passes now and
-then. Trivial answers: that all is one speaker, and that each utterance is somebody new; *right* has the true speaker of
-each step, and shows what voice activity and steps alone cost.
+The conversations are those of the half ``test`` of ``tests.bench.conversations``, whose voices took no part in the choice
+of thresholds. Each is heard as a session hears it: voice activity, utterances, windows, and passes now and then. Trivial
+answers: that all is one speaker, and that each utterance is somebody new. *right* has the true speaker of each step, and
+shows what voice activity and steps alone cost.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ async def measure(figures: Figures, *, quick: bool) -> None:
 
 def hear(conversation: Conversation) -> Heard:
     """As a session does, with half a second of silence to end an utterance."""
-    network = SileroVoiceActivity()
+    network = _network()
     samples = conversation.samples[: len(conversation.samples) // FRAME_SAMPLES * FRAME_SAMPLES]
     gate = Utterances(0, silence_samples=SAMPLE_RATE_HZ // 2, max_samples=28 * SAMPLE_RATE_HZ)
     (probabilities,) = network.listen([(network.open(), samples)])
@@ -97,6 +98,11 @@ def hear(conversation: Conversation) -> Heard:
     normal = Levels().normal
     sounds = [normal(conversation.samples[one.heard_from_samples : one.heard_to_samples]) for one in due]
     return Heard(conversation, [(one.start_samples, one.end_samples) for one in utterances], due, sounds)
+
+
+@functools.cache
+def _network() -> SileroVoiceActivity:
+    return SileroVoiceActivity()
 
 
 def _ways(

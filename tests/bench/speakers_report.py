@@ -32,10 +32,7 @@ def section(bench: Mapping[str, Any]) -> str:
     kinds = [name.removesuffix("_right_der") for name in figures if name.endswith("_right_der")]
     lines = [f"## {bench['title']}", ""]
     for meaning, ending in (
-        (
-            "Diarization errors, % (0.25 s around changes not judged; in brackets: of it, speech given to another)",
-            "_der",
-        ),
+        ("Diarization errors, % (0.25 s around changes not judged; in brackets: speech given to another)", "_der"),
         ("Diarization errors, %, all judged", "_der_no_collar"),
         ("Speakers too many or too few, mean", "_speakers_off"),
     ):
