@@ -1,7 +1,7 @@
 """The speakers of one track, from its voiced spans to labels: live, and corrected by what was heard since. Pure.
 
     track.due(spans, through) -> windows;  track.level(window, sound);  embed them, with those of other tracks
-    track.heard(windows, embeddings) -> steps told now
+    track.heard(windows, embeddings) -> steps told now;  track.paused() -> those that wait for nothing any more
     track.question(...) -> answered, in any thread -> track.correct(answer) -> steps that are told otherwise
 
 Of each step its times, its speaker and its embedding are kept, for ten hours of speech: 540 bytes, 5 MB an hour.
@@ -62,6 +62,7 @@ class SpeakerTrack:
         self._windows = SpeechWindows(info)
         self._levels = Levels()
         self._online = OnlineSpeakers(info, options)
+        self._due_count = 0  # windows, all in all
         self._count = 0
         # Of each step, as the embeddings: start, end, and whose it was told to be (UNKNOWN: nobody's yet).
         self._times = np.zeros((64, 2), np.int64)
@@ -77,11 +78,11 @@ class SpeakerTrack:
 
     def due(self, voiced: Iterable[tuple[int, int]], through_samples: int) -> list[SpeechWindow]:
         """The windows to be embedded now; see ``SpeechWindows.take``."""
-        return self._windows.take(voiced, through_samples)
+        return self._counted(self._windows.take(voiced, through_samples))
 
     def last_due(self) -> list[SpeechWindow]:
         """The track ends."""
-        return self._windows.finish()
+        return self._counted(self._windows.finish())
 
     def level(self, sound: Samples) -> Samples:
         """The sound of the next window, as it is to be embedded."""
@@ -96,7 +97,11 @@ class SpeakerTrack:
         return told
 
     def paused(self) -> list[LabelledStep]:
-        """What was not told yet, when no voice goes on (no ``due`` is open): at a pause, or at the end."""
+        """What is told when no voice goes on and all that was due is heard; nothing else. After each ``due`` without
+        windows and each ``heard``.
+        """
+        if self._windows.open or self._due_count > self._forgotten + self._count:
+            return []
         return self._noted(self._online.finish())
 
     @property
@@ -135,6 +140,10 @@ class SpeakerTrack:
         if answer.steps:
             self._online.adopt(answer.voices, max(step.speaker for step in answer.steps) + 1)
         return changed
+
+    def _counted(self, due: list[SpeechWindow]) -> list[SpeechWindow]:
+        self._due_count += len(due)
+        return due
 
     def _noted(self, told: list[LabelledStep]) -> list[LabelledStep]:
         for step in told:

@@ -32,6 +32,11 @@ class SpeechWindows:
         self._end_samples = 0
         self._next_samples = 0  # where the next step begins
 
+    @property
+    def open(self) -> bool:
+        """Whether a voice goes on, as far as is known: windows of it are still to come."""
+        return self._begin_samples is not None
+
     def take(self, voiced: Iterable[tuple[int, int]], through_samples: int) -> list[SpeechWindow]:
         """The spans of voice so far, in order, and up to where there is no other; known ones may come again, longer.
 

@@ -1,9 +1,9 @@
 """Who spoke: diarization errors live and after the last pass, beside what costs nothing.
 
-The conversations are those of the half ``test`` of ``tests.bench.conversations``, whose voices took no part in the choice
-of thresholds. Each is heard as a session hears it: voice activity, utterances, windows, and passes now and then. Trivial
-answers: that all is one speaker, and that each utterance is somebody new. *right* has the true speaker of each step, and
-shows what voice activity and steps alone cost.
+The conversations are those of the half ``test`` of ``tests.bench.conversations``, whose voices took no part in the
+choice of thresholds. Each is heard as a session hears it: voice activity, utterances, windows, and passes now and then.
+Trivial answers: that all is one speaker, and that each utterance is somebody new. *right* has the true speaker of each
+step, and shows what voice activity and steps alone cost.
 """
 
 from __future__ import annotations

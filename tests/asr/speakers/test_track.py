@@ -34,8 +34,11 @@ def test_two_voices_of_a_recording_are_told_apart() -> None:
         so_far = [(start, min(end, at)) for start, end in spans if start < at]
         due = track.due(so_far, at)
         sounds = [track.level(sample.samples[one.heard_from_samples : one.heard_to_samples]) for one in due]
-        told += track.heard(due, encoder.embed(sounds))
-    told += track.paused()
+        fresh = track.heard(due, encoder.embed(sounds)) + track.paused()
+        # A second and a half after its end at most, and half a second for the sound to come.
+        assert all(step.end_samples >= at - 32_000 for step in fresh)
+        told += fresh
+    assert len(told) == len(track.question().windows)
     for i, (start, end) in enumerate(spans):
         assert {step.speaker for step in told if start <= step.start_samples < end} == {i % 2}
     assert track.correct(track.question(last=True).answered()) == []
