@@ -37,7 +37,7 @@ INFO = EncoderInfo(
     cut=0.61,
     own=0.86,
     new_speaker=0.72,
-    known=0.78,
+    known=0.80,
 )
 
 
