@@ -31,7 +31,8 @@ class EncoderInfo:
     """What an encoder is, and the numbers that hold for it alone: similarities of one do not compare to another's.
 
     ``step_samples``: speech is cut into steps of at most so much; ``window_samples``: of the sound around each that
-    ``embed`` is given. ``cut``: groups whose voices are less alike than this (mean cosine) stay apart in the last pass.
+    ``embed`` is given. ``cut``: groups whose voices are less alike than this (mean cosine) stay apart in the last pass,
+    as do those less alike than the share ``own`` of how much each is like itself.
     ``new_speaker``: live, a voice less alike than this to all that are known is somebody new. ``known``: an enrolled
     voice is recognised in a speaker that is at least so much like it.
     """
@@ -41,6 +42,7 @@ class EncoderInfo:
     window_samples: int
     step_samples: int
     cut: float
+    own: float
     new_speaker: float
     known: float
 

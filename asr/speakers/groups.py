@@ -2,6 +2,9 @@
 
 Average linkage (Sokal and Michener 1958): the two groups whose members are most alike on average become one, until none
 are alike enough. As rows have unit length, that average is a product of two sums, so that a group is its sum and count.
+
+How alike two windows of one voice are differs: a clear, even voice is so like itself that another may be as like it as
+some voices are to themselves. So two larger groups must besides be nearly as like each other as each is to itself.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import numpy.typing as npt
 from asr.speakers.contract import Embeddings
 
 AT_ONCE_MAX = 1500  # groups compared with each other: 9 MB, and about a second
+LARGER = 10  # members from which on it is known how much a group is like itself
+NO_SCALE = 1e9
 FREE = -1  # the tag of what may join any other
 
 Ints = npt.NDArray[np.int64]
@@ -31,18 +36,23 @@ class Merge:
 
 @dataclass(eq=False)
 class Groups:
-    """Some groups, each with the sum of its embeddings, how many there are, and a tag: two tags never join."""
+    """Some groups, each with the sum of its embeddings, how many there are, and a tag: two tags never join.
+
+    ``scale``: two larger groups count as no more alike than so many times the share of their own that it is.
+    """
 
     sums: Embeddings  # (groups, dim)
     counts: Ints
     tags: Ints
+    scale: float = NO_SCALE
 
     def merges(self, cut: float, *, least: int = 1) -> list[Merge]:
         """All merges until no two groups are ``cut`` alike or ``least`` are left; this becomes what is left of them.
 
         The groups that are gone have a count of 0.
         """
-        alike = self._alike()
+        inverse = self._inverse_own()
+        alike = self._alike(inverse)
         best = alike.max(axis=1, initial=-np.inf)
         left, done = int(np.count_nonzero(self.counts)), []
         while left > max(1, least):
@@ -53,7 +63,7 @@ class Groups:
             j = int(alike[i].argmax())
             i, j = min(i, j), max(i, j)
             done.append(Merge(i, j, value))
-            self._join(i, j, alike, best)
+            self._join(i, j, alike, best, inverse)
             left -= 1
         return done
 
@@ -69,9 +79,10 @@ class Groups:
                 into[into == other] = first
         return into
 
-    def _alike(self) -> Embeddings:
+    def _alike(self, inverse: Embeddings) -> Embeddings:
         means = self.sums / np.maximum(self.counts, 1)[:, None].astype(np.float32)
         alike: Embeddings = (means @ means.T).astype(np.float32)
+        np.multiply(alike, np.minimum(self.scale * inverse[:, None] * inverse, 1), out=alike, where=alike > 0)
         np.fill_diagonal(alike, -np.inf)
         tagged = self.tags != FREE
         alike[(self.tags[:, None] != self.tags) & tagged[:, None] & tagged] = -np.inf
@@ -79,14 +90,21 @@ class Groups:
         alike[:, self.counts == 0] = -np.inf
         return alike
 
-    def _join(self, i: int, j: int, alike: Embeddings, best: Embeddings) -> None:
+    def _inverse_own(self) -> Embeddings:
+        return np.array(
+            [_inverse_own(*group) for group in zip(self.sums, self.counts.tolist(), strict=True)], np.float32
+        )
+
+    def _join(self, i: int, j: int, alike: Embeddings, best: Embeddings, inverse: Embeddings) -> None:
         self.sums[i] += self.sums[j]
         self.counts[i] += self.counts[j]
         self.tags[i] = max(self.tags[i], self.tags[j])
         self.counts[j] = 0
+        inverse[i] = _inverse_own(self.sums[i], int(self.counts[i]))
         there = self.counts > 0
         row = np.full(len(self.counts), -np.inf, np.float32)
         row[there] = (self.sums[there] @ self.sums[i]) / (self.counts[there] * self.counts[i])
+        np.multiply(row, np.minimum(self.scale * inverse[i] * inverse, 1), out=row, where=row > 0)
         row[i] = -np.inf
         if self.tags[i] != FREE:
             row[(self.tags != FREE) & (self.tags != self.tags[i])] = -np.inf
@@ -100,6 +118,14 @@ class Groups:
         best[j] = -np.inf
 
 
+def _inverse_own(total: Embeddings, count: int) -> float:
+    """One by the root of how much a group is like itself: the mean cosine of two members. Large for a small one."""
+    if count < LARGER:
+        return 1e3
+    own = (float(total @ total) - count) / (count * (count - 1))
+    return 1 / float(np.sqrt(max(own, 1e-6)))
+
+
 def members(start: Sequence[int] | Ints, merges: Sequence[Merge]) -> Ints:
     """To which group each of ``start`` belongs after the merges."""
     into = np.arange(max([0, *start]) + 1)
@@ -108,7 +134,7 @@ def members(start: Sequence[int] | Ints, merges: Sequence[Merge]) -> Ints:
     return into[np.asarray(start, np.int64)]
 
 
-def coarse(embeddings: Embeddings, tags: Ints, cut: float) -> tuple[Groups, Ints]:
+def coarse(embeddings: Embeddings, tags: Ints, cut: float, scale: float = NO_SCALE) -> tuple[Groups, Ints]:
     """Groups of the embeddings, ``AT_ONCE_MAX`` at most, and to which each belongs.
 
     One of each, where there are so few; else what is near in time and alike is put together first.
@@ -131,4 +157,4 @@ def coarse(embeddings: Embeddings, tags: Ints, cut: float) -> tuple[Groups, Ints
         sums.append(groups.sums[there])
         counts.append(groups.counts[there])
         kept_tags.append(groups.tags[there])
-    return Groups(np.concatenate(sums), np.concatenate(counts), np.concatenate(kept_tags)), into
+    return Groups(np.concatenate(sums), np.concatenate(counts), np.concatenate(kept_tags), scale), into

@@ -90,7 +90,7 @@ def tell(
 def _speakers(
     embeddings: Embeddings, said: Ints, lengths: Ints, info: EncoderInfo, options: SpeakerOptions
 ) -> list[_Speaker]:
-    groups, into = coarse(embeddings, said, info.cut)
+    groups, into = coarse(embeddings, said, info.cut, info.cut / info.own)
     into = groups.gather(into)
     sizes = np.bincount(into, lengths, len(groups.counts)).astype(np.int64)
     large = int(np.clip(LARGE_SHARE * lengths.sum(), LARGE_LEAST_SAMPLES, LARGE_MOST_SAMPLES))

@@ -34,9 +34,10 @@ INFO = EncoderInfo(
     dim=WIDTH,
     window_samples=1200 * MS_SAMPLES,
     step_samples=400 * MS_SAMPLES,
-    cut=0.66,
+    cut=0.61,
+    own=0.86,
     new_speaker=0.72,
-    known=0.78,
+    known=0.80,
 )
 
 

@@ -22,7 +22,7 @@ class MfccEncoder:
 
     def __init__(self, usual: Sequence[Samples], *, cut: float = 0.0, new_speaker: float = 0.0) -> None:
         self.info: EncoderInfo = replace(
-            INFO, name="mfcc", dim=2 * CEPSTRA, cut=cut, new_speaker=new_speaker, known=0.9
+            INFO, name="mfcc", dim=2 * CEPSTRA, cut=cut, own=0.01, new_speaker=new_speaker, known=0.9
         )
         raw = np.array([_raw(window) for window in usual])
         self._mean, self._spread = raw.mean(axis=0), raw.std(axis=0)

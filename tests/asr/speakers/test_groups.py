@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.speakers import groups
-from asr.speakers.groups import FREE, Groups, coarse, members
-from tests.asr.speakers.voices import said_by
+from asr.speakers.groups import FREE, LARGER, Groups, coarse, members
+from tests.asr.speakers.voices import alike, said_by
 
 
 def singles(speakers: list[int], tags: list[int] | None = None, seed: int = 0) -> Groups:
@@ -50,6 +50,17 @@ def test_two_tags_never_join(rows: list[tuple[int, int]], cut: float) -> None:
         assert len({int(tags[i]) for i in part if tags[i] != FREE}) <= 1
     for tag in set(tags.tolist()) - {FREE}:
         assert len(np.unique(into[tags == tag])) == 1
+
+
+def test_two_larger_groups_must_be_as_alike_as_each_is_to_itself() -> None:
+    near = alike(LARGER)  # 0.7, where each is 0.9 like itself
+    for own, left in ((0.5, 1), (0.7, 1), (0.85, 2), (0.95, 2)):
+        made = Groups(near.copy(), np.ones(len(near), np.int64), np.full(len(near), FREE), scale=0.6 / own)
+        into = members(np.arange(len(near)), made.merges(0.6))
+        assert len(np.unique(into)) == left
+    few = alike(LARGER // 2 - 1)  # too few to know how much each is like itself
+    made = Groups(few.copy(), np.ones(len(few), np.int64), np.full(len(few), FREE), scale=0.6 / 0.95)
+    assert len(np.unique(members(np.arange(len(few)), made.merges(0.6)))) == 1
 
 
 def test_as_many_are_left_as_asked_for() -> None:

@@ -10,7 +10,7 @@ from asr.speakers.contract import Embeddings, EncoderInfo, SpeechWindow
 
 STEP = 6400
 INFO = EncoderInfo(
-    name="made-up", dim=32, window_samples=19_200, step_samples=STEP, cut=0.6, new_speaker=0.6, known=0.7
+    name="made-up", dim=32, window_samples=19_200, step_samples=STEP, cut=0.6, own=0.8, new_speaker=0.6, known=0.7
 )
 
 
