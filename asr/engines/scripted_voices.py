@@ -35,6 +35,7 @@ INFO = EncoderInfo(
     window_samples=1200 * MS_SAMPLES,
     step_samples=400 * MS_SAMPLES,
     cut=0.5,
+    own=0.6,
     new_speaker=0.6,
     known=0.6,
 )
