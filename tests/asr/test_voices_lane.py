@@ -295,3 +295,22 @@ def test_an_hour_of_two_voices_keeps_no_more_than_an_utterance() -> None:
     assert most_bytes <= 2 * 16_000 * 6 + len(piece)
     bench.loop.take(wire.Close(session_id="s", generation=1))
     assert not bench.loop._voices._sessions
+
+
+def test_what_is_missing_is_made_up_for_at_a_guessed_final_too() -> None:
+    bench = VoicesBench()
+    words_are_always_due(bench)
+    bench.open(options=LIVE)
+    bench.live(said_by((0, "good morning river"), end_s=3.0))
+    assert "final" not in {ran.kind for ran in bench.of(wire.Ran)}
+    assert bench.whose() == as_expected((0, "good morning river"))
+
+
+def test_speech_that_is_ended_by_a_marker_has_prints_to_its_end() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    bench.live(said_by(*TALK)[: 2 * 40_000])
+    bench.finalize()
+    bench.idle()
+    [prints] = bench.prints()
+    assert prints.steps[-1][1] > 40_000 - 2 * 512 - 4000  # a frame, and the pause between two words
