@@ -43,7 +43,7 @@ class MeetingFilms extends HTMLElement {
       h('span', { class: 'moment-time', text: clock(begins.relative) }),
       h('span', { class: 'moment-text' },
         h('b', { dir: 'auto', text: name }),
-        h('span', { class: 'said', text: `${t(`meeting.film.${type}`)} · ${t('meeting.turn', { from: clock(begins.relative), to: clock(ends.relative) })}` }))));
+        h('span', { class: 'what', text: `${t(`meeting.film.${type}`)} · ${t('meeting.turn', { from: clock(begins.relative), to: clock(ends.relative) })}` }))));
   }
 
   #show(src, name) {

@@ -47,17 +47,17 @@ class LineList {
 /** Events: `go` (detail: seconds since the recording began) and `listen` (detail: a participant of those it shows). */
 class MeetingView extends HTMLElement {
   #axis = shape('svg', { class: 'axis', height: AXIS_PX, 'aria-hidden': 'true' });
-  #people = h('ul', { class: 'people' });
+  #people = h('ul', { class: 'lane-names' });
   #lanes = shape('svg', { role: 'img' });
   #cursor = h('div', { class: 'cursor', hidden: true });
   #box = h('div', { class: 'timeline' }, this.#lanes, this.#cursor);
   #meeting = h('div', { class: 'meeting', role: 'group', 'aria-label': t('meeting.people') }, this.#axis, this.#people, this.#box);
   #turns = new LineList({
     keyOf: ({ id, from }) => `${id} ${from}`,
-    make: ({ from, name }) => this.#line(from, name),
+    make: ({ from, name }) => this.#line(from, name, '-'),
     update: (element, { to, from, name }) => {
       element.querySelector('b').textContent = name;
-      element.querySelector('.said').textContent = t('meeting.turn', { from: clock(from), to: clock(to) });
+      element.querySelector('.muted').textContent = ` ${t('meeting.turn', { from: clock(from), to: clock(to) })}`;
     },
   });
   #chat = new LineList({
@@ -66,7 +66,7 @@ class MeetingView extends HTMLElement {
     update: (element, { name }) => (element.querySelector('b').textContent = name),
   });
   #inWords = h('details', { class: 'in-words' }, h('summary', { text: t('meeting.words') }), this.#turns.element);
-  #written = h('div', { class: 'chat', hidden: true }, h('h3', { text: t('meeting.chat') }), this.#chat.element);
+  #written = h('div', { class: 'written', hidden: true }, h('h3', { text: t('meeting.chat') }), this.#chat.element);
   #endS = 1;
   #shown = null;
   #heard = {};
@@ -120,24 +120,24 @@ class MeetingView extends HTMLElement {
 
   #row = ({ id, track }) => {
     const listen = () => this.#tell('listen', this.#shown.people.find((person) => person.id === id));
-    return h('li', { class: 'person', 'data-track': track }, h('button', { type: 'button', class: 'listen', onclick: listen }),
-      h('span', { class: 'person-text' }, h('span', { class: 'person-name', dir: 'auto' }), h('span', { class: 'muted person-facts' })));
+    return h('li', { class: 'lane-who', 'data-track': track }, h('button', { type: 'button', class: 'listen', onclick: listen }),
+      h('span', { class: 'who-text' }, h('span', { class: 'who-name', dir: 'auto' }), h('span', { class: 'muted who-facts' })));
   };
 
   #dress(row, { name, isHost, isHere, there, spoke, track, colour }) {
     const facts = [
       ...(isHost ? [t('meeting.host')] : []),
       ...(there.length ? [t(isHere ? 'meeting.there.now' : 'meeting.there', { from: clock(there[0][0]), to: clock(there.at(-1)[1]) })] : []),
-      spoke.length ? t('meeting.spoke', { time: clock(lengthOf(spoke)) }) : t('meeting.silent'),
+      ...(spoke.length ? [t('meeting.spoke', { time: clock(lengthOf(spoke)) })] : isHere ? [] : [t('meeting.silent')]),
     ].join(' · ');
     const button = row.querySelector('button');
     row.dataset.speaker = colour;
     row.title = `${name}\n${facts}`;
     row.dataset.track = track ?? '';
-    button.style.visibility = this.#shown.audible && track ? '' : 'hidden';
+    button.style.visibility = track ? '' : 'hidden';
     button.setAttribute('aria-label', t('meeting.play', { name }));
-    row.querySelector('.person-name').textContent = name;
-    row.querySelector('.person-facts').textContent = facts;
+    row.querySelector('.who-name').textContent = name;
+    row.querySelector('.who-facts').textContent = facts;
     this.#mark(row);
   }
 
@@ -146,22 +146,31 @@ class MeetingView extends HTMLElement {
       h('span', { class: 'moment-time', text: clock(start) }),
       h('span', { class: 'moment-text' },
         h('b', { dir: 'auto', text: name }), beside ? h('span', { class: 'muted', text: ` ${beside}` }) : null,
-        h('span', { class: 'said', dir: 'auto', text }))));
+        text ? h('span', { class: 'what', dir: 'auto', text }) : null)));
   }
 
   #draw() {
     if (!this.#shown) return;
-    const { people, chats } = this.#shown;
+    const { people, chats, audible } = this.#shown;
+    this.#meeting.classList.toggle('soundless', !audible);
     showKeyed(this.#people, people, { keyOf: ({ id }) => id, make: this.#row, update: (row, person) => this.#dress(row, person) });
     const width = this.#box.clientWidth;
     if (width) this.#picture(people, chats, width);
     if (this.#inWords.open) this.#turns.show(turnsOf(people));
-    this.#chat.show(chats);
-    show(this.#written, chats.length > 0);
+    this.#write(people, chats);
     this.#place();
     // What scrolls is reached with the keyboard, though nothing in it may be.
     if (this.#meeting.scrollHeight > this.#meeting.clientHeight) this.#meeting.tabIndex = 0;
     else this.#meeting.removeAttribute('tabindex');
+  }
+
+  /** While it is going on the newest message stays in sight, but for a reader who went back. */
+  #write(people, chats) {
+    const box = this.#written;
+    const follows = people.some(({ isHere }) => isHere) && box.scrollTop + box.clientHeight > box.scrollHeight - 8;
+    show(box, chats.length > 0);
+    this.#chat.show(chats);
+    if (follows) box.scrollTop = box.scrollHeight;
   }
 
   #picture(people, chats, width) {

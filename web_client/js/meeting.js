@@ -27,7 +27,7 @@ export const stepOf = (lengthS, most) =>
 /**
  * Everybody, in the order in which they came: `[{id, name, isHost, isHere, there, spoke, shown, track}]`; `there`, `spoke` and `shown` are
  * stretches in seconds since the recording began, `track` is where their sound is, or null. `acted`: `participant.data`, in any order;
- * `segments`: `transcription.data`; `tracks`: of the transcript; `names`: of its participants, by label; `endS`: so far; `over`: for good.
+ * `segments`: `transcription.data`; `tracks`: of the transcript; `names`: of speakers, by label; `endS`: so far; `over`: for good.
  */
 export function peopleOf(acted, segments, tracks, names, { endS, over }) {
   const people = new Map();
@@ -48,7 +48,7 @@ export function peopleOf(acted, segments, tracks, names, { endS, over }) {
     const one = person(number === undefined ? ROOM : Number(number));
     ofTrack.set(id, one);
     if (duration > 0 && !told) one.track = id;
-    if (number !== undefined) one.name = names.get(speaker) || one.name;
+    if (number !== undefined) one.name = names.get(speaker) || one.name || speaker; // as beside the words
   }
   for (const { track, start, end, is_final: final, text } of segments) {
     if (final && text) ofTrack.get(track)?.said.push([start, end]);

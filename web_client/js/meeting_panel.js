@@ -39,6 +39,7 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
     const { participants = [], status, audio_deleted: gone, data: { tracks = [], duration = 0 } } = transcript();
     const names = new Map(participants.map(({ speaker, name }) => [speaker, name]));
     const { segments } = words;
+    for (const { speaker, speaker_label: label } of segments) if (label && speaker) names.set(label, speaker); // may be new
     const ends = [...acted.slice(-50).map(({ start }) => start), ...segments.slice(-50).map(({ end }) => end ?? 0)];
     const endS = Math.max(duration, ...ends);
     const over = OVER.has(status);

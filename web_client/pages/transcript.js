@@ -249,10 +249,8 @@ function follow(transcript) {
       const title = now.title || now.name || !OVER.has(now.status) ? now.title : data.title;
       describe({ ...now, title, data: { ...now.data, summary: data } });
     }
-    if (type === 'transcription') {
-      learnTracks(data.track);
-      if (meeting) showMeeting();
-    }
+    if (type === 'transcription') learnTracks(data.track);
+    if (meeting && (type === 'transcription' || type === 'diarization')) showMeeting();
     if (type !== 'status') return;
     if (!OVER.has(data.status)) {
       // The last words of live speech come within moments, without a progress.

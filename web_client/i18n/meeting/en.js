@@ -12,7 +12,7 @@ export default {
   'meeting.spoke': 'spoke {time}',
   'meeting.silent': 'did not speak',
   'meeting.turn': '{from} to {to}',
-  'meeting.before': 'Show those before',
+  'meeting.before': 'Show earlier ones',
   'meeting.everybody': 'Play everybody',
   'meeting.play': 'Play {name} alone',
   'meeting.unnamed': 'Participant {id}',
