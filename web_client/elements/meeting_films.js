@@ -37,19 +37,22 @@ class MeetingFilms extends HTMLElement {
     return data.download_url ? get(here(data.download_url), { ask: false, slow: true }) : [];
   }
 
-  #part({ type, download_url: url, participant, start_timestamp: begins, end_timestamp: ends }, called) {
+  #part({ type, download_url: url, participant, start_timestamp: { relative: from }, duration }, called) {
     const name = called.get(participant.id) ?? participant.name ?? t('meeting.unnamed', { id: participant.id });
     return h('li', {}, h('button', { type: 'button', class: 'moment', onclick: () => this.#show(here(url), name) },
-      h('span', { class: 'moment-time', text: clock(begins.relative) }),
+      h('span', { class: 'moment-time', text: clock(from) }),
       h('span', { class: 'moment-text' },
         h('b', { dir: 'auto', text: name }),
-        h('span', { class: 'what', text: `${t(`meeting.film.${type}`)} · ${t('meeting.turn', { from: clock(begins.relative), to: clock(ends.relative) })}` }))));
+        h('span', { class: 'what', text: `${t(`meeting.film.${type}`)} · ${t('meeting.turn', { from: clock(from), to: clock(from + duration) })}` }))));
   }
 
   #show(src, name) {
     const video = h('video', { controls: true, preload: 'auto', src, 'aria-label': name });
     this.#told.textContent = t('meeting.films.made');
-    video.addEventListener('loadeddata', () => (this.#told.textContent = ''));
+    video.addEventListener('loadeddata', () => {
+      this.#told.textContent = '';
+      video.scrollIntoView({ block: 'nearest' });
+    });
     video.addEventListener('error', () => {
       this.#told.textContent = t('meeting.films.failed');
       video.remove();

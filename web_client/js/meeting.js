@@ -25,18 +25,18 @@ export const stepOf = (lengthS, most) =>
   [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400].find((step) => lengthS / step <= most) ?? 43_200;
 
 /**
- * Everybody, in the order in which they came: `[{id, name, isHost, isHere, there, spoke, shown, track}]`; `there`, `spoke` and `shown` are
+ * Everybody, in the order in which they came: `[{id, name, came, isHost, isHere, there, spoke, shown, track}]`; `there`, `spoke` and `shown` are
  * stretches in seconds since the recording began, `track` is where their sound is, or null. `acted`: `participant.data`, in any order;
  * `segments`: `transcription.data`; `tracks`: of the transcript; `names`: of speakers, by label; `endS`: so far; `over`: for good.
  */
 export function peopleOf(acted, segments, tracks, names, { endS, over }) {
   const people = new Map();
-  const person = (id) => {
-    if (!people.has(id)) people.set(id, { id, name: '', isHost: false, there: [], said: [], shown: [], track: null, told: null, open: {} });
+  const person = (id, came = Infinity) => {
+    if (!people.has(id)) people.set(id, { id, came, name: '', isHost: false, there: [], said: [], shown: [], track: null, told: null, open: {} });
     return people.get(id);
   };
   for (const { action, participant, start } of [...acted].sort((a, b) => a.start - b.start)) {
-    const one = person(participant.id);
+    const one = person(participant.id, start);
     one.name = participant.name || one.name;
     one.isHost = participant.is_host ?? one.isHost;
     take(one, action, start);
@@ -53,7 +53,7 @@ export function peopleOf(acted, segments, tracks, names, { endS, over }) {
   for (const { track, start, end, is_final: final, text } of segments) {
     if (final && text) ofTrack.get(track)?.said.push([start, end]);
   }
-  return [...people.values()].map((one) => closed(one, endS, over));
+  return [...people.values()].map((one) => closed(one, endS, over)).sort((a, b) => (a.came === b.came ? 0 : a.came - b.came));
 }
 
 function take(one, action, at) {
@@ -79,12 +79,13 @@ function take(one, action, at) {
   end('screenshare', one.shown);
 }
 
-function closed({ told, said, open, ...one }, endS, over) {
+function closed({ came, told, said, open, ...one }, endS, over) {
   const rest = (what) => (open[what] === undefined ? [] : [[open[what], Math.max(endS, open[what])]]);
   const spoke = told ? joined([...told, ...rest('spoke')], 0) : joined(said, PAUSE_S);
   const there = [...one.there, ...rest('there')];
   return {
     ...one,
+    came: Math.min(came, spoke[0]?.[0] ?? Infinity),
     isHere: open.there !== undefined && !over,
     spoke,
     shown: [...one.shown, ...rest('webcam'), ...rest('screenshare')],

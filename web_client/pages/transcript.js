@@ -17,7 +17,7 @@ import {
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
-import { heardOf, voicesOf } from '../js/heard.js';
+import { heardOf, sounds, voicesOf } from '../js/heard.js';
 import { eventsOf, Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
@@ -80,7 +80,8 @@ async function wish(action) {
   }
 }
 
-const isAudible = ({ data, audio_deleted: gone }) => (data.duration ?? 0) > 0 && !gone;
+const tracksOf = ({ data }) => data.tracks ?? [];
+const isAudible = (transcript) => tracksOf(transcript).some(sounds) && !transcript.audio_deleted;
 const isReadable = (transcript) => READABLE.includes(transcript.data.state);
 
 function describe(transcript) {
@@ -123,7 +124,6 @@ function showSpeakers() {
   speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
 }
 
-const tracksOf = (transcript) => transcript.data.tracks ?? [];
 /** Whether a bot attended it: it brought sound, or words that others made of it. */
 const isMeeting = (transcript) => tracksOf(transcript).some(({ source, name: called }) => source === 'bot' || called?.endsWith(' (told)'));
 
