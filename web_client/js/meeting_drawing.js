@@ -20,6 +20,8 @@ export function shape(tag, attributes, text) {
 
 const box = (x, y, width, height) => `M${x.toFixed(1)} ${y}h${width.toFixed(1)}v${height}h${(-width).toFixed(1)}z`;
 
+const dot = (x, y) => `M${(x - DOT_PX).toFixed(1)} ${y}a${DOT_PX} ${DOT_PX} 0 1 0 ${2 * DOT_PX} 0a${DOT_PX} ${DOT_PX} 0 1 0 ${-2 * DOT_PX} 0z`;
+
 /** Bars as one path. Those that would touch are one, so that a meeting of hours is drawn as fast as one of minutes. */
 function bars(stretches, kind, { y, high, perS }) {
   const leastS = LEAST_PX / perS;
@@ -49,13 +51,13 @@ export function drawLanes(svg, people, wrote, { endS, width, row, top, high }) {
     const y = number * row + top;
     const inner = Math.round(high / 5);
     const at = { perS, y, high };
-    const dots = joined((wrote.get(id) ?? []).map((start) => [start, start]), DOT_PX / perS);
+    const dots = joined((wrote.get(id) ?? []).map((start) => [start, start]), (2 * DOT_PX) / perS);
     lane.append(
       shape('title', {}, name),
       bars(there, 'there', at),
       bars(spoke, 'spoke', { ...at, y: y + inner, high: high - 2 * inner }),
       bars(shown, 'shown', at),
-      ...dots.map(([start]) => shape('circle', { class: 'wrote', cx: start * perS, cy: y, r: DOT_PX })));
+      shape('path', { class: 'wrote', d: dots.map(([start]) => dot(start * perS, y)).join('') }));
     return lane;
   });
   svg.replaceChildren(...ticks, ...lanes);

@@ -10,6 +10,7 @@ import { heardFrom, peopleOf, ROOM } from './meeting.js';
 import { t } from './strings.js';
 
 const DRAWN_EVERY_MS = 400;
+const LEAST_REST = 10; // times as long as it took to draw: a meeting of many events leaves the page to its reader
 const OVER = new Set(['completed', 'failed']);
 
 const style = h('link', { rel: 'stylesheet', href: '/meeting.css' });
@@ -29,6 +30,7 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
   const everybody = h('button', { type: 'button', text: t('meeting.everybody'), hidden: true, onclick: () => listen(heardOf(transcript())) });
   const panel = foldPanel(t('meeting.title'), view, shown, everybody);
   let timer = 0;
+  let tookMs = 0;
   let called = new Map(); // everybody's names, by id
   let track = null; // that is heard now
 
@@ -36,6 +38,12 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
 
   function draw() {
     timer = 0;
+    const beganMs = performance.now();
+    drawAll();
+    tookMs = performance.now() - beganMs;
+  }
+
+  function drawAll() {
     const { participants = [], status, audio_deleted: gone, data: { tracks = [], duration = 0 } } = transcript();
     const names = new Map(participants.map(({ speaker, name }) => [speaker, name]));
     const { segments } = words;
@@ -87,7 +95,7 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
   shown.addEventListener('toggle', () => shown.open && films.load(id, called));
   panel.element.addEventListener('toggle', draw);
   panel.element.open = true;
-  return { element: panel.element, draw: () => (timer ||= setTimeout(draw, DRAWN_EVERY_MS)) };
+  return { element: panel.element, draw: () => (timer ||= setTimeout(draw, Math.max(DRAWN_EVERY_MS, tookMs * LEAST_REST))) };
 }
 
 const durationOf = ({ data: { tracks = [] } }, track) => tracks.find(({ id }) => id === track)?.duration;
