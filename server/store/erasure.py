@@ -19,6 +19,7 @@ from server.store.passages import SEGMENT, write_about
 from server.store.project_tables import webhook_events
 from server.store.segments import aside
 from server.store.tables import events, passages, segments, tracks, transcripts
+from server.store.voice_tables import track_voices, voice_prints
 
 AT_ONCE = 500  # parameters of one statement
 
@@ -81,6 +82,8 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str) 
                 words=transcripts.c.words - sum(row.words for row in newest),
             )
         )
+    for part in (track_voices, voice_prints):
+        await conn.execute(sa.delete(part).where(part.c.track_id == track_id, part.c.transcript_id == transcript_id))
     await conn.execute(sa.delete(tracks).where(tracks.c.id == track_id, tracks.c.transcript_id == transcript_id))
 
 

@@ -14,6 +14,7 @@ from protocol.ids import new_participant_id
 from server.store.changes import check_unlocked, hold
 from server.store.records import Participant, storable
 from server.store.tables import participants, tracks
+from server.store.voice_tables import track_voices
 
 PARTICIPANTS_MAX = 500  # of a transcript
 
@@ -119,11 +120,16 @@ class Changes:
                 await self.add(**values)
 
     async def move_tracks(self, speaker_from: str, speaker_to: str) -> None:
-        """What still comes of the tracks of one voice is the other's."""
+        """What still comes of one voice, of a track of its own or told apart on one, is the other's."""
         await self._conn.execute(
             sa.update(tracks)
             .where(tracks.c.transcript_id == self._transcript_id, tracks.c.speaker == speaker_from)
             .values(speaker=storable(speaker_to))
+        )
+        await self._conn.execute(
+            sa.update(track_voices)
+            .where(track_voices.c.transcript_id == self._transcript_id, track_voices.c.label == speaker_from)
+            .values(label=storable(speaker_to))
         )
 
     def _refuse_taken(self, wanted: Participant) -> None:

@@ -58,6 +58,18 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicesAsked:
+    """Whether voices are to be told apart (None: as is usual), and how many there are (at most), if somebody knows."""
+
+    diarize: bool | None = None
+    speakers_expected: int | None = None
+    max_speakers: int | None = None
+
+
+AS_USUAL = VoicesAsked()
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """One continuous timeline of sound inside a transcript."""
 
@@ -72,6 +84,11 @@ class Track:
     source: SourceKind
     path: str  # of its recording, relative to the folder of recordings
     model: str | None = None  # by which it is to be heard; None: whichever the house has
+    diarize: bool = False  # as in ``VoicesAsked``
+    speakers_expected: int | None = None
+    max_speakers: int | None = None
+    printed_samples: int = 0  # where the last speech ends that there were voice prints of,
+    grouped_samples: int = 0  # and up to where it was in a later pass
 
 
 @dataclass(frozen=True, slots=True)

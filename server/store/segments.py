@@ -117,9 +117,17 @@ def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterat
             for segment_id in dict.fromkeys(body.segment_ids):
                 told = newest.get((event.transcript_id, segment_id))
                 if told is not None:
-                    label = body.speaker if body.speaker_label is None else body.speaker_label
-                    segment = told.segment.said_by(label, body.speaker)
+                    segment = _of_turn(told.segment, body)
                     yield _Version(event.transcript_id, segment, told.track_started_at, event.seq, is_stored=False)
+
+
+def _of_turn(segment: Segment, turn: SpeakerTurn) -> Segment:
+    """How sure it is whose voice it is stays as it was, where only a name is new."""
+    label = turn.speaker if turn.speaker_label is None else turn.speaker_label
+    update: dict[str, Any] = {"voice": turn.voice, "speaker_set": turn.speaker_set}
+    if turn.speaker_set or turn.voice != segment.voice:
+        update["speaker_confidence"] = turn.confidence
+    return segment.said_by(label, turn.speaker).model_copy(update=update)
 
 
 async def _newest(conn: AsyncConnection, events: Sequence[Event]) -> dict[Key, _Version]:

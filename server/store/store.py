@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +26,7 @@ from server.store.meeting_part_store import MeetingPartStore
 from server.store.project_store import ProjectStore
 from server.store.provider_part_store import ProviderPartStore
 from server.store.records import (
+    AS_USUAL,
     NewEvent,
     Participant,
     SourceKind,
@@ -33,6 +35,7 @@ from server.store.records import (
     TrackState,
     Transcript,
     TranscriptKind,
+    VoicesAsked,
 )
 from server.store.report_store import ReportStore
 from server.store.retention_store import RetentionStore
@@ -44,6 +47,7 @@ from server.store.subscription_store import SubscriptionStore
 from server.store.summary_job_store import SummaryJobStore
 from server.store.summary_store import SummaryStore
 from server.store.upload_store import UploadStore
+from server.store.voice_store import VoiceStore
 from server.store.webhook_store import WebhookStore
 
 SEARCH_MAX_S = 3.0
@@ -83,6 +87,7 @@ class Store:
         self.endpoints = EndpointStore(self._read, self._write, clock)
         self.meeting_parts = MeetingPartStore(self._read, self._write)
         self.provider_parts = ProviderPartStore(self._read, self._write)
+        self.voices = VoiceStore(self._read, self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -274,6 +279,7 @@ class Store:
         track_id: str | None = None,
         state: TrackState = "open",
         model: str | None = None,
+        voices: VoicesAsked = AS_USUAL,
     ) -> Track:
         """A new track. Without ``path`` it is ``<transcript id>/<track id>``."""
         track_id = track_id or ids.new_track_id()
@@ -289,6 +295,7 @@ class Store:
             source=source,
             path=path or f"{transcript_id}/{track_id}",
             model=model,
+            **{**asdict(voices), "diarize": bool(voices.diarize)},
         )
         async with self._write() as conn:
             return await tracks.create(conn, track, now=self._clock())

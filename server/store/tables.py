@@ -87,6 +87,13 @@ tracks = sa.Table(
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("model", sa.String(64)),  # by which it is to be heard; NULL: whichever the house has
+    # Whether its voices are to be told apart, and how many there are, as far as anybody said; where the last speech
+    # ends that there were prints of, and where the last that was in a later pass.
+    sa.Column("diarize", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("speakers_expected", sa.Integer),
+    sa.Column("max_speakers", sa.Integer),
+    sa.Column("printed_samples", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("grouped_samples", sa.BigInteger, nullable=False, server_default="0"),
     sa.Index(None, "transcript_id", "started_at"),
 )
 
@@ -170,6 +177,9 @@ uploads = sa.Table(
     _transcript_id(),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("language", sa.String(35)),
+    sa.Column("diarize", sa.Boolean),
+    sa.Column("speakers_expected", sa.Integer),
+    sa.Column("max_speakers", sa.Integer),
     sa.Column("chunks", sa.Integer, nullable=False),
     sa.Column("length_bytes", sa.BigInteger),
     sa.Column("sha256", sa.String(64)),

@@ -24,11 +24,12 @@ from server.store.standing import ShareMode
 from server.store.tables import events as all_events
 from server.store.tables import jobs, meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
+from server.store.voice_tables import track_voices, voice_prints
 
 # What is of a transcript, and goes with it.
 PARTS = (
     *(all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events, summary_jobs),
-    *(bots, meeting_parts, provider_parts, realtime_endpoints),
+    *(bots, meeting_parts, provider_parts, realtime_endpoints, track_voices, voice_prints),
 )
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 
@@ -217,6 +218,7 @@ async def remove_audio(
         )
     # Uploads in chunks that never became whole are sound, too.
     await conn.execute(sa.delete(uploads).where(uploads.c.transcript_id == transcript_id))
+    await conn.execute(sa.delete(voice_prints).where(voice_prints.c.transcript_id == transcript_id))
     if held.audio_deleted:
         return await get(conn, transcript_id)
     return await change(conn, transcript_id, {"audio_deleted": True}, now=now)

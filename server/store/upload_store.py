@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from server.store import uploads
 from server.store.database import Transaction
+from server.store.records import AS_USUAL, VoicesAsked
 from server.store.uploads import Chunk, ChunkedUpload, UploadState
 
 
@@ -24,6 +26,7 @@ class UploadStore:
         *,
         name: str,
         language: str | None,
+        voices: VoicesAsked = AS_USUAL,
         chunks: int,
         length_bytes: int | None,
         sha256: str | None,
@@ -38,6 +41,7 @@ class UploadStore:
             transcript_id=transcript_id,
             name=name,
             language=language,
+            **asdict(voices),
             chunks=chunks,
             length_bytes=length_bytes,
             sha256=sha256,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound, Overloaded, TooLarge
 from server.store.changes import check_takes_sound, hold
-from server.store.records import storable
+from server.store.records import VoicesAsked, storable
 from server.store.tables import transcripts, upload_chunks, uploads
 
 # open: chunks are taken. joining: it was told to be complete, and is on its way to the intake. done: it is there.
@@ -31,8 +31,15 @@ class ChunkedUpload:
     state: UploadState
     created_at: float
     updated_at: float
+    diarize: bool | None = None
+    speakers_expected: int | None = None
+    max_speakers: int | None = None
     received_chunks: int = 0
     received_bytes: int = 0
+
+    @property
+    def voices(self) -> VoicesAsked:
+        return VoicesAsked(self.diarize, self.speakers_expected, self.max_speakers)
 
 
 @dataclass(frozen=True, slots=True)

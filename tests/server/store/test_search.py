@@ -215,6 +215,11 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         await conn.exec_driver_sql("DELETE FROM passages")
         await conn.exec_driver_sql("ALTER TABLE passages DROP COLUMN words")
         await conn.exec_driver_sql("ALTER TABLE tracks DROP COLUMN model")
+        for table in ("tracks", "uploads"):
+            for later in ("diarize", "speakers_expected", "max_speakers"):
+                await conn.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {later}")
+        for later in ("printed_samples", "grouped_samples"):
+            await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
         await conn.exec_driver_sql("DROP INDEX ix_transcripts_unsummed")
         for later in ("summed_words", "was_summed", "made_title"):
             await conn.exec_driver_sql(f"ALTER TABLE transcripts DROP COLUMN {later}")
@@ -222,7 +227,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             *("bots", "jobs", "meeting_parts", "provider_parts", "realtime_endpoints", "summary_jobs"),
             *("report_subscriptions", "report_digests", "reports"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
-            *("chunks", "conversations", "project_tags", "projects"),
+            *("chunks", "conversations", "project_tags", "projects", "track_voices", "voice_prints"),
         ):
             await conn.exec_driver_sql(f"DROP TABLE {later}")
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
