@@ -192,8 +192,10 @@ def decode_file(path: Path, limits: DecodeLimits) -> Iterator[Block]:
             yield Block(start_samples, bytes(pcm))
 
 
-def check_file(path: Path, limits: DecodeLimits) -> None:
+def check_file(path: Path, limits: DecodeLimits) -> int:
     """Look whether ``path`` begins with sound that is taken and lasts no longer than it may. Blocking; raises as above.
+
+    Returns how many channels it has.
 
     A length that the header tells is believed for now: decoding stops where the limit is. Without one, or when it is
     too long, the packets are counted.
@@ -201,10 +203,11 @@ def check_file(path: Path, limits: DecodeLimits) -> None:
     with _opened(path, limits) as decoder:
         if next(decoder.blocks(), None) is None:
             raise AudioFormatError("there is no sound in this file")
-        declared_s = decoder.declared_duration_s()
+        declared_s, channels = decoder.declared_duration_s(), int(decoder.stream.channels)
     if declared_s is None or declared_s > limits.duration_max_s:
         with _opened(path, limits) as decoder:
             decoder.check_length()
+    return channels
 
 
 def probe_duration_s(path: Path, limits: DecodeLimits) -> float | None:

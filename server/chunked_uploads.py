@@ -37,6 +37,7 @@ from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
 from server.store.changes import check_takes_sound
+from server.store.records import AS_USUAL, VoicesAsked
 from server.store.standing import share_of
 from server.store.store import Store
 from server.store.uploads import Chunk, ChunkedUpload
@@ -90,12 +91,12 @@ class ChunkedUploads:
         length_bytes: int | None = None,
         sha256: str | None = None,
         language: str | None = None,
+        voices: VoicesAsked = AS_USUAL,
         upload_id: str | None = None,
         may_take_all: bool = False,
     ) -> ChunkedUpload:
-        """``may_take_all``: the owner is not held to its share. Raises ``TooLarge``,
-        ``NotFound``, ``Conflict`` (locked, or too many unfinished), ``Overloaded``,
-        ``DiskFull``.
+        """``may_take_all``: the owner is not held to its share. Raises ``TooLarge``, ``NotFound``, ``Conflict``
+        (locked, or too many unfinished), ``Overloaded``, ``DiskFull``.
         """
         if length_bytes is not None and length_bytes > self.bytes_max:
             raise TooLarge(f"a file may hold {self.bytes_max} bytes", details={"max_bytes": self.bytes_max})
@@ -105,6 +106,7 @@ class ChunkedUploads:
             upload_id or ids.new_upload_id(),
             name=name,
             language=language,
+            voices=voices,
             chunks=chunks,
             length_bytes=length_bytes,
             sha256=sha256,
@@ -263,9 +265,8 @@ class ChunkedUploads:
             is_there = True
         track_id = None
         if is_there:
-            track_id = await self._intake.add_file(
-                upload.transcript_id, whole, filename=upload.name, options=SourceOptions(language=upload.language)
-            )
+            options = SourceOptions(language=upload.language, voices=upload.voices)
+            track_id = await self._intake.add_file(upload.transcript_id, whole, filename=upload.name, options=options)
         await self._uploads.set_state(upload.id, "done")
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return track_id

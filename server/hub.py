@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from asr.client import AsrClient
-from asr.contract import SessionOptions
 from media.disk_writer import DiskWriter
 from media.recorder import TrackRecorder
 from media.recording import Recording
@@ -24,23 +24,22 @@ from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
-from server.mixes import AT_ONCE_MAX
 from server.pipeline import TrackPipeline
 from server.recorders import Place, admit_recorder, new_track
+from server.recordings import Recordings
 from server.resume import ResumeTokens
+from server.session_options import session_options
 from server.settings import Settings
 from server.status import StatusTeller, logged
 from server.store.changes import check_takes_sound
 from server.store.records import Track, Transcript
 from server.store.store import Store
+from server.track_prints import TrackPrints
 from server.voices import Voices
 
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
-RECORDINGS_MAX = 2 * AT_ONCE_MAX
-"""Those of two mixes: of one alone any other reader would push some out. An hour of one is half a megabyte of places,
-what was decoded last as much."""
 
 
 class Hub:
@@ -72,12 +71,13 @@ class Hub:
         self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
         self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
         self.voices = Voices(store)
-        self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
+        self._recordings = Recordings(settings.recordings_dir)
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
         self._status = StatusTeller(store, journal, asr, self._sessions)
         self._ticker: asyncio.Task[None] | None = None
         self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
         self.draining = False
+        self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
 
     @property
     def sessions(self) -> Mapping[str, LiveSession]:
@@ -172,7 +172,9 @@ class Hub:
             with suppress(NotFound):
                 track = await self._store.update_track(track_id, state="open")
         if track is None:
-            track, track_id = await new_track(self._store, transcript.id, options), None
+            reserve = partial(self.voices.reserve, transcript.id)
+            track_id, apart = None, self._settings.diarize
+            track = await new_track(self._store, transcript.id, options, tells_apart=apart, reserve=reserve)
         # A peer that may never connect is no load before it does.
         session = await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
         if track_id is None:
@@ -221,6 +223,7 @@ class Hub:
         path = self.recording_path(track)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         await self.voices.learn(track.transcript_id)
+        prints = await TrackPrints.load(self._store, track) if track.diarize else None
         recorder = await TrackRecorder.open(path, self._disk)
         pipeline = TrackPipeline(
             track,
@@ -229,6 +232,7 @@ class Hub:
             self._journal,
             self._metrics,
             voices=self.voices,
+            prints=prints,
             redacts=await self._store.conversations.redacts(track.transcript_id),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
         )
@@ -242,26 +246,15 @@ class Hub:
             stalled_after_s=math.inf if options.source in ("file", "bot") else self._settings.stalled_after_s,
         )
         self._sessions[session.session_id] = session
-        language = options.language or track_language(self._settings)
-        pipeline.start(
-            self._asr,
-            SessionOptions(language=language, hotwords=options.hotwords, interim=options.interim, lane=options.lane),
-            listen=listen,
-        )
+        pipeline.start(self._asr, session_options(self._settings, track, options), listen=listen)
         return session
 
     def recording_path(self, track: Track) -> Path:
-        return self._settings.recordings_dir / track.path
+        return self._recordings.path_of(track)
 
     def recording(self, track: Track) -> Recording:
-        """A track's sound, for readers. The few asked for last are kept: a player asks for parts, one by one, and each
-        knows by then where what lies."""
-        path = self.recording_path(track)
-        recording = self._recordings.pop(path, None) or Recording(path)
-        self._recordings[path] = recording
-        if len(self._recordings) > RECORDINGS_MAX:
-            del self._recordings[next(iter(self._recordings))]
-        return recording
+        """A track's sound, for readers."""
+        return self._recordings.of(track)
 
     # How a session ends.
 
@@ -301,11 +294,17 @@ class Hub:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
         await self._store.delete_track(track.id)
         path = self.recording_path(track)
-        self._recordings.pop(path, None)
+        self._recordings.let_go(path)
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
-        """Unless somebody is there, the transcript is at its end: complete, or failed with its sound kept."""
+        """Unless somebody is there, the transcript is at its end: complete, or failed with its sound kept.
+
+        Before that is told, ``before_end`` says once more who spoke: whoever waits for the end reads that.
+        """
+        is_over = not self._of(transcript_id) and transcript_id not in self.kept_open
+        if is_over and self.before_end is not None:
+            await self.before_end(transcript_id)
         async with self._locks.of(transcript_id):
             if self._of(transcript_id):
                 return
@@ -342,12 +341,10 @@ class Hub:
         """Let go of what is remembered of one without sessions, and of its sound."""
         self.voices.forget(transcript_id)
         self._status.forget(transcript_id)
-        folder = self._settings.recordings_dir / transcript_id
-        for path in [path for path in self._recordings if path.is_relative_to(folder)]:
-            del self._recordings[path]
+        self._recordings.forget(transcript_id)
 
     def let_go(self, path: Path) -> None:
-        self._recordings.pop(path, None)  # it is about to be removed
+        self._recordings.let_go(path)
 
     # What a transcript's readers ask for.
 
@@ -413,7 +410,3 @@ class Hub:
 
     def _of(self, transcript_id: str) -> list[LiveSession]:
         return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
-
-
-def track_language(settings: Settings) -> str | None:
-    return None if settings.language == "auto" else settings.language

@@ -73,10 +73,12 @@ class Intake:
         if len(self._tasks) >= FILES_WAITING_MAX:
             raise Overloaded("too many files are waiting; try again later", retry_after_s=60)
         async with self._checks:
-            await asyncio.to_thread(check_file, path, self._limits)
+            channels = await asyncio.to_thread(check_file, path, self._limits)
             await asyncio.to_thread(sync_file, path)
         name = Path(filename).name[:100] or "upload"
         known = options or SourceOptions()
+        if channels > 1 and known.voices.diarize is None:
+            known = replace(known, voices=replace(known.voices, diarize=False))  # each may be somebody's
         session = await self._hub.attach(
             transcript_id, replace(known, track=known.track or name, source="file", lane="file")
         )

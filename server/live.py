@@ -20,7 +20,7 @@ from protocol.ids import new_session_id
 from protocol.states import SESSION_MOVES, SessionState, move
 from server.pipeline import TrackPipeline
 from server.recorders import Place
-from server.store.records import SourceKind, Track
+from server.store.records import AS_USUAL, SourceKind, Track, VoicesAsked
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,7 @@ class SourceOptions:
 
     ``track_id`` and ``started_at`` (epoch seconds): of a track whose place is known before it comes.
     ``model``: the recogniser's by which a file is to be heard; None: whichever the house has.
+    ``voices``: whether those that it mixes are to be told apart.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
     """
 
@@ -49,6 +50,7 @@ class SourceOptions:
     track_id: str | None = None
     started_at: float | None = None
     model: str | None = None
+    voices: VoicesAsked = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
 from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
+from asr.wire import VoicePrints
 from media.recorder import TrackRecorder
 from media.recording import Recording
 from protocol.blocks import Block, seconds
@@ -25,6 +27,7 @@ from server.journal import Journal
 from server.metrics import Metrics
 from server.redaction import redact_segment
 from server.store.records import Track
+from server.track_prints import TrackPrints
 from server.voices import Voices
 
 log = structlog.get_logger(__name__)
@@ -33,6 +36,14 @@ EngineState = Literal["ok", "degraded"]
 
 # A journal that takes nothing more makes finals wait; they are given again at this pace and never dropped.
 RETRY_STORE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """``settled_samples``: of all segments of one utterance the same."""
+
+    segment: Segment
+    settled_samples: int
 
 
 class TrackPipeline:
@@ -51,6 +62,7 @@ class TrackPipeline:
         metrics: Metrics,
         *,
         voices: Voices,
+        prints: TrackPrints | None = None,
         redacts: bool = False,
         on_engine_state: Callable[[EngineState], None],
     ) -> None:
@@ -64,12 +76,13 @@ class TrackPipeline:
         self._blocks_in = metrics.blocks_in.labels(track.source)
         self._samples_in = metrics.samples_in.labels(track.source)
         self._voices = voices
+        self.prints = prints  # where its voices are told apart
         self._asr: AsrSession | None = None
         self._house: AsrClient | None = None
         self._client: AsrClient | None = None  # who is to hear it, from the first listener or sound on
         self.options = SessionOptions()  # what the recogniser was asked for
         # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
-        self._finals: deque[Transcribed | Failed] = deque()
+        self._finals: deque[_Final | VoicePrints | Failed] = deque()
         self._finals_wake = asyncio.Event()
         self._finals_told = asyncio.Event()
         self._finals_told.set()
@@ -124,6 +137,8 @@ class TrackPipeline:
             options=options,
             listener=self,
             read_back=self._recording.blocks,
+            voices=self.prints.voices if self.prints is not None else (),
+            encoder=self.prints.encoder if self.prints is not None else None,
         )
 
     @property
@@ -181,13 +196,7 @@ class TrackPipeline:
         if self._redacts and not segment.is_final:
             return  # what will be taken out of the final stands in it
         if segment.is_final:
-            self._finals.append(
-                Transcribed(
-                    segment=segment,
-                    track_started_at=self.track.started_at,
-                    heard_samples=max(segment.end_samples, self.settled_samples),
-                )
-            )
+            self._finals.append(_Final(segment, self.settled_samples))
             self._tell_soon()
         else:
             self._metrics.interims.inc()
@@ -199,6 +208,12 @@ class TrackPipeline:
                     lag_ms=lag_ms,
                 )
             )
+
+    def on_prints(self, prints: VoicePrints) -> None:
+        """Of the final that is next."""
+        if self.prints is not None:
+            self._finals.append(prints)
+            self._tell_soon()
 
     def on_gave_up(self, start_samples: int, end_samples: int, message: str) -> None:
         """A stretch of sound that ends every recogniser: readers are told where words are missing."""
@@ -223,23 +238,49 @@ class TrackPipeline:
             await self._finals_wake.wait()
             self._finals_wake.clear()
             while self._finals:
-                final = self._finals[0]
-                if isinstance(final, Failed):
-                    await self._append(final)
+                count = 1
+                match self._finals[0]:
+                    case Failed() as failed:
+                        await self._append([failed])
+                    case VoicePrints() as prints:
+                        assert self.prints is not None, "they came only where they are wanted"
+                        await self.prints.keep(prints)
+                    case _Final(settled_samples=settled):
+                        # An utterance that several voices spoke is stored in one piece: a crash in the middle of it
+                        # would lose the rest.
+                        count = await self._tell_said(list(self._finals_of(settled)))
+                for _ in range(count):
                     self._finals.popleft()
-                    continue
-                if self._redacts:
-                    language = final.segment.language or self.options.language
-                    redacted = await asyncio.to_thread(redact_segment, final.segment, language)
-                    final = final.model_copy(update={"segment": redacted})
-                if self._voices.begins(self.track):
-                    await self._append(self._turn(final.segment))
-                await self._append(final)
-                self._metrics.finals.inc()
-                self.segments += 1
-                self.words += len(final.segment.words)
-                self._finals.popleft()
             self._finals_told.set()
+
+    def _finals_of(self, settled_samples: int) -> Iterator[_Final]:
+        for each in self._finals:
+            if not isinstance(each, _Final) or each.settled_samples != settled_samples:
+                return
+            yield each
+
+    async def _tell_said(self, finals: Sequence[_Final]) -> int:
+        bodies: list[EventBody] = []
+        for final in finals:
+            segment = final.segment
+            if self._redacts:
+                language = segment.language or self.options.language
+                segment = await asyncio.to_thread(redact_segment, segment, language)
+            if self._voices.begins(self.track, segment.voice):
+                bodies.append(self._turn(segment))
+            bodies.append(
+                Transcribed(
+                    segment=segment,
+                    track_started_at=self.track.started_at,
+                    heard_samples=max(segment.end_samples, final.settled_samples),
+                )
+            )
+        await self._save_labels()
+        await self._append(bodies)
+        self._metrics.finals.inc(len(finals))
+        self.segments += len(finals)
+        self.words += sum(len(final.segment.words) for final in finals)
+        return len(finals)
 
     def _turn(self, segment: Segment) -> SpeakerTurn:
         return SpeakerTurn(
@@ -249,10 +290,12 @@ class TrackPipeline:
             start_samples=segment.start_samples,
             end_samples=segment.end_samples,
             track_started_at=self.track.started_at,
+            confidence=1.0 if segment.speaker_confidence is None else segment.speaker_confidence,
+            voice=segment.voice,
         )
 
     def _voiced(self, segment: Segment) -> Segment:
-        voice = self._voices.of(self.track)
+        voice = self._voices.of(self.track, segment.voice)
         return segment.said_by(voice.label, voice.name)
 
     def _told(self, body: EventBody) -> EventBody:
@@ -261,16 +304,29 @@ class TrackPipeline:
         if isinstance(body, Transcribed):
             return body.model_copy(update={"segment": self._voiced(body.segment)})
         if isinstance(body, SpeakerTurn):
-            voice = self._voices.of(self.track)
+            voice = self._voices.of(self.track, body.voice)
             label = None if voice.label == voice.name else voice.label
             return body.model_copy(update={"speaker": voice.name or "", "speaker_label": label})
         return body
 
-    async def _append(self, body: EventBody) -> None:
+    async def _save_labels(self) -> None:
+        """What the voices of the next finals are called is stored before these are."""
+        while True:
+            try:
+                await self._voices.save(self.track)
+                return
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_STORE_S)
+            except EarshotError as error:
+                log.error("labels of voices cannot be stored", track=self.track.id, code=error.code)
+                return
+
+    async def _append(self, bodies: Sequence[EventBody]) -> None:
         """Asked once, and waited for however long the store is away: asked twice it might be told twice."""
         while True:
             try:
-                await self._journal.append(self.track.transcript_id, self._told(body), patient=True)
+                told = [self._told(body) for body in bodies]
+                await self._journal.append_all(self.track.transcript_id, told, patient=True)
                 return
             except NotFound:
                 return  # deleted meanwhile: nobody wants these words

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
@@ -21,8 +21,10 @@ from protocol.states import SessionState
 
 if TYPE_CHECKING:
     from server.live import LiveSession, SourceOptions
-    from server.store.records import Track
+    from server.store.records import SourceKind, Track
     from server.store.store import Store
+
+ONE_MICROPHONE: frozenset[SourceKind] = frozenset({"webrtc", "stream", "file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,28 @@ async def admit_recorder(
             session.end(Replaced("this participant joined the room by another connection"))
 
 
-async def new_track(store: Store, transcript_id: str, options: SourceOptions) -> Track:
-    """A track for it, with names of ours where it gave none."""
+async def new_track(
+    store: Store,
+    transcript_id: str,
+    options: SourceOptions,
+    *,
+    tells_apart: bool = True,
+    reserve: Callable[[str], bool] = lambda label: True,
+) -> Track:
+    """A track for it, with names of ours where it gave none.
+
+    ``tells_apart``: whether voices that a track mixes are told apart here at all; ``reserve``: as ``Voices.reserve``.
+    """
     tracks = await store.tracks_of(transcript_id)
     taken = {name for track in tracks for name in (track.name, track.speaker)}
+    taken |= {*(await store.voices.labels_of(transcript_id)).values()}
     numbers = count(len(tracks) + 1)  # those before may be gone, and those after them not
     free = (n for n in numbers if taken.isdisjoint((f"track-{n}", f"Speaker {n}")))
     number = next(free)
     # A voice that people told apart on another track is not this one; one that they only named may be.
-    while not options.speaker and await store.is_heard(transcript_id, f"Speaker {number}"):
+    while not options.speaker and (
+        await store.is_heard(transcript_id, f"Speaker {number}") or not reserve(f"Speaker {number}")
+    ):
         number = next(free)
     return await store.create_track(
         transcript_id,
@@ -96,7 +111,14 @@ async def new_track(store: Store, transcript_id: str, options: SourceOptions) ->
         started_at=time.time() if options.started_at is None else options.started_at,
         track_id=options.track_id,
         model=options.model,
+        voices=replace(options.voices, diarize=tells_apart and _mixes_voices(options)),
     )
+
+
+def _mixes_voices(options: SourceOptions) -> bool:
+    """Where nobody said: one microphone that nobody's name is on. What a bot sends is of one participant."""
+    asked = options.voices.diarize
+    return options.source in ONE_MICROPHONE and (not options.speaker if asked is None else asked)
 
 
 def _taken(session: LiveSession) -> Conflict:

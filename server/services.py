@@ -42,6 +42,7 @@ from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recognisers import Recognisers
 from server.recovery import recover
+from server.relabelling import Relabelling
 from server.removal import Removal
 from server.reports.reports import Reports
 from server.reports.unsubscribing import UnsubscribeTokens
@@ -69,6 +70,7 @@ class Services:
     asr: AsrClient
     hub: Hub
     speakers: Speakers
+    relabelling: Relabelling
     intake: Intake
     ports: UdpPorts
     peers: Peers
@@ -147,6 +149,10 @@ class Services:
             hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
             hub.start()
             stack.push_async_callback(hub.stop)
+            speakers = Speakers(store, journal, hub.voices)
+            relabelling = Relabelling(settings, store, journal, hub, speakers)
+            hub.before_end = relabelling.before_end
+            stack.push_async_callback(relabelling.stop)
             intake = Intake(settings, store, hub, journal, recognisers)
             stack.push_async_callback(intake.stop)
             peers = Peers(settings, hub, journal, metrics, ports)
@@ -170,12 +176,12 @@ class Services:
             )
             await chunks.load()
             await recover(store, hub, intake)
+            relabelling.start()
             chunks.start()
             stack.push_async_callback(chunks.stop)
             sweep = BlobSweep(settings, store, blobs)
             sweep.start()
             stack.push_async_callback(sweep.stop)
-            speakers = Speakers(store, journal, hub.voices)
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
@@ -206,6 +212,7 @@ class Services:
                 asr,
                 hub,
                 speakers,
+                relabelling,
                 intake,
                 ports,
                 peers,

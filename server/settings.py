@@ -23,6 +23,7 @@ from server.blob_settings import BlobSettings
 from server.client_address import networks_of
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
+from server.speaker_settings import SpeakerSettings
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
 from server.webhooks.webhook_settings import WebhookSettings
@@ -45,7 +46,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BlobSettings, JobSettings, LanguageModelSettings, WebhookSettings):
+class Settings(BlobSettings, JobSettings, LanguageModelSettings, SpeakerSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -180,12 +181,7 @@ class Settings(BlobSettings, JobSettings, LanguageModelSettings, WebhookSettings
     )
 
     projects_max: int = Field(1000, ge=1, le=1_000_000, description="Projects at most; one more gets 503.")
-    conversation_chunks_max: int = Field(
-        5000,
-        ge=1,
-        le=100_000,
-        description="Chunks of a conversation at most.",
-    )
+    conversation_chunks_max: int = Field(5000, ge=1, le=100_000, description="Chunks of a conversation at most.")
     conversation_idle_s: float = Field(
         300.0, ge=10, le=86400, description="A conversation of which nothing came for so long is finished."
     )

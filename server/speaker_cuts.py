@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import groupby, pairwise
+from typing import TypeVar
 
 from protocol.ids import new_segment_id
 from protocol.words import Segment, Word
 
-SplitBy = Callable[[Word], bool]
+Who = TypeVar("Who", bound=Hashable)
 
 
-def cut(segment: Segment, is_theirs: SplitBy) -> list[tuple[Segment, bool]] | None:
-    """``segment`` in pieces, each with whether its words are theirs; one piece when they all are, or none is.
+def cut(segment: Segment, who: Callable[[Word], Who]) -> list[tuple[Segment, Who]] | None:
+    """``segment`` in pieces, each with whose its words are; one piece when they are all of one. ``who`` is asked of
+    each word once, in their order.
 
     The first piece keeps the id with the next revision, the others get new ids; put together, the texts are the text.
     None: it cannot be cut, because its words are not known or do not spell its text.
     """
     if not segment.words:
         return None
-    runs = [(theirs, list(words)) for theirs, words in groupby(segment.words, key=is_theirs)]
+    runs = [(whose, list(words)) for whose, words in groupby(segment.words, key=who)]
     if len(runs) == 1:
         return [(segment, runs[0][0])]
     texts = _texts(segment, [len(words) for _, words in runs])
     if texts is None:
         return None
-    pieces: list[tuple[Segment, bool]] = []
-    for number, ((theirs, words), text) in enumerate(zip(runs, texts, strict=True)):
+    pieces: list[tuple[Segment, Who]] = []
+    for number, ((whose, words), text) in enumerate(zip(runs, texts, strict=True)):
         first, last = number == 0, number == len(runs) - 1
         end = max(word.end_samples for word in words)
         update = {
@@ -37,7 +39,7 @@ def cut(segment: Segment, is_theirs: SplitBy) -> list[tuple[Segment, bool]] | No
             "start_samples": segment.start_samples if first else words[0].start_samples,
             "end_samples": segment.end_samples if last else min(end, runs[number + 1][1][0].start_samples),
         }
-        pieces.append((segment.model_copy(update=update), theirs))
+        pieces.append((segment.model_copy(update=update), whose))
     return pieces
 
 

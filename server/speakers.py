@@ -25,14 +25,9 @@ from server.speaker_cuts import cut
 from server.store.participants import Changes
 from server.store.records import Participant, StoredSegment, Track
 from server.store.store import Store
-from server.voices import Voices
+from server.voices import Voices, label_of
 
 TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour of talk, written in a few ms of the loop
-
-
-def label_of(number: int) -> str:
-    """What a voice is called that has a number and nothing else."""
-    return f"Speaker {number}"
 
 
 def number_of(label: str | None) -> int | None:
@@ -53,11 +48,14 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """A segment that is another's from now on, as it is."""
+class Whole:
+    """A segment that is another's from now on, as it is; ``voice`` and ``speaker_set`` are as in ``Segment``."""
 
     stored: StoredSegment
     label: str
+    voice: int | None
+    speaker_set: bool
+    confidence: float = 1.0
 
 
 class Speakers:
@@ -191,6 +189,7 @@ class Speakers:
                 label = speaker if participant is None else participant.speaker
                 assert label is not None, "a participant has a speaker by now"
                 participant = participant or changes.of_speaker(label)
+            self._voices.reserve(transcript_id, label)
             between = _Between(from_s, to_s, await self._store.tracks_of(transcript_id), track)
             return await self._give(transcript_id, between, label, participant)
 
@@ -198,27 +197,37 @@ class Speakers:
         self, transcript_id: str, between: _Between, label: str, participant: Participant | None
     ) -> Assigned:
         await self._journal.flushed()
-        names = await self._names(transcript_id)
-        whole: list[_Whole] = []
+        names = await self.names(transcript_id)
+        numbers = await self.numbers(transcript_id, label)
+        whole: list[Whole] = []
         split: list[list[Transcribed]] = []
         rounded = 0
         async for stored in self._newest(transcript_id):
             segment = stored.segment
-            if segment.label == label or not between.touches(segment):
+            if not between.touches(segment):
+                continue
+            if segment.label == label:
+                # So it was told already; where that was a guess, it is one no more.
+                if segment.voice is not None and not segment.speaker_set and between.covers(segment):
+                    whole.append(Whole(stored, label, segment.voice, True))
                 continue
             pieces = cut(segment, partial(between.holds, segment))
             if pieces is None:
                 rounded += not between.covers(segment)
                 if between.holds_half(segment):
-                    whole.append(_Whole(stored, label))
+                    whole.append(Whole(stored, label, numbers.get(segment.track), True))
             elif len(pieces) > 1:
-                told = [piece.said_by(label, names.get(label, label)) if theirs else piece for piece, theirs in pieces]
+                given = {"voice": numbers.get(segment.track), "speaker_confidence": 1.0, "speaker_set": True}
+                told = [
+                    piece.said_by(label, names.get(label, label)).model_copy(update=given) if theirs else piece
+                    for piece, theirs in pieces
+                ]
                 split.append([Transcribed(segment=each, track_started_at=stored.track_started_at) for each in told])
             elif pieces[0][1]:
-                whole.append(_Whole(stored, label))
+                whole.append(Whole(stored, label, numbers.get(segment.track), True))
         for events in split:
             await self._journal.append_all(transcript_id, events)
-        await self._tell(transcript_id, whole, names)
+        await self.tell(transcript_id, whole, names)
         return Assigned(label, participant, len(whole) + len(split), len(split), rounded)
 
     # Segments.
@@ -226,27 +235,38 @@ class Speakers:
     async def _bring_up(self, transcript_id: str, relabel: Callable[[str], str]) -> int:
         """Give every segment the label that ``relabel`` makes of its own, and the name of that; how many changed."""
         await self._journal.flushed()
-        names = await self._names(transcript_id)
-        changed: list[_Whole] = []
+        names = await self.names(transcript_id)
+        changed: list[Whole] = []
         async for stored in self._newest(transcript_id):
             before = stored.segment.label
             if before is not None:
                 label = relabel(before)
                 if (label, names.get(label, label)) != (before, stored.segment.speaker):
-                    changed.append(_Whole(stored, label))
-        await self._tell(transcript_id, changed, names)
+                    changed.append(Whole(stored, label, stored.segment.voice, stored.segment.speaker_set))
+        await self.tell(transcript_id, changed, names)
         return len(changed)
 
-    async def _tell(self, transcript_id: str, changed: Iterable[_Whole], names: Mapping[str, str]) -> None:
-        groups: dict[tuple[str, str], list[StoredSegment]] = {}
+    async def tell(self, transcript_id: str, changed: Iterable[Whole], names: Mapping[str, str]) -> None:
+        """For whoever is ``alone`` with the transcript. ``names``: by label."""
+        groups: dict[tuple[str, str, int | None, bool], list[Whole]] = {}
         for each in changed:
-            groups.setdefault((each.stored.segment.track, each.label), []).append(each.stored)
-        for (track, label), stored in groups.items():
-            for at in range(0, len(stored), TURN_SEGMENTS_MAX):
-                turn = _turn(track, label, names.get(label, label), stored[at : at + TURN_SEGMENTS_MAX])
+            key = (each.stored.segment.track, each.label, each.voice, each.speaker_set)
+            groups.setdefault(key, []).append(each)
+        for (_, label, _, _), whole in groups.items():
+            for at in range(0, len(whole), TURN_SEGMENTS_MAX):
+                turn = _turn(names.get(label, label), whole[at : at + TURN_SEGMENTS_MAX])
                 await self._journal.append(transcript_id, turn)
 
-    async def _names(self, transcript_id: str) -> dict[str, str]:
+    async def numbers(self, transcript_id: str, label: str) -> dict[str, int]:
+        """By track: the lowest number of a voice there that is called so."""
+        found = {track.id: 0 for track in await self._store.tracks_of(transcript_id) if _is_its_own(track, label)}
+        for (track_id, number), known in sorted((await self._store.voices.labels_of(transcript_id)).items()):
+            if known == label:
+                found.setdefault(track_id, number)
+        return found
+
+    async def names(self, transcript_id: str) -> dict[str, str]:
+        """By label."""
         found = await self._store.participants_of(transcript_id)
         return {each.speaker: each.name for each in found if each.speaker is not None}
 
@@ -254,6 +274,7 @@ class Speakers:
         """Of the voices that were heard, or are."""
         await self._store.get_transcript(transcript_id)
         found = {track.speaker for track in await self._store.tracks_of(transcript_id)}
+        found.update((await self._store.voices.labels_of(transcript_id)).values())
         async for stored in self._newest(transcript_id):
             found.add(stored.segment.label)
         return {label for label in found if label}
@@ -318,14 +339,23 @@ async def _joined(
     return (stays, None) if staying_id == first.id else (None, stays)
 
 
-def _turn(track: str, label: str, name: str, stored: Sequence[StoredSegment]) -> SpeakerTurn:
+def _is_its_own(track: Track, label: str) -> bool:
+    return track.diarize and track.speaker == label
+
+
+def _turn(name: str, whole: Sequence[Whole]) -> SpeakerTurn:
+    """``whole``: of one track, label and voice."""
+    label, segments = whole[0].label, [each.stored.segment for each in whole]
     return SpeakerTurn(
         speaker=name,
         speaker_label=None if label == name else label,
-        speaker_id=track,
-        track=track,
-        start_samples=min(each.segment.start_samples for each in stored),
-        end_samples=max(each.segment.end_samples for each in stored),
-        track_started_at=stored[0].track_started_at,
-        segment_ids=tuple(each.segment.segment_id for each in stored),
+        speaker_id=segments[0].track,
+        track=segments[0].track,
+        start_samples=min(segment.start_samples for segment in segments),
+        end_samples=max(segment.end_samples for segment in segments),
+        track_started_at=whole[0].stored.track_started_at,
+        confidence=sum(each.confidence for each in whole) / len(whole),
+        segment_ids=tuple(segment.segment_id for segment in segments),
+        voice=whole[0].voice,
+        speaker_set=whole[0].speaker_set,
     )

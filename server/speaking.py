@@ -22,6 +22,7 @@ from protocol.wire.stream import Control, Encoding, Start
 from server.hub import Hub
 from server.live import LiveSession, SourceOptions
 from server.settings import Settings
+from server.store.records import VoicesAsked
 
 MEBIBYTE = 1 << 20
 STREAMS_MAX = 2  # of a container that is sent live: a camera may come with the microphone
@@ -164,6 +165,7 @@ class SpeakingSession:
             track=start.track or (participant.id if participant else None),
             hotwords=start.hotwords,
             interim=start.interim,
+            voices=_voices_of(start),
         )
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
         try:
@@ -292,6 +294,12 @@ class SpeakingSession:
         if position > self._acked and not self._detached and not self._ended.done():
             self._acked = position
             self._send(stream.ack(position))
+
+
+def _voices_of(start: Start) -> VoicesAsked:
+    """Of several channels each may be somebody's; they are mixed, and nothing is guessed unless it is asked for."""
+    diarize = False if start.diarize is None and start.channels > 1 else start.diarize
+    return VoicesAsked(diarize, start.speakers_expected, start.max_speakers)
 
 
 def form_of(start: Start) -> Form:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.wire.v1 import word_data
+from protocol.wire.v1 import rounded_confidence, word_data
 from protocol.words import Segment
 
 _LABEL = "Speaker "
 
 
 def segment_data(segment: Segment) -> dict[str, Any]:
-    """``speaker_confidence`` is null where nobody compared voices: a file of one track has one speaker."""
+    """``speaker_confidence`` is null where nobody compared voices."""
     start, end = (round(samples / SAMPLE_RATE_HZ, 3) for samples in (segment.start_samples, segment.end_samples))
     return {
         "start": start,
         "end": end,
         "text": segment.text,
         "speaker": speaker_of(segment),
-        "speaker_confidence": None,
+        "speaker_confidence": rounded_confidence(segment.speaker_confidence),
         "start_display": display_time(segment.start_samples),
         "end_display": display_time(segment.end_samples),
         "segment_id": segment.segment_id,

@@ -15,6 +15,7 @@ MAX_CONTROL_BYTES = 16 * 1024  # hotwords are the longest thing in a start messa
 
 Language = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")]
 TrackName = Annotated[str, Field(max_length=64, pattern=r"^[\w.-]+$")]
+Speakers = Annotated[int, Field(ge=1, le=20)]  # of one recording
 
 
 class Encoding(StrEnum):
@@ -53,7 +54,10 @@ class Participant(BaseModel):
 
 
 class Start(BaseModel):
-    """The first message. Unknown fields are ignored. ``resume`` is the token of an earlier ``started``."""
+    """The first message. Unknown fields are ignored. ``resume`` is the token of an earlier ``started``.
+
+    ``diarize``: whether voices are told apart; None: where it is one channel, and no participant's.
+    """
 
     model_config = ConfigDict(frozen=True, str_max_length=4096)
 
@@ -68,6 +72,9 @@ class Start(BaseModel):
     events: bool = True
     interim: bool = True
     hotwords: tuple[str, ...] = Field(default=(), max_length=200)
+    diarize: bool | None = None
+    speakers_expected: Speakers | None = None
+    max_speakers: Speakers | None = None
 
 
 class Control(StrEnum):

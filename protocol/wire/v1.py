@@ -58,6 +58,11 @@ def word_data(word: Word) -> dict[str, Any]:
     }
 
 
+def rounded_confidence(confidence: float | None) -> float | None:
+    """Of whose voice it is; None where nobody compared voices."""
+    return None if confidence is None else round(confidence, 3)
+
+
 def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
     """The ``data`` of a ``transcription`` message; ``timestamp`` is the epoch second of the first word."""
     first = segment.words[0].start_samples if segment.words else segment.start_samples
@@ -65,6 +70,7 @@ def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
         "text": segment.text,
         "speaker": segment.speaker or "",
         "speaker_label": segment.label or "",
+        "speaker_confidence": rounded_confidence(segment.speaker_confidence),
         "timestamp": round(track_started_at + first / SAMPLE_RATE_HZ, 3),
         "confidence": round(segment.confidence, 3),
         "segment_id": segment.segment_id,

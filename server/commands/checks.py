@@ -48,6 +48,7 @@ def run_checks() -> Iterator[Check]:
     yield Check("Settings", "ok", f"earshot {_version('earshot')}, {_config_source()}")
     checks: tuple[Callable[[Settings], Check], ...] = (
         recogniser,
+        voices,
         fetched_models,
         gpu,
         ffmpeg,
@@ -90,6 +91,23 @@ def recogniser(settings: Settings) -> Check:
         found += f"; the setting workers asks for {settings.workers} processes, this machine is good for {good_for}"
         notice = f"{notice} Lower EARSHOT_WORKERS; 0 takes as many as it is good for.".strip()
     return Check("Recogniser", "warn" if notice else "ok", found, notice)
+
+
+def voices(settings: Settings) -> Check:
+    from asr.engines.choose import choose
+    from asr.engines.choose_encoder import choose_encoder
+    from protocol.errors import EarshotError
+
+    if not settings.diarize:
+        return Check("Voices", "ok", "not told apart: the setting diarize is false")
+    try:
+        chosen = choose_encoder(choose(settings.engine, settings.language, settings.models_dir))
+    except EarshotError:
+        return Check("Voices", "ok", "not looked for without a recogniser")
+    if chosen.name is None:
+        todo = "Everybody at one microphone is Speaker 1 until then; EARSHOT_DIARIZE=false says that this is wanted."
+        return Check("Voices", "warn", chosen.reason, todo)
+    return Check("Voices", "ok", f"told apart at one microphone, by {chosen.name}")
 
 
 def fetched_models(settings: Settings) -> Check:

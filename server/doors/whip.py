@@ -19,6 +19,7 @@ from protocol.errors import InvalidMessage
 from server.auth import Action
 from server.doors.access import address_of, entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, validation_failed
+from server.doors.v1.voices import FIELDS
 from server.doors.v1.webrtc import Offer
 from server.limits import read_body
 from server.live import SourceOptions
@@ -29,7 +30,7 @@ SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 ENDPOINT_METHODS = "POST, OPTIONS"
 SESSION_METHODS = "PATCH, DELETE, OPTIONS"
-IN_THE_QUERY = ("language", "speaker", "track")  # of the address, which a person types once
+IN_THE_QUERY = ("language", "speaker", "track", *FIELDS)  # of the address, which a person types once
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 

@@ -26,6 +26,7 @@ from server.recognisers import Recognisers
 from server.removal import Removal
 from server.settings import Settings
 from server.store.job_store import Job
+from server.store.records import AS_USUAL, VoicesAsked
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,7 @@ class Jobs:
         owner: str | None,
         model: Model | None = None,
         language: str | None = None,
-        diarize: bool = True,
+        voices: VoicesAsked = AS_USUAL,
     ) -> Job:
         """Take the file at ``path`` over and begin. Raises what ``check_language``, ``check_model`` and
         ``Intake.add_file`` raise; then there is no job, and the file stays where it is."""
@@ -108,11 +109,11 @@ class Jobs:
             owner=owner,
             language=language or self._settings.language,
             model=model.name if model is not None else self._recognisers.main.status.model,
-            diarize=diarize,
+            diarize=voices.diarize is not False,
             filename=filename,
         )
         try:
-            options = SourceOptions(language=language, model=heard_by)
+            options = SourceOptions(language=language, model=heard_by, voices=voices)
             await self._intake.add_file(job.id, path, filename=filename, options=options)
         except BaseException:
             await self._forget(job)

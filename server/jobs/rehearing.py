@@ -22,12 +22,13 @@ from protocol.blocks import SAMPLE_RATE_HZ, Block
 from protocol.errors import AudioFormatError, BadInput, Conflict, EngineFailed, NotFound, Overloaded, TooLarge
 from protocol.events import Transcribed
 from protocol.words import Segment, Word
-from server.hub import Hub, track_language
+from server.hub import Hub
 from server.intake import CHECKS_AT_ONCE, CONTAINERS, MEBIBYTE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ
 from server.jobs.jobs import Jobs
 from server.journal import Journal
 from server.recognisers import Recognisers
 from server.segment_pages import segment_pages
+from server.session_options import track_language
 from server.settings import Settings
 from server.speakers import Speakers
 from server.store.changes import check_unlocked

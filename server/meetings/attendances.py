@@ -20,6 +20,7 @@ from server.peers import Peers
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.store.meeting_records import Attendance, Meeting
+from server.store.records import VoicesAsked
 from server.store.store import Store
 
 # Of one meeting, those who left and came again counted each time: a bound of the table, not of the room.
@@ -120,6 +121,7 @@ class Attendances:
             speaker=attendance.name,
             track=attendance.id,
             source="webrtc",
+            voices=VoicesAsked(diarize=False),
         )
         described = await self._peers.answer(
             transcript_id,

@@ -17,7 +17,7 @@ from server.projects.chunk_bytes import ChunkBytes
 from server.projects.chunk_headers import ChunkHeaders
 from server.projects.portal import portal_of
 from server.store.conversation_records import Chunk, Conversation
-from server.store.records import Track
+from server.store.records import Track, VoicesAsked
 from server.store.store import Store
 
 
@@ -47,6 +47,7 @@ class ChunkHearing:
                 language=transcript.language,
                 track_id=chunk.track_id,
                 started_at=chunk.said_at,
+                voices=VoicesAsked(diarize=False),
             )
             path = await self._bytes.confirmed(chunk)
             try:

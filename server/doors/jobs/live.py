@@ -14,7 +14,7 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 
 from protocol.errors import EarshotError, InvalidMessage, SlowReader
-from protocol.events import Event, StatusChanged, Summarised, Transcribed
+from protocol.events import Event, SpeakerTurn, StatusChanged, Summarised, Transcribed
 from protocol.states import TranscriptState
 from protocol.wire import v1
 from protocol.wire.jobs import segment_data
@@ -32,7 +32,7 @@ from server.subscription import Subscription
 router = APIRouter()
 
 ASKED = frozenset({v1.Action.GET_STATUS, v1.Action.PONG})
-TOLD = frozenset({"transcription", "status", "summary"})
+TOLD = frozenset({"transcription", "diarization", "status", "summary"})
 SUMMARY_WAIT_S = 15.0
 
 
@@ -85,6 +85,11 @@ async def _tell(connection: SocketConnection, services: Services, subscription: 
         match item.body:
             case Transcribed():
                 await tell(item.body.segment)
+            case SpeakerTurn(segment_ids=ids) if ids:
+                async for page in segment_pages(services.store, job.id):
+                    for segment in (stored.segment for stored in page):
+                        if segment.segment_id in ids and segment.segment_id in told:
+                            await connection.send(segment_data(segment))
             case StatusChanged(state=TranscriptState.ENDED | TranscriptState.FAILED):
                 job = await services.store.jobs.get(job.id)
                 await _tell_status(connection, services, job)

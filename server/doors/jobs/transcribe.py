@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import NotFound
@@ -19,6 +19,7 @@ from server.doors.errors import DOCUMENTED, validation_failed
 from server.doors.jobs.job_views import debug_view, not_found_view, result_view, status_view
 from server.doors.v1.asked import body, form_with_file
 from server.doors.v1.uploads import MEBIBYTE, receive_upload
+from server.doors.v1.voices import WithVoices
 from server.jobs.model_names import asked_model
 from server.segment_pages import segment_pages
 from server.services import Services
@@ -30,14 +31,14 @@ JOBS_SHOWN_MAX = 1000
 MODEL_NAME_MAX_CHARS = 100
 
 
-class Asked(BaseModel):
+class Asked(WithVoices):
     """The fields of the form, besides its file."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
     model_name: str = Field(default="", max_length=MODEL_NAME_MAX_CHARS, description="Empty: the recogniser in use.")
     language: Language | None = Field(default=None, description="Of what is said; without it that of the server.")
-    diarize: bool = Field(default=True, description="Whether to tell voices apart.")
+    diarize: bool | None = Field(default=True, description="Whether to tell voices apart.")
 
 
 @router.post(
@@ -65,7 +66,7 @@ async def start_transcription(request: Request) -> Response:
             owner=principal_of(request).id,
             model=asked_model(asked.model_name),
             language=asked.language,
-            diarize=asked.diarize,
+            voices=asked.voices,
         )
         upload.is_ours = False
     finally:

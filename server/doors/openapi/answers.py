@@ -91,6 +91,7 @@ ANSWERS: Mapping[str, Answer] = {
     "delete_participant": Answer(204, errors=(409,)),
     "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
     "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "relabel_speakers": Answer(model=speaker_models.Relabelled, errors=(409,)),
     "list_topics": Answer(model=speaker_models.Topics),
     "list_topics_with_words": Answer(model=speaker_models.TopicsWithWords),
     "topic_words_per_speaker": Answer(model=speaker_models.TopicWithWordsPerSpeaker),

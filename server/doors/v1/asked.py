@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -52,13 +53,15 @@ def epoch_s(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-def json_body(model: type[BaseModel], *, required: bool = False, file: bool = False) -> dict[str, Any]:
-    """``file``: it may also be a form with a file and the model's fields."""
+def json_body(
+    model: type[BaseModel], *, required: bool = False, file: bool = False, fields: Sequence[str] = ()
+) -> dict[str, Any]:
+    """``file``: it may also be a form with a file and the model's fields, and ``fields`` besides."""
     schema = _inlined(model.model_json_schema(ref_template="#/{model}"))  # it stands alone in the document
     content: dict[str, Any] = {"application/json": {"schema": schema}}
     if file:
-        fields = {name: {"type": "string"} for name in model.model_fields}
-        content |= form_with_file("file", fields)
+        texts = {name: {"type": "string"} for name in (*model.model_fields, *fields)}
+        content |= form_with_file("file", texts)
     return body(content, required=required)
 
 

@@ -12,8 +12,10 @@ from server.auth import Action
 from server.doors.access import entry, leaving_of, services_of, settings_of
 from server.doors.byte_ranges import Servable, serve_bytes
 from server.doors.errors import DOCUMENTED
+from server.doors.v1.asked import form_with_file
 from server.doors.v1.transcripts import show
 from server.doors.v1.uploads import receive_upload
+from server.doors.v1.voices import FIELDS as VOICE_FIELDS
 from server.download_names import content_disposition
 from server.sound import Form, Sound, mp3_or_wav, sound_of
 from server.store.changes import check_takes_sound
@@ -48,13 +50,7 @@ Original = Annotated[bool, Query(description="The file that was uploaded, as for
         "requestBody": {
             "required": True,
             "content": {
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"file": {"type": "string", "format": "binary"}},
-                        "required": ["file"],
-                    }
-                },
+                **form_with_file("file", {name: {"type": "string"} for name in VOICE_FIELDS}),
                 "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             },
         }

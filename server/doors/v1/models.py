@@ -46,6 +46,9 @@ class Segment(Form):
     text: str
     speaker: str
     speaker_label: str = Field(description="What the voice was called before somebody named it.")
+    speaker_confidence: float | None = Field(
+        description="How sure it is whose voice it is; null where voices were not told apart.", ge=0, le=1
+    )
     timestamp: float = Field(description="Epoch second of the first word.")
     confidence: float = Field(ge=0, le=1)
     is_final: bool
@@ -115,6 +118,8 @@ class Engine(Form):
     languages: list[str] = Field(description="Empty: about a hundred.")
     reason: str
     notice: str
+    encoder: str | None = Field(description="By which voices at one microphone are told apart; null: they are not.")
+    no_encoder: str = Field(description="Why they are not.")
     workers: int = Field(ge=0)
     workers_wanted: int = Field(ge=0)
     restarts: int = Field(ge=0)

@@ -15,7 +15,7 @@ from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.views import participant_view
 from server.limits import read_body
-from server.speakers import label_of
+from server.voices import label_of
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 

@@ -31,6 +31,15 @@ class Assigned(Form):
     )
 
 
+class Relabelled(Form):
+    """What saying anew who speaks did."""
+
+    status: Literal["ok"]
+    voices: int = Field(description="How many speak, by what was found.", ge=0)
+    segments: int = Field(description="Segments that were told anew.", ge=0)
+    split: int = Field(description="Segments that were cut, as several speak in them.", ge=0)
+
+
 class TopicSegment(Form):
     """What one segment has in a topic."""
 

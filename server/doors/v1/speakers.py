@@ -1,4 +1,4 @@
-"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign`` and ``/merge``, by PATCH or POST."""
+"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign``, ``/merge`` and ``/relabel``, by PATCH or POST."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
+from protocol.wire.stream import Speakers
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
@@ -58,6 +59,15 @@ class Merge(BaseModel):
         max_length=64,
         description="Where both speakers are assigned to participants: whose id this is stays, the other is removed.",
     )
+
+
+class Relabel(BaseModel):
+    """What is known of how many speak; what is left out is not known. Later passes go by it, too."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    speakers_expected: Speakers | None = Field(default=None, description="So many speak.")
+    max_speakers: Speakers | None = Field(default=None, description="No more than so many speak.")
 
 
 def assigned_view(done: Assigned) -> dict[str, Any]:
@@ -112,3 +122,20 @@ async def merge_speakers(request: Request, transcript_id: str) -> Response:
         participant_id=wanted.participant,
     )
     return JSONResponse(assigned_view(done))
+
+
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/relabel",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=json_body(Relabel),
+)
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/relabel", dependencies=[entry(Action.CHANGE)], include_in_schema=False
+)
+async def relabel_speakers(request: Request, transcript_id: str) -> Response:
+    """Say anew who speaks where voices are told apart, by all that was heard. What people assigned stays."""
+    wanted = parse_body(Relabel, await read_body(request))
+    done = await services_of(request).relabelling.relabel(
+        transcript_id, speakers_expected=wanted.speakers_expected, max_speakers=wanted.max_speakers
+    )
+    return JSONResponse({"status": "ok", "voices": done.voices, "segments": done.segments, "split": done.split})

@@ -27,6 +27,7 @@ from server.doors.v1.transcript_bodies import (
 )
 from server.doors.v1.uploads import is_multipart, receive_upload
 from server.doors.v1.views import mix_view, page_view, segment_view, transcript_view
+from server.doors.v1.voices import FIELDS as VOICE_FIELDS
 from server.limits import read_body
 from server.segment_pages import segment_pages
 from server.sound import forms_of, forms_of_mix, kept_mix
@@ -128,7 +129,7 @@ async def list_transcripts(
     "/v1/transcripts",
     status_code=201,
     dependencies=[entry(Action.CREATE)],
-    openapi_extra=json_body(CreateTranscript, file=True),
+    openapi_extra=json_body(CreateTranscript, file=True, fields=VOICE_FIELDS),
 )
 async def create_transcript(request: Request) -> Response:
     """Make a transcript to stream into, or, with a multipart ``file``, one of that recording."""

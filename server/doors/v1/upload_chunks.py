@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import BadInput
@@ -17,6 +17,7 @@ from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import BINARY, body, form_with_file, json_body
 from server.doors.v1.uploads import FILENAME_MAX_CHARS, clean_filename, is_multipart, receive_upload
 from server.doors.v1.views import iso
+from server.doors.v1.voices import WithVoices
 from server.limits import read_body
 from server.services import Services
 from server.store.uploads import Chunk, ChunkedUpload
@@ -29,7 +30,7 @@ UPLOAD = UPLOADS + "/{upload_id}"
 ChunkNumber = Annotated[int, Path(ge=0, lt=CHUNKS_MAX, description="Number of the chunk, from 0.")]
 
 
-class BeginUpload(BaseModel):
+class BeginUpload(WithVoices):
     """``length_bytes`` and ``sha256`` are of the whole file, and are checked when it is complete."""
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
@@ -58,6 +59,7 @@ async def begin_upload(request: Request, transcript_id: str) -> Response:
         length_bytes=wanted.length_bytes,
         sha256=wanted.sha256.lower() if wanted.sha256 else None,
         language=wanted.language,
+        voices=wanted.voices,
         may_take_all=principal_of(request).viewer.sees_all,
     )
     headers = {"Location": f"/v1/transcripts/{transcript_id}/uploads/{upload.id}"}

@@ -17,8 +17,10 @@ from starlette.requests import Request
 from protocol.errors import BadInput
 from server.doors.v1.digests import promised_sha256
 from server.doors.v1.multipart import MultipartReader, PartBegins, PartData, PartEnds, boundary_of
+from server.doors.v1.voices import voices_of
 from server.files import disk_full, storage_error
 from server.limits import body_pieces, too_large
+from server.live import SourceOptions
 from server.services import Services
 from server.settings import Settings
 
@@ -49,8 +51,10 @@ class Upload:
         return self.hasher.hexdigest()
 
     async def hand_over(self, services: Services, transcript_id: str) -> str:
-        """The intake takes the file over and transcribes it. Returns the track's id; raises what the intake raises."""
-        track_id = await services.intake.add_file(transcript_id, self.path, filename=self.filename)
+        """The intake takes the file over and transcribes it. Returns the track's id; raises what the intake raises, and
+        ``ValidationFailed`` for what the form's fields say of voices."""
+        options = SourceOptions(voices=voices_of(self.fields))
+        track_id = await services.intake.add_file(transcript_id, self.path, filename=self.filename, options=options)
         self.is_ours = False
         return track_id
 

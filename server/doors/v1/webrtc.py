@@ -14,6 +14,7 @@ from server.auth import Action
 from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
+from server.doors.v1.voices import WithVoices
 from server.limits import JSON_MAX_BYTES, read_body
 from server.live import SourceOptions
 
@@ -22,7 +23,7 @@ router = APIRouter(tags=["webrtc"], responses=DOCUMENTED)
 M = TypeVar("M", bound=BaseModel)
 
 
-class Offer(BaseModel):
+class Offer(WithVoices):
     """Without ``sdp`` and ``type`` the server makes the offer.
 
     ``resume_token`` goes on with a session that lost its connection.
@@ -54,6 +55,7 @@ class Offer(BaseModel):
             hotwords=self.hotwords,
             interim=self.interim,
             source="webrtc",
+            voices=self.voices,
         )
 
 

@@ -1,0 +1,130 @@
+"""All voice prints of one track grouped anew: whose each step of its speech is, by all that was heard, and whose each
+word. Pure, but that the encoder's numbers are looked up.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow
+from asr.speakers.offline import STEPS_MAX, tell
+from asr.speakers.turns import turns
+from asr.voice_prints import prints_of
+from protocol.words import Segment
+from server.store.voice_store import Step, StoredPrints
+
+NOBODY = -1
+# Loaded when there is a print of theirs to group: what an encoder itself needs is then loaded as well.
+ENCODERS = {"resemblyzer": "asr.speakers.resemblyzer", "scripted": "asr.engines.scripted_voices"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A stretch of speech that a person gave to the voice with this number."""
+
+    start_samples: int
+    end_samples: int
+    voice: int
+
+
+@dataclass(frozen=True)
+class Regrouped:
+    """``steps`` in their order, none over another. ``changed``: the steps of those prints that tell others now, by
+    where these begin.
+    """
+
+    steps: Sequence[LabelledStep]
+    changed: Mapping[int, Sequence[Step]]
+
+    @property
+    def voices(self) -> set[int]:
+        return {step.speaker for step in self.steps}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """So many words in a row of one voice."""
+
+    voice: int
+    words: int
+    confidence: float
+
+
+def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: SpeakerOptions, *, taken: int) -> Regrouped:
+    """Those of the encoder that the last are of, ``STEPS_MAX`` steps of them at most; what came before stays as it is.
+
+    New voices get numbers from ``taken`` on. Takes 0.3 s for ten minutes of speech, some tens of seconds for ten hours.
+    Raises ``ValueError`` for prints that are none, or of an encoder that is not known.
+    """
+    mine = _last_of_one_encoder(prints)
+    if not mine:
+        return Regrouped((), {})
+    steps = [step for each in mine for step in each.steps]
+    embeddings = np.concatenate([prints_of(each.embeddings, each.dim) for each in mine])
+    if len(embeddings) != len(steps):
+        raise ValueError("as many prints as steps are wanted")
+    windows = [SpeechWindow(start, end, start, end) for start, end, _ in steps]
+    middles = np.array([(start + end) // 2 for start, end, _ in steps])
+    fixed = np.full(len(steps), NOBODY, np.int64)
+    for each in said:
+        fixed[(middles >= each.start_samples) & (middles < each.end_samples)] = each.voice
+    before = [voice for _, _, voice in steps]
+    info = info_of(mine[-1].encoder)
+    told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), taken=taken)
+    return Regrouped(told.steps, _changed(mine, told.steps))
+
+
+def info_of(encoder: str) -> EncoderInfo:
+    if encoder not in ENCODERS:
+        raise ValueError("prints of an encoder that is not known")
+    info: EncoderInfo = import_module(ENCODERS[encoder]).INFO
+    return info
+
+
+def runs(segment: Segment, steps: Sequence[LabelledStep]) -> list[Run]:
+    """Whose the words of a segment are; none where no step is near. One whose words are not known is one run."""
+    first = bisect.bisect_right(steps, segment.start_samples, key=lambda step: step.end_samples)
+    near = steps[first : bisect.bisect_left(steps, _end(segment), key=lambda step: step.start_samples)]
+    if not near:
+        return []
+    if not segment.words:
+        shares: dict[int, int] = {}
+        for step in near:
+            shares[step.speaker] = shares.get(step.speaker, 0) + step.end_samples - step.start_samples
+        voice = max(shares, key=lambda each: (shares[each], -each))
+        sure = [step.confidence for step in near if step.speaker == voice]
+        return [Run(voice, 0, sum(sure) / len(sure))]
+    told = turns(segment.words, near)
+    return [Run(turn.speaker, len(turn.words), turn.confidence) for turn in told if turn.speaker is not None]
+
+
+def _end(segment: Segment) -> int:
+    return max([segment.end_samples, *(word.end_samples for word in segment.words)])
+
+
+def _last_of_one_encoder(prints: Sequence[StoredPrints]) -> list[StoredPrints]:
+    mine: list[StoredPrints] = []
+    count = 0
+    for each in reversed(prints):
+        count += len(each.steps)
+        if count > STEPS_MAX:
+            break
+        if each.encoder == prints[-1].encoder:
+            mine.append(each)
+    return mine[::-1]
+
+
+def _changed(prints: Sequence[StoredPrints], told: Sequence[LabelledStep]) -> dict[int, Sequence[Step]]:
+    changed: dict[int, Sequence[Step]] = {}
+    at = 0
+    for each in prints:
+        now = tuple((start, end, told[at + row].speaker) for row, (start, end, _) in enumerate(each.steps))
+        at += len(each.steps)
+        if now != each.steps:
+            changed[each.start_samples] = now
+    return changed

@@ -1,0 +1,299 @@
+"""Who spoke, said anew by all that was heard: while a transcript grows, when it ends, and when somebody asks.
+
+What is told live is guessed from little. A pass loads all voice prints of a track, groups them anew in a thread, and
+tells whose segments are another's than was said: as people's corrections are told, by events that relabel them, or by
+cuts. Text never changes, and old versions are kept. What a person said of a segment stays, and tells the pass whose
+voice is whose.
+
+A pass writes first what it found and then what follows from it, and marks the track last: one that was cut short is
+made again, finds the same, and tells what is left to tell. None fails a transcript.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, groupby
+
+import structlog
+
+from asr.speakers.contract import SPEAKERS_MAX, LabelledStep, SpeakerOptions
+from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.errors import Conflict, EarshotError, NotFound
+from protocol.events import Transcribed
+from protocol.words import Segment
+from server.hub import Hub
+from server.journal import Journal
+from server.regrouping import Regrouped, Said, regroup, runs
+from server.rounds import repeat
+from server.segment_pages import segment_pages
+from server.settings import Settings
+from server.speaker_cuts import cut
+from server.speakers import Speakers, Whole
+from server.store.changes import check_unlocked
+from server.store.records import StoredSegment, Track, VoicesAsked
+from server.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 2.0
+GROWN_BY = 0.05  # so much of all speech must be new: all passes of a long recording cost but some times the last one
+DUE_AT_ONCE = 20
+AGAIN_S = 60.0  # between two tries of what the store did not take
+WRITTEN_AT_ONCE = 500  # finals whose prints are changed in one transaction
+LIVE_NUMBERS = 100  # the recogniser of a track that is live gives fewer new numbers than this; ours come after them
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """What a pass changed: ``segments``, of which ``split`` were cut; ``voices`` is how many speak."""
+
+    voices: int = 0
+    segments: int = 0
+    split: int = 0
+
+    def __add__(self, other: Relabelled) -> Relabelled:
+        return Relabelled(self.voices + other.voices, self.segments + other.segments, self.split + other.split)
+
+
+class Relabelling:
+    """One for a node; one pass at a time. ``before_end`` is the hub's."""
+
+    def __init__(self, settings: Settings, store: Store, journal: Journal, hub: Hub, speakers: Speakers) -> None:
+        self._interval_s = settings.relabel_interval_s
+        self._deadline_s = settings.relabel_deadline_s
+        self._store = store
+        self._journal = journal
+        self._hub = hub
+        self._speakers = speakers
+        self._voices = hub.voices
+        self._turn = asyncio.Lock()
+        self._failed: set[str] = set()  # transcripts whose pass would fail again, until the next start
+        self._again: set[str] = set()  # those whose pass the store did not take
+        self._again_at_s = 0.0
+        self._has_looked = False  # for those that ended before the start and had no pass
+        self._is_stopped = False
+        self._passes: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(repeat(self.make_due, every_s=LOOK_S, name="relabelling"), name="relabelling")
+
+    async def stop(self) -> None:
+        """What is cut short is made at the next start."""
+        self._is_stopped = True
+        tasks = [task for task in (self._task, *self._passes) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def before_end(self, transcript_id: str) -> None:
+        """The last pass over a transcript whose sessions are over; goes on by itself after the deadline."""
+        if self._is_stopped:
+            return
+        task = asyncio.create_task(self._try(transcript_id, last=True), name=f"relabel {transcript_id}")
+        self._passes.add(task)
+        task.add_done_callback(self._passes.discard)
+        await asyncio.wait({task}, timeout=self._deadline_s)
+
+    async def make_due(self) -> None:
+        """What has grown enough, and what ended and had no pass yet."""
+        for transcript_id in self._grown():
+            await self._try(transcript_id, last=False)
+        while not self._has_looked:
+            due = await self._store.voices.due(limit=DUE_AT_ONCE, without=sorted(self._failed | self._again))
+            for transcript_id in due:
+                await self._try(transcript_id, last=True)
+            self._has_looked = not due
+        now_s = asyncio.get_running_loop().time()
+        if self._again and now_s >= self._again_at_s:
+            self._again_at_s = now_s + AGAIN_S
+            again, self._again = self._again, set()
+            for transcript_id in again:
+                await self._try(transcript_id, last=True)
+
+    def _grown(self) -> list[str]:
+        grown = []
+        for session in self._hub.sessions.values():
+            prints = session.pipeline.prints
+            if prints is not None and session.transcript_id not in self._failed:
+                wanted = max(self._interval_s * SAMPLE_RATE_HZ, GROWN_BY * prints.heard_samples)
+                if prints.ungrouped_samples >= wanted:
+                    grown.append(session.transcript_id)
+        return list(dict.fromkeys(grown))
+
+    async def _try(self, transcript_id: str, *, last: bool) -> None:
+        try:
+            await self._pass(transcript_id, last=last)
+        except NotFound:
+            pass  # deleted meanwhile
+        except EarshotError as error:
+            log.warning("who spoke is not said anew", transcript=transcript_id, code=error.code)
+            if error.retryable:
+                self._again.add(transcript_id)
+            else:
+                self._failed.add(transcript_id)  # it is locked, or the like
+        except Exception:
+            # Nobody foresaw it, so it would happen again; the transcript has what was told live.
+            log.exception("who spoke is not said anew", transcript=transcript_id)
+            self._failed.add(transcript_id)
+
+    async def relabel(
+        self, transcript_id: str, *, speakers_expected: int | None = None, max_speakers: int | None = None
+    ) -> Relabelled:
+        """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
+        voices are told apart in it, or what they were known by went with its sound), ``StoreUnavailable``."""
+        check_unlocked(await self._store.get_transcript(transcript_id))
+        asked = VoicesAsked(True, speakers_expected, max_speakers)
+        done = await self._pass(transcript_id, last=True, asked=asked)
+        if done is None:
+            raise Conflict("no voices were told apart in this, or what they were known by is gone")
+        self._failed.discard(transcript_id)
+        return done
+
+    async def _pass(self, transcript_id: str, *, last: bool, asked: VoicesAsked | None = None) -> Relabelled | None:
+        """None where there is nothing to group. ``last``: all that are expected have spoken by now."""
+        done: Relabelled | None = None
+        tracks = [track for track in await self._store.tracks_of(transcript_id) if track.printed_samples]
+        tracks = [track for track in tracks if asked is not None or track.printed_samples > track.grouped_samples]
+        if not tracks:
+            return None  # without waiting for others' turns
+        async with self._turn:
+            for track in tracks:
+                if asked is not None:
+                    expected, most = asked.speakers_expected, asked.max_speakers
+                    await self._store.voices.ask(track.id, speakers_expected=expected, max_speakers=most)
+                    track = replace(track, speakers_expected=expected, max_speakers=most)
+                async with self._speakers.alone(transcript_id):
+                    found = await self._pass_track(track, last=last)
+                if found is not None:
+                    done = (done or Relabelled()) + found
+        if done is not None and done.segments:
+            log.info("who spoke is said anew", transcript=transcript_id, segments=done.segments, split=done.split)
+        return done
+
+    async def _pass_track(self, track: Track, *, last: bool) -> Relabelled | None:
+        check_unlocked(await self._store.get_transcript(track.transcript_id))
+        await self._journal.flushed()
+        prints = await self._store.voices.prints_of(track.id)
+        if not prints:
+            await self._mark(track, track.printed_samples)
+            return None
+        segments = await self._segments(track)
+        labels = await self._store.voices.labels_of(track.transcript_id)
+        known = {voice for each in prints for _, _, voice in each.steps} | {0}
+        known |= {number for of_track, number in labels if of_track == track.id}
+        new = count(max(known) + 1 + (LIVE_NUMBERS if self._is_live(track) else 0))
+        said = await self._said(track, segments, labels, new)
+        options = _options(track, last=last)
+        found = await asyncio.to_thread(regroup, prints, said, options, taken=next(new))
+        changed = list(found.changed.items())
+        for at in range(0, len(changed), WRITTEN_AT_ONCE):
+            await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
+        done = await self._follow(track, segments, found)
+        await self._mark(track, prints[-1].end_samples)
+        return done
+
+    def _is_live(self, track: Track) -> bool:
+        return any(session.track.id == track.id for session in self._hub.sessions.values())
+
+    async def _said(
+        self, track: Track, segments: Sequence[StoredSegment], labels: Mapping[tuple[str, int], str], new: Iterator[int]
+    ) -> list[Said]:
+        """What people gave away. Whom they gave it to has a voice on this track from now on."""
+        numbers = {label: number for (of_track, number), label in sorted(labels.items())[::-1] if of_track == track.id}
+        if track.speaker is not None:
+            numbers[track.speaker] = 0
+        said = []
+        for segment in (stored.segment for stored in segments):
+            if not segment.speaker_set or segment.label is None:
+                continue
+            if segment.label not in numbers:
+                numbers[segment.label] = next(new)
+                await self._voices.call(track, numbers[segment.label], segment.label)
+            said.append(Said(segment.start_samples, segment.end_samples, numbers[segment.label]))
+        return said
+
+    async def _follow(self, track: Track, segments: Sequence[StoredSegment], found: Regrouped) -> Relabelled:
+        """Tell what the steps say of the segments that no person gave away."""
+        labels = await self._voices.labels(track, found.voices)
+        names = await self._speakers.names(track.transcript_id)
+        whole: list[Whole] = []
+        split = 0
+        guessed = [stored for stored in segments if not stored.segment.speaker_set]
+        for stored, turns in zip(guessed, await asyncio.to_thread(_all_turns, guessed, found, labels), strict=True):
+            pieces = _cut(stored.segment, turns) if len(turns) > 1 else None
+            if pieces is not None:
+                split += 1
+                await self._journal.append_all(track.transcript_id, [_told(stored, *each, names) for each in pieces])
+            elif turns:
+                turn = max(turns, key=lambda each: each.words)
+                told = stored.segment.label, stored.segment.speaker
+                if told != (turn.label, names.get(turn.label, turn.label)):
+                    whole.append(Whole(stored, turn.label, turn.voice, False, turn.confidence))
+        await self._speakers.tell(track.transcript_id, whole, names)
+        return Relabelled(len({*labels.values()}), len(whole) + split, split)
+
+    async def _mark(self, track: Track, through_samples: int) -> None:
+        await self._store.voices.grouped(track.id, through_samples)
+        for session in self._hub.sessions.values():
+            if session.track.id == track.id and session.pipeline.prints is not None:
+                session.pipeline.prints.grouped()
+
+    async def _segments(self, track: Track) -> list[StoredSegment]:
+        return [
+            stored
+            async for page in segment_pages(self._store, track.transcript_id)
+            for stored in page
+            if stored.segment.track == track.id and stored.segment.text
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Words in a row that are told under one label."""
+
+    label: str
+    voice: int
+    words: int
+    confidence: float
+
+
+def _all_turns(
+    segments: Sequence[StoredSegment], found: Regrouped, labels: Mapping[int, str | None]
+) -> list[list[_Turn]]:
+    return [_turns(stored.segment, found.steps, labels) for stored in segments]
+
+
+def _turns(segment: Segment, steps: Sequence[LabelledStep], labels: Mapping[int, str | None]) -> list[_Turn]:
+    """Voices that people made one are one."""
+    turns: list[_Turn] = []
+    for label, same in groupby(runs(segment, steps), key=lambda run: labels.get(run.voice)):
+        mine = list(same)
+        if label is not None:
+            words = sum(run.words for run in mine)
+            sure = sum(run.confidence * max(run.words, 1) for run in mine) / max(words, 1)
+            turns.append(_Turn(label, max(mine, key=lambda run: run.words).voice, words, min(1.0, sure)))
+    return turns
+
+
+def _cut(segment: Segment, turns: Sequence[_Turn]) -> list[tuple[Segment, _Turn]] | None:
+    """None where its words cannot be found in its text."""
+    if sum(turn.words for turn in turns) != len(segment.words):
+        return None
+    numbers = (number for number, turn in enumerate(turns) for _ in range(turn.words))
+    pieces = cut(segment, lambda _word: next(numbers))
+    return None if pieces is None else [(piece, turns[number]) for piece, number in pieces]
+
+
+def _told(stored: StoredSegment, piece: Segment, turn: _Turn, names: Mapping[str, str]) -> Transcribed:
+    voiced = {"voice": turn.voice, "speaker_confidence": turn.confidence}
+    segment = piece.said_by(turn.label, names.get(turn.label, turn.label)).model_copy(update=voiced)
+    return Transcribed(segment=segment, track_started_at=stored.track_started_at)
+
+
+def _options(track: Track, *, last: bool) -> SpeakerOptions:
+    """Before the ``last`` pass not all who are expected need have spoken."""
+    options = SpeakerOptions(expected=track.speakers_expected, most=track.max_speakers or SPEAKERS_MAX)
+    return options if last else SpeakerOptions(most=options.limit)

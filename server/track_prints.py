@@ -1,0 +1,78 @@
+"""The voice prints of one track that is heard: kept in the store, and told to a recogniser that begins anew."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Self
+
+import structlog
+
+from asr.known_voices import KnownVoices
+from asr.wire import HeardVoice, VoicePrints
+from protocol.errors import EarshotError
+from server.store.records import Track
+from server.store.store import Store
+from server.store.voice_store import StoredPrints
+
+log = structlog.get_logger(__name__)
+
+KEEP_DEADLINE_S = 3.0  # words wait no longer for their prints
+
+
+class TrackPrints:
+    """``heard_samples``: so much speech there are prints of; ``ungrouped_samples``: of that, since the last pass."""
+
+    def __init__(self, store: Store, track: Track) -> None:
+        self._store = store
+        self._track = track
+        self._known = KnownVoices()
+        self.heard_samples = self.ungrouped_samples = 0
+
+    @classmethod
+    async def load(cls, store: Store, track: Track) -> Self:
+        """With what was kept of the track before."""
+        prints = cls(store, track)
+        for stored in await store.voices.prints_of(track.id):
+            try:
+                prints._take(as_told(stored))
+            except ValueError:
+                log.error("voice prints not understood", track=track.id, start_samples=stored.start_samples)
+        return prints
+
+    @property
+    def voices(self) -> tuple[HeardVoice, ...]:
+        return self._known.told()
+
+    @property
+    def encoder(self) -> str | None:
+        return self._known.encoder
+
+    async def keep(self, prints: VoicePrints) -> None:
+        """Never raises: without its prints a final is told all the same, and no pass comes to know of its voices."""
+        if not prints.steps:
+            return
+        try:
+            self._take(prints)
+            stored = StoredPrints(self._track.id, prints.encoder, prints.dim, prints.steps, prints.embeddings)
+            async with asyncio.timeout(KEEP_DEADLINE_S):
+                await self._store.voices.keep(self._track.transcript_id, stored)
+        except (EarshotError, TimeoutError, ValueError) as error:
+            log.warning("voice prints not kept", track=self._track.id, error=type(error).__name__)
+
+    def grouped(self) -> None:
+        """A pass had all of it."""
+        self.ungrouped_samples = 0
+
+    def _take(self, prints: VoicePrints) -> None:
+        self._known.take(prints)
+        length_samples = sum(end - start for start, end, _ in prints.steps)
+        self.heard_samples += length_samples
+        if prints.steps[-1][1] > self._track.grouped_samples:
+            self.ungrouped_samples += length_samples
+
+
+def as_told(stored: StoredPrints) -> VoicePrints:
+    coded = base64.b64encode(stored.embeddings)  # as the wire has it; what is read of it are the bytes
+    named = {"session_id": "", "generation": 0, "encoder": stored.encoder, "dim": stored.dim}
+    return VoicePrints.model_validate({**named, "steps": stored.steps, "embeddings": coded})
