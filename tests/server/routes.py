@@ -43,6 +43,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
     ("PATCH", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
     ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
+    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,
+    ("POST", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,
     ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     **{

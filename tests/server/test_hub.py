@@ -14,8 +14,8 @@ import pytest
 from protocol.errors import IllegalMove, NotFound, Overloaded, RateLimited, Replaced, SdpError, StoreUnavailable
 from protocol.states import SessionState, TranscriptState
 from protocol.wire.stream import Control
-from server.hub import RECORDINGS_MAX
 from server.live import SourceOptions
+from server.recordings import RECORDINGS_MAX
 from server.services import Services
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.hub import RECORDINGS_MAX
 from server.mixes import AT_ONCE_MAX, SILENCE_MAX_S, TRACKS_MAX, mix_of
+from server.recordings import RECORDINGS_MAX
 from server.store.records import Track
 
 ANNA = Track("a", "t-1", "", "Anna", 1000.0, 32_000, 0, "finished", "webrtc", "t-1/a")

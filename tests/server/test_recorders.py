@@ -14,7 +14,10 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from protocol.errors import Conflict
 from protocol.states import TranscriptState
-from server.recorders import Place
+from server.live import SourceOptions
+from server.recorders import Place, new_track
+from server.store.records import VoicesAsked
+from server.store.store import Store
 from tests.fakes.node import Client, new_client, running_services, wait_for_state
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -235,3 +238,34 @@ def test_a_place_of_nothing_named() -> None:
     assert Place().is_own
     assert not Place(track="a").is_own
     assert not Place(speaker="Anna").is_own
+
+
+@pytest.mark.parametrize(
+    ("options", "is_told_apart"),
+    [
+        (SourceOptions(), True),
+        (SourceOptions(source="webrtc"), True),
+        (SourceOptions(source="file"), True),
+        (SourceOptions(source="bot"), False),
+        (SourceOptions(source="text"), False),
+        (SourceOptions(speaker="Ann"), False),
+        (SourceOptions(speaker="Ann", voices=VoicesAsked(diarize=True)), True),
+        (SourceOptions(source="file", voices=VoicesAsked(diarize=False)), False),
+        (SourceOptions(source="bot", voices=VoicesAsked(diarize=True)), False),
+    ],
+)
+async def test_of_which_tracks_the_voices_are_told_apart(
+    store: Store, options: SourceOptions, is_told_apart: bool
+) -> None:
+    transcript_id = (await store.create_transcript()).id
+    assert (await new_track(store, transcript_id, options)).diarize is is_told_apart
+    assert not (await new_track(store, transcript_id, options, tells_apart=False)).diarize
+
+
+async def test_a_new_track_is_called_what_no_voice_is(store: Store) -> None:
+    transcript_id = (await store.create_transcript()).id
+    first = await new_track(store, transcript_id, SourceOptions())
+    await store.voices.put_labels(transcript_id, {(first.id, 1): "Speaker 2"})
+    taken = {"Speaker 3"}
+    second = await new_track(store, transcript_id, SourceOptions(), reserve=lambda label: label not in taken)
+    assert (first.speaker, second.speaker) == ("Speaker 1", "Speaker 4")

@@ -13,9 +13,9 @@ from server.bus import InProcessBus
 from server.journal import Journal
 from server.live import SourceOptions
 from server.recorders import new_track
-from server.speakers import Speakers, label_of, number_of
+from server.speakers import Speakers, number_of
 from server.store.store import Store
-from server.voices import Voices
+from server.voices import Voices, label_of
 from tests.server.spoken import put, segment
 
 

@@ -46,6 +46,15 @@ def test_a_full_start() -> None:
     assert (parsed.hotwords, parsed.events) == (("Earshot",), False)
 
 
+def test_what_is_known_of_voices() -> None:
+    assert (start().diarize, start().speakers_expected) == (None, None)
+    parsed = start(diarize=False, speakers_expected=1, max_speakers=20)
+    assert (parsed.diarize, parsed.speakers_expected, parsed.max_speakers) == (False, 1, 20)
+    for wrong in ({"speakers_expected": 0}, {"max_speakers": 21}, {"diarize": "perhaps"}):
+        with pytest.raises(InvalidMessage):
+            start(**wrong)
+
+
 @pytest.mark.parametrize("text", ['{"type": "start"}', '{"action": "start", "params": {}}'])
 def test_spellings_of_start(text: str) -> None:
     assert parse_client(text) == Start()

@@ -50,6 +50,15 @@ def test_more_processes_than_the_machine_is_good_for_are_told_of(
     assert "EARSHOT_WORKERS" in found.todo
 
 
+def test_whether_voices_can_be_told_apart(tmp_path: Path) -> None:
+    found = checks.voices(settings(tmp_path, engine="scripted"))
+    assert (found.level, found.found) == ("ok", "told apart at one microphone, by scripted")
+    missing = checks.voices(settings(tmp_path, engine="scripted-voices-missing"))
+    assert (missing.level, "EARSHOT_DIARIZE" in missing.todo) == ("warn", True)
+    assert checks.voices(settings(tmp_path, engine="scripted-voices-missing", diarize=False)).level == "ok"
+    assert checks.voices(settings(tmp_path, engine="whisper-base.en")).level == "ok"
+
+
 def test_a_port_in_use_fails_and_says_what_to_do(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         found = checks.port(settings(tmp_path, port=taken.getsockname()[1]))

@@ -53,7 +53,7 @@ async def test_an_offer_is_answered_with_a_session_that_can_be_deleted(
     client: httpx.AsyncClient, services: Services
 ) -> None:
     id_ = (await services.store.create_transcript()).id
-    answer = await begun(client, f"/whip/{id_}?speaker=Anna&track=desk-1&unknown=x")
+    answer = await begun(client, f"/whip/{id_}?speaker=Anna&track=desk-1&unknown=x&diarize=1&max_speakers=2")
     assert answer.headers["content-type"] == SDP
     assert answer.headers["cache-control"] == "no-store"
     assert answer.text.startswith("v=0")
@@ -65,6 +65,7 @@ async def test_an_offer_is_answered_with_a_session_that_can_be_deleted(
     assert "link" not in answer.headers
     [track] = await services.store.tracks_of(id_)
     assert (track.speaker, track.name, track.source) == ("Anna", "desk-1", "webrtc")
+    assert (track.diarize, track.max_speakers) == (True, 2)
 
     ended = await client.delete(session, headers={"If-Match": '"of another"'})
     assert (ended.status_code, ended.content) == (200, b"")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from protocol.states import TranscriptState
@@ -101,7 +102,7 @@ async def test_the_result(client: httpx.AsyncClient, services: Services) -> None
     assert body["audio_duration"] == pytest.approx(LENGTH_S, abs=0.05)
     first, second = body["segments"]
     assert first["speaker"] == "SPEAKER_1"
-    assert first["speaker_confidence"] is None
+    assert 0.0 < first["speaker_confidence"] <= 1.0
     assert (body["status"], body["problems"]) == ("completed", [])
     assert 0.0 <= first["start"] < 1.0 < first["end"] < second["start"]
     assert first["start_display"].startswith("00:00:00.")
@@ -164,3 +165,20 @@ async def test_a_model_is_fetched_by_its_short_name(client: httpx.AsyncClient) -
     found = await client.get("/api/transcribe/models/tiny.en/download")
     assert found.status_code == 404
     assert (await client.post("/api/transcribe/models/gpt-4/download")).status_code == 404
+
+
+async def test_voices_are_told_apart_unless_nobody_wants_it(client: httpx.AsyncClient, services: Services) -> None:
+    said = [sentence("alpha bravo charlie delta echo foxtrot", 0.5), sentence("golf hotel zero one two three", 4.5)]
+    voices = [scripted_sound(words, length_s=8.0, voice=voice) for voice, words in enumerate(said)]
+    apart = np.frombuffer(voices[0], np.int16) + np.frombuffer(voices[1], np.int16)
+    found = {}
+    for diarize in ("true", "", "false"):
+        answer = await begin(client, wav_of(apart.tobytes()), diarize=diarize)
+        job_id = answer.json()["job_id"]
+        await wait_for_state(services, job_id, TranscriptState.ENDED)
+        segments = (await client.get(f"/api/transcribe/result/{job_id}")).json()["segments"]
+        found[diarize] = [(each["speaker"], each["speaker_confidence"] is not None) for each in segments]
+    assert found["true"] == found[""] == [("SPEAKER_1", True), ("SPEAKER_2", True)]
+    assert found["false"] == [("SPEAKER_1", False)] * 2
+    assert (await begin(client, speakers_expected="0")).status_code == 422
+    assert (await begin(client, max_speakers="21")).status_code == 422

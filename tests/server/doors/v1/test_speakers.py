@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 
 from server.services import Services
+from server.store.records import VoicesAsked
 from tests.server.doors.v1.test_participants import path, shown
+from tests.server.spoken_prints import Speech
 
 __all__ = ["path"]
 
@@ -47,6 +49,7 @@ async def test_a_locked_transcript_is_a_conflict(client: httpx.AsyncClient, serv
         ("POST", "speaker/merge", {"speaker_from": 1, "speaker_to": 2}),
         ("POST", "speaker/assign", {"speaker": 1, "timestamp_from": 0, "timestamp_to": 9}),
         ("POST", "participants", {"name": "Ann"}),
+        ("POST", "speaker/relabel", {}),
     ):
         answer = await client.request(method, f"{path}/{place}", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
@@ -68,3 +71,21 @@ async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, path: str)
     ):
         assert (await client.post(f"{path}/speaker/{place}", json=body)).status_code == status, (place, body)
     assert await shown(client, path) == before
+
+
+async def test_who_spoke_is_said_anew(client: httpx.AsyncClient, services: Services) -> None:
+    transcript_id = (await services.store.create_transcript()).id
+    place = f"/v1/transcripts/{transcript_id}/speaker/relabel"
+    await services.store.create_track(
+        transcript_id, source="stream", started_at=1000.0, track_id="trk_9", voices=VoicesAsked(diarize=True)
+    )
+    assert (await client.post(place, json={})).status_code == 409  # nothing was heard
+    speech = Speech(services.store, transcript_id, "trk_9")
+    for text, heard in (("one two three four", 0), ("five six seven eight", 1)):
+        await speech.say(text, 0, heard)
+    done = await client.post(place)
+    assert (done.status_code, done.json()) == (200, {"status": "ok", "voices": 2, "segments": 1, "split": 0})
+    done = await client.patch(place, json={"max_speakers": 1})
+    assert done.json()["voices"] == 1
+    for wrong in ({"speakers_expected": 0}, {"max_speakers": 21}, {"max_speakers": "many"}):
+        assert (await client.post(place, json=wrong)).status_code == 422
