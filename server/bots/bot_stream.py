@@ -10,22 +10,21 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
 
 import structlog
 
 from media.meeting_sound import MeetingSound
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError, IllegalMove, Overloaded, TooLarge
-from protocol.events import ParticipantActed
+from protocol.errors import EarshotError, IllegalMove, Overloaded, TooLarge
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Picture, ProviderData, Sound, Told
-from server.bots.journal_pages import journal_of
-from server.bots.meeting_tracks import MIXED, name_of, participant_id_of
+from server.bots.meeting_tracks import MIXED, is_of_room, is_told, name_of
+from server.bots.participant_acts import ParticipantActs
 from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
 from server.bots.sound_parts import SoundParts
@@ -45,12 +44,9 @@ log = structlog.get_logger(__name__)
 PARTICIPANTS_MAX = 100
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
-ACTED_MAX = 30_000  # events of participants that one recording takes
-KNOWN_MAX = 1000  # of those, by which one is known when it comes again
 REFUSED_S = 5.0  # a participant for whom there was no room is tried again after this
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
 EXACT_SAMPLES, CLOCK_SAMPLES, ARRIVAL_SAMPLES = (SAMPLE_RATE_HZ * ms // 1000 for ms in (40, 300, 500))
-_Known = tuple[ParticipantAction, int, float, str | None]
 _QUIET = frozenset({ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE})
 
 
@@ -62,6 +58,15 @@ class _Voice:
     participant_id: int | None
     heard_at_s: float = field(default_factory=time.monotonic)
     is_idle: bool = False
+
+
+class _Phase(IntEnum):
+    """How far a connection is over. It never goes back."""
+
+    TAKING = auto()
+    LEAVING = auto()  # what still comes is taken as fast as it comes
+    OVER = auto()  # nothing more is taken
+    CLOSED = auto()  # and what was inside is given
 
 
 class BotStream:
@@ -90,37 +95,30 @@ class BotStream:
     ) -> None:
         self._hub = hub
         self._store = store
-        self._journal = journal
-        self._speakers = speakers
         self._tokens = tokens
         self._transcript_id = transcript_id
-        self._is_new = began is None
         self._clock = RecordingClock(began, on_began, clock)
+        self._acts = ParticipantActs(store, journal, speakers, transcript_id, self._clock, is_new=began is None)
         self._tell_ended = on_ended
         self._language = language
         self._offset_s = 0.0  # of sound that tells no times
         self._voices: dict[str, _Voice] = {}
-        self._told_names: dict[int, str] = {}  # by the bot
-        self._named: set[str | None] = set()  # labels that have their name
-        self._known: deque[_Known] = deque(maxlen=KNOWN_MAX)
-        self._acted: int | None = None  # of the recording; None: not counted yet
         self._refused: dict[str, float] = {}  # since when there was no room for them
+        self._is_separate: bool | None = None  # participants' own sound came; None: not looked yet
         self._finalizing: set[asyncio.Task[None]] = set()
         self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._video = VideoParts(settings, store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
         self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
         self._is_open = False
-        self._is_leaving = False
+        self._phase = _Phase.TAKING
         self._is_paused = is_paused
-        self.is_over = False  # nothing more is taken
         self.taken = 0  # messages
-        self._is_let_go = False
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
         it; and what else ``Hub.attach`` raises, which is of the whole transcript."""
-        if self.is_over:
+        if self._phase >= _Phase.OVER:
             return
         self.taken += 1
         if _is_recorded(item) and await self._is_held(item):
@@ -175,7 +173,7 @@ class BotStream:
 
     async def lost(self, reason: str) -> None:
         """The connection is gone, and may come back. Idempotent."""
-        if not self._is_let_go:
+        if self._phase < _Phase.CLOSED:
             await self._quieten()
             for voice in self._voices.values():
                 voice.session.lost(self._ended, reason)
@@ -183,7 +181,7 @@ class BotStream:
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
         fast as it comes."""
-        self._is_leaving = True
+        self._phase = max(self._phase, _Phase.LEAVING)
         self._tell_ended(None)
 
     def pause(self, *, paused: bool) -> None:
@@ -196,7 +194,7 @@ class BotStream:
                 self._settle(voice)
 
     async def _quieten(self) -> None:
-        self.is_over = self._is_let_go = True
+        self._phase = _Phase.CLOSED
         for voice in self._voices.values():
             self._give(voice, voice.sound.flush())
         for task in self._finalizing:
@@ -214,7 +212,7 @@ class BotStream:
         start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
         now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
         name = name_of(None if sound.participant is None else sound.participant.id)
-        if name == MIXED and any(each != MIXED for each in self._voices):
+        if name == MIXED and await self._is_separate_sound():
             return
         voice = self._voices.get(name) or await self._begin(name, sound)
         if voice.rate_hz != sound.rate_hz:
@@ -230,10 +228,17 @@ class BotStream:
         if (hold_s := min(length_s, self._early_s(voice))) > 0:
             await asyncio.sleep(hold_s)
 
+    async def _is_separate_sound(self) -> bool:
+        """Whether any participant's own came, by this connection or one before."""
+        if self._is_separate is None:
+            tracks = await self._store.tracks_of(self._transcript_id)
+            self._is_separate = not all(is_told(track) or is_of_room(track) for track in tracks)
+        return self._is_separate
+
     def _early_s(self, voice: _Voice) -> float:
         """By how much it is too early; of who leaves nothing is."""
         ahead_s = voice.sound.end_samples / SAMPLE_RATE_HZ - self._clock.now_s()
-        return 0.0 if self._is_leaving else max(0.0, ahead_s - AHEAD_S)
+        return 0.0 if self._phase >= _Phase.LEAVING else max(0.0, ahead_s - AHEAD_S)
 
     def _give(self, voice: _Voice, blocks: list[Block]) -> None:
         for block in blocks:
@@ -256,6 +261,7 @@ class BotStream:
         session.attach(self._ended)
         participant_id = None if sound.participant is None else sound.participant.id
         self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz, participant_id)
+        self._is_separate = self._is_separate or name != MIXED
         return self._voices[name]
 
     async def _attached(self, name: str, options: SourceOptions, token: str | None) -> LiveSession:
@@ -291,8 +297,8 @@ class BotStream:
 
     def _ended(self, error: EarshotError | None) -> None:
         """One of the sessions was ended by our side: the whole connection is over."""
-        if not self.is_over:
-            self.is_over = True
+        if self._phase < _Phase.OVER:
+            self._phase = _Phase.OVER
             self._tell_ended(error)
 
     # Words of other recognisers.
@@ -311,72 +317,18 @@ class BotStream:
     # What participants do.
 
     async def _note(self, acted: Acted) -> None:
-        relative_s = await self._clock.relative_s(acted.moment)
-        known: _Known = (acted.action, acted.participant.id, relative_s, acted.text)
-        if self._acted is None:
-            await self._count()
-        assert self._acted is not None
-        if known in self._known:
+        relative_s = await self._acts.note(acted)
+        if relative_s is None:
             return
-        if self._acted >= ACTED_MAX:
-            raise TooLarge(f"{ACTED_MAX} events of participants are taken of one recording")
-        self._acted += 1
-        self._known.append(known)
-        at = acted.moment.at if acted.moment.at is not None else self._clock.began_at + relative_s
-        event = ParticipantActed(
-            action=acted.action,
-            participant=acted.participant,
-            relative_s=relative_s,
-            at=at,
-            text=acted.text,
-            to=acted.to,
-        )
-        await self._journal.append(self._transcript_id, event, patient=True)
         self._video.acted(acted.action, acted.participant.id, relative_s)
         await self._name(acted.participant)
         voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:
             self._settle(voice)
 
-    async def _count(self) -> None:
-        """What was told by a connection before may be told again."""
-        self._acted = 0
-        if not self._is_new:
-            since, self._told_names = self._told_names, {}
-            async for event in journal_of(self._store, self._transcript_id):
-                if isinstance(acted := event.body, ParticipantActed):
-                    self._acted += 1
-                    self._known.append((acted.action, acted.participant.id, acted.relative_s, acted.text))
-                    if acted.participant.name:
-                        self._told_names[acted.participant.id] = acted.participant.name
-            self._told_names |= since
-
     async def _name(self, participant: MeetingParticipant, told: Track | None = None) -> None:
-        """Their words carry their name. What somebody named them by hand stays, until they change their name."""
-        id_, name = participant.id, participant.name
-        voice = self._voices.get(name_of(id_))
-        track = voice.session.track if voice is not None else told
-        if not name:
-            return
-        before = self._told_names.get(id_)
-        self._told_names[id_] = name
-        is_renamed = before not in (None, name)
-        if is_renamed:
-            tracks = await self._store.tracks_of(self._transcript_id)
-            labels = {each.speaker for each in tracks if participant_id_of(each) == id_}
-        else:
-            labels = set() if track is None or track.speaker in self._named else {track.speaker}
-        self._named |= labels
-        for label in labels:
-            with suppress(Conflict):  # it is locked
-                await self._show_name(label, name, is_renamed=is_renamed)
-
-    async def _show_name(self, label: str | None, name: str, *, is_renamed: bool) -> None:
-        named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
-        if named is None:
-            await self._speakers.add(self._transcript_id, name=name, speaker=label)
-        elif is_renamed:
-            await self._speakers.change(self._transcript_id, named.id, name=name)
+        voice = self._voices.get(name_of(participant.id))
+        await self._acts.name(participant, told if voice is None else voice.session.track)
 
 
 def _is_recorded(item: Item) -> bool:
