@@ -1,0 +1,182 @@
+"""Bots that stream meetings at once: what each participant costs on one core, and how soon their words come.
+
+Each bot is connected as Recall.ai's are: sound of each participant in JSON and base64, ten pieces a second, silence as
+well. A reader follows each recording. All of them say known words in tones that the scripted engine hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from protocol.participants import MeetingParticipant
+from protocol.wire.bot_items import Moment, Sound
+from protocol.wire.bot_writing import written
+from protocol.wire.dialects import Dialect
+from tests.bench.figures import Figures, percentile
+from tests.bench.node import Node, cores
+from tests.bench.streams import SENTENCE_EVERY_S, Heard, add_words, talk, watch, wrong
+
+PARTICIPANTS = 5
+PIECE_S = 0.1
+COME_EVERY_S = 0.27  # bots come one after the other, and do not send in step
+ENDED_S = 60.0  # what is not told so long after the end is lost
+# Where the four stand in a recording, the transcript last.
+DOCUMENTS = (
+    ("participant_events", "participants_download_url"),
+    ("participant_events", "participant_events_download_url"),
+    ("participant_events", "speaker_timeline_download_url"),
+    ("transcript", "download_url"),
+)
+# Kept up with: nothing lost or refused, and words as soon as the loop's bench wants them.
+TOLD_MAX_MS = 1000.0
+OPTIONS: dict[str, Any] = {"compression": None, "ping_interval": None, "proxy": None}
+
+
+class Bot:
+    """One meeting. ``talks``: of each participant, the words with their times, and their sound."""
+
+    def __init__(
+        self, node_url: str, registered: Mapping[str, Any], talks: Sequence[tuple[list[tuple[str, float]], bytes]]
+    ) -> None:
+        self.id: str = registered["id"]
+        self.recording_id: str = registered["recordings"][0]["id"]
+        self._url: str = registered["websocket_url"]
+        self._events = f"{node_url.replace('http', 'ws', 1)}/v1/transcripts_websocket/{self.recording_id}"
+        self._people = [MeetingParticipant(id=number, name=f"Person {number}") for number in range(1, len(talks) + 1)]
+        self._sounds = [sound for _, sound in talks]
+        self.heard = {f"Person {number}": Heard(words) for number, (words, _) in enumerate(talks, start=1)}
+        self.refused = 0  # messages
+        self.late_ms: list[float] = []  # by how much each piece was sent later than it was spoken
+
+    async def run(self, http: httpx.AsyncClient) -> None:
+        """Streams in real time, leaves, and returns when everything is told."""
+        async with connect(self._url, **OPTIONS) as socket, connect(self._events, **OPTIONS) as events:
+            listening = asyncio.create_task(self._listen(events))
+            refusals = asyncio.create_task(self._count_refusals(socket))
+            await self._send(socket)
+            (await http.post(f"/api/v1/bot/{self.id}/leave_call/")).raise_for_status()
+            await asyncio.wait([listening], timeout=ENDED_S)
+            listening.cancel()
+            refusals.cancel()
+            for ended in await asyncio.gather(listening, refusals, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    raise ended
+
+    async def _send(self, socket: ClientConnection) -> None:
+        began_s, began_at = time.monotonic(), time.time()
+        for heard in self.heard.values():
+            heard.began_s = began_s
+        size = round(PIECE_S * SAMPLE_RATE_HZ) * BYTES_PER_SAMPLE
+        for at in range(0, len(self._sounds[0]), size):
+            start_s = at / BYTES_PER_SAMPLE / SAMPLE_RATE_HZ
+            due_s = began_s + start_s + PIECE_S
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            for who, sound in zip(self._people, self._sounds, strict=True):
+                piece = Sound(who, sound[at : at + size], SAMPLE_RATE_HZ, Moment(start_s, began_at + start_s))
+                message = written(piece, Dialect.RECALL)
+                assert message is not None
+                self.late_ms.append((time.monotonic() - due_s) * 1000)
+                await socket.send(message)
+
+    async def _listen(self, events: ClientConnection) -> None:
+        async for text in events:
+            message = json.loads(text)
+            if message["type"] == "transcription" and (heard := self.heard.get(message["data"]["speaker"])):
+                heard.take(message, time.monotonic())
+            elif message["type"] == "status" and message["data"]["state"] in ("ended", "failed"):
+                return
+
+    async def _count_refusals(self, socket: ClientConnection) -> None:
+        async for text in socket:
+            self.refused += json.loads(text)["type"] == "error"
+
+    async def documents(self, http: httpx.AsyncClient) -> tuple[float, int]:
+        """How many ms the four took, one after the other, and how many words of the transcript's are not as said."""
+        recording = (await http.get(f"/api/v1/recording/{self.recording_id}/")).raise_for_status().json()
+        said: list[dict[str, Any]] = []
+        began_s = time.monotonic()
+        if recording["status"]["code"] == "done":
+            for media, name in DOCUMENTS:
+                said = (await http.get(recording["media_shortcuts"][media]["data"][name])).raise_for_status().json()
+        took_ms = (time.monotonic() - began_s) * 1000
+        for who, heard in self.heard.items():
+            heard.finals = [
+                word["text"] for each in said if each["participant"]["name"] == who for word in each["words"]
+            ]
+        return took_ms, sum(map(wrong, self.heard.values()))
+
+
+async def measure(figures: Figures, *, counts: Sequence[int], seconds: float) -> None:
+    """The same with more and more bots, each time on a server of its own; the figures are those with the most."""
+    rows: list[dict[str, float]] = []
+    for count in counts:
+        found = Figures("bots", "")
+        await at_once(found, count=count, seconds=seconds)
+        rows.append(found.values | {"kept_up": _kept_up(found)})
+        print(f"  {count} bots: {found.values['words_wrong']:.0f} words wrong", flush=True)
+    figures.add(**found.values)
+    figures.add(bots_kept_up_with=max((row["bots"] for row in rows if row["kept_up"]), default=0))
+    figures.notes += [
+        *found.notes,
+        "Bots come one after the other, and are measured while all are there. Each sends the sound of each participant "
+        "in ten pieces a second, silence as well, and each says a sentence every four seconds; each recording "
+        "has a reader. The figures are those of the most bots.",
+        "Kept up: no word wrong, no message refused, and 95 % of the words told within a second of their end.",
+        "sessions_max is the number of participants, and admission_busy_max is 0, so that nobody is sent away.",
+    ]
+    figures.tables["curve"] = list(rows)
+
+
+def _kept_up(found: Figures) -> bool:
+    values = found.values
+    is_whole = not (values["words_wrong"] or values["document_words_wrong"] or values["messages_refused"])
+    return is_whole and values["word_to_interim_p95_ms"] <= TOLD_MAX_MS
+
+
+async def at_once(figures: Figures, *, count: int, seconds: float) -> None:
+    pair = cores()
+    streams = count * PARTICIPANTS
+    node = Node("scripted", pair[0] if pair else None, sessions_max=streams)
+    async with node, node.http() as http:
+        before_mb = sum(node.resident_mb())
+        bots = []
+        for number in range(count):
+            offsets_s = [SENTENCE_EVERY_S * (number + each * count) / streams for each in range(PARTICIPANTS)]
+            registered = (await http.post("/api/v1/bot/", json={"bot_name": "bench"})).raise_for_status().json()
+            talks = [talk(seconds + COME_EVERY_S * (count - number), offset_s) for offset_s in offsets_s]
+            bots.append(Bot(node.url, registered, talks))
+        running = [asyncio.create_task(_delayed(bot, http, COME_EVERY_S * at)) for at, bot in enumerate(bots)]
+        figures.add(bots=count, participants_each=PARTICIPANTS, seconds=seconds)
+        await asyncio.sleep(COME_EVERY_S * count)
+        await watch(figures, node, http, count=streams, seconds=seconds)
+        server_mb, inference_mb = node.resident_mb()
+        await asyncio.gather(*running)
+        add_words(figures, [heard for bot in bots for heard in bot.heard.values()])
+        documents = [await bot.documents(http) for bot in bots]
+    if not any(name.endswith("_stream_second") for name in figures.values):
+        raise RuntimeError("this bench needs a system that tells what a process costs")
+    spent_ms = sum(value for name, value in figures.values.items() if name.endswith("_stream_second"))
+    figures.add(
+        streams_per_core=1000 / spent_ms,
+        messages_refused=sum(bot.refused for bot in bots),
+        document_words_wrong=sum(count for _, count in documents),
+        documents_p50_ms=percentile([took_ms for took_ms, _ in documents], 50),
+        documents_p95_ms=percentile([took_ms for took_ms, _ in documents], 95),
+        load_late_p99_ms=percentile([ms for bot in bots for ms in bot.late_ms], 99),
+        memory_mb=server_mb,
+        inference_memory_mb=inference_mb,
+        mb_per_stream=(server_mb + inference_mb - before_mb) / streams,
+    )
+
+
+async def _delayed(bot: Bot, http: httpx.AsyncClient, delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
+    await bot.run(http)
