@@ -164,7 +164,9 @@ class Delivery:
         log.info("an endpoint is done", endpoint=self._endpoint.id, status=self._status, sub_code=self._sub_code)
 
     def is_up_to(self, transcript: Transcript) -> bool:
-        """Whether it was told all that there is; then it is done."""
+        """Whether it was told all that there is, and waits for more; then it is done."""
+        if self._status != "running":
+            return False  # it ends by itself, and is about to say so
         if self._endpoint.transcript_id != transcript.id or self._seq < transcript.last_seq:
             return False
         self._status = "done"

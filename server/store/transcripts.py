@@ -131,7 +131,8 @@ async def change(
     expected_change_seq: int | None = None,
     including_deleted: bool = False,
 ) -> Transcript:
-    """Write ``values``. ``summary_parts`` among them go into the summary that is there.
+    """Write ``values``. ``summary_parts`` among them go into the summary that is there; a ``name`` takes the place of
+    the title that was made of what was said.
 
     Raises ``PreconditionFailed`` when the transcript has changed since ``expected_change_seq``.
     """
@@ -142,6 +143,8 @@ async def change(
         before = json.loads(text.scalar_one() or "null") or SUMMARY_EMPTY
         before.pop("method", None)  # from now on it is written by hand
         values["summary"] = {**before, **(values.get("summary") or {}), **parts}
+    if values.get("name") and "title" not in values and await _has_made_title(conn, transcript_id):
+        values["title"] = ""
     found_by = about(values)
     if "summary" in values:
         values["summary"] = None if values["summary"] is None else json.dumps(values["summary"])
@@ -154,6 +157,14 @@ async def change(
     )
     await write_about(conn, transcript_id, found_by)
     return await get(conn, transcript_id, including_deleted=including_deleted)
+
+
+async def _has_made_title(conn: AsyncConnection, transcript_id: str) -> bool:
+    columns = transcripts.c
+    is_made = sa.select(columns.made_title != "", columns.title == columns.made_title).where(
+        columns.id == transcript_id
+    )
+    return all((await conn.execute(is_made)).one())
 
 
 async def set_state(conn: AsyncConnection, transcript_id: str, there: TranscriptState, *, now: float) -> Transcript:

@@ -29,7 +29,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 
 async def test_what_is_recorded_goes_through_a_bucket_that_is_busy(chromium: str, s3: S3Server, tmp_path: Path) -> None:
     sound = tmp_path / "tones.wav"
-    said = [word for n, pair in enumerate(portal.PAIRS[:2]) for word in sentence(pair, 1.0 + n * portal.PAIR_EVERY_S)]
+    said = [
+        word
+        for n, pair in enumerate(portal.PAIRS[:2])
+        for word in sentence(pair, portal.LEAD_S + n * portal.PAIR_EVERY_S)
+    ]
     sound.write_bytes(wav_of(scripted_sound(said, length_s=60)))
     async with running_app(tmp_path / "data", **bucket(s3)) as node:
         s3.let_pages_put(node.serving.url.rstrip("/"))

@@ -31,6 +31,7 @@ DESK = {"width": 1280, "height": 800}
 # What the microphone hears each time that it is opened, in tones that no browser takes for noise.
 PAIRS = ("good morning", "alpha yellow", "river one", "stone kilo", "papa window")
 PAIR_EVERY_S = 2.0  # the pauses are long, so that a busy machine, too, cuts the chunks in them
+LEAD_S = 1.5  # and begins to record before the first word
 WORDS = [word for pair in PAIRS for word in pair.split()]
 
 # How much the page keeps in this browser, by kind.
@@ -57,7 +58,7 @@ async def browser(
     no_leaked_tasks: None, chromium: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Browser]:
     sound = tmp_path_factory.mktemp("microphone") / "tones.wav"
-    said = [word for n, pair in enumerate(PAIRS) for word in sentence(pair, 1.0 + n * PAIR_EVERY_S)]
+    said = [word for n, pair in enumerate(PAIRS) for word in sentence(pair, LEAD_S + n * PAIR_EVERY_S)]
     sound.write_bytes(wav_of(scripted_sound(said, length_s=120)))
     async with launched(chromium, *microphone(sound)) as browser:
         yield browser

@@ -17,7 +17,7 @@ from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier, new_secret
 from server.services import Services
 from server.store.bot_store import NewBot
-from server.store.endpoint_store import Endpoint, EndpointType, NewEndpoint
+from server.store.endpoint_store import Endpoint, EndpointStatus, EndpointType, NewEndpoint
 from tests.fakes.node import running_services
 from tests.fakes.receiver import Receiver
 from tests.server.bots.meetings import ADA, BEN, Meeting, acted, say
@@ -219,6 +219,23 @@ async def test_after_a_restart_it_goes_on_where_it_was(services: Services, recei
     told = {each.headers["webhook-id"]: json.loads(each.body) for each in receiver.received}
     assert [each["event"] for each in told.values()] == ["participant_events.join", "participant_events.chat_message"]
     assert [each["data"]["data"]["participant"]["name"] for each in told.values()] == ["Ada", "Ada"]
+
+
+async def test_a_bot_that_goes_while_it_is_noted_costs_nothing(
+    services: Services, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = await meeting_with(services, receiver.url)
+    noted = services.store.endpoints.note
+    async with delivering(meeting) as endpoints:
+
+        async def note(id_: str, *, delivered_seq: int, status: EndpointStatus, sub_code: str | None) -> None:
+            if status == "done":
+                await endpoints.settled(meeting.id)
+            await noted(id_, delivered_seq=delivered_seq, status=status, sub_code=sub_code)
+
+        monkeypatch.setattr(services.store.endpoints, "note", note)
+        await talk(meeting)
+        await until_status(meeting, "done")
 
 
 async def test_a_websocket_is_told_by_one_connection(services: Services) -> None:

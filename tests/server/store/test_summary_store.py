@@ -108,3 +108,18 @@ async def test_destroying_one_leaves_nothing_that_was_made_of_it(store: Store) -
         row = (await conn.exec_driver_sql("SELECT title, made_title FROM transcripts")).one()
     assert tuple(row) == ("", "")
     assert await store.summaries.due(limit=9) == []
+
+
+async def test_a_name_that_somebody_gives_takes_the_place_of_the_title_that_was_made(store: Store) -> None:
+    id_ = await recorded(store)
+    await end(store, id_)
+    [due] = await store.summaries.due(limit=9)
+    assert await store.summaries.settle(due, "Roofs")
+    named = await store.update_transcript(id_, name="Monday")
+    assert (named.title, named.shown_title) == ("", "Monday")
+    await put(store, id_, final("seg_1", "the hoof leaks", revision=2))
+    [due] = await store.summaries.due(limit=9)
+    assert await store.summaries.settle(due, "Hoofs")
+    assert (await store.get_transcript(id_)).shown_title == "Monday"
+    await store.update_transcript(id_, title="Hers")
+    assert (await store.update_transcript(id_, name="Tuesday")).shown_title == "Hers"
