@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from asr.contract import SessionOptions
 from media.disk_writer import DiskWriter
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
+from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, Overloaded, TooLarge
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server.admission import Admission, admit_sound
@@ -38,6 +39,8 @@ from server.voices import Voices
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
+BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
+CAUGHT_UP_MS = 2000
 RECORDINGS_MAX = 2 * AT_ONCE_MAX
 """Those of two mixes: of one alone any other reader would push some out. An hour of one is half a megabyte of places,
 what was decoded last as much."""
@@ -152,18 +155,43 @@ class Hub:
             admit_sound(self._settings)
             session = await self._opened(transcript, track_id, options)
         else:
-            self._admission.admit_speaker(self._sessions.values(), self._asr.workers, coming=self._coming)
-            self._coming += 1
+            options = self._admitted(options)
+            is_coming = options.lane != "file"
+            self._coming += is_coming
             try:
                 session = await self._opened(transcript, track_id, options)
             finally:
-                self._coming -= 1
+                self._coming -= is_coming
         try:
             await self._tell_begun(session)
         except BaseException:
             session.finish_soon()
             raise
         return session
+
+    def _admitted(self, options: SourceOptions, *, but: LiveSession | None = None) -> SourceOptions:
+        """In the lane in which it may be heard: for a bot's participant there is always one. Raises ``Overloaded``."""
+        speaking = [session for session in self._sessions.values() if session.takes_place and session is not but]
+        try:
+            self._admission.admit_speaker(speaking, self._asr.workers, coming=self._coming)
+        except Overloaded:
+            if options.source != "bot":
+                raise
+            self._admission.admit_recorded(self._sessions.values())
+            return replace(options, lane="file")
+        return options
+
+    async def place_again(self, session: LiveSession) -> None:
+        """For one of a bot's participants, who speaks again, or is not heard live: from now on they are, if there is
+        room; else they get their words late, behind everybody who is."""
+        before = session.pipeline.options
+        if before.lane == "file" and session.pipeline.lag_ms > CAUGHT_UP_MS:
+            return  # heard live they would hold up others, to whom the recogniser would seem to be behind
+        lane = "file"
+        with suppress(Overloaded):
+            lane = self._admitted(SourceOptions(source="bot"), but=session).lane
+        if lane != before.lane:
+            await session.pipeline.change(self._asr, before.model_copy(update={"lane": lane}))
 
     async def _opened(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
         track = None
@@ -404,7 +432,9 @@ class Hub:
                 session.check(now_s)
                 if not session.attached and now_s - session.opened_at_s > self._settings.connect_deadline_s:
                     session.abandon()
-                is_too_long = now_s - session.opened_at_s > self._settings.session_max_s
+                is_bot = session.track.source == "bot"
+                most_s = BOT_SESSION_MAX_S if is_bot else self._settings.session_max_s
+                is_too_long = now_s - session.opened_at_s > most_s
                 if is_too_long and session.is_live and session.attached:
                     session.end(TooLarge("the longest time of a session is over; begin a new one"))
 
