@@ -18,7 +18,7 @@ from enum import IntEnum, auto
 import structlog
 
 from media.meeting_sound import MeetingSound
-from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.blocks import SAMPLE_RATE_HZ, Block, seconds
 from protocol.errors import EarshotError, IllegalMove, Overloaded, TooLarge
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
@@ -28,6 +28,7 @@ from server.bots.participant_acts import ParticipantActs
 from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
 from server.bots.sound_parts import SoundParts
+from server.bots.told_participants import ToldParticipants
 from server.bots.told_words import ToldWords
 from server.bots.video_parts import VideoParts
 from server.hub import Hub
@@ -44,7 +45,7 @@ log = structlog.get_logger(__name__)
 PARTICIPANTS_MAX = 100
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
-REFUSED_S = 5.0  # a participant for whom there was no room is tried again after this
+REFUSED_S = 5.0  # a participant for whom there was no room asks again after this
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
 EXACT_SAMPLES, CLOCK_SAMPLES, ARRIVAL_SAMPLES = (SAMPLE_RATE_HZ * ms // 1000 for ms in (40, 300, 500))
 _QUIET = frozenset({ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE})
@@ -57,7 +58,10 @@ class _Voice:
     rate_hz: int
     participant_id: int | None
     heard_at_s: float = field(default_factory=time.monotonic)
+    asked_at_s: float = field(default_factory=time.monotonic)  # for a place at the recogniser
     is_idle: bool = False
+    finalizing: asyncio.Task[None] | None = None
+    is_settled_again: bool = False
 
 
 class _Phase(IntEnum):
@@ -105,7 +109,7 @@ class BotStream:
         self._voices: dict[str, _Voice] = {}
         self._refused: dict[str, float] = {}  # since when there was no room for them
         self._is_separate: bool | None = None  # participants' own sound came; None: not looked yet
-        self._finalizing: set[asyncio.Task[None]] = set()
+        self._people = ToldParticipants(store.meeting_participants, transcript_id, is_new=began is None)
         self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._video = VideoParts(settings, store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
@@ -114,6 +118,7 @@ class BotStream:
         self._phase = _Phase.TAKING
         self._is_paused = is_paused
         self.taken = 0  # messages
+        self.is_taking = False  # one, just now
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
@@ -121,8 +126,17 @@ class BotStream:
         if self._phase >= _Phase.OVER:
             return
         self.taken += 1
+        self.is_taking = True
+        try:
+            await self._take(item)
+        finally:
+            self.is_taking = False
+
+    async def _take(self, item: Item) -> None:
         if _is_recorded(item) and await self._is_held(item):
             return
+        if isinstance(item, Sound | Picture | Acted) and item.participant is not None:
+            await self._people.told(item.participant)
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -161,20 +175,21 @@ class BotStream:
         self._parts.tick()
         self._video.tick()
         self._provided.tick()
+        self._people.tick()
         for voice in self._voices.values():
             if not voice.is_idle and now_s - voice.heard_at_s >= IDLE_S:
                 self._settle(voice)
 
     async def stop(self) -> None:
         """The meeting is over, also for those that spoke by a connection before: returns when all words are told."""
-        await self._quieten()
+        await self._quieten(is_over=True)
         await complete(self._hub, self._store, self._transcript_id)
         await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()))
 
     async def lost(self, reason: str) -> None:
         """The connection is gone, and may come back. Idempotent."""
         if self._phase < _Phase.CLOSED:
-            await self._quieten()
+            await self._quieten(is_over=False)
             for voice in self._voices.values():
                 voice.session.lost(self._ended, reason)
 
@@ -193,17 +208,19 @@ class BotStream:
             if paused and not voice.is_idle:
                 self._settle(voice)
 
-    async def _quieten(self) -> None:
+    async def _quieten(self, *, is_over: bool) -> None:
         self._phase = _Phase.CLOSED
         for voice in self._voices.values():
             self._give(voice, voice.sound.flush())
-        for task in self._finalizing:
+        finalizing = [voice.finalizing for voice in self._voices.values() if voice.finalizing is not None]
+        for task in finalizing:
             task.cancel()
-        await asyncio.gather(*self._finalizing, return_exceptions=True)
+        await asyncio.gather(*finalizing, return_exceptions=True)
         self._told.close()
         await self._parts.close()
-        await self._video.close()
+        await self._video.close(is_over=is_over)
         await self._provided.close()
+        await self._people.close()
 
     # Sound.
 
@@ -214,7 +231,11 @@ class BotStream:
         name = name_of(None if sound.participant is None else sound.participant.id)
         if name == MIXED and await self._is_separate_sound():
             return
-        voice = self._voices.get(name) or await self._begin(name, sound)
+        voice = self._voices.get(name)
+        if voice is None:
+            voice = await self._begin(name, sound)
+        elif not voice.session.takes_place:
+            await self._place(voice)
         if voice.rate_hz != sound.rate_hz:
             self._give(voice, voice.sound.flush())
             voice.sound, voice.rate_hz = self._placed(voice.session, sound), sound.rate_hz
@@ -260,6 +281,9 @@ class BotStream:
         session = await self._attached(name, options, token)
         session.attach(self._ended)
         participant_id = None if sound.participant is None else sound.participant.id
+        if participant_id is not None:
+            offset_s = session.track.started_at - self._clock.began_at
+            await self._parts.resume(participant_id, offset_s + seconds(session.pipeline.length_samples))
         self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz, participant_id)
         self._is_separate = self._is_separate or name != MIXED
         return self._voices[name]
@@ -278,6 +302,13 @@ class BotStream:
         self._refused.pop(name, None)
         return session
 
+    async def _place(self, voice: _Voice) -> None:
+        """Who was silent asks for a place again; who has none, now and then."""
+        now_s = time.monotonic()
+        if voice.is_idle or now_s - voice.asked_at_s >= REFUSED_S:
+            voice.asked_at_s = now_s
+            await self._hub.place_again(voice.session)
+
     def _placed(self, session: LiveSession, sound: Sound) -> MeetingSound:
         exact = sound.moment.relative_s is not None
         tolerance_samples = EXACT_SAMPLES if exact else ARRIVAL_SAMPLES if sound.moment == Moment() else CLOCK_SAMPLES
@@ -287,13 +318,17 @@ class BotStream:
     def _settle(self, voice: _Voice) -> None:
         voice.is_idle = True
         self._give(voice, voice.sound.flush())
-        task = asyncio.create_task(self._finalize(voice.session), name=f"finalize {voice.session.session_id}")
-        self._finalizing.add(task)
-        task.add_done_callback(self._finalizing.discard)
+        if voice.finalizing is not None and not voice.finalizing.done():
+            voice.is_settled_again = True  # who gets their words late may be settled many times until then
+            return
+        voice.finalizing = asyncio.create_task(self._finalize(voice), name=f"finalize {voice.session.session_id}")
 
-    async def _finalize(self, session: LiveSession) -> None:
+    async def _finalize(self, voice: _Voice) -> None:
         with suppress(EarshotError):  # it is over: its end makes finals of everything
-            await session.pipeline.finalize()
+            await voice.session.pipeline.finalize()
+            while voice.is_settled_again:
+                voice.is_settled_again = False
+                await voice.session.pipeline.finalize()
 
     def _ended(self, error: EarshotError | None) -> None:
         """One of the sessions was ended by our side: the whole connection is over."""
@@ -310,9 +345,11 @@ class BotStream:
         await self._clock.relative_s(Moment(ends_s))
         track = await self._told.take(told, self._clock.began_at)
         if track is not None and told.participant is not None:
+            await self._people.told(told.participant)
             await self._name(told.participant, track)
         if not told.is_partial:
-            await self._provided.take("transcript.data", told.payload, told.participant, told.words[0].start_s)
+            who = None if told.is_voice else told.participant
+            await self._provided.take("transcript.data", told.payload, who, told.words[0].start_s)
 
     # What participants do.
 
@@ -320,7 +357,7 @@ class BotStream:
         relative_s = await self._acts.note(acted)
         if relative_s is None:
             return
-        self._video.acted(acted.action, acted.participant.id, relative_s)
+        await self._video.acted(acted.action, acted.participant.id, relative_s)
         await self._name(acted.participant)
         voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:

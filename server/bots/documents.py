@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from protocol.blocks import seconds
@@ -42,8 +42,11 @@ class MeetingRecord:
     provided: Sequence[Provided]
 
     @classmethod
-    async def read(cls, store: Store, transcript_id: str, began_at: float) -> MeetingRecord:
-        """``began_at``: when the recording began, in epoch seconds. Raises what the store raises."""
+    async def read(
+        cls, store: Store, transcript_id: str, began_at: float, parts: Sequence[MeetingPart] = ()
+    ) -> MeetingRecord:
+        """``began_at``: when the recording began, in epoch seconds; ``parts``: what there is, each with its end. Raises
+        what the store raises."""
         events, told_at, engine = list[tuple[int, ParticipantActed]](), dict[str, float](), ""
         async for event in journal_of(store, transcript_id):
             match event.body:
@@ -61,16 +64,22 @@ class MeetingRecord:
             for track in tracks.values()
             if (id_ := participant_id_of(track)) is not None
         }
-        everybody = participants_of([each for _, each in acted], heard.values())
+        told = await store.meeting_participants.of_transcript(transcript_id)
+        everybody = participants_of([each for _, each in acted], heard.values(), told)
         who = {track_id: everybody[each.id] for track_id, each in heard.items()}
         said: list[tuple[Track, StoredSegment]] = []
         async for page in segment_pages(store, transcript_id):
             said += [(tracks[each.segment.track], each) for each in page if each.segment.text]
         own = [_spoken(stored, who[track.id], began_at) for track, stored in said if track.id in who]
-        end_s = max(
-            (track.started_at - began_at + seconds(track.length_samples) for track in tracks.values()), default=0
-        )
         only = [each for _, each in acted]
+        end_s = max(
+            *(track.started_at - began_at + seconds(track.length_samples) for track in tracks.values()),
+            *(stored.track_started_at - began_at + seconds(stored.segment.end_samples) for _, stored in said),
+            *(each.relative_s for each in only[-1:]),
+            *(part.end_s or part.start_s for part in parts),
+            0.0,
+            0.0,
+        )
         timeline = speaking_times(only, own, everybody, end_s=end_s)
         mixed = [_of_room(stored, timeline, began_at) for track, stored in said if is_of_room(track)]
         spoken = sorted([*own, *mixed], key=lambda each: each.start_s)
@@ -78,7 +87,6 @@ class MeetingRecord:
             for each in mixed:
                 everybody.setdefault(each.participant.id, each.participant)
             timeline = speaking_times(only, spoken, everybody, end_s=end_s)
-        parts = with_ends(await store.meeting_parts.of_transcript(transcript_id), end_s)
         for part in parts:
             everybody.setdefault(part.participant_id, MeetingParticipant(id=part.participant_id))
         provided = [_sent(part, everybody) for part in await store.provider_parts.of_transcript(transcript_id)]
@@ -133,19 +141,6 @@ class MeetingRecord:
 def began_at_of(bot: Bot) -> float:
     """When its recording began, in epoch seconds; nothing of one that never did has a time."""
     return bot.created_at if bot.began is None else bot.began.at
-
-
-def with_ends(parts: Iterable[MeetingPart], end_s: float) -> list[MeetingPart]:
-    """In the order in which they began. Where the server ended without a word, a part goes on until the next one of
-    its kind, at most until ``end_s``, the end of the recording."""
-    found: list[MeetingPart] = []
-    next_s: dict[tuple[PartKind, int], float] = {}
-    for part in sorted(parts, key=lambda each: (each.start_s, each.id), reverse=True):
-        of = part.kind, part.participant_id
-        last_s = max(part.start_s, min(end_s, next_s.get(of, end_s)))
-        found.append(replace(part, end_s=last_s) if part.end_s is None else part)
-        next_s[of] = part.start_s
-    return found[::-1]
 
 
 def _spoken(stored: StoredSegment, who: MeetingParticipant, began_at: float) -> Spoken:
