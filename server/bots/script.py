@@ -21,14 +21,15 @@ _SHOWN = {
 }
 Sent = Sound | Acted | Picture
 LIMITS = DecodeLimits(bytes_max=1 << 36, duration_max_s=48 * 3600.0)
-FIELDS = "name, at, join, leave, mute, webcam, screen"
+FIELDS = "name, at, join, leave, mute, webcam, screen, chat"
 RATES_HZ: dict[PictureFormat, int] = {"png": 2, "h264": 10}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One participant. ``at_s``: when their recording begins; they are there from ``joins_s`` to ``leaves_s``, and
-    heard, but not from one of ``mutes`` to the other. ``shown``: their camera and screen, from when to when."""
+    heard, but not from one of ``mutes`` to the other. ``shown``: their camera and screen, from when to when; ``chats``:
+    what they write to everyone, and when."""
 
     participant: MeetingParticipant
     path: Path
@@ -38,14 +39,17 @@ class Part:
     mutes: tuple[tuple[float, float], ...] = ()
     shown: tuple[tuple[Surface, float, float], ...] = ()
     pictures: PictureFormat = "png"
+    chats: tuple[tuple[float, str], ...] = ()
 
     @classmethod
     def parse(cls, text: str, number: int, pictures: PictureFormat = "png") -> Part:
-        """``FILE,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=3-9,screen=4-50``; all but the file may be left out,
-        and stretches come again. Raises ``ValueError``, whose text says what is wrong."""
+        """``FILE,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=3-9,screen=4-50,chat=7:Hello``; all but the
+        file may be left out, and stretches and messages come again. Raises ``ValueError``, whose text says what is
+        wrong."""
         path, *fields = text.split(",")
         name, at_s, joins_s, leaves_s = Path(path).stem, 0.0, None, None
         mutes, shown = list[tuple[float, float]](), list[tuple[Surface, float, float]]()
+        chats = list[tuple[float, str]]()
         for each in fields:
             key, _, value = each.partition("=")
             match key.strip():
@@ -63,11 +67,15 @@ class Part:
                     shown.append(("webcam", *_stretch(key, value)))
                 case "screen":
                     shown.append(("screenshare", *_stretch(key, value)))
+                case "chat":
+                    when, _, said = value.partition(":")
+                    chats.append((_seconds(key, when), said))
                 case _:
                     raise ValueError(f"{each!r} is none of {FIELDS}")
         who = MeetingParticipant(id=number, name=name, is_host=number == 1, platform="simulated")
         joins_s = at_s if joins_s is None else joins_s
-        return cls(who, Path(path), at_s, joins_s, leaves_s, tuple(mutes), tuple(shown), pictures)
+        everything = tuple(mutes), tuple(shown), pictures, tuple(sorted(chats))
+        return cls(who, Path(path), at_s, joins_s, leaves_s, *everything)
 
     def check(self) -> None:
         """Raises ``AudioFormatError`` where there is no sound in the file."""
@@ -76,7 +84,12 @@ class Part:
     def items(self, began_at: float) -> Iterator[tuple[float, Sent]]:
         """What a bot sends of them, each with when it does, in order: a piece of sound when it is over."""
         pictures = (self._pictures(surface, start_s, end_s, began_at) for surface, start_s, end_s in self.shown)
-        return heapq.merge(self._heard(began_at), *pictures, key=lambda each: each[0])
+        return heapq.merge(self._heard(began_at), *pictures, self._written(began_at), key=lambda each: each[0])
+
+    def _written(self, began_at: float) -> Iterator[tuple[float, Sent]]:
+        for at_s, text in self.chats:
+            moment = Moment(at_s, began_at + at_s)
+            yield at_s, Acted(ParticipantAction.CHAT_MESSAGE, self.participant, moment, text, "everyone")
 
     def _pictures(
         self, surface: Surface, start_s: float, end_s: float, began_at: float

@@ -35,7 +35,7 @@ def simulate(
         list[str],
         typer.Argument(
             help="A file for each participant, with what else is to be known of them: "
-            "ada.wav,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=8-30,screen=12-20"
+            "ada.wav,name=Ada,at=6.5,join=2,leave=60,mute=10-20,webcam=8-30,screen=12-20,chat=7:Hello"
         ),
     ],
     server: Annotated[str, typer.Option(envvar="EARSHOT_SERVER", help="The server.")] = DEFAULT_SERVER,

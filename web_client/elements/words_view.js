@@ -13,6 +13,8 @@ const LONG_PAUSE_S = 20; // the time is shown again after this, though the speak
 
 /** Events: `play-from` (detail: `{time, track}`) when a word or a time is pressed. */
 class WordsView extends HTMLElement {
+  still = false; // words that are played do not come into sight by themselves
+
   #segments = new Segments();
   #lines = new Map(); // segment id -> Line
   #list = h('div', { class: 'lines', role: 'list', 'aria-label': t('words') });
@@ -240,6 +242,7 @@ class WordsView extends HTMLElement {
   }
 
   #keepInSight(element) {
+    if (this.still) return;
     const box = element.getBoundingClientRect();
     if (box.top > 90 && box.bottom < innerHeight - 200) return;
     element.scrollIntoView({ block: 'center', behavior: reducedMotion() ? 'auto' : 'smooth' });

@@ -1,6 +1,7 @@
 // Every element in every state, without a server: to look at, and for tests.
 
 import '../js/files_strings.js';
+import '../js/meeting_strings.js';
 import '../js/projects_strings.js';
 import '../elements/consent_question.js';
 import '../elements/download_links.js';
@@ -27,6 +28,7 @@ import '../elements/transcript_player.js';
 import '../elements/typed_answer.js';
 import '../elements/words_view.js';
 import { fileStories } from './file_stories.js';
+import { meetingStories } from './meeting_stories.js';
 import { projectStories } from './project_stories.js';
 import { h } from '../js/dom.js';
 import { LoopMinute } from '../js/loop_minute.js';
@@ -289,4 +291,5 @@ for (const [name, answer] of [['loop', loopAnswer()], ['loop still', { ...loopAn
 }
 projectStories(story);
 fileStories(story, conversation);
+meetingStories(story);
 document.documentElement.dataset.ready = 'true';

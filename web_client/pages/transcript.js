@@ -17,7 +17,7 @@ import {
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
-import { heardOf, voicesOf } from '../js/heard.js';
+import { heardOf, sounds, voicesOf } from '../js/heard.js';
 import { eventsOf, Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
 import { problemOf } from '../js/problem.js';
@@ -60,6 +60,9 @@ let offsets = new Map(); // where each track begins in what is played
 let standing = null; // what was told last of one that is not finished: {state, percent}
 let untie = null;
 let speakersTimer = 0;
+let meeting = null; // a promise of its panel, where a bot attended it
+const acted = []; // what participants of that did
+let isAsked = false; // whose a track is that began meanwhile
 
 function complain(error) {
   problem.show(problemOf(error));
@@ -77,7 +80,8 @@ async function wish(action) {
   }
 }
 
-const isAudible = ({ data, audio_deleted: gone }) => (data.duration ?? 0) > 0 && !gone;
+const tracksOf = ({ data }) => data.tracks ?? [];
+const isAudible = (transcript) => tracksOf(transcript).some(sounds) && !transcript.audio_deleted;
 const isReadable = (transcript) => READABLE.includes(transcript.data.state);
 
 function describe(transcript) {
@@ -118,6 +122,30 @@ function showSpeakers() {
   show(voices.element, found.size > 0);
   voices.tell(String(found.size));
   speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
+}
+
+/** Whether a bot attended it: it brought sound, or words that others made of it. */
+const isMeeting = (transcript) => tracksOf(transcript).some(({ source, name: called }) => source === 'bot' || called?.endsWith(' (told)'));
+
+/** The panel of a meeting is fetched by those alone who look at one. */
+async function showMeeting() {
+  meeting ??= import('../js/meeting_panel.js').then(({ meetingPanel }) => {
+    const made = meetingPanel(id, { words, player, acted, transcript: () => now, audible: () => !lower.hidden });
+    panels.prepend(made.element);
+    return made;
+  });
+  (await meeting).draw();
+}
+
+/** Who speaks in a meeting is told by their tracks, which begin when they first do. */
+async function learnTracks(track) {
+  if (isAsked || (tracksOf(now).length && !meeting) || tracksOf(now).some((each) => each.id === track)) return;
+  isAsked = true;
+  const found = await getTranscript(id).catch(() => null);
+  isAsked = false;
+  if (!found) return;
+  now = { ...now, participants: found.participants, data: { ...now.data, tracks: found.data.tracks } };
+  if (isMeeting(now)) showMeeting();
 }
 
 async function showTopics() {
@@ -189,6 +217,7 @@ function readable(transcript) {
   const silent = t(transcript.audio_deleted ? 'transcript.soundless' : 'transcript.silent');
   progress.textContent = words.empty ? t('transcript.nothing') : audible ? '' : silent;
   showTopics();
+  if (meeting || isMeeting(transcript)) showMeeting();
 }
 
 /** What is told while it is not finished: somebody may speak at any time, by whatever way, also of one still empty. */
@@ -202,9 +231,17 @@ function tellProgress(state, percent) {
 
 /** Words as they come, and what becomes of them. */
 function follow(transcript) {
-  const listening = new Listening(eventsOf(id), { after: transcript.data.last_seq ?? 0 });
+  // Of a meeting it is told from the beginning on what participants did; nobody may have spoken in it.
+  const known = transcript.data.last_seq ?? 0;
+  const whole = isMeeting(transcript) || !tracksOf(transcript).length;
+  const listening = new Listening(eventsOf(id), { after: whole ? 0 : known });
   if (!['ended', 'failed'].includes(transcript.data.state)) tellProgress(transcript.data.state, 0);
-  listening.addEventListener('message', async ({ detail: { type, data } }) => {
+  listening.addEventListener('message', async ({ detail: { type, seq, data } }) => {
+    if (type === 'participant') {
+      acted.push(data);
+      showMeeting();
+    }
+    if (seq <= known) return; // it was loaded
     words.apply({ type, data });
     speakersTimer ||= setTimeout(showSpeakers, SPEAKERS_EVERY_MS);
     if (type === 'summary') {
@@ -212,6 +249,8 @@ function follow(transcript) {
       const title = now.title || now.name || !OVER.has(now.status) ? now.title : data.title;
       describe({ ...now, title, data: { ...now.data, summary: data } });
     }
+    if (type === 'transcription') learnTracks(data.track);
+    if (meeting && (type === 'transcription' || type === 'diarization')) showMeeting();
     if (type !== 'status') return;
     if (!OVER.has(data.status)) {
       // The last words of live speech come within moments, without a progress.
@@ -291,6 +330,7 @@ async function open() {
     words.load(await allSegments(id));
     describe(transcript);
     if (isReadable(transcript)) readable(transcript);
+    else if (isMeeting(transcript)) showMeeting();
     follow(transcript);
     await goToPlace();
   } catch (error) {

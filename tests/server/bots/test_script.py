@@ -36,7 +36,16 @@ def test_a_part_is_read_from_one_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["a.wav,nme=x", "a.wav,at=soon", "a.wav,mute=10", "a.wav,leave=-1", "a.wav,at=nan", "a.wav,screen=9-3"]
+    "wrong",
+    [
+        "a.wav,nme=x",
+        "a.wav,at=soon",
+        "a.wav,mute=10",
+        "a.wav,leave=-1",
+        "a.wav,at=nan",
+        "a.wav,screen=9-3",
+        "a.wav,chat=Hi",
+    ],
 )
 def test_what_is_no_part_is_told(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"none of name, at|takes (seconds|two times)"):
@@ -71,6 +80,17 @@ def test_everything_comes_in_its_time(ada: Path) -> None:
     assert (ben_s[0], ben_s[-1]) == (1.3, 2.9)
     assert heard[-1][2] == 50  # the last piece is what is left
     assert all(item.moment.at == BEGAN_AT + (item.moment.relative_s or 0) for _, item in items)
+
+
+def test_they_write_in_their_time(ada: Path) -> None:
+    items = list(played([Part.parse(f"{ada},chat=2:See: this,chat=0.5:Hello", 1)], BEGAN_AT))
+    written = [
+        (at_s, item.text, item.to)
+        for at_s, item in items
+        if isinstance(item, Acted) and item.action is ParticipantAction.CHAT_MESSAGE
+    ]
+    assert written == [(0.5, "Hello", "everyone"), (2.0, "See: this", "everyone")]
+    assert [at_s for at_s, _ in items] == sorted(at_s for at_s, _ in items)
 
 
 @pytest.mark.parametrize("form", ["png", "h264"])
