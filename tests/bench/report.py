@@ -105,6 +105,7 @@ MEANINGS = {
 }
 CURVE = {
     "bots": "bots",
+    "streams_per_core": "streams a core, by cost",
     "server_cpu_ms_per_stream_second": "server, ms of processor per stream and second",
     "inference_cpu_ms_per_stream_second": "inference, the same",
     "loop_lag_p50_ms": "loop's lag p50, ms",
