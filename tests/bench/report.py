@@ -19,6 +19,7 @@ MEANINGS = {
     "participants_each": "participants of each, a live stream each",
     "bots_kept_up_with": "bots kept up with",
     "streams_per_core": "live streams of participants by what they cost: so many are a core",
+    "connections_lost": "connections of bots that the server ended",
     "messages_refused": "messages of bots refused",
     "document_words_wrong": "words lost, added or changed in the documents",
     "documents_p50_ms": "four documents of a meeting, one after the other, median, ms",
@@ -116,6 +117,7 @@ CURVE = {
     "speech_to_final_p95_ms": "p95, ms",
     "words_said": "words said",
     "words_wrong": "of them wrong",
+    "connections_lost": "connections lost",
     "load_late_p99_ms": "load late p99, ms",
     "memory_mb": "server's memory, MB",
 }
