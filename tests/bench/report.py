@@ -19,6 +19,8 @@ MEANINGS = {
     "participants_each": "participants of each, a live stream each",
     "bots_kept_up_with": "bots kept up with",
     "streams_per_core": "live streams of participants by what they cost: so many are a core",
+    "core_of_others_percent": "percent of the server's core that others took meanwhile",
+    "recordings_not_done": "recordings not done three minutes after their end",
     "connections_lost": "connections of bots that the server ended",
     "messages_refused": "messages of bots refused",
     "document_words_wrong": "words lost, added or changed in the documents",
@@ -119,6 +121,7 @@ CURVE = {
     "words_wrong": "of them wrong",
     "connections_lost": "connections lost",
     "load_late_p99_ms": "load late p99, ms",
+    "core_of_others_percent": "percent of the core that others took",
     "memory_mb": "server's memory, MB",
 }
 INTRODUCTION = """# Performance
