@@ -122,6 +122,8 @@ def _id_of(value: object) -> int:
 
 def _extra(value: object) -> object:
     """As it came, unless that is too much, or cannot be stored."""
+    if not value:
+        return value
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         is_storable = bool(text.encode()) and "\\u0000" not in text

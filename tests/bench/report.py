@@ -19,6 +19,9 @@ MEANINGS = {
     "participants_each": "participants of each, a live stream each",
     "bots_kept_up_with": "bots kept up with",
     "streams_per_core": "live streams of participants by what they cost: so many are a core",
+    "core_of_others_percent": "percent of the server's core that others took meanwhile",
+    "recordings_not_done": "recordings not done three minutes after their end",
+    "connections_lost": "connections of bots that the server ended",
     "messages_refused": "messages of bots refused",
     "document_words_wrong": "words lost, added or changed in the documents",
     "documents_p50_ms": "four documents of a meeting, one after the other, median, ms",
@@ -105,6 +108,7 @@ MEANINGS = {
 }
 CURVE = {
     "bots": "bots",
+    "streams_per_core": "streams a core, by cost",
     "server_cpu_ms_per_stream_second": "server, ms of processor per stream and second",
     "inference_cpu_ms_per_stream_second": "inference, the same",
     "loop_lag_p50_ms": "loop's lag p50, ms",
@@ -115,7 +119,9 @@ CURVE = {
     "speech_to_final_p95_ms": "p95, ms",
     "words_said": "words said",
     "words_wrong": "of them wrong",
+    "connections_lost": "connections lost",
     "load_late_p99_ms": "load late p99, ms",
+    "core_of_others_percent": "percent of the core that others took",
     "memory_mb": "server's memory, MB",
 }
 INTRODUCTION = """# Performance

@@ -28,4 +28,4 @@ def test_the_curve_is_reported_as_a_table(tmp_path: Path) -> None:
     figures.write(tmp_path)
     rows = [line for line in report(tmp_path).splitlines() if line.endswith(("| yes |", "| no |"))]
     assert [row.count("|") for row in rows] == [len(CURVE) + 2] * 2
-    assert rows[0].startswith("| 5 | - | - | - | 0.812 |")
+    assert rows[0].startswith("| 5 | - | - | - | - | 0.812 |")

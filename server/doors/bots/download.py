@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import NotFound
 from server.auth import Action
-from server.bots.documents import Address, MeetingRecord, began_at_of
+from server.bots.documents import OF_PARTS, Address, Document, MeetingRecord, began_at_of
 from server.bots.films import film_of
 from server.bots.meeting_tracks import name_of
 from server.bots.part_ends import PartEnds
@@ -30,16 +30,7 @@ from server.store.meeting_part_store import MeetingPart
 router = APIRouter(tags=["bots"], responses=DOCUMENTED)
 
 Token = Annotated[str, Query(max_length=256, description="As the recording's address has it.")]
-Document = Literal[
-    "participants",
-    "participant_events",
-    "speaker_timeline",
-    "transcript",
-    "provider_data",
-    "audio_separate",
-    "video_separate",
-]
-MADE: dict[str, Callable[[MeetingRecord, Address], object]] = {
+MADE: dict[Document, Callable[[MeetingRecord, Address], object]] = {
     "participants": lambda record, _: record.participants_document(),
     "participant_events": lambda record, _: record.participant_events_document(),
     "speaker_timeline": lambda record, _: record.speaker_timeline_document(),
@@ -106,8 +97,10 @@ async def download_document(request: Request, document: Document, token: Token) 
 
     turns: asyncio.Semaphore = request.app.state.export_turns  # each takes the memory that a long meeting takes
     async with turns:
-        parts = await _ends(services).parts_of(bot.transcript.id, began_at_of(bot))
-        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at_of(bot), parts)
+        began_at, parts = began_at_of(bot), list[MeetingPart]()
+        if document in OF_PARTS:
+            parts = await _ends(services).parts_of(bot.transcript.id, began_at)
+        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at, parts, {document})
         # In ASCII: what came in messages of others may hold half letters.
         made = await asyncio.to_thread(lambda: json.dumps(MADE[document](record, address)).encode())
     return Response(made, media_type="application/json", headers={"Cache-Control": "private"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
@@ -14,7 +14,7 @@ from media.picture_file import PictureFormat, PictureRecord
 from protocol.ids import new_meeting_part_id
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.wire.bot_items import Picture, ProviderData, Told, ToldWord
-from server.bots.documents import MeetingRecord
+from server.bots.documents import OF_PARTS, Document, MeetingRecord
 from server.bots.part_ends import PartEnds
 from server.bots.video_parts import pictures_path
 from server.store.meeting_part_store import MeetingPart
@@ -25,12 +25,14 @@ from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, Meeting, acted, momen
 EXACT_S = 0.05
 
 
-async def record_of(meeting: Meeting) -> MeetingRecord:
+async def record_of(meeting: Meeting, *documents: Document) -> MeetingRecord:
+    """With what these need; without any, all."""
     assert meeting.began_at is not None
     services = meeting.services
+    wanted = documents or get_args(Document)
     ends = PartEnds(services.settings, services.store, services.hub)
-    parts = await ends.parts_of(meeting.id, meeting.began_at)
-    return await MeetingRecord.read(services.store, meeting.id, meeting.began_at, parts)
+    parts = [] if OF_PARTS.isdisjoint(wanted) else await ends.parts_of(meeting.id, meeting.began_at)
+    return await MeetingRecord.read(services.store, meeting.id, meeting.began_at, parts, wanted)
 
 
 def address(part: MeetingPart) -> str:
@@ -53,6 +55,15 @@ def hold(record: MeetingRecord) -> dict[str, Any]:
     return {name: document for name, (_, document) in documents.items()}
 
 
+async def documents_of(meeting: Meeting) -> dict[str, Any]:
+    """Every document, which is the same when no more is read than it needs."""
+    found = hold(await record_of(meeting))
+    for name in get_args(Document):
+        record = await record_of(meeting, name)
+        assert hold(record)[name] == found[name]
+    return found
+
+
 async def test_a_meeting(meeting: Meeting) -> None:
     stream = meeting.connect()
     host = ADA.model_copy(update={"is_host": True, "platform": "zoom", "extra_data": {"zoom": {"id": 1}}})
@@ -65,7 +76,7 @@ async def test_a_meeting(meeting: Meeting) -> None:
     await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 6.0))
     await say(stream, ADA, 8.0, "four")
     await stream.stop()
-    found = hold(await record_of(meeting))
+    found = await documents_of(meeting)
 
     ada = {"id": 1, "name": "Ada", "is_host": True, "platform": "zoom", "extra_data": {"zoom": {"id": 1}}}
     ben = {"id": 2, "name": "Ben", "is_host": None, "platform": None, "extra_data": None}
@@ -109,7 +120,7 @@ async def test_what_recognisers_sent(meeting: Meeting) -> None:
     told = Told(BEN, (ToldWord("hello", 5.0, 5.4),), is_partial=False, payload={"words": ["hello"]})
     await stream.take(told)
     await stream.stop()
-    parts = hold(await record_of(meeting))["provider_data"]["parts"]
+    parts = (await documents_of(meeting))["provider_data"]["parts"]
     ours = next(each for each in parts if each["data"]["event"] == "transcription")
     assert ours["source_audio"]["participant"]["name"] == "Ada"
     assert ours["data"]["url"] == "earshot:scripted"
@@ -127,10 +138,10 @@ async def test_when_our_recogniser_said_it_stays_though_a_speaker_is_renamed(mee
     stream = meeting.connect()
     await say(stream, ADA, 1.0, "one")
     await stream.stop()
-    [before] = hold(await record_of(meeting))["provider_data"]["parts"]
+    [before] = (await documents_of(meeting))["provider_data"]["parts"]
     [named] = await meeting.services.speakers.participants(meeting.id)
     await meeting.services.speakers.change(meeting.id, named.id, name="The host")
-    [after] = hold(await record_of(meeting))["provider_data"]["parts"]
+    [after] = (await documents_of(meeting))["provider_data"]["parts"]
     assert after["source_audio"]["participant"]["name"] == "The host"
     assert after["created_at"] == before["created_at"] > "2026-01-01T00:00:01"  # not when the recording began
 
@@ -142,7 +153,7 @@ async def test_the_sound_of_a_whole_room(meeting: Meeting) -> None:
     await say(stream, None, 5.0, "two")
     await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 5.8))
     await stream.stop()
-    found = hold(await record_of(meeting))
+    found = await documents_of(meeting)
     said = [(each["participant"]["id"], [word["text"] for word in each["words"]]) for each in found["transcript"]]
     assert said == [(0, ["one"]), (BEN.id, ["two"])]
     assert [each["id"] for each in found["participants"]] == [BEN.id, 0]
@@ -153,7 +164,7 @@ async def test_who_is_only_heard_is_known_by_their_name(meeting: Meeting) -> Non
     await say(stream, MeetingParticipant(id=9, name="Zoë"), 1.0, "one")
     await say(stream, MeetingParticipant(id=8), 2.0, "two")
     await stream.stop()
-    found = hold(await record_of(meeting))
+    found = await documents_of(meeting)
     assert {each["id"]: each["name"] for each in found["participants"]} == {9: "Zoë", 8: None}
 
 
@@ -210,7 +221,7 @@ async def test_parts_of_sound_and_pictures(meeting: Meeting) -> None:
     again = meeting.connect()
     await say(again, ADA, 12.0, "six")
     await again.stop()
-    found = hold(await record_of(meeting))
+    found = await documents_of(meeting)
     audio = [
         (each["participant"]["name"], each["start_timestamp"]["relative"], each["duration"])
         for each in found["audio_separate"]
