@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -17,16 +16,17 @@ from asr.contract import SessionOptions
 from media.disk_writer import DiskWriter
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, Overloaded, TooLarge
+from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
-from server.admission import Admission, admit_sound
+from server.admission import admit_sound
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
 from server.mixes import AT_ONCE_MAX
 from server.pipeline import TrackPipeline
+from server.places import Places
 from server.recorders import Place, admit_recorder, new_track
 from server.resume import ResumeTokens
 from server.settings import Settings
@@ -40,7 +40,6 @@ log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
 BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
-CAUGHT_UP_MS = 2000
 RECORDINGS_MAX = 2 * AT_ONCE_MAX
 """Those of two mixes: of one alone any other reader would push some out. An hour of one is half a megabyte of places,
 what was decoded last as much."""
@@ -64,7 +63,6 @@ class Hub:
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._admission = Admission(settings)
         self._store = store
         self._journal = journal
         self._asr = asr
@@ -73,7 +71,7 @@ class Hub:
         self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
         self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
-        self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
+        self.places = Places(settings, self._sessions, asr)
         self.voices = Voices(store)
         self._recordings: dict[Path, Recording] = {}  # those that readers asked for, the latest last
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
@@ -155,43 +153,14 @@ class Hub:
             admit_sound(self._settings)
             session = await self._opened(transcript, track_id, options)
         else:
-            options = self._admitted(options)
-            is_coming = options.lane != "file"
-            self._coming += is_coming
-            try:
-                session = await self._opened(transcript, track_id, options)
-            finally:
-                self._coming -= is_coming
+            with self.places.admitted(options) as admitted:
+                session = await self._opened(transcript, track_id, admitted)
         try:
             await self._tell_begun(session)
         except BaseException:
             session.finish_soon()
             raise
         return session
-
-    def _admitted(self, options: SourceOptions, *, but: LiveSession | None = None) -> SourceOptions:
-        """In the lane in which it may be heard: for a bot's participant there is always one. Raises ``Overloaded``."""
-        speaking = [session for session in self._sessions.values() if session.takes_place and session is not but]
-        try:
-            self._admission.admit_speaker(speaking, self._asr.workers, coming=self._coming)
-        except Overloaded:
-            if options.source != "bot":
-                raise
-            self._admission.admit_recorded(self._sessions.values())
-            return replace(options, lane="file")
-        return options
-
-    async def place_again(self, session: LiveSession) -> None:
-        """For one of a bot's participants, who speaks again, or is not heard live: from now on they are, if there is
-        room; else they get their words late, behind everybody who is."""
-        before = session.pipeline.options
-        if before.lane == "file" and session.pipeline.lag_ms > CAUGHT_UP_MS:
-            return  # heard live they would hold up others, to whom the recogniser would seem to be behind
-        lane = "file"
-        with suppress(Overloaded):
-            lane = self._admitted(SourceOptions(source="bot"), but=session).lane
-        if lane != before.lane:
-            await session.pipeline.change(self._asr, before.model_copy(update={"lane": lane}))
 
     async def _opened(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
         track = None

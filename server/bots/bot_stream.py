@@ -307,7 +307,7 @@ class BotStream:
         now_s = time.monotonic()
         if voice.is_idle or now_s - voice.asked_at_s >= REFUSED_S:
             voice.asked_at_s = now_s
-            await self._hub.place_again(voice.session)
+            await self._hub.places.ask_again(voice.session)
 
     def _placed(self, session: LiveSession, sound: Sound) -> MeetingSound:
         exact = sound.moment.relative_s is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +12,12 @@ from protocol.errors import AudioFormatError, NotFound, Overloaded, Replaced, To
 from protocol.participants import ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Head, Moment, Sound
-from server import live
 from server.bots import bot_stream
 from server.bots.bot_stream import PARTICIPANTS_MAX
 from server.bots.meeting_tracks import MIXED
 from server.hub import BOT_SESSION_MAX_S
 from server.live import LiveSession, SourceOptions
-from tests.fakes.node import DEADLINE_S, new_client, running_services, wait_for_state
+from tests.fakes.node import DEADLINE_S, new_client, wait_for_state
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say
 
 
@@ -216,45 +214,6 @@ async def test_where_there_is_no_room_for_one_more_the_others_go_on(
     await say(stream, ADA, 4.0, "two")
     await stream.stop()
     assert [text for text, *_ in await meeting.words()] == ["one", "two"]
-
-
-async def test_everybody_is_heard_though_there_is_not_a_place_for_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with running_services(tmp_path, sessions_max=1) as services:
-        meeting = Meeting(services, (await services.store.create_transcript()).id)
-        stream = meeting.connect()
-        await say(stream, ADA, 1.0, "one")
-        await say(stream, BEN, 1.0, "two")
-        with pytest.raises(Overloaded):  # who is no bot's, whose place is taken
-            await services.hub.attach((await services.store.create_transcript()).id, SourceOptions())
-        assert lanes(meeting) == {"participant-1": "live", "participant-2": "file"}
-        stream.tick()
-        await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 2.0))
-        assert {text for text, *_ in await meeting.heard(1)} <= {"one", "two"}
-
-        monkeypatch.setattr(live, "RESTED_AFTER_S", -1.0)  # who is silent takes no place
-        await say(stream, BEN, 4.0, "three")
-        await stream.take(acted(ParticipantAction.SPEECH_OFF, BEN, 5.0))
-        assert lanes(meeting)["participant-2"] == "live"
-        monkeypatch.setattr(live, "RESTED_AFTER_S", 1000.0)
-        session = next(each for each in services.hub.sessions_of(meeting.id) if each.track.name == "participant-1")
-        await services.hub.place_again(session)
-        assert lanes(meeting)["participant-1"] == "file"
-        await say(stream, ADA, 7.0, "four")
-        await stream.stop()
-        words = await meeting.words()
-        assert sorted((text, who) for text, who, _ in words) == [
-            ("four", "Ada"),
-            ("one", "Ada"),
-            ("three", "Ben"),
-            ("two", "Ben"),
-        ]
-
-
-def lanes(meeting: Meeting) -> dict[str, str]:
-    sessions = meeting.services.hub.sessions_of(meeting.id)
-    return {session.track.name: session.pipeline.options.lane for session in sessions}
 
 
 async def test_a_meeting_is_longer_than_other_sessions(meeting: Meeting) -> None:
