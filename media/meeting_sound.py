@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -48,7 +47,7 @@ class MeetingSound:
         self._shift_samples = 0  # from that clock to the track
         self._held: list[_Piece] = []
         self._taken = 0
-        self._known: deque[tuple[int, int, int]] = deque(maxlen=REPEATS)
+        self._known: dict[tuple[int, int, int], None] = {}  # the newest last
         self.repeated = 0  # pieces that were left out
 
     @property
@@ -74,7 +73,9 @@ class MeetingSound:
             self.repeated += bool(pcm)
             return []
         place_samples = self._placed(start_samples, now_samples)
-        self._known.append(known)
+        self._known[known] = None
+        if len(self._known) > REPEATS:
+            del self._known[next(iter(self._known))]
         self._taken += 1
         heapq.heappush(self._held, (place_samples, self._taken, pcm))
         return list(self._due())

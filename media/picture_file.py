@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,6 +70,34 @@ def read(path: Path) -> Iterator[PictureRecord]:
         raise
     except OSError as error:
         raise disk_error(error, "reading pictures") from error
+
+
+def last(path: Path) -> tuple[PictureRecord | None, bool]:
+    """The last whole record, without reading those before it; and whether the file ends with it, so that more may be
+    appended. Raises as ``read``."""
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, SEEK_END)
+            starts, at_bytes = [0], 0
+            while (next_bytes := _end_of(file, at_bytes)) is not None and next_bytes <= size_bytes:
+                at_bytes = next_bytes
+                starts = [starts[-1], at_bytes]
+            file.seek(starts[0])
+            return _next(file), at_bytes == size_bytes
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise disk_error(error, "reading pictures") from error
+
+
+def _end_of(file: BinaryIO, at_bytes: int) -> int | None:
+    """Of the record that begins there, by what it says; None where none does."""
+    file.seek(at_bytes)
+    header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES or not header.startswith(MARK):
+        return None
+    length_bytes: int = _HEAD.unpack_from(header, len(MARK))[0]
+    return None if length_bytes > PICTURE_MAX_BYTES else at_bytes + HEADER_BYTES + length_bytes
 
 
 def _next(file: BinaryIO) -> PictureRecord | None:

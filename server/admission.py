@@ -16,6 +16,9 @@ from server.settings import Settings
 MEBIBYTE = 1 << 20
 # Sessions that still wait for their finals take no place, but memory: so many times the places, and nobody else.
 FINISHING_FACTOR = 2
+# Participants of meetings for whom there is no place are recorded, and heard behind everybody. With those that have one
+# they are so many times the places, for each takes memory (4 MB, by its backlog).
+RECORDED_FACTOR = 4
 # What was high a moment ago may be a burst; what was high for a minute will not be over in five seconds.
 RETRY_LEAST_S, RETRY_MOST_S = 5.0, 60.0
 
@@ -54,6 +57,14 @@ class Admission:
                 raise _overloaded("the recogniser is behind", self._refused(), lag_s=behind_ms / 1000)
         self._refused_at_s = None
         admit_sound(settings)
+
+    def admit_recorded(self, sessions: Collection[LiveSession]) -> None:
+        """Raise ``Overloaded`` when there is not even room for one more of a bot's participants to be recorded, and
+        heard when there is time."""
+        most = RECORDED_FACTOR * self._settings.sessions_max
+        if sum(session.track.source == "bot" for session in sessions) >= most:
+            raise _overloaded("all places are taken", 10, recorded=most)
+        admit_sound(self._settings)
 
     def _admit_by_load(self, ready: Sequence[WorkerStatus], coming: int) -> None:
         """The worker that is nearest to having room says why it has none."""

@@ -19,12 +19,13 @@ from media.recording import Recording
 from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
-from server.admission import Admission, admit_sound
+from server.admission import admit_sound
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
+from server.places import Places
 from server.recorders import Place, admit_recorder, new_track
 from server.recordings import Recordings
 from server.resume import ResumeTokens
@@ -40,6 +41,7 @@ from server.voices import Voices
 log = structlog.get_logger(__name__)
 
 CHECK_INTERVAL_S = 0.5
+BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
 
 
 class Hub:
@@ -60,7 +62,6 @@ class Hub:
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._admission = Admission(settings)
         self._store = store
         self._journal = journal
         self._asr = asr
@@ -69,7 +70,7 @@ class Hub:
         self._metrics = metrics
         self._sessions: dict[str, LiveSession] = {}
         self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
-        self._coming = 0  # speakers that were let in and are not in ``_sessions`` yet
+        self.places = Places(settings, self._sessions, asr)
         self.voices = Voices(store)
         self._recordings = Recordings(settings.recordings_dir)
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
@@ -152,12 +153,8 @@ class Hub:
             admit_sound(self._settings)
             session = await self._opened(transcript, track_id, options)
         else:
-            self._admission.admit_speaker(self._sessions.values(), self._asr.workers, coming=self._coming)
-            self._coming += 1
-            try:
-                session = await self._opened(transcript, track_id, options)
-            finally:
-                self._coming -= 1
+            with self.places.admitted(options) as admitted:
+                session = await self._opened(transcript, track_id, admitted)
         try:
             await self._tell_begun(session)
         except BaseException:
@@ -401,7 +398,9 @@ class Hub:
                 session.check(now_s)
                 if not session.attached and now_s - session.opened_at_s > self._settings.connect_deadline_s:
                     session.abandon()
-                is_too_long = now_s - session.opened_at_s > self._settings.session_max_s
+                is_bot = session.track.source == "bot"
+                most_s = BOT_SESSION_MAX_S if is_bot else self._settings.session_max_s
+                is_too_long = now_s - session.opened_at_s > most_s
                 if is_too_long and session.is_live and session.attached:
                     session.end(TooLarge("the longest time of a session is over; begin a new one"))
 

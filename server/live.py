@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 OnEnded = Callable[[EarshotError | None], None]
 
+RESTED_AFTER_S = 10.0  # who sent nothing for so long is no load
 PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' shortest packet: gaps are whole packets
 
 
@@ -132,6 +133,14 @@ class LiveSession:
     def is_live(self) -> bool:
         """It has a source, or waits for one, that speaks at its own pace."""
         return self.state is not SessionState.CLOSED and self.track.source != "file"
+
+    @property
+    def takes_place(self) -> bool:
+        """All do but participants of a bot's meeting: those do that spoke lately, and are heard live."""
+        if self.track.source != "bot":
+            return True
+        is_silent = time.monotonic() - self._sound_at_s > RESTED_AFTER_S
+        return self.pipeline.options.lane != "file" and not (is_silent and self.is_live)
 
     @property
     def expected_samples(self) -> int | None:

@@ -140,7 +140,7 @@ class Settings(BlobSettings, JobSettings, LanguageModelSettings, SpeakerSettings
     admission_busy_max: float = Field(
         0.9, ge=0, le=2.0, description="New live sessions get 503 when every worker would be busier; 0: never for this."
     )
-    session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session.")
+    session_max_s: float = Field(3 * 3600, ge=1, description="Longest live session; a bot's meeting may last a day.")
     resume_grace_s: float = Field(
         60.0, ge=0, le=3600, description="A lost connection keeps its session for so long, then it is finished."
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from protocol.errors import InvalidMessage
 from protocol.participants import MeetingParticipant
-from protocol.wire.bot_fields import AT_MAX, finite, rate, samples, table, text_or_none, unbased
+from protocol.wire.bot_fields import AT_MAX, finite, number_of, rate, samples, table, text_or_none, unbased
 from protocol.wire.bot_items import Item, Moment, Picture, PictureFormat, Sound, Unknown
 
 RATE_HZ = 16_000
@@ -47,15 +46,11 @@ def _sound(participant: MeetingParticipant | None, data: Mapping[str, Any]) -> S
 
 
 def _participant(data: Mapping[str, Any]) -> MeetingParticipant:
-    """Its participants are named by text; the documents want a number, which is of that text, so that it stays the same
-    over connections."""
+    """Its participants are named by text, and the documents want a number."""
     uuid = data.get("participant_uuid")
     if not isinstance(uuid, str) or not 0 < len(uuid) <= _UUID_MAX_CHARS:
         raise InvalidMessage("participant_uuid must be text", details={"field": "participant_uuid"})
-    digest = hashlib.sha256(uuid.encode("utf-8", "replace")).digest()
-    return MeetingParticipant(
-        id=int.from_bytes(digest[:4], "big") >> 1, name=text_or_none(data.get("participant_name")), extra_data=None
-    )
+    return MeetingParticipant(id=number_of(uuid), name=text_or_none(data.get("participant_name")), extra_data=None)
 
 
 def _moment(data: Mapping[str, Any]) -> Moment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -105,6 +106,12 @@ def participant_of(value: object) -> MeetingParticipant:
     )
 
 
+def number_of(text: str) -> int:
+    """For whoever is known by text alone: a number that is made of it, and so stays the same over connections."""
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
 def _id_of(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(ID_MAX)):
         value = int(value)
@@ -115,6 +122,8 @@ def _id_of(value: object) -> int:
 
 def _extra(value: object) -> object:
     """As it came, unless that is too much, or cannot be stored."""
+    if not value:
+        return value
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         is_storable = bool(text.encode()) and "\\u0000" not in text

@@ -57,14 +57,15 @@ class ToldWord:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Words that another recogniser made; of nobody in particular where ``participant`` is None. ``payload``: all of
-    it, as it came."""
+    """Words that another recogniser made; of nobody in particular where ``participant`` is None. ``is_voice``: of a
+    voice that it told apart and named itself, whose the id is made of that name. ``payload``: all of it, as it came."""
 
     participant: MeetingParticipant | None
     words: tuple[ToldWord, ...]
     is_partial: bool
     language: str | None = None
     payload: Any = None
+    is_voice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

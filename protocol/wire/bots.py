@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from protocol.wire import attendee, recall
 from protocol.wire.bot_fields import RELATIVE_MAX_S, finite, samples
 from protocol.wire.bot_items import Head, Item, Moment, Sound
 from protocol.wire.dialects import Dialect
+from protocol.wire.json_object import json_object
 
 LEGACY_RATE_HZ = 16_000
 ID_BYTES = 4
@@ -69,16 +69,6 @@ class BotMessages:
             participant = MeetingParticipant(id=int.from_bytes(data[:ID_BYTES], "little"))
             data = data[ID_BYTES:]
         return Sound(participant, samples(data), LEGACY_RATE_HZ, Moment())
-
-
-def json_object(text: str) -> dict[str, Any]:
-    try:
-        sent = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidMessage("a text message must be a JSON object") from None
-    if not isinstance(sent, dict):
-        raise InvalidMessage("a text message must be a JSON object", details={"got": type(sent).__name__})
-    return sent
 
 
 def _dialect_of(sent: Mapping[str, Any]) -> Dialect:

@@ -13,6 +13,7 @@ from protocol.wire.bot_fields import (
     TEXT_MAX_CHARS,
     finite,
     moment_of,
+    number_of,
     participant_of,
     samples,
     table,
@@ -111,13 +112,22 @@ def _told(around: Mapping[str, Any], inside: Mapping[str, Any], *, is_partial: b
     words = inside.get("words")
     if not isinstance(words, list) or len(words) > WORDS_MAX:
         raise InvalidMessage(f"words must be a list of {WORDS_MAX} at most", details={"field": "words"})
+    who = _maybe_participant(around, inside)
+    voice = _voice(inside.get("participant", around.get("participant"))) if who is None else None
     return Told(
-        _maybe_participant(around, inside),
+        who or voice,
         tuple(_word(word) for word in words),
         is_partial,
         text_or_none(inside.get("language_code"), 16),
         dict(inside),
+        is_voice=voice is not None,
     )
+
+
+def _voice(who: object) -> MeetingParticipant | None:
+    """One that a recogniser told apart in somebody's sound, such as ``9-A``, which has a name and no number."""
+    name = text_or_none(who.get("name")) if isinstance(who, dict) else None
+    return MeetingParticipant(id=number_of(name), name=name) if name else None
 
 
 def _word(value: object) -> ToldWord:

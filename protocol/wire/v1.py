@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -20,6 +19,7 @@ from protocol.events import (
     Transcribed,
 )
 from protocol.states import TranscriptState
+from protocol.wire.json_object import json_object
 from protocol.words import Segment, Word
 
 MESSAGE_TYPES = ("transcription", "diarization", "status", "summary", "participant", "error", "ping")
@@ -165,16 +165,10 @@ def render_ping(now_epoch_s: float) -> dict[str, Any]:
 
 
 def parse_object(text: str | bytes, *, limit_bytes: int = MAX_ACTION_BYTES) -> dict[str, Any]:
-    """A JSON object, or ``InvalidMessage``. Too deep, too long, not JSON, not an object: all the same to the caller."""
+    """A control message, which is short. Raises ``InvalidMessage``."""
     if len(text) > limit_bytes:
         raise InvalidMessage(f"a control message may hold {limit_bytes} bytes", details={"bytes": len(text)})
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidMessage('send JSON text such as {"action": "get_status"}') from error
-    if not isinstance(message, dict):
-        raise InvalidMessage("send a JSON object", details={"got": type(message).__name__})
-    return message
+    return json_object(text)
 
 
 def parse_action(text: str | bytes) -> Action:

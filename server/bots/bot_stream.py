@@ -10,25 +10,25 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import IntEnum, auto
 
 import structlog
 
 from media.meeting_sound import MeetingSound
-from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError, IllegalMove, Overloaded, TooLarge
-from protocol.events import ParticipantActed
+from protocol.blocks import SAMPLE_RATE_HZ, Block, seconds
+from protocol.errors import EarshotError, IllegalMove, Overloaded, TooLarge
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Picture, ProviderData, Sound, Told
-from server.bots.journal_pages import journal_of
-from server.bots.meeting_tracks import MIXED, name_of, participant_id_of
+from server.bots.meeting_tracks import MIXED, is_of_room, is_told, name_of
+from server.bots.participant_acts import ParticipantActs
 from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
 from server.bots.sound_parts import SoundParts
+from server.bots.told_participants import ToldParticipants
 from server.bots.told_words import ToldWords
 from server.bots.video_parts import VideoParts
 from server.hub import Hub
@@ -45,12 +45,9 @@ log = structlog.get_logger(__name__)
 PARTICIPANTS_MAX = 100
 IDLE_S = 1.0  # who sent nothing for so long says nothing: what is held back is given, and made final
 AHEAD_S = 30.0  # a bot that sends faster than time goes is held back from here on
-ACTED_MAX = 30_000  # events of participants that one recording takes
-KNOWN_MAX = 1000  # of those, by which one is known when it comes again
-REFUSED_S = 5.0  # a participant for whom there was no room is tried again after this
+REFUSED_S = 5.0  # a participant for whom there was no room asks again after this
 # By how much the times of pieces that belong together may be off: told to the sample, by the sender's clock, by ours.
 EXACT_SAMPLES, CLOCK_SAMPLES, ARRIVAL_SAMPLES = (SAMPLE_RATE_HZ * ms // 1000 for ms in (40, 300, 500))
-_Known = tuple[ParticipantAction, int, float, str | None]
 _QUIET = frozenset({ParticipantAction.SPEECH_OFF, ParticipantAction.LEAVE})
 
 
@@ -61,7 +58,19 @@ class _Voice:
     rate_hz: int
     participant_id: int | None
     heard_at_s: float = field(default_factory=time.monotonic)
+    asked_at_s: float = field(default_factory=time.monotonic)  # for a place at the recogniser
     is_idle: bool = False
+    finalizing: asyncio.Task[None] | None = None
+    is_settled_again: bool = False
+
+
+class _Phase(IntEnum):
+    """How far a connection is over. It never goes back."""
+
+    TAKING = auto()
+    LEAVING = auto()  # what still comes is taken as fast as it comes
+    OVER = auto()  # nothing more is taken
+    CLOSED = auto()  # and what was inside is given
 
 
 class BotStream:
@@ -90,41 +99,44 @@ class BotStream:
     ) -> None:
         self._hub = hub
         self._store = store
-        self._journal = journal
-        self._speakers = speakers
         self._tokens = tokens
         self._transcript_id = transcript_id
-        self._is_new = began is None
         self._clock = RecordingClock(began, on_began, clock)
+        self._acts = ParticipantActs(store, journal, speakers, transcript_id, self._clock, is_new=began is None)
         self._tell_ended = on_ended
         self._language = language
         self._offset_s = 0.0  # of sound that tells no times
         self._voices: dict[str, _Voice] = {}
-        self._told_names: dict[int, str] = {}  # by the bot
-        self._named: set[str | None] = set()  # labels that have their name
-        self._known: deque[_Known] = deque(maxlen=KNOWN_MAX)
-        self._acted: int | None = None  # of the recording; None: not counted yet
         self._refused: dict[str, float] = {}  # since when there was no room for them
-        self._finalizing: set[asyncio.Task[None]] = set()
+        self._is_separate: bool | None = None  # participants' own sound came; None: not looked yet
+        self._people = ToldParticipants(store.meeting_participants, transcript_id, is_new=began is None)
         self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._video = VideoParts(settings, store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
         self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
         self._is_open = False
-        self._is_leaving = False
+        self._phase = _Phase.TAKING
         self._is_paused = is_paused
-        self.is_over = False  # nothing more is taken
         self.taken = 0  # messages
-        self._is_let_go = False
+        self.is_taking = False  # one, just now
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
         it; and what else ``Hub.attach`` raises, which is of the whole transcript."""
-        if self.is_over:
+        if self._phase >= _Phase.OVER:
             return
         self.taken += 1
+        self.is_taking = True
+        try:
+            await self._take(item)
+        finally:
+            self.is_taking = False
+
+    async def _take(self, item: Item) -> None:
         if _is_recorded(item) and await self._is_held(item):
             return
+        if isinstance(item, Sound | Picture | Acted) and item.participant is not None:
+            await self._people.told(item.participant)
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -163,27 +175,28 @@ class BotStream:
         self._parts.tick()
         self._video.tick()
         self._provided.tick()
+        self._people.tick()
         for voice in self._voices.values():
             if not voice.is_idle and now_s - voice.heard_at_s >= IDLE_S:
                 self._settle(voice)
 
     async def stop(self) -> None:
         """The meeting is over, also for those that spoke by a connection before: returns when all words are told."""
-        await self._quieten()
+        await self._quieten(is_over=True)
         await complete(self._hub, self._store, self._transcript_id)
         await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()))
 
     async def lost(self, reason: str) -> None:
         """The connection is gone, and may come back. Idempotent."""
-        if not self._is_let_go:
-            await self._quieten()
+        if self._phase < _Phase.CLOSED:
+            await self._quieten(is_over=False)
             for voice in self._voices.values():
                 voice.session.lost(self._ended, reason)
 
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
         fast as it comes."""
-        self._is_leaving = True
+        self._phase = max(self._phase, _Phase.LEAVING)
         self._tell_ended(None)
 
     def pause(self, *, paused: bool) -> None:
@@ -195,17 +208,19 @@ class BotStream:
             if paused and not voice.is_idle:
                 self._settle(voice)
 
-    async def _quieten(self) -> None:
-        self.is_over = self._is_let_go = True
+    async def _quieten(self, *, is_over: bool) -> None:
+        self._phase = _Phase.CLOSED
         for voice in self._voices.values():
             self._give(voice, voice.sound.flush())
-        for task in self._finalizing:
+        finalizing = [voice.finalizing for voice in self._voices.values() if voice.finalizing is not None]
+        for task in finalizing:
             task.cancel()
-        await asyncio.gather(*self._finalizing, return_exceptions=True)
+        await asyncio.gather(*finalizing, return_exceptions=True)
         self._told.close()
         await self._parts.close()
-        await self._video.close()
+        await self._video.close(is_over=is_over)
         await self._provided.close()
+        await self._people.close()
 
     # Sound.
 
@@ -214,9 +229,13 @@ class BotStream:
         start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
         now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
         name = name_of(None if sound.participant is None else sound.participant.id)
-        if name == MIXED and any(each != MIXED for each in self._voices):
+        if name == MIXED and await self._is_separate_sound():
             return
-        voice = self._voices.get(name) or await self._begin(name, sound)
+        voice = self._voices.get(name)
+        if voice is None:
+            voice = await self._begin(name, sound)
+        elif not voice.session.takes_place:
+            await self._place(voice)
         if voice.rate_hz != sound.rate_hz:
             self._give(voice, voice.sound.flush())
             voice.sound, voice.rate_hz = self._placed(voice.session, sound), sound.rate_hz
@@ -230,10 +249,17 @@ class BotStream:
         if (hold_s := min(length_s, self._early_s(voice))) > 0:
             await asyncio.sleep(hold_s)
 
+    async def _is_separate_sound(self) -> bool:
+        """Whether any participant's own came, by this connection or one before."""
+        if self._is_separate is None:
+            tracks = await self._store.tracks_of(self._transcript_id)
+            self._is_separate = not all(is_told(track) or is_of_room(track) for track in tracks)
+        return self._is_separate
+
     def _early_s(self, voice: _Voice) -> float:
         """By how much it is too early; of who leaves nothing is."""
         ahead_s = voice.sound.end_samples / SAMPLE_RATE_HZ - self._clock.now_s()
-        return 0.0 if self._is_leaving else max(0.0, ahead_s - AHEAD_S)
+        return 0.0 if self._phase >= _Phase.LEAVING else max(0.0, ahead_s - AHEAD_S)
 
     def _give(self, voice: _Voice, blocks: list[Block]) -> None:
         for block in blocks:
@@ -255,7 +281,11 @@ class BotStream:
         session = await self._attached(name, options, token)
         session.attach(self._ended)
         participant_id = None if sound.participant is None else sound.participant.id
+        if participant_id is not None:
+            offset_s = session.track.started_at - self._clock.began_at
+            await self._parts.resume(participant_id, offset_s + seconds(session.pipeline.length_samples))
         self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz, participant_id)
+        self._is_separate = self._is_separate or name != MIXED
         return self._voices[name]
 
     async def _attached(self, name: str, options: SourceOptions, token: str | None) -> LiveSession:
@@ -272,6 +302,13 @@ class BotStream:
         self._refused.pop(name, None)
         return session
 
+    async def _place(self, voice: _Voice) -> None:
+        """Who was silent asks for a place again; who has none, now and then."""
+        now_s = time.monotonic()
+        if voice.is_idle or now_s - voice.asked_at_s >= REFUSED_S:
+            voice.asked_at_s = now_s
+            await self._hub.places.ask_again(voice.session)
+
     def _placed(self, session: LiveSession, sound: Sound) -> MeetingSound:
         exact = sound.moment.relative_s is not None
         tolerance_samples = EXACT_SAMPLES if exact else ARRIVAL_SAMPLES if sound.moment == Moment() else CLOCK_SAMPLES
@@ -281,18 +318,22 @@ class BotStream:
     def _settle(self, voice: _Voice) -> None:
         voice.is_idle = True
         self._give(voice, voice.sound.flush())
-        task = asyncio.create_task(self._finalize(voice.session), name=f"finalize {voice.session.session_id}")
-        self._finalizing.add(task)
-        task.add_done_callback(self._finalizing.discard)
+        if voice.finalizing is not None and not voice.finalizing.done():
+            voice.is_settled_again = True  # who gets their words late may be settled many times until then
+            return
+        voice.finalizing = asyncio.create_task(self._finalize(voice), name=f"finalize {voice.session.session_id}")
 
-    async def _finalize(self, session: LiveSession) -> None:
+    async def _finalize(self, voice: _Voice) -> None:
         with suppress(EarshotError):  # it is over: its end makes finals of everything
-            await session.pipeline.finalize()
+            await voice.session.pipeline.finalize()
+            while voice.is_settled_again:
+                voice.is_settled_again = False
+                await voice.session.pipeline.finalize()
 
     def _ended(self, error: EarshotError | None) -> None:
         """One of the sessions was ended by our side: the whole connection is over."""
-        if not self.is_over:
-            self.is_over = True
+        if self._phase < _Phase.OVER:
+            self._phase = _Phase.OVER
             self._tell_ended(error)
 
     # Words of other recognisers.
@@ -304,79 +345,27 @@ class BotStream:
         await self._clock.relative_s(Moment(ends_s))
         track = await self._told.take(told, self._clock.began_at)
         if track is not None and told.participant is not None:
+            await self._people.told(told.participant)
             await self._name(told.participant, track)
         if not told.is_partial:
-            await self._provided.take("transcript.data", told.payload, told.participant, told.words[0].start_s)
+            who = None if told.is_voice else told.participant
+            await self._provided.take("transcript.data", told.payload, who, told.words[0].start_s)
 
     # What participants do.
 
     async def _note(self, acted: Acted) -> None:
-        relative_s = await self._clock.relative_s(acted.moment)
-        known: _Known = (acted.action, acted.participant.id, relative_s, acted.text)
-        if self._acted is None:
-            await self._count()
-        assert self._acted is not None
-        if known in self._known:
+        relative_s = await self._acts.note(acted)
+        if relative_s is None:
             return
-        if self._acted >= ACTED_MAX:
-            raise TooLarge(f"{ACTED_MAX} events of participants are taken of one recording")
-        self._acted += 1
-        self._known.append(known)
-        at = acted.moment.at if acted.moment.at is not None else self._clock.began_at + relative_s
-        event = ParticipantActed(
-            action=acted.action,
-            participant=acted.participant,
-            relative_s=relative_s,
-            at=at,
-            text=acted.text,
-            to=acted.to,
-        )
-        await self._journal.append(self._transcript_id, event, patient=True)
-        self._video.acted(acted.action, acted.participant.id, relative_s)
+        await self._video.acted(acted.action, acted.participant.id, relative_s)
         await self._name(acted.participant)
         voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:
             self._settle(voice)
 
-    async def _count(self) -> None:
-        """What was told by a connection before may be told again."""
-        self._acted = 0
-        if not self._is_new:
-            since, self._told_names = self._told_names, {}
-            async for event in journal_of(self._store, self._transcript_id):
-                if isinstance(acted := event.body, ParticipantActed):
-                    self._acted += 1
-                    self._known.append((acted.action, acted.participant.id, acted.relative_s, acted.text))
-                    if acted.participant.name:
-                        self._told_names[acted.participant.id] = acted.participant.name
-            self._told_names |= since
-
     async def _name(self, participant: MeetingParticipant, told: Track | None = None) -> None:
-        """Their words carry their name. What somebody named them by hand stays, until they change their name."""
-        id_, name = participant.id, participant.name
-        voice = self._voices.get(name_of(id_))
-        track = voice.session.track if voice is not None else told
-        if not name:
-            return
-        before = self._told_names.get(id_)
-        self._told_names[id_] = name
-        is_renamed = before not in (None, name)
-        if is_renamed:
-            tracks = await self._store.tracks_of(self._transcript_id)
-            labels = {each.speaker for each in tracks if participant_id_of(each) == id_}
-        else:
-            labels = set() if track is None or track.speaker in self._named else {track.speaker}
-        self._named |= labels
-        for label in labels:
-            with suppress(Conflict):  # it is locked
-                await self._show_name(label, name, is_renamed=is_renamed)
-
-    async def _show_name(self, label: str | None, name: str, *, is_renamed: bool) -> None:
-        named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
-        if named is None:
-            await self._speakers.add(self._transcript_id, name=name, speaker=label)
-        elif is_renamed:
-            await self._speakers.change(self._transcript_id, named.id, name=name)
+        voice = self._voices.get(name_of(participant.id))
+        await self._acts.name(participant, told if voice is None else voice.session.track)
 
 
 def _is_recorded(item: Item) -> bool:

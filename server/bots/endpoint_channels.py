@@ -76,8 +76,9 @@ class WebhookChannel(Channel):
 
 
 class SocketChannel(Channel):
-    """One connection, opened when there is something to tell. What was written to one that was lost then may be lost:
-    a receiver says nothing of what it took."""
+    """One connection, opened when there is something to tell. A receiver says nothing of what it took, but its library
+    answers a ping once it has read what was sent before (RFC 6455, 5.5.3): until then a message is not taken, and where
+    the connection is lost meanwhile, it is told again by the next."""
 
     tries_max, pause_s = 30, 3.0
 
@@ -105,6 +106,8 @@ class SocketChannel(Channel):
             async with asyncio.timeout(self._deadline_s):
                 connection = await self._open()
                 await connection.send(body.decode())
+                if not is_passing:
+                    await (await connection.ping())
         except (RefusedAddress, BadInput):
             return Attempt(False, Outcome.REFUSED.value, is_final=True)
         except TimeoutError:

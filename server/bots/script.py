@@ -27,9 +27,9 @@ RATES_HZ: dict[PictureFormat, int] = {"png": 2, "h264": 10}
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One participant. ``at_s``: when their recording begins; they are there from ``joins_s`` to ``leaves_s``, and
-    heard, but not from one of ``mutes`` to the other. ``shown``: their camera and screen, from when to when; ``chats``:
-    what they write to everyone, and when."""
+    """One participant. ``at_s``: when their recording begins; they are there from ``joins_s`` to ``leaves_s`` (None:
+    to the end of what they say, show and write), and heard, but not from one of ``mutes`` to the other. ``shown``:
+    their camera and screen, from when to when; ``chats``: what they write to everyone, and when."""
 
     participant: MeetingParticipant
     path: Path
@@ -84,7 +84,8 @@ class Part:
     def items(self, began_at: float) -> Iterator[tuple[float, Sent]]:
         """What a bot sends of them, each with when it does, in order: a piece of sound when it is over."""
         pictures = (self._pictures(surface, start_s, end_s, began_at) for surface, start_s, end_s in self.shown)
-        return heapq.merge(self._heard(began_at), *pictures, self._written(began_at), key=lambda each: each[0])
+        everything = (self._heard(began_at), *pictures, self._written(began_at))
+        return heapq.merge(*everything, key=lambda each: (each[0], _is_leaving(each[1])))
 
     def _written(self, began_at: float) -> Iterator[tuple[float, Sent]]:
         for at_s, text in self.chats:
@@ -113,7 +114,8 @@ class Part:
                 break
             if start_s >= self.joins_s and not any(start < end_s and start_s < end for start, end in self.mutes):
                 yield end_s, Sound(self.participant, pcm, SAMPLE_RATE_HZ, Moment(start_s, began_at + start_s))
-        leaves_s = max(self.joins_s, end_s if self.leaves_s is None else self.leaves_s)
+        ends_s = [end_s, *(until_s for _, _, until_s in self.shown), *(at_s for at_s, _ in self.chats)]
+        leaves_s = max(self.joins_s, max(ends_s) if self.leaves_s is None else self.leaves_s)
         yield leaves_s, self._acted(ParticipantAction.LEAVE, leaves_s, began_at)
 
     def _acted(self, action: ParticipantAction, at_s: float, began_at: float) -> Acted:
@@ -138,6 +140,11 @@ class Part:
 def played(parts: Sequence[Part], began_at: float) -> Iterator[tuple[float, Sent]]:
     """All of them together, in order. Raises what decoding raises."""
     return heapq.merge(*(part.items(began_at) for part in parts), key=lambda each: each[0])
+
+
+def _is_leaving(sent: Sent) -> bool:
+    """Which comes after all else of one time."""
+    return isinstance(sent, Acted) and sent.action is ParticipantAction.LEAVE
 
 
 def _stretch(key: str, text: str) -> tuple[float, float]:

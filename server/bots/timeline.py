@@ -14,16 +14,24 @@ UNKNOWN_ID = 0  # of whoever speaks in the sound of a whole room, where nobody s
 
 
 def participants_of(
-    acted: Iterable[ParticipantActed], heard: Iterable[MeetingParticipant]
+    acted: Iterable[ParticipantActed], heard: Iterable[MeetingParticipant], told: Iterable[MeetingParticipant] = ()
 ) -> dict[int, MeetingParticipant]:
-    """Everybody, as they were told of last, in the order in which they came; then those that were only ``heard``."""
+    """Everybody, as they were told of last, in the order in which they came; then those that were only ``heard``, by
+    the names that they have; then those that were only shown. ``told``: what was told of each last, by whatever."""
     found: dict[int, MeetingParticipant] = {}
     for each in acted:
         before, now = found.get(each.participant.id), each.participant
         found[now.id] = now if before is None else newer(before, now)
-    for other in heard:
-        found.setdefault(other.id, other)
-    return found
+    only_shown: dict[int, MeetingParticipant] = {}
+    only_heard = {other.id: other for other in heard if other.id not in found}
+    for newest in told:
+        if newest.id in found:
+            found[newest.id] = newer(found[newest.id], newest)
+        elif newest.id in only_heard:
+            only_heard[newest.id] = newer(newest, only_heard[newest.id])
+        else:
+            only_shown[newest.id] = newest
+    return found | only_heard | only_shown
 
 
 def newer(before: MeetingParticipant, now: MeetingParticipant) -> MeetingParticipant:

@@ -14,7 +14,6 @@ from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import TooLarge
 from protocol.events import Interim, SpeakerTurn, Transcribed
 from protocol.ids import new_segment_id
-from protocol.participants import MeetingParticipant
 from protocol.wire.bot_items import Told, ToldWord
 from protocol.words import Segment, Word
 from server.bots.meeting_tracks import MIXED, is_told, name_of, told_name_of
@@ -57,7 +56,7 @@ class ToldWords:
         words = words_of(told.words)
         tracks = await self._known_tracks()
         name = told_name_of(None if told.participant is None else told.participant.id)
-        if not words or self._is_heard(tracks, told.participant):
+        if not words or self._is_heard(tracks, told):
             self._withdraw(name)
             return None
         text = join_words(words, told.language)
@@ -101,14 +100,14 @@ class ToldWords:
             empty = interim.segment.model_copy(update={"text": "", "words": ()})
             self._journal.tell(interim.model_copy(update={"segment": empty}))
 
-    def _is_heard(self, tracks: dict[str, Track], participant: MeetingParticipant | None) -> bool:
-        """By this connection or one before."""
+    def _is_heard(self, tracks: dict[str, Track], told: Told) -> bool:
+        """By this connection or one before. A voice that nobody knows may be in anybody's sound."""
         sounding = {*self._speaking(), *(name for name, track in tracks.items() if not is_told(track))}
         if sounding - {MIXED}:
             sounding.discard(MIXED)  # since participants come by themselves, the room is not heard as well
-        if participant is None:
+        if told.participant is None or told.is_voice:
             return bool(sounding)
-        return not sounding.isdisjoint((MIXED, name_of(participant.id)))
+        return not sounding.isdisjoint((MIXED, name_of(told.participant.id)))
 
     async def _known_tracks(self) -> dict[str, Track]:
         if self._tracks is None:

@@ -1,12 +1,15 @@
 """Stretches in which a participant's camera or screen was shown, and their pictures on disk.
 
 A part ends when its bot says so (the camera is off, the participant left), when no picture comes for a while, and when
-the pictures become of another kind or size. What is on disk is what came; it becomes a film when somebody asks for it.
+the pictures become of another kind or size. It goes on after a connection was lost. Each is stored when it begins and
+when its end is known; else it ends where its pictures do. What is on disk is what came; it becomes a film when somebody
+asks for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +29,7 @@ SUFFIX = ".pictures"
 MESSAGE_MAX_BYTES = PICTURE_MAX_BYTES * 4 // 3 + 64 * 1024  # a picture in base64, and who shows it
 GAP_S = 10.0  # a shared screen on which nothing moves sends few pictures
 LAST_S = 1.0  # how long the last picture of a part is shown where nobody says until when
-WRITTEN_EVERY_S = 10.0
+RETRIED_EVERY_S = 10.0  # what the store did not take at once
 PARTS_MAX = 2000  # of one connection
 OPEN_MAX = 200  # at once: a camera and a screen of each participant
 PART_MAX_BYTES, RECORDING_MAX_BYTES = 2 << 30, 16 << 30
@@ -45,6 +48,7 @@ class _Open:
     kind: tuple[object, ...]  # of its pictures: the format, and of stills their size
     last_ms: int
     length_bytes: int = 0
+    is_resumed: bool = False  # it was begun by a connection before, and nothing came by this one yet
 
 
 class VideoParts:
@@ -52,10 +56,12 @@ class VideoParts:
 
     def __init__(self, settings: Settings, store: MeetingPartStore, transcript_id: str) -> None:
         self._settings = settings
+        self._store = store
         self._transcript_id = transcript_id
         self._folder = settings.recordings_dir / transcript_id
         self._open: dict[_Of, _Open] = {}
-        self._written = WriteBehind(store.put, every_s=WRITTEN_EVERY_S, what="parts of video")
+        self._before: dict[_Of, MeetingPart] | None = None  # what nobody ended so far; None: not looked at yet
+        self._written = WriteBehind(store.put, every_s=RETRIED_EVERY_S, what="parts of video")
         self._count = 0
         self._length_bytes: int | None = None  # of the recording's pictures; None: not looked at yet
 
@@ -68,16 +74,18 @@ class VideoParts:
         record = PictureRecord(round(at_s * 1000), _FORMATS[picture.format], picture.data)
         kind = _kind_of(record)
         of: _Of = picture.participant.id, picture.surface
-        opened = self._open.get(of)
+        opened = await self._opened(of)
         is_stream = record.format is PictureFormat.H264  # of which several pieces may come with one time
         if opened is not None and opened.kind == kind and record.at_ms < opened.last_ms + (not is_stream):
             return
-        if opened is not None and (opened.kind != kind or record.at_ms - opened.last_ms > GAP_S * 1000):
-            self._end(of, record.at_ms / 1000)
+        is_late = opened is not None and record.at_ms - opened.last_ms > GAP_S * 1000
+        if opened is not None and (opened.kind != kind or is_late):
+            was_away = is_late and opened.is_resumed
+            self._end(of, opened.last_ms / 1000 + LAST_S if was_away else record.at_ms / 1000)
             opened = None
+        if is_stream and (opened is None or opened.is_resumed) and SPS not in nal_types(record.data):
+            return  # nothing can be shown until a picture comes that needs none before it
         if opened is None:
-            if is_stream and SPS not in nal_types(record.data):
-                return  # nothing can be shown until a picture comes that needs none before it
             opened = await self._begin(of, kind, record)
         size_bytes = picture_file.HEADER_BYTES + len(record.data)
         assert self._length_bytes is not None
@@ -90,47 +98,73 @@ class VideoParts:
         opened.length_bytes += size_bytes
         self._length_bytes += size_bytes
         opened.last_ms = record.at_ms
-        self._put(opened, record.at_ms / 1000 + LAST_S)
+        opened.is_resumed = False
 
-    def acted(self, action: ParticipantAction, participant_id: int, at_s: float) -> None:
-        """What a participant did may end what is shown of them."""
+    async def acted(self, action: ParticipantAction, participant_id: int, at_s: float) -> None:
+        """What a participant did may end what is shown of them. Raises what the store raises."""
         for surface in _ENDS.get(action, ()):
+            await self._opened((participant_id, surface))
             self._end((participant_id, surface), at_s)
 
     def pause(self) -> None:
         """Nothing more is recorded for now."""
-        self._open.clear()
+        for of, opened in list(self._open.items()):
+            self._end(of, opened.last_ms / 1000 + LAST_S)
 
     def tick(self) -> None:
         self._written.tick()
 
-    async def close(self) -> None:
-        """What came is stored."""
+    async def close(self, *, is_over: bool) -> None:
+        """What is known of what came is stored. Unless the meeting ``is_over``, what was not ended may go on by another
+        connection. Idempotent."""
+        if is_over:
+            self.pause()
         self._open.clear()
         await self._written.close()
+
+    async def _opened(self, of: _Of) -> _Open | None:
+        """What is shown of them just now, also since before a connection was lost."""
+        if self._before is None:
+            found = await self._store.of_transcript(self._transcript_id)
+            newest = {(part.participant_id, part.kind): part for part in found}
+            self._before = {
+                (id_, kind): part for (id_, kind), part in newest.items() if kind != "audio" and part.end_s is None
+            }
+        part = self._before.pop(of, None)
+        if part is not None and of not in self._open:
+            with suppress(FileNotFoundError):
+                path = pictures_path(self._settings, part)
+                last, is_whole = await asyncio.to_thread(picture_file.last, path)
+                if last is not None:
+                    await self._measure()
+                    kind = _kind_of(last) if is_whole else ()  # nothing is read behind what was cut
+                    length_bytes = (await asyncio.to_thread(path.stat)).st_size
+                    self._open[of] = _Open(part, kind, last.at_ms, length_bytes, is_resumed=True)
+        return self._open.get(of)
+
+    async def _measure(self) -> None:
+        if self._length_bytes is None:
+            self._length_bytes = await asyncio.to_thread(_length_bytes, self._folder)
 
     async def _begin(self, of: _Of, kind: tuple[object, ...], record: PictureRecord) -> _Open:
         if self._count >= PARTS_MAX or len(self._open) >= OPEN_MAX:
             raise TooLarge(f"a connection shows {PARTS_MAX} stretches of video, {OPEN_MAX} at once")
         await asyncio.to_thread(admit_sound, self._settings)
-        if self._length_bytes is None:
-            self._length_bytes = await asyncio.to_thread(_length_bytes, self._folder)
+        await self._measure()
         participant_id, surface = of
         start_s = record.at_ms / 1000
         part = MeetingPart(new_meeting_part_id(), self._transcript_id, surface, participant_id, start_s)
         self._count += 1
         opened = self._open[of] = _Open(part, kind, record.at_ms)
+        self._written.put(part.id, part, at_once=True)
         return opened
 
     def _end(self, of: _Of, at_s: float) -> None:
         """The last picture is shown until then, where that is not long after."""
         if (opened := self._open.pop(of, None)) is not None:
             last_s = opened.last_ms / 1000
-            self._put(opened, max(last_s + 0.001, min(at_s, last_s + GAP_S)))
-
-    def _put(self, opened: _Open, end_s: float) -> None:
-        opened.part = replace(opened.part, end_s=end_s)
-        self._written.put(opened.part.id, opened.part)
+            end_s = max(last_s + 0.001, min(at_s, last_s + GAP_S))
+            self._written.put(opened.part.id, replace(opened.part, end_s=end_s), at_once=True)
 
 
 def pictures_path(settings: Settings, part: MeetingPart) -> Path:

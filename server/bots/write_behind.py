@@ -29,20 +29,23 @@ class WriteBehind(Generic[T]):
         self._waiting: dict[str, T] = {}
         self._written_s = time.monotonic()
         self._writing: asyncio.Task[None] | None = None
+        self._is_urgent = False
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def put(self, id_: str, item: T) -> None:
-        """It takes the place of one with this id that is not written yet."""
+    def put(self, id_: str, item: T, *, at_once: bool = False) -> None:
+        """It takes the place of one with this id that is not written yet. ``at_once``: no tick is waited for."""
         self._waiting[id_] = item
+        self._is_urgent = self._is_urgent or at_once
+        if at_once:
+            self._begin()
 
     def tick(self) -> None:
         """To be called now and then: begins to write when it is time."""
-        if time.monotonic() - self._written_s >= self._every_s and (self._writing is None or self._writing.done()):
-            self._written_s = time.monotonic()
-            self._writing = asyncio.create_task(self._flush(), name=f"write {self._what}")
+        if time.monotonic() - self._written_s >= self._every_s:
+            self._begin()
 
     async def close(self) -> None:
         """Everything is written, or could not be. Idempotent."""
@@ -50,7 +53,18 @@ class WriteBehind(Generic[T]):
             await asyncio.gather(self._writing, return_exceptions=True)
         await self._flush()
 
+    def _begin(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._written_s = time.monotonic()
+            self._writing = asyncio.create_task(self._write_down(), name=f"write {self._what}")
+
+    async def _write_down(self) -> None:
+        await self._flush()
+        while self._is_urgent:  # what came meanwhile
+            await self._flush()
+
     async def _flush(self) -> None:
+        self._is_urgent = False
         waiting, self._waiting = self._waiting, {}
         if not waiting:
             return

@@ -104,12 +104,11 @@ async def page(name: str, request: Request) -> Response:
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def live_page(request: Request) -> Response:
-    """A program that asks for JSON, and says so, is told what this is instead."""
-    accepts = request.headers.get("accept", "")
-    if "application/json" in accepts and "text/html" not in accepts:
-        response: Response = JSONResponse(about())
-    else:
+    """Whoever does not name HTML, as browsers do and programs do not, is told what this is instead."""
+    if "text/html" in request.headers.get("accept", ""):
         response = await page(LIVE_PAGE, request)
+    else:
+        response = JSONResponse(about())
     response.headers["Vary"] = "Accept"
     return response
 

@@ -63,6 +63,12 @@ class Bot:
         state = self.transcript.state
         return "paused" if self.paused_at is not None and state in _MAY_PAUSE else _CODES[state]
 
+    @property
+    def status_at(self) -> float:
+        """Since when its recording has that, which nothing moves that is written or made of it later."""
+        moved_at = self.transcript.state_at or self.transcript.created_at
+        return max(moved_at, self.paused_at or 0.0) if self.status == "paused" else moved_at
+
 
 @dataclass(frozen=True, slots=True)
 class BotsWanted:

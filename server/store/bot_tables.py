@@ -31,7 +31,7 @@ bots = sa.Table(
 )
 
 # Stretches of one participant's sound, camera or screen, in seconds since the recording began. ``end_s`` None: it goes
-# on, or went on until the server ended without a word.
+# on, or nobody said that it ended.
 meeting_parts = sa.Table(
     "meeting_parts",
     metadata,
@@ -42,6 +42,15 @@ meeting_parts = sa.Table(
     sa.Column("start_s", sa.Double, nullable=False),
     sa.Column("end_s", sa.Double),
     sa.Index(None, "transcript_id", "start_s"),
+)
+
+# What was told of a participant last, with whatever message (``told``, JSON).
+meeting_participants = sa.Table(
+    "meeting_participants",
+    metadata,
+    sa.Column("transcript_id", sa.String(36), sa.ForeignKey("transcripts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("participant_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("told", sa.Text, nullable=False),
 )
 
 # What other recognisers sent of a meeting, as they sent it (``payload``, JSON).

@@ -19,8 +19,8 @@ PART_KINDS: Sequence[PartKind] = get_args(PartKind)
 
 @dataclass(frozen=True, slots=True)
 class MeetingPart:
-    """Times are seconds since the recording began; ``end_s`` None while it goes on, and where the server ended without
-    a word."""
+    """Times are seconds since the recording began; ``end_s`` None while it goes on, and where nobody said that it
+    ended: it does where its sound or its pictures do."""
 
     id: str
     transcript_id: str
@@ -38,11 +38,16 @@ class MeetingPartStore:
         self._write = write
 
     async def put(self, parts: Sequence[MeetingPart]) -> None:
-        """New ones, and where those that are known end. Raises ``NotFound`` where their transcript is gone."""
+        """New ones, and where those that are known end: what a connection that is over says of one that went on since
+        does not shorten it. Raises ``NotFound`` where their transcript is gone."""
         async with self._write() as conn:
             for part in parts:
-                ends = sa.update(meeting_parts).where(meeting_parts.c.id == part.id).values(end_s=part.end_s)
-                if not (await conn.execute(ends)).rowcount:
+                own = meeting_parts.c.id == part.id
+                if (await conn.execute(sa.select(meeting_parts.c.id).where(own))).scalar_one_or_none() is not None:
+                    if part.end_s is not None:
+                        is_later = sa.or_(meeting_parts.c.end_s.is_(None), meeting_parts.c.end_s < part.end_s)
+                        await conn.execute(sa.update(meeting_parts).where(own, is_later).values(end_s=part.end_s))
+                else:
                     held = _living(part.transcript_id).with_for_update(read=True, key_share=True)
                     if (await conn.execute(held)).scalar_one_or_none() is None:
                         raise NotFound("no such recording")

@@ -49,6 +49,7 @@ class Transcript:
     room_name: str | None  # None, too, where that room is gone
     meeting_id: str | None
     change_seq: int  # of its latest change, from one counter for all transcripts
+    state_at: float | None = None  # since when its state is what it is; None: since it was made
     is_withheld: bool = False  # its reader may know no more than its id, change_seq and deletion; the rest is made up
 
     @property

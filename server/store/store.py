@@ -23,6 +23,7 @@ from server.store.job_store import JobStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.meeting_part_store import MeetingPartStore
+from server.store.meeting_participant_store import MeetingParticipantStore
 from server.store.project_store import ProjectStore
 from server.store.provider_part_store import ProviderPartStore
 from server.store.records import (
@@ -86,6 +87,7 @@ class Store:
         self.bots = BotStore(self._read, self._write, clock)
         self.endpoints = EndpointStore(self._read, self._write, clock)
         self.meeting_parts = MeetingPartStore(self._read, self._write)
+        self.meeting_participants = MeetingParticipantStore(self._read, self._write)
         self.provider_parts = ProviderPartStore(self._read, self._write)
         self.voices = VoiceStore(self._read, self._write)
 

@@ -50,6 +50,7 @@ transcripts = sa.Table(
     sa.Column("summed_words", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("was_summed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("made_title", sa.Text, nullable=False, server_default=""),
+    sa.Column("state_at", sa.Double),  # since when its state is what it is; None: since it was made
     sa.Index("ix_transcripts_unsummed", "id", sqlite_where=_UNSUMMED, postgresql_where=_UNSUMMED),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state"),

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound, PreconditionFailed
 from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, UNFINISHED, TranscriptState, move
-from server.store.bot_tables import bots, meeting_parts, provider_parts, realtime_endpoints
+from server.store.bot_tables import bots, meeting_participants, meeting_parts, provider_parts, realtime_endpoints
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
 from server.store.job_tables import summary_jobs
 from server.store.meeting_records import MeetingState
@@ -29,7 +29,7 @@ from server.store.voice_tables import track_voices, voice_prints
 # What is of a transcript, and goes with it.
 PARTS = (
     *(all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events, summary_jobs),
-    *(bots, meeting_parts, provider_parts, realtime_endpoints, track_voices, voice_prints),
+    *(bots, meeting_parts, meeting_participants, provider_parts, realtime_endpoints, track_voices, voice_prints),
 )
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 
@@ -173,7 +173,7 @@ async def set_state(conn: AsyncConnection, transcript_id: str, there: Transcript
     # The row is held, so that of two moves at once the second sees where the first one went.
     held = await hold(conn, transcript_id, including_deleted=True)
     moved = move(TRANSCRIPT_MOVES, held.state, there)
-    return await change(conn, transcript_id, {"state": moved.value}, now=now, including_deleted=True)
+    return await change(conn, transcript_id, {"state": moved.value, "state_at": now}, now=now, including_deleted=True)
 
 
 async def delete(conn: AsyncConnection, transcript_id: str, *, now: float) -> Transcript:
@@ -355,4 +355,5 @@ def _record(row: sa.Row[Any], duration_samples: int) -> Transcript:
         room_name=row.room_name,
         meeting_id=row.meeting_id,
         change_seq=row.change_seq,
+        state_at=row.state_at,
     )

@@ -31,6 +31,14 @@ async def webrtc(quick: bool) -> Figures:
     return figures
 
 
+async def bots(quick: bool) -> Figures:
+    from tests.bench import bots as bench
+
+    figures = Figures("bots", "Bots: meetings of five on one core")
+    await bench.measure(figures, counts=(2, 4) if quick else (5, 10, 20, 30), seconds=12.0 if quick else 40.0)
+    return figures
+
+
 async def room(quick: bool) -> Figures:
     from tests.bench import room as bench
 
@@ -103,6 +111,7 @@ async def speakers(quick: bool) -> Figures:
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
+    "bots": bots,
     "room": room,
     "words": words,
     "loop": loop,

@@ -171,6 +171,19 @@ class Node:
         return counts
 
 
+def busy_s(core: int) -> float:
+    """Seconds that a core worked so far, whoever for; NaN where the system does not tell."""
+    try:
+        lines = Path("/proc/stat").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    # proc(5): user, nice, system, idle, iowait, irq, softirq, steal
+    times = next((line.split()[1:9] for line in lines if line.startswith(f"cpu{core} ")), None)
+    if times is None:
+        return float("nan")
+    return (sum(map(int, times)) - int(times[3]) - int(times[4])) / os.sysconf("SC_CLK_TCK")
+
+
 def _resident_mb(pid: int) -> float:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,23 @@ from tests.bench import loop_report, speakers_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "cycles", "room", "chunks", "jobs", "jobs-live", "words", "speakers")
+ORDER = ("loop", "websocket", "webrtc", "bots", "cycles", "room", "chunks", "jobs", "jobs-live", "words", "speakers")
 MEANINGS = {
     "streams": "live streams at once",
+    "bots": "bots at once",
+    "participants_each": "participants of each, a live stream each",
+    "bots_kept_up_with": "bots kept up with",
+    "streams_per_core": "live streams of participants by what they cost: so many are a core",
+    "core_of_others_percent": "percent of the server's core that others took meanwhile",
+    "recordings_not_done": "recordings not done three minutes after their end",
+    "connections_lost": "connections of bots that the server ended",
+    "messages_refused": "messages of bots refused",
+    "document_words_wrong": "words lost, added or changed in the documents",
+    "documents_p50_ms": "four documents of a meeting, one after the other, median, ms",
+    "documents_p95_ms": "the same, 95th percentile, ms",
+    "load_late_p99_ms": "sound sent later by the load than it was spoken, 99th percentile, ms",
+    "inference_memory_mb": "the inference process's memory, MB",
+    "mb_per_stream": "memory of both that one more stream costs, MB",
     "seconds": "length of each stream, s",
     "server_cpu_ms_per_stream_second": "server's process, ms of processor per second of a stream",
     "inference_cpu_ms_per_stream_second": "inference process (voice activity, scheduling, scripted engine), the same",
@@ -91,6 +106,24 @@ MEANINGS = {
     "live_seconds_per_sound_second": "live: seconds per second of sound, sent as fast as it was taken",
     "whole_seconds_per_sound_second": "whole file: seconds per second of sound",
 }
+CURVE = {
+    "bots": "bots",
+    "streams_per_core": "streams a core, by cost",
+    "server_cpu_ms_per_stream_second": "server, ms of processor per stream and second",
+    "inference_cpu_ms_per_stream_second": "inference, the same",
+    "loop_lag_p50_ms": "loop's lag p50, ms",
+    "loop_lag_p99_ms": "p99, ms",
+    "word_to_interim_p50_ms": "word told p50, ms",
+    "word_to_interim_p95_ms": "p95, ms",
+    "speech_to_final_p50_ms": "final told p50, ms",
+    "speech_to_final_p95_ms": "p95, ms",
+    "words_said": "words said",
+    "words_wrong": "of them wrong",
+    "connections_lost": "connections lost",
+    "load_late_p99_ms": "load late p99, ms",
+    "core_of_others_percent": "percent of the core that others took",
+    "memory_mb": "server's memory, MB",
+}
 INTRODUCTION = """# Performance
 
 Made by `python -m tests.bench.report` from what `make bench` wrote; nothing here is typed by hand.
@@ -130,9 +163,19 @@ def _section(bench: dict[str, Any]) -> str:
         lines.append("")
     rows = [(MEANINGS[name], value) for name, value in figures.items() if name in MEANINGS]
     lines += ["| figure | |", "|---|--:|", *(f"| {meaning} | {shown(value)} |" for meaning, value in rows), ""]
+    if curve := bench.get("tables", {}).get("curve"):
+        lines += [*_curve(curve), ""]
     lines += [f"- {note}" for note in bench["notes"]]
     lines.append(f"- {bench['date'][:10]}, commit {bench['commit']}; {bench['machine']}.")
     return "\n".join(lines) + "\n"
+
+
+def _curve(rows: list[dict[str, float]]) -> Iterator[str]:
+    yield f"| {' | '.join(CURVE.values())} | kept up |"
+    yield f"|{'--:|' * len(CURVE)}---|"
+    for row in rows:
+        values = " | ".join(shown(row.get(name, float("nan"))) for name in CURVE)
+        yield f"| {values} | {'yes' if row['kept_up'] else 'no'} |"
 
 
 def _corpus_row(figures: dict[str, float], corpus: str) -> str:

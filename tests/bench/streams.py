@@ -123,21 +123,29 @@ async def measure(
             streams.append(open_stream(node, await node.create_transcript(http), sound, heard))
         await beside(node, http)
         running = [asyncio.create_task(stream.run()) for stream in streams]
-        await asyncio.sleep(SETTLE_S)
-        cost, lag, began_s = node.cost(), await node.loop_lag(http), time.monotonic()
-        await asyncio.sleep(seconds - SETTLE_S - 2.0)
-        spent_s = time.monotonic() - began_s
-        cost_after, lag_after = node.cost(), await node.loop_lag(http)
+        figures.add(streams=count, seconds=seconds)
+        await watch(figures, node, http, count=count, seconds=seconds)
+        figures.add(idle_cpu_ms_per_second=idle)
         await asyncio.gather(*running)
         await after(node, http)
-    figures.add(streams=count, seconds=seconds)
+    add_words(figures, [stream.heard for stream in streams])
+    if pair is None and pinned:
+        figures.notes.append("Processes could not be pinned here: server and load shared all cores.")
+
+
+async def watch(figures: Figures, node: Node, http: httpx.AsyncClient, *, count: int, seconds: float) -> None:
+    """What ``count`` streams of ``seconds`` that have just begun cost, and how late the event loop is meanwhile."""
+    await asyncio.sleep(SETTLE_S)
+    cost, lag, began_s = node.cost(), await node.loop_lag(http), time.monotonic()
+    await asyncio.sleep(seconds - SETTLE_S - 2.0)
+    spent_s = time.monotonic() - began_s
+    cost_after, lag_after = node.cost(), await node.loop_lag(http)
     if cost is not None and cost_after is not None:
         per = 1000 / (count * spent_s)
         spent = cost_after.since(cost)
         figures.add(
             server_cpu_ms_per_stream_second=spent.server_s * per,
             inference_cpu_ms_per_stream_second=spent.worker_s * per,
-            idle_cpu_ms_per_second=idle,
         )
     else:
         figures.notes.append("This system does not tell what a process costs: no figures of the processor.")
@@ -145,9 +153,6 @@ async def measure(
     figures.add(
         loop_lag_p50_ms=histogram_percentile(lags, 50) * 1000, loop_lag_p99_ms=histogram_percentile(lags, 99) * 1000
     )
-    _words(figures, [stream.heard for stream in streams])
-    if pair is None and pinned:
-        figures.notes.append("Processes could not be pinned here: server and load shared all cores.")
 
 
 async def _idle(node: Node) -> float:
@@ -161,7 +166,7 @@ async def _idle(node: Node) -> float:
     return (spent.server_s + spent.worker_s) * 1000 / IDLE_S
 
 
-def _words(figures: Figures, heard: list[Heard]) -> None:
+def add_words(figures: Figures, heard: list[Heard]) -> None:
     interim = [ms for each in heard for ms in each.interim_ms]
     final = [ms for each in heard for ms in each.final_ms]
     figures.add(
@@ -171,11 +176,11 @@ def _words(figures: Figures, heard: list[Heard]) -> None:
         speech_to_final_p95_ms=percentile(final, 95),
         words_said=sum(len(each.words) for each in heard),
         words_final=sum(len(each.finals) for each in heard),
-        words_wrong=sum(_wrong(each) for each in heard),
+        words_wrong=sum(wrong(each) for each in heard),
     )
 
 
-def _wrong(heard: Heard) -> int:
+def wrong(heard: Heard) -> int:
     """Words lost, added or changed, position by position."""
     said = [text for text, _ in heard.words]
     return sum(a != b for a, b in zip(said, heard.finals, strict=False)) + abs(len(said) - len(heard.finals))

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.wav import wav_of
 
 pytestmark = pytest.mark.process
 
@@ -163,3 +164,28 @@ async def test_told_to_stop_it_makes_the_finals_and_leaves_in_good_order(tmp_pat
             await hearing
         await server.start()
         assert await words_of(server, speaker.transcript_id) == EXPECTED
+
+
+async def test_a_job_that_is_killed_half_way_goes_on_and_ends_with_every_word_once(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data", **QUICK | {"engine": "scripted-slow"})
+    async with server:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            files = {"file": ("talk.wav", wav_of(SOUND), "audio/wav")}
+            job_id = (await http.post("/api/transcribe/", files=files)).json()["job_id"]
+            async with asyncio.timeout(120):
+                while (progress := await progress_of(http, job_id)) < 45:  # noqa: ASYNC110 - it is asked for
+                    await asyncio.sleep(0.05)
+            assert progress < 100
+            await server.kill()
+        await server.start()
+        await wait_completed(server, job_id)
+        assert await words_of(server, job_id) == EXPECTED
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            assert await progress_of(http, job_id) == 100
+            result = (await http.get(f"/api/transcribe/result/{job_id}")).json()
+            assert " ".join(EXPECTED) in json.dumps(result)
+
+
+async def progress_of(http: httpx.AsyncClient, job_id: str) -> int:
+    progress: int = (await http.get(f"/api/transcribe/status/{job_id}")).json()["progress"]
+    return progress

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from media.picture_file import HEADER_BYTES, PictureFormat, PictureRecord, append, read
+from media.picture_file import HEADER_BYTES, PictureFormat, PictureRecord, append, last, read
 from protocol.errors import StoreUnavailable
 
 RECORDS = [
@@ -36,6 +36,15 @@ def test_a_cut_anywhere_leaves_every_record_before_it(path: Path) -> None:
         assert list(read(path)) == [record for record, end in zip(RECORDS, ends, strict=True) if end <= cut]
 
 
+def test_the_last_one_is_found_wherever_it_was_cut(path: Path) -> None:
+    data = path.read_bytes()
+    ends = [sum(HEADER_BYTES + len(each.data) for each in RECORDS[: number + 1]) for number in range(len(RECORDS))]
+    for cut in range(len(data) + 1):
+        path.write_bytes(data[:cut])
+        before = [record for record, end in zip(RECORDS, ends, strict=True) if end <= cut]
+        assert last(path) == (before[-1] if before else None, cut in (0, *ends))
+
+
 def test_nothing_is_read_from_what_is_damaged_on(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[HEADER_BYTES + 40 + HEADER_BYTES - 1] ^= 1  # the second one's format
@@ -48,5 +57,8 @@ def test_a_disk_that_takes_none_leaves_what_is_there(tmp_path: Path) -> None:
         append(tmp_path / "away" / "pictures", RECORDS[0])
     with pytest.raises(StoreUnavailable):
         list(read(tmp_path))  # a folder
-    with pytest.raises(FileNotFoundError):
-        list(read(tmp_path / "pictures"))
+    with pytest.raises(StoreUnavailable):
+        last(tmp_path)
+    for find in (lambda path: list(read(path)), last):
+        with pytest.raises(FileNotFoundError):
+            find(tmp_path / "pictures")

@@ -15,7 +15,7 @@ from asr.load_average import LoadAverage, busy_with_more
 from asr.placement import WorkerState
 from asr.wire import Pong, Ready
 from protocol.errors import Overloaded
-from server.admission import Admission, obstacle
+from server.admission import RECORDED_FACTOR, Admission, obstacle
 from server.settings import Settings
 
 
@@ -90,6 +90,19 @@ def test_files_that_wait_for_their_words_keep_no_speaker_out(settings: Settings)
     Admission(settings).admit_speaker(many("file"), ())
     with pytest.raises(Overloaded, match="all places are taken"):
         Admission(settings).admit_speaker(many("stream"), ())
+
+
+def test_participants_of_meetings_are_recorded_though_nobody_has_time_to_hear_them(settings: Settings) -> None:
+    def many(count: int) -> list[Any]:
+        return [SimpleNamespace(track=SimpleNamespace(source=source)) for source in ("bot", "stream")] * count
+
+    most = RECORDED_FACTOR * settings.sessions_max
+    Admission(settings).admit_recorded(many(most - 1))
+    with pytest.raises(Overloaded, match="all places are taken"):
+        Admission(settings).admit_recorded(many(most))
+    full = settings.model_copy(update={"disk_reserve_mb": 1 << 40})
+    with pytest.raises(Overloaded, match="disk"):
+        Admission(full).admit_recorded([])
 
 
 @pytest.mark.parametrize(

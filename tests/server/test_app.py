@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -142,6 +143,44 @@ async def test_allowed_origins_get_cors_headers_and_others_do_not(tmp_path: Path
         await client.app.state.services.stop()
 
 
+async def test_whatever_is_answered_pages_of_allowed_origins_may_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    friend, origin = "https://friend.example", {"Origin": "https://friend.example"}
+    options: dict[str, Any] = {"allowed_origins": friend, "access_token": SecretStr(TOKEN), "creations_per_minute": 2}
+    async with running_app(tmp_path, **options) as node:
+        monkeypatch.setattr(node.services.store.projects, "page", broken)
+        known = origin | {"Authorization": f"Bearer {TOKEN}"}
+        cases = [
+            ("GET", "/", origin, 200),
+            ("GET", "/health", origin, 200),
+            ("GET", "/nowhere", origin, 404),
+            ("GET", "/v1/nowhere", known, 404),
+            ("GET", "/api/transcribe/jobs", origin, 401),
+            ("GET", "/api/transcribe/status/nothing", known, 200),
+            ("GET", "/api/transcribe/result/nothing", known, 404),
+            ("POST", "/api/transcribe/", known, 400),
+            ("PUT", "/api/transcribe/", known, 405),
+            ("POST", "/v1/transcripts/", known, 201),
+            ("POST", "/v1/transcripts/", known, 429),
+            ("GET", "/api/projects", known, 500),
+        ]
+        for method, path, headers, status in cases:
+            answer = await node.http.request(method, path, headers=headers)
+            assert answer.status_code == status, f"{method} {path}: {answer.text}"
+            assert answer.headers["access-control-allow-origin"] == friend, f"{method} {path}"
+            assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+            assert "Origin" in answer.headers["vary"]
+        for path in ("/", "/nowhere", "/api/transcribe/", "/api/transcribe", "/api/projects"):
+            asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+            preflight = await node.http.options(path, headers=origin | asked)  # without a token, as browsers ask
+            assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, friend), path
+            assert "POST" in preflight.headers["access-control-allow-methods"]
+
+
 async def _services(options: object) -> Services:
     return await Services.start(options)  # type: ignore[arg-type]
 
@@ -183,10 +222,11 @@ async def test_an_unexpected_error_is_a_500_with_its_request_id(
 
 async def test_pages_stay_in_their_folder(guarded: RunningApp) -> None:
     for path in ("/", "/t", "/t/anything", "/rooms", "/r/anything", "/projects", "/projects/anything"):
-        response = await guarded.http.get(path)
+        response = await guarded.http.get(path, headers={"Accept": "text/html"})
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/html")
-        again = await guarded.http.get(path, headers={"If-None-Match": response.headers["etag"]})
+        known = {"Accept": "text/html", "If-None-Match": response.headers["etag"]}
+        again = await guarded.http.get(path, headers=known)
         assert (again.status_code, again.headers["x-request-id"] != "") == (304, True)
     for path in (
         "/../pyproject.toml",

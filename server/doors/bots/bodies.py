@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -16,6 +16,8 @@ NAME_DEFAULT = "Meeting Notetaker"
 METADATA_MAX = 50
 EVENTS_MAX = 50
 
+DELIVERED = get_args(EventName)
+Named = Annotated[str, Field(min_length=1, max_length=64)]
 Short = Annotated[str, Field(max_length=500)]
 
 
@@ -29,7 +31,11 @@ class EndpointIn(BaseModel):
 
     type: EndpointType
     url: str = Field(min_length=1, max_length=2000, description="Of http or https, or of ws or wss.")
-    events: list[EventName] = Field(min_length=1, max_length=EVENTS_MAX, description="What it wants to hear of.")
+    events: list[Named] = Field(
+        min_length=1,
+        max_length=EVENTS_MAX,
+        description=f"What it wants to hear of. Others than these are taken, and never come: {', '.join(DELIVERED)}.",
+    )
 
 
 class RecordingConfigIn(BaseModel):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,29 +14,23 @@ from starlette.responses import Response
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import NotFound
 from server.auth import Action
-from server.bots.documents import Address, MeetingRecord, began_at_of
+from server.bots.documents import OF_PARTS, Address, Document, MeetingRecord, began_at_of
 from server.bots.films import film_of
 from server.bots.meeting_tracks import name_of
+from server.bots.part_ends import PartEnds
 from server.doors.access import base_url_of, entry, services_of
 from server.doors.byte_ranges import Servable, serve_bytes
 from server.doors.errors import DOCUMENTED
 from server.download_names import content_disposition
+from server.services import Services
 from server.sound import Sound, SoundFile, mp3_or_wav, sound_of
+from server.store.bot_store import Bot
 from server.store.meeting_part_store import MeetingPart
 
 router = APIRouter(tags=["bots"], responses=DOCUMENTED)
 
 Token = Annotated[str, Query(max_length=256, description="As the recording's address has it.")]
-Document = Literal[
-    "participants",
-    "participant_events",
-    "speaker_timeline",
-    "transcript",
-    "provider_data",
-    "audio_separate",
-    "video_separate",
-]
-MADE: dict[str, Callable[[MeetingRecord, Address], object]] = {
+MADE: dict[Document, Callable[[MeetingRecord, Address], object]] = {
     "participants": lambda record, _: record.participants_document(),
     "participant_events": lambda record, _: record.participant_events_document(),
     "speaker_timeline": lambda record, _: record.speaker_timeline_document(),
@@ -62,16 +56,17 @@ async def download_audio_mixed(request: Request, token: Token) -> Response:
 async def download_audio_part(request: Request, token: Token) -> Response:
     """One stretch of a participant's sound, as audio_mixed."""
     services = services_of(request)
-    part = await services.store.meeting_parts.get(services.download_urls.id_of("audio_part", token))
-    bot = await services.store.bots.of_recording(part.transcript_id)
+    bot, part = await _part(services, services.download_urls.id_of("audio_part", token))
     tracks = await services.store.tracks_of(part.transcript_id)
     track = next((each for each in tracks if each.name == name_of(part.participant_id)), None)
     if track is None:
         raise NotFound("there is no sound of this part")
     sound = await sound_of(services, part.transcript_id, track.id)
     begins_s = began_at_of(bot) - track.started_at  # of the recording, on the track
-    end_samples = sound.length_samples if part.end_s is None else round((begins_s + part.end_s) * SAMPLE_RATE_HZ)
-    excerpt = sound.excerpt(max(0, round((begins_s + part.start_s) * SAMPLE_RATE_HZ)), end_samples)
+    start_samples, end_samples = (
+        max(0, round((begins_s + at_s) * SAMPLE_RATE_HZ)) for at_s in (part.start_s, part.end_s or part.start_s)
+    )
+    excerpt = sound.excerpt(start_samples, end_samples)
     return await _give(request, excerpt, str(part.participant_id))
 
 
@@ -80,10 +75,9 @@ async def download_audio_part(request: Request, token: Token) -> Response:
 async def download_video_part(request: Request, token: Token) -> Response:
     """One stretch of a participant's camera or screen: MP4 with H.264."""
     services = services_of(request)
-    part = await services.store.meeting_parts.get(services.download_urls.id_of("video_part", token))
+    _, part = await _part(services, services.download_urls.id_of("video_part", token))
     if part.kind == "audio":
         raise NotFound("there is no video of this part")
-    await services.store.bots.of_recording(part.transcript_id)
     file = await film_of(services, part)
     disposition = content_disposition(
         "inline", f"{part.participant_id}-{part.kind}", file.suffix, transcript_id=part.transcript_id
@@ -103,10 +97,24 @@ async def download_document(request: Request, document: Document, token: Token) 
 
     turns: asyncio.Semaphore = request.app.state.export_turns  # each takes the memory that a long meeting takes
     async with turns:
-        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at_of(bot))
+        began_at, parts = began_at_of(bot), list[MeetingPart]()
+        if document in OF_PARTS:
+            parts = await _ends(services).parts_of(bot.transcript.id, began_at)
+        record = await MeetingRecord.read(services.store, bot.transcript.id, began_at, parts, {document})
         # In ASCII: what came in messages of others may hold half letters.
         made = await asyncio.to_thread(lambda: json.dumps(MADE[document](record, address)).encode())
     return Response(made, media_type="application/json", headers={"Cache-Control": "private"})
+
+
+def _ends(services: Services) -> PartEnds:
+    return PartEnds(services.settings, services.store, services.hub)
+
+
+async def _part(services: Services, part_id: str) -> tuple[Bot, MeetingPart]:
+    """Whose it is, and it with its end. Raises ``NotFound``."""
+    part = await services.store.meeting_parts.get(part_id)
+    bot = await services.store.bots.of_recording(part.transcript_id)
+    return bot, await _ends(services).ended(part, began_at_of(bot))
 
 
 async def _give(request: Request, sound: Sound, name: str) -> Response:

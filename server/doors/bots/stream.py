@@ -24,7 +24,9 @@ router = APIRouter()
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.5
-QUIET_S, QUIET_MAX_S = 0.3, 30.0  # who leaves and sends nothing for so long has nothing more to send
+# Who leaves and sends nothing for so many looks has nothing more to send. Of a machine that stands still between two of
+# them there is another, before which what came meanwhile is read.
+LOOKS, LOOK_S, QUIET_MAX_S = 3, 0.1, 30.0
 TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or does not
 
 
@@ -99,10 +101,11 @@ async def _until_ended(stream: BotStream, ended: asyncio.Future[EarshotError | N
     error = await asyncio.shield(ended)
     if error is not None:
         raise error
-    taken = -1
+    taken, quiet = -1, 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(QUIET_MAX_S):
-            while taken < stream.taken:
+            while quiet < LOOKS:
+                quiet = 0 if stream.is_taking or stream.taken != taken else quiet + 1
                 taken = stream.taken
-                await asyncio.sleep(QUIET_S)
+                await asyncio.sleep(LOOK_S)
     await stream.stop()

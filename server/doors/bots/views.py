@@ -41,7 +41,7 @@ def recording_view(bot: Bot, urls: DownloadUrls, base_url: str) -> dict[str, Any
     """``media_shortcuts``: addresses are null until it is done."""
     transcript = bot.transcript
     status = _status(bot)
-    ended_at = transcript.updated_at if status["code"] in ("done", "failed") else None
+    ended_at = bot.status_at if status["code"] in ("done", "failed") else None
     media: dict[str, Any] = dict.fromkeys(NOT_MADE)
     media |= {kind: media_view(bot, kind, urls, base_url) for kind in SHORTCUTS}
     return {
@@ -89,4 +89,4 @@ def endpoint_view(endpoint: Endpoint, bot: Bot) -> dict[str, Any]:
 
 
 def _status(bot: Bot) -> dict[str, Any]:
-    return {"code": bot.status, "sub_code": None, "updated_at": iso(bot.transcript.updated_at)}
+    return {"code": bot.status, "sub_code": None, "updated_at": iso(bot.status_at)}

@@ -99,6 +99,22 @@ def test_words_that_another_recogniser_made(event: str, is_partial: bool) -> Non
     assert read(recall(event, **sent)) == Told(None, expected, is_partial, payload=sent)
 
 
+def test_a_voice_that_a_recogniser_told_apart_has_its_name() -> None:
+    found, again, other = (
+        read(recall("transcript.data", words=[], participant={"id": None, "name": name}))
+        for name in ("9-A", "9-A", "9-B")
+    )
+    assert isinstance(found, Told)
+    assert isinstance(other, Told)
+    assert (found, found.is_voice) == (again, True)
+    assert found.participant is not None
+    assert other.participant is not None
+    assert (found.participant.name, other.participant.name) == ("9-A", "9-B")
+    assert found.participant.id != other.participant.id
+    nobody = read(recall("transcript.data", words=[], participant={"id": None, "name": ""}))
+    assert nobody == Told(None, (), is_partial=False, payload={"words": [], "participant": {"id": None, "name": ""}})
+
+
 def test_what_a_provider_sent_is_kept_as_it_is() -> None:
     assert read(recall("transcript.provider_data", payload={"channel": [1]})) == ProviderData(
         {"payload": {"channel": [1]}}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import AudioFormatError, NotFound, Overloaded, Replaced, TooLarge
-from protocol.events import ParticipantActed
 from protocol.participants import ParticipantAction
 from protocol.states import TranscriptState
-from protocol.wire.bot_items import Head, Moment, Sound, Unknown
+from protocol.wire.bot_items import Head, Moment, Sound
 from server.bots import bot_stream
 from server.bots.bot_stream import PARTICIPANTS_MAX
 from server.bots.meeting_tracks import MIXED
+from server.hub import BOT_SESSION_MAX_S
 from server.live import LiveSession, SourceOptions
-from tests.fakes.node import events_of, wait_for_state
+from tests.fakes.node import DEADLINE_S, new_client, wait_for_state
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say
 
 
@@ -102,50 +103,16 @@ async def test_the_whole_room_is_heard_until_participants_come_by_themselves(mee
     assert names == {MIXED, "participant-1"}
 
 
-async def test_what_participants_do_is_told_once_and_their_new_names_hold(meeting: Meeting) -> None:
-    stream = meeting.connect()
-    join = acted(ParticipantAction.JOIN, ADA, 0.5)
-    await stream.take(join)
-    await stream.take(join)
-    await say(stream, ADA, 1.0, "one")
-    await stream.lost("of the test")
-    stream = meeting.connect()
-    await stream.take(join)  # told again, as it is not sure that we had it
-    renamed = ADA.model_copy(update={"name": "Ada Lovelace"})
-    await stream.take(acted(ParticipantAction.UPDATE, renamed, 2.0))
-    for text in ("hello", "there", "there"):
-        await stream.take(acted(ParticipantAction.CHAT_MESSAGE, BEN, 3.0, text=text, to="everyone"))
-    await stream.take(Unknown("bot.waved"))
-    await stream.stop()
-    told = [each.body for each in await events_of(meeting.services, meeting.id)]
-    found = [body for body in told if isinstance(body, ParticipantActed)]
-    assert [(body.action, body.relative_s, body.text) for body in found] == [
-        ("join", 0.5, None),
-        ("update", 2.0, None),
-        ("chat_message", 3.0, "hello"),
-        ("chat_message", 3.0, "there"),
-    ]
-    assert found[0].at == BEGAN_AT + 0.5
-    assert found[0].participant == ADA
-    newest = await meeting.services.store.segments_of(meeting.id)
-    assert [each.segment.speaker for each in newest] == ["Ada Lovelace"]
-
-
-async def test_a_name_that_people_gave_stays(meeting: Meeting) -> None:
-    stream = meeting.connect()
-    await say(stream, ADA, 1.0, "one")
-    renamed = ADA.model_copy(update={"name": "Ada Lovelace"})
-    for number, who in enumerate((ADA, renamed)):
-        await stream.take(acted(ParticipantAction.UPDATE, who, 2.0 + number))
-    [named] = await meeting.services.speakers.participants(meeting.id)
-    await meeting.services.speakers.change(meeting.id, named.id, name="The host")
-    await stream.lost("of the test")
-    again = meeting.connect()
-    await again.take(acted(ParticipantAction.WEBCAM_ON, renamed, 3.5))
-    await say(again, renamed, 4.0, "two")
-    await again.stop()
-    newest = await meeting.services.store.segments_of(meeting.id)
-    assert [each.segment.speaker for each in newest] == ["The host"] * 2
+async def test_the_whole_room_is_not_heard_beside_participants_of_a_connection_before(meeting: Meeting) -> None:
+    first = meeting.connect()
+    await say(first, None, 1.0, "one")
+    await say(first, ADA, 3.0, "two")
+    await first.lost("of the test")
+    second = meeting.connect()
+    await say(second, None, 5.0, "three")
+    await say(second, ADA, 5.0, "three")
+    await second.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize(
@@ -176,15 +143,6 @@ async def test_a_clock_ahead_of_ours_still_tells_pauses(meeting: Meeting) -> Non
     words = await meeting.words()
     assert [at_s for *_, at_s in words] == pytest.approx([1.0, 700.0], abs=0.05)
     assert meeting.began_at == BEGAN_AT + ahead_s
-
-
-async def test_what_participants_do_is_bounded(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bot_stream, "ACTED_MAX", 1)
-    stream = meeting.connect()
-    await stream.take(acted(ParticipantAction.JOIN, ADA, 1.0))
-    with pytest.raises(TooLarge):
-        await stream.take(acted(ParticipantAction.JOIN, BEN, 1.0))
-    await stream.stop()
 
 
 async def test_bots_that_tell_no_time_at_all(meeting: Meeting) -> None:
@@ -256,6 +214,30 @@ async def test_where_there_is_no_room_for_one_more_the_others_go_on(
     await say(stream, ADA, 4.0, "two")
     await stream.stop()
     assert [text for text, *_ in await meeting.words()] == ["one", "two"]
+
+
+async def test_a_meeting_is_longer_than_other_sessions(meeting: Meeting) -> None:
+    services = meeting.services
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    client = await new_client(services)
+    speaking = await client.begin()
+    [session] = services.hub.sessions_of(meeting.id)
+    for each in services.hub.sessions.values():  # the bot's is looked at first
+        each.opened_at_s -= services.settings.session_max_s + 1
+    [other] = services.hub.sessions_of(client.transcript_id)
+    async with asyncio.timeout(DEADLINE_S):
+        while other.finishing is None:  # noqa: ASYNC110 - it ends by itself
+            await asyncio.sleep(0.05)
+    assert isinstance(other.ended_by, TooLarge)
+    assert meeting.ended == []
+    speaking.lost("of the test")
+    session.opened_at_s -= BOT_SESSION_MAX_S
+    async with asyncio.timeout(DEADLINE_S):
+        while not meeting.ended:  # noqa: ASYNC110 - it is told by itself
+            await asyncio.sleep(0.05)
+    assert isinstance(meeting.ended[0], TooLarge)
+    await stream.lost("of the test")
 
 
 async def test_a_clock_that_is_wrong_after_a_connection_was_lost_is_not_believed(meeting: Meeting) -> None:

@@ -58,6 +58,7 @@ class Heard:
         self.paths: list[str] = []
         self.messages: list[dict[str, Any]] = []
         self.cut_after: int | None = None
+        self.deaf = 0  # so many of the first connections read nothing, and are lost
         self._came = asyncio.Event()
 
     @property
@@ -76,6 +77,11 @@ class Heard:
         assert connection.request is not None
         self.headers.append({name.lower(): value for name, value in connection.request.headers.items()})
         self.paths.append(connection.request.path)
+        if len(self.paths) <= self.deaf:
+            connection.transport.pause_reading()
+            await asyncio.sleep(0.3)  # what is written meanwhile is lost with it
+            connection.transport.abort()
+            return
         async for message in connection:
             self.messages.append(json.loads(message))
             self._came.set()
@@ -257,16 +263,32 @@ async def test_a_websocket_that_is_lost_is_opened_again(services: Services) -> N
         async with delivering(meeting):
             await stream.take(acted(ParticipantAction.UPDATE, ADA, 0.0))
             await heard.until(1)
-            # What is written before the loss is seen may be lost with it; what comes afterwards is not.
+            for number in range(1, 4):
+                await stream.take(acted(ParticipantAction.UPDATE, ADA, float(number)))
             async with asyncio.timeout(DEADLINE_S):
-                number = 1
-                while len(heard.messages) < 2:
-                    await stream.take(acted(ParticipantAction.UPDATE, ADA, float(number)))
-                    number += 1
-                    await asyncio.sleep(0.01)
+                while len({told_at(each) for each in heard.messages}) < 4:
+                    await heard.until(len(heard.messages) + 1)
         await stream.stop()
         assert len(heard.headers) == 2
         assert heard.headers[0]["webhook-id"] != heard.headers[1]["webhook-id"]
+
+
+def told_at(message: dict[str, Any]) -> float:
+    at_s: float = message["data"]["data"]["timestamp"]["relative"]
+    return at_s
+
+
+async def test_what_was_written_to_a_websocket_that_took_nothing_is_told_again(services: Services) -> None:
+    async with Heard.running() as heard:
+        heard.deaf = 2
+        meeting, pauses = await meeting_with(services, heard.url, "websocket", ("participant_events.join",)), Pauses()
+        async with delivering(meeting, pauses):
+            stream = meeting.connect()
+            await stream.take(acted(ParticipantAction.JOIN, ADA, 0.5))
+            assert [told_at(each) for each in await heard.until(1)] == [0.5]
+            await stream.stop()
+            await until_status(meeting, "done")
+        assert (len(heard.paths), pauses.slept) == (3, [3.0] * 2)
 
 
 async def test_a_websocket_that_is_not_there_has_failed_after_thirty_tries(services: Services) -> None:

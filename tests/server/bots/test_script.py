@@ -93,6 +93,16 @@ def test_they_write_in_their_time(ada: Path) -> None:
     assert [at_s for at_s, _ in items] == sorted(at_s for at_s, _ in items)
 
 
+def test_who_shows_something_leaves_when_it_is_over(ada: Path) -> None:
+    items = list(played([Part.parse(f"{ada},webcam=1-6,screen=2-9", 1)], BEGAN_AT))
+    acted = [(at_s, item.action) for at_s, item in items if isinstance(item, Acted)]
+    assert acted[-3:] == [
+        (6.0, ParticipantAction.WEBCAM_OFF),
+        (9.0, ParticipantAction.SCREENSHARE_OFF),
+        (9.0, ParticipantAction.LEAVE),
+    ]
+
+
 @pytest.mark.parametrize("form", ["png", "h264"])
 def test_cameras_and_screens(ada: Path, form: PictureFormat) -> None:
     items = list(played([Part.parse(f"{ada},webcam=1-2,screen=1.5-3,webcam=3-3.5", 1, form)], BEGAN_AT))

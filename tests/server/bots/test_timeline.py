@@ -49,6 +49,21 @@ def test_what_is_told_of_participants_stays_until_it_is_told_anew() -> None:
     assert found == {1: MeetingParticipant(id=1, name="Ada Lovelace", is_host=False, email="a@example.org"), 2: BEN}
 
 
+def test_what_was_told_last_counts_by_whatever_it_was() -> None:
+    told = [
+        MeetingParticipant(id=1, platform="zoom"),
+        MeetingParticipant(id=2, name="Benjamin", is_host=True),  # whom somebody named by hand since
+        MeetingParticipant(id=3, name="Cleo"),
+    ]
+    found = participants_of([acted(ON, ADA, 1)], [BEN], told)
+    assert found == {
+        1: MeetingParticipant(id=1, name="Ada", platform="zoom"),
+        2: MeetingParticipant(id=2, name="Ben", is_host=True),
+        3: MeetingParticipant(id=3, name="Cleo"),
+    }
+    assert list(found) == [1, 2, 3]
+
+
 def test_words_of_a_whole_room_are_of_who_spoke_most_meanwhile() -> None:
     timeline = [Spoken(ADA, 0, 10), Spoken(BEN, 9, 20)]
     assert said_by(8, 10.5, timeline) == ADA

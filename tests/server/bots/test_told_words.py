@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,22 @@ async def test_they_are_the_transcript_of_whoever_is_not_heard(meeting: Meeting)
     assert (await meeting.services.store.get_transcript(meeting.id)).state is TranscriptState.ENDED
     finals = await finals_of(meeting.services, meeting.id)
     assert {segment.language for segment in finals} == {"en"}
+
+
+async def test_voices_that_nobody_knows_keep_their_names_whoever_is_said_to_speak(meeting: Meeting) -> None:
+    voices = [MeetingParticipant(id=900 + number, name=name) for number, name in enumerate(("9-A", "9-B"))]
+    stream = meeting.connect()
+    await stream.take(acted(ParticipantAction.SPEECH_ON, BEN, 0.0))
+    for number, voice in enumerate(voices):
+        await stream.take(replace(told(voice, 1.0 + 2 * number, "hello"), is_voice=True))
+    await say(stream, ADA, 7.0, "one")
+    await stream.take(replace(told(voices[0], 9.0, "again"), is_voice=True))  # who may be in what is heard now
+    await stream.stop()
+    assert await spoken(meeting) == [
+        ("9-A", "hello", 1.0),
+        ("9-B", "hello", 3.0),
+        ("Ada", "one", pytest.approx(7.0, abs=0.05)),
+    ]
 
 
 async def test_who_is_heard_is_not_told_as_well(meeting: Meeting) -> None:

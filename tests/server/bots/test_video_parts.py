@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +106,68 @@ async def test_where_a_part_ends_by_itself(meeting: Meeting) -> None:
     assert [len(list(picture_file.read(kept(meeting, part)))) for part in stored] == [1, 1, 1, 1]
 
 
-async def test_a_connection_that_comes_back_begins_new_parts(meeting: Meeting) -> None:
+async def test_what_is_shown_goes_on_by_another_connection(meeting: Meeting) -> None:
     stream = meeting.connect()
     await stream.take(picture(1.0))
+    await stream.take(picture(1.0, who=BEN))
+    await stream.take(picture(1.0, surface="screenshare"))
     await stream.lost("away")
     again = meeting.connect()
+    await again.take(picture(1.0))  # told again
+    await again.take(acted(ParticipantAction.WEBCAM_OFF, BEN, 1.2))
     await again.take(picture(1.5))
+    await again.take(acted(ParticipantAction.WEBCAM_OFF, ADA, 2.0))
+    await again.take(picture(20.0, surface="screenshare"))  # which nobody saw for long
     await again.stop()
-    assert [start_s for _, _, start_s, _ in await parts_of(meeting)] == [1.0, 1.5]
+    assert {*await parts_of(meeting)} == {
+        ("webcam", 1, 1.0, 2.0),
+        ("webcam", 2, 1.0, 1.2),
+        ("screenshare", 1, 1.0, 2.0),
+        ("screenshare", 1, 20.0, 21.0),
+    }
+    stored = await meeting.services.store.meeting_parts.of_transcript(meeting.id)
+    [webcam] = [part for part in stored if (part.kind, part.participant_id) == ("webcam", 1)]
+    assert [record.at_ms for record in picture_file.read(kept(meeting, webcam))] == [1000, 1500]
+
+
+async def test_a_stream_of_video_goes_on_with_a_key_frame(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    pieces, later = h264([10, 20, 30]), h264([40, 50])
+    await stream.take(picture(1.0, pieces[0], form="h264"))
+    await stream.lost("away")
+    again = meeting.connect()
+    for number, piece in enumerate([*pieces[1:], *later]):
+        await again.take(picture(1.1 + number / 10, piece, form="h264"))
+    await again.take(acted(ParticipantAction.WEBCAM_OFF, ADA, 1.6))
+    await again.stop()
+    part = await the_part(meeting)
+    assert (part.start_s, part.end_s) == (1.0, 1.6)
+    await film_of(meeting.services, part)
+    film = kept(meeting, part).with_suffix(".mp4")
+    assert [at_s for at_s, _ in shown(str(film))] == [pytest.approx(at_s, abs=0.001) for at_s in (0, 0.3, 0.4)]
+
+
+async def test_behind_what_was_cut_another_part_begins(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(picture(1.0))
+    await stream.take(picture(1.5))
+    path = kept(meeting, await the_part_open(stream))
+    await stream.lost("away")
+    path.write_bytes(path.read_bytes()[:-1])  # as a power cut leaves it
+    again = meeting.connect()
+    await again.take(picture(2.0))
+    await again.stop()
+    assert [(start_s, end_s) for _, _, start_s, end_s in await parts_of(meeting)] == [(1.0, 2.0), (2.0, 3.0)]
+
+
+async def test_a_part_is_stored_when_it_begins(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(picture(1.0))
+    async with asyncio.timeout(30):
+        while not (found := await parts_of(meeting)):  # noqa: ASYNC110 - it comes by itself
+            await asyncio.sleep(0.01)
+    assert found == [("webcam", 1, 1.0, None)]  # as a crash would leave it
+    await stream.lost("away")
 
 
 async def test_in_a_pause_nothing_is_kept(meeting: Meeting) -> None:

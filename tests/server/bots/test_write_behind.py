@@ -45,3 +45,26 @@ async def test_nothing_waits_for_what_is_being_written() -> None:
     goes_on.set()
     await behind.close()
     assert written == ["a", "b"]
+
+
+async def test_what_is_urgent_waits_for_no_tick() -> None:
+    written: list[list[str]] = []
+    goes_on = asyncio.Event()
+
+    async def write(items: list[str]) -> None:
+        await goes_on.wait()
+        written.append(items)
+        if len(written) == 2:
+            done.set()
+
+    done = asyncio.Event()
+    behind = WriteBehind(write, every_s=1000.0, what="letters")
+    behind.put("a", "a", at_once=True)
+    await asyncio.sleep(0)
+    behind.put("b", "b")
+    behind.put("c", "c", at_once=True)  # while the first is being written
+    goes_on.set()
+    async with asyncio.timeout(30):
+        await done.wait()
+    assert written == [["a"], ["b", "c"]]
+    await behind.close()

@@ -131,7 +131,7 @@ async def test_the_sessions_furthest_behind_are_told_and_no_more(
 
 
 async def test_the_page_looks_like_the_others(client: httpx.AsyncClient) -> None:
-    page, start = await client.get("/debug/loop"), await client.get("/")
+    page, start = await client.get("/debug/loop"), await client.get("/", headers={"Accept": "text/html"})
     for name in ("content-security-policy", "x-frame-options", "cache-control", "referrer-policy"):
         assert page.headers[name] == start.headers[name]
     assert "debug" not in start.text

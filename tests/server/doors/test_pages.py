@@ -29,14 +29,18 @@ async def test_the_icon_has_both_of_its_names(client: httpx.AsyncClient) -> None
         assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml"), path
 
 
-async def test_a_program_that_asks_for_json_is_told_what_this_is(client: httpx.AsyncClient) -> None:
-    told = await client.get("/", headers={"Accept": "application/json, text/plain, */*"})
+@pytest.mark.parametrize("accept", ["application/json, text/plain, */*", "*/*", ""])
+async def test_a_program_is_told_what_this_is(client: httpx.AsyncClient, accept: str) -> None:
+    told = await client.get("/", headers={"Accept": accept})
     assert told.headers["Vary"] == "Accept"
     body = told.json()
     assert body["name"] == "Earshot"
     assert body["version"]
     assert (await client.get(body["endpoints"]["health"])).status_code == 200
-    for accept in ("*/*", "text/html,application/xhtml+xml,application/json;q=0.9"):
+
+
+async def test_a_browser_is_shown_the_page(client: httpx.AsyncClient) -> None:
+    for accept in ("text/html", "text/html,application/xhtml+xml,application/json;q=0.9,*/*;q=0.8"):
         page = await client.get("/", headers={"Accept": accept})
         assert page.headers["Content-Type"].startswith("text/html")
         assert page.headers["Vary"] == "Accept"

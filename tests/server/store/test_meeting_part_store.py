@@ -25,6 +25,8 @@ async def test_parts_begin_and_end(store: Store) -> None:
     await store.meeting_parts.put([ended])
     assert await store.meeting_parts.of_transcript(own) == [early, ended]
     assert await store.meeting_parts.get(late.id) == ended
+    await store.meeting_parts.put([replace(late, end_s=8.0), late])  # by a connection that is over
+    assert await store.meeting_parts.get(late.id) == ended
     with pytest.raises(NotFound):
         await store.meeting_parts.get(new_meeting_part_id())
 

@@ -221,11 +221,11 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         for later in ("printed_samples", "grouped_samples"):
             await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
         await conn.exec_driver_sql("DROP INDEX ix_transcripts_unsummed")
-        for later in ("summed_words", "was_summed", "made_title"):
+        for later in ("summed_words", "was_summed", "made_title", "state_at"):
             await conn.exec_driver_sql(f"ALTER TABLE transcripts DROP COLUMN {later}")
         for later in (
-            *("bots", "jobs", "meeting_parts", "provider_parts", "realtime_endpoints", "summary_jobs"),
-            *("report_subscriptions", "report_digests", "reports"),
+            *("bots", "jobs", "meeting_participants", "meeting_parts", "provider_parts", "realtime_endpoints"),
+            *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("chunks", "conversations", "project_tags", "projects", "track_voices", "voice_prints"),
         ):

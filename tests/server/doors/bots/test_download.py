@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from media import picture_file
 from media.drawn import png
 from tests.fakes.pictures import h264, length_s, shown, still
 from tests.fakes.running_app import RunningApp, running_app
@@ -95,6 +97,26 @@ async def test_what_is_not_left_is_not_found(node: RunningApp) -> None:
     await node.services.removal.delete_sound(recording["id"])
     gone = await node.http.get(part["download_url"])
     assert (gone.status_code, gone.json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_what_takes_its_time_is_taken_though_the_bot_is_told_to_leave(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = picture_file.append
+
+    def slowly(path: Path, record: picture_file.PictureRecord) -> None:
+        time.sleep(0.8)
+        append(path, record)
+
+    monkeypatch.setattr(picture_file, "append", slowly)
+    bot = await register(node)
+    async with node.socket(path_of(bot)) as socket:
+        for number in range(3):
+            await socket.send(picture(1, 1.0 + number, still(40 * number)))
+        await socket.send(did("webcam_off", 1, 4.0))
+        recording = await ended(node, bot)
+    [part] = await shown_of(node, recording["id"])
+    assert part["duration"] == pytest.approx(3.0, abs=0.001)
 
 
 async def test_larger_messages_are_for_who_was_let_in(node: RunningApp) -> None:

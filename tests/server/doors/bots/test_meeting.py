@@ -57,6 +57,12 @@ def script() -> list[tuple[float, Message]]:
     found.append((5.0, did("screenshare_on", 4, 5.0)))
     found += [(5.0 + at / 2, picture(4, 5.0 + at / 2, png(drawn(4, at / 2)), kind="screenshare")) for at in range(6)]
     found.append((8.0, did("screenshare_off", 4, 8.0)))
+    # A screen and a camera that are shown while the connection is lost.
+    found.append((10.5, did("screenshare_on", 7, 10.5)))
+    found += [(10.5 + at / 2, picture(7, 10.5 + at / 2, png(drawn(7, at)), kind="screenshare")) for at in range(9)]
+    found.append((15.0, did("screenshare_off", 7, 15.0)))
+    found += [(10.0 + at / 2, picture(8, 10.0 + at / 2, png(drawn(8, at)))) for at in range(4)]
+    found.append((12.25, did("webcam_off", 8, 12.25)))
     found.append((9.0, told(5, 9.0, "ignored", "words")))  # of whoever is heard
     return sorted(found, key=lambda each: each[0])
 
@@ -80,14 +86,14 @@ async def test_ten_participants_and_a_lost_connection(node: RunningApp) -> None:
         for at_s, message in everything:
             if at_s < LOST_S:
                 await socket.send(message)
-        await until_acted(node, bot, "screenshare_off")
+        await until_acted(node, bot, "screenshare_on", 7)
         await wait_for_words(node, bot, *FIRST)
         socket.connection.transport.abort()
     async with node.socket(path_of(bot)) as socket:
         for at_s, message in everything:
             if at_s >= LOST_S - 1.0:  # a little of it again
                 await socket.send(message)
-        await until_acted(node, bot, "leave")
+        await until_acted(node, bot, "leave", 10)
         recording = await ended(node, bot)
     documents = await documents_of(node, recording)
     for name, schema in (
@@ -109,6 +115,9 @@ async def test_ten_participants_and_a_lost_connection(node: RunningApp) -> None:
         ("chat_message", 3),
         ("screenshare_on", 4),
         ("screenshare_off", 4),
+        ("screenshare_on", 7),
+        ("webcam_off", 8),
+        ("screenshare_off", 7),
         *(("leave", who) for who in PEOPLE),
     ]
     spoken = sorted(
@@ -133,18 +142,27 @@ async def test_ten_participants_and_a_lost_connection(node: RunningApp) -> None:
     assert sounds == [
         (who, pytest.approx(times_s[who] - 0.5, abs=NEAR_S)) for who in PEOPLE for times_s in (FIRST_S, SECOND_S)
     ]
-    [screen] = documents["video_separate"]
-    assert (screen["participant"]["id"], screen["type"]) == (4, "screenshare")
-    assert screen["start_timestamp"]["relative"] == pytest.approx(5.0, abs=NEAR_S)
-    assert screen["duration"] == pytest.approx(3.0, abs=NEAR_S)
+    shown = [
+        (each["participant"]["id"], each["type"], each["start_timestamp"]["relative"], each["duration"])
+        for each in documents["video_separate"]
+    ]
+    assert shown == [
+        (who, kind, pytest.approx(start_s, abs=NEAR_S), pytest.approx(end_s - start_s, abs=NEAR_S))
+        for who, kind, start_s, end_s in (
+            (4, "screenshare", 5.0, 8.0),
+            (8, "webcam", 10.0, 12.25),
+            (7, "screenshare", 10.5, 15.0),
+        )
+    ]
     assert "ignored" not in json.dumps(documents["transcript"])
     assert "ignored" in json.dumps(documents["provider_data"])
 
 
-async def until_acted(node: RunningApp, bot: dict[str, Any], action: str) -> None:
-    """Until a participant did so."""
+async def until_acted(node: RunningApp, bot: dict[str, Any], action: str, who: int) -> None:
+    """Until that participant did so."""
     recording_id = bot["recordings"][0]["id"]
     async with asyncio.timeout(60), node.services.journal.subscribe(recording_id, after=0, types=None) as events:
         async for event in events:
-            if isinstance(event, Event) and isinstance(event.body, ParticipantActed) and event.body.action == action:
+            body = event.body if isinstance(event, Event) else None
+            if isinstance(body, ParticipantActed) and (body.action, body.participant.id) == (action, who):
                 return

@@ -65,7 +65,7 @@ async def test_what_happens_is_delivered_and_signed(node: RunningApp) -> None:
         {"type": "webhook", "url": "https://user:pass@example.com/", "events": EVENTS},
         {"type": "webhook", "url": "no address", "events": EVENTS},
         {"type": "webhook", "url": "https://example.com/", "events": []},
-        {"type": "webhook", "url": "https://example.com/", "events": ["transcript.everything"]},
+        {"type": "webhook", "url": "https://example.com/", "events": [""]},
         {"type": "carrier pigeon", "url": "https://example.com/", "events": EVENTS},
     ],
 )
@@ -75,6 +75,22 @@ async def test_what_is_no_endpoint_is_refused(node: RunningApp, wrong: dict[str,
     assert answer.json()["error"]["message"]
     assert await endpoints_of(node) == []
     assert (await node.http.get("/api/v1/bot/")).json()["results"] == []
+
+
+async def test_what_is_not_delivered_may_be_asked_for(node: RunningApp) -> None:
+    """As those do who send one configuration to whatever they use."""
+    async with Receiver.running() as receiver:
+        events = ["audio_mixed_raw.data", "participant_events.join", "bot.waved"]
+        asked = {"type": "webhook", "url": receiver.url, "events": events}
+        bot = await register(node, recording_config={"audio_mixed_raw": {}, "realtime_endpoints": [asked]})
+        async with node.socket(path_of(bot)) as socket:
+            for message in [*pieces(recall, 1, "alpha", 1.0), did("join", 1, 2.0)]:
+                await socket.send(message)
+            await receiver.until(1)
+            await ended(node, bot)
+        assert [json.loads(each.body)["event"] for each in receiver.received] == ["participant_events.join"]
+        [listed] = await endpoints_of(node)
+        assert listed["events"] == events
 
 
 async def test_a_recording_has_some_and_not_many(node: RunningApp) -> None:

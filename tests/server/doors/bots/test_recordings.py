@@ -119,6 +119,21 @@ async def test_a_part_is_as_long_as_it_says(node: RunningApp, monkeypatch: pytes
         assert any(sound.readframes(4000))  # the word, half a second after the part began
 
 
+async def test_a_recording_stays_done_when_it_was(node: RunningApp) -> None:
+    bot = await register(node)
+    async with node.socket(path_of(bot)) as socket:
+        for message in pieces(recall, 1, "alpha", 1.0):
+            await socket.send(message)
+        await wait_for_words(node, bot, "alpha")
+    recording = await ended(node, bot)
+    assert recording["completed_at"] == recording["status"]["updated_at"]
+    changed = await node.http.patch(f"/v1/transcripts/{recording['id']}", json={"title": "The weekly"})
+    assert changed.status_code == 200
+    again = (await node.http.get(f"/api/v1/recording/{recording['id']}/")).json()
+    assert (again["completed_at"], again["status"]) == (recording["completed_at"], recording["status"])
+    assert (await node.services.store.get_transcript(recording["id"])).title == "The weekly"
+
+
 async def test_nothing_is_recorded_in_a_pause_but_who_comes_and_goes(node: RunningApp) -> None:
     bot = await register(node)
 
