@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -57,7 +58,7 @@ class Bot:
         self._people = [MeetingParticipant(id=number, name=f"Person {number}") for number in range(1, len(talks) + 1)]
         self._sounds = [sound for _, sound in talks]
         self.heard = {f"Person {number}": Heard(words) for number, (words, _) in enumerate(talks, start=1)}
-        self.refused = 0  # messages
+        self.refused: Counter[str] = Counter()  # messages, by why
         self.lost = 0  # connections
         self._is_sent = False
         self.late_ms: list[float] = []  # by how much each piece was sent later than it was spoken
@@ -122,7 +123,9 @@ class Bot:
 
     async def _count_refusals(self, socket: ClientConnection) -> None:
         async for text in socket:
-            self.refused += json.loads(text)["type"] == "error"
+            message = json.loads(text)
+            if message["type"] == "error":
+                self.refused[f"{message['data']['code']}: {message['data']['message']}"] += 1
 
     async def documents(self, http: httpx.AsyncClient) -> tuple[float, int]:
         """How many ms the four took, one after the other, and how many words of the transcript's are not as said: NaN
@@ -163,12 +166,12 @@ async def measure(figures: Figures, *, counts: Sequence[int], seconds: float) ->
     for count in counts:
         found = Figures("bots", "")
         await at_once(found, count=count, seconds=seconds)
+        figures.notes += found.notes
         rows.append(found.values | {"kept_up": _kept_up(found)})
         print(f"  {count} bots: {found.values['words_wrong']:.0f} words wrong", flush=True)
     figures.add(**found.values)
     figures.add(bots_kept_up_with=max((row["bots"] for row in rows if row["kept_up"]), default=0))
     figures.notes += [
-        *found.notes,
         "Bots come one after the other, and are measured while all are there. Each sends the sound of each participant "
         "in ten pieces a second, silence as well, and each says a sentence every four seconds; each recording "
         "has a reader. The figures are those of the most bots.",
@@ -216,10 +219,12 @@ async def at_once(figures: Figures, *, count: int, seconds: float) -> None:
         figures.add(
             streams_per_core=sound_s / node_s, core_of_others_percent=(busy_after - busy - node_s) / took_s * 100
         )
+    for why, times in sum((bot.refused for bot in bots), Counter()).items():
+        figures.notes.append(f"With {count} bots {times} messages were refused: {why}.")
     took_ms = [each for each, _ in documents if not math.isnan(each)]
     figures.add(
         connections_lost=sum(bot.lost for bot in bots),
-        messages_refused=sum(bot.refused for bot in bots),
+        messages_refused=sum(bot.refused.total() for bot in bots),
         document_words_wrong=sum(count for _, count in documents),
         recordings_not_done=len(documents) - len(took_ms),
         documents_p50_ms=percentile(took_ms, 50),

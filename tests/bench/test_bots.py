@@ -16,7 +16,7 @@ async def test_a_bot_of_the_bench_is_heard_and_its_documents_are_read(tmp_path: 
         await bot.run(node.http)
         assert [(len(heard.finals), wrong(heard)) for heard in bot.heard.values()] == [(4, 0), (4, 0)]
         took_ms, words_wrong = await bot.documents(node.http)
-        assert (words_wrong, bot.refused) == (0, 0)
+        assert (words_wrong, bot.refused) == (0, {})
         assert took_ms > 0
         bot.heard["Person 1"].words.append(("more", 3.0))
         assert (await bot.documents(node.http))[1] == 1
