@@ -75,7 +75,7 @@ class Bot:
         for heard in self.heard.values():
             heard.began_s = began_s
         while not self._is_sent:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed, TimeoutError):
                 await self._stream(began_s, began_at)
             if not self._is_sent:
                 self.lost += 1
@@ -111,7 +111,7 @@ class Bot:
     async def _listen(self) -> None:
         after = 0
         while True:
-            with suppress(ConnectionClosed):
+            with suppress(ConnectionClosed, TimeoutError):
                 async with connect(f"{self._events}?after={after}", **OPTIONS) as events:
                     async for text in events:
                         message = json.loads(text)
