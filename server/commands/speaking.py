@@ -240,18 +240,25 @@ class SpeakingClient:
                 self._patience.worked()  # not a mere connection: a server that always breaks would be tried for ever
             case "stopped":
                 self._stopped = dict(data)
-            case "error" if not data.get("recoverable", True):
-                self._on_error(data)
-                details = data.get("details") or {}
-                self._mind_retry_after(details.get("retry_after_s"))
-                self._is_sent_on = self._ways.follow(details)
-                # The close code that follows says whether trying again can help; this says why in words.
-                self._on_trouble(str(data.get("message", "")))
-                self._last_error = str(data.get("message", ""))
+            case "error":
+                self._take_error(data)
+                if data.get("recoverable", True):
+                    self._on_message(message)
             case "ping":
                 pass
             case _:
                 self._on_message(message)
+
+    def _take_error(self, data: Mapping[str, Any]) -> None:
+        """Whether a close follows or not: that of a server that is only busy is called recoverable, too."""
+        self._on_error(data)
+        details = data.get("details") or {}
+        self._mind_retry_after(details.get("retry_after_s"))
+        self._is_sent_on = self._ways.follow(details)
+        if not data.get("recoverable", True):
+            # The close code that follows says whether trying again can help; this says why in words.
+            self._last_error = str(data.get("message", ""))
+            self._on_trouble(self._last_error)
 
     def _judge(self, socket: ClientConnection) -> None:
         """After a close: whether the server meant it."""

@@ -33,6 +33,7 @@ def document(load: Load) -> dict[str, Any]:
             "webrtc": plan.webrtc,
             "let_in": tally.let_in,
             "without_place": tally.without_place,
+            "unanswered": tally.unanswered,
             "finished": tally.finished,
             "broken": tally.broken,
             "reconnects": tally.reconnects,

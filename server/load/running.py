@@ -89,7 +89,7 @@ class Load:
             self._made.append((ways, transcript_id))
             if kind == "file":
                 return await upload(rest, ways, transcript_id, self._wav, 30.0)
-            talk = self._talk(kind, 0, transcript_id, 1, self.alone)
+            talk = self._talk(kind, 0, transcript_id, 1, self.alone, time.monotonic() + 3 * self.plan.sound.round_s)
             await self._speak(talk, ways)
             if talk.failure and not self.stop.is_set():
                 codes = ", ".join(self.alone.refused.by_code | self.alone.errors.by_code)
@@ -121,16 +121,19 @@ class Load:
 
     async def _session(self, number: int) -> None:
         plan, rest, tally = self.plan, self._rest, self.tally
-        if not await self._begins(plan.ramp_s * number / plan.sessions):
+        begins_s = plan.ramp_s * number / plan.sessions
+        if not await self._begins(begins_s):
             return
         ways = plan.ways(number)
+        ends_s = self.began_s + begins_s + plan.rounds * plan.sound.round_s
         try:
-            transcript_id = await rest.create(ways, f"{NAME} {number + 1}", plan.length_s / 2)
-        except CallFailed:
+            transcript_id = await rest.create(ways, f"{NAME} {number + 1}", max(ends_s - time.monotonic(), 1.0))
+        except CallFailed as failed:
             tally.without_place += 1
+            tally.unanswered += not failed.is_refusal
             return
         self._made.append((ways, transcript_id))
-        talk = self._talk(plan.kind_of(number), number, transcript_id, plan.rounds, tally)
+        talk = self._talk(plan.kind_of(number), number, transcript_id, plan.rounds, tally, ends_s)
         listeners = [
             Listener(plan.ways(each), talk, tally) for each in range(number, plan.listeners, max(plan.sessions, 1))
         ]
@@ -177,9 +180,9 @@ class Load:
         self._made.append((ways, transcript_id))
         await uploaded(self._rest, ways, transcript_id, self._wav, self.expected["file"], tally, plan.length_s)
 
-    def _talk(self, kind: str, number: int, transcript_id: str, rounds: int, tally: Tally) -> Talk:
+    def _talk(self, kind: str, number: int, transcript_id: str, rounds: int, tally: Tally, ends_s: float) -> Talk:
         make = WebRtcTalk if kind == "webrtc" else SocketTalk
-        talk = make(number, transcript_id, self.plan.sound, rounds, tally)
+        talk = make(number, transcript_id, self.plan.sound, rounds, tally, ends_s)
         self._talks.append(talk)
         if self.stop.is_set():
             talk.stop()

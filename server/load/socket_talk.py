@@ -54,7 +54,7 @@ class SocketTalk(Talk):
                 speaking.result()
                 self.ended()
             else:
-                self.ended("no end" if started.is_set() else "no place")
+                self.ended("it did not come to its end in time" if started.is_set() else "it was not let in in time")
         except CommandFailed as failure:
             self.ended(failure.message)
         finally:

@@ -43,12 +43,14 @@ class Heard:
 class Talk:
     """``rounds`` of the sound, from ``began_s`` on: the moment, by ``time.monotonic``, of its sample 0.
 
-    ``at_s`` is the same clock's time of the latest beginning; who is let in later says fewer rounds, or none.
+    ``ends_s`` is that clock's time of its end, had it begun when it should: who is let in late says fewer rounds.
     """
 
     kind = ""
 
-    def __init__(self, number: int, transcript_id: str, sound: LoadSound, rounds: int, tally: Tally) -> None:
+    def __init__(
+        self, number: int, transcript_id: str, sound: LoadSound, rounds: int, tally: Tally, ends_s: float
+    ) -> None:
         self.number = number
         self.transcript_id = transcript_id
         self.sound = sound
@@ -58,8 +60,9 @@ class Talk:
         self.sent_samples = 0
         self.over = asyncio.Event()
         self.failure = ""
-        self._ends_s = time.monotonic() + rounds * sound.round_s
+        self._ends_s = ends_s
         self._stopping = asyncio.Event()
+        self.was_refused = False
         self._heard = Heard(self)
 
     @property
@@ -114,6 +117,7 @@ class Talk:
         code = str(data.get("code") or "UNKNOWN")
         wait_s = (data.get("details") or {}).get("retry_after_s")
         if self.began_s is None and isinstance(wait_s, int | float):
+            self.was_refused = True
             self.tally.refused.add(code)
             self.tally.waited_s += wait_s
         else:
@@ -139,7 +143,9 @@ class Talk:
         self.over.set()
         self.failure = failure
         if self.began_s is None:
-            self.tally.without_place += not self._stopping.is_set()
+            if not self._stopping.is_set():
+                self.tally.without_place += 1
+                self.tally.unanswered += not self.was_refused
             return
         self.tally.speaking -= 1
         if failure:

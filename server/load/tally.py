@@ -68,6 +68,7 @@ class Tally:
     finished: int = 0
     broken: int = 0  # let in, and given up
     without_place: int = 0  # never let in
+    unanswered: int = 0  # of these, those that were not refused either
     reconnects: int = 0
     sent_s: float = 0.0
     # Latency.
@@ -114,6 +115,7 @@ class Tally:
             "events doubled": self.events_doubled,
             "events out of order": self.events_misplaced,
             "transcripts that could not be read": self.unread,
+            "sessions that could not begin": self.unanswered,
             "uploads failed": self.uploads_failed,
         }
         found = [f"{count} {what}" for what, count in counts.items() if count]

@@ -92,6 +92,7 @@ class WebRtcTalk(Talk):
                     return self.ended("gone for too long")
                 await asyncio.sleep(wait_s)
         except CallFailed as failed:
+            self.was_refused = failed.is_refusal
             self.ended(failed.code)
         finally:
             self.ended("cancelled")
