@@ -12,6 +12,7 @@ from server.commands.config import config
 from server.commands.doctor import doctor
 from server.commands.failure import INTERRUPTED, CommandFailed
 from server.commands.listen import listen
+from server.commands.load import load
 from server.commands.models import models
 from server.commands.serve import serve
 from server.commands.transcribe import transcribe
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.command()(transcribe)
 app.command()(listen)
+app.command()(load)
 app.command()(doctor)
 app.command()(config)
 app.add_typer(models, name="models")

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.frames import CloseCode
 
 from protocol.errors import EarshotError
-from server.commands.addresses import ServerAddress
+from server.commands.addresses import ServerAddress, Ways
 from server.commands.failure import CommandFailed
 from server.commands.outbox import Outbox
 from server.commands.patience import FINAL_CLOSE_CODES, Patience
@@ -23,6 +23,8 @@ WINDOW_BYTES = 2 * 1024 * 1024
 # The server tells how it fares at least every 10 s; a connection that is silent for so long is dead.
 SILENT_S = 40.0
 STARTED_WITHIN_S = 30.0
+# A server may ask for patience, but not for ever.
+RETRY_AFTER_MAX_S = 120.0
 
 Message = Mapping[str, Any]
 
@@ -36,12 +38,15 @@ class SpeakingClient:
 
     ``source`` gives sound, whole units at a time, and None after the last. ``on_message`` gets every message that is
     not about the transport itself (``transcription``, ``status``, ...); ``on_trouble`` a sentence when the connection
-    breaks. ``speak`` may be called once.
+    breaks. ``on_error`` gets the data of each error, before anything is done about it; ``on_started`` is called when a
+    connection is let in. ``speak`` may be called once.
+
+    It stays away as long as a refusal asks for, and goes on at another address when the server names one.
     """
 
     def __init__(
         self,
-        address: ServerAddress,
+        address: ServerAddress | Ways,
         transcript_id: str,
         start: Mapping[str, Any],
         outbox: Outbox,
@@ -50,16 +55,20 @@ class SpeakingClient:
         on_message: Callable[[Message], None],
         on_acked: Callable[[int], None] = lambda position: None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
+        on_error: Callable[[Mapping[str, Any]], None] = lambda data: None,
+        on_started: Callable[[], None] = lambda: None,
         give_up_s: float = 60.0,
     ) -> None:
-        self._address = address
-        self._url = f"{address.websocket}/v1/transcripts_stream/{transcript_id}"
+        self._ways = address if isinstance(address, Ways) else Ways([address])
+        self._path = f"/v1/transcripts_stream/{transcript_id}"
         self._start = dict(start)
         self._outbox = outbox
         self._source = source
         self._on_message = on_message
         self._on_acked = on_acked
         self._on_trouble = on_trouble
+        self._on_error = on_error
+        self._on_started = on_started
         self._patience = Patience(give_up_s)
 
         self._resume_token: str | None = None  # from the first `started` on
@@ -71,6 +80,8 @@ class SpeakingClient:
         self._refusal: Refused | None = None
         self._stop_sent = False
         self._last_error = ""  # the message of the last error that ended a connection
+        self._retry_after_s = 0.0  # asked for by it
+        self._is_sent_on = False  # it said where to go on
         self._getting: asyncio.Future[bytes | None] | None = None  # the source being asked
         self._hurry_task: asyncio.Task[bool] | None = None
         # What broke the source off, if anything did: the sound before it was sent all the same.
@@ -99,26 +110,38 @@ class SpeakingClient:
     async def _speak(self) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         while True:
+            self._retry_after_s, self._is_sent_on = 0.0, False
             try:
                 trouble = await self._connection()
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 trouble = said(error)
+                self._not_reached(error)
             if self._stopped is not None:
                 return self._stopped
             if self._refusal is not None:
                 raise self._refusal
             wait_s = self._patience.failed(loop.time())
             if wait_s is None:
-                raise CommandFailed(f"The server at {self._address} cannot be reached ({trouble}).")
+                raise CommandFailed(f"The server at {self._ways.now} cannot be reached ({trouble}).")
             if self._resume_token is not None:
                 self._on_trouble(f"Connection lost ({trouble}); connecting again.")
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(max(wait_s, self._retry_after_s))
+
+    def _not_reached(self, error: Exception) -> None:
+        if isinstance(error, InvalidStatus):
+            self._mind_retry_after(error.response.headers.get("Retry-After"))
+            self._on_error({"code": f"HTTP_{error.response.status_code}", "details": {}})
+        self._ways.try_next()
+
+    def _mind_retry_after(self, seconds: object) -> None:
+        with contextlib.suppress(TypeError, ValueError):
+            self._retry_after_s = min(max(float(seconds), 0.0), RETRY_AFTER_MAX_S)  # type: ignore[arg-type]
 
     async def _connection(self) -> str:
         """One connection, until it ends; says why it did."""
         async with connect(
-            self._url,
-            additional_headers=self._address.headers,
+            f"{self._ways.now.websocket}{self._path}",
+            additional_headers=self._ways.now.headers,
             compression=None,  # sound does not compress
             ping_interval=None,  # SILENT_S does this job, also while back-pressure holds our frames
             open_timeout=10,
@@ -149,6 +172,7 @@ class SpeakingClient:
                 if message.get("type") == "started":
                     data: dict[str, Any] = message["data"]
                     self._resume_token = data["resume_token"]
+                    self._on_started()
                     return data
                 self._take(message)
         self._judge(socket)
@@ -216,20 +240,31 @@ class SpeakingClient:
                 self._patience.worked()  # not a mere connection: a server that always breaks would be tried for ever
             case "stopped":
                 self._stopped = dict(data)
-            case "error" if not data.get("recoverable", True):
-                # The close code that follows says whether trying again can help; this says why in words.
-                self._on_trouble(str(data.get("message", "")))
-                self._last_error = str(data.get("message", ""))
+            case "error":
+                self._take_error(data)
+                if data.get("recoverable", True):
+                    self._on_message(message)
             case "ping":
                 pass
             case _:
                 self._on_message(message)
 
+    def _take_error(self, data: Mapping[str, Any]) -> None:
+        """Whether a close follows or not: that of a server that is only busy is called recoverable, too."""
+        self._on_error(data)
+        details = data.get("details") or {}
+        self._mind_retry_after(details.get("retry_after_s"))
+        self._is_sent_on = self._ways.follow(details)
+        if not data.get("recoverable", True):
+            # The close code that follows says whether trying again can help; this says why in words.
+            self._last_error = str(data.get("message", ""))
+            self._on_trouble(self._last_error)
+
     def _judge(self, socket: ClientConnection) -> None:
         """After a close: whether the server meant it."""
         if self._stopped is None and self._stop_sent and socket.close_code == CloseCode.NORMAL_CLOSURE:
             self._stopped = {}  # it ended as it should; only the goodbye did not reach us
-        if self._stopped is None and socket.close_code in FINAL_CLOSE_CODES:
+        if self._stopped is None and socket.close_code in FINAL_CLOSE_CODES and not self._is_sent_on:
             reason = self._last_error or socket.close_reason or f"close code {socket.close_code}"
             self._refusal = Refused(f"The server refused: {reason}")
 

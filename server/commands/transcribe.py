@@ -46,7 +46,7 @@ def transcribe(
     from server.commands.addresses import ServerAddress
     from server.commands.sound_given import Wanted, read_stdin
 
-    _quiet()
+    quiet()
     if server is not None:
         ServerAddress(server)  # a wrong one is told at once, not when sound has come
     # Before anything is started or made on a server: a pipe whose other end failed brings nothing.
@@ -67,7 +67,7 @@ def transcribe(
     raise typer.Exit(asyncio.run(_run(wanted, form)))
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Standard output is for words alone; what the rooms log is not, unless it is an error."""
     import logging
 

@@ -35,6 +35,7 @@ class SpeakingServer:
     break_after_bytes: list[int] = field(default_factory=list)
     forget_bytes: int = 0  # so much of the sound at a break was not durable: the client must send it again
     refuse_with: int = 0  # a close code
+    refuse_details: dict[str, Any] = field(default_factory=dict)
     controls: list[str] = field(default_factory=list)
     control_came: asyncio.Event = field(default_factory=asyncio.Event)
     journal: list[dict[str, Any]] = field(default_factory=list)
@@ -116,7 +117,7 @@ async def _hear(websocket: WebSocket, behaviour: SpeakingServer) -> None:
     start = json.loads(await websocket.receive_text())
     behaviour.starts.append(start["data"])
     if behaviour.refuse_with:
-        error = {"code": "REFUSED", "message": "not today", "details": {}, "recoverable": False}
+        error = {"code": "REFUSED", "message": "not today", "details": behaviour.refuse_details, "recoverable": False}
         await websocket.send_json({"type": "error", "data": error})
         await websocket.close(behaviour.refuse_with)
         return

@@ -126,3 +126,15 @@ async def test_a_source_that_breaks_off_keeps_what_was_said() -> None:
         stopped = await speaking.speak()
     assert stopped["segments"] == 2
     assert speaking.source_error is not None
+
+
+async def test_it_goes_on_where_the_server_says() -> None:
+    async with speaking_server(SpeakingServer()) as there:
+        sending = SpeakingServer(refuse_with=4009, refuse_details={"server_url": there.url})
+        async with speaking_server(sending) as server:
+            errors: list[Mapping[str, Any]] = []
+            stopped = await client(server, Source(), [], on_error=errors.append).speak()
+    assert stopped["words"] == 6
+    assert bytes(there.sound) == SOUND
+    assert not sending.sound
+    assert [error["code"] for error in errors] == ["REFUSED"]
