@@ -94,6 +94,10 @@ def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 
 
+def new_enrolled_voice_id() -> str:
+    return str(uuid.uuid4())
+
+
 def new_session_id() -> str:
     return f"ses_{secrets.token_hex(8)}"
 

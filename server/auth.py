@@ -42,6 +42,7 @@ class Action(StrEnum):
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
     CREATE_PROJECT = "create_project"
+    ENROL = "enrol"
     EXPORT = "export"
     TAKE_PART = "take_part"
     CONTRIBUTE = "contribute"
@@ -79,6 +80,7 @@ CREATES = frozenset(
         Action.SPEAK,
         Action.CREATE_ROOM,
         Action.CREATE_PROJECT,
+        Action.ENROL,
         Action.TAKE_PART,
         Action.JOIN,
         Action.ASK,
@@ -122,6 +124,7 @@ SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
                 Action.DESTROY,
                 Action.CREATE_ROOM,
                 Action.CREATE_PROJECT,
+                Action.ENROL,
             ),
             frozenset({Scope.WRITE}),
         ),
@@ -220,10 +223,10 @@ def _is_theirs(principal: Principal, resource: Resource) -> bool:
     if resource.owner is not None:
         return resource.owner == principal.id
     # What nobody owns is whose who have its id. Keys are no such things: they open what others own. Nor are projects,
-    # whose ids all participants have: those of nobody are of whoever is nobody in particular.
+    # whose ids all participants have, nor voices: those of nobody are of whoever is nobody in particular.
     if resource.kind is Kind.API_KEY:
         return False
-    if resource.kind in (Kind.PROJECT, Kind.CONVERSATION):
+    if resource.kind in (Kind.PROJECT, Kind.CONVERSATION, Kind.VOICE):
         return principal.trusted and principal.id is None
     return principal.trusted or (principal.public and resource.kind in OF_WHO_HAS_THE_ID)
 

@@ -26,6 +26,7 @@ from server.locks import Locks
 from server.metrics import Metrics
 from server.pipeline import TrackPipeline
 from server.places import Places
+from server.recognition import of_nobody
 from server.recorders import Place, admit_recorder, new_track
 from server.recordings import Recordings
 from server.resume import ResumeTokens
@@ -79,6 +80,7 @@ class Hub:
         self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
         self.draining = False
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
+        self.recognised: Callable[[Track, int, str], None] | None = None  # a voice, by number, as an enrolled one
 
     @property
     def sessions(self) -> Mapping[str, LiveSession]:
@@ -220,7 +222,7 @@ class Hub:
         path = self.recording_path(track)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         await self.voices.learn(track.transcript_id)
-        prints = await TrackPrints.load(self._store, track) if track.diarize else None
+        prints = await self._prints_of(track) if track.diarize else None
         recorder = await TrackRecorder.open(path, self._disk)
         pipeline = TrackPipeline(
             track,
@@ -232,6 +234,7 @@ class Hub:
             prints=prints,
             redacts=await self._store.conversations.redacts(track.transcript_id),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
+            on_recognised=self._on_recognised,
         )
         session = LiveSession(
             pipeline,
@@ -245,6 +248,14 @@ class Hub:
         self._sessions[session.session_id] = session
         pipeline.start(self._asr, session_options(self._settings, track, options), listen=listen)
         return session
+
+    async def _prints_of(self, track: Track) -> TrackPrints:
+        encoder = self._asr.status.encoder
+        return await TrackPrints.load(self._store, track, encoder=encoder, of_nobody=of_nobody(self._settings))
+
+    def _on_recognised(self, track: Track, number: int, voice_id: str) -> None:
+        if self.recognised is not None:
+            self.recognised(track, number, voice_id)
 
     def recording_path(self, track: Track) -> Path:
         return self._recordings.path_of(track)

@@ -65,6 +65,7 @@ class TrackPipeline:
         prints: TrackPrints | None = None,
         redacts: bool = False,
         on_engine_state: Callable[[EngineState], None],
+        on_recognised: Callable[[Track, int, str], None] = lambda track, voice, name: None,
     ) -> None:
         self.track = track
         self.recorder = recorder
@@ -88,6 +89,8 @@ class TrackPipeline:
         self._finals_told.set()
         self._teller: asyncio.Task[None] | None = None
         self._engine_state_changed = on_engine_state
+        self._voice_recognised = on_recognised
+        self._recognised: dict[int, str] = {}  # voices, by number: as which each was recognised
         self.segments = 0
         self.words = 0
         self.given_up = 0  # stretches of sound that no recogniser could hear
@@ -193,6 +196,10 @@ class TrackPipeline:
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
         self._metrics.words_lag_s.labels("final" if segment.is_final else "interim").observe(lag_ms / 1000)
+        number, voice_id = segment.voice, segment.speaker
+        if number is not None and voice_id is not None and self._recognised.get(number) != voice_id:
+            self._recognised[number] = voice_id
+            self._voice_recognised(self.track, number, voice_id)
         if self._redacts and not segment.is_final:
             return  # what will be taken out of the final stands in it
         if segment.is_final:

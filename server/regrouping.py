@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 import numpy as np
@@ -35,11 +35,12 @@ class Said:
 @dataclass(frozen=True)
 class Regrouped:
     """``steps`` in their order, none over another. ``changed``: the steps of those prints that tell others now, by
-    where these begin.
+    where these begin. ``names``: by number, of those voices that are known ones.
     """
 
     steps: Sequence[LabelledStep]
     changed: Mapping[int, Sequence[Step]]
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def voices(self) -> set[int]:
@@ -76,7 +77,8 @@ def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: Speak
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
     told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), taken=taken)
-    return Regrouped(told.steps, _changed(mine, told.steps))
+    names = {voice.speaker: voice.name for voice in told.voices if voice.name is not None}
+    return Regrouped(told.steps, _changed(mine, told.steps), names)
 
 
 def info_of(encoder: str) -> EncoderInfo:

@@ -18,13 +18,14 @@ from itertools import count, groupby
 
 import structlog
 
-from asr.speakers.contract import SPEAKERS_MAX, LabelledStep, SpeakerOptions
+from asr.speakers.contract import SPEAKERS_MAX, KnownVoice, LabelledStep, SpeakerOptions
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Conflict, EarshotError, NotFound
 from protocol.events import Transcribed
 from protocol.words import Segment
 from server.hub import Hub
 from server.journal import Journal
+from server.recognition import Recognition
 from server.regrouping import Regrouped, Said, regroup, runs
 from server.rounds import repeat
 from server.segment_pages import segment_pages
@@ -60,7 +61,15 @@ class Relabelled:
 class Relabelling:
     """One for a node; one pass at a time. ``before_end`` is the hub's."""
 
-    def __init__(self, settings: Settings, store: Store, journal: Journal, hub: Hub, speakers: Speakers) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        journal: Journal,
+        hub: Hub,
+        speakers: Speakers,
+        recognition: Recognition,
+    ) -> None:
         self._interval_s = settings.relabel_interval_s
         self._deadline_s = settings.relabel_deadline_s
         self._store = store
@@ -68,6 +77,7 @@ class Relabelling:
         self._hub = hub
         self._speakers = speakers
         self._voices = hub.voices
+        self._recognition = recognition
         self._turn = asyncio.Lock()
         self._failed: set[str] = set()  # transcripts whose pass would fail again, until the next start
         self._again: set[str] = set()  # those whose pass the store did not take
@@ -159,6 +169,7 @@ class Relabelling:
         tracks = [track for track in tracks if asked is not None or track.printed_samples > track.grouped_samples]
         if not tracks:
             return None  # without waiting for others' turns
+        await self._recognition.settled(transcript_id)
         async with self._turn:
             for track in tracks:
                 if asked is not None:
@@ -168,17 +179,18 @@ class Relabelling:
                 async with self._speakers.alone(transcript_id):
                     found = await self._pass_track(track, last=last)
                 if found is not None:
-                    done = (done or Relabelled()) + found
+                    await self._recognition.found(track, found.names, found.asked)
+                    done = (done or Relabelled()) + found.done
+                await self._mark(track, found.through_samples if found is not None else track.printed_samples)
         if done is not None and done.segments:
             log.info("who spoke is said anew", transcript=transcript_id, segments=done.segments, split=done.split)
         return done
 
-    async def _pass_track(self, track: Track, *, last: bool) -> Relabelled | None:
+    async def _pass_track(self, track: Track, *, last: bool) -> _Passed | None:
         check_unlocked(await self._store.get_transcript(track.transcript_id))
         await self._journal.flushed()
         prints = await self._store.voices.prints_of(track.id)
         if not prints:
-            await self._mark(track, track.printed_samples)
             return None
         segments = await self._segments(track)
         labels = await self._store.voices.labels_of(track.transcript_id)
@@ -186,14 +198,15 @@ class Relabelling:
         known |= {number for of_track, number in labels if of_track == track.id}
         new = count(max(known) + 1 + (LIVE_NUMBERS if self._is_live(track) else 0))
         said = await self._said(track, segments, labels, new)
-        options = _options(track, last=last)
+        asked = await self._recognition.known(track.transcript_id, prints[-1].encoder)
+        options = replace(_options(track, last=last), known=asked)
         found = await asyncio.to_thread(regroup, prints, said, options, taken=next(new))
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
         done = await self._follow(track, segments, found)
-        await self._mark(track, prints[-1].end_samples)
-        return done
+        names = {number: found.names.get(number) for number in found.voices}
+        return _Passed(done, prints[-1].end_samples, names, asked)
 
     def _is_live(self, track: Track) -> bool:
         return any(session.track.id == track.id for session in self._hub.sessions.values())
@@ -248,6 +261,16 @@ class Relabelling:
             for stored in page
             if stored.segment.track == track.id and stored.segment.text
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A pass over one track, and as which of the enrolled voices, if any, it recognised each number."""
+
+    done: Relabelled
+    through_samples: int
+    names: Mapping[int, str | None]
+    asked: Sequence[KnownVoice]
 
 
 @dataclass(frozen=True, slots=True)

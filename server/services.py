@@ -21,6 +21,7 @@ from server.bots.endpoints import Endpoints
 from server.bus import InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
+from server.enrolment import Enrolment
 from server.hub import Hub
 from server.intake import Intake
 from server.jobs.jobs import Jobs
@@ -41,6 +42,7 @@ from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recognisers import Recognisers
+from server.recognition import Recognition
 from server.recovery import recover
 from server.relabelling import Relabelling
 from server.removal import Removal
@@ -71,6 +73,7 @@ class Services:
     hub: Hub
     speakers: Speakers
     relabelling: Relabelling
+    enrolment: Enrolment
     intake: Intake
     ports: UdpPorts
     peers: Peers
@@ -150,7 +153,10 @@ class Services:
             hub.start()
             stack.push_async_callback(hub.stop)
             speakers = Speakers(store, journal, hub.voices)
-            relabelling = Relabelling(settings, store, journal, hub, speakers)
+            recognition = Recognition(settings, store, speakers, hub.voices)
+            hub.recognised = recognition.heard
+            stack.push_async_callback(recognition.stop)
+            relabelling = Relabelling(settings, store, journal, hub, speakers, recognition)
             hub.before_end = relabelling.before_end
             stack.push_async_callback(relabelling.stop)
             intake = Intake(settings, store, hub, journal, recognisers)
@@ -213,6 +219,7 @@ class Services:
                 hub,
                 speakers,
                 relabelling,
+                Enrolment(settings, store, journal, asr),
                 intake,
                 ports,
                 peers,

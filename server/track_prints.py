@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import structlog
 
 from asr.known_voices import KnownVoices
+from asr.voice_prints import mean_of, packed_mean
 from asr.wire import HeardVoice, VoicePrints
 from protocol.errors import EarshotError
+from server.store.enrolled_store import EnrolledVoice
 from server.store.records import Track
 from server.store.store import Store
 from server.store.voice_store import StoredPrints
@@ -30,14 +33,17 @@ class TrackPrints:
         self.heard_samples = self.ungrouped_samples = 0
 
     @classmethod
-    async def load(cls, store: Store, track: Track) -> Self:
-        """With what was kept of the track before."""
+    async def load(cls, store: Store, track: Track, *, encoder: str | None = None, of_nobody: bool = False) -> Self:
+        """With what was kept of the track before, and the voices that may be recognised on it (as
+        ``EnrolledStore.known_in``), by ``encoder`` where nothing was kept."""
         prints = cls(store, track)
         for stored in await store.voices.prints_of(track.id):
             try:
                 prints._take(as_told(stored))
             except ValueError:
                 log.error("voice prints not understood", track=track.id, start_samples=stored.start_samples)
+        if enrolled := await store.enrolled.known_in(track.transcript_id, of_nobody=of_nobody):
+            prints._enrol(enrolled, await _recognised(store, track), encoder)
         return prints
 
     @property
@@ -70,6 +76,33 @@ class TrackPrints:
         self.heard_samples += length_samples
         if prints.steps[-1][1] > self._track.grouped_samples:
             self.ungrouped_samples += length_samples
+
+    def _enrol(self, enrolled: Sequence[EnrolledVoice], recognised: Mapping[int, str], encoder: str | None) -> None:
+        """``recognised``: by number. The recogniser knows voices by the ids of theirs: it need not know names."""
+        encoder = self._known.encoder or encoder or enrolled[-1].encoder
+        heard = [
+            voice if voice.number is None else voice.model_copy(update={"name": recognised.get(voice.number)})
+            for voice in self._known.told()
+        ]
+        wanted = [
+            HeardVoice(number=None, embedding=packed_mean(mean_of(each.embedding)), name=each.id)
+            for each in enrolled
+            if each.encoder == encoder
+        ]
+        self._known = KnownVoices((*heard, *wanted), encoder)
+
+
+async def _recognised(store: Store, track: Track) -> dict[int, str]:
+    """Which of the track's voices were recognised as which, also where people call them otherwise; of several that
+    people made one the first."""
+    by_label = await store.enrolled.recognised_in(track.transcript_id)
+    labels = await store.voices.labels_of(track.transcript_id)
+    mine = {0: track.speaker, **{number: label for (of, number), label in labels.items() if of == track.id}}
+    found: dict[str, int] = {}
+    for number, label in sorted(mine.items()):
+        if label in by_label:
+            found.setdefault(by_label[label], number)
+    return {number: voice_id for voice_id, number in found.items()}
 
 
 def as_told(stored: StoredPrints) -> VoicePrints:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     JOB = "job"
     BOT = "bot"
     RECORDING = "recording"
+    VOICE = "enrolled voice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ NAMED: dict[str, Named] = {
     "job_id": Named(Kind.JOB),
     "bot_id": Named(Kind.BOT),
     "recording_id": Named(Kind.RECORDING),
+    "voice_id": Named(Kind.VOICE),
 }
 
 

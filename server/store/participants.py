@@ -14,27 +14,34 @@ from protocol.ids import new_participant_id
 from server.store.changes import check_unlocked, hold
 from server.store.records import Participant, storable
 from server.store.tables import participants, tracks
-from server.store.voice_tables import track_voices
+from server.store.voice_tables import recognised_voices, track_voices
 
 PARTICIPANTS_MAX = 500  # of a transcript
 
+# A name that was given to a voice because it was recognised, and that nobody has changed.
+_PARTICIPANTS = (
+    sa.select(participants, recognised_voices.c.label.is_not(None).label("recognised"))
+    .outerjoin(
+        recognised_voices,
+        sa.and_(
+            recognised_voices.c.transcript_id == participants.c.transcript_id,
+            recognised_voices.c.label == participants.c.speaker,
+            recognised_voices.c.participant_id == participants.c.id,
+            recognised_voices.c.name == participants.c.name,
+        ),
+    )
+    .order_by(participants.c.created_at, participants.c.id)
+)
+
 
 async def participants_of(conn: AsyncConnection, transcript_id: str) -> list[Participant]:
-    rows = await conn.execute(
-        sa.select(participants)
-        .where(participants.c.transcript_id == transcript_id)
-        .order_by(participants.c.created_at, participants.c.id)
-    )
+    rows = await conn.execute(_PARTICIPANTS.where(participants.c.transcript_id == transcript_id))
     return [Participant(**row._mapping) for row in rows]
 
 
 async def participants_of_all(conn: AsyncConnection, transcript_ids: Sequence[str]) -> dict[str, list[Participant]]:
     """Of several transcripts, by their ids."""
-    rows = await conn.execute(
-        sa.select(participants)
-        .where(participants.c.transcript_id.in_(transcript_ids))
-        .order_by(participants.c.created_at, participants.c.id)
-    )
+    rows = await conn.execute(_PARTICIPANTS.where(participants.c.transcript_id.in_(transcript_ids)))
     found: dict[str, list[Participant]] = {}
     for row in rows:
         found.setdefault(row.transcript_id, []).append(Participant(**row._mapping))
@@ -81,7 +88,7 @@ class Changes:
         at = max([self._now, *(each.created_at + 1e-6 for each in self.all)])
         made = _clean(Participant(new_participant_id(), self._transcript_id, speaker, name, user_id, email, at))
         self._refuse_taken(made)
-        await self._conn.execute(sa.insert(participants).values(**asdict(made)))
+        await self._conn.execute(sa.insert(participants).values(**_values(made)))
         self.all.append(made)
         return made
 
@@ -89,10 +96,12 @@ class Changes:
         """Raises ``NotFound``, and ``Conflict`` when somebody else has the speaker."""
         before = self.get(participant_id)
         changed = _clean(replace(before, **values))
+        if (changed.speaker, changed.name) != (before.speaker, before.name):
+            changed = replace(changed, recognised=False)
         self._refuse_taken(changed)
         if changed != before:
             await self._conn.execute(
-                sa.update(participants).where(participants.c.id == participant_id).values(**asdict(changed))
+                sa.update(participants).where(participants.c.id == participant_id).values(**_values(changed))
             )
             self.all[self.all.index(before)] = changed
         return changed
@@ -132,6 +141,38 @@ class Changes:
             .values(label=storable(speaker_to))
         )
 
+    async def recognise(self, speaker: str, voice_id: str, name: str) -> None:
+        """A voice is called by the name of an enrolled one, unless people said who it is, or took that name away.
+        Raises ``TooLarge`` as ``add``."""
+        before = self.of_speaker(speaker)
+        mine = self._recognition(speaker)
+        given = (await self._conn.execute(sa.select(recognised_voices.c.voice_id).where(mine))).scalar_one_or_none()
+        if before is not None and before.recognised:
+            if given == voice_id:
+                return
+            await self._conn.execute(sa.delete(recognised_voices).where(mine))
+            made = await self.change(before.id, name=name)
+        elif before is None and given is None:
+            made = await self.add(name=name, speaker=speaker)
+        else:
+            return
+        values = {"transcript_id": self._transcript_id, "label": made.speaker, "name": made.name}
+        values |= {"voice_id": voice_id, "participant_id": made.id}
+        await self._conn.execute(sa.insert(recognised_voices).values(**values))
+        self.all[self.all.index(made)] = replace(made, recognised=True)
+
+    async def unrecognise(self, speaker: str) -> None:
+        """It is not that voice after all. What people made of the name stays."""
+        before = self.of_speaker(speaker)
+        if before is not None and before.recognised:
+            await self._conn.execute(sa.delete(recognised_voices).where(self._recognition(speaker)))
+            await self.remove(before.id)
+
+    def _recognition(self, speaker: str) -> sa.ColumnElement[bool]:
+        return sa.and_(
+            recognised_voices.c.transcript_id == self._transcript_id, recognised_voices.c.label == storable(speaker)
+        )
+
     def _refuse_taken(self, wanted: Participant) -> None:
         if wanted.speaker is None:
             return
@@ -139,6 +180,11 @@ class Changes:
         if other is not None and other.id != wanted.id:
             details = {"speaker": wanted.speaker, "participant_id": other.id}
             raise Conflict("Speaker already assigned", details=details)
+
+
+def _values(participant: Participant) -> dict[str, Any]:
+    """Of the row."""
+    return {key: value for key, value in asdict(participant).items() if key != "recognised"}
 
 
 def _clean(participant: Participant) -> Participant:

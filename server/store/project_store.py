@@ -7,7 +7,7 @@ from typing import Any
 
 from protocol import ids
 from protocol.errors import Overloaded
-from server.store import projects, webhooks
+from server.store import enrolled_store, projects, webhooks
 from server.store.database import Transaction
 from server.store.project_records import Project, Tag
 from server.store.standing import EVERYBODY, Viewer
@@ -74,9 +74,11 @@ class ProjectStore:
             return await projects.get(conn, project_id)
 
     async def delete(self, project_id: str) -> None:
-        """Nobody can begin a conversation any more; those there are stay, and go on. Its webhooks go with it."""
+        """Nobody can begin a conversation any more; those there are stay, and go on. Its webhooks and the voices
+        that are enrolled in it go with it."""
         async with self._write() as conn:
             await webhooks.delete_of(conn, project_id)
+            await enrolled_store.delete_of(conn, project_id)
             await projects.delete(conn, project_id, now=self._clock())
 
     # Tags.

@@ -94,7 +94,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody who takes part, as people call them. ``speaker`` is the label of their voice; None: not known yet."""
+    """Somebody who takes part, as people call them. ``speaker`` is the label of their voice; None: not known yet.
+
+    ``recognised``: the voice was recognised as an enrolled one and given that one's name, and nobody has changed it.
+    """
 
     id: str
     transcript_id: str
@@ -103,6 +106,7 @@ class Participant:
     user_id: str | None
     email: str | None
     created_at: float
+    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from server.store.bot_tables import bots
 from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
+from server.store.voice_tables import enrolled_voices
 
 SHARE_DIVISOR = 10
 SHARE_MIN = 8
@@ -87,6 +88,7 @@ _LOOKS: dict[str, sa.Select[Any]] = {
     "summary": sa.select(summary_jobs.c.owner, _PRIVATE, transcripts.c.deleted_at)
     .outerjoin(transcripts, transcripts.c.id == summary_jobs.c.transcript_id)
     .where(summary_jobs.c.id == sa.bindparam("wanted")),
+    "voice": sa.select(enrolled_voices.c.owner, _PRIVATE, _NEVER).where(enrolled_voices.c.id == sa.bindparam("wanted")),
     "api_key": sa.select(api_keys.c.owner, _PRIVATE, api_keys.c.revoked_at).where(
         api_keys.c.id == sa.bindparam("wanted")
     ),

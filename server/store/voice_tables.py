@@ -1,4 +1,4 @@
-"""The tables of voices that are told apart on one track. As ``server.store.tables``."""
+"""The tables of voices that are told apart on one track, and of those enrolled. As ``server.store.tables``."""
 
 from __future__ import annotations
 
@@ -38,4 +38,37 @@ voice_prints = sa.Table(
     sa.Column("embeddings", sa.LargeBinary, nullable=False),
     sa.PrimaryKeyConstraint("track_id", "start_samples"),
     sa.Index(None, "transcript_id"),
+)
+
+# Voices that a host wants recognised: in the conversations of a project, or, without one, in the owner's transcripts
+# that are of none. ``embedding``: the mean, ``dim`` float16, little-endian, by ``encoder``. Personal data, which stays
+# until it is deleted: ``transcript_id`` says only where it was taken from.
+enrolled_voices = sa.Table(
+    "enrolled_voices",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("owner", sa.Text),
+    sa.Column("project_id", sa.String(36), _of("projects")),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("encoder", sa.String(64), nullable=False),
+    sa.Column("dim", sa.Integer, nullable=False),
+    sa.Column("embedding", sa.LargeBinary, nullable=False),
+    sa.Column("heard_samples", sa.BigInteger, nullable=False),
+    sa.Column("transcript_id", sa.String(36), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index(None, "owner", "project_id"),
+    sa.Index(None, "project_id"),
+)
+
+# Labels that were given a name because their voice was recognised: the name that the participant was given then. What
+# is not so any more was changed by people, and is theirs.
+recognised_voices = sa.Table(
+    "recognised_voices",
+    metadata,
+    sa.Column("transcript_id", sa.String(36), _of("transcripts"), nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("voice_id", sa.String(36), nullable=False),
+    sa.Column("participant_id", sa.String(36), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("transcript_id", "label"),
 )

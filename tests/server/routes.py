@@ -45,6 +45,10 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
     ("PATCH", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,
     ("POST", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,
+    ("POST", "/v1/voices"): Action.ENROL,
+    ("GET", "/v1/voices"): Action.LIST,
+    ("PATCH", "/v1/voices/{voice_id}"): Action.CHANGE,
+    ("DELETE", "/v1/voices/{voice_id}"): Action.DELETE,
     ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     **{

@@ -19,6 +19,7 @@ from protocol.states import TranscriptState
 from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
+from server.recognition import Recognition
 from server.relabelling import Relabelled, Relabelling
 from server.settings import Settings
 from server.speakers import Speakers, Whole
@@ -50,7 +51,8 @@ class Room:
         self.sessions: dict[str, Any] = {}
         self.speakers = speakers(store, journal, self.voices)
         hub = cast(Hub, SimpleNamespace(voices=self.voices, sessions=self.sessions))
-        self.relabelling = Relabelling(Settings(), store, journal, hub, self.speakers)
+        recognition = Recognition(Settings(), store, self.speakers, self.voices)
+        self.relabelling = Relabelling(Settings(), store, journal, hub, self.speakers, recognition)
         self.id = ""
 
     async def speech(self, name: str, speaker: str) -> Speech:
@@ -291,7 +293,8 @@ async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
     settings = Settings(relabel_deadline_s=0.0)
     hub = cast(Hub, SimpleNamespace(voices=room.voices, sessions={}))
-    relabelling = Relabelling(settings, room.store, room.journal, hub, room.speakers)
+    recognition = Recognition(settings, room.store, room.speakers, room.voices)
+    relabelling = Relabelling(settings, room.store, room.journal, hub, room.speakers, recognition)
     async with room.journal.subscribe(room.id, after=None, types=frozenset({"diarization"})) as reader:
         async with room.speakers.alone(room.id):
             await relabelling.before_end(room.id)

@@ -29,6 +29,7 @@ from server.store.bot_tables import bots
 from server.store.job_tables import summary_jobs
 from server.store.project_tables import conversations, projects, webhooks
 from server.store.tables import api_keys, jobs, meetings, rooms, transcripts
+from server.store.voice_tables import enrolled_voices
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import RunningApp, running_app
@@ -60,20 +61,29 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
 }
 # Nobody else has anything to do with a project, but to take part.
 OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
-# Nor with a summary, which is of who asked for it alone.
-OF_ONE_OWNER = {"project_id", "summary_id"}
+# Nor with a summary, which is of who asked for it alone, or a voice that is enrolled.
+OF_ONE_OWNER = {"project_id", "summary_id", "voice_id"}
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.ASK, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
     **dict.fromkeys(
-        (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
+        (
+            Action.CREATE_ROOM,
+            Action.CREATE_PROJECT,
+            Action.ENROL,
+            Action.FIND_PATH,
+            Action.ME,
+            Action.TICKET,
+            Action.KEYS,
+        ),
+        SIGNED_IN,
     ),
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.DOWNLOAD, Action.TAKE_PART), EVERYBODY),
 }
 THINGS = (
     *("transcript_id", "room_id", "room_name", "meeting_id", "project_id", "conversation_id", "webhook_id", "key_id"),
-    *("job_id", "summary_id", "bot_id", "recording_id"),
+    *("job_id", "summary_id", "bot_id", "recording_id", "voice_id"),
 )
 # Parameters that name no thing of anybody's by themselves.
 ELSE = {
@@ -161,6 +171,12 @@ async def make_things(node: RunningApp) -> Things:
             await conn.execute(
                 sa.insert(summary_jobs).values(
                     id=ids["summary_id"], result=json.dumps(result), created_at=1.0, **summary
+                )
+            )
+            voice = {"owner": "anna", "name": "", "encoder": "scripted", "dim": 1, "embedding": b"\0\x3c"}
+            await conn.execute(
+                sa.insert(enrolled_voices).values(
+                    id=ids["voice_id"], heard_samples=1, transcript_id=ids["transcript_id"], created_at=1.0, **voice
                 )
             )
             key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}

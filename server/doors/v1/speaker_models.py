@@ -40,6 +40,26 @@ class Relabelled(Form):
     split: int = Field(description="Segments that were cut, as several speak in them.", ge=0)
 
 
+class EnrolledVoice(Form):
+    """A voice that is recognised in later recordings. By what it is known is told to nobody."""
+
+    id: str
+    name: str = Field(description="By which it is called where it is recognised.")
+    user_id: str | None = Field(description="Whose it is; null: nobody's in particular.")
+    project_id: str | None = Field(
+        description="In whose conversations it is recognised; null: in all that are of none."
+    )
+    transcript_id: str = Field(description="That it was enrolled from, which may be gone.")
+    encoder: str = Field(description="By which voices must be told apart for it to be recognised.")
+    heard_s: float = Field(description="Seconds of speech that it is known by.", ge=0)
+    created_at: datetime
+
+
+class EnrolledVoices(Form):
+    items: list[EnrolledVoice] = Field(description="Newest first.")
+    total: int = Field(ge=0)
+
+
 class TopicSegment(Form):
     """What one segment has in a topic."""
 

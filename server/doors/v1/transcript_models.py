@@ -42,6 +42,7 @@ class Participant(Form):
     user_id: str | None
     email: str | None = Field(description="Null also for those who may not change the transcript.")
     created_at: datetime
+    recognised: bool = Field(description="The name is that of an enrolled voice, as which this one was recognised.")
 
 
 class TranscriptFields(Form):

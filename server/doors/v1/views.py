@@ -92,6 +92,7 @@ def participant_view(participant: Participant, *, may_change: bool) -> dict[str,
         "user_id": participant.user_id,
         "email": participant.email if may_change else None,
         "created_at": iso(participant.created_at),
+        "recognised": participant.recognised,
     }
 
 
