@@ -67,17 +67,9 @@ OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.ASK, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
     **dict.fromkeys(
-        (
-            Action.CREATE_ROOM,
-            Action.CREATE_PROJECT,
-            Action.ENROL,
-            Action.FIND_PATH,
-            Action.ME,
-            Action.TICKET,
-            Action.KEYS,
-        ),
-        SIGNED_IN,
+        (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
+    Action.ENROL: SIGNED_IN,
     **dict.fromkeys((Action.METRICS, Action.PULL_MODEL, Action.DEBUG), ADMINS),
     **dict.fromkeys((Action.DEBUG_PAGE, Action.PUT_BLOB, Action.DOWNLOAD, Action.TAKE_PART), EVERYBODY),
 }

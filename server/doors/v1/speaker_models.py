@@ -47,7 +47,7 @@ class EnrolledVoice(Form):
     name: str = Field(description="By which it is called where it is recognised.")
     user_id: str | None = Field(description="Whose it is; null: nobody's in particular.")
     project_id: str | None = Field(
-        description="In whose conversations it is recognised; null: in all that are of none."
+        description="In whose conversations it is recognised; null: in what is of no project."
     )
     transcript_id: str = Field(description="That it was enrolled from, which may be gone.")
     encoder: str = Field(description="By which voices must be told apart for it to be recognised.")

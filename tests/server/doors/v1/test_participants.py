@@ -42,6 +42,7 @@ async def test_made_read_changed_and_deleted(client: httpx.AsyncClient, path: st
         "user_id": None,
         "email": "a@example.org",
         "created_at": ann["created_at"],
+        "recognised": False,
     }
     assert made.headers["location"] == f"{path}/participants/{ann['id']}"
     assert (await client.get(made.headers["location"])).json() == ann
