@@ -49,6 +49,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/v1/voices"): Action.LIST,
     ("PATCH", "/v1/voices/{voice_id}"): Action.CHANGE,
     ("DELETE", "/v1/voices/{voice_id}"): Action.DELETE,
+    ("GET", "/v1/transcripts/{transcript_id}/speaker/figures"): Action.READ,
     ("GET", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     ("HEAD", "/v1/transcripts/{transcript_id}/audio"): Action.READ,
     **{

@@ -96,6 +96,7 @@ ANSWERS: Mapping[str, Answer] = {
     "list_enrolled_voices": Answer(model=speaker_models.EnrolledVoices, errors=(404,)),
     "change_enrolled_voice": Answer(model=speaker_models.EnrolledVoice),
     "delete_enrolled_voice": Answer(204),
+    "speaker_figures": Answer(model=speaker_models.SpeakersFigures),
     "list_topics": Answer(model=speaker_models.Topics),
     "list_topics_with_words": Answer(model=speaker_models.TopicsWithWords),
     "topic_words_per_speaker": Answer(model=speaker_models.TopicWithWordsPerSpeaker),

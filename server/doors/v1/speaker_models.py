@@ -60,6 +60,31 @@ class EnrolledVoices(Form):
     total: int = Field(ge=0)
 
 
+class FiguresOfSpeaker(Form):
+    """How much one speaks."""
+
+    speaker: str
+    speaker_label: str = Field(description=LABEL)
+    speaker_number: int | None = Field(description="The number in it, where it is such a label.")
+    talk_time: float = Field(description="Seconds of words; pauses below one second count.", ge=0)
+    share: float = Field(description="Of what all talked.", ge=0, le=1)
+    turns: int = Field(description="How often they spoke until another did.", ge=1)
+    longest_turn: float = Field(description="Seconds of talk in the longest of them.", ge=0)
+    words: int = Field(ge=0)
+    words_per_minute: float | None = Field(description="Of talk; null where its words have no length.", ge=0)
+    interruptions: int | None = Field(
+        description="How often they began while another spoke, who then stopped. Null where it cannot be seen: several"
+        " speak on one track.",
+        ge=0,
+    )
+    interrupted: int | None = Field(description="How often that was done to them.", ge=0)
+
+
+class SpeakersFigures(Form):
+    talk_time: float = Field(description="Seconds of words of all.", ge=0)
+    speakers: list[FiguresOfSpeaker] = Field(description="In the order in which they first spoke.")
+
+
 class TopicSegment(Form):
     """What one segment has in a topic."""
 
