@@ -39,7 +39,8 @@ async def node(no_leaked_tasks: None, tmp_path_factory: pytest.TempPathFactory) 
 
 
 PURE = """async () => {
-  const { heardFrom, joined, peopleOf, stepOf, turnsOf } = await import('/js/meeting.js');
+  const { heardFrom, peopleOf } = await import('/js/meeting.js');
+  const { joined, stepOf, turnsOf } = await import('/js/stretches.js');
   const act = (id, action, start, more = {}) => ({ action, start, participant: { id, ...more } });
   const said = (track, start, end, more = {}) => ({ track, start, end, text: 'x', is_final: true, ...more });
   const track = (id, name, more = {}) => ({ id, name, speaker: `of ${id}`, duration: 9, ...more });
@@ -128,7 +129,7 @@ async def newest(node: RunningApp) -> str:
 
 BARS = """() => Object.fromEntries([...document.querySelectorAll('.lane-who')].map((row) => {
   const svg = document.querySelector('.timeline svg');
-  const lane = svg.querySelector(`[data-participant="${row.dataset.key}"]`);
+  const lane = svg.querySelector(`[data-lane="${row.dataset.key}"]`);
   const numbers = lane.querySelector('.spoke').getAttribute('d').match(/M[\\d.]+/g) ?? [];
   return [row.querySelector('.who-name').textContent, numbers.map((text) => Number(text.slice(1)) / svg.clientWidth)];
 }))"""
@@ -148,7 +149,7 @@ async def test_a_meeting_while_it_goes_on_and_after_it(node: RunningApp, browser
             await expect(rows).to_have_count(len(PEOPLE))
             await expect(rows.first).to_contain_text("there since 0:00")
             # It grows while one looks: who speaks, what is written.
-            first = page.locator('[data-participant="1"] .spoke')
+            first = page.locator('[data-lane="1"] .spoke')
             await expect(first).to_have_attribute("d", re.compile("^M"))
             await expect(page.locator(".written b")).to_have_text(["Alpha"])
             await expect(page.locator(".written .what")).to_have_text(["Here is <b>the</b> agenda"])

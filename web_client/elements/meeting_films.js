@@ -43,7 +43,7 @@ class MeetingFilms extends HTMLElement {
       h('span', { class: 'moment-time', text: clock(from) }),
       h('span', { class: 'moment-text' },
         h('b', { dir: 'auto', text: name }),
-        h('span', { class: 'what', text: `${t(`meeting.film.${type}`)} · ${t('meeting.turn', { from: clock(from), to: clock(from + duration) })}` }))));
+        h('span', { class: 'what', text: `${t(`meeting.film.${type}`)} · ${t('talk.turn', { from: clock(from), to: clock(from + duration) })}` }))));
   }
 
   #show(src, name) {

@@ -2,13 +2,10 @@
 
 import { h, icon, ICONS, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
-import { showKeyed } from '../js/keyed.js';
-import { lengthOf, turnsOf } from '../js/meeting.js';
-import { AXIS_PX, drawAxis, drawLanes, NARROW, shape, WIDE } from '../js/meeting_drawing.js';
+import { Lanes } from '../js/lanes.js';
+import { MomentList, momentLine, turnList } from '../js/moment_list.js';
 import { t } from '../js/strings.js';
-
-const AT_ONCE = 200; // lines of a list, the newest, until somebody wants those before them
-const narrow = matchMedia('(max-width: 40rem)'); // as in meeting.css
+import { lengthOf, turnsOf } from '../js/stretches.js';
 
 /** What a row's button does: hear them alone, or stop that. */
 const tellHeard = (button, playing) => {
@@ -18,72 +15,32 @@ const tellHeard = (button, playing) => {
 
 const calledTo = (to) => (['everyone', 'only_bot'].includes(to) ? t(`meeting.chat.${to}`) : to);
 
-/** Lines in order of time, of which the newest are shown first. `parts`: as of `showKeyed`. */
-class LineList {
-  #shown = AT_ONCE;
-  #list = h('ol', { class: 'moments' });
-  #more = h('button', { type: 'button', class: 'link', text: t('meeting.before'), onclick: () => this.#before() });
-  #items = [];
-  #parts;
-  element = h('div', {}, this.#more, this.#list);
-
-  constructor(parts) {
-    this.#parts = parts;
-  }
-
-  show(items) {
-    this.#items = items;
-    showKeyed(this.#list, items.slice(-this.#shown), this.#parts);
-    show(this.#more, items.length > this.#shown);
-  }
-
-  #before() {
-    this.#shown += AT_ONCE;
-    this.show(this.#items);
-    this.#list.querySelector('button')?.focus();
-  }
-}
-
 /** Events: `go` (detail: seconds since the recording began) and `listen` (detail: a participant of those it shows). */
 class MeetingView extends HTMLElement {
-  #axis = shape('svg', { class: 'axis', height: AXIS_PX, 'aria-hidden': 'true' });
-  #people = h('ul', { class: 'lane-names' });
-  #lanes = shape('svg', { role: 'img' });
-  #cursor = h('div', { class: 'cursor', hidden: true });
-  #box = h('div', { class: 'timeline' }, this.#lanes, this.#cursor);
-  #meeting = h('div', { class: 'meeting', role: 'group', 'aria-label': t('meeting.people') }, this.#axis, this.#people, this.#box);
-  #turns = new LineList({
-    keyOf: ({ id, from }) => `${id} ${from}`,
-    make: ({ from, name }) => this.#line(from, name, '-'),
-    update: (element, { to, from, name }) => {
-      element.querySelector('b').textContent = name;
-      element.querySelector('.muted').textContent = ` ${t('meeting.turn', { from: clock(from), to: clock(to) })}`;
-    },
+  #lanes = new Lanes({
+    label: t('meeting.people'),
+    describe: (endS) => t('meeting.picture', { end: clock(endS) }),
+    row: { make: (person) => this.#row(person), update: (row, person) => this.#dress(row, person) },
+    go: (time) => this.#tell('go', time),
   });
-  #chat = new LineList({
+  #turns = turnList((time) => this.#tell('go', time));
+  #chat = new MomentList({
     keyOf: ({ number }) => number,
-    make: ({ start, to, text, name }) => this.#line(start, name, to && t('meeting.chat.to', { to: calledTo(to) }), text),
+    make: ({ start, to, text, name }) =>
+      momentLine({ start, name, beside: to && t('meeting.chat.to', { to: calledTo(to) }), text }, (time) => this.#tell('go', time)),
     update: (element, { name }) => (element.querySelector('b').textContent = name),
   });
-  #inWords = h('details', { class: 'in-words' }, h('summary', { text: t('meeting.words') }), this.#turns.element);
+  #inWords = h('details', { class: 'in-words' }, h('summary', { text: t('talk.words') }), this.#turns.element);
   #written = h('div', { class: 'written', hidden: true }, h('h3', { text: t('meeting.chat') }), this.#chat.element);
-  #endS = 1;
   #shown = null;
   #heard = {};
-  #time = null;
 
   connectedCallback() {
     if (this.hasChildNodes()) return;
     const keys = ['spoke', 'there', 'shown', 'wrote'].map((what) =>
       h('span', { class: `key ${what}` }, h('span', { class: 'swatch', 'aria-hidden': 'true' }), t(`meeting.legend.${what}`)));
-    this.append(h('p', { class: 'muted hint', text: t('meeting.hint') }), this.#meeting, h('p', { class: 'legend muted' }, ...keys), this.#inWords, this.#written);
-    this.#box.addEventListener('click', (event) => {
-      const { left, width } = this.#box.getBoundingClientRect();
-      this.#tell('go', Math.max(0, Math.min(1, (event.clientX - left) / width)) * this.#endS);
-    });
-    this.#inWords.addEventListener('toggle', () => this.#draw());
-    narrow.addEventListener('change', () => this.#draw());
-    new ResizeObserver(() => this.#draw()).observe(this.#box);
+    this.append(h('p', { class: 'muted hint', text: t('talk.hint') }), this.#lanes.element, h('p', { class: 'legend muted' }, ...keys), this.#inWords, this.#written);
+    this.#inWords.addEventListener('toggle', () => this.#tellTurns());
   }
 
   /**
@@ -91,19 +48,24 @@ class MeetingView extends HTMLElement {
    * time; `audible`: there is sound.
    */
   show({ people, chats, endS, audible }) {
-    this.#shown = { people, chats, audible };
-    this.#endS = Math.max(endS, 1);
-    this.#draw();
+    this.#shown = { people };
+    const wrote = new Map();
+    for (const { id, start } of chats) {
+      if (!wrote.has(id)) wrote.set(id, []);
+      wrote.get(id).push(start);
+    }
+    this.#lanes.show({ people, wrote, endS, audible });
+    this.#tellTurns();
+    this.#write(people, chats);
   }
 
   /** Where the player is, and whom it plays: `{time, track, playing}`. */
   set heard(heard) {
-    this.#time = heard.time;
-    this.#place();
+    this.#lanes.time = heard.time;
     const before = this.#heard;
     this.#heard = heard;
     if (heard.track === before.track && heard.playing === before.playing) return;
-    for (const row of this.#people.children) this.#mark(row);
+    for (const row of this.#lanes.rows) this.#mark(row);
   }
 
   #mark(row) {
@@ -112,17 +74,11 @@ class MeetingView extends HTMLElement {
     tellHeard(button, Boolean(playing) && track !== null && row.dataset.track === track);
   }
 
-  #place() {
-    const visible = Boolean(this.#shown?.audible) && this.#time !== null && this.#time <= this.#endS;
-    show(this.#cursor, visible);
-    if (visible) this.#cursor.style.insetInlineStart = `${(this.#time / this.#endS) * 100}%`;
-  }
-
-  #row = ({ id, track }) => {
+  #row({ id, track }) {
     const listen = () => this.#tell('listen', this.#shown.people.find((person) => person.id === id));
     return h('li', { class: 'lane-who', 'data-track': track }, h('button', { type: 'button', class: 'listen', onclick: listen }),
       h('span', { class: 'who-text' }, h('span', { class: 'who-name', dir: 'auto' }), h('span', { class: 'muted who-facts' })));
-  };
+  }
 
   #dress(row, { name, isHost, isHere, there, spoke, track, colour }) {
     const facts = [
@@ -141,27 +97,8 @@ class MeetingView extends HTMLElement {
     this.#mark(row);
   }
 
-  #line(start, name, beside = '', text = '') {
-    return h('li', {}, h('button', { type: 'button', class: 'moment', onclick: () => this.#tell('go', start) },
-      h('span', { class: 'moment-time', text: clock(start) }),
-      h('span', { class: 'moment-text' },
-        h('b', { dir: 'auto', text: name }), beside ? h('span', { class: 'muted', text: ` ${beside}` }) : null,
-        text ? h('span', { class: 'what', dir: 'auto', text }) : null)));
-  }
-
-  #draw() {
-    if (!this.#shown) return;
-    const { people, chats, audible } = this.#shown;
-    this.#meeting.classList.toggle('soundless', !audible);
-    showKeyed(this.#people, people, { keyOf: ({ id }) => id, make: this.#row, update: (row, person) => this.#dress(row, person) });
-    const width = this.#box.clientWidth;
-    if (width) this.#picture(people, chats, width);
-    if (this.#inWords.open) this.#turns.show(turnsOf(people));
-    this.#write(people, chats);
-    this.#place();
-    // What scrolls is reached with the keyboard, though nothing in it may be.
-    if (this.#meeting.scrollHeight > this.#meeting.clientHeight) this.#meeting.tabIndex = 0;
-    else this.#meeting.removeAttribute('tabindex');
+  #tellTurns() {
+    if (this.#inWords.open && this.#shown) this.#turns.show(turnsOf(this.#shown.people));
   }
 
   /** While it is going on the newest message stays in sight, but for a reader who went back. */
@@ -171,21 +108,6 @@ class MeetingView extends HTMLElement {
     show(box, chats.length > 0);
     this.#chat.show(chats);
     if (follows) box.scrollTop = box.scrollHeight;
-  }
-
-  #picture(people, chats, width) {
-    const size = narrow.matches ? NARROW : WIDE;
-    const wrote = new Map();
-    for (const { id, start } of chats) {
-      if (!wrote.has(id)) wrote.set(id, []);
-      wrote.get(id).push(start);
-    }
-    this.#axis.setAttribute('width', width);
-    this.#lanes.setAttribute('width', width);
-    this.#lanes.setAttribute('height', people.length * size.row);
-    this.#lanes.setAttribute('aria-label', t('meeting.picture', { end: clock(this.#endS) }));
-    drawAxis(this.#axis, this.#endS, width);
-    drawLanes(this.#lanes, people, wrote, { endS: this.#endS, width, ...size });
   }
 
   #tell(type, detail) {

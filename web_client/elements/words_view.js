@@ -2,13 +2,13 @@
 
 import { h, icon, ICONS, reducedMotion, show } from '../js/dom.js';
 import { Segments } from '../js/segments.js';
+import { SpeakerColours } from '../js/speaker_colours.js';
 import { t } from '../js/strings.js';
 import { Line } from '../js/line.js';
 
 const EDGE_PX = 24; // this near to the end is the live edge
 const STALE_MS = 2500; // after a reconnect the server tells every open interim at once; what is not told then is gone
 const OVER = new Set(['completed', 'failed']);
-const SPEAKER_COLOURS = 8;
 const LONG_PAUSE_S = 20; // the time is shown again after this, though the speaker is the same
 
 /** Events: `play-from` (detail: `{time, track}`) when a word or a time is pressed. */
@@ -20,7 +20,7 @@ class WordsView extends HTMLElement {
   #list = h('div', { class: 'lines', role: 'list', 'aria-label': t('words') });
   #finals = h('div', { class: 'visually-hidden', role: 'log', 'aria-live': 'polite', 'aria-label': t('words.live') });
   #back = h('button', { class: 'back-to-live', onclick: () => this.follow() }, icon(...ICONS.down), t('words.back'));
-  #speakers = new Map(); // name -> colour number
+  #colours = new SpeakerColours();
   #following = true;
   #live = false;
   #playable = false;
@@ -82,7 +82,7 @@ class WordsView extends HTMLElement {
     this.#segments = new Segments();
     this.#offsets = new Map();
     this.#lines.clear();
-    this.#speakers.clear();
+    this.#colours.clear();
     this.#list.replaceChildren();
     this.#finals.replaceChildren();
   }
@@ -147,15 +147,13 @@ class WordsView extends HTMLElement {
   #dress(segment) {
     const line = this.#lines.get(segment.segment_id);
     const name = segment.speaker || '';
-    line.speaker(name, this.colourOf(name));
+    line.speaker(name, this.#colours.of(name, segment.speaker_label));
     this.#headings();
   }
 
-  /** The number of a name's colour, the same all over the page; 0 for no name. */
-  colourOf(name) {
-    if (!name) return 0;
-    if (!this.#speakers.has(name)) this.#speakers.set(name, (this.#speakers.size % SPEAKER_COLOURS) + 1);
-    return this.#speakers.get(name);
+  /** The number of a name's colour, the same all over the page; 0 for no name. `label`: of its voice, where that is known. */
+  colourOf(name, label) {
+    return this.#colours.of(name, label);
   }
 
   /** Name and time stand where a turn begins; within a turn the time shows on hover only. */

@@ -81,6 +81,7 @@ export const changeTranscript = (id, fields) => patch(at(id), fields);
 export const restoreTranscript = (id) => post(`${at(id)}/restore`, {});
 export const destroyTranscript = (id) => request('DELETE', `${at(id)}/destroy`);
 export const deleteSound = (id) => request('DELETE', `${at(id)}/audio`);
+export const figuresOf = (id) => get(`${at(id)}/speaker/figures`, { ask: false });
 export const topicsOf = (id) => get(`${at(id)}/topics?limit=200`, { ask: false });
 
 /** `wanted`: the list's filters by their names in the query; those that are empty say nothing. */

@@ -1,28 +1,12 @@
 // Who took part in a meeting, and when: of what its bot told (`participant` messages) and of what was said. Pure.
 
-const PAUSE_S = 1; // who goes on within this has not stopped, as in the document of the speaker timeline
+import { joined, PAUSE_S } from './stretches.js';
+
 const TRACK = /^(?:participant-(\d+)|mixed)( \(told\))?$/; // of a participant or of the whole room; told: words without sound
 const SURFACES = {
   webcam_on: ['webcam', true], webcam_off: ['webcam', false], screenshare_on: ['screenshare', true], screenshare_off: ['screenshare', false],
 };
 export const ROOM = 'room'; // in place of a participant's id, where the sound of all of them is one
-
-/** Stretches `[from, to]` in order, those joined that are less than `leastS` apart. */
-export function joined(stretches, leastS) {
-  const found = [];
-  for (const [from, to] of [...stretches].sort((a, b) => a[0] - b[0])) {
-    const last = found.at(-1);
-    if (last && from - last[1] < leastS) last[1] = Math.max(last[1], to);
-    else found.push([from, to]);
-  }
-  return found;
-}
-
-export const lengthOf = (stretches) => stretches.reduce((sum, [from, to]) => sum + to - from, 0);
-
-/** Seconds between the marks of an axis, so that there are not more than `most` besides that at its beginning. */
-export const stepOf = (lengthS, most) =>
-  [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400].find((step) => lengthS / step <= most) ?? 43_200;
 
 /**
  * Everybody, in the order in which they came: `[{id, name, came, isHost, isHere, there, spoke, shown, track}]`; `there`, `spoke` and `shown` are
@@ -93,10 +77,6 @@ function closed({ came, told, said, open, ...one }, endS, over) {
     there: there.length || !spoke.length ? there : [[spoke[0][0], spoke.at(-1)[1]]],
   };
 }
-
-/** Who spoke when, all of them in order: `[{id, name, from, to}]`. */
-export const turnsOf = (people) =>
-  people.flatMap(({ id, name, spoke }) => spoke.map(([from, to]) => ({ id, name, from, to }))).sort((a, b) => a.from - b.from);
 
 /** Where somebody is to be heard who is played alone: at `time` if they speak then, else where they next do, else from their beginning. */
 export function heardFrom(spoke, time) {

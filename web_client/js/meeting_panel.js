@@ -7,10 +7,11 @@ import { foldPanel } from '../elements/fold_panel.js';
 import { h, show } from './dom.js';
 import { heardOf } from './heard.js';
 import { heardFrom, peopleOf, ROOM } from './meeting.js';
+import { nowAndThen } from './now_and_then.js';
+import { goThere } from './reading.js';
 import { t } from './strings.js';
 
 const DRAWN_EVERY_MS = 400;
-const LEAST_REST = 10; // times as long as it took to draw: a meeting of many events leaves the page to its reader
 const OVER = new Set(['completed', 'failed']);
 
 const style = h('link', { rel: 'stylesheet', href: '/meeting.css' });
@@ -29,21 +30,12 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
   const shown = h('details', { class: 'in-words', hidden: true }, h('summary', { text: t('meeting.films') }), films);
   const everybody = h('button', { type: 'button', text: t('meeting.everybody'), hidden: true, onclick: () => listen(heardOf(transcript())) });
   const panel = foldPanel(t('meeting.title'), view, shown, everybody);
-  let timer = 0;
-  let tookMs = 0;
   let called = new Map(); // everybody's names, by id
   let track = null; // that is heard now
 
   const nameOf = ({ id: number, name }) => name || (number === ROOM ? t('meeting.room') : t('meeting.unnamed', { id: number }));
 
   function draw() {
-    timer = 0;
-    const beganMs = performance.now();
-    drawAll();
-    tookMs = performance.now() - beganMs;
-  }
-
-  function drawAll() {
     const { participants = [], status, audio_deleted: gone, data: { tracks = [], duration = 0 } } = transcript();
     const names = new Map(participants.map(({ speaker, name }) => [speaker, name]));
     const { segments } = words;
@@ -75,9 +67,7 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
 
   // Every track begins when the recording does, so that a time is the same in all of them.
   view.addEventListener('go', ({ detail }) => {
-    words.still = true;
-    if (audible()) player.seek(detail);
-    else words.goTo(words.segments.findLast(({ start }) => start <= detail)?.segment_id ?? words.segments[0]?.segment_id);
+    goThere(words, audible() ? player : null, detail);
   });
   view.addEventListener('listen', ({ detail: person }) => {
     words.still = true;
@@ -95,7 +85,7 @@ export function meetingPanel(id, { words, player, acted, transcript, audible }) 
   shown.addEventListener('toggle', () => shown.open && films.load(id, called));
   panel.element.addEventListener('toggle', draw);
   panel.element.open = true;
-  return { element: panel.element, draw: () => (timer ||= setTimeout(draw, Math.max(DRAWN_EVERY_MS, tookMs * LEAST_REST))) };
+  return { element: panel.element, draw: nowAndThen(draw, DRAWN_EVERY_MS) };
 }
 
 const durationOf = ({ data: { tracks = [] } }, track) => tracks.find(({ id }) => id === track)?.duration;

@@ -31,3 +31,10 @@ export function tie(words, player) {
     words.playable = false;
   };
 }
+
+/** To a moment that was pressed in a picture: the sound goes there, or where there is none (`player` null) the words. */
+export function goThere(words, player, time) {
+  words.still = true; // the reader stays with the picture
+  if (player) player.seek(time);
+  else words.goTo(words.segments.findLast(({ start }) => start <= time)?.segment_id ?? words.segments[0]?.segment_id);
+}

@@ -30,6 +30,7 @@ import '../elements/words_view.js';
 import { fileStories } from './file_stories.js';
 import { meetingStories } from './meeting_stories.js';
 import { projectStories } from './project_stories.js';
+import { talkStories } from './talk_stories.js';
 import { h } from '../js/dom.js';
 import { LoopMinute } from '../js/loop_minute.js';
 import { portalWords } from '../js/portal_words.js';
@@ -292,4 +293,5 @@ for (const [name, answer] of [['loop', loopAnswer()], ['loop still', { ...loopAn
 projectStories(story);
 fileStories(story, conversation);
 meetingStories(story);
+talkStories(story);
 document.documentElement.dataset.ready = 'true';

@@ -24,6 +24,7 @@ import { problemOf } from '../js/problem.js';
 import { tie } from '../js/reading.js';
 import { tryingAgain } from '../js/state_words.js';
 import { t } from '../js/strings.js';
+import { talkPanel } from '../js/talk_panel.js';
 import { titleOf } from '../js/transcript_title.js';
 
 const id = decodeURIComponent(location.pathname.replace(/\/+$/, '').split('/').pop());
@@ -50,7 +51,8 @@ const brief = foldPanel(t('summary.title'), summary);
 const contents = foldPanel(t('topics.title'), topics);
 const voices = foldPanel(t('speakers.title'), speakers);
 const sharing = foldPanel(t('share.title'), share);
-const panels = h('div', { class: 'panels' }, brief.element, contents.element, voices.element, sharing.element);
+const talk = talkPanel(id, { words, player, length: () => now?.data.duration ?? 0, audible: () => !lower.hidden });
+const panels = h('div', { class: 'panels' }, brief.element, contents.element, talk.element, voices.element, sharing.element);
 
 let now = null; // the transcript as the server last told it
 let saved = '';
@@ -116,11 +118,12 @@ function showSpeakers() {
   for (const { speaker, speaker_label: label, words: said, text } of words.segments) {
     if (!speaker) continue;
     const voice = label || speaker;
-    if (!found.has(voice)) found.set(voice, { label: voice, name: speaker, colour: words.colourOf(speaker), words: 0 });
+    if (!found.has(voice)) found.set(voice, { label: voice, name: speaker, colour: words.colourOf(speaker, voice), words: 0 });
     found.get(voice).words += said?.length || text.split(/\s+/).filter(Boolean).length;
   }
   show(voices.element, found.size > 0);
   voices.tell(String(found.size));
+  talk.draw();
   speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
 }
 

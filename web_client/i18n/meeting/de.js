@@ -2,17 +2,13 @@
 
 export default {
   'meeting.title': 'Besprechung',
-  'meeting.hint': 'Ein Klick ins Bild führt dorthin.',
   'meeting.people': 'Teilnehmer, und wann sie sprachen',
   'meeting.picture': 'Wer da war und wer wann sprach, bis {end}. „Wer wann sprach, in Worten“ sagt dasselbe.',
-  'meeting.words': 'Wer wann sprach, in Worten',
   'meeting.host': 'Gastgeber',
   'meeting.there': 'da von {from} bis {to}',
   'meeting.there.now': 'da seit {from}',
   'meeting.spoke': 'sprach {time}',
   'meeting.silent': 'sprach nicht',
-  'meeting.turn': '{from} bis {to}',
-  'meeting.before': 'Frühere zeigen',
   'meeting.everybody': 'Alle abspielen',
   'meeting.play': 'Nur {name} abspielen',
   'meeting.unnamed': 'Teilnehmer {id}',

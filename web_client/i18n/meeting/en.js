@@ -2,17 +2,13 @@
 
 export default {
   'meeting.title': 'Meeting',
-  'meeting.hint': 'Click in the picture to go there.',
   'meeting.people': 'Participants, and when they spoke',
   'meeting.picture': 'Who was there and who spoke when, up to {end}. “Who spoke when, in words” says the same.',
-  'meeting.words': 'Who spoke when, in words',
   'meeting.host': 'Host',
   'meeting.there': 'there {from} to {to}',
   'meeting.there.now': 'there since {from}',
   'meeting.spoke': 'spoke {time}',
   'meeting.silent': 'did not speak',
-  'meeting.turn': '{from} to {to}',
-  'meeting.before': 'Show earlier ones',
   'meeting.everybody': 'Play everybody',
   'meeting.play': 'Play {name} alone',
   'meeting.unnamed': 'Participant {id}',

@@ -2,17 +2,13 @@
 
 export default {
   'meeting.title': 'Reunión',
-  'meeting.hint': 'Un clic en la imagen lleva allí.',
   'meeting.people': 'Participantes, y cuándo hablaron',
   'meeting.picture': 'Quién estuvo y quién habló cuándo, hasta {end}. «Quién habló cuándo, en palabras» dice lo mismo.',
-  'meeting.words': 'Quién habló cuándo, en palabras',
   'meeting.host': 'Anfitrión',
   'meeting.there': 'de {from} a {to}',
   'meeting.there.now': 'desde {from}',
   'meeting.spoke': 'habló {time}',
   'meeting.silent': 'no habló',
-  'meeting.turn': '{from} a {to}',
-  'meeting.before': 'Mostrar los anteriores',
   'meeting.everybody': 'Oír a todos',
   'meeting.play': 'Oír solo a {name}',
   'meeting.unnamed': 'Participante {id}',

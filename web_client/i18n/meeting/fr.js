@@ -2,17 +2,13 @@
 
 export default {
   'meeting.title': 'Réunion',
-  'meeting.hint': 'Un clic dans l’image y mène.',
   'meeting.people': 'Participants, et quand ils ont parlé',
   'meeting.picture': 'Qui était là et qui a parlé quand, jusqu’à {end}. « Qui a parlé quand, en mots » dit la même chose.',
-  'meeting.words': 'Qui a parlé quand, en mots',
   'meeting.host': 'Hôte',
   'meeting.there': 'là de {from} à {to}',
   'meeting.there.now': 'là depuis {from}',
   'meeting.spoke': 'a parlé {time}',
   'meeting.silent': 'n’a pas parlé',
-  'meeting.turn': '{from} à {to}',
-  'meeting.before': 'Montrer les précédents',
   'meeting.everybody': 'Écouter tout le monde',
   'meeting.play': 'Écouter {name} seul',
   'meeting.unnamed': 'Participant {id}',

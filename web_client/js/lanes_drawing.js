@@ -1,7 +1,7 @@
-// The picture of a meeting: a lane for each participant, with when they were there, spoke, showed and wrote something.
+// The picture of who spoke when: a lane for each, with when they were there, spoke, showed and wrote something.
 
 import { clock } from './format.js';
-import { joined, stepOf } from './meeting.js';
+import { joined, stepOf } from './stretches.js';
 
 export const AXIS_PX = 24;
 export const WIDE = { row: 44, top: 8, high: 28 }; // as high as a finger; `top`: of the lane in its row
@@ -42,12 +42,12 @@ export function drawAxis(svg, endS, width) {
   svg.replaceChildren(...marksOf(endS, width).map(({ x, text, anchor }) => shape('text', { x, y: AXIS_PX - 7, 'text-anchor': anchor }, text)));
 }
 
-/** `people`: as `peopleOf` gives them, each with its `colour`; `wrote`: by their ids, when they did. */
+/** `people`: `[{id, name, colour, there, shown, spoke}]`, of which the last three are stretches; `wrote`: by their ids, when they did. */
 export function drawLanes(svg, people, wrote, { endS, width, row, top, high }) {
   const perS = width / endS;
   const ticks = marksOf(endS, width).map(({ x }) => shape('line', { class: 'tick', x1: x, x2: x, y1: 0, y2: people.length * row }));
   const lanes = people.map(({ id, name, colour, there, shown, spoke }, number) => {
-    const lane = shape('g', { class: 'lane', 'data-speaker': colour, 'data-participant': id });
+    const lane = shape('g', { class: 'lane', 'data-speaker': colour, 'data-lane': id });
     const y = number * row + top;
     const inner = Math.round(high / 5);
     const at = { perS, y, high };
