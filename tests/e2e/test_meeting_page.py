@@ -181,10 +181,10 @@ async def it_is_whole(page: Page) -> None:
     assert len(bars) == len(PEOPLE)
     for name, starts in bars.items():
         assert [start * LENGTH_S for start in starts] == [pytest.approx(SPOKE_S[name.lower()], abs=NEAR_S)], name
-    await page.locator("summary", has_text="Who spoke when, in words").click()
-    turns = page.locator(".in-words .moment b")
+    await page.locator("meeting-view summary", has_text="Who spoke when, in words").click()
+    turns = page.locator("meeting-view .in-words .moment b")
     await expect(turns).to_have_text([name.title() for name in PEOPLE])
-    await expect(page.locator(".in-words .moment-time").nth(4)).to_have_text("0:04")
+    await expect(page.locator("meeting-view .in-words .moment-time").nth(4)).to_have_text("0:04")
 
 
 PLAYED = "() => (({src, currentTime: at, paused}) => [src, at, paused])(document.querySelector('audio'))"
@@ -197,17 +197,17 @@ async def somebody_is_heard_alone(page: Page) -> None:
     await page.keyboard.press("Enter")
     await expect(button).to_have_attribute("aria-pressed", "true")
     await page.wait_for_function("() => document.querySelector('audio').currentTime > 3.4")
-    await expect(page.locator(".cursor")).to_be_visible()
+    await expect(page.locator("meeting-view .cursor")).to_be_visible()
     src, _, _ = await page.evaluate(PLAYED)
     assert "/audio?track=" in src
     await expect(button).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(button).to_have_attribute("aria-pressed", "false")
-    box = await page.locator(".timeline").bounding_box()
+    box = await page.locator("meeting-view .timeline").bounding_box()
     assert box is not None
     await page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 20)
     await page.wait_for_function("() => Math.abs(document.querySelector('audio').currentTime - 5.5) < 0.1")
-    cursor = await page.locator(".cursor").bounding_box()
+    cursor = await page.locator("meeting-view .cursor").bounding_box()
     assert cursor is not None
     assert cursor["x"] == pytest.approx(box["x"] + box["width"] * 0.5, abs=box["width"] * 0.02)
     everybody = page.get_by_role("button", name="Play everybody")
@@ -246,12 +246,12 @@ async def test_a_meeting_of_deeds_alone_and_hostile_names(node: RunningApp, brow
             await wait_for_words_of(node, bot, 2)
             await page.goto(f"{node.serving.url}t/{recording_id}")
             await expect(page.locator(".who-name")).to_have_text([hostile, "Participant 2"])
-            await page.locator(".in-words summary").first.focus()
+            await page.locator("meeting-view .in-words summary").first.focus()
             await socket.send(called(did("join", 3, 2.0), "دانا"))
             await socket.send(did("chat_message", 2, 3.0, {"text": hostile, "to": hostile}))
             await expect(page.locator(".who-name")).to_have_count(3)
             await expect(page.locator(".written .what")).to_have_text([hostile])
-            await expect(page.locator(".in-words summary").first).to_be_focused()
+            await expect(page.locator("meeting-view .in-words summary").first).to_be_focused()
             await ended(node, bot)
         await expect(page.get_by_text("finished")).to_be_visible()
         await expect(page.locator(".lane-who").nth(2)).to_contain_text("there 0:02 to 0:03 · did not speak")

@@ -132,6 +132,7 @@ const isMeeting = (transcript) => tracksOf(transcript).some(({ source, name: cal
 
 /** The panel of a meeting is fetched by those alone who look at one. */
 async function showMeeting() {
+  if (!meeting) talk.element.open = false; // a meeting's own picture says when each spoke
   meeting ??= import('../js/meeting_panel.js').then(({ meetingPanel }) => {
     const made = meetingPanel(id, { words, player, acted, transcript: () => now, audible: () => !lower.hidden });
     panels.prepend(made.element);
