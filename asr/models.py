@@ -1,4 +1,4 @@
-"""The recognisers that a user may fetch, and those that are here. Nothing is fetched unasked.
+"""The models that a user may fetch, and those that are here. Nothing is fetched unasked.
 
 A model is a folder ``models_dir/NAME`` with the files below and a note of where they came from and how long they are.
 It is put together under another name and renamed when whole, so that a folder of that name is complete unless it was
@@ -13,10 +13,11 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from protocol.errors import EarshotError, EngineFailed, NotFound
 
+Kind = Literal["recogniser", "speaker encoder"]
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (0: not known)
 
 NOTE = "earshot-model.json"
@@ -32,7 +33,7 @@ class Model:
 
     ``cost``: how heavy it is and how good, the tiny Whisper being 1. ``languages`` empty: about a hundred. ``files``:
     patterns of what is fetched, of which ``needed`` must be there. ``revision``: the commit that is fetched; ``main``
-    (the newest) where none was looked at.
+    (the newest) where none was looked at. ``kind``: what it is for; ``auto`` chooses among those of one kind.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Model:
     files: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     revision: str = "main"
+    kind: Kind = "recogniser"
 
 
 def _whisper(name: str, repo: str, size_mb: int, cost: int, summary: str) -> Model:
@@ -84,6 +86,22 @@ def _zipformer_en(name: str, number: str, size_mb: int, summary: str) -> Model:
     )
 
 
+def _encoder(name: str, repo: str, file: str, size_mb: int, licence: str, summary: str) -> Model:
+    """What it wants to hear is in ``asr.speakers.fetched``. It is not bound to a language."""
+    return Model(
+        name=name,
+        engine="onnxruntime",
+        repo=repo,
+        size_mb=size_mb,
+        languages=(),
+        licence=licence,
+        summary=summary,
+        files=(file,),
+        needed=(file,),
+        kind="speaker encoder",
+    )
+
+
 CATALOGUE: dict[str, Model] = {
     model.name: model
     for model in (
@@ -105,8 +123,25 @@ CATALOGUE: dict[str, Model] = {
             22,
             "the best choice with a GPU: nearly as accurate as large-v3 and much faster",
         ),
+        _encoder(
+            "campplus",
+            "csukuangfj/speaker-embedding-models",
+            "3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced.onnx",
+            28,
+            "Apache-2.0",
+            "tells voices apart better than the embedded encoder, at several times its cost",
+        ),
+        _encoder(
+            "wespeaker-resnet34",
+            "Wespeaker/wespeaker-voxceleb-resnet34-LM",
+            "voxceleb_resnet34_LM.onnx",
+            27,
+            "CC-BY-4.0",
+            "tells voices apart; heavier than campplus, and its thresholds were not measured",
+        ),
     )
 }
+RECOGNISERS = {name: model for name, model in CATALOGUE.items() if model.kind == "recogniser"}
 
 
 def model_named(name: str) -> Model:

@@ -1,9 +1,9 @@
 """Voices are told apart beside the words: the sessions that want it, and the steps of the encoder over all of them.
 
-Windows are embedded when no final and no interim is due, ``BATCH_MAX`` at once: so long may a word wait that comes due
-meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no more than
-``FINAL_MAX`` windows for all finals of a step; the others are left out, and their words are whose those around are.
-Finals of files wait for their windows, which cost them little.
+Windows are embedded when no final and no interim is due, as many at once as the encoder says: so long may a word wait that
+comes due meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no more than
+``FINAL_BATCHES`` times as many for all finals of a step; the others are left out, and their words are whose those around
+are. Finals of files wait for their windows, which cost them little.
 
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-BATCH_MAX = 8  # 18 ms of one core
-FINAL_MAX = 16  # windows, 40 ms: what a step of finals may be later by; every one of 6.4 s, every third of 20 s
+BATCH_MAX = 8  # windows of the embedded encoder: 18 ms of one core; each says how many of its own
+FINAL_BATCHES = 2  # what a step of finals may be later by: of these windows 40 ms; each of 6.4 s, a third of 20 s
 GATHER_S = 0.1  # a window waits so long for others: eight cost as much as four single ones
 FAILED_SESSIONS_MAX = 3  # of different sessions in a row: then it is not the sound
 LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
@@ -146,7 +146,7 @@ class VoicesLane:
         now_s = self._clock()
         live = self._live()
         waiting = sum(len(one.voices.pending) for one in live if one.voices is not None)
-        if live and (waiting >= BATCH_MAX or min(map(_due_s, live)) + GATHER_S <= now_s):
+        if live and (waiting >= self._batch_max or min(map(_due_s, live)) + GATHER_S <= now_s):
             self._embed(sorted(live, key=_due_s), now_s)
             return True
         wanted = [self._sessions[name] for name in files if name in self._sessions]
@@ -178,7 +178,7 @@ class VoicesLane:
         late = [(one, end) for one, end in those if one.voices is not None and one.voices.due_before(end)]
         for one, end_samples in late:
             assert one.voices is not None
-            self._dropped += one.voices.thin(end_samples, max(1, FINAL_MAX // len(late)))
+            self._dropped += one.voices.thin(end_samples, max(1, FINAL_BATCHES * self._batch_max // len(late)))
         ends = {one.session.session_id: end_samples for one, end_samples in late}
         while late:
             self._embed([one for one, _ in late], self._clock(), ends)
@@ -187,6 +187,11 @@ class VoicesLane:
     def _is_late(self, one: _Session, end_samples: int) -> bool:
         is_here = one.session.session_id in self._sessions
         return is_here and one.voices is not None and one.voices.due_before(end_samples) > 0
+
+    @property
+    def _batch_max(self) -> int:
+        encoder = self._loading.encoder if self._loading is not None else None
+        return min(BATCH_MAX, encoder.info.batch_windows) if encoder is not None else BATCH_MAX
 
     def _live(self) -> list[_Session]:
         return [one for one in self._pending.values() if one.session.options.lane == "live"]
@@ -207,7 +212,7 @@ class VoicesLane:
             wire.Ran(
                 kind="voices",
                 size=len(windows),
-                batch_max=BATCH_MAX,
+                batch_max=self._batch_max,
                 wait_ms=round(1000 * waited_s, 3),
                 run_ms=round(1000 * (done_s - now_s), 3),
             )
@@ -225,7 +230,7 @@ class VoicesLane:
                 windows.append(_Window(one, *found))
 
         rounds = zip_longest(*([one] * _count(one, ends.get(one.session.session_id)) for one in those))
-        for one in [one for one in chain.from_iterable(rounds) if one is not None][:BATCH_MAX]:
+        for one in [one for one in chain.from_iterable(rounds) if one is not None][: self._batch_max]:
             if one.session.session_id in self._sessions:
                 self._guarded(one, take)
         return windows

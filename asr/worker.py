@@ -175,7 +175,9 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     try:
         choice, engine = _load(settings)
-        encoder = choose_encoder(choice)
+        encoder = choose_encoder(choice, settings.models_dir, settings.speaker_encoder)
+        if encoder.notice:
+            log.warning("a fetched encoder of voices is passed over", reason=encoder.notice)
         loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic, encoder.loading)
         gc.collect()
         gc.freeze()  # all of it stays to the end, and steps do not wait while the collector looks at it again

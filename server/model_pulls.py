@@ -98,6 +98,7 @@ def list_models(models_dir: Path) -> list[dict[str, Any]]:
     return [
         {
             "name": model.name,
+            "kind": model.kind,
             "engine": model.engine,
             "size_mb": model.size_mb,
             "languages": list(model.languages),

@@ -12,6 +12,7 @@ from importlib import import_module
 import numpy as np
 
 from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow
+from asr.speakers.fetched import FETCHED
 from asr.speakers.offline import STEPS_MAX, tell
 from asr.speakers.turns import turns
 from asr.voice_prints import prints_of
@@ -82,6 +83,8 @@ def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: Speak
 
 
 def info_of(encoder: str) -> EncoderInfo:
+    if encoder in FETCHED:
+        return FETCHED[encoder].info
     if encoder not in ENCODERS:
         raise ValueError("prints of an encoder that is not known")
     info: EncoderInfo = import_module(ENCODERS[encoder]).INFO

@@ -12,6 +12,11 @@ class SpeakerSettings(BaseSettings):
     diarize: bool = Field(
         True, description="Whether voices are told apart where one microphone is heard; false: nowhere, whoever asks."
     )
+    speaker_encoder: str = Field(
+        "auto",
+        description="By what voices are told apart: auto (a fetched encoder, or else the embedded one), embedded, "
+        "or a name from `earshot models list`.",
+    )
     relabel_interval_s: float = Field(
         180.0,
         ge=10.0,

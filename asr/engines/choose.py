@@ -9,7 +9,7 @@ from pathlib import Path
 
 from asr.contract import StreamingEngine
 from asr.machine import cores
-from asr.models import CATALOGUE, Model, damage
+from asr.models import RECOGNISERS, Model, damage
 from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed, ModelDamaged
 
@@ -60,14 +60,14 @@ def choose(
     gpu = has_gpu() if gpu is None else gpu
     here = [
         model
-        for model in CATALOGUE.values()
+        for model in RECOGNISERS.values()
         if model.repo and (models_dir / model.name).is_dir() and _speaks(model, language) and not missing_package(model)
     ]
     passed_over: list[str] = []
     while here:
         best, reason = _preferred(here, language, gpu)
         path = models_dir / best.name
-        wrong = (broken or {}).get(best.name) or _damage(best, path)
+        wrong = (broken or {}).get(best.name) or damage_told(best, path)
         if not wrong:
             return _fetched(best, models_dir, gpu=gpu, reason=reason, notice=" ".join(passed_over))
         passed_over.append(f"Not {best.name}, which would be the better one here: {wrong}.")
@@ -94,7 +94,7 @@ def _preferred(models: list[Model], language: str, gpu: bool) -> tuple[Model, st
     return best, f"the largest model here that keeps up on {here_cores} cores"
 
 
-def _damage(model: Model, path: Path) -> str:
+def damage_told(model: Model, path: Path) -> str:
     """What is wrong with its folder and what to do about it; empty when nothing is seen from outside."""
     wrong = damage(model, path)
     return wrong and f"its folder {path} is damaged ({wrong}); fetch it anew with `earshot models pull {model.name}`"
@@ -154,15 +154,15 @@ def workers_max(choice: Choice) -> int:
 
 
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:
-    model = CATALOGUE.get(name)
+    model = RECOGNISERS.get(name)
     if model is None:
-        raise EngineFailed(f"no model is called {name!r}; there are auto, {', '.join(CATALOGUE)}")
+        raise EngineFailed(f"no recogniser is called {name!r}; there are auto, {', '.join(RECOGNISERS)}")
     if not model.repo:
         return _embedded(language, gpu=False, reason="asked for")
     if missing := missing_package(model):
         raise EngineFailed(f"{name} needs a package that is not here: {missing}")
     path = models_dir / name
-    if path.is_dir() and (wrong := _damage(model, path)):
+    if path.is_dir() and (wrong := damage_told(model, path)):
         raise ModelDamaged(f"{name} cannot be used: {wrong}")
     if not path.is_dir():
         raise EngineFailed(f"{name} is not on this machine: fetch it with `earshot models pull {name}`")

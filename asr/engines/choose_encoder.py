@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from asr.encoder_loading import EncoderLoading
-from asr.engines.choose import Choice
+from asr.engines.choose import Choice, damage_told
+from asr.models import CATALOGUE
 from asr.speakers.contract import SpeakerEncoder
+from asr.speakers.fetched import FETCHED
 
+AUTO, EMBEDDED = "auto", "embedded"
 _GET = "pip install --no-deps resemblyzer"
 
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """``name`` of the encoder and how it is loaded; both None when there is none, for the ``reason``."""
+    """``name`` of the encoder and how it is loaded; both None when there is none, for the ``reason``.
+
+    ``notice`` is not empty when a better one is here and cannot be used.
+    """
 
     name: str | None
     loading: EncoderLoading | None
     reason: str = ""
+    notice: str = ""
 
 
-def choose_encoder(engine: Choice) -> EncoderChoice:
-    """The encoder that goes with the recogniser: the scripted one with the scripted one, else that of the wheel."""
+def choose_encoder(engine: Choice, models_dir: Path, wanted: str = AUTO) -> EncoderChoice:
+    """The encoder for ``wanted``: ``auto``, ``embedded`` (that of the wheel) or a model's name.
+
+    ``auto`` takes one that was fetched, or else the embedded one. One that is named is never another: the prints of two
+    encoders do not compare. With the scripted recogniser goes the scripted one.
+    """
     if engine.engine == "scripted":
         from asr.engines.scripted_voices import ScriptedEncoder, missing
 
         if reason := missing(engine.model):
             return EncoderChoice(None, None, reason)
         return EncoderChoice("scripted", EncoderLoading(lambda: ScriptedEncoder(engine.model), in_thread=False))
+    if wanted not in (AUTO, EMBEDDED):
+        return _named(wanted, models_dir)
+    passed_over: list[str] = []
+    for name in FETCHED if wanted == AUTO else ():
+        if (models_dir / name).is_dir():
+            found = _named(name, models_dir)
+            if found.name:
+                return replace(found, notice=" ".join(passed_over))
+            passed_over.append(f"Not {name}: {found.reason}.")
+    return replace(_embedded(), notice=" ".join(passed_over))
+
+
+def _named(name: str, models_dir: Path) -> EncoderChoice:
+    if name not in FETCHED:
+        names = ", ".join((AUTO, EMBEDDED, *FETCHED))
+        return EncoderChoice(None, None, f"no encoder of voices is called {name!r}; there are {names}")
+    path = models_dir / name
+    if not path.is_dir():
+        reason = f"the encoder {name} is not on this machine: fetch it with `earshot models pull {name}`"
+        return EncoderChoice(None, None, reason)
+    if wrong := damage_told(CATALOGUE[name], path):
+        return EncoderChoice(None, None, wrong)
+    return EncoderChoice(name, EncoderLoading(partial(_fetched, name, path)))
+
+
+def _embedded() -> EncoderChoice:
     if reason := _wheel_is_missing():
         return EncoderChoice(None, None, reason)
     return EncoderChoice("resemblyzer", EncoderLoading(_resemblyzer))
@@ -42,6 +80,12 @@ def _wheel_is_missing() -> str:
         return f"voices cannot be told apart without the encoder's weights: {_GET}"
     path = Path(str(wheel.locate_file("resemblyzer/pretrained.pt")))
     return "" if path.is_file() else f"the installed resemblyzer package has no weights: {_GET}"
+
+
+def _fetched(name: str, path: Path) -> SpeakerEncoder:
+    from asr.speakers.fbank_encoder import FbankEncoder
+
+    return FbankEncoder(name, path)
 
 
 def _resemblyzer() -> SpeakerEncoder:

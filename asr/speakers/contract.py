@@ -34,7 +34,8 @@ class EncoderInfo:
     ``embed`` is given. ``cut``: groups whose voices are less alike than this (mean cosine) stay apart in the last pass,
     as do those less alike than the share ``own`` of how much each is like itself.
     ``new_speaker``: live, a voice less alike than this to all that are known is somebody new. ``known``: an enrolled
-    voice is recognised in a speaker that is at least so much like it.
+    voice is recognised in a speaker that is at least so much like it. ``batch_windows``: so many at once are one
+    step of the loop, by whose length a word may be later; a final may be later by two of them.
     """
 
     name: str
@@ -45,6 +46,7 @@ class EncoderInfo:
     own: float
     new_speaker: float
     known: float
+    batch_windows: int = 8
 
 
 class SpeakerEncoder(Protocol):

@@ -101,13 +101,15 @@ def voices(settings: Settings) -> Check:
     if not settings.diarize:
         return Check("Voices", "ok", "not told apart: the setting diarize is false")
     try:
-        chosen = choose_encoder(choose(settings.engine, settings.language, settings.models_dir))
+        engine = choose(settings.engine, settings.language, settings.models_dir)
+        chosen = choose_encoder(engine, settings.models_dir, settings.speaker_encoder)
     except EarshotError:
         return Check("Voices", "ok", "not looked for without a recogniser")
     if chosen.name is None:
         todo = "Everybody at one microphone is Speaker 1 until then; EARSHOT_DIARIZE=false says that this is wanted."
         return Check("Voices", "warn", chosen.reason, todo)
-    return Check("Voices", "ok", f"told apart at one microphone, by {chosen.name}")
+    found = f"told apart at one microphone, by {chosen.name}"
+    return Check("Voices", "warn" if chosen.notice else "ok", found, chosen.notice)
 
 
 def fetched_models(settings: Settings) -> Check:

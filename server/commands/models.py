@@ -10,7 +10,7 @@ import typer
 from server.commands.failure import USAGE, CommandFailed
 from server.commands.options import load
 
-models = typer.Typer(help="List, fetch and remove recognisers.", no_args_is_help=True)
+models = typer.Typer(help="List, fetch and remove recognisers and encoders of voices.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="The server's data folder.")]
 Name = Annotated[str, typer.Argument(help="A name from `earshot models list`.")]
@@ -18,24 +18,26 @@ Name = Annotated[str, typer.Argument(help="A name from `earshot models list`.")]
 
 @models.command("list")
 def list_models(data_dir: DataDir = None) -> None:
-    """Show every recogniser there is for Earshot, which are here, and which one `auto` takes."""
+    """Show every model there is for Earshot, which are here, and which `auto` takes."""
     from rich.console import Console
     from rich.table import Table
 
     from asr.engines.choose import choose
+    from asr.engines.choose_encoder import choose_encoder
     from asr.models import CATALOGUE, present
 
     settings = load(data_dir=data_dir)
     here = {model.name for model in present(settings.models_dir)}
-    chosen = choose("auto", settings.language, settings.models_dir).name
+    engine = choose("auto", settings.language, settings.models_dir)
+    chosen = (engine.name, choose_encoder(engine, settings.models_dir).name)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Name", "Here", "Size", "Languages", "Licence"):
         table.add_column(title, no_wrap=True)
     table.add_column("What it is for")
     for model in CATALOGUE.values():
         size = f"{model.size_mb:,} MB" if model.size_mb else "-"
-        is_here = "auto" if model.name == chosen else ("yes" if model.name in here else "")
-        languages = ", ".join(model.languages) or "about 100"
+        is_here = "auto" if model.name in chosen else ("yes" if model.name in here else "")
+        languages = ", ".join(model.languages) or ("about 100" if model.kind == "recogniser" else "any")
         table.add_row(model.name, is_here, size, languages, model.licence, model.summary)
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table, markup=False)
@@ -50,7 +52,7 @@ def pull_model(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Fetch a recogniser: resumable, with sizes and checksums checked. The licence is shown first."""
+    """Fetch a model: resumable, with sizes and checksums checked. The licence is shown first."""
     from asr.engines.choose import missing_package
     from asr.models import model_named, present, pull
     from protocol.errors import EarshotError
@@ -79,7 +81,7 @@ def pull_model(
 
 @models.command("remove")
 def remove_model(name: Name, data_dir: DataDir = None) -> None:
-    """Delete a fetched recogniser."""
+    """Delete a fetched model."""
     from asr.models import remove
     from protocol.errors import EarshotError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asr.models import CATALOGUE, Model, present
+from asr.models import RECOGNISERS, Model, present
 from protocol.errors import NotFound
 
 WHISPER = "whisper-"
@@ -16,9 +16,9 @@ def find_model(name: str) -> Model:
     """By ``whisper-tiny.en``, ``tiny.en`` or ``openai/whisper-tiny.en``. Raises ``NotFound`` that lists all."""
     plain = name.strip().removeprefix(_AUTHORS)
     for wanted in (plain, f"{WHISPER}{plain}"):
-        if wanted in CATALOGUE:
-            return CATALOGUE[wanted]
-    known = ", ".join(short_name(model.name) for model in CATALOGUE.values())
+        if wanted in RECOGNISERS:
+            return RECOGNISERS[wanted]
+    known = ", ".join(short_name(model.name) for model in RECOGNISERS.values())
     shown = name[:_SHOWN_MAX_CHARS]
     raise NotFound(f"no model is called {shown!r}; there are {known}", details={"model_name": shown})
 
@@ -31,7 +31,7 @@ def asked_model(name: str) -> Model | None:
 def listed_models(models_dir: Path) -> list[tuple[Model, bool]]:
     """All of them, and whether each is here. Blocking."""
     here = {model.name for model in present(models_dir)}
-    return [(model, model.name in here) for model in CATALOGUE.values()]
+    return [(model, model.name in here) for model in RECOGNISERS.values()]
 
 
 def short_name(name: str) -> str:

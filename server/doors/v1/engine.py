@@ -40,8 +40,9 @@ async def engine(request: Request) -> Response:
 async def models(request: Request) -> Response:
     """The models there are to choose from, which of them are here, and the pull that runs or ran last."""
     found = await asyncio.to_thread(list_models, settings_of(request).models_dir)
-    in_use = services_of(request).asr.status.model
-    items = [{**model, "in_use": model["name"] == in_use} for model in found]
+    status = services_of(request).asr.status
+    in_use = (status.model, status.encoder)
+    items = [{**model, "in_use": model["name"] in in_use} for model in found]
     return JSONResponse({"items": items, "total": len(items), "pull": progress_view(pulls_of(request).progress)})
 
 

@@ -128,6 +128,7 @@ class Engine(Form):
 
 class Model(Form):
     name: str
+    kind: Literal["recogniser", "speaker encoder"]
     engine: str
     size_mb: int = Field(ge=0)
     languages: list[str] = Field(description="Empty: about a hundred.")

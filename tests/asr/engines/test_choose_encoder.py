@@ -9,19 +9,29 @@ import pytest
 import asr.engines.choose_encoder
 from asr.engines.choose import Choice, choose
 from asr.engines.choose_encoder import choose_encoder
+from asr.speakers.fetched import FETCHED
+from tests.fakes.tiny_encoder import build_tiny_encoder
+
+
+NOWHERE = Path("nowhere")
 
 
 def named(engine: str) -> Choice:
-    return choose(engine, "en", Path("nowhere"))
+    return choose(engine, "en", NOWHERE)
+
+
+def put(models_dir: Path, name: str) -> Path:
+    """A fetched one with random weights. Returns its folder."""
+    return build_tiny_encoder(models_dir / name, name)
 
 
 def test_the_scripted_engine_has_its_own() -> None:
-    choice = choose_encoder(named("scripted-voices-crash"))
+    choice = choose_encoder(named("scripted-voices-crash"), NOWHERE)
     assert choice.loading is not None
     choice.loading.begin()
     assert choice.loading.encoder is not None
     assert choice.loading.encoder.info.name == choice.name == "scripted"
-    without = choose_encoder(named("scripted-voices-missing"))
+    without = choose_encoder(named("scripted-voices-missing"), NOWHERE)
     assert (without.name, without.loading) == (None, None)
     assert without.reason
 
@@ -31,7 +41,7 @@ def test_without_the_wheel_there_is_none_and_it_is_said_how_to_get_it(monkeypatc
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(asr.engines.choose_encoder, "distribution", not_here)
-    choice = choose_encoder(named("embedded-en"))
+    choice = choose_encoder(named("embedded-en"), NOWHERE)
     assert (choice.name, choice.loading) == (None, None)
     assert "pip install --no-deps resemblyzer" in choice.reason
 
@@ -42,10 +52,58 @@ def test_a_wheel_without_weights_is_none(monkeypatch: pytest.MonkeyPatch, tmp_pa
             return tmp_path / name
 
     monkeypatch.setattr(asr.engines.choose_encoder, "distribution", lambda name: Empty())
-    assert "no weights" in choose_encoder(named("embedded-en")).reason
+    assert "no weights" in choose_encoder(named("embedded-en"), NOWHERE).reason
     (tmp_path / "resemblyzer").mkdir()
     (tmp_path / "resemblyzer/pretrained.pt").touch()
-    choice = choose_encoder(named("embedded-en"))
+    choice = choose_encoder(named("embedded-en"), NOWHERE)
     assert choice.name == "resemblyzer"
     assert choice.loading is not None
     assert not choice.loading.begun
+
+
+def test_auto_takes_a_fetched_one_and_the_embedded_one_without(tmp_path: Path) -> None:
+    engine = named("embedded-en")
+    assert choose_encoder(engine, tmp_path).name == "resemblyzer"
+    put(tmp_path, "wespeaker-resnet34")
+    assert choose_encoder(engine, tmp_path).name == "wespeaker-resnet34"
+    put(tmp_path, "campplus")
+    choice = choose_encoder(engine, tmp_path)
+    assert (choice.name, choice.reason, choice.notice) == ("campplus", "", "")
+    assert choose_encoder(engine, tmp_path, "embedded").name == "resemblyzer"
+    assert choose_encoder(engine, tmp_path, "wespeaker-resnet34").name == "wespeaker-resnet34"
+    assert choose_encoder(named("scripted"), tmp_path, "campplus").name == "scripted"
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_what_was_chosen_is_what_is_loaded(tmp_path: Path, name: str) -> None:
+    put(tmp_path, name)
+    choice = choose_encoder(named("embedded-en"), tmp_path, name)
+    assert choice.loading is not None
+    choice.loading.begin()
+    choice.loading.wait(30)
+    assert choice.loading.encoder is not None, choice.loading.failure
+    assert choice.loading.encoder.info.name == choice.name == name
+
+
+def test_one_that_is_named_and_cannot_be_used_is_no_other_and_it_is_said_what_to_do(tmp_path: Path) -> None:
+    engine = named("embedded-en")
+    for wanted, said in (("campplus", "earshot models pull campplus"), ("nonsense", "auto, embedded, campplus")):
+        choice = choose_encoder(engine, tmp_path, wanted)
+        assert (choice.name, choice.loading) == (None, None)
+        assert said in choice.reason
+    (put(tmp_path, "campplus") / FETCHED["campplus"].file).unlink()
+    assert "is damaged" in choose_encoder(engine, tmp_path, "campplus").reason
+    choice = choose_encoder(engine, tmp_path)
+    assert choice.name == "resemblyzer"
+    assert choice.notice.startswith("Not campplus: its folder")
+    assert "`earshot models pull campplus`" in choice.notice
+
+
+def test_a_fetched_file_that_is_no_encoder_fails_when_it_is_loaded(tmp_path: Path) -> None:
+    (put(tmp_path, "campplus") / FETCHED["campplus"].file).write_bytes(b"nothing")
+    choice = choose_encoder(named("embedded-en"), tmp_path)
+    assert choice.loading is not None
+    choice.loading.begin()
+    choice.loading.wait(30)
+    assert choice.loading.encoder is None
+    assert "`earshot models remove campplus`" in choice.loading.failure
