@@ -1,9 +1,9 @@
 """Voices are told apart beside the words: the sessions that want it, and the steps of the encoder over all of them.
 
-Windows are embedded when no final and no interim is due, as many at once as the encoder says: so long may a word wait that
-comes due meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no more than
-``FINAL_BATCHES`` times as many for all finals of a step; the others are left out, and their words are whose those around
-are. Finals of files wait for their windows, which cost them little.
+Windows are embedded when no final and no interim is due, as many at once as the encoder says: so long may a word wait
+that comes due meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no
+more than ``FINAL_BATCHES`` times as many for all finals of a step; the others are left out, and their words are whose
+those around are. Finals of files wait for their windows, which cost them little.
 
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """

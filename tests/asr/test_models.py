@@ -8,8 +8,11 @@ import pytest
 
 from asr import models
 from asr.engines.choose import choose
+from asr.speakers.fbank_encoder import FbankEncoder
+from asr.speakers.fetched import FETCHED
 from protocol.errors import EngineFailed, NotFound
 from tests.fakes.model_hub import COMMIT, ModelHub
+from tests.fakes.tiny_encoder import build_tiny_encoder
 from tests.fakes.tiny_transducer import build_tiny_transducer
 from tests.fakes.tiny_whisper import build_tiny_whisper
 
@@ -66,6 +69,17 @@ def test_a_model_is_pulled_chosen_and_removed(tmp_path: Path, hub: ModelHub, tin
     assert models.remove(NAME, tmp_path)
     assert not models.remove(NAME, tmp_path)
     assert names(tmp_path) == ["embedded-en"]
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_an_encoder_of_voices_is_pulled_like_any_other(tmp_path: Path, hub: ModelHub, name: str) -> None:
+    hub.folder = build_tiny_encoder(tmp_path / "hub", name)
+    (hub.folder / "another.onnx").touch()  # there are many in one repository
+    path = models.pull(name, tmp_path / "models", endpoint=hub.endpoint)
+    assert {file.name for file in path.iterdir()} == {FETCHED[name].file, models.NOTE}
+    assert models.CATALOGUE[name].kind == "speaker encoder"
+    assert name not in models.RECOGNISERS
+    assert FbankEncoder(name, path).info.name == name
 
 
 def test_the_catalogue_says_which_commit_and_which_files(tmp_path: Path, hub: ModelHub) -> None:

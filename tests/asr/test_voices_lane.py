@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,10 +11,23 @@ from hypothesis import strategies as st
 
 from asr import wire
 from asr.contract import SessionOptions
-from asr.voices_lane import BATCH_MAX, FINAL_MAX, GATHER_S
+from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, GATHER_S
 from asr.worker_settings import WorkerSettings
 from tests.asr.test_loop import FILE, Bench
-from tests.asr.voices_bench import FIRST, LIVE, OF_FILE, SECOND, TALK, VoicesBench, as_expected, said_by, voices_of
+from tests.asr.voices_bench import (
+    FIRST,
+    LIVE,
+    OF_FILE,
+    SECOND,
+    TALK,
+    TimedEncoder,
+    VoicesBench,
+    as_expected,
+    said_by,
+    voices_of,
+)
+
+FINAL_MAX = FINAL_BATCHES * BATCH_MAX
 
 
 def test_the_words_of_a_final_are_whose_they_are_and_its_prints_come_right_before_it() -> None:
@@ -187,6 +201,25 @@ def test_at_a_final_no_more_is_made_up_for_than_its_share_and_the_rest_is_as_its
     assert sum(one == other for one, other in zip(told, right, strict=True)) >= 0.85 * len(right)
     [prints] = bench.prints()
     assert len(prints.steps) == FINAL_MAX
+
+
+class HeavyEncoder(TimedEncoder):
+    info = replace(TimedEncoder.info, batch_windows=2)
+
+
+def test_of_a_heavier_encoder_fewer_windows_are_a_step_and_fewer_keep_a_final_waiting() -> None:
+    turns = [(i % 2, FIRST) for i in range(4)]
+    bench = VoicesBench(load=HeavyEncoder)
+    bench.open(options=LIVE)
+    bench.live(said_by(*turns))
+    assert bench.whose()
+    assert {ran.batch_max for ran in bench.of(wire.Ran) if ran.kind == "voices"} == {2}
+    assert {size for _, size in bench.encoder.steps} <= {1, 2}
+    late = VoicesBench(load=HeavyEncoder)
+    late.open(options=LIVE)
+    words_are_always_due(late)
+    late.live(said_by(*turns))
+    assert sum(size for _, size in late.encoder.steps) == 2 * FINAL_BATCHES
 
 
 def test_several_finals_of_a_step_share_what_is_made_up_for() -> None:

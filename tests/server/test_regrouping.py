@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from asr.speakers.contract import LabelledStep, SpeakerOptions
+from asr.speakers.fetched import FETCHED
+from asr.voice_prints import packed_prints
 from protocol.words import Segment, Word
 from server.regrouping import ENCODERS, Run, Said, info_of, regroup, runs
+from server.store.voice_store import StoredPrints
 from tests.server.spoken_prints import STEP_SAMPLES, prints
 
 FREELY = SpeakerOptions()
@@ -44,7 +49,25 @@ def test_what_another_encoder_heard_stays_as_it_is() -> None:
         regroup([replace(new, steps=new.steps[1:])], [], FREELY, taken=4)
 
 
-@pytest.mark.parametrize("name", sorted(ENCODERS))
+def test_prints_of_two_encoders_are_never_grouped_together() -> None:
+    def by(encoder: str, start_samples: int, told: list[int]) -> StoredPrints:
+        dim = info_of(encoder).dim
+        rows = np.eye(dim, dtype=np.float32)[[i % 2 for i in range(len(told))]]
+        blank = prints("t", start_samples, told, [0] * len(told))
+        return replace(blank, encoder=encoder, dim=dim, embeddings=base64.b64decode(packed_prints(rows)))
+
+    kept = [
+        by("resemblyzer", 0, [0, 1] * 6),
+        by("campplus", 100_000, [2, 3] * 6),
+        by("resemblyzer", 200_000, [0, 1] * 6),
+        by("campplus", 300_000, [3, 2] * 6),
+    ]
+    found = regroup(kept, [], FREELY, taken=4)
+    assert {step.start_samples // 100_000 for step in found.steps} == {1, 3}
+    assert found.voices == {2, 3}  # the numbers that this encoder's had, and nobody else's
+
+
+@pytest.mark.parametrize("name", sorted({*ENCODERS, *FETCHED}))
 def test_every_encoder_that_makes_prints_is_known(name: str) -> None:
     assert info_of(name).name == name
 

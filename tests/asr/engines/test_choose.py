@@ -109,6 +109,13 @@ def test_a_model_asked_for_by_name(tmp_path: Path) -> None:
         choose("nonsense", "en", tmp_path)
 
 
+def test_what_tells_voices_apart_is_no_recogniser(tmp_path: Path) -> None:
+    put(tmp_path, "campplus", "wespeaker-resnet34")
+    assert choose("auto", "zh", tmp_path, gpu=False).name == "embedded-en"
+    with pytest.raises(EngineFailed, match="no recogniser is called 'campplus'"):
+        choose("campplus", "en", tmp_path)
+
+
 def test_auto_passes_over_a_folder_that_is_not_whole_and_says_so(tmp_path: Path) -> None:
     put(tmp_path, "whisper-base.en", "whisper-tiny.en")
     (tmp_path / "whisper-base.en" / "tokenizer.json").unlink()

@@ -12,7 +12,6 @@ from asr.engines.choose_encoder import choose_encoder
 from asr.speakers.fetched import FETCHED
 from tests.fakes.tiny_encoder import build_tiny_encoder
 
-
 NOWHERE = Path("nowhere")
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -59,31 +57,3 @@ def test_frames_go_beyond_neither_end() -> None:
         frames_of(length) for length in (0, FRAME_SAMPLES - 1, FRAME_SAMPLES, FRAME_SAMPLES + HOP_SAMPLES, 19_200)
     ]
     assert counts == [0, 0, 1, 2, 118]
-
-
-def test_it_is_what_sherpa_hears(tmp_path: Path) -> None:
-    """Its extractor over a network that gives back the mean of its input, for lack of one that shows it all."""
-    sherpa = pytest.importorskip("sherpa_onnx")
-    onnx = pytest.importorskip("onnx")
-    make = onnx.helper
-    graph = make.make_graph(
-        [make.make_node("ReduceMean", ["x"], ["embedding"], axes=[1], keepdims=0)],
-        "mean",
-        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", "T", BANDS])],
-        [make.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, ["N", BANDS])],
-    )
-    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 13)])
-    model.ir_version = 8
-    told = {"framework": "wespeaker", "language": "any", "sample_rate": 16000, "output_dim": BANDS}
-    make.set_model_props(model, {name: str(value) for name, value in (told | {"normalize_samples": 1}).items()})
-    onnx.save(model, tmp_path / "mean.onnx")
-    extractor = sherpa.SpeakerEmbeddingExtractor(
-        sherpa.SpeakerEmbeddingExtractorConfig(model=str(tmp_path / "mean.onnx"), num_threads=1)
-    )
-    sound = spoken_sample().samples[8000 : 8000 + 48_000]
-    stream = extractor.create_stream()
-    stream.accept_waveform(16000, sound.astype(np.float32) / 32768)
-    stream.input_finished()
-    heard = np.array(extractor.compute(stream))
-    # Its frames go beyond both ends, by mirrored sound: two of 300.
-    np.testing.assert_allclose(fbank([sound], "povey", 1.0)[0].mean(axis=0), heard, atol=0.1)

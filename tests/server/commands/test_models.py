@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from asr.models import CATALOGUE
 from server.cli import app
 from server.commands.failure import USAGE, CommandFailed
+from tests.fakes.tiny_encoder import build_tiny_encoder
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def test_a_model_is_pulled_from_a_folder_listed_and_removed(data_dir: Path, whis
     assert "here already" in run("pull", "whisper-tiny.en", "--data-dir", str(data_dir))
     assert "is removed" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
     assert "was not here" in run("remove", "whisper-tiny.en", "--data-dir", str(data_dir))
+
+
+def test_an_encoder_of_voices_is_pulled_and_taken(data_dir: Path, tmp_path: Path) -> None:
+    source = build_tiny_encoder(tmp_path / "encoder", "campplus")
+    shown = run("pull", "campplus", "--from", str(source), "--data-dir", str(data_dir))
+    assert "licence Apache-2.0" in shown
+    rows = {row.split()[0]: row for row in run("list", "--data-dir", str(data_dir)).splitlines() if row}
+    assert ["auto" in rows[name] for name in ("campplus", "embedded-en", "wespeaker-resnet34")] == [True, True, False]
+    assert " any " in rows["campplus"]
 
 
 def test_a_package_that_the_model_needs_is_named(
