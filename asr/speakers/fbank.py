@@ -47,7 +47,7 @@ def fbank(windows: Sequence[Samples], shape: Window, full_scale: float) -> Array
     return logs
 
 
-def _mel(hz: npt.NDArray[np.float64] | float) -> npt.NDArray[np.float64]:
+def _mel(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(1127.0 * np.log(1.0 + np.asarray(hz) / 700.0))
 
 

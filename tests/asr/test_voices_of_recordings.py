@@ -23,7 +23,7 @@ LENGTH_S = 40
 
 @pytest.fixture(autouse=True)
 def _encoder() -> None:
-    if reason := choose_encoder(choose("embedded-en", "en", Path())).reason:
+    if reason := choose_encoder(choose("embedded-en", "en", Path()), Path()).reason:
         pytest.skip(reason)
 
 
