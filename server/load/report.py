@@ -40,6 +40,7 @@ def document(load: Load) -> dict[str, Any]:
             "sent_s": round(tally.sent_s, 1),
         },
         "latency_ms": {
+            "begin_to_let_in": tally.begin.figures(),
             "sound_to_interim": tally.interim.figures(),
             "speech_to_final": tally.final.figures(),
             "speech_to_final_at_listeners": tally.listened.figures(),
@@ -74,6 +75,7 @@ def document(load: Load) -> dict[str, Any]:
         "errors": dict(tally.errors.by_code),
         "interrupted": load.stop.is_set(),
         "lost": tally.lost,
+        "lossy_transcripts": tally.lossy,
     }
 
 
@@ -137,6 +139,8 @@ def _verdict(told: Mapping[str, Any]) -> list[str]:
         lines.append(f"{told['transcripts_left']} transcripts could not be deleted.")
     if told["interrupted"]:
         lines.append("Interrupted: only what was said to its end is compared.")
+    if told["lossy_transcripts"]:
+        lines.append(f"In (kept with --keep): {', '.join(told['lossy_transcripts'])}.")
     return [*lines, f"Lost: {', '.join(told['lost'])}." if told["lost"] else "Nothing was lost."]
 
 

@@ -18,10 +18,10 @@ from server.load.rest import CallFailed, Rest
 from server.load.socket_talk import SocketTalk
 from server.load.sound import PAUSE_SAMPLES
 from server.load.talk import Talk
-from server.load.tally import Tally
+from server.load.tally import LOSSY_MAX, Tally
 from server.load.uploading import as_wav, upload, uploaded
 from server.load.webrtc_talk import WebRtcTalk, encoded
-from server.load.words import by_round, compare
+from server.load.words import Loss, by_round, compare
 
 NAME = "earshot load"
 WATCH_S = 0.05
@@ -89,7 +89,7 @@ class Load:
             self._made.append((ways, transcript_id))
             if kind == "file":
                 return await upload(rest, ways, transcript_id, self._wav, 30.0)
-            talk = self._talk(kind, 0, transcript_id, 1, self.alone, time.monotonic() + 3 * self.plan.sound.round_s)
+            talk = self._talk(kind, 0, transcript_id, 1, self.alone, time.monotonic() + 30.0 + self.plan.sound.round_s)
             await self._speak(talk, ways)
             if talk.failure and not self.stop.is_set():
                 codes = ", ".join(self.alone.refused.by_code | self.alone.errors.by_code)
@@ -159,11 +159,17 @@ class Load:
         said = by_round(words, sound.round_s, talk.rounds, PAUSE_SAMPLES / SAMPLE_RATE_HZ)
         # Of somebody who was stopped by hand only what was said to its end; of others all that they should have said.
         rounds = talk.whole_rounds if self.stop.is_set() else talk.rounds
+        loss = Loss()
         for got in said[:rounds]:
-            tally.words += compare(self.expected[talk.kind], got)
+            loss += compare(self.expected[talk.kind], got)
+        tally.words += loss
+        missing_s = 0.0
         if isinstance(talk, SocketTalk):
             missing_s = talk.sent_samples / SAMPLE_RATE_HZ - float(record["data"]["duration"])
-            tally.sound_missing_s += missing_s if missing_s > LEAST_MISSING_S else 0.0
+            missing_s = missing_s if missing_s > LEAST_MISSING_S else 0.0
+        tally.sound_missing_s += missing_s
+        if (loss.is_any or missing_s) and len(tally.lossy) < LOSSY_MAX:
+            tally.lossy.append(talk.transcript_id)
 
     async def _upload(self, number: int) -> None:
         plan, tally = self.plan, self.tally

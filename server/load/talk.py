@@ -61,6 +61,7 @@ class Talk:
         self.over = asyncio.Event()
         self.failure = ""
         self._ends_s = ends_s
+        self._begins_s = ends_s - rounds * sound.round_s
         self._stopping = asyncio.Event()
         self.was_refused = False
         self._heard = Heard(self)
@@ -93,6 +94,7 @@ class Talk:
         now_s = self.began_s = time.monotonic()
         self.rounds = min(self.rounds, max(1, round((self._ends_s - now_s) / self.sound.round_s)))
         self.tally.let_in += 1
+        self.tally.begin.add(now_s - self._begins_s)
         self.tally.speaking += 1
 
     def since(self, track_s: float) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from server.load.words import Loss
 
 MS_MAX = 600_000
+LOSSY_MAX = 20
 CODES_MAX = 100
 
 
@@ -72,6 +73,9 @@ class Tally:
     reconnects: int = 0
     sent_s: float = 0.0
     # Latency.
+    begin: Times = field(
+        default_factory=Times
+    )  # wanted to begin -> let in, its transcript made and refusals waited for
     interim: Times = field(default_factory=Times)  # the newest word's sound due -> told
     final: Times = field(default_factory=Times)  # the last word's sound due -> told as final
     listened: Times = field(default_factory=Times)  # the same, as listeners got it
@@ -82,6 +86,7 @@ class Tally:
     words: Loss = field(default_factory=Loss)
     sound_missing_s: float = 0.0
     unread: int = 0  # transcripts whose words could not be had
+    lossy: list[str] = field(default_factory=list)  # the first transcripts of sessions with a loss
     # Refusals and errors, by code.
     refused: Codes = field(default_factory=Codes)
     errors: Codes = field(default_factory=Codes)

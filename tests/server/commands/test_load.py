@@ -112,6 +112,7 @@ async def test_everything_is_counted_as_it_was(tmp_path: Path, recording: Path) 
     assert told["listeners"]["count"] == 4
     assert told["listeners"]["events"] >= 4 * 4  # two finals, and the status before and after them
     latency = told["latency_ms"]
+    assert latency["begin_to_let_in"]["count"] == 3
     assert latency["speech_to_final"]["count"] == 3 * 2
     assert latency["speech_to_final_at_listeners"]["count"] == 4 * 2
     assert latency["sound_to_interim"]["count"] >= 3 * 2
@@ -230,6 +231,7 @@ async def test_a_server_that_loses_on_purpose_is_found_out(tmp_path: Path, recor
     assert (told["listeners"]["missing"], told["listeners"]["doubled"]) == (1, 1)
     assert told["sound_missing_s"] == pytest.approx(4.0, abs=0.1)
     assert len(told["lost"]) == 6
+    assert len(set(told["lossy_transcripts"])) == 4
 
 
 @pytest.mark.parametrize("second", ["sockets", "webrtc"])
