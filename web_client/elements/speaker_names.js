@@ -14,7 +14,7 @@ class SpeakerNames extends HTMLElement {
     if (!this.hasChildNodes()) this.append(this.#list, h('p', { class: 'muted hint', text: t('speakers.hint') }));
   }
 
-  /** `speakers`: `[{label, name, colour, words}]`; `fixed`: nothing can be changed. */
+  /** `speakers`: `[{label, name, colour, words, recognised}]`; `fixed`: nothing can be changed. */
   show(speakers, { fixed = false } = {}) {
     const shown = JSON.stringify([speakers, fixed]);
     if (shown === this.#shown || this.#list.contains(document.activeElement)) return; // not under somebody's hands
@@ -23,7 +23,7 @@ class SpeakerNames extends HTMLElement {
     this.lastElementChild.hidden = fixed;
   }
 
-  #row({ label, name, colour, words }, all, fixed) {
+  #row({ label, name, colour, words, recognised }, all, fixed) {
     const field = h('input', {
       type: 'text', value: name, maxlength: NAME_MAX, dir: 'auto', readonly: fixed, 'aria-label': t('speakers.name', { label }),
       onchange: () => this.#rename(field, label, name),
@@ -37,7 +37,8 @@ class SpeakerNames extends HTMLElement {
       h('span', { class: 'dot', 'aria-hidden': 'true' }),
       field,
       h('span', { class: 'muted speaker-words', text: t('library.words', { count: words }) }),
-      others.length && !fixed ? select : null);
+      others.length && !fixed ? select : null,
+      recognised ? h('span', { class: 'muted speaker-recognised', text: t('speakers.recognised') }) : null);
   }
 
   #rename(field, label, before) {

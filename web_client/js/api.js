@@ -122,6 +122,21 @@ export async function nameSpeaker(id, label, name) {
   if (known) return patch(`${at(id)}/participants/${encodeURIComponent(known.id)}`, { name });
   return name ? post(`${at(id)}/participants`, { name, speaker: label }) : null;
 }
+
+// Voices that are recognised in later recordings.
+export const enrolVoice = (id, speaker, name) => post('/v1/voices', { transcript_id: id, speaker, name, consent: true });
+export const forgetVoice = (id) => request('DELETE', `/v1/voices/${encodeURIComponent(id)}`);
+
+/** None for those who may not have any: nobody is asked for a token for it. */
+export async function knownVoices() {
+  try {
+    return (await get('/v1/voices', { ask: false })).items;
+  } catch (error) {
+    if (error instanceof ApiError && [401, 403].includes(error.status)) return null;
+    throw error;
+  }
+}
+
 export const waveform = (id, track) => get(`${at(id)}/waveform${query(track)}`, { slow: true });
 export const engine = () => get('/v1/engine');
 export const models = () => get('/v1/models');

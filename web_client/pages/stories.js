@@ -7,6 +7,7 @@ import '../elements/consent_question.js';
 import '../elements/download_links.js';
 import '../elements/drop_files.js';
 import '../elements/engine_notice.js';
+import '../elements/known_voices.js';
 import '../elements/level_meter.js';
 import '../elements/loop_view.js';
 import '../elements/people_list.js';
@@ -240,8 +241,14 @@ const voices = document.createElement('speaker-names');
 story('speakers', voices);
 voices.show([
   { label: 'Speaker 1', name: 'Anna Bergström', colour: 1, words: 412 },
-  { label: 'Speaker 2', name: 'دانا', colour: 2, words: 1 },
+  { label: 'Speaker 2', name: 'دانا', colour: 2, words: 1, recognised: true },
   { label: 'Speaker 3', name: `<b>${'x'.repeat(120)}</b>`, colour: 3, words: 12345 },
+]);
+const known = document.createElement('known-voices');
+story('voices that are recognised', known);
+known.show([{ label: 'Speaker 1', name: 'Anna Bergström' }, { label: 'Speaker 2', name: 'دانا' }], [
+  { id: 'a', name: 'دانا', created_at: '2026-11-20T09:30:00Z' },
+  { id: 'b', name: `<b>${'x'.repeat(120)}</b>`, created_at: '2026-11-20T09:30:00Z' },
 ]);
 const brief = document.createElement('summary-view');
 brief.show({

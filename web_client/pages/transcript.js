@@ -2,6 +2,7 @@
 // while it is being written, and what others set right at any time.
 
 import '../elements/download_links.js';
+import '../elements/known_voices.js';
 import '../elements/problem_note.js';
 import '../elements/share_choice.js';
 import '../elements/site_header.js';
@@ -12,7 +13,8 @@ import '../elements/transcript_player.js';
 import '../elements/words_view.js';
 import { foldPanel } from '../elements/fold_panel.js';
 import {
-  allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, getTranscript, mergeSpeakers, nameSpeaker, topicsOf, whoAmI,
+  allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, enrolVoice, forgetVoice, getTranscript, knownVoices, mergeSpeakers,
+  nameSpeaker, topicsOf, whoAmI,
 } from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
@@ -40,6 +42,7 @@ const player = document.createElement('transcript-player');
 const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
 const speakers = document.createElement('speaker-names');
+const known = document.createElement('known-voices');
 const topics = document.createElement('topic-list');
 const share = document.createElement('share-choice');
 const summary = document.createElement('summary-view');
@@ -49,7 +52,7 @@ show(remove, false); // until it is known what would be deleted, and that we may
 const lower = dock(player, hint);
 const brief = foldPanel(t('summary.title'), summary);
 const contents = foldPanel(t('topics.title'), topics);
-const voices = foldPanel(t('speakers.title'), speakers);
+const voices = foldPanel(t('speakers.title'), speakers, known);
 const sharing = foldPanel(t('share.title'), share);
 const talk = talkPanel(id, { words, player, length: () => now?.data.duration ?? 0, audible: () => !lower.hidden });
 const panels = h('div', { class: 'panels' }, brief.element, contents.element, talk.element, voices.element, sharing.element);
@@ -64,6 +67,7 @@ let untie = null;
 let speakersTimer = 0;
 let meeting = null; // a promise of its panel, where a bot attended it
 const acted = []; // what participants of that did
+let enrolled = null; // voices that are recognised, once they are known to us
 let isAsked = false; // whose a track is that began meanwhile
 
 function complain(error) {
@@ -115,16 +119,52 @@ function describe(transcript) {
 function showSpeakers() {
   speakersTimer = 0;
   const found = new Map();
-  for (const { speaker, speaker_label: label, words: said, text } of words.segments) {
+  let apart = false; // whether voices were told apart
+  for (const { speaker, speaker_label: label, speaker_confidence: sure, words: said, text } of words.segments) {
+    apart ||= sure != null;
     if (!speaker) continue;
     const voice = label || speaker;
-    if (!found.has(voice)) found.set(voice, { label: voice, name: speaker, colour: words.colourOf(speaker, voice), words: 0 });
+    if (!found.has(voice)) {
+      const colour = words.colourOf(speaker, voice);
+      found.set(voice, { label: voice, name: speaker, colour, words: 0, recognised: isRecognised(voice, speaker) });
+    }
     found.get(voice).words += said?.length || text.split(/\s+/).filter(Boolean).length;
   }
   show(voices.element, found.size > 0);
   voices.tell(String(found.size));
   talk.draw();
   speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
+  // A voice is recognised by a name: who has none yet is named first.
+  const named = [...found.values()].filter((each) => each.name !== each.label && !each.recognised);
+  known.show(enrolled && apart ? named : null, enrolled ?? []);
+}
+
+const isRecognised = (label, name) =>
+  Boolean(now?.participants?.some((each) => each.recognised && each.speaker === label && each.name === name));
+
+/** Voices that are recognised in later recordings are asked for when somebody looks who speaks. */
+async function showKnown() {
+  if (!mine || !voices.element.open) return;
+  enrolled = await knownVoices().catch(() => null);
+  showSpeakers();
+}
+
+async function enrol({ label, name }) {
+  problem.clear();
+  try {
+    await enrolVoice(id, label, name);
+    known.tell(t('voices.done', { name }));
+  } catch (error) {
+    const { heard_s: heard, needed_s: needed } = error.details ?? {};
+    if (needed === undefined) complain(error);
+    else known.tell(t('voices.short', { heard, needed }));
+  }
+  await showKnown();
+}
+
+async function forget({ id: voice, name }) {
+  if (await wish(() => forgetVoice(voice))) known.tell(t('voices.gone', { name }));
+  await showKnown();
 }
 
 /** Whether a bot attended it: it brought sound, or words that others made of it. */
@@ -188,7 +228,9 @@ async function changeSpeakers(action) {
   if (done) {
     await wish(async () => {
       words.load(await allSegments(id));
-      if (loaded) showDownloads(await getTranscript(id)); // sound is offered by who speaks
+      const found = await getTranscript(id);
+      now = { ...now, participants: found.participants };
+      if (loaded) showDownloads(found); // sound is offered by who speaks
     });
   }
   showSpeakers();
@@ -319,6 +361,9 @@ async function open() {
   });
   speakers.addEventListener('rename', ({ detail }) => changeSpeakers(() => nameSpeaker(id, detail.label, detail.name)));
   speakers.addEventListener('merge', ({ detail }) => changeSpeakers(() => mergeSpeakers(id, detail.from, detail.to)));
+  voices.element.addEventListener('toggle', showKnown);
+  known.addEventListener('enrol', ({ detail }) => enrol(detail));
+  known.addEventListener('forget', ({ detail }) => forget(detail));
   share.addEventListener('change-to', async ({ detail }) => {
     const changed = await wish(async () => describe(await changeTranscript(id, detail)));
     if (changed) share.saved();
