@@ -129,7 +129,7 @@ CATALOGUE: dict[str, Model] = {
             "3dspeaker_speech_campplus_sv_zh_en_16k-common_advanced.onnx",
             28,
             "Apache-2.0",
-            "tells voices apart better than the embedded encoder, at several times its cost",
+            "tells voices apart better than the embedded encoder, at five times its cost",
         ),
         _encoder(
             "wespeaker-resnet34",

@@ -32,8 +32,8 @@ def by_kaldis_definition(sound: Samples, shape: Window, full_scale: float) -> Ar
             for i in range(256):
                 here = mel(i * 16000 / 512)
                 if left < here < right:
-                    energy += float(power[i]) * ((here - left) if here <= centre else (right - here)) / step
-            bands.append(math.log(max(energy, float(np.finfo(np.float32).eps))))
+                    energy += power[i] * ((here - left) if here <= centre else (right - here)) / step
+            bands.append(math.log(max(energy, 2.0**-23)))
         rows.append(bands)
     return np.array(rows, np.float32)
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from asr import machine
+from asr.speakers.fetched import FETCHED
 from server.commands import checks
 from server.settings import Settings
 from tests.fakes.language_model import KEY, running_language_model
 from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.running_app import running_app
+from tests.fakes.tiny_encoder import build_tiny_encoder
 from tests.fakes.tiny_whisper import build_tiny_whisper
 
 
@@ -57,6 +59,17 @@ def test_whether_voices_can_be_told_apart(tmp_path: Path) -> None:
     assert (missing.level, "EARSHOT_DIARIZE" in missing.todo) == ("warn", True)
     assert checks.voices(settings(tmp_path, engine="scripted-voices-missing", diarize=False)).level == "ok"
     assert checks.voices(settings(tmp_path, engine="whisper-base.en")).level == "ok"
+
+
+def test_by_which_encoder_voices_are_told_apart(tmp_path: Path) -> None:
+    named = checks.voices(settings(tmp_path, engine="embedded-en", speaker_encoder="campplus"))
+    assert (named.level, "earshot models pull campplus" in named.found) == ("warn", True)
+    folder = build_tiny_encoder(settings(tmp_path).models_dir / "campplus", "campplus")
+    found = checks.voices(settings(tmp_path, engine="embedded-en"))
+    assert (found.level, found.found) == ("ok", "told apart at one microphone, by campplus")
+    (folder / FETCHED["campplus"].file).unlink()
+    passed_over = checks.voices(settings(tmp_path, engine="embedded-en"))
+    assert (passed_over.level, "is damaged" in passed_over.todo) == ("warn", True)
 
 
 def test_a_port_in_use_fails_and_says_what_to_do(tmp_path: Path) -> None:
