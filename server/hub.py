@@ -80,7 +80,7 @@ class Hub:
         self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
         self.draining = False
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
-        self.recognised: Callable[[Track, int, str], None] | None = None  # a voice, by number, as an enrolled one
+        self.recognised: Callable[[Track, int, str], None] = lambda *_: None  # a voice, by number, as an enrolled one
 
     @property
     def sessions(self) -> Mapping[str, LiveSession]:
@@ -234,7 +234,7 @@ class Hub:
             prints=prints,
             redacts=await self._store.conversations.redacts(track.transcript_id),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
-            on_recognised=self._on_recognised,
+            on_recognised=lambda *told: self.recognised(*told),
         )
         session = LiveSession(
             pipeline,
@@ -252,10 +252,6 @@ class Hub:
     async def _prints_of(self, track: Track) -> TrackPrints:
         encoder = self._asr.status.encoder
         return await TrackPrints.load(self._store, track, encoder=encoder, of_nobody=of_nobody(self._settings))
-
-    def _on_recognised(self, track: Track, number: int, voice_id: str) -> None:
-        if self.recognised is not None:
-            self.recognised(track, number, voice_id)
 
     def recording_path(self, track: Track) -> Path:
         return self._recordings.path_of(track)

@@ -152,3 +152,8 @@ def covered_samples(tracks: Iterable[tuple[float, int]]) -> int:
 def storable(text: str) -> str:
     """Names that clients gave, without what a database cannot hold: NUL (PostgreSQL) and lone surrogates (UTF-8)."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def given(**values: object) -> dict[str, Any]:
+    """Of what may be left out, what was not."""
+    return {name: value for name, value in values.items() if value is not None}

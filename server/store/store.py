@@ -38,6 +38,7 @@ from server.store.records import (
     Transcript,
     TranscriptKind,
     VoicesAsked,
+    given,
 )
 from server.store.report_store import ReportStore
 from server.store.retention_store import RetentionStore
@@ -190,7 +191,7 @@ class Store:
         Raises ``PreconditionFailed`` when something has changed it since ``expected_change_seq``.
         """
         values: dict[str, Any] = {} if isinstance(summary, _Unset) else {"summary": summary}
-        values |= _given(
+        values |= given(
             name=name,
             title=title,
             language=language,
@@ -323,7 +324,7 @@ class Store:
         speaker: str | None = None,
         started_at: float | None = None,
     ) -> Track:
-        values = _given(
+        values = given(
             length_samples=length_samples,
             transcribed_samples=transcribed_samples,
             state=state,
@@ -417,7 +418,3 @@ class Store:
         engine = self._database.reads if kind == "reads" else self._database.writes
         async with transaction(engine) as conn:
             yield conn
-
-
-def _given(**values: object) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

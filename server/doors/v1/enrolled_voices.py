@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -80,7 +80,10 @@ async def enrol_voice(request: Request) -> Response:
 
 
 @router.get("/v1/voices", dependencies=[entry(Action.LIST)])
-async def list_enrolled_voices(request: Request, project_id: str | None = None) -> Response:
+async def list_enrolled_voices(
+    request: Request,
+    project_id: Annotated[str | None, Query(description="Only those of this project.")] = None,
+) -> Response:
     """Yours, newest first, at most 1000; with ``?project_id=`` that project's. An admin's list has everybody's."""
     if project_id is not None:
         await admit(request, Action.READ, "project_id", project_id)
