@@ -81,7 +81,7 @@ class Enrolment:
                 " needed",
                 details={"heard_s": round(seconds(heard_samples), 1), "needed_s": LEAST_S},
             )
-        return await self._store.enrolled.create(
+        return await self._store.voices.enrolled.create(
             owner=transcript.owner,
             project_id=project_id,
             name=name,

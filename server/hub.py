@@ -80,7 +80,7 @@ class Hub:
         self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
         self.draining = False
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
-        self.recognised: Callable[[Track, int, str], None] = lambda *_: None  # a voice, by number, as an enrolled one
+        self.recognised: Callable[[Track, int, str], None] = lambda track, number, voice_id: None
 
     @property
     def sessions(self) -> Mapping[str, LiveSession]:
@@ -222,7 +222,9 @@ class Hub:
         path = self.recording_path(track)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         await self.voices.learn(track.transcript_id)
-        prints = await self._prints_of(track) if track.diarize else None
+        encoder, unowned = self._asr.status.encoder, of_nobody(self._settings)
+        load = partial(TrackPrints.load, self._store, track, encoder=encoder, of_nobody=unowned)
+        prints = await load() if track.diarize else None
         recorder = await TrackRecorder.open(path, self._disk)
         pipeline = TrackPipeline(
             track,
@@ -234,7 +236,7 @@ class Hub:
             prints=prints,
             redacts=await self._store.conversations.redacts(track.transcript_id),
             on_engine_state=lambda state: self._status.engine_changed(track.transcript_id, state),
-            on_recognised=lambda *told: self.recognised(*told),
+            on_recognised=lambda *heard: self.recognised(*heard),
         )
         session = LiveSession(
             pipeline,
@@ -248,10 +250,6 @@ class Hub:
         self._sessions[session.session_id] = session
         pipeline.start(self._asr, session_options(self._settings, track, options), listen=listen)
         return session
-
-    async def _prints_of(self, track: Track) -> TrackPrints:
-        encoder = self._asr.status.encoder
-        return await TrackPrints.load(self._store, track, encoder=encoder, of_nobody=of_nobody(self._settings))
 
     def recording_path(self, track: Track) -> Path:
         return self._recordings.path_of(track)

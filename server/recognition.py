@@ -54,7 +54,7 @@ class Recognition:
 
     async def known(self, transcript_id: str, encoder: str) -> tuple[KnownVoice, ...]:
         """What a pass compares with. They go by their ids: two may have one name, and a name may change meanwhile."""
-        enrolled = await self._store.enrolled.known_in(transcript_id, of_nobody=self._of_nobody)
+        enrolled = await self._store.voices.enrolled.known_in(transcript_id, of_nobody=self._of_nobody)
         return tuple(KnownVoice(each.id, mean_of(each.embedding)) for each in enrolled if each.encoder == encoder)
 
     async def found(self, track: Track, names: Mapping[int, str | None], asked: Sequence[KnownVoice]) -> None:
@@ -72,7 +72,7 @@ class Recognition:
 
     async def _tell(self, track: Track, names: Mapping[int, str | None], asked: set[str]) -> None:
         transcript_id = track.transcript_id
-        enrolled = await self._store.enrolled.known_in(transcript_id, of_nobody=self._of_nobody)
+        enrolled = await self._store.voices.enrolled.known_in(transcript_id, of_nobody=self._of_nobody)
         there = {each.id: each for each in enrolled}
         labels = await self._voices.labels(track, names)
         found: dict[str, str | None] = {}
@@ -81,7 +81,7 @@ class Recognition:
             if label is not None:
                 name = names[number]
                 found[label] = found.get(label) or (name if name in there else None)
-        before = await self._store.enrolled.recognised_in(transcript_id)
+        before = await self._store.voices.enrolled.recognised_in(transcript_id)
         taken = await self._store.participants_of(transcript_id)
         wanted = {label: there[name] for label, name in found.items() if name is not None}
         wanted = {label: voice for label, voice in wanted.items() if _is_new(label, voice, before, taken)}

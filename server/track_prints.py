@@ -42,7 +42,7 @@ class TrackPrints:
                 prints._take(as_told(stored))
             except ValueError:
                 log.error("voice prints not understood", track=track.id, start_samples=stored.start_samples)
-        if enrolled := await store.enrolled.known_in(track.transcript_id, of_nobody=of_nobody):
+        if enrolled := await store.voices.enrolled.known_in(track.transcript_id, of_nobody=of_nobody):
             prints._enrol(enrolled, await _recognised(store, track), encoder)
         return prints
 
@@ -95,7 +95,7 @@ class TrackPrints:
 async def _recognised(store: Store, track: Track) -> dict[int, str]:
     """Which of the track's voices were recognised as which, also where people call them otherwise; of several that
     people made one the first."""
-    by_label = await store.enrolled.recognised_in(track.transcript_id)
+    by_label = await store.voices.enrolled.recognised_in(track.transcript_id)
     labels = await store.voices.labels_of(track.transcript_id)
     mine = {0: track.speaker, **{number: label for (of, number), label in labels.items() if of == track.id}}
     found: dict[str, int] = {}

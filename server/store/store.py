@@ -19,7 +19,6 @@ from server.store.bot_store import BotStore
 from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
 from server.store.endpoint_store import EndpointStore
-from server.store.enrolled_store import EnrolledStore
 from server.store.job_store import JobStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
@@ -91,8 +90,7 @@ class Store:
         self.meeting_parts = MeetingPartStore(self._read, self._write)
         self.meeting_participants = MeetingParticipantStore(self._read, self._write)
         self.provider_parts = ProviderPartStore(self._read, self._write)
-        self.voices = VoiceStore(self._read, self._write)
-        self.enrolled = EnrolledStore(self._read, self._write, clock)
+        self.voices = VoiceStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -4,7 +4,7 @@ transaction."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.states import OVER
 from server.store.changes import check_unlocked, hold
 from server.store.database import Transaction
+from server.store.enrolled_store import EnrolledStore
 from server.store.records import Track
 from server.store.segments import aside
 from server.store.tables import tracks, transcripts
@@ -45,9 +46,10 @@ class StoredPrints:
 class VoiceStore:
     """Raises as ``Store`` does."""
 
-    def __init__(self, read: Transaction, write: Transaction) -> None:
+    def __init__(self, read: Transaction, write: Transaction, clock: Callable[[], float]) -> None:
         self._read = read
         self._write = write
+        self.enrolled = EnrolledStore(read, write, clock)
 
     async def labels_of(self, transcript_id: str) -> dict[tuple[str, int], str]:
         """By track and number, but for voice 0 of each track."""

@@ -48,7 +48,7 @@ async def test_a_voice_is_enrolled_recognised_and_deleted(node: RunningApp, brow
         await page.get_by_role("button", name="No", exact=True).click()
         await expect(button).to_be_visible()
         await expect(page.locator(".known-list li")).to_have_count(0)
-        assert await node.services.store.enrolled.known_in(first, of_nobody=True) == []
+        assert await node.services.store.voices.enrolled.known_in(first, of_nobody=True) == []
         await button.click()
         await page.get_by_role("button", name="Yes, they agreed").click()
         await expect(page.locator(".known-name")).to_have_text("<b>Ann</b>")
@@ -79,4 +79,4 @@ async def test_a_voice_is_enrolled_recognised_and_deleted(node: RunningApp, brow
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
         await page.get_by_role("button", name="Delete the voice “<b>Ann</b>”").click()
         await expect(page.locator(".known-list li")).to_have_count(0)
-        assert await node.services.store.enrolled.known_in(first, of_nobody=True) == []
+        assert await node.services.store.voices.enrolled.known_in(first, of_nobody=True) == []

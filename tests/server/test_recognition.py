@@ -69,7 +69,7 @@ async def test_it_is_recognised_while_it_is_heard_and_at_the_end(services: Servi
     assert await shown(services, client.transcript_id) == FOUND
     [ann] = await people(services, client)
     assert (ann.name, ann.speaker, ann.recognised, ann.email) == ("Ann", "Speaker 2", True, None)
-    assert await services.store.enrolled.recognised_in(client.transcript_id) == {"Speaker 2": voice.id}
+    assert await services.store.voices.enrolled.recognised_in(client.transcript_id) == {"Speaker 2": voice.id}
 
 
 async def test_a_pass_finds_those_who_were_enrolled_afterwards(services: Services) -> None:
@@ -105,7 +105,7 @@ async def test_what_was_recognised_wrongly_is_taken_back(services: Services) -> 
     voice = await enrolled(services)
     client = await said(services, TALK)
     [track] = await services.store.tracks_of(client.transcript_id)
-    zoe = await services.store.enrolled.create(
+    zoe = await services.store.voices.enrolled.create(
         owner=None,
         project_id=None,
         name="Zoe",
@@ -130,7 +130,7 @@ async def test_what_was_recognised_wrongly_is_taken_back(services: Services) -> 
 async def test_after_it_is_deleted_it_is_nobody_and_names_stay(services: Services) -> None:
     voice = await enrolled(services)
     before = await said(services, TALK)
-    await services.store.enrolled.delete(voice.id)
+    await services.store.voices.enrolled.delete(voice.id)
     after = await said(services, TALK)
     assert [speaker for _, speaker in await shown(services, after.transcript_id)] == [
         *("Speaker 1", "Speaker 2", "Speaker 1")
@@ -143,7 +143,7 @@ async def test_one_that_is_deleted_while_it_is_heard_is_named_no_more(services: 
     voice = await enrolled(services)
     client = await new_client(services)
     await client.begin()
-    await services.store.enrolled.delete(voice.id)
+    await services.store.voices.enrolled.delete(voice.id)
     await client.say(TALK)
     await client.stop()
     assert await people(services, client) == []

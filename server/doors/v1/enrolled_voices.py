@@ -87,7 +87,7 @@ async def list_enrolled_voices(
     """Yours, newest first, at most 1000; with ``?project_id=`` that project's. An admin's list has everybody's."""
     if project_id is not None:
         await admit(request, Action.READ, "project_id", project_id)
-    found = await services_of(request).store.enrolled.page(principal_of(request).viewer, project_id=project_id)
+    found = await services_of(request).store.voices.enrolled.page(principal_of(request).viewer, project_id=project_id)
     return JSONResponse({"items": [_view(each) for each in found], "total": len(found)}, headers=PRIVATE)
 
 
@@ -97,11 +97,13 @@ async def list_enrolled_voices(
 async def change_enrolled_voice(request: Request, voice_id: str) -> Response:
     """Call it otherwise, where it is recognised from now on."""
     wanted = parse_body(Rename, await read_body(request))
-    return JSONResponse(_view(await services_of(request).store.enrolled.rename(voice_id, wanted.name)), headers=PRIVATE)
+    return JSONResponse(
+        _view(await services_of(request).store.voices.enrolled.rename(voice_id, wanted.name)), headers=PRIVATE
+    )
 
 
 @router.delete("/v1/voices/{voice_id}", status_code=204, dependencies=[entry(Action.DELETE)])
 async def delete_enrolled_voice(request: Request, voice_id: str) -> Response:
     """For good: it is recognised in no recording that begins from now on. Transcripts keep the names they have."""
-    await services_of(request).store.enrolled.delete(voice_id)
+    await services_of(request).store.voices.enrolled.delete(voice_id)
     return Response(status_code=204)

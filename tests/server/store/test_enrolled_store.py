@@ -16,7 +16,7 @@ from server.store.store import Store
 async def enrol(store: Store, name: str, **values: Any) -> EnrolledVoice:
     given = {"owner": "anna", "project_id": None, "encoder": "e", "dim": 2, "embedding": b"\0\x3c\0\0"}
     given |= {"heard_samples": 160_000, "transcript_id": "t"}
-    return await store.enrolled.create(name=name, **{**given, **values})
+    return await store.voices.enrolled.create(name=name, **{**given, **values})
 
 
 async def new_project(store: Store, owner: str = "anna") -> Project:
@@ -26,21 +26,21 @@ async def new_project(store: Store, owner: str = "anna") -> Project:
 
 
 async def names(store: Store, transcript_id: str, *, of_nobody: bool = False) -> list[str]:
-    return [each.name for each in await store.enrolled.known_in(transcript_id, of_nobody=of_nobody)]
+    return [each.name for each in await store.voices.enrolled.known_in(transcript_id, of_nobody=of_nobody)]
 
 
 async def test_kept_listed_renamed_and_deleted(store: Store) -> None:
     ann, _ben = await enrol(store, "Ann"), await enrol(store, "B\0en", owner="bert")
-    assert [each.name for each in await store.enrolled.page(EVERYBODY)] == ["Ben", "Ann"]
-    assert await store.enrolled.page(Viewer("anna")) == [ann]
+    assert [each.name for each in await store.voices.enrolled.page(EVERYBODY)] == ["Ben", "Ann"]
+    assert await store.voices.enrolled.page(Viewer("anna")) == [ann]
     assert "x3c" not in repr(ann)
-    assert (await store.enrolled.rename(ann.id, "Anna")).name == "Anna"
-    await store.enrolled.delete(ann.id)
-    assert await store.enrolled.page(Viewer("anna")) == []
+    assert (await store.voices.enrolled.rename(ann.id, "Anna")).name == "Anna"
+    await store.voices.enrolled.delete(ann.id)
+    assert await store.voices.enrolled.page(Viewer("anna")) == []
     with pytest.raises(NotFound):
-        await store.enrolled.delete(ann.id)
+        await store.voices.enrolled.delete(ann.id)
     with pytest.raises(NotFound):
-        await store.enrolled.rename(ann.id, "x")
+        await store.voices.enrolled.rename(ann.id, "x")
 
 
 async def test_each_is_known_in_its_owners_transcripts_of_its_project_alone(store: Store) -> None:
@@ -58,7 +58,9 @@ async def test_each_is_known_in_its_owners_transcripts_of_its_project_alone(stor
     assert await names(store, ids[None]) == []
     assert await names(store, ids[None], of_nobody=True) == ["Nobody"]
     assert await names(store, "no-such") == []
-    assert [each.name for each in await store.enrolled.page(Viewer("anna"), project_id=project.id)] == ["Ann of p"]
+    assert [each.name for each in await store.voices.enrolled.page(Viewer("anna"), project_id=project.id)] == [
+        "Ann of p"
+    ]
 
 
 async def test_there_are_only_so_many_of_one_owner_in_one_place(store: Store) -> None:
@@ -80,7 +82,7 @@ async def test_they_go_with_their_project_and_not_with_a_transcript(store: Store
     await store.remove_audio(made.id)
     await store.destroy_transcript(made.id)
     await store.projects.delete(project.id)
-    assert [each.name for each in await store.enrolled.page(EVERYBODY)] == ["Ann"]
+    assert [each.name for each in await store.voices.enrolled.page(EVERYBODY)] == ["Ann"]
     with pytest.raises(NotFound):
         await enrol(store, "late", project_id=project.id)
 
@@ -94,7 +96,7 @@ async def test_a_name_that_was_recognised_is_marked_until_somebody_changes_it(st
         await changes.recognise("Speaker 2", "v1", "Ann")
     found = {each.speaker: (each.name, each.recognised) for each in await store.participants_of(made)}
     assert found == {"Speaker 1": ("Ben", True), "Speaker 2": ("Zoe", False)}
-    assert await store.enrolled.recognised_in(made) == {"Speaker 1": "v2"}
+    assert await store.voices.enrolled.recognised_in(made) == {"Speaker 1": "v2"}
     [ben, _] = await store.participants_of(made)
     async with store.changing_participants(made) as changes:
         await changes.change(ben.id, email="ben@example.org")
@@ -105,7 +107,7 @@ async def test_a_name_that_was_recognised_is_marked_until_somebody_changes_it(st
         await changes.recognise("Speaker 1", "v1", "Ann")
     assert [(each.name, each.recognised) for each in (await store.participants_of(made))[:1]] == [("Benjamin", False)]
     await store.destroy_transcript(made)
-    assert await store.enrolled.recognised_in(made) == {}
+    assert await store.voices.enrolled.recognised_in(made) == {}
 
 
 async def test_what_was_recognised_is_taken_back_whole(store: Store) -> None:

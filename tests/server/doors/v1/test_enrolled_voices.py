@@ -57,7 +57,7 @@ async def test_made_listed_renamed_and_deleted(client: httpx.AsyncClient, servic
     assert changed.json() == {**made, "name": "Anna"}
     assert (await client.patch(path, json={"name": " "})).status_code == 422
     # The mean is of the first voice alone.
-    [kept] = await services.store.enrolled.known_in(speech.transcript_id, of_nobody=True)
+    [kept] = await services.store.voices.enrolled.known_in(speech.transcript_id, of_nobody=True)
     assert (kept.dim, len(kept.embedding), kept.heard_samples) == (7, 14, 26 * 6400)
     assert (await client.delete(path)).status_code == 204
     assert (await client.delete(path)).status_code == 404
