@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from asr.engines.choose_encoder import choose_encoder
 from protocol.wire.stream import Control
 from server.services import Services
 from server.store.records import StoredSegment
-from tests.fakes.node import new_client, running_services
+from tests.fakes.node import Client, new_client, running_services
 from tests.fakes.spoken_sample import read_sound
 
 pytestmark = pytest.mark.process
@@ -25,8 +26,12 @@ Turn = tuple[float, float, str]
 
 @pytest.fixture(autouse=True)
 def _encoder() -> None:
-    if reason := choose_encoder(choose("embedded-en", "en", Path())).reason:
+    if reason := choose_encoder(choose("embedded-en", "en", Path()), Path()).reason:
         pytest.skip(reason)
+
+
+def _has_finalized(count: int, client: Client) -> bool:
+    return len(client.of("finalized")) == count
 
 
 async def written(services: Services, sound: npt.NDArray[np.int16]) -> tuple[str, list[StoredSegment]]:
@@ -35,7 +40,7 @@ async def written(services: Services, sound: npt.NDArray[np.int16]) -> tuple[str
     for number, at in enumerate(range(0, len(sound), PIECE_SAMPLES), start=1):
         await client.say(sound[at : at + PIECE_SAMPLES].tobytes(), message_bytes=32_000)
         await client.control(Control.FINALIZE)
-        await client.wait_for(lambda client, number=number: len(client.of("finalized")) == number)
+        await client.wait_for(partial(_has_finalized, number))
     await client.stop()
     return client.transcript_id, await services.store.segments_of(client.transcript_id)
 

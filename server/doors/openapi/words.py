@@ -105,6 +105,7 @@ PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
     "session_id": "Id of the session, as the answer to its offer named it.",
     "topic_id": "Id of the topic.",
+    "voice_id": "Id of the enrolled voice.",
     "job_id": "Id of the job, which is that of its transcript.",
     "job": "Id of the job, or of what may have been one.",
     "bot_id": "Id of the bot.",
