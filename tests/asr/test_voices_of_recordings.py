@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.choose import choose
 from asr.engines.choose_encoder import choose_encoder
+from asr.voice_prints import packed_mean
 from asr.worker_settings import WorkerSettings
 from protocol.words import Word
 from tests.fakes.spoken_sample import read_sound, spoken_sample
+from tests.fakes.tiny_encoder import build_tiny_encoder
 from tests.fakes.worker_link import WorkerLink, finals
 
 Turn = tuple[float, float, str]
@@ -27,10 +31,10 @@ def _encoder() -> None:
         pytest.skip(reason)
 
 
-def heard(pcm: bytes, tmp_path: Path) -> tuple[wire.Ready, list[wire.FromWorker]]:
+def heard(pcm: bytes, tmp_path: Path, **opened: Any) -> tuple[wire.Ready, list[wire.FromWorker]]:
     settings = WorkerSettings(engine="embedded-en", models_dir=tmp_path)
     with WorkerLink(settings, timeout_s=300.0) as link:
-        link.open(options=SessionOptions(lane="file", diarize=True, interim=False))
+        link.open(options=SessionOptions(lane="file", diarize=True, interim=False), **opened)
         for at in range(0, len(pcm) // 2, 16_000):
             link.audio(at, pcm[2 * at : 2 * (at + 16_000)])
         link.finalize()
@@ -84,3 +88,16 @@ def test_the_sample_that_comes_along_has_two_voices(tmp_path: Path) -> None:
     _, messages = heard(spoken_sample().samples.tobytes(), tmp_path)
     turns = [(start_s, end_s, "ab"[i % 2]) for i, (start_s, end_s, _) in enumerate(spoken_sample().turns)]
     assert right_share(by_voice(messages), turns) >= 0.9
+
+
+def test_a_fetched_encoder_hears_them_and_knows_nothing_of_what_the_embedded_one_heard(tmp_path: Path) -> None:
+    build_tiny_encoder(tmp_path / "campplus", "campplus")
+    sound = spoken_sample().samples.tobytes()
+    mean = packed_mean(np.full(256, 1 / 16, np.float32))
+    before = tuple(wire.HeardVoice(number=number, embedding=mean, heard_samples=16_000) for number in (0, 1))
+    ready, messages = heard(sound, tmp_path, voices=before, encoder="resemblyzer")
+    assert ready.encoder == "campplus"
+    prints = [message for message in messages if isinstance(message, wire.VoicePrints)]
+    assert {(each.encoder, each.dim) for each in prints} == {("campplus", 192)}
+    assert {voice for each in prints for _, _, voice in each.steps}.isdisjoint({0, 1})
+    assert all(final.spoke for final in finals(messages))

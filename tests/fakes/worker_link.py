@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -48,9 +49,12 @@ class WorkerLink:
     def send(self, message: BaseModel, payload: bytes = b"") -> None:
         self.socket.sendall(wire.frame(message, payload))
 
-    def open(self, session_id: str = "s", *, start_samples: int = 0, options: SessionOptions | None = None) -> None:
+    def open(
+        self, session_id: str = "s", *, start_samples: int = 0, options: SessionOptions | None = None, **known: Any
+    ) -> None:
+        """``known``: the ``voices`` that there are, and the ``encoder`` that made them."""
         options = options or SessionOptions()
-        self.send(wire.Open(session_id=session_id, generation=1, start_samples=start_samples, options=options))
+        self.send(wire.Open(session_id=session_id, generation=1, start_samples=start_samples, options=options, **known))
 
     def audio(self, start_samples: int, pcm: bytes, session_id: str = "s") -> None:
         self.send(wire.Audio(session_id=session_id, generation=1, start_samples=start_samples), pcm)
