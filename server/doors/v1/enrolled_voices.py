@@ -24,10 +24,17 @@ router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 PRIVATE = {"Cache-Control": "no-store"}
 
 
+def _with_consent(schema: dict[str, Any]) -> None:
+    """What is left out is refused with a sentence of ours."""
+    schema["required"].append("consent")
+    schema["properties"]["consent"] = {**schema["properties"]["consent"], "enum": [True]}
+    schema["properties"]["consent"].pop("default")
+
+
 class Enrol(BaseModel):
     """``speaker``: a label or number in the transcript."""
 
-    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=True, json_schema_extra=_with_consent)
 
     transcript_id: str = Field(min_length=1, max_length=64)
     speaker: Speaker

@@ -227,7 +227,8 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             *("bots", "jobs", "meeting_participants", "meeting_parts", "provider_parts", "realtime_endpoints"),
             *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
-            *("chunks", "conversations", "project_tags", "projects", "track_voices", "voice_prints"),
+            *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints"),
+            *("chunks", "conversations", "project_tags", "projects"),
         ):
             await conn.exec_driver_sql(f"DROP TABLE {later}")
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
