@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
+from protocol.wire.v1 import rounded_confidence
 from protocol.words import Segment, Word
 from server.export_formats import ExportFormat
 
@@ -88,11 +89,13 @@ def export(
     name: str = "",
     duration_samples: int = 0,
     track_offsets: Mapping[str, int] | None = None,
+    speakers: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The document; encode it as UTF-8. ``duration_samples``: how much sound there is, as everything else tells it.
 
     Only final segments with text are told, in the order they were begun. ``track_offsets``: for each track, how many
     samples after the transcript's beginning it began (missing: 0), so that several tracks make one conversation.
+    ``speakers``: how much each spoke, for the document that has room for it.
     """
     told = in_order(segments, track_offsets or {})
     match form:
@@ -101,7 +104,7 @@ def export(
         case ExportFormat.TIMESTAMPED:
             return as_txt(told, timestamped=True)
         case ExportFormat.JSON:
-            return as_json(told, name=name, duration_samples=duration_samples)
+            return as_json(told, name=name, duration_samples=duration_samples, speakers=speakers)
         case ExportFormat.SRT:
             return as_srt(told)
         case ExportFormat.VTT:
@@ -138,12 +141,20 @@ def turns(segments: Iterable[Segment]) -> Iterator[Turn]:
         yield Turn(start_samples, speaker, " ".join(said))
 
 
-def as_json(segments: Sequence[Segment], *, name: str = "", duration_samples: int = 0) -> str:
-    """``{"name", "duration", "text", "segments": [...]}``, times in seconds; ``duration`` is that of the sound."""
+def as_json(
+    segments: Sequence[Segment],
+    *,
+    name: str = "",
+    duration_samples: int = 0,
+    speakers: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """``{"name", "duration", "text", "speakers": [...], "segments": [...]}``, times in seconds; ``duration`` is that of
+    the sound."""
     document = {
         "name": printable(name),
         "duration": _seconds(duration_samples),
         "text": " ".join(clean(segment.text) for segment in segments),
+        "speakers": list(speakers),
         "segments": [_segment_json(segment) for segment in segments],
     }
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
@@ -318,6 +329,8 @@ def _segment_json(segment: Segment) -> dict[str, Any]:
         "start": _seconds(segment.start_samples),
         "end": _seconds(segment.end_samples),
         "speaker": clean(segment.speaker or ""),
+        "speaker_label": clean(segment.label or ""),
+        "speaker_confidence": rounded_confidence(segment.speaker_confidence),
         "text": clean(segment.text),
         "confidence": round(segment.confidence, 3),
         "language": segment.language,

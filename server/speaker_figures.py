@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment
 from server.exports import clean, in_order, timed_pieces
+from server.speakers import number_of
 
 PAUSE_SAMPLES = SAMPLE_RATE_HZ
 OVERLAP_MIN_SAMPLES = SAMPLE_RATE_HZ * 3 // 10
@@ -92,6 +94,31 @@ def figures_of(segments: Iterable[Segment], track_offsets: Mapping[str, int]) ->
         )
         for label, name in names.items()
     ]
+
+
+def figures_data(found: Sequence[SpeakerFigures]) -> dict[str, Any]:
+    """As answers and documents have it; times in seconds."""
+    speakers = [
+        {
+            "speaker": each.name,
+            "speaker_label": each.label,
+            "speaker_number": number_of(each.label),
+            "talk_time": _s(each.talk_samples),
+            "share": round(each.share, 4),
+            "turns": each.turns,
+            "longest_turn": _s(each.longest_turn_samples),
+            "words": each.words,
+            "words_per_minute": None if each.words_per_minute is None else round(each.words_per_minute, 1),
+            "interruptions": each.interruptions,
+            "interrupted": each.interrupted,
+        }
+        for each in found
+    ]
+    return {"talk_time": _s(sum(each.talk_samples for each in found)), "speakers": speakers}
+
+
+def _s(samples: int) -> float:
+    return round(samples / SAMPLE_RATE_HZ, 3)
 
 
 def stretches_of(told: Iterable[Segment]) -> list[Stretch]:

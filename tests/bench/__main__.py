@@ -102,9 +102,11 @@ async def jobs_live(quick: bool) -> Figures:
 
 async def speakers(quick: bool) -> Figures:
     from tests.bench import speakers as bench
+    from tests.bench import speakers_live
 
     figures = Figures("speakers", "Speakers: voices told apart in one microphone")
     await bench.measure(figures, quick=quick)
+    await speakers_live.measure(figures, quick=quick)
     return figures
 
 

@@ -80,14 +80,16 @@ class OpenStream(Protocol):
     def __call__(self, node: Node, transcript_id: str, sound: bytes, heard: Heard) -> Stream: ...
 
 
-def talk(seconds: float, offset_s: float) -> tuple[list[tuple[str, float]], bytes]:
-    """The words with their times, and their sound: 16 kHz mono PCM."""
+def talk(
+    seconds: float, offset_s: float, *, every_s: float = SENTENCE_EVERY_S
+) -> tuple[list[tuple[str, float]], bytes]:
+    """The words with their times, and their sound: 16 kHz mono PCM. ``every_s``: a sentence begins."""
     words: list[tuple[str, float]] = []
     at_s, number = 0.5 + offset_s, 0
     while at_s + 2.0 < seconds:
         # On whole cells of 20 ms, as the engine hears.
         words += sentence(SENTENCES[number % len(SENTENCES)], round(at_s / 0.02) * 0.02)
-        at_s, number = at_s + SENTENCE_EVERY_S, number + 1
+        at_s, number = at_s + every_s, number + 1
     return words, scripted_sound(words, length_s=seconds)
 
 
@@ -104,21 +106,25 @@ async def measure(
     count: int,
     seconds: float,
     pinned: bool = True,
+    engine: str = "scripted",
+    every_s: float = SENTENCE_EVERY_S,
     beside: Beside = _nothing,
     after: Beside = _nothing,
 ) -> None:
     """``count`` streams for ``seconds``, into ``figures``. Not ``pinned``: the server may use every core.
 
+    ``every_s``: in each of them a sentence begins.
+
     ``beside``: what else the server is asked for before they begin, and is busy with meanwhile; ``after``: what is
     waited for in the end.
     """
     pair = cores() if pinned else None
-    node = Node("scripted", pair[0] if pair else None, sessions_max=count + 1)
+    node = Node(engine, pair[0] if pair else None, sessions_max=count + 1)
     async with node, node.http() as http:
         idle = await _idle(node)
         streams = []
         for number in range(count):
-            words, sound = talk(seconds, SENTENCE_EVERY_S * number / count)
+            words, sound = talk(seconds, every_s * number / count, every_s=every_s)
             heard = Heard(words)
             streams.append(open_stream(node, await node.create_transcript(http), sound, heard))
         await beside(node, http)
@@ -187,12 +193,15 @@ def wrong(heard: Heard) -> int:
 
 
 class WebSocketStream:
-    """PCM in frames of 100 ms over the speaking socket, which also tells the words."""
+    """PCM in frames of 100 ms over the speaking socket, which also tells the words. ``start``: asked for besides."""
 
     FRAME_SAMPLES = SAMPLE_RATE_HZ // 10
 
-    def __init__(self, node: Node, transcript_id: str, sound: bytes, heard: Heard) -> None:
+    def __init__(
+        self, node: Node, transcript_id: str, sound: bytes, heard: Heard, *, start: Mapping[str, Any] | None = None
+    ) -> None:
         self.heard = heard
+        self._start = {"encoding": "pcm_s16le", "sample_rate": 16000, **(start or {})}
         self._url = f"{node.url.replace('http', 'ws', 1)}/v1/transcripts_stream/{transcript_id}"
         self._sound = sound
 
@@ -200,7 +209,7 @@ class WebSocketStream:
         from websockets.asyncio.client import connect
 
         async with connect(self._url, compression=None, ping_interval=None) as socket:
-            await socket.send(json.dumps({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}}))
+            await socket.send(json.dumps({"type": "start", "data": self._start}))
             started = json.loads(await socket.recv())
             while started["type"] != "started":
                 started = json.loads(await socket.recv())

@@ -78,6 +78,9 @@ def test_json_has_words_with_times_in_seconds() -> None:
     assert document["name"] == "Talk"
     assert document["duration"] == 5.001  # of the sound, not of what was said in it
     assert document["text"] == "hello world"
+    assert document["speakers"] == []
+    assert document["segments"][0]["speaker_label"] == "Anna"
+    assert document["segments"][0]["speaker_confidence"] is None
     assert document["segments"][0]["words"][1] == {"text": "world", "start": 1.5, "end": 2.0, "confidence": 1.0}
 
 

@@ -33,11 +33,14 @@ from server.project_exports.names import MARKDOWN
 from server.project_exports.records import ConversationRecord
 from server.project_exports.spreadsheets import write_xlsx
 from server.project_exports.tables import csv_pieces
+from server.segment_pages import segment_pages
 from server.services import Services
 from server.store.project_records import Project
+from server.store.store import Store
 
 router = APIRouter(tags=["projects"], responses=DOCUMENTED)
 
+SEGMENTS_MAX = 10_000  # of one conversation, whose speakers are looked for
 AT_ONCE = 50  # conversations that are read together
 THREADS = 2
 """That may wait for the event loop at once: what they wait for needs a thread itself, and there are but a few."""
@@ -67,7 +70,6 @@ async def _record(services: Services, project: Project, id_: str) -> Conversatio
     conversation, transcript = await store.conversations.get(id_), await store.get_transcript(id_)
     tracks = await store.tracks_of(id_)
     tags = {tag.id: tag.text for tag in project.tags}
-    speakers = [each.name for each in await store.participants_of(id_)]
     return ConversationRecord(
         id=id_,
         name=conversation.name,
@@ -80,11 +82,19 @@ async def _record(services: Services, project: Project, id_: str) -> Conversatio
         status=STATUS_OF_STATE[transcript.state],
         duration_s=round(seconds(transcript.duration_samples), 3),
         words=transcript.words,
-        speakers=tuple(dict.fromkeys(speakers or [track.speaker for track in tracks if track.speaker])),
+        speakers=await _speakers(store, id_),
         title=transcript.title,
         summary=(transcript.summary or {}).get("summary") or "",
         language=transcript.language,
     )
+
+
+async def _speakers(store: Store, id_: str) -> tuple[str, ...]:
+    """Who spoke, by the words, in the order in which they first did; then who was named and said nothing."""
+    heard: dict[str, None] = {}
+    async for page in segment_pages(store, id_, limit=SEGMENTS_MAX):
+        heard |= {stored.segment.speaker: None for stored in page if stored.segment.speaker and stored.segment.text}
+    return tuple(dict.fromkeys([*heard, *(each.name for each in await store.participants_of(id_))]))
 
 
 class _Reading:

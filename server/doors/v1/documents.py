@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment
 from server.exports import ExportFormat, as_speeches, export
 from server.segment_pages import segment_pages
 from server.services import Services
+from server.speaker_figures import figures_data, figures_of
 from server.store.records import Transcript
 
 PIECE_CHARS = 64 * 1024
@@ -73,7 +75,12 @@ class Conversation:
             name=self.transcript.shown_title,
             duration_samples=self.transcript.duration_samples,
             track_offsets=self.offsets,
+            speakers=self._figures() if form is ExportFormat.JSON else (),
         )
+
+    def _figures(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = figures_data(figures_of(self.segments, self.offsets))["speakers"]
+        return found
 
     def _embedded(self, wanted: TranscriptFormat) -> bytes:
         if wanted is TranscriptFormat.JSON:

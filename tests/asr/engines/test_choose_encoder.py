@@ -8,7 +8,7 @@ import pytest
 
 import asr.engines.choose_encoder
 from asr.engines.choose import Choice, choose
-from asr.engines.choose_encoder import choose_encoder
+from asr.engines.choose_encoder import REAL_VOICES, choose_encoder
 from asr.speakers.fetched import FETCHED
 from tests.fakes.tiny_encoder import build_tiny_encoder
 
@@ -33,6 +33,12 @@ def test_the_scripted_engine_has_its_own() -> None:
     without = choose_encoder(named("scripted-voices-missing"), NOWHERE)
     assert (without.name, without.loading) == (None, None)
     assert without.reason
+
+
+def test_for_benches_the_scripted_engine_has_that_of_the_wheel() -> None:
+    found, usual = choose_encoder(named(REAL_VOICES), NOWHERE), choose_encoder(named("embedded-en"), NOWHERE)
+    assert (found.name, found.reason) == (usual.name, usual.reason)
+    assert found.name != "scripted"
 
 
 def test_without_the_wheel_there_is_none_and_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

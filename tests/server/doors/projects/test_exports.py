@@ -90,6 +90,24 @@ async def test_a_project_is_taken_out_in_every_form(client: httpx.AsyncClient, s
     assert (text.headers["content-type"], "alpha bravo" in text.text) == ("text/plain; charset=utf-8", True)
 
 
+async def test_who_spoke_is_told_by_the_words(client: httpx.AsyncClient, services: Services) -> None:
+    """Also where people gave words to somebody else, who has no name."""
+    project_id, ids = await talked(client, services)
+    [segment] = (await client.get(f"/v1/transcripts/{ids[0]}/segments")).json()["items"]
+    word = segment["words"][1]
+    stretch = {"speaker": 7, "timestamp_from": word["start"], "timestamp_to": word["end"]}
+    assert (await client.patch(f"/v1/transcripts/{ids[0]}/speaker/assign", json=stretch)).json()["split"] == 1
+    table = await client.get(f"/api/projects/{project_id}/conversations.csv")
+    rows = list(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"))))
+    assert rows[0]["speakers"] == "Anna; Speaker 7"
+    archive = await client.get(f"/api/projects/{project_id}/transcripts")
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
+        text = files.read(files.namelist()[0]).decode()
+    assert "| Speakers | Anna, Speaker 7 |" in text
+    assert "**Anna:** alpha\n" in text
+    assert "**Speaker 7:** bravo\n" in text
+
+
 async def test_more_exports_at_once_than_there_are_threads(client: httpx.AsyncClient, services: Services) -> None:
     project_id, ids = await talked(client, services)
     forms = ("transcripts", "conversations.csv", "conversations.xlsx")

@@ -1,0 +1,56 @@
+"""Whether telling voices apart keeps words waiting: live streams with it and without, in turns.
+
+Words are those of the scripted engine, which cost next to nothing; voices are told apart by the real encoder, and the
+server, its inference process and the encoder share one core.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from statistics import median
+
+from asr.engines.choose_encoder import REAL_VOICES
+from tests.bench import streams
+from tests.bench.figures import Figures
+
+STREAMS = 20
+SECONDS = 30.0
+ROUNDS = 3
+EVERY_S = 2.0  # 1.4 s of speech, 0.6 s of silence: people who hardly pause
+WANTED = {
+    "word_to_interim_p50_ms": "interim_p50_ms",
+    "word_to_interim_p95_ms": "interim_p95_ms",
+    "speech_to_final_p50_ms": "final_p50_ms",
+    "speech_to_final_p95_ms": "final_p95_ms",
+    "inference_cpu_ms_per_stream_second": "inference_cpu_ms_per_stream_second",
+    "words_wrong": "words_wrong",
+}
+
+
+async def measure(figures: Figures, *, quick: bool) -> None:
+    """Rounds of both, one after the other, so that whatever else the machine does falls on both; the median of each."""
+    count = 4 if quick else STREAMS
+    rounds: dict[bool, list[Figures]] = {False: [], True: []}
+    for _ in range(1 if quick else ROUNDS):
+        for diarize, found in rounds.items():
+            one = Figures("round", "")
+            open_stream = partial(streams.WebSocketStream, start={"diarize": diarize})
+            await streams.measure(
+                one,
+                open_stream,
+                count=count,
+                seconds=12.0 if quick else SECONDS,
+                engine=REAL_VOICES,
+                every_s=EVERY_S,
+            )
+            found.append(one)
+    figures.add(speakers_streams=count)
+    for theirs, ours in WANTED.items():
+        for diarize, found in rounds.items():
+            values = [one.values[theirs] for one in found if theirs in one.values]
+            if values:
+                figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
+    figures.notes.append(
+        f"Words with and without: {count} streams of the scripted engine and the real encoder on one core, a sentence "
+        f"of 1.4 s every {EVERY_S:g} s in each; the median of {len(rounds[True])} rounds of each kind, in turns."
+    )
