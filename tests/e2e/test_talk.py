@@ -1,7 +1,8 @@
-"""Who spoke how much, on the page of a transcript: bars, a picture, words and figures, as they come and are set right."""
+"""Who spoke how much, on the page of a transcript: bars, a picture, words and figures, live and set right."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -64,10 +65,19 @@ async def test_two_speakers_are_compared_and_set_right_live(node: RunningApp, br
         await expect(page.locator(".moment b")).to_have_text(["Speaker 1", "Speaker 2", "Speaker 1", "Speaker 1"])
         await page.locator("summary", has_text="In figures").click()
         rows = page.locator("talk-view tbody tr")
-        await expect(rows.first).to_have_text("Speaker 10:0620:04674")
+        await expect(rows.first).to_have_text("Speaker 10:0620:04655")
         await expect(page.locator("talk-view [role=status]")).to_contain_text("a microphone of their own")
         await assert_sound_page(page)
 
+        went = page.evaluate(
+            "() => new Promise((done) =>"
+            " document.querySelector('talk-view').addEventListener('go', ({ detail }) => done(detail)))"
+        )
+        going = asyncio.ensure_future(went)
+        box = await page.locator(".timeline").bounding_box()
+        assert box is not None
+        await page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 20)
+        assert await going == pytest.approx(12.5 / 2, abs=0.1)
         # Somebody is named, and a stretch is given to another, meanwhile.
         await node.http.post(f"/v1/transcripts/{transcript_id}/participants", json={"name": "Anna", "speaker": 1})
         await expect(page.locator("talk-view .who-name")).to_have_text(["Anna", "Speaker 2"])
@@ -87,12 +97,10 @@ async def test_two_speakers_are_compared_and_set_right_live(node: RunningApp, br
 async def colours(page: Page) -> dict[str, str]:
     """Of each name, beside the words and beside the bars: one."""
     pairs: list[list[str]] = await page.evaluate(
-        """() => [
-          ...[...document.querySelectorAll('.line')].map((el) => [el.querySelector('.name').textContent, el.dataset.speaker]),
-          ...[...document.querySelectorAll('talk-view .lane-who')].map((el) => [el.querySelector('.who-name').textContent, el.dataset.speaker]),
-        ]"""
+        """() => [['.line', '.name'], ['talk-view .lane-who', '.who-name']].flatMap(([each, name]) =>
+          [...document.querySelectorAll(each)].map((el) => [el.querySelector(name).textContent, el.dataset.speaker]))"""
     )
-    found = {name: colour for name, colour in pairs}
+    found = dict(pairs)
     assert all(found[name] == colour for name, colour in pairs), pairs
     return found
 
