@@ -32,7 +32,7 @@ WANTED = {
 
 
 async def measure(figures: Figures, *, quick: bool) -> None:
-    """Rounds of both, one after the other, so that whatever else the machine does falls on both; the median of each."""
+    """Rounds of both in turns, so that whatever else the machine does falls on both; the median of each."""
     count = 4 if quick else STREAMS
     rounds: dict[bool, list[Figures]] = {False: [], True: []}
     for _ in range(1 if quick else ROUNDS):
@@ -56,8 +56,8 @@ async def measure(figures: Figures, *, quick: bool) -> None:
             if values:
                 figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
     figures.notes.append(
-        f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on one "
-        f"core, a sentence of 1.4 s every {EVERY_S:g} s in each; the median of {len(rounds[True])} rounds of each kind, "
+        f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on "
+        f"one core, a sentence of 1.4 s every {EVERY_S:g} s in each; the median of {len(rounds[True])} rounds of each kind, "
         "in turns."
     )
 
