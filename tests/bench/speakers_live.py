@@ -56,9 +56,9 @@ async def measure(figures: Figures, *, quick: bool) -> None:
             if values:
                 figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
     figures.notes.append(
-        f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on "
-        f"one core, a sentence of 1.4 s every {EVERY_S:g} s in each; the median of {len(rounds[True])} rounds of each kind, "
-        "in turns."
+        f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on one "
+        f"core. In each a sentence of 1.4 s begins every {EVERY_S:g} s; the median of {len(rounds[True])} rounds of "
+        "each kind, in turns."
     )
 
 
