@@ -11,6 +11,7 @@ import io
 import math
 import pickle
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,17 +38,18 @@ def _tensor(storage: str, offset: int, shape: tuple[int, ...], stride: tuple[int
     return _Tensor(storage, offset, shape, stride)
 
 
-class _Unpickler(pickle.Unpickler):
-    _KNOWN = {  # noqa: RUF012 - pickle's class would not keep an annotation of it apart
-        ("collections", "OrderedDict"): OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-        ("torch", "FloatStorage"): "float32",
-    }
+_KNOWN: Mapping[tuple[str, str], object] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+    ("torch", "FloatStorage"): "float32",
+}
 
+
+class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._KNOWN:
+        if (module, name) not in _KNOWN:
             raise pickle.UnpicklingError("a name that has no business among weights")
-        return self._KNOWN[module, name]
+        return _KNOWN[module, name]
 
     def persistent_load(self, pid: Any) -> str:
         kind, dtype, key, *_ = pid

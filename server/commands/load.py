@@ -24,8 +24,13 @@ FILES_BESIDE = 256  # open, besides the sockets
 
 def load(
     server: Annotated[
-        list[str], typer.Option(envvar="EARSHOT_SERVER", help="The server; several addresses of it are taken in turn.")
-    ] = [DEFAULT_SERVER],  # noqa: B006 - typer does not change it
+        list[str] | None,
+        typer.Option(
+            envvar="EARSHOT_SERVER",
+            show_default=DEFAULT_SERVER,
+            help="The server; several addresses of it are taken in turn.",
+        ),
+    ] = None,
     token: Annotated[str | None, typer.Option(help="Token or key to be let in; else the access_token.")] = None,
     sockets: Annotated[int, typer.Option(min=0, max=5000, help="Live sessions over WebSocket.")] = 0,
     webrtc: Annotated[int, typer.Option(min=0, max=5000, help="Live sessions over WebRTC.")] = 0,
@@ -67,7 +72,7 @@ def load(
     quiet()
     if token is None and (known := settings().access_token) is not None:
         token = known.get_secret_value()
-    addresses = [ServerAddress(each, token) for each in server]
+    addresses = [ServerAddress(each, token) for each in server or [DEFAULT_SERVER]]
     try:
         what = load_sound(sound, words, duration)
     except EarshotError as error:

@@ -134,8 +134,8 @@ class SpeakingClient:
         self._ways.try_next()
 
     def _mind_retry_after(self, seconds: object) -> None:
-        with contextlib.suppress(TypeError, ValueError):
-            self._retry_after_s = min(max(float(seconds), 0.0), RETRY_AFTER_MAX_S)  # type: ignore[arg-type]
+        with contextlib.suppress(ValueError):
+            self._retry_after_s = min(max(float(str(seconds)), 0.0), RETRY_AFTER_MAX_S)
 
     async def _connection(self) -> str:
         """One connection, until it ends; says why it did."""

@@ -27,8 +27,8 @@ def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asr.child, "run", WarmWorkers.cold)
 
 
-class Heard:
-    """What one session told, in order."""
+class WordsHeard:
+    """What one session told, in order, to a listener that wants no voice prints."""
 
     def __init__(self) -> None:
         self.segments: list[Segment] = []
@@ -36,8 +36,6 @@ class Heard:
         self.settled: list[int] = []
         self.states: list[str] = []
         self.gave_up: list[tuple[int, int]] = []
-        self.prints: list[VoicePrints] = []
-        self.segments_before_prints: list[int] = []
         self._told = asyncio.Event()
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
@@ -57,10 +55,6 @@ class Heard:
         self.gave_up.append((start_samples, end_samples))
         self._told.set()
 
-    def on_prints(self, prints: VoicePrints) -> None:
-        self.prints.append(prints)
-        self.segments_before_prints.append(len(self.segments))
-
     @property
     def finals(self) -> list[Segment]:
         return [segment for segment in self.segments if segment.is_final]
@@ -75,6 +69,19 @@ class Heard:
             while not condition():
                 self._told.clear()
                 await self._told.wait()
+
+
+class Heard(WordsHeard):
+    """And to one that does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prints: list[VoicePrints] = []
+        self.segments_before_prints: list[int] = []
+
+    def on_prints(self, prints: VoicePrints) -> None:
+        self.prints.append(prints)
+        self.segments_before_prints.append(len(self.segments))
 
 
 def nothing_recorded(start_samples: int, end_samples: int) -> Iterator[Block]:

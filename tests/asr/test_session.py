@@ -19,7 +19,7 @@ from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
 from protocol.words import Segment, Word
-from tests.asr.conftest import WAIT_S, feed, nothing_recorded, until
+from tests.asr.conftest import WAIT_S, WordsHeard, feed, nothing_recorded, until
 from tests.asr.conftest import Heard as Told
 
 DIARIZE = SessionOptions(diarize=True)
@@ -61,7 +61,7 @@ class Bench:
 
     def session(
         self,
-        told: Told,
+        told: WordsHeard,
         *,
         backlog: Backlog | None = None,
         read_back: ReadBack = nothing_recorded,

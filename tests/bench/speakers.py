@@ -146,7 +146,7 @@ def tell(
         began = time.process_time()
         if window.start_samples - end_samples >= GAP_SAMPLES:
             told += track.paused()
-        told += track.heard([window], [row])  # type: ignore[arg-type] # one row at a time
+        told += track.heard([window], row[np.newaxis])
         spent["tell"] += time.process_time() - began
         if track.question_due:
             began = time.process_time()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -49,5 +51,5 @@ def test_faults_are_of_one_voice() -> None:
     assert not missing("scripted")
 
 
-def test_the_engine_does_not_mind_their_names(tmp_path: object) -> None:
-    assert ScriptedEngine("scripted-voices-crash-2", tmp_path).info.workers_max == 2  # type: ignore[arg-type]
+def test_the_engine_does_not_mind_their_names(tmp_path: Path) -> None:
+    assert ScriptedEngine("scripted-voices-crash-2", tmp_path).info.workers_max == 2

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,8 +22,14 @@ def steps_of(talk: list[tuple[int, int]]) -> list[int]:
     return [speaker for speaker, count in talk for _ in range(count)]
 
 
-def passed(speakers: list[int], options: SpeakerOptions = EVERYBODY, **more: list[int]) -> Told:
-    return tell(windows(len(speakers)), said_by(speakers), INFO, options, **more)  # type: ignore[arg-type]
+def passed(
+    speakers: list[int],
+    options: SpeakerOptions = EVERYBODY,
+    *,
+    before: Sequence[int] = (),
+    fixed: Sequence[int] = (),
+) -> Told:
+    return tell(windows(len(speakers)), said_by(speakers), INFO, options, before=before, fixed=fixed)
 
 
 def labels(told: Told) -> list[int]:
