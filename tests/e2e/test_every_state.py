@@ -50,7 +50,7 @@ async def test_every_language_has_every_phrase_and_silence_is_told_only_when_no_
     async with visit_in(browser) as visit:
         page = visit.page
         await page.goto(stories)
-        for part in ("", "projects/", "files/", "meeting/"):
+        for part in ("", "projects/", "files/", "meeting/", "speakers/"):
             phrases: dict[str, list[tuple[str, str]]] = {}
             for language in LANGUAGES:
                 phrases[language] = await page.evaluate(

@@ -1,5 +1,6 @@
 // Voices that are recognised in later recordings: one is added once the person agreed, and taken away at any time.
 
+import '../js/speakers_strings.js';
 import { h, show } from '../js/dom.js';
 import { when } from '../js/format.js';
 import { t } from '../js/strings.js';

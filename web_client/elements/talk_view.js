@@ -1,5 +1,6 @@
 // Who spoke how much: a bar for each, a picture of who spoke when, and the same in words and in figures.
 
+import '../js/speakers_strings.js';
 import { h, show } from '../js/dom.js';
 import { clock } from '../js/format.js';
 import { Lanes } from '../js/lanes.js';

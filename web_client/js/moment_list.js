@@ -1,5 +1,6 @@
 // Lines in order of time, each of which leads to its moment.
 
+import './speakers_strings.js';
 import { h, show } from './dom.js';
 import { clock } from './format.js';
 import { showKeyed } from './keyed.js';
