@@ -14,8 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from protocol.errors import Conflict, NotFound, StoreUnavailable
-from protocol.events import SpeakerTurn
+from protocol.events import SpeakerTurn, Transcribed
 from protocol.states import TranscriptState
+from protocol.words import Segment, Word
 from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
@@ -26,7 +27,8 @@ from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
 from server.store.store import Store
 from server.voices import Voices
-from tests.server.spoken_prints import Speech
+from tests.server.spoken import put
+from tests.server.spoken_prints import Speech, prints
 
 
 class Cut(Speakers):
@@ -187,6 +189,27 @@ async def test_what_a_person_confirmed_is_no_guess_any_more(room: Room) -> None:
     found = (await room.store.segments_of(room.id))[2].segment
     assert (found.speaker, found.speaker_set) == ("Speaker 2", True)
     assert (await room.shown())[0][1] == "Speaker 2"  # whose voice is the same
+
+
+async def test_what_a_person_gave_away_stays_however_little_of_a_step_it_is(room: Room) -> None:
+    """Too short to tell the pass whose voice it is, and the step that it lies in is another's."""
+    at = 20 * 16_000
+    await room.store.voices.keep(room.id, prints("trk_1", at, [0], [0]))
+    word = Word(text="yes", start_samples=at, end_samples=at + 1600)
+    short = Segment(
+        segment_id="seg_short",
+        track="trk_1",
+        text="yes",
+        start_samples=at,
+        end_samples=at + 1600,
+        is_final=True,
+        words=(word,),
+        speaker="Speaker 2",
+        speaker_set=True,
+    )
+    await put(room.store, room.id, Transcribed(segment=short, track_started_at=1000.0))
+    assert (await room.relabelling.relabel(room.id)).segments == 1  # that of the third
+    assert (await room.store.segments_of(room.id))[-1].segment == short
 
 
 async def test_voices_that_a_person_made_one_stay_one(room: Room) -> None:
