@@ -29,6 +29,9 @@ from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
 from tests.fakes.warm_commands import WarmCommand, WarmCommands
 from tests.fakes.wav import wav_of
+from tests.server.test_logs import restored_logging
+
+__all__ = ["restored_logging"]
 
 SAID = "alpha bravo charlie delta"
 DEADLINE_S = 120.0
@@ -260,6 +263,7 @@ async def test_where_nothing_is_understood_no_loss_can_be_told(tmp_path: Path) -
         assert await transcripts(node.http) == []
 
 
+@pytest.mark.usefixtures("restored_logging")  # which else goes where this command's errors went
 @pytest.mark.parametrize(
     ("given", "says"),
     [
