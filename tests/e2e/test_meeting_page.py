@@ -136,7 +136,7 @@ BARS = """() => Object.fromEntries([...document.querySelectorAll('.lane-who')].m
 
 
 async def test_a_meeting_while_it_goes_on_and_after_it(node: RunningApp, browser: Browser, tmp_path: Path) -> None:
-    given = "bot", "simulate", *script(tmp_path), "--server", f"http://127.0.0.1:{node.port}", "--reconnect", "7"
+    given = "bot", "simulate", *script(tmp_path), "--server", f"http://127.0.0.1:{node.port}"
     playing = asyncio.create_task(run(tmp_path, *given))
     try:
         async with asyncio.timeout(60):
