@@ -12,6 +12,7 @@ from importlib import import_module
 import numpy as np
 
 from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow
+from asr.speakers.embedded import EMBEDDED
 from asr.speakers.fetched import FETCHED
 from asr.speakers.offline import STEPS_MAX, tell
 from asr.speakers.turns import turns
@@ -20,8 +21,8 @@ from protocol.words import Segment
 from server.store.voice_store import Step, StoredPrints
 
 NOBODY = -1
-# Loaded when there is a print of theirs to group: what an encoder itself needs is then loaded as well.
-ENCODERS = {"resemblyzer": "asr.speakers.resemblyzer", "scripted": "asr.engines.scripted_voices"}
+# No encoder is loaded here; that of the tests is only where there are prints of it.
+SCRIPTED, SCRIPTED_MODULE = "scripted", "asr.engines.scripted_voices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,13 @@ def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: Speak
 
 
 def info_of(encoder: str) -> EncoderInfo:
+    if encoder == EMBEDDED.name:
+        return EMBEDDED
     if encoder in FETCHED:
         return FETCHED[encoder].info
-    if encoder not in ENCODERS:
+    if encoder != SCRIPTED:
         raise ValueError("prints of an encoder that is not known")
-    info: EncoderInfo = import_module(ENCODERS[encoder]).INFO
+    info: EncoderInfo = import_module(SCRIPTED_MODULE).INFO
     return info
 
 

@@ -39,7 +39,7 @@ HOMES = {
     **dict.fromkeys(ENGINE_LIBRARIES, ("asr/engines/", "asr/speakers/", "asr/vad.py")),
 }
 # The server's process loads these, so whatever they import is loaded there as well.
-CLIENT_HALF = ("asr/client.py", "asr/wire.py", "asr/models.py", "asr/engines/choose.py")
+CLIENT_HALF = ("asr/client.py", "asr/wire.py", "asr/models.py", "asr/engines/choose.py", "server/regrouping.py")
 
 MIGRATIONS = "server/store/migrations/versions/"
 

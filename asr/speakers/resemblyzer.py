@@ -15,30 +15,18 @@ import onnxruntime
 import structlog
 
 from asr.contract import Samples
-from asr.speakers.contract import Embeddings, EncoderInfo
+from asr.speakers.contract import Embeddings
+from asr.speakers.embedded import EMBEDDED, WIDTH
 from asr.speakers.mel import BANDS, mel_spectra
 from asr.speakers.onnx_writer import Array, LstmLayer, lstm_model
 from asr.speakers.torch_weights import torch_weights
-from protocol.blocks import MS_SAMPLES
 from protocol.errors import EngineFailed, ModelDamaged
 
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 32  # more at once gains nothing, and the state of all layers is kept for each
-WIDTH = 256
 LAYERS = 3
 _GATES = [0, 3, 1, 2]  # torch has input, forget, cell, output
-
-INFO = EncoderInfo(
-    name="resemblyzer",
-    dim=WIDTH,
-    window_samples=1200 * MS_SAMPLES,
-    step_samples=400 * MS_SAMPLES,
-    cut=0.61,
-    own=0.86,
-    new_speaker=0.72,
-    known=0.80,
-)
 
 
 def weights_path() -> Path:
@@ -59,7 +47,7 @@ class ResemblyzerEncoder:
     Raises ``EngineFailed`` when there are none, ``ModelDamaged`` when they are not those of this network.
     """
 
-    info = INFO
+    info = EMBEDDED
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or weights_path()

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from asr.contract import Samples
 from asr.speakers.contract import Embeddings, EncoderInfo
+from asr.speakers.embedded import EMBEDDED
 from asr.speakers.mel import BANDS, mel_spectra
-from asr.speakers.resemblyzer import INFO
 
 CEPSTRA = 19  # without the first, which is how loud it is
 _COSINES = np.cos(np.pi / BANDS * (np.arange(BANDS) + 0.5)[:, None] * np.arange(1, CEPSTRA + 1)).astype(np.float32)
@@ -22,7 +22,7 @@ class MfccEncoder:
 
     def __init__(self, usual: Sequence[Samples], *, cut: float = 0.0, new_speaker: float = 0.0) -> None:
         self.info: EncoderInfo = replace(
-            INFO, name="mfcc", dim=2 * CEPSTRA, cut=cut, own=0.01, new_speaker=new_speaker, known=0.9
+            EMBEDDED, name="mfcc", dim=2 * CEPSTRA, cut=cut, own=0.01, new_speaker=new_speaker, known=0.9
         )
         raw = np.array([_raw(window) for window in usual])
         self._mean, self._spread = raw.mean(axis=0), raw.std(axis=0)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from asr.speakers.contract import LabelledStep, SpeakerOptions
+from asr.speakers.embedded import EMBEDDED
 from asr.speakers.fetched import FETCHED
 from asr.voice_prints import packed_prints
 from protocol.words import Segment, Word
-from server.regrouping import ENCODERS, Run, Said, info_of, regroup, runs
+from server.regrouping import SCRIPTED, Run, Said, info_of, regroup, runs
 from server.store.voice_store import StoredPrints
 from tests.server.spoken_prints import STEP_SAMPLES, prints
 
@@ -67,7 +68,7 @@ def test_prints_of_two_encoders_are_never_grouped_together() -> None:
     assert found.voices == {2, 3}  # the numbers that this encoder's had, and nobody else's
 
 
-@pytest.mark.parametrize("name", sorted({*ENCODERS, *FETCHED}))
+@pytest.mark.parametrize("name", sorted({EMBEDDED.name, SCRIPTED, *FETCHED}))
 def test_every_encoder_that_makes_prints_is_known(name: str) -> None:
     assert info_of(name).name == name
 

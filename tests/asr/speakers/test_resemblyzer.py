@@ -8,8 +8,9 @@ import pytest
 
 from asr.contract import Samples
 from asr.speakers.contract import Embeddings, SpeakerEncoder
+from asr.speakers.embedded import EMBEDDED
 from asr.speakers.mel import mel_spectra
-from asr.speakers.resemblyzer import BATCH_MAX, INFO, ResemblyzerEncoder, weights_path
+from asr.speakers.resemblyzer import BATCH_MAX, ResemblyzerEncoder, weights_path
 from asr.speakers.torch_weights import torch_weights
 from protocol.errors import EngineFailed, ModelDamaged
 from tests.fakes.spoken_sample import spoken_sample
@@ -24,7 +25,7 @@ def windows() -> list[Samples]:
     """One of each turn; two voices take turns in the sample."""
     sample = spoken_sample()
     starts = [int(start_s * 16_000) for start_s, _, _ in sample.turns]
-    return [sample.samples[start : start + INFO.window_samples] for start in starts]
+    return [sample.samples[start : start + EMBEDDED.window_samples] for start in starts]
 
 
 def by_torchs_definition(window: Samples) -> Embeddings:
@@ -71,7 +72,7 @@ def test_rows_do_not_hear_each_other(encoder: SpeakerEncoder) -> None:
 def test_rows_have_unit_length_even_of_nothing(encoder: SpeakerEncoder) -> None:
     embeddings = encoder.embed([np.zeros(1, np.int16), np.full(19_200, 32767, np.int16), *windows()])
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
-    assert encoder.embed([]).shape == (0, INFO.dim)
+    assert encoder.embed([]).shape == (0, EMBEDDED.dim)
 
 
 def test_damaged_weights_are_named(tmp_path: Path) -> None:
