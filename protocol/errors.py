@@ -25,6 +25,7 @@
     │   ├── ProviderUnavailable  somebody who hosts meetings for us does not answer, or not now
     │   ├── LanguageModelUnavailable  the language model's server does not answer, or takes no more now
     │   ├── Idle                 close 4013: nothing came for too long; connect again and resume
+    │   ├── HeldElsewhere        421, close 4010: another node has it; its address is in the details, if it has one
     │   └── Draining             close 4010: reconnect elsewhere
     ├── RateLimited              429, close 4029, retryable
     ├── ProviderFailed           502: somebody who hosts meetings for us refused, or answered nonsense
@@ -183,6 +184,12 @@ class ProviderUnavailable(TryLater):
 
 class LanguageModelUnavailable(TryLater):
     code = "LANGUAGE_MODEL_UNAVAILABLE"
+
+
+class HeldElsewhere(TryLater):
+    code = "HELD_ELSEWHERE"
+    http_status = 421
+    close_code = 4010
 
 
 class Draining(TryLater):

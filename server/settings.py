@@ -23,6 +23,7 @@ from server.blob_settings import BlobSettings
 from server.client_address import networks_of
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
+from server.nodes.node_settings import NodeSettings
 from server.speaker_settings import SpeakerSettings
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
@@ -46,7 +47,7 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BlobSettings, JobSettings, LanguageModelSettings, SpeakerSettings, WebhookSettings):
+class Settings(BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, SpeakerSettings, WebhookSettings):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)

@@ -414,6 +414,8 @@ export default {
   'problem.UNREACHABLE.do': 'Prüfen Sie, ob er läuft und ob Sie mit seinem Netz verbunden sind, und versuchen Sie es noch einmal.',
   'problem.OVERLOADED': 'Der Server hat gerade keinen Platz für eine weitere Aufnahme.',
   'problem.OVERLOADED.do': 'Versuchen Sie es in einer Minute noch einmal.',
+  'problem.HELD_ELSEWHERE': 'Ein anderer Server hat diese Aufnahme gerade.',
+  'problem.HELD_ELSEWHERE.do': 'Versuchen Sie es gleich noch einmal.',
   'problem.DRAINING': 'Der Server wird gleich angehalten.',
   'problem.DRAINING.do': 'Versuchen Sie es in einer Minute noch einmal.',
   'problem.RATE_LIMITED': 'Zu viele Anfragen auf einmal.',

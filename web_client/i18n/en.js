@@ -414,6 +414,8 @@ export default {
   'problem.UNREACHABLE.do': 'Check that it is running and that you are connected to its network, then try again.',
   'problem.OVERLOADED': 'The server has no room for one more recording now.',
   'problem.OVERLOADED.do': 'Try again in a minute.',
+  'problem.HELD_ELSEWHERE': 'Another server has this recording now.',
+  'problem.HELD_ELSEWHERE.do': 'Try again in a moment.',
   'problem.DRAINING': 'The server is about to stop.',
   'problem.DRAINING.do': 'Try again in a minute.',
   'problem.RATE_LIMITED': 'Too many requests at once.',

@@ -414,6 +414,8 @@ export default {
   'problem.UNREACHABLE.do': 'Compruebe que está en marcha y que usted está en su red, y vuelva a intentarlo.',
   'problem.OVERLOADED': 'El servidor no tiene sitio para otra grabación.',
   'problem.OVERLOADED.do': 'Vuelva a intentarlo en un minuto.',
+  'problem.HELD_ELSEWHERE': 'Otro servidor tiene ahora esta grabación.',
+  'problem.HELD_ELSEWHERE.do': 'Vuelva a intentarlo dentro de un momento.',
   'problem.DRAINING': 'El servidor está a punto de pararse.',
   'problem.DRAINING.do': 'Vuelva a intentarlo en un minuto.',
   'problem.RATE_LIMITED': 'Demasiadas peticiones a la vez.',

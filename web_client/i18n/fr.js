@@ -414,6 +414,8 @@ export default {
   'problem.UNREACHABLE.do': 'Vérifiez qu’il est en marche et que vous êtes sur son réseau, puis réessayez.',
   'problem.OVERLOADED': 'Le serveur n’a pas de place pour un enregistrement de plus.',
   'problem.OVERLOADED.do': 'Réessayez dans une minute.',
+  'problem.HELD_ELSEWHERE': 'Un autre serveur a maintenant cet enregistrement.',
+  'problem.HELD_ELSEWHERE.do': 'Réessayez dans un instant.',
   'problem.DRAINING': 'Le serveur est sur le point de s’arrêter.',
   'problem.DRAINING.do': 'Réessayez dans une minute.',
   'problem.RATE_LIMITED': 'Trop de demandes à la fois.',

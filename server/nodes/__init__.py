@@ -1,0 +1,1 @@
+"""Nodes that share a database: who is there, and who holds what."""
