@@ -30,6 +30,10 @@ def new_segment_id() -> str:
     return f"seg_{secrets.token_hex(8)}"
 
 
+def new_node_id() -> str:
+    return f"nod_{secrets.token_hex(8)}"
+
+
 def new_room_id() -> str:
     return str(uuid.uuid4())
 

@@ -61,9 +61,9 @@ class BlobUrls:
         self._clock = clock
 
     @classmethod
-    def load(cls, path: Path, clock: Callable[[], float] = time.time) -> BlobUrls:
+    def load(cls, path: Path, clock: Callable[[], float] = time.time, *, shared: str | None = None) -> BlobUrls:
         """With the secret at ``path``, which is made when there is none. Blocking. Raises ``OSError``."""
-        return cls(load_key(path), clock)
+        return cls(load_key(path, shared), clock)
 
     def put_url(self, key: str, *, content_type: str, length_max_bytes: int, expires_s: int) -> str:
         """Path and query to ``PUT`` the blob ``key`` to, within ``expires_s`` seconds from now.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -16,20 +15,23 @@ from asr.client import AsrClient
 from media.disk_writer import DiskWriter
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, IllegalMove, NotFound, TooLarge
+from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
+from server import endings
 from server.admission import admit_sound
 from server.journal import Journal
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
+from server.nodes.holding import Holding
 from server.pipeline import TrackPipeline
 from server.places import Places
 from server.recognition import of_nobody
 from server.recorders import Place, admit_recorder, new_track
 from server.recordings import Recordings
 from server.resume import ResumeTokens
+from server.rounds import repeat
 from server.session_options import session_options
 from server.settings import Settings
 from server.status import StatusTeller, logged
@@ -40,9 +42,6 @@ from server.track_prints import TrackPrints
 from server.voices import Voices
 
 log = structlog.get_logger(__name__)
-
-CHECK_INTERVAL_S = 0.5
-BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
 
 
 class Hub:
@@ -61,6 +60,7 @@ class Hub:
         disk: DiskWriter,
         tokens: ResumeTokens,
         metrics: Metrics,
+        holding: Holding,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -69,15 +69,16 @@ class Hub:
         self._disk = disk
         self._tokens = tokens
         self._metrics = metrics
+        self._holding = holding
         self._sessions: dict[str, LiveSession] = {}
         self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
         self.places = Places(settings, self._sessions, asr)
         self.voices = Voices(store)
         self._recordings = Recordings(settings.recordings_dir)
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
-        self._status = StatusTeller(store, journal, asr, self._sessions)
-        self._ticker: asyncio.Task[None] | None = None
-        self.kept_open: set[str] = set()  # more is to come of these, also while nobody is there
+        self._status = StatusTeller(store, journal, asr, self._sessions, node_id=lambda: holding.node_id)
+        self._rounds: list[asyncio.Task[None]] = []
+        self.kept_open: set[str] = set()  # whose bots are here: more is to come of these, also while nobody speaks
         self.draining = False
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
         self.recognised: Callable[[Track, int, str], None] = lambda track, number, voice_id: None
@@ -87,36 +88,26 @@ class Hub:
         return self._sessions
 
     def start(self) -> None:
-        self._ticker = asyncio.create_task(self._check_sessions(), name="check sessions")
+        watching = endings.watch(self._sessions, self._settings)
+        of_idle = partial(endings.let_go_of_idle, self._holding, self._locks, self._sessions)
+        letting_go = repeat(of_idle, every_s=endings.IDLE_S, name="letting go")
+        self._rounds = [
+            asyncio.create_task(watching, name="check sessions"),
+            asyncio.create_task(letting_go, name="letting go"),
+        ]
 
     async def drain(self, deadline_s: float) -> bool:
         """Refuse new sessions, finish those there are; whether all finals came in time. Sources are told last."""
         self.draining = True
-        sessions = list(self._sessions.values())
-        leaving = Draining("the server is about to stop; connect again")
-        for session in sessions:
-            if session.track.source == "webrtc":
-                session.end(leaving)  # at once: what a peer says from here on it must keep for another connection
-        # A file goes on at the next start; everybody else gets the words of what was said.
-        finishing = [session.finish_soon(finals=session.track.source != "file") for session in sessions]
-        late = (await asyncio.wait(finishing, timeout=deadline_s))[1] if finishing else set()
-        for session in sessions:
-            session.end(leaving)
-        return not late
+        return await endings.drain(list(self._sessions.values()), deadline_s)
 
     async def stop(self) -> None:
         """Let go of everything. What has no finals yet gets them at the next start."""
         self.draining = True
-        late = [session.finishing for session in self._sessions.values() if session.finishing]
-        if self._ticker is not None:
-            late.append(self._ticker)
-        for task in late:
+        for task in self._rounds:
             task.cancel()
-        closing = [session.finish_soon(finals=False) for session in self._sessions.values()]
-        await asyncio.gather(*late, *closing, return_exceptions=True)
-        # A task that was cancelled before it ran has let go of nothing.
-        for session in list(self._sessions.values()):
-            await session.release()
+        await asyncio.gather(*self._rounds, return_exceptions=True)
+        await endings.release(list(self._sessions.values()))
         self._sessions.clear()
         if self._settling:
             await asyncio.wait(set(self._settling))
@@ -129,8 +120,8 @@ class Hub:
     ) -> LiveSession:
         """A session for a new source, or the one that ``resume_token`` continues; call its ``attach`` next.
 
-        Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``
-        or ``Draining``.
+        Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``,
+        ``Draining``, or ``HeldElsewhere``: another node has it.
         """
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
@@ -143,6 +134,7 @@ class Hub:
             async with self._locks.of(transcript_id):
                 session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
                 if session is None:
+                    await self._holding.hold(transcript_id)
                     await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
                     return await self._begin(transcript, track_id, options)
                 if session.state is not SessionState.CLOSED:
@@ -199,6 +191,7 @@ class Hub:
     async def recover(self, track: Track) -> LiveSession:
         """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
         async with self._locks.of(track.transcript_id):
+            await self._holding.hold(track.transcript_id)
             lane = "file" if track.source == "file" else "live"
             transcript = await self._store.get_transcript(track.transcript_id)
             spoken = None if transcript.language == "auto" else transcript.language
@@ -304,20 +297,37 @@ class Hub:
 
         Before that is told, ``before_end`` says once more who spoke: whoever waits for the end reads that.
         """
-        is_over = not self._of(transcript_id) and transcript_id not in self.kept_open
+        is_over = not self._of(transcript_id) and not await self._is_kept_open(transcript_id)
         if is_over and self.before_end is not None:
             await self.before_end(transcript_id)
         async with self._locks.of(transcript_id):
             if self._of(transcript_id):
                 return
-            await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
-            if transcript_id in self.kept_open:
-                await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
-                return
-            end = TranscriptState.FAILED if failed else TranscriptState.ENDED
-            await self._status.try_move(transcript_id, end, audio="none")
-            self.voices.forget(transcript_id)
-            self._status.forget(transcript_id)
+            try:
+                await self._holding.hold(transcript_id)
+            except HeldElsewhere:
+                return  # its holder will come to that
+            is_open = await self._settle(transcript_id, failed)
+            await self._holding.let_go(transcript_id)
+        # Another node that closed it meanwhile could not settle it: it was held here.
+        if is_open and not await self._is_kept_open(transcript_id):
+            await self.settle(transcript_id, failed=failed)
+
+    async def _settle(self, transcript_id: str, failed: bool) -> bool:
+        """Whether it is kept open."""
+        await self._status.try_move(transcript_id, TranscriptState.PROCESSING, audio="none")
+        if await self._is_kept_open(transcript_id):
+            await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
+            return True
+        end = TranscriptState.FAILED if failed else TranscriptState.ENDED
+        await self._status.try_move(transcript_id, end, audio="none")
+        self.voices.forget(transcript_id)
+        self._status.forget(transcript_id)
+        return False
+
+    async def _is_kept_open(self, transcript_id: str) -> bool:
+        """More is to come of it, also while nobody is there."""
+        return transcript_id in self.kept_open or await self._store.conversations.is_unclosed(transcript_id)
 
     async def _fail(self, transcript_id: str, error: EarshotError) -> None:
         with logged(transcript_id):
@@ -364,6 +374,7 @@ class Hub:
     async def pause(self, transcript_id: str) -> None:
         """The tracks' time goes on, as silence. Raises ``IllegalMove`` when nothing is being recorded."""
         await self._store.get_transcript(transcript_id)
+        await self._holding.check(transcript_id)
         async with self._locks.of(transcript_id):
             await self._status.move(transcript_id, TranscriptState.PAUSED, audio="paused")
             for session in self._live_of(transcript_id):
@@ -379,6 +390,7 @@ class Hub:
 
     async def unpause(self, transcript_id: str, *, only: LiveSession | None = None) -> None:
         """Go on after a pause; when nothing is paused, nothing happens."""
+        await self._holding.check(transcript_id)
         async with self._locks.of(transcript_id):
             transcript = await self._store.get_transcript(transcript_id)
             for session in self._live_of(transcript_id):
@@ -389,25 +401,16 @@ class Hub:
     async def end(self, transcript_id: str) -> None:
         """Finish every live session of the transcript, as if each had stopped. ``IllegalMove`` when there is none."""
         await self._store.get_transcript(transcript_id)
+        await self._holding.check(transcript_id)
         sessions = self._live_of(transcript_id)
         if not sessions:
             raise IllegalMove("nothing is being recorded")
         for session in sessions:
             session.end(None)
 
-    async def _check_sessions(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_INTERVAL_S)
-            now_s = time.monotonic()
-            for session in list(self._sessions.values()):
-                session.check(now_s)
-                if not session.attached and now_s - session.opened_at_s > self._settings.connect_deadline_s:
-                    session.abandon()
-                is_bot = session.track.source == "bot"
-                most_s = BOT_SESSION_MAX_S if is_bot else self._settings.session_max_s
-                is_too_long = now_s - session.opened_at_s > most_s
-                if is_too_long and session.is_live and session.attached:
-                    session.end(TooLarge("the longest time of a session is over; begin a new one"))
+    async def lose(self) -> None:
+        """Others may go on with all that was held here."""
+        await endings.lose(self._sessions)
 
     def _live_of(self, transcript_id: str) -> list[LiveSession]:
         return [session for session in self._of(transcript_id) if session.is_live]

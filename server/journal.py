@@ -51,6 +51,7 @@ class Journal:
         subscribers_max: int = 64,
         pending_max: int = PENDING_MAX,
         on_commit: Callable[[float], None] = lambda spent_s: None,
+        node_id: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -59,6 +60,7 @@ class Journal:
         self._subscribers_max = subscribers_max
         self._pending_max = pending_max
         self._on_commit = on_commit  # told how long storing a group took
+        self._node_id = node_id
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._pending: deque[_Pending] = deque()  # bounded by pending_max; policy: refuse
@@ -86,18 +88,19 @@ class Journal:
         """Appends that are not stored yet."""
         return len(self._pending)
 
-    async def append(self, transcript_id: str, body: EventBody, *, patient: bool = False) -> Event:
+    async def append(self, transcript_id: str, body: EventBody, *, patient: bool = False, held: bool = False) -> Event:
         """Store an event and tell it; it is durable when this returns. Cancelling the wait does not take it back.
 
         Calls for one transcript are numbered in the order they are made. Raises ``NotFound`` when the transcript does
         not exist, ``InvalidMessage`` for text that is not Unicode, ``StoreUnavailable`` when it could not be stored
         within the deadline (it may have been, when the database's answer was lost) or too many wait already.
         ``patient``: no deadline. What must not be lost is asked once and waits; asked again it could be stored twice.
+        ``held``: it is of a session; where another node holds the transcript by now, it is ``NotFound``.
         """
-        return (await self.append_all(transcript_id, [body], patient=patient))[0]
+        return (await self.append_all(transcript_id, [body], patient=patient, held=held))[0]
 
     async def append_all(
-        self, transcript_id: str, bodies: Sequence[EventBody], *, patient: bool = False
+        self, transcript_id: str, bodies: Sequence[EventBody], *, patient: bool = False, held: bool = False
     ) -> list[Event]:
         """As ``append``, for events that are stored together or not at all, numbered in a row. A few, not hundreds:
         they are one transaction, and others' events wait for it."""
@@ -105,7 +108,8 @@ class Journal:
             raise StoreUnavailable("the journal is not running")
         if len(self._pending) >= self._pending_max:
             raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
-        news = [NewEvent.of(transcript_id, body) for body in bodies]
+        holder = self._node_id() if held else None
+        news = [NewEvent.of(transcript_id, body, holder=holder) for body in bodies]
         entry = _Pending(news, asyncio.get_running_loop().create_future())
         self._pending.append(entry)
         self._woken.set()

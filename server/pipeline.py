@@ -333,10 +333,10 @@ class TrackPipeline:
         while True:
             try:
                 told = [self._told(body) for body in bodies]
-                await self._journal.append_all(self.track.transcript_id, told, patient=True)
+                await self._journal.append_all(self.track.transcript_id, told, patient=True, held=True)
                 return
             except NotFound:
-                return  # deleted meanwhile: nobody wants these words
+                return  # deleted meanwhile, or another node goes on with it: nobody wants these words
             except StoreUnavailable:
                 # Not even taken: too many wait, or the journal has stopped, and then so shall we.
                 await asyncio.sleep(RETRY_STORE_S)

@@ -1,4 +1,4 @@
-"""After a start: transcripts that a crash left unfinished are completed by themselves.
+"""After a start, and after another node is gone: transcripts left unfinished are completed by themselves.
 
 Their recordings were cut at the last good record when they were opened; what lies after the last final is heard
 again. A live source has the usual time to come back with its resume token before its track is finished.
@@ -15,17 +15,21 @@ from protocol.errors import EarshotError, NotFound
 from protocol.states import UNFINISHED, TranscriptState
 from server.hub import Hub
 from server.intake import Intake
+from server.status import logged
 from server.store.records import Track, Transcript
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
 
-async def recover(store: Store, hub: Hub, intake: Intake) -> int:
-    """Open every unfinished track again; returns how many there were. What they still need goes on in background."""
+async def recover(store: Store, hub: Hub, intake: Intake, transcript_ids: Sequence[str]) -> int:
+    """Open every unfinished track of these again; returns how many there were. What they still need goes on in
+    background."""
     count = 0
-    for transcript, tracks in await store.unfinished():
-        count += await recover_transcript(hub, intake, transcript, tracks)
+    for transcript_id in transcript_ids:
+        with logged(transcript_id):
+            transcript, tracks = await store.get_transcript(transcript_id), await store.tracks_of(transcript_id)
+            count += await recover_transcript(hub, intake, transcript, tracks)
     if count:
         log.info("recovering unfinished tracks", count=count)
     return count

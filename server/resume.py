@@ -18,12 +18,12 @@ class ResumeTokens:
     """Makes and checks tokens."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self.key = key
 
     @classmethod
-    def load(cls, path: Path) -> ResumeTokens:
+    def load(cls, path: Path, shared: str | None = None) -> ResumeTokens:
         """With the key at ``path``, which is made when there is none. Blocking."""
-        return cls(load_key(path))
+        return cls(load_key(path, shared))
 
     def make(self, transcript_id: str, track_id: str) -> str:
         return f"{track_id}.{self._digest(transcript_id, track_id)}"
@@ -36,4 +36,4 @@ class ResumeTokens:
         return track_id
 
     def _digest(self, transcript_id: str, track_id: str) -> str:
-        return hmac.new(self._key, f"{transcript_id}/{track_id}".encode(), hashlib.sha256).hexdigest()[:43]
+        return hmac.new(self.key, f"{transcript_id}/{track_id}".encode(), hashlib.sha256).hexdigest()[:43]

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -33,6 +34,8 @@ from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
+from server.nodes.membership import Membership
+from server.nodes.slot import Slot
 from server.peers import Peers
 from server.projects.blob_sweep import BlobSweep
 from server.projects.chunks import Chunks
@@ -109,19 +112,26 @@ class Services:
         """
         metrics = metrics or Metrics()
         async with AsyncExitStack() as stack:
-            # What a crash left of uploads on their way.
-            await asyncio.to_thread(shutil.rmtree, settings.data_dir / "incoming", ignore_errors=True)
+            slot = await asyncio.to_thread(Slot.take, settings.data_dir / "nodes")
+            stack.callback(slot.close)
+            if slot.is_alone:  # what a crash left of uploads on their way
+                await asyncio.to_thread(shutil.rmtree, settings.data_dir / "incoming", ignore_errors=True)
             for folder in (settings.data_dir, settings.recordings_dir, settings.models_dir):
                 await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-            tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key")
-            blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key")
-            download_urls = await asyncio.to_thread(DownloadUrls.load, settings.data_dir / "downloads.key")
-            unsubscribe_tokens = await asyncio.to_thread(UnsubscribeTokens.load, settings.data_dir / "reports.key")
+            shared = settings.shared_secret.get_secret_value() if settings.shared_secret is not None else None
+            tokens = await asyncio.to_thread(ResumeTokens.load, settings.data_dir / "resume.key", shared)
+            blob_urls = await asyncio.to_thread(BlobUrls.load, settings.data_dir / "blobs.key", shared=shared)
+            download_urls = await asyncio.to_thread(DownloadUrls.load, settings.data_dir / "downloads.key", shared)
+            unsubscribe_tokens = await asyncio.to_thread(
+                UnsubscribeTokens.load, settings.data_dir / "reports.key", shared
+            )
             blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.s3)
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
+            membership = await Membership.join(settings, store, slot, key=tokens.key)
+            stack.push_async_callback(membership.stop)
             accounts = await Accounts.open(settings, store)
             stack.push_async_callback(accounts.close)
             storing = Storing(store, settings.data_dir)
@@ -132,6 +142,7 @@ class Services:
                 commit_interval_s=settings.journal_commit_interval_ms / 1000,
                 subscribers_max=settings.subscribers_max,
                 on_commit=metrics.commit_s.observe,
+                node_id=lambda: membership.holding.node_id,
             )
             journal.start()
             stack.push_async_callback(journal.stop)
@@ -149,7 +160,7 @@ class Services:
             stack.push_async_callback(loop.stop)
             recognisers = Recognisers(asr, worker_settings(settings), others_max=settings.other_models_max)
             stack.push_async_callback(recognisers.stop)
-            hub = Hub(settings, store, journal, asr, disk, tokens, metrics)
+            hub = Hub(settings, store, journal, asr, disk, tokens, metrics, membership.holding)
             hub.start()
             stack.push_async_callback(hub.stop)
             speakers = Speakers(store, journal, hub.voices)
@@ -173,6 +184,7 @@ class Services:
                 journal,
                 data_dir=settings.data_dir,
                 chunks_max=settings.conversation_chunks_max,
+                shared=shared,
             )
             reports = Reports(store, blobs, webhooks)
             reports.start()
@@ -180,8 +192,7 @@ class Services:
             chunks = Chunks(
                 settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=(webhooks.wake,)
             )
-            await chunks.load()
-            await recover(store, hub, intake)
+            await membership.begin(adopted=partial(recover, store, hub, intake), lost=hub.lose)
             relabelling.start()
             chunks.start()
             stack.push_async_callback(chunks.stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ import structlog
 
 from asr.client import AsrClient
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import EarshotError, IllegalMove, NotFound
+from protocol.errors import EarshotError, HeldElsewhere, IllegalMove, NotFound
 from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server.journal import Journal
@@ -42,10 +42,20 @@ MESSAGES: dict[TranscriptState, str] = {
 
 
 class StatusTeller:
-    """Moves transcripts between their states and tells readers, in the journal, one after the other."""
+    """Moves transcripts that this node holds between their states and tells readers, in the journal, one after the
+    other."""
 
-    def __init__(self, store: Store, journal: Journal, asr: AsrClient, sessions: Mapping[str, LiveSession]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        asr: AsrClient,
+        sessions: Mapping[str, LiveSession],
+        *,
+        node_id: Callable[[], str],
+    ) -> None:
         self._store = store
+        self._node_id = node_id
         self._journal = journal
         self._asr = asr
         self._sessions = sessions
@@ -71,13 +81,14 @@ class StatusTeller:
         return self._status(await self._store.state_of(transcript_id), transcript_id)
 
     async def move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
-        """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``."""
+        """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``,
+        ``HeldElsewhere``."""
         if await self._store.state_of(transcript_id) is state:
             return
-        await self._store.set_state(transcript_id, state)
+        await self._store.set_state(transcript_id, state, holder=self._node_id())
         if state is TranscriptState.RECORDING:
             self._told_percent.pop(transcript_id, None)  # what is worked through after this is another piece of work
-        await self._journal.append(transcript_id, self._status(state, transcript_id, audio=audio))
+        await self._journal.append(transcript_id, self._status(state, transcript_id, audio=audio), held=True)
 
     async def try_move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move if that is possible now."""
@@ -85,8 +96,8 @@ class StatusTeller:
             await self.move(transcript_id, state, audio=audio)
         except IllegalMove as error:
             log.debug("state not moved", transcript=transcript_id, **error.details)
-        except NotFound:
-            pass  # deleted meanwhile
+        except (NotFound, HeldElsewhere):
+            pass  # deleted meanwhile, or another node goes on with it
 
     def is_progress_due(self, transcript_id: str) -> bool:
         """Whether so much more is worked through that readers should know: in steps, and at most one a second."""
@@ -102,7 +113,7 @@ class StatusTeller:
             return  # it has come to its end, or waits
         status = self._status(state, transcript_id)
         self._told_at_s[transcript_id], self._told_percent[transcript_id] = time.monotonic(), status.progress
-        await self._journal.append(transcript_id, status)
+        await self._journal.append(transcript_id, status, held=True)
 
     async def recall_progress(self, transcript: Transcript) -> None:
         """After a restart: what was told of a piece of work is not taken back."""
@@ -129,7 +140,7 @@ class StatusTeller:
     async def _tell(self, transcript_id: str) -> None:
         with logged(transcript_id):
             state = await self._store.state_of(transcript_id)
-            await self._journal.append(transcript_id, self._status(state, transcript_id))
+            await self._journal.append(transcript_id, self._status(state, transcript_id), held=True)
 
     def _status(self, state: TranscriptState, transcript_id: str, *, audio: AudioState | None = None) -> StatusChanged:
         work = self._work_of(transcript_id)

@@ -30,9 +30,9 @@ class DownloadUrls:
         self._clock = clock
 
     @classmethod
-    def load(cls, path: Path) -> DownloadUrls:
+    def load(cls, path: Path, shared: str | None = None) -> DownloadUrls:
         """With the secret at ``path``, which is made when there is none. Blocking. Raises ``OSError``."""
-        return cls(load_key(path))
+        return cls(load_key(path, shared))
 
     def url(self, document: str, id_: str) -> str:
         """Path and query, good for ``EXPIRES_S``. ``id_``: of the recording, or of a part."""

@@ -89,10 +89,6 @@ class Chunks:
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def load(self) -> None:
-        """Before transcripts are recovered: those of which more is to come stay open."""
-        self._hub.kept_open.update(each.id for each in await self._conversations.unclosed())
-
     def start(self) -> None:
         begun = repeat(self._begin, every_s=LOOK_S, name="chunks", woken=self._woken)
         tended = repeat(self._tend, every_s=LOOK_S, name="conversations")
@@ -181,7 +177,6 @@ class Chunks:
         sha256 = await self._bytes.check(chunk, length_bytes)
         error = TINY if length_bytes < TINY_BYTES else None
         moment = self._moment(conversation, said_at) if chunk.said_at is None else chunk.said_at
-        self._hub.kept_open.add(conversation_id)
         chunk, _ = await self._conversations.confirm(
             chunk,
             said_at=moment,
@@ -226,7 +221,6 @@ class Chunks:
             )
             if chunk.state is not ChunkState.ANNOUNCED:
                 return chunk
-            self._hub.kept_open.add(conversation_id)
             chunk, _ = await self._conversations.confirm(
                 chunk, said_at=moment, length_bytes=len((chunk.text or "").encode())
             )
@@ -261,7 +255,6 @@ class Chunks:
     async def try_close(self, conversation_id: str) -> None:
         """Where all of it is written down and nothing more expected, its transcript comes to its end."""
         if await self._conversations.close(conversation_id):
-            self._hub.kept_open.discard(conversation_id)
             await self._hub.settle(conversation_id)
             for told in self._on_closed:
                 told()

@@ -2,8 +2,8 @@
 
 The same words of the same moment are the same chunk: whoever was not answered may send them again. What was sent is
 known again by a keyed digest (HMAC-SHA256, RFC 2104), for what is kept may be other words: addresses and numbers of
-people may have been taken out. The key is on disk, not in the database, so that nobody who has that alone can try out
-which number it was: the nodes that share a database share that file, too, or each knows only what was sent to itself.
+people may have been taken out. The key is not in the database, so that nobody who has that alone can try out which
+number it was: nodes that share a database share a secret, too.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class TypedWords:
         self._chunks_max = chunks_max
 
     @classmethod
-    def load(cls, store: Store, journal: Journal, *, data_dir: Path, chunks_max: int) -> Self:
+    def load(
+        cls, store: Store, journal: Journal, *, data_dir: Path, chunks_max: int, shared: str | None = None
+    ) -> Self:
         """With the key in ``data_dir``, which is made when there is none. Blocking. Raises ``OSError``."""
-        return cls(store, journal, key=load_key(data_dir / KEY_FILE), chunks_max=chunks_max)
+        return cls(store, journal, key=load_key(data_dir / KEY_FILE, shared), chunks_max=chunks_max)
 
     async def take(
         self, conversation: Conversation, text: str, *, said_at: float | None, moment: float, source: str, now: float

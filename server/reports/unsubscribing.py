@@ -25,9 +25,9 @@ class UnsubscribeTokens:
         self._secret = secret
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path, shared: str | None = None) -> Self:
         """With the key at ``path``, which is made where there is none. Blocking. Raises ``OSError``."""
-        return cls(load_key(path))
+        return cls(load_key(path, shared))
 
     def make(self, project_id: str, subscription_id: str) -> str:
         return f"{subscription_id}.{self._digest(project_id, subscription_id)}"

@@ -100,6 +100,11 @@ class ConversationStore:
         async with self._read() as conn:
             return await conversations.unclosed(conn)
 
+    async def is_unclosed(self, transcript_id: str) -> bool:
+        """More of it is to come. Of any transcript: only conversations are closed."""
+        async with self._read() as conn:
+            return await conversations.is_unclosed(conn, transcript_id)
+
     async def touch(self, conversation_id: str) -> None:
         """Somebody is there."""
         async with self._write() as conn:

@@ -106,6 +106,11 @@ async def unclosed(conn: AsyncConnection) -> list[Conversation]:
     return [_conversation(row) for row in rows]
 
 
+async def is_unclosed(conn: AsyncConnection, conversation_id: str) -> bool:
+    found = sa.select(sa.exists().where(conversations.c.id == conversation_id, conversations.c.closed_at.is_(None)))
+    return bool((await conn.execute(found)).scalar_one())
+
+
 # Chunks.
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import BODY, Event
+from server.store.node_store import held_by_others
 from server.store.records import NewEvent
 from server.store.segments import aside, write_segments
 from server.store.tables import events, transcripts
@@ -18,13 +19,16 @@ from server.store.transcripts import write_summaries
 
 
 async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float, again: bool) -> list[Event | None]:
-    """Number and store a batch; None stands where the transcript does not exist (any more).
+    """Number and store a batch; None stands where the transcript does not exist (any more), or is another node's.
 
     ``again``: this batch was tried before, and whether that commit happened is not known; what is there already is
     returned, not stored twice.
     """
     stored = await _stored(conn, batch) if again else {}
     fresh = [new for new in batch if new.key not in stored]
+    if claims := [(new.transcript_id, new.holder) for new in fresh if new.holder is not None]:
+        lost = await held_by_others(conn, claims)
+        fresh = [new for new in fresh if new.holder is None or new.transcript_id not in lost]
     next_seq = await _take_numbers(conn, Counter(new.transcript_id for new in fresh), now)
     told: list[Event] = []
     rows = []

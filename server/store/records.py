@@ -126,9 +126,10 @@ class NewEvent:
     body: EventBody
     json: str = field(repr=False)
     key: str
+    holder: str | None = None  # the node that must hold the transcript, or else it is not stored; None: whoever does
 
     @classmethod
-    def of(cls, transcript_id: str, body: EventBody) -> Self:
+    def of(cls, transcript_id: str, body: EventBody, *, holder: str | None = None) -> Self:
         """Raises ``InvalidMessage`` for what could not be stored, or not be read back: text that UTF-8 cannot hold,
         NaN. It must spoil neither the batch it would share nor every later reading of the transcript."""
         try:
@@ -136,7 +137,7 @@ class NewEvent:
             BODY.validate_json(text)
         except (PydanticSerializationError, ValidationError):
             raise InvalidMessage("an event's text must be valid Unicode and its numbers finite") from None
-        return cls(transcript_id, body, text, secrets.token_hex(16))
+        return cls(transcript_id, body, text, secrets.token_hex(16), holder)
 
 
 def covered_samples(tracks: Iterable[tuple[float, int]]) -> int:

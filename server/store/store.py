@@ -24,6 +24,7 @@ from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.meeting_part_store import MeetingPartStore
 from server.store.meeting_participant_store import MeetingParticipantStore
+from server.store.node_store import NodeStore, check_held
 from server.store.project_store import ProjectStore
 from server.store.provider_part_store import ProviderPartStore
 from server.store.records import (
@@ -91,6 +92,7 @@ class Store:
         self.meeting_participants = MeetingParticipantStore(self._read, self._write)
         self.provider_parts = ProviderPartStore(self._read, self._write)
         self.voices = VoiceStore(self._read, self._write, clock)
+        self.nodes = NodeStore(self._read, self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -215,9 +217,12 @@ class Store:
                 await transcripts.change(conn, transcript_id, locks, now=now)
             return await transcripts.get(conn, transcript_id)
 
-    async def set_state(self, transcript_id: str, state: TranscriptState) -> Transcript:
-        """Move it, or raise ``IllegalMove``. Of one in the bin, too."""
+    async def set_state(self, transcript_id: str, state: TranscriptState, *, holder: str | None = None) -> Transcript:
+        """Move it, or raise ``IllegalMove``. Of one in the bin, too. ``holder``: the node that must hold it, or else
+        ``HeldElsewhere`` is raised."""
         async with self._write() as conn:
+            if holder is not None:
+                await check_held(conn, transcript_id, holder)
             return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
 
     async def delete_transcript(self, transcript_id: str) -> Transcript:
@@ -260,13 +265,6 @@ class Store:
         """Those of them of which no sound may be kept: it was removed, or all of the transcript."""
         async with self._read() as conn:
             return await transcripts.soundless(conn, transcript_ids)
-
-    async def unfinished(self) -> list[tuple[Transcript, list[Track]]]:
-        """Those that were cut short, oldest first, each with its tracks: while recording, paused or processing, or when
-        a track of theirs had just begun."""
-        async with self._read() as conn:
-            found = await transcripts.unfinished(conn)
-            return [(transcript, await tracks.tracks_of(conn, transcript.id)) for transcript in found]
 
     # Tracks.
 

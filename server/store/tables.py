@@ -51,9 +51,11 @@ transcripts = sa.Table(
     sa.Column("was_summed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("made_title", sa.Text, nullable=False, server_default=""),
     sa.Column("state_at", sa.Double),  # since when its state is what it is; None: since it was made
+    sa.Column("held_by", sa.String(36)),  # the node that alone works on it now
     sa.Index("ix_transcripts_unsummed", "id", sqlite_where=_UNSUMMED, postgresql_where=_UNSUMMED),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state"),
+    sa.Index(None, "held_by"),
     sa.Index(None, "change_seq"),
     sa.Index(None, "owner", "created_at"),
     sa.Index(None, "room_id"),

@@ -273,21 +273,6 @@ async def soundless(conn: AsyncConnection, ids: Sequence[str]) -> list[str]:
     return list(rows.scalars())
 
 
-async def unfinished(conn: AsyncConnection) -> list[Transcript]:
-    """Also those that have a track which was only just begun. Without those in the bin: they go on when they are
-    restored."""
-    begun = sa.exists().where(tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open")
-    rows = await conn.execute(
-        selected()
-        .where(
-            transcripts.c.state.in_([state.value for state in UNFINISHED]) | begun,
-            transcripts.c.deleted_at.is_(None),
-        )
-        .order_by(transcripts.c.created_at, transcripts.c.id)
-    )
-    return await records(conn, rows.all())
-
-
 async def write_summaries(conn: AsyncConnection, events: Iterable[Event], *, now: float) -> None:
     """The newest summary of each transcript in ``events`` becomes the transcript's; one that was made here, only where
     nobody wrote another, and none where the text stays as it is."""

@@ -353,8 +353,7 @@ async def test_a_transcript_that_is_just_being_concluded_is_waited_for(
         await begun.wait()
         assert not hub.sessions
         stopped = asyncio.create_task(hub.stop())
-        assert hub._ticker is not None
-        await asyncio.wait([hub._ticker])
+        await asyncio.wait(hub._rounds[:1])
         for _ in range(100):  # turns of the loop: far more than it has left to do
             await asyncio.sleep(0)
         stopping.set()

@@ -29,7 +29,6 @@ async def _begin(request: Request, project_id: str, wanted: Initiate) -> Respons
     conversation = await services.store.conversations.begin(
         project_id, name=wanted.name or "", email=wanted.email, tags=wanted.tag_id_list, source=wanted.source
     )
-    services.hub.kept_open.add(conversation.id)
     services.webhooks.wake()
     return JSONResponse(await shown(request, conversation.id))
 

@@ -15,7 +15,7 @@ from protocol.wire.bot_items import Head, Moment, Sound
 from server.bots import bot_stream
 from server.bots.bot_stream import PARTICIPANTS_MAX
 from server.bots.meeting_tracks import MIXED
-from server.hub import BOT_SESSION_MAX_S
+from server.endings import BOT_SESSION_MAX_S
 from server.live import LiveSession, SourceOptions
 from tests.fakes.node import DEADLINE_S, new_client, wait_for_state
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say

@@ -140,24 +140,6 @@ async def test_unknown_ids_are_not_found(store: Store) -> None:
             await call
 
 
-async def test_unfinished_ones_come_oldest_first_with_their_tracks(store: Store) -> None:
-    made = {state: await store.create_transcript(name=state.value) for state in TranscriptState}
-    for state, transcript in made.items():
-        for step in _way_to(state):
-            await store.set_state(transcript.id, step)
-    track = await store.create_track(made[TranscriptState.PAUSED].id, source="stream", started_at=1.0)
-    begun = await store.create_track(made[TranscriptState.ENDED].id, source="stream", started_at=1.0)
-    over = await store.create_track(made[TranscriptState.FAILED].id, source="stream", started_at=1.0)
-    await store.update_track(over.id, state="finished")
-    found = await store.unfinished()
-    assert [(transcript.state.value, tracks) for transcript, tracks in found] == [
-        ("recording", []),
-        ("paused", [track]),
-        ("processing", []),
-        ("ended", [begun]),
-    ]
-
-
 async def test_the_migrations_make_the_tables_that_the_code_uses(store: Store, database_url: str) -> None:
     engine = create_async_engine(database_url)
 

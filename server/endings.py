@@ -1,0 +1,74 @@
+"""How sessions end that nobody stopped: their time is over, or that of the node; and what is let go of then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from protocol.errors import Draining, HeldElsewhere, TooLarge
+from server.live import LiveSession
+from server.locks import Locks
+from server.nodes.holding import Holding
+from server.settings import Settings
+
+CHECK_INTERVAL_S = 0.5
+BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
+IDLE_S = 5.0
+
+
+async def watch(sessions: Mapping[str, LiveSession], settings: Settings) -> None:
+    """End those whose source never came, and those that last too long; until cancelled."""
+    while True:
+        await asyncio.sleep(CHECK_INTERVAL_S)
+        now_s = time.monotonic()
+        for session in list(sessions.values()):
+            session.check(now_s)
+            if not session.attached and now_s - session.opened_at_s > settings.connect_deadline_s:
+                session.abandon()
+            most_s = BOT_SESSION_MAX_S if session.track.source == "bot" else settings.session_max_s
+            is_too_long = now_s - session.opened_at_s > most_s
+            if is_too_long and session.is_live and session.attached:
+                session.end(TooLarge("the longest time of a session is over; begin a new one"))
+
+
+async def drain(sessions: Sequence[LiveSession], deadline_s: float) -> bool:
+    """Finish them; whether all finals came in time. Sources are told last."""
+    leaving = Draining("the server is about to stop; connect again")
+    for session in sessions:
+        if session.track.source == "webrtc":
+            session.end(leaving)  # at once: what a peer says from here on it must keep for another connection
+    # A file goes on at the next start; everybody else gets the words of what was said.
+    finishing = [session.finish_soon(finals=session.track.source != "file") for session in sessions]
+    late = (await asyncio.wait(finishing, timeout=deadline_s))[1] if finishing else set()
+    for session in sessions:
+        session.end(leaving)
+    return not late
+
+
+async def release(sessions: Sequence[LiveSession]) -> None:
+    """Let go of everything. What has no finals yet gets them at the next start."""
+    late = [session.finishing for session in sessions if session.finishing]
+    for task in late:
+        task.cancel()
+    closing = [session.finish_soon(finals=False) for session in sessions]
+    await asyncio.gather(*late, *closing, return_exceptions=True)
+    # A task that was cancelled before it ran has let go of nothing.
+    for session in sessions:
+        await session.release()
+
+
+async def lose(sessions: dict[str, LiveSession]) -> None:
+    """Another node may go on with them by now: they end here, and their sources are told to connect again."""
+    for session in list(sessions.values()):
+        session.end(HeldElsewhere("another node goes on with this: connect again", retry_after_s=1.0), finals=False)
+        await session.abort()
+        sessions.pop(session.session_id, None)
+
+
+async def let_go_of_idle(holding: Holding, locks: Locks, sessions: Mapping[str, LiveSession]) -> None:
+    """What was held for a session that never began."""
+    for transcript_id in holding.idle(for_s=IDLE_S):
+        async with locks.of(transcript_id):
+            if all(session.transcript_id != transcript_id for session in sessions.values()):
+                await holding.let_go(transcript_id)

@@ -1,0 +1,73 @@
+"""The transcripts that this node holds: it alone works on them, until it lets go of them or is found to be gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from protocol.errors import HeldElsewhere
+from server.store.node_store import Holder
+from server.store.store import Store
+
+COME_BACK_S = 1.0
+
+
+class Holding:
+    """What this node knows to hold. ``node_id`` is another one after others found that it was gone (``Membership``).
+
+    Who takes or leaves a transcript has its lock (``Hub.lock_of``).
+    """
+
+    def __init__(self, store: Store, node_id: str) -> None:
+        self._store = store
+        self.node_id = node_id
+        self._held: dict[str, float] = {}  # since when each was last asked for
+
+    @property
+    def held(self) -> frozenset[str]:
+        return frozenset(self._held)
+
+    async def hold(self, transcript_id: str) -> None:
+        """Hold it from now on. Raises ``NotFound``, and ``HeldElsewhere`` with where to go."""
+        if transcript_id not in self._held:
+            holder = await self._store.nodes.hold(transcript_id, self.node_id)
+            if holder is not None:
+                raise elsewhere(holder)
+        self._held[transcript_id] = time.monotonic()
+
+    async def check(self, transcript_id: str) -> None:
+        """Raises ``HeldElsewhere`` when another node holds it."""
+        if transcript_id in self._held:
+            return
+        holder = await self._store.nodes.holder(transcript_id)
+        if holder is not None and holder.node_id != self.node_id:
+            raise elsewhere(holder)
+
+    async def let_go(self, transcript_id: str) -> None:
+        """Others may take it. Nothing happens where it is not held."""
+        if self._held.pop(transcript_id, None) is not None:
+            await self._store.nodes.let_go(transcript_id, self.node_id)
+
+    def took_over(self, transcript_ids: Iterable[str]) -> None:
+        """The store gave them to this node."""
+        self._held.update(dict.fromkeys(transcript_ids, time.monotonic()))
+
+    def idle(self, *, for_s: float) -> list[str]:
+        """Those that nobody asked for, for so long."""
+        before_s = time.monotonic() - for_s
+        return [transcript_id for transcript_id, at_s in self._held.items() if at_s < before_s]
+
+    def lost(self, node_id: str) -> None:
+        """This node was found to be gone: it holds nothing, and is another from now on."""
+        self._held.clear()
+        self.node_id = node_id
+
+
+def elsewhere(holder: Holder) -> HeldElsewhere:
+    """``details.url`` is where clients find the node, if it has an address of its own."""
+    where = f"connect to {holder.url}" if holder.url else "connect again"
+    return HeldElsewhere(
+        f"another node has this transcript now: {where}",
+        details={"url": holder.url or None, "retry_after_s": COME_BACK_S},
+        retry_after_s=COME_BACK_S,
+    )

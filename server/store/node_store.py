@@ -1,0 +1,189 @@
+"""Which nodes there are, and which of them holds a transcript. Every method is one transaction.
+
+Times are by the database's clock: it is one for all nodes, whatever their own say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from protocol.errors import HeldElsewhere, NotFound
+from server.store.database import Transaction
+from server.store.node_tables import nodes
+from server.store.tables import tracks, transcripts
+
+FORGOTTEN_AFTER_S = 86_400.0  # rows of nodes that are no more
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A node that holds a transcript. ``silent_s``: for how long nothing was seen of it."""
+
+    node_id: str
+    url: str
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another node that is there. ``keys_digest``: of the keys it signs with."""
+
+    node_id: str
+    url: str
+    keys_digest: str
+
+
+class NodeStore:
+    """Raises as ``Store`` does."""
+
+    def __init__(self, read: Transaction, write: Transaction) -> None:
+        self._read = read
+        self._write = write
+
+    async def join(self, node_id: str, *, url: str, keys_digest: str, gone: Sequence[str] = ()) -> None:
+        """There is a node of this id from now on, and those in ``gone`` are no more."""
+        async with self._write() as conn:
+            now = _now(conn)
+            await _bury(conn, nodes.c.id.in_(gone))
+            forgotten = nodes.c.left_at < now - FORGOTTEN_AFTER_S
+            await conn.execute(sa.delete(nodes).where(forgotten))  # what they hold is nobody's, as of those not known
+            row = {"id": node_id, "url": url, "keys_digest": keys_digest, "seen_at": now}
+            await conn.execute(sa.insert(nodes).values(**row))
+
+    async def others(self, node_id: str, *, seen_within_s: float) -> list[Neighbour]:
+        """Those that are there."""
+        async with self._read() as conn:
+            rows = await conn.execute(
+                sa.select(nodes.c.id, nodes.c.url, nodes.c.keys_digest)
+                .where(nodes.c.left_at.is_(None), nodes.c.id != node_id, nodes.c.seen_at > _now(conn) - seen_within_s)
+                .order_by(nodes.c.id)
+            )
+            return [Neighbour(*row) for row in rows]
+
+    async def beat(self, node_id: str) -> bool:
+        """It is there. False when others found that it is not: it holds nothing any more, and joins anew."""
+        async with self._write() as conn:
+            done = await conn.execute(
+                sa.update(nodes).where(nodes.c.id == node_id, nodes.c.left_at.is_(None)).values(seen_at=_now(conn))
+            )
+            return bool(done.rowcount)
+
+    async def leave(self, node_id: str) -> None:
+        """It is no more, as it says itself. Idempotent."""
+        async with self._write() as conn:
+            await _bury(conn, nodes.c.id == node_id)
+
+    async def bury(self, *, lease_s: float) -> list[str]:
+        """Those that were not seen for so long are no more; which these were."""
+        async with self._write() as conn:
+            return await _bury(conn, nodes.c.seen_at < _now(conn) - lease_s)
+
+    async def hold(self, transcript_id: str, node_id: str) -> Holder | None:
+        """None: this node holds it from now on, or did already. Else who does.
+
+        Of one in the bin, too: what was live on it comes to its end. Raises ``NotFound``.
+        """
+        async with self._write() as conn:
+            holder = transcripts.c.held_by
+            mine = sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
+            done = await conn.execute(
+                sa.update(transcripts)
+                .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None), mine)
+                .values(held_by=node_id)
+            )
+            if done.rowcount:
+                return None
+            row = (
+                await conn.execute(
+                    sa.select(nodes.c.id, nodes.c.url, _now(conn) - nodes.c.seen_at)
+                    .join(transcripts, transcripts.c.held_by == nodes.c.id)
+                    .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None))
+                )
+            ).one_or_none()
+            if row is None:
+                raise NotFound("no such transcript", details={"transcript_id": transcript_id})
+            return Holder(*row)
+
+    async def holder(self, transcript_id: str) -> Holder | None:
+        """The node that holds it and is there, if one does."""
+        async with self._read() as conn:
+            row = (
+                await conn.execute(
+                    sa.select(nodes.c.id, nodes.c.url, _now(conn) - nodes.c.seen_at)
+                    .join(transcripts, transcripts.c.held_by == nodes.c.id)
+                    .where(transcripts.c.id == transcript_id, nodes.c.left_at.is_(None))
+                )
+            ).one_or_none()
+            return None if row is None else Holder(*row)
+
+    async def let_go(self, transcript_id: str, node_id: str) -> None:
+        """It works on it no more. Nothing happens where it does not hold it."""
+        async with self._write() as conn:
+            await conn.execute(
+                sa.update(transcripts)
+                .where(transcripts.c.id == transcript_id, transcripts.c.held_by == node_id)
+                .values(held_by=None)
+            )
+
+    async def adopt(self, node_id: str, *, limit: int, unheld: bool = False) -> list[str]:
+        """Up to so many transcripts of nodes that are no more are this node's from now on, the oldest first. Without
+        those in the bin: they go on when they are restored. ``unheld``: those with an unfinished track, too, that
+        nobody could go on with."""
+        async with self._write() as conn:
+            held = transcripts.c.held_by.is_not(None)
+            of_nobody = held & transcripts.c.held_by.not_in(_there())
+            if unheld:
+                begun = sa.exists().where(tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open")
+                of_nobody |= ~held & begun
+            left = (
+                sa.select(transcripts.c.id)
+                .where(of_nobody, transcripts.c.deleted_at.is_(None))
+                .order_by(transcripts.c.created_at, transcripts.c.id)
+                .limit(limit)
+                # Each of several nodes that look at once takes others.
+                .with_for_update(skip_locked=True, key_share=True)
+            )
+            found = list((await conn.execute(left)).scalars())
+            if found:
+                await conn.execute(sa.update(transcripts).where(transcripts.c.id.in_(found)).values(held_by=node_id))
+            return found
+
+
+async def held_by_others(conn: AsyncConnection, claims: Sequence[tuple[str, str]]) -> set[str]:
+    """Of ``(transcript, node)`` pairs, the transcripts that the node does not hold. Their rows are held until the
+    transaction ends, so that nobody takes one over in the middle of it."""
+    claimed = dict(claims)
+    rows = await conn.execute(
+        sa.select(transcripts.c.id, transcripts.c.held_by)
+        .where(transcripts.c.id.in_(sorted(claimed)))
+        .order_by(transcripts.c.id)
+        .with_for_update(key_share=True)
+    )
+    return {row.id for row in rows if row.held_by != claimed[row.id]}
+
+
+async def check_held(conn: AsyncConnection, transcript_id: str, node_id: str) -> None:
+    """Raises ``HeldElsewhere`` unless that node holds it; until the transaction ends, nobody takes it over."""
+    if await held_by_others(conn, [(transcript_id, node_id)]):
+        raise HeldElsewhere("another node has this transcript now", details={"transcript_id": transcript_id})
+
+
+def _there() -> sa.Select[tuple[str]]:
+    return sa.select(nodes.c.id).where(nodes.c.left_at.is_(None))
+
+
+async def _bury(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> list[str]:
+    buried = await conn.execute(
+        sa.update(nodes).where(which, nodes.c.left_at.is_(None)).values(left_at=_now(conn)).returning(nodes.c.id)
+    )
+    return sorted(buried.scalars())
+
+
+def _now(conn: AsyncConnection) -> sa.ColumnElement[float]:
+    if conn.dialect.name == "postgresql":
+        return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
+    return (sa.func.julianday("now", type_=sa.Double) - 2_440_587.5) * 86_400.0
