@@ -103,6 +103,7 @@ class Services:
     jobs: Jobs
     rehearing: Rehearing
     language_models: LanguageModels
+    membership: Membership
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -242,7 +243,7 @@ class Services:
             )
             of_projects = chunks, webhooks, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
-            rest = *of_projects, recognisers, jobs, rehearing, language_models, stack.pop_all()
+            rest = *of_projects, recognisers, jobs, rehearing, language_models, membership, stack.pop_all()
             more = (
                 Derived(settings),
                 uploads,

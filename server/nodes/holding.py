@@ -64,10 +64,10 @@ class Holding:
 
 
 def elsewhere(holder: Holder) -> HeldElsewhere:
-    """``details.url`` is where clients find the node, if it has an address of its own."""
+    """``details.server_url`` is where clients find the node, if it has an address of its own."""
     where = f"connect to {holder.url}" if holder.url else "connect again"
     return HeldElsewhere(
         f"another node has this transcript now: {where}",
-        details={"url": holder.url or None, "retry_after_s": COME_BACK_S},
+        details={"server_url": holder.url or None, "retry_after_s": COME_BACK_S},
         retry_after_s=COME_BACK_S,
     )
