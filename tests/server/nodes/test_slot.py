@@ -28,10 +28,14 @@ def test_each_process_has_a_place_and_knows_who_had_it_before(tmp_path: Path) ->
     last.close()
 
 
-HOLD = (
-    "import sys, pathlib; from server.nodes.slot import Slot; Slot.take(pathlib.Path(sys.argv[1])).name('nod_killed'); "
-)
-HOLD += "print('ready', flush=True); sys.stdin.read()"
+HOLD = """
+import sys, pathlib
+from server.nodes.slot import Slot
+slot = Slot.take(pathlib.Path(sys.argv[1]))
+slot.name("nod_killed")
+print("ready", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_process_that_was_killed_is_gone_at_once(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_what_it_held_is_taken_over_once_the_oldest_first(store: Store) ->
     await store.nodes.leave("a")
     assert await store.nodes.adopt("b", limit=1) == [made[0]]
     taken = await asyncio.gather(store.nodes.adopt("b", limit=9), store.nodes.adopt("c", limit=9))
-    assert sorted(sum(taken, [])) == sorted([made[2], made[3]])
+    assert sorted([*taken[0], *taken[1]]) == sorted([made[2], made[3]])
     assert await store.nodes.adopt("b", limit=9) == []
     assert await store.nodes.hold(made[1], "c") is None  # of one that is gone, too
     assert await store.nodes.hold(made[4], "c") is None
@@ -141,9 +141,7 @@ async def test_events_and_moves_of_a_node_that_lost_it_are_not_stored(store: Sto
     assert (await store.set_state(made.id, TranscriptState.RECORDING, holder="b")).state is TranscriptState.RECORDING
 
 
-async def test_nodes_that_are_long_gone_are_forgotten_and_what_they_held_is_not(
-    store: Store, database_url: str
-) -> None:
+async def test_nodes_long_gone_are_forgotten_and_what_they_held_is_not(store: Store, database_url: str) -> None:
     await join(store, "a")
     made = await store.create_transcript()
     await store.nodes.hold(made.id, "a")
