@@ -14,7 +14,17 @@ export class ApiError extends Error {
 
   /** Whether the same request may succeed later. */
   get passing() {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
+    return this.status === 0 || this.status === 421 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The path at which an error's details say that another node has it; '' where they do not, or at another origin, to which our pages may not connect. */
+export function pathElsewhere(details) {
+  try {
+    const url = new URL(details.server_url);
+    return url.origin === location.origin ? url.pathname.replace(/\/$/, '') : '';
+  } catch {
+    return ''; // none, or no address
   }
 }
 
@@ -39,7 +49,7 @@ function errorOf(status, retryAfter, text) {
  * Send a request; asks for the access token when the server wants one. Raises ApiError.
  * `secret` goes along in place of the access token; with it, or with `ask: false`, nobody is asked for one.
  * `nobody`: as somebody without an account, whatever token this tab has. `bytes`, a Blob, goes in place of `json`.
- * `keepalive`: the request outlives the page. `slow`: it may take any time, as sound does.
+ * `keepalive`: the request outlives the page. `slow`: it may take any time, as sound does. `isThere`: another node sent us to this address.
  */
 export async function request(method, path, options = {}) {
   const { json, bytes, signal, secret, nobody = false, keepalive = false, slow = false, deadlineMs = DEADLINE_MS } = options;
@@ -62,8 +72,11 @@ export async function request(method, path, options = {}) {
     throw new ApiError(String(error?.message ?? error), { code: 'UNREACHABLE' });
   }
   if (response.status === 401 && ask && (await askForToken())) return request(method, path, { json, signal, slow });
-  if (!response.ok) throw errorOf(response.status, response.headers.get('Retry-After'), await response.text());
-  return response;
+  if (response.ok) return response;
+  const error = errorOf(response.status, response.headers.get('Retry-After'), await response.text());
+  const there = response.status === 421 && !options.isThere ? pathElsewhere(error.details) : '';
+  if (there) return request(method, `${there}${path}`, { ...options, isThere: true });
+  throw error;
 }
 
 const jsonOf = async (response) => (response.status === 204 ? null : response.json());

@@ -1,5 +1,6 @@
 // Sound to the server over a WebSocket: for networks where WebRTC finds no path. Keeps what was not acknowledged.
 
+import { pathElsewhere } from './api.js';
 import { ConnectionLost } from './connection.js';
 import { openSocket } from './open_socket.js';
 import { PcmCapture } from './pcm_capture.js';
@@ -29,6 +30,7 @@ export class SocketAudio {
   #stopping = false;
   #startedAt = null; // performance.now() when the track began, where another way began it
   #heardAt = null; // the same of the first sample that we kept
+  #there = ''; // the path of the node that has it, where we were sent on
   #pump = 0;
   #keepalive = 0;
 
@@ -48,7 +50,9 @@ export class SocketAudio {
   async connect(resumeToken = this.resumeToken, { startedAt = null } = {}) {
     this.#startedAt = startedAt;
     await this.#listen();
-    const socket = await openSocket(`/v1/transcripts_stream/${encodeURIComponent(this.#id)}`).catch(({ code, message }) => {
+    const path = `${this.#there}/v1/transcripts_stream/${encodeURIComponent(this.#id)}`;
+    this.#there = ''; // if it does not answer, who sent us there may know more
+    const socket = await openSocket(path).catch(({ code, message }) => {
       throw new ConnectionLost('no-path', { code, message });
     });
     socket.binaryType = 'arraybuffer';
@@ -104,6 +108,7 @@ export class SocketAudio {
           this.#send();
         } else if (type === 'error') {
           Object.assign(refusal, { code: data.code, message: data.message });
+          if (data.code === 'HELD_ELSEWHERE') this.#there = pathElsewhere(data.details);
         }
       };
     });
