@@ -18,6 +18,7 @@ from server.doors.jobs import ROUTERS as JOB_ROUTERS
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
 from server.doors.projects import exports
+from server.doors.told_texts import ToldTexts
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
@@ -93,6 +94,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     )
     app.state.export_turns = asyncio.Semaphore(exports.THREADS)
     app.state.model_pulls = ModelPulls(settings.models_dir, fetch_model)
+    app.state.told_texts = ToldTexts()
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.

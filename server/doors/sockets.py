@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -18,12 +17,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from uvicorn.protocols.utils import ClientDisconnected
 
 from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage, StoreUnavailable
+from protocol.events import Event, Interim
 from protocol.wire import v1
 from server.accounts.credentials import BEARER
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import Resource
 from server.auth import Action
 from server.doors.access import check_page, enter, is_settled, leaving_of, recheck, resource_of, settings_of
+from server.doors.told_texts import ToldTexts, as_text
 from server.limits import MessageRate
 from server.subscription import Subscription
 
@@ -70,7 +71,15 @@ class SocketConnection:
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send one message. Raises ``Gone``; a peer that takes no bytes for the deadline is cut."""
-        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        await self.send_text(as_text(message))
+
+    async def tell(self, item: Event | Interim) -> None:
+        """As ``send``, of what others may be told as well."""
+        texts: ToldTexts = self.websocket.app.state.told_texts
+        await self.send_text(texts.of(item))
+
+    async def send_text(self, text: str) -> None:
+        """As ``send``, of a message that is text already."""
         async with self._sending:
             await self._within_deadline(self.websocket.send_text(text))
 

@@ -50,20 +50,23 @@ async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float
 
 
 async def _take_numbers(conn: AsyncConnection, counts: Counter[str], now: float) -> dict[str, int]:
-    """The first free seq of each transcript. The update holds the row until the commit, so no two nodes get the same
+    """The first free seq of each transcript. The update holds the rows until the commit, so no two nodes get the same
     number, and a number taken by a transaction that fails is free again: no holes."""
-    first: dict[str, int] = {}
-    for transcript_id, count in sorted(counts.items()):  # in one order everywhere: two nodes cannot wait for each other
-        taken = await conn.execute(
-            sa.update(transcripts)
-            .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None))
-            .values(last_seq=transcripts.c.last_seq + count, updated_at=now)
-            .returning(transcripts.c.last_seq)
-        )
-        last = taken.scalar_one_or_none()
-        if last is not None:
-            first[transcript_id] = last - count + 1
-    return first
+    if not counts:
+        return {}
+    wanted = transcripts.c.id.in_(sorted(counts))
+    if len(counts) > 1 and conn.dialect.name == "postgresql":
+        # In one order everywhere, which the update does not promise: two nodes cannot wait for each other.
+        held = sa.select(transcripts.c.id).where(wanted).order_by(transcripts.c.id)
+        await conn.execute(held.with_for_update(key_share=True))
+    count = sa.case(dict(counts), value=transcripts.c.id)
+    taken = await conn.execute(
+        sa.update(transcripts)
+        .where(wanted, transcripts.c.destroyed_at.is_(None))
+        .values(last_seq=transcripts.c.last_seq + count, updated_at=now)
+        .returning(transcripts.c.id, transcripts.c.last_seq)
+    )
+    return {row.id: row.last_seq - counts[row.id] + 1 for row in taken}
 
 
 async def _stored(conn: AsyncConnection, batch: Sequence[NewEvent]) -> dict[str, Event]:

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +23,7 @@ from server.store.tables import segments, transcripts
 Key = tuple[str, str]  # transcript id, segment id
 A = TypeVar("A")
 B = TypeVar("B")
+FEW = 4
 INLINE_MAX = 64  # versions read or written in some 3 ms; a speaker that is named may have thousands
 
 
@@ -138,23 +138,25 @@ async def _newest(conn: AsyncConnection, events: Sequence[Event]) -> dict[Key, _
             wanted.setdefault(event.transcript_id, set()).add(body.segment.segment_id)
         elif isinstance(body, SpeakerTurn) and body.segment_ids:
             wanted.setdefault(event.transcript_id, set()).update(body.segment_ids)
-    found: dict[Key, _Version] = {}
+    # Of the many that a batch has one or two segments of, in one statement.
+    few = [(id_, each) for id_, segment_ids in wanted.items() if len(segment_ids) <= FEW for each in segment_ids]
+    looks: list[sa.ColumnElement[bool]] = []
+    if few:
+        looks.append(sa.tuple_(segments.c.transcript_id, segments.c.segment_id).in_(few))
     for transcript_id, segment_ids in wanted.items():
-        rows = await conn.execute(
-            sa.select(segments).where(
-                segments.c.transcript_id == transcript_id,
-                segments.c.segment_id.in_(segment_ids),
-                segments.c.newest.is_(True),
-            )
-        )
-        for version in await aside(partial(_stored_version, transcript_id), rows.all()):
+        if len(segment_ids) > FEW:
+            looks.append(sa.and_(segments.c.transcript_id == transcript_id, segments.c.segment_id.in_(segment_ids)))
+    found: dict[Key, _Version] = {}
+    for look in looks:
+        rows = await conn.execute(sa.select(segments).where(look, segments.c.newest.is_(True)))
+        for version in await aside(_stored_version, rows.all()):
             found[version.key] = version
     return found
 
 
-def _stored_version(transcript_id: str, row: sa.Row[Any]) -> _Version:
+def _stored_version(row: sa.Row[Any]) -> _Version:
     segment = Segment.model_validate_json(row.body)
-    return _Version(transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
+    return _Version(row.transcript_id, segment, row.track_started_at, row.seq, is_stored=True)
 
 
 async def aside(make: Callable[[A], B], values: Sequence[A]) -> list[B]:

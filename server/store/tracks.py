@@ -79,18 +79,19 @@ async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
             segment = event.body.segment
             end_samples = max([event.body.heard_samples, segment.end_samples, *(w.end_samples for w in segment.words)])
             heard[segment.track] = max(end_samples, heard.get(segment.track, 0))
-    for track_id, end_samples in heard.items():
-        await conn.execute(
-            sa.update(tracks)
-            .where(tracks.c.id == track_id, tracks.c.transcribed_samples < end_samples)
-            .values(
-                transcribed_samples=end_samples,
-                # So that it can be seen to grow while it is recorded; the finish writes what it is.
-                length_samples=sa.case(
-                    (tracks.c.length_samples < end_samples, end_samples), else_=tracks.c.length_samples
-                ),
-            )
-        )
+    if not heard:
+        return
+    end = sa.bindparam("end_samples", type_=sa.BigInteger)
+    await conn.execute(
+        sa.update(tracks)
+        .where(tracks.c.id == sa.bindparam("of_track"), tracks.c.transcribed_samples < end)
+        .values(
+            transcribed_samples=end,
+            # So that it can be seen to grow while it is recorded; the finish writes what it is.
+            length_samples=sa.case((tracks.c.length_samples < end, end), else_=tracks.c.length_samples),
+        ),
+        [{"of_track": track_id, "end_samples": end_samples} for track_id, end_samples in sorted(heard.items())],
+    )
 
 
 def _record(row: sa.Row[Any]) -> Track:

@@ -1,8 +1,8 @@
 """The serving half of the bench of readers: ``python -m tests.bench.fan_out_server WAY CORE PACE_S``.
 
-Prints its port and the path of its readers, then tells every reader the same every ``PACE_S``, with the moment in it, and
-prints its processor time for each line on its standard input. ``earshot`` is the whole server, whose journal stores each
-event before it tells it; ``broadcast`` is the bare ``websockets.broadcast``, which stores nothing.
+Prints its port and the path of its readers, then tells every reader the same every ``PACE_S``, with the moment in it,
+and prints its processor time for each line on its standard input. ``earshot`` is the whole server, whose journal stores
+each event before it tells it; ``broadcast`` is the bare ``websockets.broadcast``, which stores nothing.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ async def measure(figures: Figures, *, quick: bool) -> None:
     )
     figures.notes.append(
         f"Events stored: {APPENDERS} sessions tell finals of twelve words, each the next when the last is stored, with "
-        "words indexed for the search; the journal and its database are on all cores, in this process (PostgreSQL in its "
-        "own)."
+        "words indexed for the search; the journal and its database are on all cores, in this process (PostgreSQL in "
+        "its own)."
     )
     figures.notes.append(
         f"Readers: every {PACE_S} s the same final is told to each, by a process on one core; from its telling to the "

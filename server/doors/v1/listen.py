@@ -13,7 +13,6 @@ from fastapi import APIRouter, Query, Request, WebSocket
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import EarshotError, IllegalMove, InvalidMessage, SlowReader
-from protocol.events import Event
 from protocol.wire import v1
 from server.auth import Action, authorize
 from server.doors.access import entry, metrics_of, services_of, settings_of
@@ -87,7 +86,7 @@ async def _listen(connection: SocketConnection) -> None:
 async def tell(connection: SocketConnection, subscription: Subscription) -> None:
     """Send what the subscription brings, for as long as it does. Raises ``SlowReader``, ``Gone``."""
     async for item in subscription:
-        await connection.send(v1.render(item) if isinstance(item, Event) else v1.render_interim(item))
+        await connection.tell(item)
 
 
 async def _obey(connection: SocketConnection, services: Services) -> None:

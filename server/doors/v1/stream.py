@@ -11,7 +11,6 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 
 from protocol.errors import Draining, EarshotError, Idle, InvalidMessage, SlowReader
-from protocol.events import Event
 from protocol.wire import v1
 from protocol.wire.stream import BYTES_PER_SAMPLE, Control, Start, parse_client
 from server.auth import Action
@@ -176,7 +175,7 @@ class _Speaking:
             await asyncio.Event().wait()
             return
         async for item in self.subscription:
-            await self.connection.send(v1.render(item) if isinstance(item, Event) else v1.render_interim(item))
+            await self.connection.tell(item)
             self._told_seq = max(self._told_seq, self.subscription.last_seq)
             self._told_more.set()
 
