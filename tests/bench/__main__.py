@@ -118,6 +118,14 @@ async def journal(quick: bool) -> Figures:
     return figures
 
 
+async def listing(quick: bool) -> Figures:
+    from tests.bench import listing as bench
+
+    figures = Figures("listing", "Lists and the search: a hundred thousand transcripts")
+    await bench.measure(figures, count=4000 if quick else 100_000, asked=10 if quick else 50)
+    return figures
+
+
 BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "websocket": websocket,
     "webrtc": webrtc,
@@ -131,6 +139,7 @@ BENCHES: dict[str, Callable[..., Awaitable[Figures]]] = {
     "jobs-live": jobs_live,
     "speakers": speakers,
     "journal": journal,
+    "listing": listing,
 }
 
 

@@ -1,0 +1,163 @@
+"""The bench of lists and the search: a hundred thousand transcripts, on SQLite and on PostgreSQL.
+
+Asked over HTTP of the whole server, one question after the other; beside each search, in the same run, what the database
+needs to look through all text for the word (``LIKE``), which is what there would be without an index.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import httpx
+import sqlalchemy as sa
+
+from protocol import ids
+from protocol.events import EventBody, Transcribed
+from protocol.words import Segment, Word
+from server.store import events
+from server.store.database import transaction
+from server.store.records import NewEvent
+from server.store.store import Store
+from server.store.tables import passages, transcripts
+from tests.bench.figures import Figures, percentile
+from tests.bench.node import Node, cores
+from tests.server.databases import running_postgres
+
+AT_ONCE = 500  # transcripts of one transaction
+SEGMENTS = 3
+WORDS = 12
+VOCABULARY = 20_000  # words, of which the nth comes with a share of 1/n, as in speech
+YEAR_S = 365 * 86_400.0
+SEED = 7
+EMPTY = {"name": "Talk", "state": "ended", "language": "en", "last_seq": 0, "segments": 0, "words": 0}
+
+
+async def measure(figures: Figures, *, count: int, asked: int) -> None:
+    figures.add(listed_transcripts=count, listed_segments=count * SEGMENTS)
+    with tempfile.TemporaryDirectory(prefix="earshot-bench-") as folder:
+        await _of(figures, f"sqlite+aiosqlite:///{folder}/earshot.db", "sqlite", count=count, asked=asked)
+    with ExitStack() as stack:  # in threads: it has loops of its own
+        postgres = await asyncio.to_thread(stack.enter_context, running_postgres(is_durable=True))
+        url = await asyncio.to_thread(stack.enter_context, postgres.fresh_database())
+        await _of(figures, url, "postgresql", count=count, asked=asked)
+        await asyncio.to_thread(stack.close)
+    figures.notes.append(
+        f"Transcripts of {SEGMENTS} finals of {WORDS} words each, of {VOCABULARY} words of which the nth comes with a "
+        f"share of 1/n, seed {SEED}. A common word is in about a third of them, a rare one in a few."
+    )
+    figures.notes.append(
+        "Asked one after the other, over HTTP: the newest fifty, the page in the middle, those that have ended, and the "
+        "search; the server on one core, whoever asks and PostgreSQL on the other. LIKE: the database alone, asked for "
+        "the same rare word in the text of all."
+    )
+
+
+async def _of(figures: Figures, url: str, name: str, *, count: int, asked: int) -> None:
+    began_s = time.perf_counter()
+    vocabulary = await _fill(url, count)
+    figures.add(**{f"{name}_filled_per_s": count / (time.perf_counter() - began_s)})
+    common, rare = vocabulary[0], vocabulary[VOCABULARY // 2]
+    scanned_ms = await _scan(url, rare)
+    pair = cores()
+    async with Node("scripted", pair[0] if pair else None, database_url=url) as node, node.http() as http:
+        questions: dict[str, Callable[[], str]] = {
+            "list_newest": lambda: "/v1/transcripts?page=1&size=50",
+            "list_middle": lambda: f"/v1/transcripts?page={count // 100}&size=50",
+            "list_ended": lambda: "/v1/transcripts?page=1&size=50&status=completed",
+            "search_common": lambda: f"/v1/transcripts/search?q={common}",
+            "search_rare": lambda: f"/v1/transcripts/search?q={rare}",
+            "search_two": lambda: f"/v1/transcripts/search?q={common}+{vocabulary[200]}",
+        }
+        for question, path in questions.items():
+            spent_ms = await _asked(http, path, asked)
+            figures.add(
+                **{
+                    f"{name}_{question}_p50_ms": percentile(spent_ms, 50),
+                    f"{name}_{question}_p95_ms": percentile(spent_ms, 95),
+                }
+            )
+    figures.add(
+        **{
+            f"{name}_scan_ms": scanned_ms,
+            f"{name}_scan_by_search": scanned_ms / figures.values[f"{name}_search_rare_p50_ms"],
+        }
+    )
+
+
+async def _asked(http: httpx.AsyncClient, path: Callable[[], str], count: int) -> list[float]:
+    spent_ms = []
+    for number in range(count + 2):
+        began_s = time.perf_counter()
+        answer = await http.get(path())
+        if number >= 2:  # the first ones make what the others have
+            spent_ms.append((time.perf_counter() - began_s) * 1000)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path()}: {answer.status_code} {answer.text[:200]}")
+    return spent_ms
+
+
+async def _scan(url: str, word: str) -> float:
+    store = await Store.open(url)
+    began_s = time.perf_counter()
+    async with transaction(store._database.reads) as conn:
+        await conn.execute(sa.select(sa.func.count()).where(passages.c.text.like(f"%{word}%")))
+    spent_ms = (time.perf_counter() - began_s) * 1000
+    await store.close()
+    return spent_ms
+
+
+async def _fill(url: str, count: int) -> Sequence[str]:
+    """A database of so many; its words, the commonest first."""
+    chance = random.Random(SEED)
+    vocabulary = ["".join(chance.choices("abcdefghiklmnoprstu", k=chance.randint(3, 9))) for _ in range(VOCABULARY)]
+    shares = [1 / rank for rank in range(1, VOCABULARY + 1)]
+    store = await Store.open(url)
+    async with store._database.patient() as engine:
+        for begun in range(0, count, AT_ONCE):
+            now = 1_700_000_000.0 + YEAR_S * begun / count
+            async with transaction(engine) as conn:
+                made = [
+                    {
+                        **EMPTY,
+                        "id": ids.new_transcript_id(),
+                        "created_at": now + at,
+                        "updated_at": now,
+                        "change_seq": at,
+                    }
+                    for at in range(begun, min(begun + AT_ONCE, count))
+                ]
+                await conn.execute(sa.insert(transcripts), made)  # one by one it would take an hour
+                batch = [
+                    NewEvent.of(str(row["id"]), _said(at, chance.choices(vocabulary, shares, k=WORDS)))
+                    for row in made
+                    for at in range(SEGMENTS)
+                ]
+                await events.append(conn, batch, now=now, again=False)
+    if engine.dialect.name == "postgresql":
+        async with engine.connect() as plain:
+            conn = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            await conn.exec_driver_sql("ANALYZE")
+    await store.close()
+    return vocabulary
+
+
+def _said(at: int, texts: Sequence[str]) -> EventBody:
+    words = tuple(
+        Word(text=text, start_samples=16_000 * number, end_samples=16_000 * (number + 1))
+        for number, text in enumerate(texts)
+    )
+    segment = Segment(
+        segment_id=f"seg_{at:016x}",
+        track="t",
+        text=" ".join(texts),
+        start_samples=0,
+        end_samples=16_000 * WORDS,
+        words=words,
+        is_final=True,
+    )
+    return Transcribed(segment=segment, track_started_at=1_700_000_000.0)
