@@ -1,7 +1,7 @@
 """The bench of lists and the search: a hundred thousand transcripts, on SQLite and on PostgreSQL.
 
-Asked over HTTP of the whole server, one question after the other; beside each search, in the same run, what the database
-needs to look through all text for the word (``LIKE``), which is what there would be without an index.
+Asked over HTTP of the whole server, one question after the other; beside each search, in the same run, what the
+database needs to look through all text for the word (``LIKE``), which is what there would be without an index.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ async def measure(figures: Figures, *, count: int, asked: int) -> None:
         f"share of 1/n, seed {SEED}. A common word is in about a third of them, a rare one in a few."
     )
     figures.notes.append(
-        "Asked one after the other, over HTTP: the newest fifty, the page in the middle, those that have ended, and the "
-        "search; the server on one core, whoever asks and PostgreSQL on the other. LIKE: the database alone, asked for "
+        "Asked one after the other, over HTTP: the newest fifty, the page in the middle, those that have ended, and "
+        "the search; the server on one core, whoever asks and PostgreSQL on the other. LIKE: the database alone, asked for "
         "the same rare word in the text of all."
     )
 
