@@ -2,6 +2,7 @@
 
 At most once, in the order of publishing, never stored: the store is the truth, and a listener that misses a durable
 event sees the hole in ``seq`` and reads it there. So a bus between nodes may lose messages, and nothing is lost.
+Between nodes a durable event is not told itself, only that it is there (``Stored``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ class Deleted:
     transcript_id: str
 
 
-Message = Event | Interim | Deleted
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The journal of the transcript, to be read in the store, reaches to ``seq``; old news are no error."""
+
+    transcript_id: str
+    seq: int
+
+
+Message = Event | Interim | Deleted | Stored
 # Called on the event loop; must not block and must not raise.
 Listener = Callable[[Message], None]
 

@@ -19,7 +19,7 @@ from server.blobs import Blobs
 from server.bots.attending import Attending
 from server.bots.download_urls import DownloadUrls
 from server.bots.endpoints import Endpoints
-from server.bus import InProcessBus
+from server.bus import Bus, InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
 from server.enrolment import Enrolment
@@ -137,9 +137,16 @@ class Services:
             stack.push_async_callback(accounts.close)
             storing = Storing(store, settings.data_dir)
             stack.push_async_callback(storing.stop)
+            bus: Bus = InProcessBus()
+            if settings.redis is not None:
+                from server.nodes.redis_bus import RedisBus  # here: Redis' client takes half a second to import
+
+                bus = redis_bus = RedisBus(settings.redis, store.watch.last_seqs)
+                redis_bus.start()
+                stack.push_async_callback(redis_bus.stop)
             journal = Journal(
                 store,
-                InProcessBus(),
+                bus,
                 commit_interval_s=settings.journal_commit_interval_ms / 1000,
                 subscribers_max=settings.subscribers_max,
                 on_commit=metrics.commit_s.observe,

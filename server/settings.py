@@ -60,7 +60,7 @@ class Settings(BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, S
         None, description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder."
     )
     redis_url: SecretStr | None = Field(
-        None, description="Redis where several nodes count together, such as redis://...; unset: each for itself."
+        None, description="Redis where nodes wake each other and count together, redis://...; unset: each alone."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "text", "json"] = Field(

@@ -3,7 +3,7 @@
 It is *behind* while it reads pages of the store, and *live* while it queues what the bus brings. Behind, it only notes
 the highest seq that the bus told (nothing is queued, so a slow reader of a long journal costs one page); it becomes
 live when a page leaves nothing between itself and that seq. A hole in the seq of live events puts it behind again:
-another node stored an event that has not been told here, or not yet.
+another node stored an event that has not been told here, or not yet. So does the news that another node stored one.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from typing import Self
 
 from protocol.errors import EarshotError, NotFound, SlowReader
 from protocol.events import Event, Interim, Transcribed
-from server.bus import Bus, Deleted, Message
+from protocol.words import Segment
+from server.bus import Bus, Deleted, Message, Stored
 from server.store.store import Store
 
 PAGE_EVENTS = 200  # one query; an event with words is a few kB, so a page stays below a MB
+FINALS_KNOWN = 64  # newest finals read in the store, whose interims may still be on their way from another node
 
 
 class Subscription:
     """An async iterator of ``Event`` and ``Interim``, for one task; leave it by ``close`` or the ``async with`` block.
 
     Every durable event with seq > ``after`` comes once and in order, then the current interim of each open segment,
-    then what is new. ``after=None``: from now on, after the current interims.
+    then what is new. ``after=None``: from now on, after the current interims; of what other nodes store, from the first
+    step of the iteration on.
 
     Live events queue up to ``queue_max`` entries, policy ``close_slow``: an interim replaces the one of its segment
     that still waits, a final removes it, a final is never skipped, and one entry too many ends the iteration with
@@ -62,6 +65,7 @@ class Subscription:
         self._is_known = False  # that the transcript exists
         self._page: deque[Event] = deque()
         self._queue: OrderedDict[int | str, Event | Interim] = OrderedDict()  # by seq, or by segment id
+        self._finals: OrderedDict[str, int] = OrderedDict()  # revisions by segment id
         self._error: EarshotError | None = None
         self._is_closed = False
         self._woken = asyncio.Event()
@@ -110,7 +114,8 @@ class Subscription:
                 raise error
             if self._page:
                 return self._take_from_page()
-            if self._queue:
+            # Interims alone do not keep a reader from the journal: they come again and again.
+            if self._queue and not (self._is_behind and all(isinstance(key, str) for key in self._queue)):
                 return self._take_from_queue()
             if self._is_behind:
                 await self._read_page()
@@ -129,7 +134,14 @@ class Subscription:
             segment_id = event.body.segment.segment_id
             if all(interim.segment.segment_id != segment_id for interim in self._open_interims(self.transcript_id)):
                 self._queue.pop(segment_id, None)  # an interim older than this final
+            self._know(event.body.segment)
         return event
+
+    def _know(self, final: Segment) -> None:
+        self._finals[final.segment_id] = final.revision
+        self._finals.move_to_end(final.segment_id)
+        if len(self._finals) > FINALS_KNOWN:
+            self._finals.popitem(last=False)
 
     def _take_from_queue(self) -> Event | Interim:
         _, message = self._queue.popitem(last=False)
@@ -146,6 +158,7 @@ class Subscription:
         self._is_known = True
         if self._seen is None and self.last_seq == 0:
             self.last_seq = transcript.last_seq
+        self._look_behind()
 
     async def _read_page(self) -> None:
         assert self._seen is not None, "only a reader that knows where it is can be behind"
@@ -166,9 +179,19 @@ class Subscription:
             self._fail(NotFound("the transcript was deleted", details={"transcript_id": self.transcript_id}))
         elif isinstance(message, Event):
             self._hear_event(message)
-        elif self._was_live:
+        elif isinstance(message, Stored):
+            self._heard = max(self._heard, message.seq)
+            if self._is_known:
+                self._look_behind()
+        elif self._was_live and message.segment.revision > self._finals.get(message.segment.segment_id, 0):
             self._put_interim(message)
         self._woken.set()
+
+    def _look_behind(self) -> None:
+        """Whether something is in the store that was not told here."""
+        if self._heard > (self.last_seq if self._seen is None else self._seen) and not self._is_behind:
+            self._seen = self.last_seq if self._seen is None else self._seen
+            self._is_behind = True
 
     def _hear_event(self, event: Event) -> None:
         self._heard = max(self._heard, event.seq)

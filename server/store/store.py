@@ -51,6 +51,7 @@ from server.store.summary_job_store import SummaryJobStore
 from server.store.summary_store import SummaryStore
 from server.store.upload_store import UploadStore
 from server.store.voice_store import VoiceStore
+from server.store.watch_store import WatchStore
 from server.store.webhook_store import WebhookStore
 
 SEARCH_MAX_S = 3.0
@@ -93,6 +94,7 @@ class Store:
         self.provider_parts = ProviderPartStore(self._read, self._write)
         self.voices = VoiceStore(self._read, self._write, clock)
         self.nodes = NodeStore(self._read, self._write)
+        self.watch = WatchStore(self._read)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -43,6 +43,10 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def socket(self) -> Path:
+        return self._socket
+
+    @property
     def url(self) -> str:
         return f"unix://{self._socket}"
 

@@ -194,11 +194,12 @@ async def _wait_ready(folder: Path, server: subprocess.Popen[bytes]) -> None:
 
 
 class SocketRelay:
-    """Stands between a client and PostgreSQL's socket, and can be cut or made silent."""
+    """Stands between a client and a server's Unix socket, PostgreSQL's unless named, and can be cut or made silent."""
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, name: str = SOCKET) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="earshot-relay-", dir="/tmp"))
-        self._target = target
+        self.socket = self.folder / name
+        self._target = target / name
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._passes = asyncio.Event()  # cleared: bytes are taken and go nowhere
@@ -206,8 +207,8 @@ class SocketRelay:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, target: Path) -> AsyncIterator[SocketRelay]:
-        relay = cls(target)
+    async def running(cls, target: Path, name: str = SOCKET) -> AsyncIterator[SocketRelay]:
+        relay = cls(target, name)
         await relay.heal()
         try:
             yield relay
@@ -225,12 +226,12 @@ class SocketRelay:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await server.wait_closed()
-            (self.folder / SOCKET).unlink(missing_ok=True)
+            self.socket.unlink(missing_ok=True)
 
     async def heal(self) -> None:
         self._passes.set()
         if self._server is None:
-            self._server = await asyncio.start_unix_server(self._serve, self.folder / SOCKET)
+            self._server = await asyncio.start_unix_server(self._serve, self.socket)
 
     def silence(self) -> None:
         self._passes.clear()
@@ -244,7 +245,7 @@ class SocketRelay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            up_reader, up_writer = await asyncio.open_unix_connection(str(self._target / SOCKET))
+            up_reader, up_writer = await asyncio.open_unix_connection(str(self._target))
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pump(reader, up_writer))

@@ -10,7 +10,7 @@ import pytest
 from protocol.errors import NotFound, SlowReader, StoreUnavailable
 from protocol.events import Event, Interim
 from server import subscription
-from server.bus import InProcessBus
+from server.bus import InProcessBus, Stored
 from server.journal import Journal
 from server.store.store import Store
 from server.subscription import Subscription
@@ -261,3 +261,58 @@ async def test_the_journal_ends_its_readers_when_it_stops(store: Store, bus: InP
     await asyncio.sleep(0)
     await journal.stop()
     assert await task == "ended"
+
+
+async def test_news_that_another_node_stored_something_are_read_in_the_store(
+    store: Store, bus: InProcessBus, journal: Journal, made: str
+) -> None:
+    async with journal.subscribe(made, after=0) as reader:
+        await journal.append(made, status())
+        assert await read(reader, 1) == [1]
+        await put(store, made, status(), status())
+        bus.publish(Stored(made, 1))  # old news
+        bus.publish(Stored(made, 3))
+        assert await read(reader, 2) == [2, 3]
+        await journal.append(made, status())
+        assert await read(reader, 1) == [4]
+
+
+async def test_news_do_not_turn_the_order_of_what_waits(
+    store: Store, bus: InProcessBus, journal: Journal, made: str
+) -> None:
+    async with journal.subscribe(made, after=0) as reader:
+        await journal.append(made, status())
+        assert await read(reader, 1) == [1]
+        waiting = asyncio.create_task(read(reader, 4))
+        await asyncio.sleep(0)
+        bus.publish(interim(made, "a", "open"))
+        await journal.append(made, status())
+        await put(store, made, status(), status())
+        bus.publish(Stored(made, 4))
+        assert await waiting == ["open", 2, 3, 4]
+
+
+async def test_interims_that_come_again_and_again_keep_nobody_from_the_finals(
+    store: Store, bus: InProcessBus, journal: Journal, made: str
+) -> None:
+    async with journal.subscribe(made, after=0) as reader:
+        await journal.append(made, status())
+        assert await read(reader, 1) == [1]
+        bus.publish(interim(made, "a", "open"))
+        await put(store, made, status())
+        bus.publish(Stored(made, 2))
+        assert await read(reader, 2) == [2, "open"]
+
+
+async def test_an_interim_that_comes_after_its_final_is_old(
+    store: Store, bus: InProcessBus, journal: Journal, made: str
+) -> None:
+    async with journal.subscribe(made, after=0) as reader:
+        await journal.append(made, status())
+        assert await read(reader, 1) == [1]
+        await put(store, made, final("a", revision=3))
+        bus.publish(Stored(made, 2))
+        assert await read(reader, 1) == [2]
+        bus.publish(interim(made, "a", "stale"))
+        bus.publish(interim(made, "b", "fresh"))
+        assert await read(reader, 1) == ["fresh"]
