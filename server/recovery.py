@@ -52,7 +52,7 @@ async def recover_transcript(
             log.error("track not recovered", track=track.id, error=type(error).__name__)
             continue
         count += 1
-        if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
+        if track.source == "file" and await hub.sound.has_upload(track):
             intake.begin(session)
         elif not wait or transcript.state is TranscriptState.PROCESSING or track.source == "file":
             session.pipeline.hear_by()
@@ -67,6 +67,7 @@ async def recover_transcript(
 
 async def _is_empty(hub: Hub, track: Track) -> bool:
     try:
+        await hub.sound.fetch(track)
         return not await asyncio.to_thread(hub.recording(track).length_samples)
     except NotFound:
         return True

@@ -20,6 +20,7 @@ from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
 from server.store.endpoint_store import EndpointStore
 from server.store.job_store import JobStore
+from server.store.kept_store import KeptStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.meeting_part_store import MeetingPartStore
@@ -93,6 +94,7 @@ class Store:
         self.provider_parts = ProviderPartStore(self._read, self._write)
         self.voices = VoiceStore(self._read, self._write, clock)
         self.nodes = NodeStore(self._read, self._write)
+        self.kept = KeptStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
