@@ -108,7 +108,7 @@ class TrackRecorder:
         await self._request(close=False)
 
     async def close(self) -> None:
-        """Writes, syncs and closes, and sends on what is not elsewhere yet. Idempotent. Raises ``StoreUnavailable`` when
+        """Writes, syncs and closes, and sends on what is not elsewhere. Idempotent. Raises ``StoreUnavailable`` when
         sound was lost."""
         if self._closed:
             return

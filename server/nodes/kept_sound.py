@@ -158,7 +158,7 @@ class KeptSound:
     def _check_here(self, track: Track) -> None:
         if self._bucket is None and track.kept_in not in (None, self._folder):
             raise StoreUnavailable(
-                "this sound is in the data folder of another node: ask that node, or set blobs_url to one bucket on all "
-                "nodes, so that each of them has it",
+                "this sound is in the data folder of another node: ask that node, or set blobs_url to one bucket on "
+                "all nodes, so that each of them has it",
                 details={"kept_in": track.kept_in},
             )

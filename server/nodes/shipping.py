@@ -31,7 +31,7 @@ MARKS_MAX = 1000  # ends of syncs that are remembered; of older ones it is told 
 
 
 class Shipment:
-    """One track's file on its way: what its recorder calls (``media.recorder.Elsewhere``), and what ``Shipping`` knows."""
+    """One track's file on its way: what its recorder calls (``media.recorder.Elsewhere``), and what is known."""
 
     def __init__(self, shipping: Shipping, path: str, file: Path, turn: int, *, begin_bytes: int | None) -> None:
         self._shipping = shipping

@@ -228,10 +228,7 @@ class Store:
             return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
 
     async def delete_transcript(self, transcript_id: str) -> Transcript:
-        """Into the bin, unless it is locked (``Conflict``); from there it can be restored, or be destroyed.
-
-        Next: ``Journal.deleted``.
-        """
+        """Into the bin, to be restored or destroyed; ``Conflict`` where it is locked. Next: ``Journal.deleted``."""
         async with self._write() as conn:
             return await transcripts.delete(conn, transcript_id, now=self._clock())
 
