@@ -8,11 +8,12 @@ asked for it for a while.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 FRESH_S = 2.0
 """So long nobody looks again whether the bucket has more of a track."""
-AT_ONCE = 4  # pieces on their way, of each track
+AT_ONCE = 8  # pieces on their way, of each track
+LOCKED_LOOK_S = 0.05  # at a copy that another process of this folder is making
 KNOWN_MAX = 1000  # copies of which is remembered what they are made of; others are made again
 KEPT_S = 86_400.0
 
@@ -51,7 +53,7 @@ class _Copy:
 
 
 class Copies:
-    """Whoever calls has the track's lock. ``replaced`` is told a file that is not what it was, or is no more."""
+    """Whoever calls is ``alone`` with the track. ``replaced`` is told a file that is not what it was, or is no more."""
 
     def __init__(self, data_dir: Path, recordings: Path, blobs: Blobs, replaced: Callable[[Path], None]) -> None:
         self._folder = data_dir / "copies"
@@ -59,6 +61,18 @@ class Copies:
         self._blobs = blobs
         self._replaced = replaced
         self._known: dict[str, _Copy] = {}  # by the track's id, the latest last
+
+    @asynccontextmanager
+    async def alone(self, track_id: str, path: str) -> AsyncIterator[None]:
+        """No other process of this folder makes a copy of it meanwhile, or begins to record it. In this process, the
+        track's lock is the caller's to hold."""
+        fd = await asyncio.to_thread(self._marked, track_id, path)
+        try:
+            while not _locked(fd):  # noqa: ASYNC110 - another process tells nobody
+                await asyncio.sleep(LOCKED_LOOK_S)
+            yield
+        finally:
+            os.close(fd)
 
     async def refresh(self, track: Track, *, at_once: bool = False) -> int:
         """Make its file what the bucket has of it, and say how many bytes that are; ``at_once``: look there, however
@@ -82,36 +96,32 @@ class Copies:
         path = (self._recordings / track.path).with_suffix(".upload")
         if not await asyncio.to_thread(path.exists):
             with suppress(NotFound):
-                await self._mark(track)
                 await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
                 await self._blobs.copy_to(upload_key(track.path), path)
 
-    async def own(self, track: Track) -> None:
-        """It is no copy any more: it grows here."""
-        self._known.pop(track.id, None)
-        await asyncio.to_thread((self._folder / track.id).unlink, missing_ok=True)
+    async def forget(self, track_id: str) -> None:
+        """There is no copy any more: it is deleted, or grows here."""
+        self._known.pop(track_id, None)
+        await asyncio.to_thread((self._folder / track_id).unlink, missing_ok=True)
 
-    def unused(self) -> dict[str, Path]:
-        """Track ids and files of copies that nobody asked for lately. Blocking."""
-        found: dict[str, Path] = {}
+    def unused(self) -> dict[str, str]:
+        """Ids and paths of tracks of whose copies nobody asked for lately. Blocking."""
+        found: dict[str, str] = {}
         with suppress(FileNotFoundError):
             for mark in self._folder.iterdir():
                 if time.time() - mark.stat().st_mtime > KEPT_S:
-                    found[mark.name] = self._recordings / mark.read_text()
+                    found[mark.name] = mark.read_text()
         return found
 
-    async def delete(self, track_id: str, path: Path) -> None:
-        """With all that was made of it."""
-        self._known.pop(track_id, None)
-        self._replaced(path)
-        await asyncio.to_thread(_delete, path)
-        await asyncio.to_thread((self._folder / track_id).unlink, missing_ok=True)
+    async def delete(self, path: str) -> None:
+        """With all that was made of it. Next: ``forget``."""
+        self._replaced(self._recordings / path)
+        await asyncio.to_thread(_delete, self._recordings / path)
 
     async def _made(self, track: Track, path: Path, known: _Copy | None) -> _Copy:
         looked_at_s = time.monotonic()
         pieces = tuple(good_pieces(await listed(self._blobs, track.path)))
         is_whole = track.state != "open" and track.is_remote
-        await self._mark(track)
         try:
             had = known.pieces if known is not None and known.pieces else ()
             if had and pieces[: len(had)] == had:
@@ -153,12 +163,19 @@ class Copies:
             )
             await asyncio.to_thread(_add, path, data)
 
-    async def _mark(self, track: Track) -> None:
-        def write() -> None:
-            self._folder.mkdir(exist_ok=True)
-            (self._folder / track.id).write_text(track.path)
+    def _marked(self, track_id: str, path: str) -> int:
+        self._folder.mkdir(exist_ok=True)
+        fd = os.open(self._folder / track_id, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.pwrite(fd, path.encode(), 0)
+        return fd
 
-        await asyncio.to_thread(write)
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _length_bytes(path: Path) -> int:

@@ -69,26 +69,35 @@ class KeptSound:
 
         Raises ``NotFound``, and ``StoreUnavailable``, also where what there is cannot be had.
         """
-        path = self.recordings.path_of(track)
         async with self._locks.of(track.id):
             track = await self._store.get_track(track.id)
-            is_here = await self._is_here(track)
+            path = self.recordings.path_of(track)
             if self._bucket is None:
                 self._check_here(track)
                 await self._store.kept.take(track.id, self._folder)
                 return await TrackRecorder.open(path, self._disk)
-            begin_bytes: int | None = None  # the bucket says
-            if not is_here:
-                begin_bytes = await self._copies.refresh(track, at_once=True)
-            elif not await asyncio.to_thread(path.exists):
-                begin_bytes = 0
-            turn = await self._store.kept.take(track.id, self._folder)
-            if not is_here:
-                # From here on whoever had it before changes nothing, whatever it still sends.
-                await self._bucket.put(key_of(track.path, begin_bytes or 0, turn), b"")
-                await self._copies.own(track)
+            if await self._is_here(track):
+                # Else the bucket says how much it has.
+                begin_bytes = None if await asyncio.to_thread(path.exists) else 0
+                turn = await self._store.kept.take(track.id, self._folder)
+            else:
+                begin_bytes, turn = await self._take_over(self._bucket, track)
             shipment = Shipment(self._shipping, track.path, path, turn, begin_bytes=begin_bytes)
             return await TrackRecorder.open(path, self._disk, shipment)
+
+    async def _take_over(self, bucket: Blobs, track: Track) -> tuple[int | None, int]:
+        """All that there is of it is here then. Returns how many bytes the bucket has, if that is known, and the
+        new turn of the track."""
+        async with self._copies.alone(track.id, track.path):
+            track = await self._store.get_track(track.id)
+            if await self._is_here(track):  # another process of this folder has taken it over
+                return None, await self._store.kept.take(track.id, self._folder)
+            begin_bytes = await self._copies.refresh(track, at_once=True)
+            turn = await self._store.kept.take(track.id, self._folder)
+            # From here on whoever had it before changes nothing, whatever it still sends.
+            await bucket.put(key_of(track.path, begin_bytes, turn), b"")
+            await self._copies.forget(track.id)
+        return begin_bytes, turn
 
     async def fetch(self, track: Track) -> None:
         """Make its file here as whole as it can be had; for readers, before they look at it.
@@ -97,18 +106,17 @@ class KeptSound:
         """
         if await self._is_here(track):
             return
-        async with self._locks.of(track.id):
+        self._check_here(track)
+        async with self._locks.of(track.id), self._copies.alone(track.id, track.path):
             track = await self._store.get_track(track.id)
-            if await self._is_here(track):
-                return
-            self._check_here(track)
-            await self._copies.refresh(track)
+            if not await self._is_here(track):
+                await self._copies.refresh(track)
 
     async def has_upload(self, track: Track) -> bool:
         """Whether the file that it is heard from is here, from wherever. Raises ``StoreUnavailable``, ``DiskFull``."""
         path = self.recordings.path_of(track).with_suffix(".upload")
         if not await asyncio.to_thread(path.exists) and self._bucket is not None:
-            async with self._locks.of(track.id):
+            async with self._locks.of(track.id), self._copies.alone(track.id, track.path):
                 await self._copies.upload(track)
         return await asyncio.to_thread(path.exists)
 
@@ -141,12 +149,13 @@ class KeptSound:
         except OSError as error:
             raise storage_error(error) from error
         for track_id, path in unused.items():
-            async with self._locks.of(track_id):
+            async with self._locks.of(track_id), self._copies.alone(track_id, path):
                 found = await self._store.kept.folders([track_id])
-                if track_id in found and found[track_id] in (None, self._folder):
-                    continue  # ours again
-                await self._copies.delete(track_id, path)
-                count += 1
+                is_ours = track_id in found and found[track_id] in (None, self._folder)
+                if not is_ours:
+                    await self._copies.delete(path)
+                    count += 1
+                await self._copies.forget(track_id)
         return count
 
     async def _is_here(self, track: Track) -> bool:

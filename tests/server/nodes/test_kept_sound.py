@@ -449,6 +449,33 @@ async def test_copies_that_nobody_asks_for_are_deleted_and_come_again(
         assert await speaker.sound.delete_unused() == 0
 
 
+async def test_two_processes_of_one_folder_do_not_disturb_each_other(
+    tmp_path: Path, store: Store, track: Track, s3: S3Server
+) -> None:
+    """Both make a copy, and one of them goes on with it while the other still does."""
+    async with (
+        running_node(tmp_path / "a", store, s3) as speaker,
+        running_node(tmp_path / "b", store, s3) as one,
+        running_node(tmp_path / "b", store, s3) as two,
+    ):
+        await (await speaker.record(track, steps(30))).close()
+        assert await asyncio.gather(one.heard(track), two.heard(track)) == [sound(0, 48_000).pcm] * 2
+        one.path(track).unlink()
+        s3.held.add("GET")
+        reading = asyncio.create_task(two.heard(track))
+        await until(lambda: s3.requests[-1][0] == "GET" and s3.requests[-1][1] == "")
+        opening = asyncio.create_task(one.sound.open(track))
+        s3.held.clear()
+        s3.let_go.set()
+        recorder = await opening
+        assert await reading == sound(0, 48_000).pcm
+        recorder.append(sound(48_000, 1600))
+        await recorder.wait_durable(49_600)
+        assert await two.heard(track) == await one.heard(track) == sound(0, 49_600).pcm
+        await recorder.close()
+        assert await speaker.heard(track) == sound(0, 49_600).pcm
+
+
 async def test_a_bucket_that_fails_while_a_copy_is_made_leaves_none(
     tmp_path: Path, store: Store, track: Track, s3: S3Server
 ) -> None:
