@@ -459,7 +459,7 @@ async def test_two_processes_of_one_folder_do_not_disturb_each_other(
         running_node(tmp_path / "b", store, s3) as two,
     ):
         await (await speaker.record(track, steps(30))).close()
-        assert await asyncio.gather(one.heard(track), two.heard(track)) == [sound(0, 48_000).pcm] * 2
+        assert set(await asyncio.gather(one.heard(track), two.heard(track))) == {sound(0, 48_000).pcm}
         one.path(track).unlink()
         s3.held.add("GET")
         reading = asyncio.create_task(two.heard(track))

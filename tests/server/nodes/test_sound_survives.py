@@ -52,7 +52,6 @@ class Nodes:
     def __init__(self, folder: Path, s3: S3Server) -> None:
         self.folder = folder
         lay_sqlite_file(folder / "earshot.db")
-        key = secrets.token_bytes(32)
         self._shared: dict[str, Any] = {
             "database_url": f"sqlite+aiosqlite:///{folder / 'earshot.db'}",
             "blobs_url": f"s3://{BUCKET}/of/earshot",
@@ -66,9 +65,6 @@ class Nodes:
             "shared_secret": secrets.token_hex(16),
             "utterance_silence_ms": 300,
         }
-        for name in ("a", "b"):
-            (folder / name).mkdir()
-            (folder / name / "resume.key").write_bytes(key)
 
     def node(self, name: str, port: int) -> ServerProcess:
         return ServerProcess(self.folder / name, port=port, **self._shared)
