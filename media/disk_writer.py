@@ -38,7 +38,7 @@ def disk_error(error: OSError, doing: str) -> StoreUnavailable:
 class RecordFile:
     """An open recording. The queue belongs to whoever holds the writer's lock, the rest to the writer's thread.
 
-    ``on_synced(end_samples)`` and ``on_failed(error)`` are called in the writer's thread.
+    ``on_synced(end_samples, end_bytes)`` and ``on_failed(error)`` are called in the writer's thread.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class RecordFile:
     offset_bytes: int  # end of the last whole piece
     encoder: TrackEncoder
     end_samples: int  # end of the last written sound
-    on_synced: Callable[[int], None] = lambda _: None
+    on_synced: Callable[[int, int], None] = lambda *_: None
     on_failed: Callable[[StoreUnavailable], None] = lambda _: None
     queue: list[Block] = field(default_factory=list)
     requests: list[Callable[[StoreUnavailable | None], None]] = field(default_factory=list)
@@ -99,7 +99,7 @@ class RecordFile:
             self.fail(disk_error(error, "syncing the recording"))
             return
         self.dirty = False
-        self.on_synced(self.end_samples)
+        self.on_synced(self.end_samples, self.offset_bytes)
 
     def fail(self, error: StoreUnavailable) -> None:
         self.failure, self.dirty = error, False

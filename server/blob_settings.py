@@ -1,4 +1,4 @@
-"""The settings of where uploaded chunks lie; part of ``server.settings.Settings``."""
+"""The settings of where uploaded chunks and all sound lie; part of ``server.settings.Settings``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _ENDPOINT = r"^$|^https?://[A-Za-z0-9.\[\]:-]+$"
 
 
 class BlobSettings(AccountSettings):
-    """Where the chunks of conversations lie until they are written down."""
+    """Where the chunks of conversations lie until they are written down, and sound besides."""
 
     blobs_url: str = Field(
         "",
         pattern=_PLACE,
-        description="Bucket for uploaded chunks, such as s3://bucket or s3://bucket/prefix; empty: in the data folder.",
+        description="Bucket for uploaded chunks and all sound, such as s3://bucket or s3://bucket/prefix; empty: none.",
     )
     s3_endpoint: str = Field(
         "", pattern=_ENDPOINT, description="Address of the storage that has the bucket; empty: that of its region."

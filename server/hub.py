@@ -12,8 +12,6 @@ from pathlib import Path
 import structlog
 
 from asr.client import AsrClient
-from media.disk_writer import DiskWriter
-from media.recorder import TrackRecorder
 from media.recording import Recording
 from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound
 from protocol.events import Failed, StatusChanged
@@ -25,11 +23,11 @@ from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
 from server.nodes.holding import Holding
+from server.nodes.kept_sound import KeptSound
 from server.pipeline import TrackPipeline
 from server.places import Places
 from server.recognition import of_nobody
 from server.recorders import Place, admit_recorder, new_track
-from server.recordings import Recordings
 from server.resume import ResumeTokens
 from server.rounds import repeat
 from server.session_options import session_options
@@ -57,7 +55,7 @@ class Hub:
         store: Store,
         journal: Journal,
         asr: AsrClient,
-        disk: DiskWriter,
+        sound: KeptSound,
         tokens: ResumeTokens,
         metrics: Metrics,
         holding: Holding,
@@ -66,7 +64,7 @@ class Hub:
         self._store = store
         self._journal = journal
         self._asr = asr
-        self._disk = disk
+        self.sound = sound
         self._tokens = tokens
         self._metrics = metrics
         self._holding = holding
@@ -74,7 +72,6 @@ class Hub:
         self._settling: set[asyncio.Task[None]] = set()  # that finish, and are no sessions any more
         self.places = Places(settings, self._sessions, asr)
         self.voices = Voices(store)
-        self._recordings = Recordings(settings.recordings_dir)
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
         self._status = StatusTeller(store, journal, asr, self._sessions, node_id=lambda: holding.node_id)
         self._rounds: list[asyncio.Task[None]] = []
@@ -218,7 +215,7 @@ class Hub:
         encoder, unowned = self._asr.status.encoder, of_nobody(self._settings)
         load = partial(TrackPrints.load, self._store, track, encoder=encoder, of_nobody=unowned)
         prints = await load() if track.diarize else None
-        recorder = await TrackRecorder.open(path, self._disk)
+        recorder = await self.sound.open(track)
         pipeline = TrackPipeline(
             track,
             recorder,
@@ -245,11 +242,11 @@ class Hub:
         return session
 
     def recording_path(self, track: Track) -> Path:
-        return self._recordings.path_of(track)
+        return self.sound.recordings.path_of(track)
 
     def recording(self, track: Track) -> Recording:
-        """A track's sound, for readers."""
-        return self._recordings.of(track)
+        """A track's sound, for readers, who see to it that it is here: ``sound.fetch``."""
+        return self.sound.recordings.of(track)
 
     # How a session ends.
 
@@ -289,7 +286,7 @@ class Hub:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
         await self._store.delete_track(track.id)
         path = self.recording_path(track)
-        self._recordings.let_go(path)
+        self.let_go(path)
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
@@ -353,10 +350,10 @@ class Hub:
         """Let go of what is remembered of one without sessions, and of its sound."""
         self.voices.forget(transcript_id)
         self._status.forget(transcript_id)
-        self._recordings.forget(transcript_id)
+        self.sound.recordings.forget(transcript_id)
 
     def let_go(self, path: Path) -> None:
-        self._recordings.let_go(path)
+        self.sound.recordings.let_go(path)
 
     # What a transcript's readers ask for.
 

@@ -24,7 +24,6 @@ from server.live import LiveSession, SourceOptions
 from server.recognisers import Recognisers
 from server.settings import Settings
 from server.status import logged
-from server.store.records import Track
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -87,6 +86,7 @@ class Intake:
         except OSError as error:
             session.abandon()
             raise storage_error(error) from error
+        await self._hub.sound.uploaded(session.track)
         self.begin(session)
         return session.track.id
 
@@ -120,10 +120,7 @@ class Intake:
 
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
-        return self.path_of(session.track)
-
-    def path_of(self, track: Track) -> Path:
-        return self._hub.recording_path(track).with_suffix(".upload")
+        return self._hub.recording_path(session.track).with_suffix(".upload")
 
     def begin(self, session: LiveSession) -> None:
         """Feed the session from its kept file, in the background; also after a restart, from the beginning: what is

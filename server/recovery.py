@@ -47,12 +47,13 @@ async def recover_transcript(
                 # Cut short between its row and all else: who began it begins again.
                 await hub.forget_track(track)
                 continue
+            is_uploaded = track.source == "file" and await hub.sound.has_upload(track)
             session = await hub.recover(track)
         except (EarshotError, OSError) as error:
             log.error("track not recovered", track=track.id, error=type(error).__name__)
             continue
         count += 1
-        if track.source == "file" and await asyncio.to_thread(intake.kept_path(session).exists):
+        if is_uploaded:
             intake.begin(session)
         elif not wait or transcript.state is TranscriptState.PROCESSING or track.source == "file":
             session.pipeline.hear_by()
@@ -67,6 +68,7 @@ async def recover_transcript(
 
 async def _is_empty(hub: Hub, track: Track) -> bool:
     try:
+        await hub.sound.fetch(track)
         return not await asyncio.to_thread(hub.recording(track).length_samples)
     except NotFound:
         return True

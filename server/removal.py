@@ -139,6 +139,7 @@ class Removal:
         self._hub.forget(transcript_id)
         for folder in (self._settings.recordings_dir, self._settings.uploads_dir):
             await asyncio.to_thread(shutil.rmtree, folder / transcript_id, ignore_errors=True)
+        await self._hub.sound.remove(transcript_id)
 
     async def empty(self) -> int:
         """Destroy what has been in the bin for too long; how many that were."""

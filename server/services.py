@@ -34,6 +34,7 @@ from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
+from server.nodes.kept_sound import KeptSound
 from server.nodes.membership import Membership
 from server.nodes.slot import Slot
 from server.peers import Peers
@@ -168,7 +169,9 @@ class Services:
             stack.push_async_callback(loop.stop)
             recognisers = Recognisers(asr, worker_settings(settings), others_max=settings.other_models_max)
             stack.push_async_callback(recognisers.stop)
-            hub = Hub(settings, store, journal, asr, disk, tokens, metrics, membership.holding)
+            sound = await KeptSound.start(settings, store, disk, blobs)
+            stack.push_async_callback(sound.stop)
+            hub = Hub(settings, store, journal, asr, sound, tokens, metrics, membership.holding)
             hub.start()
             stack.push_async_callback(hub.stop)
             speakers = Speakers(store, journal, hub.voices)

@@ -22,6 +22,7 @@ from protocol.errors import AudioFormatError, Conflict, NotFound
 from server.derived import mix_path
 from server.download_names import part_stem
 from server.files import storage_error
+from server.hub import Hub
 from server.mixes import Mix, mix_of
 from server.services import Services
 from server.store.records import Track
@@ -89,6 +90,8 @@ class Sound:
                 made = await self.services.derived.mp3(self.reader, self.path, self.made_of)
                 return await plain_file(form, made)
             case "original":
+                if self.track is not None:
+                    await self.services.hub.sound.has_upload(self.track)
                 return await plain_file(form, self.path.with_suffix(".upload"))
             case "ogg":
                 recording = self.reader
@@ -167,13 +170,12 @@ def mp3_or_wav(sound: Sound) -> Form:
 
 async def kept_mix(services: Services, tracks: Sequence[Track]) -> Mix | None:
     """``mix_of`` those whose recordings are there: one that is lost takes nobody's sound but its own away."""
-    return await asyncio.to_thread(
-        lambda: mix_of([_as_kept(services.hub.recording_path(track), track) for track in tracks])
-    )
+    return await asyncio.to_thread(lambda: mix_of([_as_kept(services.hub, track) for track in tracks]))
 
 
-def _as_kept(path: Path, track: Track) -> Track:
-    return track if path.exists() else replace(track, length_samples=0)
+def _as_kept(hub: Hub, track: Track) -> Track:
+    is_kept = hub.sound.is_far(track) or hub.recording_path(track).exists()
+    return track if is_kept else replace(track, length_samples=0)
 
 
 def forms_of_mix() -> list[Form]:
@@ -182,25 +184,26 @@ def forms_of_mix() -> list[Form]:
 
 async def forms_of(services: Services, tracks: Sequence[Track]) -> dict[str, list[Form]]:
     """By the id of each track, what its sound can be had as now. Cheap: a few bytes of each file are looked at."""
-    return await asyncio.to_thread(
-        lambda: {track.id: _forms(services.hub.recording_path(track), track) for track in tracks}
-    )
+    return await asyncio.to_thread(lambda: {track.id: _forms(services.hub, track) for track in tracks})
 
 
-def _forms(path: Path, track: Track) -> list[Form]:
-    if not path.exists():
+def _forms(hub: Hub, track: Track) -> list[Form]:
+    path = hub.recording_path(track)
+    is_far = hub.sound.is_far(track) and track.length_samples > 0
+    if not is_far and not path.exists():
         return []
     forms: list[Form] = ["wav"]
     if can_encode() and track.state != "open":
         forms.append("mp3")
-    if Recording(path).looks_like_ogg():
+    if Recording(path).looks_like_ogg():  # of one that is far it is not known before somebody has heard it here
         forms.append("ogg")
-    if track.source == "file" and path.with_suffix(".upload").exists():
+    if track.source == "file" and (is_far or path.with_suffix(".upload").exists()):
         forms.append("original")
     return forms
 
 
 async def _sound(services: Services, track: Track) -> Sound:
+    await services.hub.sound.fetch(track)
     recording = services.hub.recording(track)
     length_samples = await asyncio.to_thread(recording.length_samples)
     path = services.hub.recording_path(track)
@@ -208,6 +211,8 @@ async def _sound(services: Services, track: Track) -> Sound:
 
 
 async def _mixed_sound(services: Services, transcript_id: str, mix: Mix) -> Sound:
+    for track in mix.tracks:
+        await services.hub.sound.fetch(track)
     parts = [
         Part(services.hub.recording(track), start_samples, track.length_samples)
         for track, start_samples in zip(mix.tracks, mix.starts_samples, strict=True)

@@ -58,6 +58,7 @@ class PartEnds:
 
     async def _length_s(self, track: Track) -> float:
         with suppress(NotFound):
+            await self._hub.sound.fetch(track)
             return seconds(await asyncio.to_thread(self._hub.recording(track).length_samples))
         return seconds(track.length_samples)
 

@@ -18,8 +18,9 @@ from server.commands.failure import CommandFailed
 from server.commands.outbox import Outbox
 from server.commands.patience import FINAL_CLOSE_CODES, Patience
 
-# Sent but not acknowledged: 64 s of 16 kHz PCM. More would only be memory, the server writes every 200 ms.
-WINDOW_BYTES = 2 * 1024 * 1024
+# Sent but not acknowledged: eleven minutes of 16 kHz PCM. A server that keeps sound in a bucket acknowledges what is
+# there, every ten seconds or so, and not while the bucket is away.
+WINDOW_BYTES = 20 * 1024 * 1024
 # The server tells how it fares at least every 10 s; a connection that is silent for so long is dead.
 SILENT_S = 40.0
 STARTED_WITHIN_S = 30.0
@@ -185,14 +186,13 @@ class SpeakingClient:
             self._refusal = Refused(f"The recording cannot go on: {error}.")
             await socket.close()
             return
-        self._acked(int(started["position"]))
+        # Not acknowledged by that: if this server dies as well, another may ask for it once more.
         for sound in again:
             await socket.send(sound)
         # Half the time after which the server would take us for gone.
         keepalive_s = max(float(started.get("keepalive_s", 10.0)) / 2, 0.5)
         while not self._ended and not self._hurry.is_set():
-            await self._room.wait()
-            sound_or_end = await self._next(keepalive_s)
+            sound_or_end = await self._next(keepalive_s) if await self._has_room(keepalive_s) else b""
             if sound_or_end == b"":
                 await socket.send(json.dumps({"type": "keepalive"}))
             elif sound_or_end is None:
@@ -203,6 +203,12 @@ class SpeakingClient:
                 await socket.send(sound_or_end)
         await socket.send(json.dumps({"type": "stop"}))
         self._stop_sent = True
+
+    async def _has_room(self, within_s: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._room.wait()
+        return self._room.is_set()
 
     async def _next(self, within_s: float) -> bytes | None:
         """Sound; empty when there was none within the time; None after the last."""

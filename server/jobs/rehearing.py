@@ -143,6 +143,7 @@ class Rehearing:
         stored = await self._stored(job_id, segment_id)
         track = await self._track(job_id, stored)
         start_samples, end_samples = _stretch(start_s, end_s, track)
+        await self._hub.sound.fetch(track)
         recording = self._hub.recording(track)
         blocks = (block.moved(-start_samples) for block in recording.blocks(start_samples, end_samples))
         with self._counted():

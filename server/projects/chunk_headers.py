@@ -19,6 +19,7 @@ from media.continuation import HEADER_MAX_BYTES, Header, continues, header_of, j
 from protocol.errors import NotFound
 from protocol.states import ChunkState
 from server.blobs import Blobs
+from server.nodes.sound_pieces import upload_key
 from server.settings import Settings
 from server.store.conversation_records import Chunk
 from server.store.store import Store
@@ -60,10 +61,13 @@ class ChunkHeaders:
             return await asyncio.to_thread(_head, kept, HEADER_MAX_BYTES)
         except OSError:
             pass
-        if chunk.key is None or chunk.state is ChunkState.TRANSCRIBED:
-            return b""
+        key = chunk.key
+        if key is None or chunk.state is ChunkState.TRANSCRIBED:
+            key = upload_key(f"{chunk.conversation_id}/{chunk.track_id}")  # heard by another node
+            if self._blobs.is_embedded:
+                return b""
         try:
-            return await self._blobs.range(chunk.key, 0, HEADER_MAX_BYTES)
+            return await self._blobs.range(key, 0, HEADER_MAX_BYTES)
         except NotFound:
             return b""
 

@@ -13,6 +13,7 @@ from typing import Any
 from protocol.errors import Draining, NotFound
 from server.intake import Intake
 from server.live import SourceOptions
+from server.nodes.kept_sound import KeptSound
 from server.projects.chunk_bytes import ChunkBytes
 from server.projects.chunk_headers import ChunkHeaders
 from server.projects.portal import portal_of
@@ -22,9 +23,10 @@ from server.store.store import Store
 
 
 class ChunkHearing:
-    def __init__(self, store: Store, intake: Intake, own: ChunkBytes, headers: ChunkHeaders) -> None:
+    def __init__(self, store: Store, sound: KeptSound, intake: Intake, own: ChunkBytes, headers: ChunkHeaders) -> None:
         self._store = store
         self._conversations = store.conversations
+        self._sound = sound
         self._intake = intake
         self._bytes = own
         self._headers = headers
@@ -74,7 +76,7 @@ class ChunkHearing:
         track = await self._track(chunk)
         if track is None or (track.state == "finished" and track.length_samples):
             return track is not None
-        return await asyncio.to_thread(self._intake.path_of(track).exists)
+        return await self._sound.has_upload(track)
 
     async def _track(self, chunk: Chunk) -> Track | None:
         try:

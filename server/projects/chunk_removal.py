@@ -67,6 +67,7 @@ class ChunkRemoval:
                 await self._reports.delete(report_id)
                 log.info("a report quoted what was deleted", report=report_id)
             await asyncio.to_thread(self._remove_files, chunk)
+            await self._hub.sound.remove(f"{chunk.conversation_id}/{chunk.track_id}")
             if chunk.key is not None:
                 await self._blobs.delete(chunk.key)
             await self._conversations.erased(chunk)

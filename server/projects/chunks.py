@@ -82,7 +82,7 @@ class Chunks:
         self._clock = clock
         self._removal = ChunkRemoval(settings, store, blobs, reports, intake, hub, journal)
         self._bytes = ChunkBytes(settings, blobs)
-        self._hearing = ChunkHearing(store, intake, self._bytes, ChunkHeaders(settings, store, blobs))
+        self._hearing = ChunkHearing(store, hub.sound, intake, self._bytes, ChunkHeaders(settings, store, blobs))
         self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
         self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
         self._locks = Locks()  # of conversations, for what is typed, and of chunks, for their bytes

@@ -236,7 +236,7 @@ class ConversationStore:
         async with self._write() as conn:
             now = self._clock()
             await hold(conn, chunk.conversation_id)
-            await erase_track(conn, chunk.conversation_id, chunk.track_id)
+            await erase_track(conn, chunk.conversation_id, chunk.track_id, now=now)
             await erase_made(conn, chunk.conversation_id)
             await touch(conn, [chunk.conversation_id], now=now)
 

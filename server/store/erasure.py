@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.events import BODY, Summarised, Transcribed
 from protocol.words import Segment
+from server.store.gone_sound import note_gone
 from server.store.job_tables import summary_jobs
 from server.store.passages import SEGMENT, write_about
 from server.store.project_tables import webhook_events
@@ -41,7 +42,7 @@ async def segments_of_track(conn: AsyncConnection, transcript_id: str, track_id:
     return [each for each in found if each.segment.track == track_id]
 
 
-async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str) -> None:
+async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str, *, now: float) -> None:
     """The track too. The transcript's row is held by the caller, who numbers the change."""
     rows = await conn.execute(
         sa.select(events.c.seq, events.c.body).where(events.c.transcript_id == transcript_id, _names(events, track_id))
@@ -84,7 +85,10 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str) 
         )
     for part in (track_voices, voice_prints):
         await conn.execute(sa.delete(part).where(part.c.track_id == track_id, part.c.transcript_id == transcript_id))
-    await conn.execute(sa.delete(tracks).where(tracks.c.id == track_id, tracks.c.transcript_id == transcript_id))
+    own_track = sa.and_(tracks.c.id == track_id, tracks.c.transcript_id == transcript_id)
+    for path in (await conn.execute(sa.select(tracks.c.path).where(own_track))).scalars().all():
+        await note_gone(conn, path, now=now)
+    await conn.execute(sa.delete(tracks).where(own_track))
 
 
 async def erase_made(conn: AsyncConnection, transcript_id: str) -> None:

@@ -90,6 +90,11 @@ class Track:
     max_speakers: int | None = None
     printed_samples: int = 0  # where the last speech ends that there were voice prints of,
     grouped_samples: int = 0  # and up to where it was in a later pass
+    # The data folder whose file of it grew last (None: nobody said), how many times one was taken for that, and whether
+    # all of that file is in the bucket.
+    kept_in: str | None = field(default=None, compare=False)
+    kept_turn: int = field(default=0, compare=False)
+    is_remote: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
 from server.store.endpoint_store import EndpointStore
 from server.store.job_store import JobStore
+from server.store.kept_store import KeptStore
 from server.store.keys import KeyStore
 from server.store.listing import EVERYTHING, Order, Wanted
 from server.store.meeting_part_store import MeetingPartStore
@@ -95,6 +96,7 @@ class Store:
         self.voices = VoiceStore(self._read, self._write, clock)
         self.nodes = NodeStore(self._read, self._write)
         self.watch = WatchStore(self._read)
+        self.kept = KeptStore(self._read, self._write, clock)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -228,10 +230,7 @@ class Store:
             return await transcripts.set_state(conn, transcript_id, state, now=self._clock())
 
     async def delete_transcript(self, transcript_id: str) -> Transcript:
-        """Into the bin, unless it is locked (``Conflict``); from there it can be restored, or be destroyed.
-
-        Next: ``Journal.deleted``.
-        """
+        """Into the bin, to be restored or destroyed; ``Conflict`` where it is locked. Next: ``Journal.deleted``."""
         async with self._write() as conn:
             return await transcripts.delete(conn, transcript_id, now=self._clock())
 

@@ -18,6 +18,7 @@ metadata = sa.MetaData(
 )
 
 _UNSUMMED = sa.text("words <> summed_words")
+_NOT_REMOTE = sa.text("NOT is_remote")
 
 transcripts = sa.Table(
     "transcripts",
@@ -97,7 +98,13 @@ tracks = sa.Table(
     sa.Column("max_speakers", sa.Integer),
     sa.Column("printed_samples", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("grouped_samples", sa.BigInteger, nullable=False, server_default="0"),
+    # The data folder whose file of it grew last (NULL: nobody said), how many times one was taken for that, and whether
+    # all of that file is in the bucket.
+    sa.Column("kept_in", sa.String(36)),
+    sa.Column("kept_turn", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("is_remote", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "transcript_id", "started_at"),
+    sa.Index("ix_tracks_left", "kept_in", "id", sqlite_where=_NOT_REMOTE, postgresql_where=_NOT_REMOTE),
 )
 
 # Files that somebody wants words of, each of which is a transcript: what was asked for.

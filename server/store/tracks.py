@@ -47,14 +47,14 @@ async def get(conn: AsyncConnection, track_id: str) -> Track:
     row = (await conn.execute(sa.select(tracks).where(tracks.c.id == track_id))).one_or_none()
     if row is None:
         raise not_found(track_id)
-    return _record(row)
+    return record(row)
 
 
 async def tracks_of(conn: AsyncConnection, transcript_id: str) -> list[Track]:
     rows = await conn.execute(
         sa.select(tracks).where(tracks.c.transcript_id == transcript_id).order_by(tracks.c.started_at, tracks.c.id)
     )
-    return [_record(row) for row in rows]
+    return [record(row) for row in rows]
 
 
 async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -> Track:
@@ -94,5 +94,5 @@ async def write_heard(conn: AsyncConnection, events: Sequence[Event]) -> None:
     )
 
 
-def _record(row: sa.Row[Any]) -> Track:
+def record(row: sa.Row[Any]) -> Track:
     return Track(**row._mapping)

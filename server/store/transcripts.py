@@ -15,6 +15,7 @@ from protocol.events import Event, Summarised
 from protocol.states import TRANSCRIPT_MOVES, UNFINISHED, TranscriptState, move
 from server.store.bot_tables import bots, meeting_participants, meeting_parts, provider_parts, realtime_endpoints
 from server.store.changes import check_unlocked, hold, not_found, take_number, touch
+from server.store.gone_sound import note_gone
 from server.store.job_tables import summary_jobs
 from server.store.meeting_records import MeetingState
 from server.store.passages import about, summary_text, write_about
@@ -222,6 +223,7 @@ async def remove_audio(
     await conn.execute(sa.delete(voice_prints).where(voice_prints.c.transcript_id == transcript_id))
     if held.audio_deleted:
         return await get(conn, transcript_id)
+    await note_gone(conn, transcript_id, now=now)
     return await change(conn, transcript_id, {"audio_deleted": True}, now=now)
 
 
@@ -241,6 +243,7 @@ async def destroy(conn: AsyncConnection, transcript_id: str, *, only_deleted: bo
     await conn.execute(sa.delete(conversations).where(conversations.c.id == transcript_id))
     emptied: dict[str, Any] = {"name": "", "title": "", "summary": None, "segments": 0, "words": 0}
     emptied |= {"made_title": "", "summed_words": 0}
+    await note_gone(conn, transcript_id, now=now)
     times = {"deleted_at": now if held.deleted_at is None else held.deleted_at, "destroyed_at": now}
     number = await take_number(conn)
     await conn.execute(

@@ -52,8 +52,8 @@ async def measure(figures: Figures, *, count: int, asked: int) -> None:
     )
     figures.notes.append(
         "Asked one after the other, over HTTP: the newest fifty, the page in the middle, those that have ended, and "
-        "the search; the server on one core, whoever asks and PostgreSQL on the other. LIKE: the database alone, asked for "
-        "the same rare word in the text of all."
+        "the search; the server on one core, whoever asks and PostgreSQL on the other. LIKE: the database alone, asked "
+        "for the same rare word in the text of all."
     )
 
 

@@ -140,6 +140,8 @@ class Objects(MutableMapping[str, bytes]):
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = 5.0  # of a client that was cancelled between its connection and its request
+
     def log(self, type: str, message: str, *args: Any) -> None:
         pass
 

@@ -34,8 +34,10 @@ class SpeakingServer:
     starts: list[dict[str, Any]] = field(default_factory=list)
     break_after_bytes: list[int] = field(default_factory=list)
     forget_bytes: int = 0  # so much of the sound at a break was not durable: the client must send it again
+    forgets_at_last: bool = False  # only with the last break: until then it goes on from all that came
     refuse_with: int = 0  # a close code
     refuse_details: dict[str, Any] = field(default_factory=dict)
+    keepalive_s: float = 10.0
     controls: list[str] = field(default_factory=list)
     control_came: asyncio.Event = field(default_factory=asyncio.Event)
     journal: list[dict[str, Any]] = field(default_factory=list)
@@ -127,7 +129,7 @@ async def _hear(websocket: WebSocket, behaviour: SpeakingServer) -> None:
         "resume_token": f"token-{len(behaviour.starts)}",
         "position": position,
         "max_message_bytes": 262_144,
-        "keepalive_s": 10.0,
+        "keepalive_s": behaviour.keepalive_s,
     }
     await websocket.send_json({"type": "started", "data": started})
     while True:
@@ -155,7 +157,8 @@ async def _take_sound(websocket: WebSocket, behaviour: SpeakingServer, sound: by
     behaviour.sound += sound
     if behaviour.break_after_bytes and len(behaviour.sound) >= behaviour.break_after_bytes[0]:
         behaviour.break_after_bytes.pop(0)
-        del behaviour.sound[len(behaviour.sound) - behaviour.forget_bytes :]
+        if not (behaviour.forgets_at_last and behaviour.break_after_bytes):
+            del behaviour.sound[len(behaviour.sound) - behaviour.forget_bytes :]
         await websocket.close(1012)
         return True
     for number in range(before, len(behaviour.segments())):

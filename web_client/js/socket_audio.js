@@ -39,8 +39,12 @@ export class SocketAudio {
     this.#id = transcriptId;
   }
 
+  /** Sound that the server has not heard, as far as we know. What it heard is kept longer: until it is acknowledged. */
   get waitingS() {
-    return this.#unsent ? this.#unsent.length / this.#capture.sampleRate : 0;
+    if (!this.#unsent) return 0;
+    const { sampleRate } = this.#capture;
+    if (!this.#ready) return this.#unsent.length / sampleRate;
+    return (this.#unsent.end - this.#sent + this.#socket.bufferedAmount / Int16Array.BYTES_PER_ELEMENT) / sampleRate;
   }
 
   /**
@@ -117,8 +121,7 @@ export class SocketAudio {
   #begin({ resume_token: token, position, keepalive_s: keepaliveS }) {
     if (!this.#adopted) this.#adopt(position);
     this.resumeToken = token;
-    this.#unsent.acknowledge(position);
-    this.#sent = position;
+    this.#sent = position; // and not acknowledged by that: another server may ask for it once more
     this.#ready = true;
     clearInterval(this.#keepalive);
     this.#keepalive = setInterval(() => this.#tell('keepalive'), ((keepaliveS || 10) * 1000) / 2);

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import AudioFormatError
+from server.commands import speaking
 from server.commands.addresses import ServerAddress
 from server.commands.failure import CommandFailed
 from server.commands.outbox import Outbox
@@ -60,6 +61,30 @@ async def test_after_a_break_exactly_what_was_lost_is_sent_again(forget_bytes: i
     assert "1012" in troubles[0]
 
 
+async def test_what_a_server_goes_on_from_is_kept_until_it_is_acknowledged() -> None:
+    """Another one may have to go on later, which has only what was."""
+    behaviour = SpeakingServer(break_after_bytes=[40_000, 70_000], forget_bytes=35_000, forgets_at_last=True)
+    async with speaking_server(behaviour) as server:
+        await client(server, Source(), []).speak()
+    assert bytes(server.sound) == SOUND
+    assert len(server.starts) == 3
+
+
+async def test_a_full_window_waits_and_stays_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaking, "WINDOW_BYTES", 64_000)
+    async with speaking_server(SpeakingServer(forget_bytes=64_000, keepalive_s=0.02)) as server:
+        speaker = client(server, Source(), [])
+        task = asyncio.create_task(speaker.speak())
+        async with asyncio.timeout(10):
+            await server.control_came.wait()
+        assert 64_000 <= len(server.sound) < 80_000
+        speaker.finish_now()
+        async with asyncio.timeout(10):
+            await task
+    assert server.controls[0] == "keepalive"
+    assert server.controls[-1] == "stop"
+
+
 async def test_a_refusal_is_said_in_words_and_not_tried_again() -> None:
     async with speaking_server(SpeakingServer(refuse_with=4004)) as server:
         with pytest.raises(CommandFailed, match="not today"):
@@ -86,11 +111,11 @@ async def test_finishing_early_sends_stop_and_nothing_more() -> None:
             return None
 
         heard = asyncio.Event()
-        speaking = client(server, source, [], on_acked=lambda position: heard.set() if position == 16_000 else None)
-        task = asyncio.create_task(speaking.speak())
+        speaker = client(server, source, [], on_acked=lambda position: heard.set() if position == 16_000 else None)
+        task = asyncio.create_task(speaker.speak())
         async with asyncio.timeout(10):
             await heard.wait()
-            speaking.finish_now()
+            speaker.finish_now()
             stopped = await task
     assert stopped["segments"] == 1
     assert server.controls == ["stop"]
@@ -104,14 +129,14 @@ async def test_a_quiet_source_is_kept_alive() -> None:
             await gate.wait()
             return None
 
-        speaking = client(server, source, [])
-        original = speaking._next
+        speaker = client(server, source, [])
+        original = speaker._next
 
         async def soon(within_s: float) -> bytes | None:
             return await original(0.02)
 
-        speaking._next = soon  # type: ignore[method-assign]
-        task = asyncio.create_task(speaking.speak())
+        speaker._next = soon  # type: ignore[method-assign]
+        task = asyncio.create_task(speaker.speak())
         async with asyncio.timeout(10):
             await server.control_came.wait()
             gate.set()
@@ -122,10 +147,10 @@ async def test_a_quiet_source_is_kept_alive() -> None:
 
 async def test_a_source_that_breaks_off_keeps_what_was_said() -> None:
     async with speaking_server(SpeakingServer()) as server:
-        speaking = client(server, Source(SOUND[:64_000], AudioFormatError("the file ends early")), [])
-        stopped = await speaking.speak()
+        speaker = client(server, Source(SOUND[:64_000], AudioFormatError("the file ends early")), [])
+        stopped = await speaker.speak()
     assert stopped["segments"] == 2
-    assert speaking.source_error is not None
+    assert speaker.source_error is not None
 
 
 async def test_it_goes_on_where_the_server_says() -> None:

@@ -218,7 +218,8 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         for table in ("tracks", "uploads"):
             for later in ("diarize", "speakers_expected", "max_speakers"):
                 await conn.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {later}")
-        for later in ("printed_samples", "grouped_samples"):
+        await conn.exec_driver_sql("DROP INDEX ix_tracks_left")
+        for later in ("printed_samples", "grouped_samples", "kept_in", "kept_turn", "is_remote"):
             await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
         for index in ("unsummed", "held_by"):
             await conn.exec_driver_sql(f"DROP INDEX ix_transcripts_{index}")
@@ -228,7 +229,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             *("bots", "jobs", "meeting_participants", "meeting_parts", "provider_parts", "realtime_endpoints"),
             *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
-            "nodes",
+            *("nodes", "gone_sound"),
             *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints"),
             *("chunks", "conversations", "project_tags", "projects"),
         ):

@@ -75,7 +75,7 @@ async def test_prints_go_with_the_sound(store: Store, transcript_id: str, way: s
             from server.store.erasure import erase_track
 
             async with store._write() as conn:
-                await erase_track(conn, transcript_id, "trk_1")
+                await erase_track(conn, transcript_id, "trk_1", now=1.0)
     assert await store.voices.prints_of("trk_1") == []
     assert await store.voices.keep(transcript_id, kept) is False, "none come after it"
     assert await store.voices.prints_of("trk_1") == []
