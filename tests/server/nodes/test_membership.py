@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,20 @@ from server.live import SourceOptions
 from server.nodes.slot import Slot
 from server.services import Services
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
+from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
 
 SENTENCE = sentence("alpha bravo charlie delta", 0.5) + sentence("echo foxtrot golf", 3.0)
 EXPECTED = [(word.text, word.start_samples) for word in scripted_words(SENTENCE)]
 SECRET = "0123456789abcdef"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    no_other_bucket(monkeypatch)
+    with S3Server() as running:
+        yield running
 
 
 @asynccontextmanager
@@ -71,8 +80,8 @@ async def test_who_comes_to_another_node_is_told_where_to_go(postgres_url: str, 
 
 
 async def test_a_node_that_leaves_gives_its_work_back(postgres_url: str, tmp_path: Path) -> None:
-    async with nodes(postgres_url, [tmp_path / "b"]) as (b,):
-        async with nodes(postgres_url, [tmp_path / "a"]) as (a,):
+    async with nodes(postgres_url, [tmp_path]) as (b,):
+        async with nodes(postgres_url, [tmp_path]) as (a,):
             client = await speaking(a, scripted_sound(SENTENCE)[:64000])
             await client.control(Control.FINALIZE)
             await client.wait_for(lambda client: bool(client.of("finalized")))
@@ -84,9 +93,10 @@ async def test_a_node_that_leaves_gives_its_work_back(postgres_url: str, tmp_pat
 
 
 async def test_what_a_node_held_that_is_gone_is_taken_over_and_it_writes_no_more(
-    postgres_url: str, tmp_path: Path
+    postgres_url: str, tmp_path: Path, s3: S3Server
 ) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], resume_grace_s=0) as (a, b):
+    options = {"resume_grace_s": 0, "record_remote_interval_s": 1, **bucket(s3)}
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], **options) as (a, b):
         client = await speaking(a, scripted_sound(SENTENCE)[:64000])
         await client.control(Control.FINALIZE)
         await client.wait_for(lambda client: bool(client.of("finalized")))
