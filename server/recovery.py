@@ -11,35 +11,70 @@ from collections.abc import Sequence
 
 import structlog
 
-from protocol.errors import EarshotError, NotFound
+from protocol.errors import EarshotError, NotFound, StoreUnavailable
 from protocol.states import UNFINISHED, TranscriptState
 from server.hub import Hub
 from server.intake import Intake
+from server.rounds import repeat
 from server.status import logged
 from server.store.records import Track, Transcript
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
+AGAIN_S = 5.0
 
-async def recover(store: Store, hub: Hub, intake: Intake, transcript_ids: Sequence[str]) -> int:
-    """Open every unfinished track of these again; returns how many there were. What they still need goes on in
-    background."""
-    count = 0
-    for transcript_id in transcript_ids:
-        with logged(transcript_id):
-            transcript, tracks = await store.get_transcript(transcript_id), await store.tracks_of(transcript_id)
-            count += await recover_transcript(hub, intake, transcript, tracks)
-    if count:
-        log.info("recovering unfinished tracks", count=count)
-    return count
+
+class Recovery:
+    """Goes on with transcripts, and again with those whose sound cannot be had now: it is in a bucket that is away."""
+
+    def __init__(self, store: Store, hub: Hub, intake: Intake) -> None:
+        self._store = store
+        self._hub = hub
+        self._intake = intake
+        self._left: set[str] = set()  # transcripts of which a track is still to be opened
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        again = repeat(self._again, every_s=AGAIN_S, name="recovery")
+        self._task = asyncio.create_task(again, name="recovery")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def go_on(self, transcript_ids: Sequence[str]) -> int:
+        """Open every unfinished track of these again; returns how many there were. What they still need goes on in
+        background."""
+        count = 0
+        for transcript_id in transcript_ids:
+            with logged(transcript_id):
+                count += await self._open(transcript_id)
+        if count:
+            log.info("recovering unfinished tracks", count=count)
+        return count
+
+    async def _open(self, transcript_id: str) -> int:
+        self._left.discard(transcript_id)
+        transcript = await self._store.get_transcript(transcript_id)
+        busy = {session.track.id for session in self._hub.sessions_of(transcript_id)}
+        tracks = [each for each in await self._store.tracks_of(transcript_id) if each.id not in busy]
+        count, is_left = await recover_transcript(self._hub, self._intake, transcript, tracks)
+        if is_left:
+            self._left.add(transcript_id)
+        return count
+
+    async def _again(self) -> None:
+        await self.go_on(sorted(self._left))
 
 
 async def recover_transcript(
     hub: Hub, intake: Intake, transcript: Transcript, tracks: Sequence[Track], *, wait: bool = True
-) -> int:
-    """As ``recover``, of one transcript; ``wait``: a live source may come back."""
-    count = 0
+) -> tuple[int, bool]:
+    """Of one transcript; ``wait``: a live source may come back. Returns how many tracks were opened, and whether there
+    is one that can only be later."""
+    count, is_left = 0, False
     unfinished = [track for track in tracks if track.state == "open"]
     for track in unfinished:
         try:
@@ -51,6 +86,8 @@ async def recover_transcript(
             session = await hub.recover(track)
         except (EarshotError, OSError) as error:
             log.error("track not recovered", track=track.id, error=type(error).__name__)
+            # Without a bucket it stays where it is: in a folder whose node may come back, and goes on with it then.
+            is_left = is_left or (hub.sound.is_shared and isinstance(error, StoreUnavailable))
             continue
         count += 1
         if is_uploaded:
@@ -63,7 +100,7 @@ async def recover_transcript(
             session.wait_for_source()
     if not unfinished and transcript.state in UNFINISHED:
         await hub.settle(transcript.id)
-    return count
+    return count, is_left
 
 
 async def _is_empty(hub: Hub, track: Track) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
@@ -47,7 +46,7 @@ from server.projects.upload_targets import UploadTargets
 from server.recogniser import worker_settings
 from server.recognisers import Recognisers
 from server.recognition import Recognition
-from server.recovery import recover
+from server.recovery import Recovery
 from server.relabelling import Relabelling
 from server.removal import Removal
 from server.reports.reports import Reports
@@ -203,7 +202,10 @@ class Services:
             chunks = Chunks(
                 settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=(webhooks.wake,)
             )
-            await membership.begin(adopted=partial(recover, store, hub, intake), lost=hub.lose)
+            recovery = Recovery(store, hub, intake)
+            await membership.begin(adopted=recovery.go_on, lost=hub.lose)
+            recovery.start()
+            stack.push_async_callback(recovery.stop)
             relabelling.start()
             chunks.start()
             stack.push_async_callback(chunks.stop)

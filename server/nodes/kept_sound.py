@@ -125,6 +125,11 @@ class KeptSound:
         if self._bucket is not None:
             await self._shipping.upload(track.path)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it goes to a bucket, from which others have it."""
+        return self._bucket is not None
+
     def is_far(self, track: Track) -> bool:
         """Whether it would have to be fetched from the bucket, and can be."""
         return self._bucket is not None and track.kept_in not in (None, self._folder)

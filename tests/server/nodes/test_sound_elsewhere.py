@@ -12,9 +12,10 @@ import pytest
 
 from protocol.states import TranscriptState
 from server import blobs as blobs_module
+from server import recovery as recovery_module
 from server.live import SourceOptions
 from server.services import Services
-from tests.fakes.node import Client, new_client, running_services, wait_for_state, words_of
+from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.running_app import AppClient, in_process
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -134,6 +135,24 @@ async def test_a_file_goes_on_at_another_node_where_its_first_one_is_gone(node: 
     async with node("c") as third, in_process(third.settings, third) as http:
         answer = await http.get(f"/v1/transcripts/{client.transcript_id}/audio", params={"format": "original"})
         assert answer.content == uploaded
+
+
+async def test_a_recording_is_completed_once_the_bucket_is_back_that_was_away_when_its_node_was_gone(
+    node: Running, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery_module, "AGAIN_S", 0.05)
+    async with node("a") as first:
+        client = await new_client(first)
+        await client.begin()
+        await client.say(SOUND)
+        await client.wait_for(lambda client: bool(client.of("ack")))
+    s3.faults_of["GET"] = deque([503] * 5)
+    async with node("b", resume_grace_s=0) as second, in_process(second.settings, second) as http:
+        await wait_for_state(second, client.transcript_id, TranscriptState.ENDED)
+        assert not s3.faults_of["GET"]
+        answer = await http.get(f"/v1/transcripts/{client.transcript_id}/audio")
+        assert answer.content[44:] == SOUND
+        assert texts(await words_of(second, client.transcript_id)) == "alpha bravo charlie"
 
 
 async def test_sound_is_deleted_everywhere(node: Running, s3: S3Server) -> None:
