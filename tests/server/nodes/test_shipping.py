@@ -92,3 +92,27 @@ async def test_one_goes_on_where_a_crash_cut_its_own_file(
     async with running_node(tmp_path / "b", sound_store, bucket) as reader:
         assert await reader.heard(track) == sound(0, again + 3200).pcm
         assert reader.path(track).read_bytes() == written
+
+
+async def test_many_tracks_go_a_few_at_a_time_and_all_of_them_arrive(
+    tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server
+) -> None:
+    tracks = [
+        await sound_store.create_track(track.transcript_id, source="stream", started_at=1.0)
+        for _ in range(3 * shipping_module.AT_ONCE)
+    ]
+    async with running_node(tmp_path / "a", sound_store, bucket) as node:
+        recorders = [await node.sound.open(each) for each in tracks]
+        bucket.held.add("PUT")
+        for recorder in recorders:
+            recorder.append(sound(0, 1600))
+        await until(lambda: len(bucket.requests) >= shipping_module.AT_ONCE)
+        await recorders[0].flush()
+        assert len(bucket.requests) == shipping_module.AT_ONCE
+        bucket.held.clear()
+        bucket.let_go.set()
+        async with asyncio.timeout(DEADLINE_S):
+            await asyncio.gather(*(each.wait_durable(1600) for each in recorders))
+        for recorder in recorders:
+            await recorder.close()
+        assert all(of_track(bucket, each) for each in tracks)
