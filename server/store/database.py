@@ -29,8 +29,8 @@ Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 # A free connection of the pool, or a new one to the server: each takes milliseconds where it is to be had at all, and a
 # client that waits for longer is better told to come again.
 ACQUIRE_TIMEOUT_S = 2.0
-# One statement. The heaviest of ours takes a tenth on a busy disk; searches, whose cost a stranger chooses, have their own
-# limit. What takes longer waits for a server that is silent, or for a row that somebody holds.
+# One statement. The heaviest of ours takes a tenth on a busy disk; searches, whose cost a stranger chooses, have
+# a limit of their own. What takes longer waits for a silent server, or for a row that somebody holds.
 COMMAND_TIMEOUT_S = 5.0
 # PostgreSQL: an event of each of 64 sessions is one transaction, a page of the portal a few, each of milliseconds. All
 # nodes and the extra ones together must stay below the server's max_connections (100 unless set): six nodes.
