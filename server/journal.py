@@ -289,6 +289,8 @@ class Journal:
     async def _keep_in_spool(self) -> None:
         """What is owed, so that not even a crash loses it."""
         new = [entry for entry in self._pending if entry.is_owed and not entry.is_spooled and not entry.done.done()]
+        for entry in new:
+            self._show(entry.news)
         if self._spool is None or not new or self._spool.is_full:
             return
         try:
@@ -300,6 +302,14 @@ class Journal:
             entry.is_spooled = True
         if kept < len(new):
             log.error("the disk may hold no more events that wait", spooled=kept, events=len(new))
+
+    def _show(self, news: Sequence[NewEvent]) -> None:
+        """Readers see the words of a final that waits as those of an interim."""
+        for new in news:
+            if isinstance(new.body, Transcribed) and new.body.segment.text:
+                waiting = new.body.segment.model_copy(update={"is_final": False})
+                started_at = new.body.track_started_at
+                self.tell(Interim(transcript_id=new.transcript_id, segment=waiting, track_started_at=started_at))
 
     def _leave(self, entries: Sequence[_Pending]) -> None:
         """The journal stops: they are stored at the next start."""
