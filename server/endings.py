@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
-from protocol.errors import Draining, HeldElsewhere, TooLarge
+from protocol.errors import Draining, HeldElsewhere, StoreUnavailable, TooLarge
 from server.live import LiveSession
 from server.locks import Locks
 from server.nodes.holding import Holding
@@ -15,6 +16,10 @@ from server.settings import Settings
 CHECK_INTERVAL_S = 0.5
 BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
 IDLE_S = 5.0
+RETRY_STORE_S = 1.0
+SETTLING_S = 5.0  # so long a node that stops waits for what is at its end
+
+T = TypeVar("T")
 
 
 async def watch(sessions: Mapping[str, LiveSession], settings: Settings) -> None:
@@ -56,6 +61,23 @@ async def release(sessions: Sequence[LiveSession]) -> None:
     # A task that was cancelled before it ran has let go of nothing.
     for session in sessions:
         await session.release()
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Do it again until the store is not away, however long that takes. Raises what else it raises."""
+    while True:
+        try:
+            return await work()
+        except StoreUnavailable:
+            await asyncio.sleep(RETRY_STORE_S)
+
+
+async def settled(settling: Collection[asyncio.Task[None]]) -> None:
+    """What cannot be settled now, as the store is away, is so at the next start."""
+    if settling:
+        for task in (await asyncio.wait(settling, timeout=SETTLING_S))[1]:
+            task.cancel()
+        await asyncio.gather(*settling, return_exceptions=True)
 
 
 async def lose(sessions: dict[str, LiveSession]) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from asr.client import AsrClient
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound
+from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound, StoreUnavailable
 from protocol.events import Failed, StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server import endings
@@ -106,8 +106,7 @@ class Hub:
         await asyncio.gather(*self._rounds, return_exceptions=True)
         await endings.release(list(self._sessions.values()))
         self._sessions.clear()
-        if self._settling:
-            await asyncio.wait(set(self._settling))
+        await endings.settled(set(self._settling))
         await self._status.stop()
 
     # Sessions.
@@ -118,10 +117,11 @@ class Hub:
         """A session for a new source, or the one that ``resume_token`` continues; call its ``attach`` next.
 
         Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``,
-        ``Draining``, or ``HeldElsewhere``: another node has it.
+        ``Draining``, ``StoreUnavailable``, or ``HeldElsewhere``: another node has it.
         """
         if self.draining:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
+        self._journal.check_store()
         transcript = await self._store.get_transcript(transcript_id)
         check_takes_sound(transcript)
         track_id = None if resume_token is None else self._tokens.track_of(transcript_id, resume_token)
@@ -260,11 +260,10 @@ class Hub:
         try:
             await session.pipeline.finish(finals=finals)
             if finals and session.is_empty:
-                await self.forget_track(track)
+                await endings.patiently(lambda: self.forget_track(track))
             elif finals:
-                await self._store.update_track(
-                    track.id, length_samples=session.pipeline.length_samples, state="finished"
-                )
+                length_samples, done = session.pipeline.length_samples, partial(self._store.update_track, track.id)
+                await endings.patiently(lambda: done(length_samples=length_samples, state="finished"))
         except NotFound:
             pass  # deleted meanwhile
         except EarshotError as error:
@@ -280,7 +279,7 @@ class Hub:
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
             with logged(transcript_id):
-                await self.settle(transcript_id, failed=failed)
+                await endings.patiently(lambda: self.settle(transcript_id, failed=failed))
 
     async def forget_track(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
@@ -305,7 +304,8 @@ class Hub:
             except HeldElsewhere:
                 return  # its holder will come to that
             is_open = await self._settle(transcript_id, failed)
-            await self._holding.let_go(transcript_id)
+            with suppress(StoreUnavailable):  # then it is soon idle
+                await self._holding.let_go(transcript_id)
         # Another node that closed it meanwhile could not settle it: it was held here.
         if is_open and not await self._is_kept_open(transcript_id):
             await self.settle(transcript_id, failed=failed)

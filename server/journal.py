@@ -15,6 +15,7 @@ import structlog
 from protocol.errors import EarshotError, Internal, NotFound, Overloaded, StoreUnavailable
 from protocol.events import Event, EventBody, Interim, Transcribed
 from server.bus import Bus, Deleted
+from server.spool import Spool
 from server.store.records import NewEvent
 from server.store.store import Store
 from server.subscription import Subscription
@@ -22,15 +23,21 @@ from server.subscription import Subscription
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 256  # events per transaction: far above what 20 ms bring, and one statement's worth of parameters
-PENDING_MAX = 8192  # reached only while the database fails; about 10 s of 64 sessions that all speak at once
+# Reached only while the database fails: some minutes of 64 sessions that all speak at once.
+PENDING_MAX = 8192
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 1.0
+
+
+Outcome = list[Event] | EarshotError
 
 
 @dataclass(slots=True)
 class _Pending:
     news: Sequence[NewEvent]  # of one transcript, stored together
-    done: asyncio.Future[list[Event] | EarshotError]
+    done: asyncio.Future[Outcome]
+    is_owed: bool  # stored in any case, whoever still waits for it
     is_given_up: bool = False  # its appender stopped waiting
+    is_spooled: bool = False
 
 
 class Journal:
@@ -38,7 +45,8 @@ class Journal:
 
     One task commits. What is appended while a commit runs waits for the next one, together, whatever transcript it
     belongs to; commits start at least ``commit_interval_s`` apart, so an append waits at most so long for company and
-    an idle journal stores at once. While the database fails, the same batch is tried again with growing pauses.
+    an idle journal stores at once. While the database fails, the same batch is tried again with growing pauses, and
+    what is owed lies in the ``spool``, too: what cannot be stored before the journal stops is stored at the next start.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class Journal:
         pending_max: int = PENDING_MAX,
         on_commit: Callable[[float], None] = lambda spent_s: None,
         node_id: Callable[[], str | None] = lambda: None,
+        spool: Spool | None = None,
     ) -> None:
         self._store = store
         self._bus = bus
@@ -61,6 +70,9 @@ class Journal:
         self._pending_max = pending_max
         self._on_commit = on_commit  # told how long storing a group took
         self._node_id = node_id
+        self._spool = spool
+        self._is_away = False  # the store, as far as the last try says
+        self._leaves_some = False  # in the spool
         self._task: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._pending: deque[_Pending] = deque()  # bounded by pending_max; policy: refuse
@@ -88,6 +100,11 @@ class Journal:
         """Appends that are not stored yet."""
         return len(self._pending)
 
+    def check_store(self) -> None:
+        """Raises ``StoreUnavailable`` while events wait because the store is away: it is asked often enough."""
+        if self._is_away:
+            raise StoreUnavailable("the store is away; try again", retry_after_s=1.0)
+
     async def append(self, transcript_id: str, body: EventBody, *, patient: bool = False, held: bool = False) -> Event:
         """Store an event and tell it; it is durable when this returns. Cancelling the wait does not take it back.
 
@@ -104,23 +121,40 @@ class Journal:
     ) -> list[Event]:
         """As ``append``, for events that are stored together or not at all, numbered in a row. A few, not hundreds:
         they are one transaction, and others' events wait for it."""
+        entry = self._enter(transcript_id, bodies, is_owed=patient, held=held)
+        try:
+            return await self.outcome(entry.done, patient=patient)
+        except TimeoutError:
+            entry.is_given_up = True
+            raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0) from None
+
+    def give(self, transcript_id: str, bodies: Sequence[EventBody], *, held: bool = False) -> asyncio.Future[Outcome]:
+        """As ``append_all``, without waiting: what is taken is stored in any case, however long the store is away."""
+        return self._enter(transcript_id, bodies, is_owed=True, held=held).done
+
+    async def outcome(self, given: asyncio.Future[Outcome], *, patient: bool = False) -> list[Event]:
+        """What became of it. Raises as ``append_all``, and ``TimeoutError`` when that is not known by the deadline."""
+        done, _ = await asyncio.wait({given}, timeout=None if patient else self._append_deadline_s)
+        if not done:
+            raise TimeoutError
+        result = given.result()
+        if isinstance(result, EarshotError):
+            raise result
+        return result
+
+    def _enter(self, transcript_id: str, bodies: Sequence[EventBody], *, is_owed: bool, held: bool) -> _Pending:
         if self._is_stopping or self._task is None:
             raise StoreUnavailable("the journal is not running")
         if len(self._pending) >= self._pending_max:
             raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
+        if self._is_away and self._spool is not None and self._spool.is_full:
+            raise StoreUnavailable("the disk may hold no more events that wait for the store", retry_after_s=1.0)
         holder = self._node_id() if held else None
         news = [NewEvent.of(transcript_id, body, holder=holder) for body in bodies]
-        entry = _Pending(news, asyncio.get_running_loop().create_future())
+        entry = _Pending(news, asyncio.get_running_loop().create_future(), is_owed)
         self._pending.append(entry)
         self._woken.set()
-        done, _ = await asyncio.wait({entry.done}, timeout=None if patient else self._append_deadline_s)
-        if not done:
-            entry.is_given_up = True
-            raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0)
-        result = entry.done.result()
-        if isinstance(result, EarshotError):
-            raise result
-        return result
+        return entry
 
     async def flushed(self) -> None:
         """Returns when everything appended before is stored, or was given up. Raises ``StoreUnavailable`` when that
@@ -216,6 +250,7 @@ class Journal:
             await self._commit(batch)
             for _ in batch:
                 self._pending.popleft()
+            await self._clear_spool()
             await self._pause(next_commit - loop.time())
 
     async def _pause(self, seconds: float) -> None:
@@ -235,14 +270,59 @@ class Journal:
             except StoreUnavailable:
                 again = True
                 log.warning("events wait for the store", events=len(wanted), pending=len(self._pending))
+                self._is_away = True
+                await self._keep_in_spool()
+                if self._is_stopping:
+                    self._leave(wanted)
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
             except Exception as error:
                 await self._isolate(wanted, error)
             else:
+                self._is_away = False
                 self._on_commit(time.perf_counter() - began_s)
                 for entry in wanted:
                     self._finish(entry, list(islice(events, len(entry.news))))
+
+        self._is_away = False  # or nobody waits any more who would find out
+
+    async def _keep_in_spool(self) -> None:
+        """What is owed, so that not even a crash loses it."""
+        new = [entry for entry in self._pending if entry.is_owed and not entry.is_spooled and not entry.done.done()]
+        for entry in new:
+            self._show(entry.news)
+        if self._spool is None or not new or self._spool.is_full:
+            return
+        try:
+            kept = await self._spool.keep([entry.news for entry in new])
+        except StoreUnavailable as error:
+            log.error("events wait in memory alone", events=len(new), **error.details)
+            return
+        for entry in new[:kept]:
+            entry.is_spooled = True
+        if kept < len(new):
+            log.error("the disk may hold no more events that wait", spooled=kept, events=len(new))
+
+    def _show(self, news: Sequence[NewEvent]) -> None:
+        """Readers see the words of a final that waits as those of an interim."""
+        for new in news:
+            if isinstance(new.body, Transcribed) and new.body.segment.text:
+                waiting = new.body.segment.model_copy(update={"is_final": False})
+                started_at = new.body.track_started_at
+                self.tell(Interim(transcript_id=new.transcript_id, segment=waiting, track_started_at=started_at))
+
+    def _leave(self, entries: Sequence[_Pending]) -> None:
+        """The journal stops: they are stored at the next start."""
+        for entry in entries:
+            if entry.is_spooled:
+                self._leaves_some = True
+                self._settle(entry, StoreUnavailable("the store is away; it will be stored at the next start"))
+
+    async def _clear_spool(self) -> None:
+        if self._spool is None or self._spool.is_empty or self._leaves_some:
+            return
+        if not any(entry.is_spooled for entry in self._pending):
+            await self._spool.clear()
 
     async def _isolate(self, wanted: list[_Pending], error: Exception) -> None:
         """Something in the batch cannot be stored at all. Store the others."""
@@ -267,6 +347,6 @@ class Journal:
         self._settle(entry, events)
 
     @staticmethod
-    def _settle(entry: _Pending, result: list[Event] | EarshotError) -> None:
+    def _settle(entry: _Pending, result: Outcome) -> None:
         if not entry.done.done():
             entry.done.set_result(result)

@@ -23,7 +23,7 @@ from protocol.blocks import Block, seconds
 from protocol.errors import EarshotError, EngineFailed, NotFound, StoreUnavailable
 from protocol.events import EventBody, Failed, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
-from server.journal import Journal
+from server.journal import Journal, Outcome
 from server.metrics import Metrics
 from server.redaction import redact_segment
 from server.store.records import Track
@@ -82,8 +82,9 @@ class TrackPipeline:
         self._house: AsrClient | None = None
         self._client: AsrClient | None = None  # who is to hear it, from the first listener or sound on
         self.options = SessionOptions()  # what the recogniser was asked for
-        # Finals on their way to the journal: at most a few a second, and gone as soon as the store takes them.
+        # Finals on their way to the journal: at most a few a second, and gone as soon as it takes them.
         self._finals: deque[_Final | VoicePrints | Failed] = deque()
+        self._storing: set[asyncio.Future[Outcome]] = set()  # what the journal has taken and the store has not
         self._finals_wake = asyncio.Event()
         self._finals_told = asyncio.Event()
         self._finals_told.set()
@@ -258,6 +259,10 @@ class TrackPipeline:
                         count = await self._tell_said(list(self._finals_of(settled)))
                 for _ in range(count):
                     self._finals.popleft()
+            self._note_told()
+
+    def _note_told(self) -> None:
+        if not self._finals and not self._storing:
             self._finals_told.set()
 
     def _finals_of(self, settled_samples: int) -> Iterator[_Final]:
@@ -329,17 +334,29 @@ class TrackPipeline:
                 return
 
     async def _append(self, bodies: Sequence[EventBody]) -> None:
-        """Asked once, and waited for however long the store is away: asked twice it might be told twice."""
+        """Given once: the journal stores it, however long the store is away. Given twice it might be told twice."""
         while True:
             try:
                 told = [self._told(body) for body in bodies]
-                await self._journal.append_all(self.track.transcript_id, told, patient=True, held=True)
-                return
-            except NotFound:
-                return  # deleted meanwhile, or another node goes on with it: nobody wants these words
+                storing = self._journal.give(self.track.transcript_id, told, held=True)
             except StoreUnavailable:
                 # Not even taken: too many wait, or the journal has stopped, and then so shall we.
                 await asyncio.sleep(RETRY_STORE_S)
             except EarshotError as error:
-                log.error("event cannot be stored", track=self.track.id, code=error.code)
+                self._not_stored(error)
                 return
+            else:
+                self._storing.add(storing)
+                storing.add_done_callback(self._stored)
+                return
+
+    def _stored(self, storing: asyncio.Future[Outcome]) -> None:
+        self._storing.discard(storing)
+        result = storing.result()
+        # NotFound: deleted meanwhile, or another node goes on with it: nobody wants these words.
+        if isinstance(result, EarshotError) and not isinstance(result, NotFound):
+            self._not_stored(result)
+        self._note_told()
+
+    def _not_stored(self, error: EarshotError) -> None:
+        log.error("event cannot be stored", track=self.track.id, code=error.code)

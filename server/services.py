@@ -54,6 +54,7 @@ from server.reports.unsubscribing import UnsubscribeTokens
 from server.resume import ResumeTokens
 from server.settings import Settings
 from server.speakers import Speakers
+from server.spool import SUFFIX, Spool, store_left
 from server.store.store import Store
 from server.storing import Storing
 from server.udp import udp_settings
@@ -131,6 +132,9 @@ class Services:
             stack.callback(ports.close)
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
+            spool = Spool(slot.path.with_suffix(SUFFIX), max_bytes=settings.spool_max_mb << 20)
+            # Before others hear that its predecessor is no more, and hear its sound again.
+            await store_left(slot.path.with_suffix(SUFFIX), store)
             membership = await Membership.join(settings, store, slot, key=tokens.key)
             stack.push_async_callback(membership.stop)
             accounts = await Accounts.open(settings, store)
@@ -151,6 +155,7 @@ class Services:
                 subscribers_max=settings.subscribers_max,
                 on_commit=metrics.commit_s.observe,
                 node_id=lambda: membership.holding.node_id,
+                spool=spool,
             )
             journal.start()
             stack.push_async_callback(journal.stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,6 +63,7 @@ class StatusTeller:
         # Of transcripts with sessions: the most that was ever told of what is worked through, and when a step was.
         self._told_percent: dict[str, float] = {}
         self._told_at_s: dict[str, float] = {}
+        self._untold: dict[str, TranscriptState] = {}  # moves that were made, or may have been: the answer was lost
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def stop(self) -> None:
@@ -75,6 +76,7 @@ class StatusTeller:
         self._engine_state.pop(transcript_id, None)
         self._told_percent.pop(transcript_id, None)
         self._told_at_s.pop(transcript_id, None)
+        self._untold.pop(transcript_id, None)
 
     async def now(self, transcript_id: str) -> StatusChanged:
         """The present status, for whoever asks."""
@@ -83,12 +85,21 @@ class StatusTeller:
     async def move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``,
         ``HeldElsewhere``."""
-        if await self._store.state_of(transcript_id) is state:
+        if await self._store.state_of(transcript_id) is not state:
+            self._untold[transcript_id] = state
+            try:
+                await self._store.set_state(transcript_id, state, holder=self._node_id())
+            except (IllegalMove, NotFound, HeldElsewhere):
+                self._untold.pop(transcript_id)
+                raise
+        elif self._untold.get(transcript_id) is not state:
             return
-        await self._store.set_state(transcript_id, state, holder=self._node_id())
         if state is TranscriptState.RECORDING:
             self._told_percent.pop(transcript_id, None)  # what is worked through after this is another piece of work
-        await self._journal.append(transcript_id, self._status(state, transcript_id, audio=audio), held=True)
+        told = self._journal.give(transcript_id, [self._status(state, transcript_id, audio=audio)], held=True)
+        self._untold.pop(transcript_id, None)
+        with suppress(TimeoutError):  # it will be told
+            await self._journal.outcome(told)
 
     async def try_move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move if that is possible now."""

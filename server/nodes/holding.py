@@ -45,8 +45,9 @@ class Holding:
 
     async def let_go(self, transcript_id: str) -> None:
         """Others may take it. Nothing happens where it is not held."""
-        if self._held.pop(transcript_id, None) is not None:
+        if transcript_id in self._held:
             await self._store.nodes.let_go(transcript_id, self.node_id)
+            self._held.pop(transcript_id, None)
 
     def took_over(self, transcript_ids: Iterable[str]) -> None:
         """The store gave them to this node."""

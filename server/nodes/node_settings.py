@@ -34,3 +34,9 @@ class NodeSettings(BaseSettings):
         le=60.0,
         description="New sound goes to the bucket so often, where there is one; what is lost at most with a machine.",
     )
+    spool_max_mb: int = Field(
+        64,
+        ge=1,
+        le=10_000,
+        description="Disk for events that wait while the database is away; what is above it waits in memory.",
+    )

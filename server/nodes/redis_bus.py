@@ -137,9 +137,9 @@ class RedisBus:
                 if not backoff_s:
                     log.warning("other nodes are told nothing: Redis is away", error=type(error).__name__)
                 self._outgoing.give_back(told)
+                self._outgoing.forget_interims()  # the next ones are there before the pause is over
                 backoff_s = min(backoff_s * 2, BACKOFF_MAX_S) or BACKOFF_FIRST_S
                 await asyncio.sleep(backoff_s)
-                self._outgoing.forget_interims()  # older than the pause
 
     # Hearing.
 

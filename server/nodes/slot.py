@@ -19,10 +19,11 @@ ID_MAX_BYTES = 64
 
 class Slot:
     """A locked file. ``close`` it last of all. ``gone``: the nodes of this folder that are no more; ``is_alone``: no
-    other process has this folder."""
+    other process has this folder; ``path``: its own, beside which what is this process's alone may lie."""
 
-    def __init__(self, fd: int, *, gone: tuple[str, ...], is_alone: bool) -> None:
+    def __init__(self, fd: int, path: Path, *, gone: tuple[str, ...], is_alone: bool) -> None:
         self._fd = fd
+        self.path = path
         self.gone = gone
         self.is_alone = is_alone
 
@@ -32,6 +33,7 @@ class Slot:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {int(path.stem) for path in folder.glob("*.lock") if path.stem.isdecimal()}
         mine: int | None = None
+        path = folder
         gone: list[str] = []
         is_alone = True
         for number in sorted(names):
@@ -41,16 +43,17 @@ class Slot:
                 continue
             gone += _id_in(fd)
             if mine is None:
-                mine = fd
+                mine, path = fd, folder / f"{number}.lock"
             else:
                 os.close(fd)
         for number in count():
             if mine is not None:
                 break
             if number not in names:
-                mine = _lock(folder / f"{number}.lock")  # None: another process was faster
+                path = folder / f"{number}.lock"
+                mine = _lock(path)  # None: another process was faster
         assert mine is not None, "the loop ends with one"
-        return cls(mine, gone=tuple(gone), is_alone=is_alone)
+        return cls(mine, path, gone=tuple(gone), is_alone=is_alone)
 
     def name(self, node_id: str) -> None:
         """The node that has it now. Blocking. Raises ``OSError``."""

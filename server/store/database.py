@@ -26,9 +26,25 @@ log = structlog.get_logger(__name__)
 # How the parts of the store begin one.
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
-ACQUIRE_TIMEOUT_S = 2.0  # without one, a waiter for a connection waits for ever
+# A free connection of the pool, or a new one to the server: each takes milliseconds where it is to be had at all, and a
+# client that waits for longer is better told to come again.
+ACQUIRE_TIMEOUT_S = 2.0
+# One statement. The heaviest of ours takes a tenth on a busy disk; searches, whose cost a stranger chooses, have
+# a limit of their own. What takes longer waits for a silent server, or for a row that somebody holds.
 COMMAND_TIMEOUT_S = 5.0
-BUSY_TIMEOUT_MS = 5000
+# PostgreSQL: an event of each of 64 sessions is one transaction, a page of the portal a few, each of milliseconds. All
+# nodes and the extra ones together must stay below the server's max_connections (100 unless set): six nodes.
+POOL_KEPT = 8
+POOL_EXTRA_MAX = 8
+# Not older: behind a balancer, an old connection may lead to a server that is none any more.
+POOL_RECYCLE_S = 1800
+# The server's own limits, above ours. Whoever was cut off in the middle of a transaction holds its rows: without these
+# until the server finds out that he is gone, which takes hours by the usual keepalive of TCP.
+ABANDONED_S = COMMAND_TIMEOUT_S + 5.0
+KEEPALIVE_S = 5  # and as many seconds between the three tries after it
+# Of asyncpg, for each connection: our few hundred statements, each planned once. SQLAlchemy's own is as large.
+STATEMENTS_CACHED = 256
+BUSY_TIMEOUT_MS = 5000  # SQLite: another process has the lock; as long as a statement may take elsewhere
 # SQLite has one writer, and each commit waits for the disk: a queue in front of it is a busy disk, not an outage.
 SQLITE_TURN_TIMEOUT_S = 15.0
 READERS_MAX = 4  # SQLite: each is a thread
@@ -73,11 +89,17 @@ class Database:
         engine = create_async_engine(
             url,
             hide_parameters=True,  # they hold speech
-            pool_size=8,
-            max_overflow=8,
+            pool_size=POOL_KEPT,
+            max_overflow=POOL_EXTRA_MAX,
             pool_timeout=ACQUIRE_TIMEOUT_S,
+            pool_recycle=POOL_RECYCLE_S,
             pool_pre_ping=True,  # a restarted database costs one look, not an error per pooled connection
-            connect_args={"timeout": ACQUIRE_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S},
+            connect_args={
+                "timeout": ACQUIRE_TIMEOUT_S,
+                "command_timeout": COMMAND_TIMEOUT_S,
+                "prepared_statement_cache_size": STATEMENTS_CACHED,
+                "server_settings": _limits(),
+            },
         )
         return cls(reads=engine, writes=engine)
 
@@ -110,6 +132,18 @@ class Database:
         await self.reads.dispose()
         if self.writes is not self.reads:
             await self.writes.dispose()
+
+
+def _limits() -> dict[str, str]:
+    abandoned_ms = str(round(ABANDONED_S * 1000))
+    return {
+        "application_name": "earshot",
+        "statement_timeout": abandoned_ms,
+        "idle_in_transaction_session_timeout": abandoned_ms,
+        "tcp_keepalives_idle": str(KEEPALIVE_S),
+        "tcp_keepalives_interval": str(KEEPALIVE_S),
+        "tcp_keepalives_count": "3",
+    }
 
 
 def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:

@@ -28,7 +28,7 @@ async def append(conn: AsyncConnection, batch: Sequence[NewEvent], *, now: float
     fresh = [new for new in batch if new.key not in stored]
     if claims := [(new.transcript_id, new.holder) for new in fresh if new.holder is not None]:
         lost = await held_by_others(conn, claims)
-        fresh = [new for new in fresh if new.holder is None or new.transcript_id not in lost]
+        fresh = [new for new in fresh if (new.transcript_id, new.holder) not in lost]
     next_seq = await _take_numbers(conn, Counter(new.transcript_id for new in fresh), now)
     told: list[Event] = []
     rows = []

@@ -5,7 +5,7 @@ Times are by the database's clock: it is one for all nodes, whatever their own s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -153,17 +153,18 @@ class NodeStore:
             return found
 
 
-async def held_by_others(conn: AsyncConnection, claims: Sequence[tuple[str, str]]) -> set[str]:
-    """Of ``(transcript, node)`` pairs, the transcripts that the node does not hold. Their rows are held until the
+async def held_by_others(conn: AsyncConnection, claims: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those ``(transcript, node)`` pairs of which the node does not hold the transcript. Their rows are held until the
     transaction ends, so that nobody takes one over in the middle of it."""
-    claimed = dict(claims)
+    claimed = set(claims)
     rows = await conn.execute(
         sa.select(transcripts.c.id, transcripts.c.held_by)
-        .where(transcripts.c.id.in_(sorted(claimed)))
+        .where(transcripts.c.id.in_(sorted({transcript_id for transcript_id, _ in claimed})))
         .order_by(transcripts.c.id)
         .with_for_update(key_share=True)
     )
-    return {row.id for row in rows if row.held_by != claimed[row.id]}
+    holders = {row.id: row.held_by for row in rows}
+    return {claim for claim in claimed if claim[0] in holders and holders[claim[0]] != claim[1]}
 
 
 async def check_held(conn: AsyncConnection, transcript_id: str, node_id: str) -> None:

@@ -250,6 +250,8 @@ class SocketRelay:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pump(reader, up_writer))
                     group.create_task(self._pump(up_reader, writer))
+            except asyncio.CancelledError:
+                pass  # cut; who else would want to know is asyncio's log
             finally:
                 up_writer.transport.abort()
         finally:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from protocol.errors import IllegalMove, NotFound, Overloaded, RateLimited, Replaced, SdpError, StoreUnavailable
+from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from protocol.wire.stream import Control
 from server.live import SourceOptions
@@ -20,6 +21,7 @@ from server.services import Services
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.fakes.wav import wav_of
+from tests.server.spoken import status
 from tests.server.test_intake import EXPECTED as FILE_EXPECTED
 from tests.server.test_intake import WORDS as FILE_WORDS
 from tests.server.test_intake import write_wav
@@ -276,21 +278,20 @@ async def test_an_audience_that_is_full_lets_the_speaker_in(tmp_path: Path) -> N
 
 
 async def test_a_final_waits_for_a_slow_store_and_is_told_once(services: Services) -> None:
-    services.journal._append_deadline_s = 0.0  # nobody but a patient one gets anything stored
+    services.journal._append_deadline_s = 0.0  # too late for whoever waits no longer than that
     client = await new_client(services)
     with pytest.raises(StoreUnavailable):
-        await client.begin()
-    services.journal._append_deadline_s = 10.0
+        await services.journal.append(client.transcript_id, status())
     await client.begin()
     await client.say(SOUND)
-    services.journal._append_deadline_s = 0.0
     assert client.speaking is not None
     await client.speaking.session.pipeline.finalize()
-    services.journal._append_deadline_s = 10.0
     await client.stop()
     assert await words_of(services, client.transcript_id) == EXPECTED
-    seqs = [event.seq for event in await events_of(services, client.transcript_id)]
-    assert seqs == list(range(1, len(seqs) + 1))
+    events = await events_of(services, client.transcript_id)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    states = [event.body.state for event in events if isinstance(event.body, StatusChanged)]
+    assert (states[0], states[-2:]) == (TranscriptState.RECORDING, [TranscriptState.PROCESSING, TranscriptState.ENDED])
 
 
 async def test_sound_that_no_engine_can_hear_costs_itself_alone_and_readers_are_told(tmp_path: Path) -> None:

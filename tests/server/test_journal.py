@@ -16,6 +16,7 @@ from protocol.errors import InvalidMessage, NotFound, Overloaded, StoreUnavailab
 from protocol.events import Event, Failed, StatusChanged
 from server.bus import InProcessBus, Message
 from server.journal import Journal
+from server.spool import Spool, store_left
 from server.store import database
 from server.store.store import Store
 from tests.server.databases import Postgres, SocketRelay
@@ -201,6 +202,90 @@ async def _append_once_it_answers(journal: Journal, transcript_id: str, body: St
         while True:
             with contextlib.suppress(StoreUnavailable):
                 return await journal.append(transcript_id, body)
+
+
+class Outage:
+    """A journal with a spool whose store is away until ``heal``."""
+
+    def __init__(self, store: Store, bus: InProcessBus, folder: Path, *, spool_bytes: int = 1 << 20) -> None:
+        self.store = store
+        self.path = folder / "0.events"
+        self.journal = Journal(
+            store, bus, commit_interval_s=0.0, append_deadline_s=0.2, spool=Spool(self.path, max_bytes=spool_bytes)
+        )
+        self.store._is_open = False
+
+    def heal(self) -> None:
+        self.store._is_open = True
+
+    async def until_spooled(self, *messages: str) -> None:
+        async with asyncio.timeout(20):
+            while not self.path.exists() or not all(m in self.path.read_text() for m in messages):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_what_is_owed_waits_on_disk_and_is_told_in_order_when_the_store_is_back(
+    store: Store, bus: InProcessBus, tmp_path: Path
+) -> None:
+    made = (await store.create_transcript()).id
+    told = Told(bus, made)
+    outage = Outage(store, bus, tmp_path)
+    outage.journal.start()
+    given = [outage.journal.give(made, [status(f"first {number}"), status("second")]) for number in range(300)]
+    await outage.until_spooled("first 0", "first 299")
+    with pytest.raises(StoreUnavailable):
+        outage.journal.check_store()
+    with pytest.raises(StoreUnavailable, match="in time"):
+        await outage.journal.append(made, status("not owed"))
+    given.append(outage.journal.give(made, [status("last")]))
+    await outage.until_spooled("last")
+    assert told.seqs == []
+    outage.heal()
+    for each in given:
+        await outage.journal.outcome(each, patient=True)
+    assert told.seqs == list(range(1, 602))
+    assert [getattr(message, "body", None) for message in told.messages] == [
+        status(text) for number in range(300) for text in (f"first {number}", "second")
+    ] + [status("last")]
+    outage.journal.check_store()
+    await outage.journal.stop()
+    assert not outage.path.exists()
+
+
+async def test_what_is_owed_when_the_journal_stops_is_stored_at_the_next_start(
+    store: Store, bus: InProcessBus, tmp_path: Path
+) -> None:
+    made = (await store.create_transcript()).id
+    outage = Outage(store, bus, tmp_path)
+    outage.journal.start()
+    given = [outage.journal.give(made, [status(str(number))]) for number in range(300)]
+    await outage.until_spooled("299")
+    async with asyncio.timeout(20):
+        await outage.journal.stop()
+    for each in given:
+        with pytest.raises(StoreUnavailable, match="next start"):
+            await outage.journal.outcome(each)
+    outage.heal()
+    assert await store_left(outage.path, store) == 300
+    assert [event.body for event in await store.events_after(made, 0, 1000)] == [status(str(n)) for n in range(300)]
+
+
+async def test_a_full_spool_refuses_and_what_it_could_not_hold_waits_in_memory(
+    store: Store, bus: InProcessBus, tmp_path: Path
+) -> None:
+    made = (await store.create_transcript()).id
+    outage = Outage(store, bus, tmp_path, spool_bytes=1000)
+    outage.journal.start()
+    given = [outage.journal.give(made, [status(f"number {number}")]) for number in range(10)]
+    await outage.until_spooled("number 0")
+    with pytest.raises(StoreUnavailable, match="disk"):
+        outage.journal.give(made, [status("too much")])
+    assert outage.path.stat().st_size <= 1000
+    outage.heal()
+    for each in given:
+        await outage.journal.outcome(each, patient=True)
+    assert len(await store.events_after(made, 0, 100)) == 10
+    await outage.journal.stop()
 
 
 async def test_two_nodes_tell_every_reader_everything(database_url: str, bus: InProcessBus) -> None:
