@@ -371,8 +371,8 @@ class Hub:
     async def pause(self, transcript_id: str) -> None:
         """The tracks' time goes on, as silence. Raises ``IllegalMove`` when nothing is being recorded."""
         await self._store.get_transcript(transcript_id)
-        await self._holding.check(transcript_id)
         async with self._locks.of(transcript_id):
+            await self._holding.hold(transcript_id)
             await self._status.move(transcript_id, TranscriptState.PAUSED, audio="paused")
             for session in self._live_of(transcript_id):
                 session.paused = True
@@ -387,9 +387,9 @@ class Hub:
 
     async def unpause(self, transcript_id: str, *, only: LiveSession | None = None) -> None:
         """Go on after a pause; when nothing is paused, nothing happens."""
-        await self._holding.check(transcript_id)
         async with self._locks.of(transcript_id):
             transcript = await self._store.get_transcript(transcript_id)
+            await self._holding.hold(transcript_id)
             for session in self._live_of(transcript_id):
                 session.paused = session.paused and only is not None and session is not only
             if transcript.state is TranscriptState.PAUSED:

@@ -27,6 +27,7 @@ WALL_TIME = {
     "server/doors/v1/accounts.py": 1,  # whether a key's end is in the future
     "server/doors/v1/download.py": 1,  # the time of an archive's documents
     "server/live.py": 1,  # where in a track that was begun before a restart now is: once a session
+    "server/nodes/copies.py": 1,  # for how long nobody asked for a file, as its time says, restarts or not
     "server/recorders.py": 1,  # when a track began
     "server/sound.py": 1,  # whether a file of another second may be told from this one by its time
     "server/store/database.py": 3,  # the name of a damaged database that is put aside

@@ -56,6 +56,7 @@ ERRORS: dict[int, tuple[str, str]] = {
     413: ("TooLarge", "Larger than allowed"),
     415: ("UnsupportedMediaType", "A body of this type is not read here"),
     416: ("RangeNotSatisfiable", "There is nothing in this range"),
+    421: ("HeldElsewhere", "Another node has this transcript"),
     422: ("ValidationFailed", "A field is not as documented; details.problems names each"),
     428: ("PreconditionRequired", "Send If-Match"),
     429: ("RateLimited", "Too many requests; try again after Retry-After seconds"),
