@@ -94,6 +94,13 @@ class VoicesLane:
             self._loading.begin()
         self._note_loaded()
 
+    def found(self, found: wire.FoundVoices) -> None:
+        """Before the encoder is there nothing was heard here, and the session was opened with what is known."""
+        one = self._sessions.get(found.session_id)
+        if one is not None and one.voices is not None:
+            voices = one.voices
+            self._guarded(one, lambda _: voices.found(found))
+
     def close(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
         self._pending.pop(session_id, None)
@@ -298,8 +305,8 @@ class VoicesLane:
             return ()
         voices = one.voices
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words))
-        prints = self._guarded(one, lambda _: voices.forget(utterance))
-        if prints is not None and words:  # what was not speech is nobody's voice
+        prints = self._guarded(one, lambda _: voices.forget(utterance, had_words=bool(words)))
+        if prints is not None:
             self._tell(prints)
         return spoke or ()
 

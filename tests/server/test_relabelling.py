@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from asr.wire import HeardVoice
 from protocol.errors import Conflict, NotFound, StoreUnavailable
 from protocol.events import SpeakerTurn, Transcribed
 from protocol.states import TranscriptState
@@ -299,7 +300,13 @@ async def test_how_many_speak_is_remembered_for_later_passes(room: Room) -> None
 async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) -> None:
     track = await room.store.get_track("trk_1")
     prints = SimpleNamespace(heard_samples=9000 * 16_000, ungrouped_samples=200 * 16_000, grouped=lambda: None)
-    session = SimpleNamespace(transcript_id=room.id, track=track, pipeline=SimpleNamespace(prints=prints))
+    told: list[tuple[list[int | None], frozenset[int], str]] = []
+
+    def found_voices(voices: Sequence[HeardVoice], gone: frozenset[int], encoder: str) -> None:
+        told.append(([voice.number for voice in voices], gone, encoder))
+
+    pipeline = SimpleNamespace(prints=prints, found_voices=found_voices)
+    session = SimpleNamespace(transcript_id=room.id, track=track, pipeline=pipeline)
     room.sessions["ses_1"] = session
     speech = Speech(room.store, room.id, "trk_1", at_samples=10 * 16_000 * 2, count=9)
     await speech.say("somebody new " * 4, 1, 5)
@@ -311,6 +318,47 @@ async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) 
     # The recogniser goes on counting: its next number is not ours.
     [number] = [number for _, number in await room.store.voices.labels_of(room.id) if number != 1]
     assert number > 50
+    # And goes on with the voices that were found.
+    assert told == [([0, 1, number], frozenset(), "scripted")]
+
+
+async def test_once_nobody_is_heard_any_more_numbers_have_no_gaps(store: Store, journal: Journal) -> None:
+    """``Speaker 2`` and ``Speaker 4`` were mixtures, of which nothing is left."""
+    room = Room(store, journal)
+    room.id = (await store.create_transcript()).id
+    speech = await room.speech("trk_1", "Speaker 1")
+    await room.call("trk_1", {number: f"Speaker {number + 1}" for number in (1, 2, 3, 4)})
+    for number, heard in ((0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (0, 0), (2, 1), (2, 1), (4, 2)):
+        await speech.say("one two three four five six", number, heard)
+    room.sessions["ses_1"] = SimpleNamespace(transcript_id=room.id, track=SimpleNamespace(id="another"), pipeline=None)
+    await room.relabelling.relabel(room.id)
+    assert {speaker for _, speaker in await room.shown()} == {"Speaker 1", "Speaker 3", "Speaker 5"}
+    room.sessions.clear()
+    await room.speakers.add(room.id, name="Eve", speaker="Speaker 5")
+    assert (await room.relabelling.relabel(room.id)).segments == 4
+    assert [speaker for _, speaker in await room.shown()] == [
+        *("Speaker 1", "Speaker 1", "Speaker 2", "Speaker 2", "Eve", "Speaker 1", "Speaker 2", "Speaker 2", "Eve")
+    ]
+    assert await store.voices.labels_of(room.id) == {("trk_1", 2): "Speaker 2", ("trk_1", 4): "Speaker 5"}
+    assert (await room.relabelling.relabel(room.id)).segments == 0
+
+
+async def test_voices_without_words_get_no_label(room: Room) -> None:
+    await room.store.voices.keep(room.id, prints("trk_1", 20 * 16_000, [5] * 6, [5] * 6))
+    assert (await room.relabelling.relabel(room.id)).voices == 2
+    assert await room.store.voices.labels_of(room.id) == {("trk_1", 1): "Speaker 2"}
+
+
+async def test_one_that_waited_goes_by_what_was_asked_meanwhile(room: Room) -> None:
+    async with room.speakers.alone(room.id):
+        asked = asyncio.create_task(room.relabelling.relabel(room.id, max_speakers=1))
+        while not (await room.store.get_track("trk_1")).max_speakers:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        last = asyncio.create_task(room.relabelling.before_end(room.id))
+        await asyncio.sleep(0.05)
+    assert (await asked).voices == 1
+    await last
+    assert len({speaker for _, speaker in await room.shown()}) == 1
 
 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
