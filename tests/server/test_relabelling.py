@@ -350,12 +350,12 @@ async def test_voices_without_words_get_no_label(room: Room) -> None:
 
 
 async def test_one_that_waited_goes_by_what_was_asked_meanwhile(room: Room) -> None:
-    async with room.speakers.alone(room.id):
+    turn = room.relabelling._turn
+    async with turn:
         asked = asyncio.create_task(room.relabelling.relabel(room.id, max_speakers=1))
-        while not (await room.store.get_track("trk_1")).max_speakers:  # noqa: ASYNC110
-            await asyncio.sleep(0)
         last = asyncio.create_task(room.relabelling.before_end(room.id))
-        await asyncio.sleep(0.05)
+        while len(turn._waiters or ()) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     assert (await asked).voices == 1
     await last
     assert len({speaker for _, speaker in await room.shown()}) == 1
