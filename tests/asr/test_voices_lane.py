@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.scripted_voices import HUMS_HZ, INFO
 from asr.voice_prints import packed_mean
-from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, GATHER_S
+from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, FIRST_S, GATHER_S
 from asr.worker_settings import WorkerSettings
 from tests.asr.test_loop import FILE, Bench
 from tests.asr.voices_bench import (
@@ -216,6 +217,36 @@ def test_the_loop_wakes_for_windows_that_waited() -> None:
     bench.idle()
     assert bench.encoder.steps
     assert bench.loop.next_due_s() is None
+
+
+def test_the_very_first_final_waits_for_the_encoder_and_no_other_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_quick in (True, False):
+        go = threading.Event()
+
+        def load(bench: VoicesBench, go: threading.Event = go) -> TimedEncoder:
+            assert go.wait(60)
+            return TimedEncoder(bench)
+
+        bench = VoicesBench(load=load, in_thread=True)
+        waits_s: list[float] = []
+        waited = bench.loading.wait
+
+        def wait(timeout_s: float, go: threading.Event = go, is_quick: bool = is_quick) -> None:
+            waits_s.append(timeout_s)  # noqa: B023
+            if is_quick:
+                go.set()
+                waited(60)  # noqa: B023
+
+        monkeypatch.setattr(bench.loading, "wait", wait)
+        bench.open(options=LIVE)
+        bench.audio(0, said_by(*TALK) + said_by(*TALK))
+        bench.finalize()
+        bench.idle()
+        assert waits_s == [FIRST_S]
+        assert [word.text for word in bench.words()] == [*FIRST.split(), *SECOND.split()] * 2
+        assert [bool(heard.spoke) for heard in bench.finals()] == [is_quick] * 2
+        go.set()
+        waited(60)
 
 
 def words_are_always_due(bench: VoicesBench) -> None:
