@@ -86,6 +86,7 @@ async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, services: 
         (asked(speech, transcript_id="x"), 404),
         (asked(speech, project_id="00000000-0000-4000-8000-000000000000"), 404),
         (asked(speech, name=" "), 422),
+        (asked(speech, name="\0"), 422),
         ({"name": "Ann"}, 422),
     ):
         assert (await client.post("/v1/voices", json=body)).status_code == status, body
