@@ -22,7 +22,7 @@ from asr.speakers.contract import SPEAKERS_MAX, KnownVoice, SpeakerOptions
 from asr.voice_prints import packed_mean
 from asr.wire import HeardVoice
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import Conflict, EarshotError, NotFound
+from protocol.errors import Conflict, EarshotError, NotFound, Overloaded
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession
@@ -45,6 +45,7 @@ GROWN_BY = 0.05  # so much of all speech must be new: all passes of a long recor
 DUE_AT_ONCE = 20
 AGAIN_S = 60.0  # between two tries of what the store did not take
 WRITTEN_AT_ONCE = 500  # finals whose prints are changed in one transaction
+ASKED_MAX = 8  # that wait for the pass they asked for: it is one at a time, and others' recordings end meanwhile
 LIVE_NUMBERS = 100  # the recogniser of a track that is live gives fewer new numbers than this; ours come after them
 
 
@@ -86,6 +87,7 @@ class Relabelling:
         self._again_at_s = 0.0
         self._has_looked = False  # for those that ended before the start and had no pass
         self._is_stopped = False
+        self._asked = 0  # passes that somebody waits for
         self._passes: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -155,10 +157,17 @@ class Relabelling:
         self, transcript_id: str, *, speakers_expected: int | None = None, max_speakers: int | None = None
     ) -> Relabelled:
         """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
-        voices are told apart in it, or what they were known by went with its sound), ``StoreUnavailable``."""
+        voices are told apart in it, or what they were known by went with its sound), ``Overloaded``,
+        ``StoreUnavailable``."""
         check_unlocked(await self._store.get_transcript(transcript_id))
-        asked = VoicesAsked(True, speakers_expected, max_speakers)
-        done = await self._pass(transcript_id, last=True, asked=asked)
+        if self._asked >= ASKED_MAX:
+            raise Overloaded("others wait for who spoke to be said anew; try again later", retry_after_s=10)
+        self._asked += 1
+        try:
+            asked = VoicesAsked(True, speakers_expected, max_speakers)
+            done = await self._pass(transcript_id, last=True, asked=asked)
+        finally:
+            self._asked -= 1
         if done is None:
             raise Conflict("no voices were told apart in this, or what they were known by is gone")
         self._failed.discard(transcript_id)

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from asr.wire import HeardVoice
-from protocol.errors import Conflict, NotFound, StoreUnavailable
+from protocol.errors import Conflict, NotFound, Overloaded, StoreUnavailable
 from protocol.events import SpeakerTurn, Transcribed
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
@@ -22,7 +22,7 @@ from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
 from server.recognition import Recognition
-from server.relabelling import Relabelled, Relabelling
+from server.relabelling import ASKED_MAX, Relabelled, Relabelling
 from server.settings import Settings
 from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
@@ -359,6 +359,18 @@ async def test_one_that_waited_goes_by_what_was_asked_meanwhile(room: Room) -> N
     assert (await asked).voices == 1
     await last
     assert len({speaker for _, speaker in await room.shown()}) == 1
+
+
+async def test_only_so_many_wait_for_a_pass_they_asked_for(room: Room) -> None:
+    turn = room.relabelling._turn
+    async with turn:
+        asked = [asyncio.create_task(room.relabelling.relabel(room.id)) for _ in range(ASKED_MAX)]
+        while len(turn._waiters or ()) < ASKED_MAX:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await room.relabelling.relabel(room.id)
+    assert {done.voices for done in await asyncio.gather(*asked)} == {2}
+    assert (await room.relabelling.relabel(room.id)).voices == 2
 
 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
