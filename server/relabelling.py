@@ -41,6 +41,7 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
+FIRST_S = 30.0
 GROWN_BY = 0.05  # so much of all speech must be new: all passes of a long recording cost but some times the last one
 DUE_AT_ONCE = 20
 AGAIN_S = 60.0  # between two tries of what the store did not take
@@ -59,6 +60,13 @@ class Relabelled:
 
     def __add__(self, other: Relabelled) -> Relabelled:
         return Relabelled(self.voices + other.voices, self.segments + other.segments, self.split + other.split)
+
+
+def wanted_samples(heard_samples: int, interval_s: float) -> float:
+    """So much new speech is worth a pass where so much was heard: little at first, when what is told is most often
+    wrong."""
+    at_first = max(FIRST_S * SAMPLE_RATE_HZ, heard_samples / 2)
+    return max(min(interval_s * SAMPLE_RATE_HZ, at_first), GROWN_BY * heard_samples)
 
 
 class Relabelling:
@@ -131,10 +139,10 @@ class Relabelling:
         grown = []
         for session in self._hub.sessions.values():
             prints = session.pipeline.prints
-            if prints is not None and session.transcript_id not in self._failed:
-                wanted = max(self._interval_s * SAMPLE_RATE_HZ, GROWN_BY * prints.heard_samples)
-                if prints.ungrouped_samples >= wanted:
-                    grown.append(session.transcript_id)
+            if prints is None or session.transcript_id in self._failed:
+                continue
+            if prints.ungrouped_samples >= wanted_samples(prints.heard_samples, self._interval_s):
+                grown.append(session.transcript_id)
         return list(dict.fromkeys(grown))
 
     async def _try(self, transcript_id: str, *, last: bool) -> None:

@@ -26,7 +26,7 @@ from asr.speakers.windows import GAP_SAMPLES, Levels, SpeechWindows
 from asr.utterances import FRAME_SAMPLES, Utterances
 from asr.vad import SileroVoiceActivity, levels
 from protocol.blocks import SAMPLE_RATE_HZ
-from server.relabelling import GROWN_BY
+from server.relabelling import wanted_samples
 from server.settings import Settings
 from tests.bench.conversations import Conversation, conversations
 from tests.bench.der import DiarizationError, Spoken, diarization_error
@@ -34,7 +34,7 @@ from tests.bench.figures import Figures
 from tests.bench.mfcc import MfccEncoder
 
 COLLARS_S = (0.25, 0.0)
-EVERY_SAMPLES = int(Settings().relabel_interval_s * SAMPLE_RATE_HZ)  # of speech, between two passes
+EVERY_S = Settings().relabel_interval_s  # of speech, between two passes
 FILLED_S = 0.8  # silence between two steps of one speaker that counts as spoken
 QUICK_KINDS = ("2 voices", "short turns")
 MFCC_CUTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -166,7 +166,7 @@ def tell(
         now += [step.speaker for step in fresh]
         length_samples = sum(step.end_samples - step.start_samples for step in fresh)
         heard_samples, ungrouped_samples = heard_samples + length_samples, ungrouped_samples + length_samples
-        if ungrouped_samples >= max(EVERY_SAMPLES, GROWN_BY * heard_samples):
+        if ungrouped_samples >= wanted_samples(heard_samples, EVERY_S):
             ungrouped_samples = 0
             found = anew(SpeakerOptions(most=options.limit))
             online.adopt(found.voices, gone=set(now) - {voice.speaker for voice in found.voices})

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from asr.wire import HeardVoice
 from protocol.errors import Conflict, NotFound, Overloaded, StoreUnavailable
@@ -22,7 +18,7 @@ from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
 from server.recognition import Recognition
-from server.relabelling import ASKED_MAX, Relabelled, Relabelling
+from server.relabelling import ASKED_MAX, Relabelled, Relabelling, wanted_samples
 from server.settings import Settings
 from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
@@ -297,6 +293,17 @@ async def test_how_many_speak_is_remembered_for_later_passes(room: Room) -> None
     assert len({speaker for _, speaker in await room.shown()}) == 3
 
 
+def test_passes_come_soon_at_first_and_later_after_the_interval_and_a_share_of_all() -> None:
+    passes, grouped_s = [], 0
+    for heard_s in range(0, 20_000, 10):
+        if (heard_s - grouped_s) * 16_000 >= wanted_samples(heard_s * 16_000, 180.0):
+            passes.append(heard_s)
+            grouped_s = heard_s
+    assert passes[:6] == [30, 60, 120, 240, 420, 600]
+    assert passes[-1] - passes[-2] > 900
+    assert wanted_samples(0, 10.0) == 160_000
+
+
 async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) -> None:
     track = await room.store.get_track("trk_1")
     prints = SimpleNamespace(heard_samples=9000 * 16_000, ungrouped_samples=200 * 16_000, grouped=lambda: None)
@@ -385,56 +392,3 @@ async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
         async with asyncio.timeout(10):
             await anext(reader)  # it went on
     await relabelling.stop()
-
-
-SAID = st.lists(
-    st.tuples(
-        st.lists(st.sampled_from(("yes", "no,", "23", "well", "Ann")), min_size=1, max_size=9),
-        st.integers(0, 3),
-        st.lists(st.integers(0, 3), min_size=9, max_size=9),
-        st.booleans(),
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-@given(said=SAID, assigned=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 4)), max_size=3))
-@hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-def test_text_and_words_are_the_same_after_any_pass(
-    tmp_path_factory: pytest.TempPathFactory,
-    said: list[tuple[list[str], int, list[int], bool]],
-    assigned: list[tuple[int, int]],
-) -> None:
-    asyncio.run(_keeps_text(tmp_path_factory.mktemp("kept"), said, assigned))
-
-
-async def _keeps_text(
-    folder: Path, said: list[tuple[list[str], int, list[int], bool]], assigned: list[tuple[int, int]]
-) -> None:
-    store = await Store.open(f"sqlite+aiosqlite:///{folder / 'earshot.db'}")
-    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
-    journal.start()
-    try:
-        room = Room(store, journal)
-        room.id = (await store.create_transcript()).id
-        speech = await room.speech("trk_1", "Speaker 1")
-        await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3", 3: "Speaker 4"})
-        for words, told, heard, with_words in said:
-            await speech.say(" ".join(words), told, heard[: len(words)], with_words=with_words)
-        for at_s, speaker in assigned:
-            await room.speakers.assign(room.id, speaker=f"Speaker {speaker}", from_s=at_s, to_s=at_s + 1.5)
-        before = [each.segment for each in await store.segments_of(room.id)]
-        set_before = {each.segment_id: each for each in before if each.speaker_set}
-        await room.relabelling.relabel(room.id)
-        after = [each.segment for each in await store.segments_of(room.id)]
-        assert " ".join(each.text for each in after) == " ".join(each.text for each in before)
-        assert [word for each in after for word in each.words] == [word for each in before for word in each.words]
-        assert {each.segment_id: each for each in after if each.speaker_set} == set_before
-        again = await room.relabelling.relabel(room.id)
-        assert again.segments == 0
-    finally:
-        await journal.stop()
-        await store.close()
