@@ -12,6 +12,7 @@ made again, finds the same, and tells what is left to tell. None fails a transcr
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -312,6 +313,7 @@ class Relabelling:
         labels = await self._store.voices.labels_of(track.transcript_id)
         kept = {*others, *await self._speakers.names(track.transcript_id)}
         kept |= {label for (of_track, _), label in labels.items() if of_track != track.id}
+        kept |= {label for label, voices in Counter(labels.values()).items() if voices > 1}  # that people made one
         kept |= {other.speaker for other in await self._store.tracks_of(track.transcript_id) if other.speaker}
         kept |= {stored.segment.label for stored in segments if stored.segment.speaker_set and stored.segment.label}
         kept |= (await self._store.voices.enrolled.recognised_in(track.transcript_id)).keys()

@@ -350,6 +350,17 @@ async def test_once_nobody_is_heard_any_more_numbers_have_no_gaps(store: Store, 
     assert (await room.relabelling.relabel(room.id)).segments == 0
 
 
+async def test_a_label_that_people_made_of_two_moves_into_no_gap(room: Room) -> None:
+    speech = Speech(room.store, room.id, "trk_1", at_samples=10 * 16_000 * 2, count=9)
+    await room.call("trk_1", {2: "Speaker 3", 3: "Speaker 4", 4: "Speaker 5"})
+    for number in (3, 4):
+        await speech.say("one two three four five six", number, number)
+    await room.speakers.merge(room.id, "Speaker 5", "Speaker 4")
+    await room.relabelling.relabel(room.id)
+    assert [speaker for _, speaker in await room.shown()][-2:] == ["Speaker 4", "Speaker 4"]
+    assert 2 not in {number for _, number in await room.store.voices.labels_of(room.id)}
+
+
 async def test_voices_without_words_get_no_label(room: Room) -> None:
     await room.store.voices.keep(room.id, prints("trk_1", 20 * 16_000, [5] * 6, [5] * 6))
     assert (await room.relabelling.relabel(room.id)).voices == 2
