@@ -142,7 +142,8 @@ class Relabelling:
             prints = session.pipeline.prints
             if prints is None or session.transcript_id in self._failed:
                 continue
-            if prints.ungrouped_samples >= wanted_samples(prints.heard_samples, self._interval_s):
+            wanted = 1 if prints.hurries else wanted_samples(prints.heard_samples, self._interval_s)
+            if prints.ungrouped_samples >= wanted:
                 grown.append(session.transcript_id)
         return list(dict.fromkeys(grown))
 
@@ -161,6 +162,12 @@ class Relabelling:
             # Nobody foresaw it, so it would happen again; the transcript has what was told live.
             log.exception("who spoke is not said anew", transcript=transcript_id)
             self._failed.add(transcript_id)
+
+    def hurry(self, transcript_id: str) -> None:
+        """Somebody said who spoke: what is being said there is to go by it soon."""
+        for session in self._hub.sessions.values():
+            if session.transcript_id == transcript_id and session.pipeline.prints is not None:
+                session.pipeline.prints.hurries = True
 
     async def relabel(
         self, transcript_id: str, *, speakers_expected: int | None = None, max_speakers: int | None = None

@@ -25,13 +25,16 @@ KEEP_DEADLINE_S = 3.0  # words wait no longer for their prints
 
 class TrackPrints:
     """``known``: whose voices they are, which whoever hears the track keeps up to date. ``heard_samples``: so much
-    speech there are prints of; ``ungrouped_samples``: of that, since the last pass."""
+    speech there are prints of; ``ungrouped_samples``: of that, since the last pass.
+    ``hurries``: the next pass is wanted as soon as there are any.
+    """
 
     def __init__(self, store: Store, track: Track) -> None:
         self._store = store
         self._track = track
         self.known = KnownVoices()
         self.heard_samples = self.ungrouped_samples = 0
+        self.hurries = False
 
     @classmethod
     async def load(cls, store: Store, track: Track, *, encoder: str | None = None, of_nobody: bool = False) -> Self:
@@ -59,6 +62,7 @@ class TrackPrints:
     def grouped(self) -> None:
         """A pass had all of it."""
         self.ungrouped_samples = 0
+        self.hurries = False
 
     def _learn(self, kept: Sequence[StoredPrints]) -> None:
         for stored in kept:

@@ -23,6 +23,7 @@ from server.settings import Settings
 from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
 from server.store.store import Store
+from server.track_prints import TrackPrints
 from server.voices import Voices
 from tests.server.spoken import put
 from tests.server.spoken_prints import Speech, prints
@@ -306,7 +307,8 @@ def test_passes_come_soon_at_first_and_later_after_the_interval_and_a_share_of_a
 
 async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) -> None:
     track = await room.store.get_track("trk_1")
-    prints = SimpleNamespace(heard_samples=9000 * 16_000, ungrouped_samples=200 * 16_000, grouped=lambda: None)
+    prints = TrackPrints(room.store, track)
+    prints.heard_samples, prints.ungrouped_samples = 9000 * 16_000, 200 * 16_000
     told: list[tuple[list[int | None], frozenset[int], str]] = []
 
     def found_voices(voices: Sequence[HeardVoice], gone: frozenset[int], encoder: str) -> None:
