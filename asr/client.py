@@ -13,12 +13,13 @@ from asr.backlog import Backlog
 from asr.child import WORKER_COMMAND
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
+from asr.listener import AsrListener
 from asr.placement import WorkerState, choose, home_of_new, may_leave
 from asr.reading_back import ReadBack
-from asr.session import AsrListener, AsrSession
+from asr.session import AsrSession
 from asr.supervisor import SessionMessage
 from asr.watch import Backoff
-from asr.wire import GaveUp, HeardVoice, Ran, Ready, Working
+from asr.wire import GaveUp, Ran, Ready, Working
 from asr.worker_settings import WorkerSettings
 from asr.workers import ManagedWorker, WorkerStatus
 from protocol.errors import EngineFailed
@@ -205,15 +206,13 @@ class AsrClient:
         listener: AsrListener,
         read_back: ReadBack,
         recorded_samples: int | None = None,
-        voices: Sequence[HeardVoice] = (),
-        encoder: str | None = None,
+        voices: KnownVoices | None = None,
     ) -> AsrSession:
         """A session whose next sound begins at ``start_samples``.
 
         ``read_back`` is called in a thread with (start, end) for sound that is no longer in memory. Sound from
         ``start_samples`` up to ``recorded_samples`` is in the recording already and need not be fed. ``voices`` of the
-        track that are known, and those enrolled, as embedded by ``encoder``. Raises ``EngineFailed`` when the client is
-        stopped.
+        track that are known, which the session keeps up to date. Raises ``EngineFailed`` when the client is stopped.
         """
         if self._stopped:
             raise EngineFailed("the recogniser was stopped")
@@ -224,7 +223,7 @@ class AsrClient:
             listener=listener,
             read_back=read_back,
             on_close=self._forget,
-            voices=KnownVoices(voices, encoder),
+            voices=voices,
         )
         if self._encoder_is_lost:
             session.leave_voices()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,11 +33,14 @@ class KnownVoices:
         self._enrolled = [voice for voice in voices if voice.number is None][:ENROLLED_MAX]
         self._known: dict[int, _Known] = {}
         for voice in voices:
-            if voice.number is None or len(self._known) >= VOICES_MAX:
-                continue
-            weight = max(1, voice.heard_samples)
-            with contextlib.suppress(ValueError):  # one that is damaged is told apart anew
-                self._known[voice.number] = _Known(mean_of(voice.embedding) * weight, weight, voice.name)
+            self._put(voice)
+
+    def _put(self, voice: HeardVoice) -> None:
+        if voice.number is None or (voice.number not in self._known and len(self._known) >= VOICES_MAX):
+            return
+        weight = max(1, voice.heard_samples)
+        with contextlib.suppress(ValueError):  # one that is damaged is told apart anew
+            self._known[voice.number] = _Known(mean_of(voice.embedding) * weight, weight, voice.name)
 
     @property
     def encoder(self) -> str | None:
@@ -64,6 +67,16 @@ class KnownVoices:
         for one in spoke:
             if one.name is not None and one.voice in self._known:
                 self._known[one.voice].name = one.name
+
+    def found(self, voices: Sequence[HeardVoice], gone: Collection[int], encoder: str) -> bool:
+        """What a later pass made of them; those in ``gone`` are nobody. False: it was of another encoder's."""
+        if encoder != self._encoder:
+            return False
+        for number in gone:
+            self._known.pop(number, None)
+        for voice in voices:
+            self._put(voice)
+        return True
 
     def told(self) -> tuple[HeardVoice, ...]:
         """As the next worker is told them; enrolled ones that were recognised, by their numbers."""

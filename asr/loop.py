@@ -107,6 +107,9 @@ class InferenceLoop:
                 session.take(message.start_samples, payload)
             elif isinstance(message, wire.Finalize):
                 session.finalize(message.marker)
+            elif isinstance(message, wire.FoundVoices):
+                self._voices.found(message)
+                return
             else:
                 self._close(message.session_id)
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -14,10 +14,23 @@ from asr.backlog import Backlog, Missing
 from asr.child import ChildGone
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
+from asr.listener import AsrListener
 from asr.reading_back import ReadBack, Recording, pieces
 from asr.segments import SegmentBook
 from asr.supervisor import SessionMessage
-from asr.wire import Audio, Close, Finalize, GaveUp, Heard, Marker, Open, Settled, VoicePrints
+from asr.wire import (
+    Audio,
+    Close,
+    Finalize,
+    FoundVoices,
+    GaveUp,
+    Heard,
+    HeardVoice,
+    Marker,
+    Open,
+    Settled,
+    VoicePrints,
+)
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ, Block
 from protocol.errors import EngineFailed
 from protocol.ids import new_session_id
@@ -37,20 +50,6 @@ class Link(Protocol):
     def write(self, message: BaseModel) -> None: ...
 
     async def send(self, message: BaseModel, payload: bytes = b"") -> None: ...
-
-
-class AsrListener(Protocol):
-    """Who hears of a session. Called on the loop; what it raises is logged and goes no further.
-
-    One that has ``on_gave_up(start_samples, end_samples, message)`` is told as well what sound could not be heard, and
-    one that has ``on_prints(VoicePrints)`` the voice prints of a final, right before its segments.
-    """
-
-    def on_segment(self, segment: Segment, lag_ms: int) -> None: ...
-
-    def on_settled(self, samples: int) -> None: ...
-
-    def on_engine_state(self, state: Literal["ok", "degraded"]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -170,6 +169,12 @@ class AsrSession:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
         return position_samples
+
+    def found_voices(self, voices: Sequence[HeardVoice], gone: Collection[int], encoder: str) -> None:
+        """What a later pass made of the voices: this process and later ones go on with it."""
+        if self._voices.found(voices, gone, encoder) and self._link is not None and self._opened:
+            named = {"session_id": self.session_id, "generation": self._generation}
+            self._link.write(FoundVoices(**named, encoder=encoder, voices=tuple(voices), gone=tuple(gone)))
 
     async def close(self) -> None:
         """Forget the session, here and in the worker. Finals of what is unheard are not awaited. Idempotent."""

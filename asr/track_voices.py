@@ -46,6 +46,7 @@ class TrackVoices:
         self._windows = SpeechWindows(info)
         self._levels = Levels()
         self._online = _speakers(info, opened)
+        self._spoken = {voice.speaker for voice in self._online.voices}  # numbers of those that said words
         self._ended_samples = opened.start_samples  # of the last utterance whose windows are all there
         self.pending: deque[Pending] = deque()
         # Of the steps not said yet, by their start:
@@ -119,14 +120,30 @@ class TrackVoices:
             self._spoke(turn.speaker, len(turn.words), turn.confidence) for turn in found if turn.speaker is not None
         )
 
-    def forget(self, utterance: Utterance) -> wire.VoicePrints | None:
-        """The prints of an utterance that was said, to be told with it; None when there are none."""
+    def found(self, found: wire.FoundVoices) -> None:
+        """Go on with what a later pass made of the voices."""
+        if found.encoder == self._info.name:
+            heard, _ = _usable(found.voices, self._info)
+            self._spoken |= {voice.speaker for voice in heard}
+            self._online.adopt(heard, gone=found.gone)
+
+    def forget(self, utterance: Utterance, *, had_words: bool) -> wire.VoicePrints | None:
+        """The prints of an utterance that was said, to be told with it; None when there are none.
+
+        What had no words was not speech: it is nobody's voice, and whoever was first heard in it is nobody.
+        """
         mine = [step for step in self._steps if step.start_samples < utterance.end_samples]
         self._steps = self._steps[len(mine) :]
-        if not mine:
-            return None
         rows = [self._embeddings.pop(step.start_samples) for step in mine]
         own = [self._own.pop(step.start_samples, (step.start_samples, step.end_samples)) for step in mine]
+        heard = {step.speaker for step in mine}
+        if not had_words:
+            for number in sorted(heard - self._spoken - {step.speaker for step in self._steps}, reverse=True):
+                self._online.forget(number)
+            return None
+        self._spoken |= heard
+        if not mine:
+            return None
         return wire.VoicePrints(
             session_id=self._opened.session_id,
             generation=self._opened.generation,
@@ -151,9 +168,17 @@ def _speakers(info: EncoderInfo, opened: wire.Open) -> OnlineSpeakers:
     """
     options = opened.options
     numbers = [voice.number for voice in opened.voices if voice.number is not None]
-    usable = opened.voices if opened.encoder == info.name else ()
-    known, heard = list[KnownVoice](), list[Voice]()
-    for voice in usable:
+    heard, known = _usable(opened.voices if opened.encoder == info.name else (), info)
+    most = options.max_speakers or SPEAKERS_MAX
+    online = OnlineSpeakers(info, SpeakerOptions(options.speakers_expected, most, tuple(known)))
+    online.adopt(heard, taken=max(numbers, default=-1) + 1)
+    return online
+
+
+def _usable(voices: Sequence[wire.HeardVoice], info: EncoderInfo) -> tuple[list[Voice], list[KnownVoice]]:
+    """Those that have numbers, and those that are enrolled; damaged ones are left out."""
+    heard, known = list[Voice](), list[KnownVoice]()
+    for voice in voices:
         try:
             embedding = mean_of(voice.embedding)
         except ValueError:
@@ -164,8 +189,4 @@ def _speakers(info: EncoderInfo, opened: wire.Open) -> OnlineSpeakers:
             heard.append(Voice(voice.number, voice.name, embedding, voice.heard_samples))
         elif voice.name is not None:
             known.append(KnownVoice(voice.name, embedding))
-    most = options.max_speakers or SPEAKERS_MAX
-    online = OnlineSpeakers(info, SpeakerOptions(options.speakers_expected, most, tuple(known)))
-    if numbers:
-        online.adopt(heard, max(numbers) + 1)
-    return online
+    return heard, known

@@ -3,7 +3,8 @@
 Windows are embedded when no final and no interim is due, as many at once as the encoder says: so long may a word wait
 that comes due meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no
 more than ``FINAL_BATCHES`` times as many for all finals of a step; the others are left out, and their words are whose
-those around are. Finals of files wait for their windows, which cost them little.
+those around are. Finals of files wait for their windows, which cost them little; so does the very first final for the
+encoder to load.
 
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """
@@ -36,6 +37,7 @@ BATCH_MAX = 8  # windows of the embedded encoder: 18 ms of one core; each says h
 FINAL_BATCHES = 2  # what a step of finals may be later by: of these windows 40 ms; each of 6.4 s, a third of 20 s
 GATHER_S = 0.1  # a window waits so long for others: eight cost as much as four single ones
 FAILED_SESSIONS_MAX = 3  # of different sessions in a row: then it is not the sound
+FIRST_S = 0.5  # what the very first final waits for it: sound is not kept, and who spoke there would never be known
 LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
 
 
@@ -68,6 +70,7 @@ class VoicesLane:
         self._pending: dict[str, _Session] = {}  # those with windows
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
+        self._has_waited = False  # for that
         self._failure = ""  # of all of it
         self._windows = 0
         self._seconds = 0.0
@@ -93,6 +96,13 @@ class VoicesLane:
             self._tell(wire.EncoderLoading(over=False))
             self._loading.begin()
         self._note_loaded()
+
+    def found(self, found: wire.FoundVoices) -> None:
+        """Before the encoder is there nothing was heard here, and the session was opened with what is known."""
+        one = self._sessions.get(found.session_id)
+        if one is not None and one.voices is not None:
+            voices = one.voices
+            self._guarded(one, lambda _: voices.found(found))
 
     def close(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
@@ -174,6 +184,8 @@ class VoicesLane:
             self._give_up_all(type(error).__name__)
 
     def _catch_up(self, owed: Sequence[tuple[ListeningSession, Utterance]]) -> None:
+        if self._is_loading and not self._has_waited:
+            self._wait_once([session for session, _ in owed if session.session_id in self._sessions])
         those = [(self._pending[s.session_id], u.end_samples) for s, u in owed if s.session_id in self._pending]
         late = [(one, end) for one, end in those if one.voices is not None and one.voices.due_before(end)]
         for one, end_samples in late:
@@ -183,6 +195,14 @@ class VoicesLane:
         while late:
             self._embed([one for one, _ in late], self._clock(), ends)
             late = [(one, end) for one, end in late if self._is_late(one, end)]
+
+    def _wait_once(self, sessions: Sequence[ListeningSession]) -> None:
+        """As sound comes the encoder is there before the first pause; not where it comes faster than it was spoken."""
+        if sessions and self._loading is not None:
+            self._has_waited = True
+            self._loading.wait(FIRST_S)
+            for session in sessions:
+                self.listened(session)
 
     def _is_late(self, one: _Session, end_samples: int) -> bool:
         is_here = one.session.session_id in self._sessions
@@ -298,8 +318,8 @@ class VoicesLane:
             return ()
         voices = one.voices
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words))
-        prints = self._guarded(one, lambda _: voices.forget(utterance))
-        if prints is not None and words:  # what was not speech is nobody's voice
+        prints = self._guarded(one, lambda _: voices.forget(utterance, had_words=bool(words)))
+        if prints is not None:
             self._tell(prints)
         return spoke or ()
 

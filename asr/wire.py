@@ -63,6 +63,20 @@ class Audio(_Message):
     start_samples: int
 
 
+class FoundVoices(_Message):
+    """To the worker: what a later pass made of the voices of a session, by ``encoder``; it goes on with these.
+
+    Voices with numbers in ``gone`` were nobody; all others were not heard by the pass.
+    """
+
+    type: Literal["found"] = "found"
+    session_id: str
+    generation: int
+    encoder: str
+    voices: tuple[HeardVoice, ...]
+    gone: tuple[int, ...] = ()
+
+
 class Finalize(_Message):
     """To the worker: make finals of all sound so far, then answer with a ``Marker`` of the same number."""
 
@@ -268,7 +282,7 @@ class Broken(_Message):
     message: str
 
 
-ToWorker = Annotated[Open | Audio | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
+ToWorker = Annotated[Open | Audio | FoundVoices | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
 FromWorker = Annotated[
     Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | EncoderLoading | Ran | Pong | Broken,
     Field(discriminator="type"),

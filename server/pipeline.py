@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ import structlog
 
 from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
-from asr.wire import VoicePrints
+from asr.wire import HeardVoice, VoicePrints
 from media.recorder import TrackRecorder
 from media.recording import Recording
 from protocol.blocks import Block, seconds
@@ -141,8 +141,7 @@ class TrackPipeline:
             options=options,
             listener=self,
             read_back=self._recording.blocks,
-            voices=self.prints.voices if self.prints is not None else (),
-            encoder=self.prints.encoder if self.prints is not None else None,
+            voices=self.prints.known if self.prints is not None else None,
         )
 
     @property
@@ -165,6 +164,11 @@ class TrackPipeline:
         self._asr.feed(block)
         self._blocks_in.inc()
         self._samples_in.inc(block.length_samples)
+
+    def found_voices(self, voices: Sequence[HeardVoice], gone: Collection[int], encoder: str) -> None:
+        """What a later pass made of the track's voices: what is said next goes by it."""
+        if self._asr is not None:
+            self._asr.found_voices(voices, gone, encoder)
 
     async def room(self) -> None:
         """Wait until the recogniser has caught up enough, or is not asked any more; for sources that can wait."""

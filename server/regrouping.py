@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 
-from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow
+from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow, Voice
 from asr.speakers.embedded import EMBEDDED
 from asr.speakers.fetched import FETCHED
 from asr.speakers.offline import STEPS_MAX, tell
@@ -37,16 +37,13 @@ class Said:
 @dataclass(frozen=True)
 class Regrouped:
     """``steps`` in their order, none over another. ``changed``: the steps of those prints that tell others now, by
-    where these begin. ``names``: by number, of those voices that are known ones.
+    where these begin. ``voices``: all that speak; ``gone``: numbers that steps had before, and that are nobody's now.
     """
 
     steps: Sequence[LabelledStep]
     changed: Mapping[int, Sequence[Step]]
-    names: Mapping[int, str] = field(default_factory=dict)
-
-    @property
-    def voices(self) -> set[int]:
-        return {step.speaker for step in self.steps}
+    voices: Sequence[Voice] = ()
+    gone: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,8 @@ def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: Speak
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
     told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), taken=taken)
-    names = {voice.speaker: voice.name for voice in told.voices if voice.name is not None}
-    return Regrouped(told.steps, _changed(mine, told.steps), names)
+    gone = frozenset(before) - {voice.speaker for voice in told.voices}
+    return Regrouped(told.steps, _changed(mine, told.steps), told.voices, gone)
 
 
 def info_of(encoder: str) -> EncoderInfo:

@@ -12,25 +12,28 @@ made again, finds the same, and tells what is left to tell. None fails a transcr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, groupby
+from itertools import count
 
 import structlog
 
-from asr.speakers.contract import SPEAKERS_MAX, KnownVoice, LabelledStep, SpeakerOptions
+from asr.speakers.contract import SPEAKERS_MAX, KnownVoice, SpeakerOptions
+from asr.voice_prints import packed_mean
+from asr.wire import HeardVoice
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import Conflict, EarshotError, NotFound
-from protocol.events import Transcribed
-from protocol.words import Segment
+from protocol.errors import Conflict, EarshotError, NotFound, Overloaded
 from server.hub import Hub
 from server.journal import Journal
+from server.live import LiveSession
 from server.recognition import Recognition
-from server.regrouping import Regrouped, Said, regroup, runs
+from server.regrouping import Regrouped, Said, regroup
 from server.rounds import repeat
 from server.segment_pages import segment_pages
+from server.segment_turns import all_runs, most, pieces_of, told_of, turns_of, unheard
 from server.settings import Settings
-from server.speaker_cuts import cut
+from server.spare_labels import tidied
 from server.speakers import Speakers, Whole
 from server.store.changes import check_unlocked
 from server.store.records import StoredSegment, Track, VoicesAsked
@@ -39,10 +42,12 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 LOOK_S = 2.0
+FIRST_S = 30.0
 GROWN_BY = 0.05  # so much of all speech must be new: all passes of a long recording cost but some times the last one
 DUE_AT_ONCE = 20
 AGAIN_S = 60.0  # between two tries of what the store did not take
 WRITTEN_AT_ONCE = 500  # finals whose prints are changed in one transaction
+ASKED_MAX = 8  # that wait for the pass they asked for: it is one at a time, and others' recordings end meanwhile
 LIVE_NUMBERS = 100  # the recogniser of a track that is live gives fewer new numbers than this; ours come after them
 
 
@@ -56,6 +61,13 @@ class Relabelled:
 
     def __add__(self, other: Relabelled) -> Relabelled:
         return Relabelled(self.voices + other.voices, self.segments + other.segments, self.split + other.split)
+
+
+def wanted_samples(heard_samples: int, interval_s: float) -> float:
+    """So much new speech is worth a pass where so much was heard: little at first, when what is told is most often
+    wrong."""
+    at_first = max(FIRST_S * SAMPLE_RATE_HZ, heard_samples / 2)
+    return max(min(interval_s * SAMPLE_RATE_HZ, at_first), GROWN_BY * heard_samples)
 
 
 class Relabelling:
@@ -84,6 +96,7 @@ class Relabelling:
         self._again_at_s = 0.0
         self._has_looked = False  # for those that ended before the start and had no pass
         self._is_stopped = False
+        self._asked = 0  # passes that somebody waits for
         self._passes: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -127,10 +140,11 @@ class Relabelling:
         grown = []
         for session in self._hub.sessions.values():
             prints = session.pipeline.prints
-            if prints is not None and session.transcript_id not in self._failed:
-                wanted = max(self._interval_s * SAMPLE_RATE_HZ, GROWN_BY * prints.heard_samples)
-                if prints.ungrouped_samples >= wanted:
-                    grown.append(session.transcript_id)
+            if prints is None or session.transcript_id in self._failed:
+                continue
+            wanted = 1 if prints.hurries else wanted_samples(prints.heard_samples, self._interval_s)
+            if prints.ungrouped_samples >= wanted:
+                grown.append(session.transcript_id)
         return list(dict.fromkeys(grown))
 
     async def _try(self, transcript_id: str, *, last: bool) -> None:
@@ -149,14 +163,27 @@ class Relabelling:
             log.exception("who spoke is not said anew", transcript=transcript_id)
             self._failed.add(transcript_id)
 
+    def hurry(self, transcript_id: str) -> None:
+        """Somebody said who spoke: what is being said there is to go by it soon."""
+        for session in self._hub.sessions.values():
+            if session.transcript_id == transcript_id and session.pipeline.prints is not None:
+                session.pipeline.prints.hurries = True
+
     async def relabel(
         self, transcript_id: str, *, speakers_expected: int | None = None, max_speakers: int | None = None
     ) -> Relabelled:
         """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
-        voices are told apart in it, or what they were known by went with its sound), ``StoreUnavailable``."""
+        voices are told apart in it, or what they were known by went with its sound), ``Overloaded``,
+        ``StoreUnavailable``."""
         check_unlocked(await self._store.get_transcript(transcript_id))
-        asked = VoicesAsked(True, speakers_expected, max_speakers)
-        done = await self._pass(transcript_id, last=True, asked=asked)
+        if self._asked >= ASKED_MAX:
+            raise Overloaded("others wait for who spoke to be said anew; try again later", retry_after_s=10)
+        self._asked += 1
+        try:
+            asked = VoicesAsked(True, speakers_expected, max_speakers)
+            done = await self._pass(transcript_id, last=True, asked=asked)
+        finally:
+            self._asked -= 1
         if done is None:
             raise Conflict("no voices were told apart in this, or what they were known by is gone")
         self._failed.discard(transcript_id)
@@ -165,13 +192,12 @@ class Relabelling:
     async def _pass(self, transcript_id: str, *, last: bool, asked: VoicesAsked | None = None) -> Relabelled | None:
         """None where there is nothing to group. ``last``: all that are expected have spoken by now."""
         done: Relabelled | None = None
-        tracks = [track for track in await self._store.tracks_of(transcript_id) if track.printed_samples]
-        tracks = [track for track in tracks if asked is not None or track.printed_samples > track.grouped_samples]
-        if not tracks:
+        if not await self._due_tracks(transcript_id, anyway=asked is not None):
             return None  # without waiting for others' turns
         await self._recognition.settled(transcript_id)
         async with self._turn:
-            for track in tracks:
+            # As they are now: the pass before may have had them all, or been told how many speak.
+            for track in await self._due_tracks(transcript_id, anyway=asked is not None):
                 if asked is not None:
                     expected, most = asked.speakers_expected, asked.max_speakers
                     await self._store.voices.ask(track.id, speakers_expected=expected, max_speakers=most)
@@ -186,17 +212,25 @@ class Relabelling:
             log.info("who spoke is said anew", transcript=transcript_id, segments=done.segments, split=done.split)
         return done
 
+    async def _due_tracks(self, transcript_id: str, *, anyway: bool) -> list[Track]:
+        """Those with prints that no pass has had; ``anyway``: with any."""
+        return [
+            track
+            for track in await self._store.tracks_of(transcript_id)
+            if track.printed_samples > (0 if anyway else track.grouped_samples)
+        ]
+
     async def _pass_track(self, track: Track, *, last: bool) -> _Passed | None:
         check_unlocked(await self._store.get_transcript(track.transcript_id))
         await self._journal.flushed()
         prints = await self._store.voices.prints_of(track.id)
         if not prints:
             return None
-        segments = await self._segments(track)
+        segments, others = await self._segments(track)
         labels = await self._store.voices.labels_of(track.transcript_id)
         known = {voice for each in prints for _, _, voice in each.steps} | {0}
         known |= {number for of_track, number in labels if of_track == track.id}
-        new = count(max(known) + 1 + (LIVE_NUMBERS if self._is_live(track) else 0))
+        new = count(max(known) + 1 + (LIVE_NUMBERS if self._sessions_of(track) else 0))
         said = await self._said(track, segments, labels, new)
         asked = await self._recognition.known(track.transcript_id, prints[-1].encoder)
         options = replace(_options(track, last=last), known=asked)
@@ -204,12 +238,34 @@ class Relabelling:
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
-        done = await self._follow(track, segments, found)
-        names = {number: found.names.get(number) for number in found.voices}
-        return _Passed(done, prints[-1].end_samples, names, asked)
+        self._tell_recogniser(track, found, prints[-1].encoder)
+        done = await self._follow(track, segments, found, others=others)
+        return _Passed(done, prints[-1].end_samples, await self._recognised(track, found), asked)
 
-    def _is_live(self, track: Track) -> bool:
-        return any(session.track.id == track.id for session in self._hub.sessions.values())
+    def _tell_recogniser(self, track: Track, found: Regrouped, encoder: str) -> None:
+        """Whoever hears the track goes on with the voices that were found."""
+        voices = [
+            HeardVoice(
+                number=voice.speaker,
+                embedding=packed_mean(voice.embedding),
+                heard_samples=voice.heard_samples,
+                name=voice.name,
+            )
+            for voice in found.voices
+        ]
+        for session in self._sessions_of(track):
+            session.pipeline.found_voices(voices, found.gone, encoder)
+
+    async def _recognised(self, track: Track, found: Regrouped) -> dict[int, str | None]:
+        """By number, of voices with a label: as which of the enrolled ones each was recognised; of those that are
+        gone, as none."""
+        labels = await self._store.voices.labels_of(track.transcript_id)
+        called = {0, *(number for of_track, number in labels if of_track == track.id)}
+        names = {voice.speaker: voice.name for voice in found.voices} | dict.fromkeys(found.gone)
+        return {number: name for number, name in names.items() if number in called}
+
+    def _sessions_of(self, track: Track) -> list[LiveSession]:
+        return [session for session in self._hub.sessions.values() if session.track.id == track.id]
 
     async def _said(
         self, track: Track, segments: Sequence[StoredSegment], labels: Mapping[tuple[str, int], str], new: Iterator[int]
@@ -228,39 +284,68 @@ class Relabelling:
             said.append(Said(segment.start_samples, segment.end_samples, numbers[segment.label]))
         return said
 
-    async def _follow(self, track: Track, segments: Sequence[StoredSegment], found: Regrouped) -> Relabelled:
-        """Tell what the steps say of the segments that no person gave away."""
-        labels = await self._voices.labels(track, found.voices)
+    async def _follow(
+        self, track: Track, segments: Sequence[StoredSegment], found: Regrouped, *, others: Collection[str]
+    ) -> Relabelled:
+        """Tell what the steps say of the segments that no person gave away. ``others``: labels on other tracks."""
+        guessed = [stored for stored in segments if not stored.segment.speaker_set]
+        said = await asyncio.to_thread(all_runs, guessed, found.steps)
+        labels = await self._voices.labels(track, {run.voice for each in said for run in each})
+        turns = [turns_of(each, labels) for each in said]
+        heard = {turn.label for each in turns for turn in each}
+        heard |= {stored.segment.label or "" for stored, each in zip(guessed, turns, strict=True) if not each}
+        renamed = await self._tidy(track, segments, heard, others)
         names = await self._speakers.names(track.transcript_id)
         whole: list[Whole] = []
         split = 0
-        guessed = [stored for stored in segments if not stored.segment.speaker_set]
-        for stored, turns in zip(guessed, await asyncio.to_thread(_all_turns, guessed, found, labels), strict=True):
-            pieces = _cut(stored.segment, turns) if len(turns) > 1 else None
+        for stored, each in zip(guessed, turns, strict=True):
+            mine = [replace(turn, label=renamed.get(turn.label, turn.label)) for turn in each]
+            pieces = pieces_of(stored.segment, mine) if len(mine) > 1 else None
             if pieces is not None:
                 split += 1
-                await self._journal.append_all(track.transcript_id, [_told(stored, *each, names) for each in pieces])
-            elif turns:
-                turn = max(turns, key=lambda each: each.words)
-                told = stored.segment.label, stored.segment.speaker
-                if told != (turn.label, names.get(turn.label, turn.label)):
+                await self._journal.append_all(track.transcript_id, [told_of(stored, *each, names) for each in pieces])
+            elif (turn := most(mine) or unheard(stored.segment, renamed)) is not None:
+                before = stored.segment.label, stored.segment.speaker
+                if before != (turn.label, names.get(turn.label, turn.label)):
                     whole.append(Whole(stored, turn.label, turn.voice, False, turn.confidence))
         await self._speakers.tell(track.transcript_id, whole, names)
         return Relabelled(len({*labels.values()}), len(whole) + split, split)
 
+    async def _tidy(
+        self, track: Track, segments: Sequence[StoredSegment], heard: Collection[str], others: Collection[str]
+    ) -> Mapping[str, str]:
+        """Once nobody is heard any more: the new label of each that moves up into a gap."""
+        if any(session.transcript_id == track.transcript_id for session in self._hub.sessions.values()):
+            return {}
+        labels = await self._store.voices.labels_of(track.transcript_id)
+        kept = {*others, *await self._speakers.names(track.transcript_id)}
+        kept |= {label for (of_track, _), label in labels.items() if of_track != track.id}
+        kept |= {label for label, voices in Counter(labels.values()).items() if voices > 1}  # that people made one
+        kept |= {other.speaker for other in await self._store.tracks_of(track.transcript_id) if other.speaker}
+        kept |= {stored.segment.label for stored in segments if stored.segment.speaker_set and stored.segment.label}
+        kept |= (await self._store.voices.enrolled.recognised_in(track.transcript_id)).keys()
+        mine = {number: label for (of_track, number), label in labels.items() if of_track == track.id}
+        tidy = tidied(mine, heard=heard, kept=kept)
+        await self._voices.tidy(track, tidy.forgotten, tidy.renamed)
+        return tidy.renamed
+
     async def _mark(self, track: Track, through_samples: int) -> None:
         await self._store.voices.grouped(track.id, through_samples)
-        for session in self._hub.sessions.values():
-            if session.track.id == track.id and session.pipeline.prints is not None:
+        for session in self._sessions_of(track):
+            if session.pipeline.prints is not None:
                 session.pipeline.prints.grouped()
 
-    async def _segments(self, track: Track) -> list[StoredSegment]:
-        return [
-            stored
-            async for page in segment_pages(self._store, track.transcript_id)
-            for stored in page
-            if stored.segment.track == track.id and stored.segment.text
-        ]
+    async def _segments(self, track: Track) -> tuple[list[StoredSegment], set[str]]:
+        """Those of the track, and the labels on all others."""
+        mine: list[StoredSegment] = []
+        others: set[str] = set()
+        async for page in segment_pages(self._store, track.transcript_id):
+            for stored in page:
+                if stored.segment.track != track.id:
+                    others.add(stored.segment.label or "")
+                elif stored.segment.text:
+                    mine.append(stored)
+        return mine, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,49 +356,6 @@ class _Passed:
     through_samples: int
     names: Mapping[int, str | None]
     asked: Sequence[KnownVoice]
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """Words in a row that are told under one label."""
-
-    label: str
-    voice: int
-    words: int
-    confidence: float
-
-
-def _all_turns(
-    segments: Sequence[StoredSegment], found: Regrouped, labels: Mapping[int, str | None]
-) -> list[list[_Turn]]:
-    return [_turns(stored.segment, found.steps, labels) for stored in segments]
-
-
-def _turns(segment: Segment, steps: Sequence[LabelledStep], labels: Mapping[int, str | None]) -> list[_Turn]:
-    """Voices that people made one are one."""
-    turns: list[_Turn] = []
-    for label, same in groupby(runs(segment, steps), key=lambda run: labels.get(run.voice)):
-        mine = list(same)
-        if label is not None:
-            words = sum(run.words for run in mine)
-            sure = sum(run.confidence * max(run.words, 1) for run in mine) / max(words, 1)
-            turns.append(_Turn(label, max(mine, key=lambda run: run.words).voice, words, min(1.0, sure)))
-    return turns
-
-
-def _cut(segment: Segment, turns: Sequence[_Turn]) -> list[tuple[Segment, _Turn]] | None:
-    """None where its words cannot be found in its text."""
-    if sum(turn.words for turn in turns) != len(segment.words):
-        return None
-    numbers = (number for number, turn in enumerate(turns) for _ in range(turn.words))
-    pieces = cut(segment, lambda _word: next(numbers))
-    return None if pieces is None else [(piece, turns[number]) for piece, number in pieces]
-
-
-def _told(stored: StoredSegment, piece: Segment, turn: _Turn, names: Mapping[str, str]) -> Transcribed:
-    voiced = {"voice": turn.voice, "speaker_confidence": turn.confidence}
-    segment = piece.said_by(turn.label, names.get(turn.label, turn.label)).model_copy(update=voiced)
-    return Transcribed(segment=segment, track_started_at=stored.track_started_at)
 
 
 def _options(track: Track, *, last: bool) -> SpeakerOptions:

@@ -21,7 +21,8 @@ class SpeakerSettings(BaseSettings):
         180.0,
         ge=10.0,
         le=3600.0,
-        description="Who spoke is said anew, by all that was heard, after so much new speech, and at the end.",
+        description="Who spoke is said anew, by all that was heard, after so much new speech (sooner at first), and at "
+        "the end.",
     )
     relabel_deadline_s: float = Field(
         10.0,

@@ -16,7 +16,7 @@ from protocol.errors import EarshotError
 from server.store.enrolled_store import EnrolledVoice
 from server.store.records import Track
 from server.store.store import Store
-from server.store.voice_store import StoredPrints
+from server.store.voice_store import Step, StoredPrints
 
 log = structlog.get_logger(__name__)
 
@@ -24,72 +24,73 @@ KEEP_DEADLINE_S = 3.0  # words wait no longer for their prints
 
 
 class TrackPrints:
-    """``heard_samples``: so much speech there are prints of; ``ungrouped_samples``: of that, since the last pass."""
+    """``known``: whose voices they are, which whoever hears the track keeps up to date. ``heard_samples``: so much
+    speech there are prints of; ``ungrouped_samples``: of that, since the last pass.
+    ``hurries``: the next pass is wanted as soon as there are any.
+    """
 
     def __init__(self, store: Store, track: Track) -> None:
         self._store = store
         self._track = track
-        self._known = KnownVoices()
+        self.known = KnownVoices()
         self.heard_samples = self.ungrouped_samples = 0
+        self.hurries = False
 
     @classmethod
     async def load(cls, store: Store, track: Track, *, encoder: str | None = None, of_nobody: bool = False) -> Self:
         """With what was kept of the track before, and the voices that may be recognised on it (as
         ``EnrolledStore.known_in``), by ``encoder`` where nothing was kept."""
         prints = cls(store, track)
-        for stored in await store.voices.prints_of(track.id):
-            try:
-                prints._take(as_told(stored))
-            except ValueError:
-                log.error("voice prints not understood", track=track.id, start_samples=stored.start_samples)
+        # Hours of them take a second or two.
+        await asyncio.to_thread(prints._learn, await store.voices.prints_of(track.id))
         if enrolled := await store.voices.enrolled.known_in(track.transcript_id, of_nobody=of_nobody):
             prints._enrol(enrolled, await _recognised(store, track), encoder)
         return prints
-
-    @property
-    def voices(self) -> tuple[HeardVoice, ...]:
-        return self._known.told()
-
-    @property
-    def encoder(self) -> str | None:
-        return self._known.encoder
 
     async def keep(self, prints: VoicePrints) -> None:
         """Never raises: without its prints a final is told all the same, and no pass comes to know of its voices."""
         if not prints.steps:
             return
+        self._count(prints.steps)
         try:
-            self._take(prints)
             stored = StoredPrints(self._track.id, prints.encoder, prints.dim, prints.steps, prints.embeddings)
             async with asyncio.timeout(KEEP_DEADLINE_S):
                 await self._store.voices.keep(self._track.transcript_id, stored)
-        except (EarshotError, TimeoutError, ValueError) as error:
+        except (EarshotError, TimeoutError) as error:
             log.warning("voice prints not kept", track=self._track.id, error=type(error).__name__)
 
     def grouped(self) -> None:
         """A pass had all of it."""
         self.ungrouped_samples = 0
+        self.hurries = False
 
-    def _take(self, prints: VoicePrints) -> None:
-        self._known.take(prints)
-        length_samples = sum(end - start for start, end, _ in prints.steps)
+    def _learn(self, kept: Sequence[StoredPrints]) -> None:
+        for stored in kept:
+            try:
+                self.known.take(as_told(stored))
+                self._count(stored.steps)
+            except ValueError:
+                log.error("voice prints not understood", track=self._track.id, start_samples=stored.start_samples)
+
+    def _count(self, steps: Sequence[Step]) -> None:
+        length_samples = sum(end - start for start, end, _ in steps)
         self.heard_samples += length_samples
-        if prints.steps[-1][1] > self._track.grouped_samples:
+        if steps[-1][1] > self._track.grouped_samples:
             self.ungrouped_samples += length_samples
 
     def _enrol(self, enrolled: Sequence[EnrolledVoice], recognised: Mapping[int, str], encoder: str | None) -> None:
         """``recognised``: by number. The recogniser knows voices by the ids of theirs: it need not know names."""
-        encoder = self._known.encoder or encoder or enrolled[-1].encoder
+        encoder = self.known.encoder or encoder or enrolled[-1].encoder
         heard = [
             voice if voice.number is None else voice.model_copy(update={"name": recognised.get(voice.number)})
-            for voice in self._known.told()
+            for voice in self.known.told()
         ]
         wanted = [
             HeardVoice(number=None, embedding=packed_mean(mean_of(each.embedding)), name=each.id)
             for each in enrolled
             if each.encoder == encoder
         ]
-        self._known = KnownVoices((*heard, *wanted), encoder)
+        self.known = KnownVoices((*heard, *wanted), encoder)
 
 
 async def _recognised(store: Store, track: Track) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -153,6 +153,12 @@ class Voices:
         """A voice that was not told apart before is called so."""
         async with self.changing(track.transcript_id):
             await self._store.voices.put_labels(track.transcript_id, {(track.id, number): label})
+
+    async def tidy(self, track: Track, forgotten: Collection[int], renamed: Mapping[str, str]) -> None:
+        """Voices of these numbers are called nothing any more, and those with these labels otherwise."""
+        if forgotten or renamed:
+            async with self.changing(track.transcript_id):
+                await self._store.voices.tidy_labels(track, forgotten, renamed)
 
     async def _read(self, transcript_id: str, cast: _Cast | None = None) -> _Cast:
         tracks = await self._store.tracks_of(transcript_id)

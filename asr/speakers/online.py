@@ -7,7 +7,7 @@ make a speaker. What is kept is the means and the steps not told yet, however lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,20 +104,19 @@ class OnlineSpeakers:
             told.append(self._tell())
         return told
 
-    def adopt(self, voices: Sequence[Voice], taken: int) -> None:
+    def adopt(self, voices: Sequence[Voice], *, gone: Collection[int] = (), taken: int = 0) -> None:
         """Go on with the voices that a later pass found, by their numbers; numbers below ``taken`` are not given again.
 
-        Speakers whom it did not find are forgotten.
+        Speakers with numbers in ``gone`` turned out to be nobody, and are forgotten; others it did not hear.
         """
-        enrolled = [speaker for speaker in self._speakers if speaker.fixed]
-        names = {voice.name: voice for voice in voices if voice.name is not None}
+        anew = {voice.speaker for voice in voices} | set(gone)
+        names = {voice.name: voice.speaker for voice in voices if voice.name is not None}
         last = self._last.number if self._last else None
-        self._speakers = []
-        for speaker in enrolled:
-            voice = names.get(speaker.name or "")
-            speaker.number = voice.speaker if voice else None
-            self._speakers.append(speaker)
-        mine = {speaker.number for speaker in enrolled}
+        self._speakers = [speaker for speaker in self._speakers if speaker.fixed or speaker.number not in anew]
+        for speaker in self._speakers:
+            if speaker.fixed and (speaker.name in names or speaker.number in anew):
+                speaker.number = names.get(speaker.name or "")
+        mine = {speaker.number for speaker in self._speakers}
         for voice in voices:
             if voice.speaker not in mine:
                 weight = min(REMEMBERED, max(1.0, voice.heard_samples / self._info.step_samples))
@@ -127,6 +126,17 @@ class OnlineSpeakers:
                 )
         self._last = next((one for one in self._speakers if last is not None and one.number == last), None)
         self._next = max([self._next, taken, *(voice.speaker + 1 for voice in voices)])
+
+    def forget(self, number: int) -> None:
+        """Whoever has that number said nothing. It is given again, if it is the last that was given."""
+        for speaker in self._speakers:
+            if speaker.number == number:
+                speaker.number, speaker.heard_samples = None, 0
+        self._speakers = [speaker for speaker in self._speakers if speaker.fixed or speaker.number is not None]
+        if self._last is not None and self._last.number is None:
+            self._last = None
+        if number == self._next - 1:
+            self._next = number
 
     def _tell(self) -> LabelledStep:
         """Tell the first of the steps, by those behind it."""

@@ -4,7 +4,7 @@ transaction."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,18 @@ class VoiceStore:
         """What was called something before stays so. Nothing is said of tracks that are gone."""
         async with self._write() as conn:
             await _put_labels(conn, transcript_id, labels)
+
+    async def tidy_labels(self, track: Track, forgotten: Collection[int], renamed: Mapping[str, str]) -> None:
+        """Voices of a track that have no label any more, by number, and labels that are called otherwise, each after
+        those whose place it takes. Raises ``NotFound``, and ``Conflict`` where the transcript is locked."""
+        of_track = track_voices.c.track_id == track.id
+        async with self._write() as conn:
+            check_unlocked(await hold(conn, track.transcript_id))
+            await conn.execute(sa.delete(track_voices).where(of_track, track_voices.c.voice.in_(forgotten)))
+            for label, new in renamed.items():
+                await conn.execute(
+                    sa.update(track_voices).where(of_track, track_voices.c.label == label).values(label=new)
+                )
 
     async def keep(self, transcript_id: str, prints: StoredPrints) -> bool:
         """What is there of the same sound or of later is replaced: it was of words that were never told. False where

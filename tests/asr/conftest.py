@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 import asr.child
 from asr.client import AsrClient, AsrSession, WorkerSettings
 from asr.contract import SessionOptions
+from asr.known_voices import KnownVoices
 from asr.watch import Backoff
-from asr.wire import HeardVoice, VoicePrints
+from asr.wire import VoicePrints
 from protocol.blocks import Block
 from protocol.words import Segment
 from tests.fakes.warm_workers import WarmWorkers
@@ -122,8 +123,7 @@ def open_session(
     *,
     start_samples: int = 0,
     options: SessionOptions | None = None,
-    voices: Sequence[HeardVoice] = (),
-    encoder: str | None = None,
+    voices: KnownVoices | None = None,
 ) -> AsrSession:
     return client.open(
         track="trk_a",
@@ -132,7 +132,6 @@ def open_session(
         listener=heard,
         read_back=nothing_recorded,
         voices=voices,
-        encoder=encoder,
     )
 
 

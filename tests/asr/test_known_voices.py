@@ -70,3 +70,13 @@ def test_prints_that_do_not_fit_their_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="as many prints"):
         known.take(prints((0, 1, 0, 0)).model_copy(update={"steps": ()}))
     assert known.told() == ()
+
+
+def test_what_a_pass_found_takes_the_place_of_what_it_heard() -> None:
+    known = KnownVoices([voice(0, 0), voice(1, 1), voice(2, 2), voice(None, 3, name="Anna")], "e")
+    assert known.found([voice(0, 1, heard_samples=5000), voice(7, 3, name="Anna")], {1}, "e")
+    told = known.told()
+    assert [(each.number, each.name) for each in told] == [(0, None), (2, None), (7, "Anna")]
+    assert (int(mean_of(told[0].embedding).argmax()), told[0].heard_samples) == (1, 5000)
+    assert not known.found([voice(0, 3)], {2}, "f")
+    assert known.told() == told

@@ -7,7 +7,7 @@ import pytest
 from asr.known_voices import KnownVoices
 from asr.session import LOST_WITH_VOICES_MAX, AsrSession
 from asr.voice_prints import mean_of
-from asr.wire import Heard, HeardVoice, Open, Spoke, VoicePrints
+from asr.wire import FoundVoices, Heard, HeardVoice, Open, Spoke, VoicePrints
 from tests.asr.conftest import Heard as Told
 from tests.asr.conftest import WordsHeard, feed
 from tests.asr.test_known_voices import prints, voice
@@ -79,6 +79,23 @@ async def test_the_next_process_is_told_the_voices_that_were_heard(bench: Bench)
     second = await opened_again(session, 2)
     assert [(each.number, each.name) for each in second.voices] == [(3, None), (4, None), (5, "Anna")]
     assert mean_of(second.voices[1].embedding).argmax() == 1
+
+
+async def test_what_a_pass_found_is_told_this_process_and_the_next(bench: Bench) -> None:
+    session = bench.session(Told(), options=DIARIZE, voices=KnownVoices([voice(0, 0), voice(1, 1)], "e"))
+    feed(session, bytes(2 * 5000))
+    session.found_voices([voice(0, 2)], [1], "e")  # while no process is there
+    link = Remembering()
+    session.attach(link, 1)
+    await settle_down()
+    assert isinstance(link.said[0], Open)
+    assert [(each.number, int(mean_of(each.embedding).argmax())) for each in link.said[0].voices] == [(0, 2)]
+    session.found_voices([voice(0, 3), voice(5, 1)], [], "e")
+    session.found_voices([voice(0, 1)], [], "f")  # of what another encoder heard
+    [found] = [each for each in link.said if isinstance(each, FoundVoices)]
+    assert [each.number for each in found.voices] == [0, 5]
+    again = await opened_again(session, 2)
+    assert [(each.number, int(mean_of(each.embedding).argmax())) for each in again.voices] == [(0, 3), (5, 1)]
 
 
 async def test_without_being_asked_no_voice_is_told_the_process(bench: Bench) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr import wire
 from asr.contract import SessionOptions
-from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, GATHER_S
+from asr.engines.scripted_voices import HUMS_HZ, INFO
+from asr.voice_prints import packed_mean
+from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, FIRST_S, GATHER_S
 from asr.worker_settings import WorkerSettings
 from tests.asr.test_loop import FILE, Bench
 from tests.asr.voices_bench import (
@@ -57,6 +61,42 @@ def test_an_interim_has_the_voice_of_its_first_word_once_it_is_known() -> None:
     for heard in known:
         [one] = heard.spoke
         assert (one.voice, one.words) == (0, len(heard.words))
+
+
+def hum(voice: int, length_s: float = 2.0) -> bytes:
+    """Somebody who says no words, and then a pause."""
+    time_s = np.arange(round(16_000 * length_s)) / 16_000
+    loud = np.round(2000 * np.sin(2 * np.pi * HUMS_HZ[voice] * time_s)).astype("<i2")
+    return loud.tobytes() + bytes(2 * 16_000)
+
+
+def test_who_says_no_words_is_nobody_and_the_first_who_does_is_the_first() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE.model_copy(update={"max_speakers": 2}))
+    bench.live(hum(4) + said_by(*TALK) + hum(5) + said_by((1, SECOND), (0, FIRST)))
+    assert bench.whose() == as_expected(*TALK, (1, SECOND), (0, FIRST))
+    assert {voice for prints in bench.prints() for _, _, voice in prints.steps} == {0, 1}
+
+
+def test_it_goes_on_with_what_a_later_pass_found() -> None:
+    bench = VoicesBench()
+    bench.open(options=LIVE)
+    first = said_by(*TALK)
+    bench.live(first)
+    both = np.zeros(INFO.dim, np.float32)
+    both[:2] = np.sqrt(0.5)
+    found = wire.FoundVoices(
+        session_id="s",
+        generation=1,
+        encoder=INFO.name,
+        voices=(wire.HeardVoice(number=1, embedding=packed_mean(both), heard_samples=80_000),),
+        gone=(0,),
+    )
+    for each in (found.model_copy(update={"encoder": "another", "gone": (1,)}), found):
+        bench.loop.take(each)
+    bench.loop.take(found.model_copy(update={"session_id": "nobody"}))
+    bench.live(said_by((0, FIRST), (2, SECOND)), start=len(first) // 2)
+    assert bench.whose() == as_expected(*TALK, (1, FIRST), (2, SECOND))
 
 
 def test_a_final_that_was_guessed_says_who_spoke() -> None:
@@ -177,6 +217,36 @@ def test_the_loop_wakes_for_windows_that_waited() -> None:
     bench.idle()
     assert bench.encoder.steps
     assert bench.loop.next_due_s() is None
+
+
+def test_the_very_first_final_waits_for_the_encoder_and_no_other_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_quick in (True, False):
+        go = threading.Event()
+
+        def load(bench: VoicesBench, go: threading.Event = go) -> TimedEncoder:
+            assert go.wait(60)
+            return TimedEncoder(bench)
+
+        bench = VoicesBench(load=load, in_thread=True)
+        waits_s: list[float] = []
+        waited = bench.loading.wait
+
+        def wait(timeout_s: float, go: threading.Event = go, is_quick: bool = is_quick) -> None:
+            waits_s.append(timeout_s)  # noqa: B023
+            if is_quick:
+                go.set()
+                waited(60)  # noqa: B023
+
+        monkeypatch.setattr(bench.loading, "wait", wait)
+        bench.open(options=LIVE)
+        bench.audio(0, said_by(*TALK) + said_by(*TALK))
+        bench.finalize()
+        bench.idle()
+        assert waits_s == [FIRST_S]
+        assert [word.text for word in bench.words()] == [*FIRST.split(), *SECOND.split()] * 2
+        assert [bool(heard.spoke) for heard in bench.finals()] == [is_quick] * 2
+        go.set()
+        waited(60)
 
 
 def words_are_always_due(bench: VoicesBench) -> None:

@@ -27,6 +27,12 @@ TO: list[BaseModel] = [
         encoder="e",
     ),
     wire.Audio(**NAMED, start_samples=5),
+    wire.FoundVoices(
+        **NAMED,
+        encoder="e",
+        voices=(wire.HeardVoice(number=0, embedding=base64.b64encode(b"\0\1")),),
+        gone=(2,),
+    ),
     wire.Finalize(**NAMED, marker=2),
     wire.Close(**NAMED),
     wire.Ping(number=1),

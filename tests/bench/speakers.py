@@ -17,19 +17,24 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from asr.contract import Samples
+from asr.speakers import offline
 from asr.speakers.contract import Embeddings, EncoderInfo, LabelledStep, SpeakerEncoder, SpeakerOptions, SpeechWindow
+from asr.speakers.offline import Told
+from asr.speakers.online import OnlineSpeakers
 from asr.speakers.resemblyzer import ResemblyzerEncoder
-from asr.speakers.track import SpeakerTrack
 from asr.speakers.windows import GAP_SAMPLES, Levels, SpeechWindows
 from asr.utterances import FRAME_SAMPLES, Utterances
 from asr.vad import SileroVoiceActivity, levels
 from protocol.blocks import SAMPLE_RATE_HZ
+from server.relabelling import wanted_samples
+from server.settings import Settings
 from tests.bench.conversations import Conversation, conversations
 from tests.bench.der import DiarizationError, Spoken, diarization_error
 from tests.bench.figures import Figures
 from tests.bench.mfcc import MfccEncoder
 
 COLLARS_S = (0.25, 0.0)
+EVERY_S = Settings().relabel_interval_s  # of speech, between two passes
 FILLED_S = 0.8  # silence between two steps of one speaker that counts as spoken
 QUICK_KINDS = ("2 voices", "short turns")
 MFCC_CUTS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -141,23 +146,35 @@ def tell(
 ) -> tuple[list[LabelledStep], Sequence[LabelledStep]]:
     """What is told live, passes at their times, and what the last pass says."""
     spent = spent if spent is not None else defaultdict(float)
-    track, told, end_samples = SpeakerTrack(info, options), [], 0
+    online, told, now, end_samples = OnlineSpeakers(info, options), list[LabelledStep](), list[int](), 0
+    heard_samples = ungrouped_samples = 0
+
+    def anew(options: SpeakerOptions) -> Told:
+        began = time.process_time()
+        count = len(now)
+        found = offline.tell(windows[:count], rows[:count], info, options, before=now, taken=online.taken)
+        spent["pass"] += time.process_time() - began
+        return found
+
     for window, row in zip(windows, rows, strict=True):
         began = time.process_time()
-        if window.start_samples - end_samples >= GAP_SAMPLES:
-            told += track.paused()
-        told += track.heard([window], row[np.newaxis])
+        fresh = online.finish() if window.start_samples - end_samples >= GAP_SAMPLES else []
+        fresh += online.push(window, row)
         spent["tell"] += time.process_time() - began
-        if track.question_due:
-            began = time.process_time()
-            track.correct(track.question().answered())
-            spent["pass"] += time.process_time() - began
         end_samples = window.end_samples
-    told += track.paused()
-    began = time.process_time()
-    last = track.question(last=True).answered().steps
-    spent["pass"] += time.process_time() - began
-    return told, last
+        told += fresh
+        now += [step.speaker for step in fresh]
+        length_samples = sum(step.end_samples - step.start_samples for step in fresh)
+        heard_samples, ungrouped_samples = heard_samples + length_samples, ungrouped_samples + length_samples
+        if ungrouped_samples >= wanted_samples(heard_samples, EVERY_S):
+            ungrouped_samples = 0
+            found = anew(SpeakerOptions(most=options.limit))
+            online.adopt(found.voices, gone=set(now) - {voice.speaker for voice in found.voices})
+            now = [step.speaker for step in found.steps]
+    fresh = online.finish()
+    told += fresh
+    now += [step.speaker for step in fresh]
+    return told, anew(options).steps
 
 
 def _chosen_mfcc(dev: Sequence[Heard]) -> MfccEncoder:

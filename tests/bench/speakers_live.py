@@ -6,6 +6,7 @@ server, its inference process and the encoder share one core.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import median
 
@@ -38,10 +39,9 @@ async def measure(figures: Figures, *, quick: bool) -> None:
     for _ in range(1 if quick else ROUNDS):
         for diarize, found in rounds.items():
             one = Figures("round", "")
-            open_stream = partial(streams.WebSocketStream, start={"diarize": diarize})
             await streams.measure(
                 one,
-                open_stream,
+                stream_with(diarize),
                 count=count,
                 seconds=12.0 if quick else SECONDS,
                 engine=REAL_VOICES,
@@ -50,11 +50,7 @@ async def measure(figures: Figures, *, quick: bool) -> None:
             )
             found.append(one)
     figures.add(speakers_streams=count)
-    for theirs, ours in WANTED.items():
-        for diarize, found in rounds.items():
-            values = [one.values[theirs] for one in found if theirs in one.values]
-            if values:
-                figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
+    compare(figures, rounds)
     figures.notes.append(
         f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on one "
         f"core. In each a sentence of 1.4 s begins every {EVERY_S:g} s; the median of {len(rounds[True])} rounds of "
@@ -62,7 +58,20 @@ async def measure(figures: Figures, *, quick: bool) -> None:
     )
 
 
+def stream_with(diarize: bool) -> streams.OpenStream:
+    return partial(streams.WebSocketStream, start={"diarize": diarize})
+
+
+def compare(figures: Figures, rounds: Mapping[bool, Sequence[Figures]]) -> None:
+    """The median of each figure over the rounds with voices told apart, and over those without."""
+    for theirs, ours in WANTED.items():
+        for diarize, found in rounds.items():
+            values = [one.values[theirs] for one in found if theirs in one.values]
+            if values:
+                figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
+
+
 async def _warm(node: Node, http: httpx.AsyncClient) -> None:
     words, sound = streams.talk(WARM_S, 0.0, every_s=EVERY_S)
     transcript_id = await node.create_transcript(http)
-    await streams.WebSocketStream(node, transcript_id, sound, streams.Heard(words), start={"diarize": True}).run()
+    await stream_with(True)(node, transcript_id, sound, streams.Heard(words)).run()

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from protocol.errors import Conflict, NotFound, StoreUnavailable
+from asr.wire import HeardVoice
+from protocol.errors import Conflict, NotFound, Overloaded, StoreUnavailable
 from protocol.events import SpeakerTurn, Transcribed
 from protocol.states import TranscriptState
 from protocol.words import Segment, Word
@@ -21,11 +18,12 @@ from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
 from server.recognition import Recognition
-from server.relabelling import Relabelled, Relabelling
+from server.relabelling import ASKED_MAX, Relabelled, Relabelling, wanted_samples
 from server.settings import Settings
 from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
 from server.store.store import Store
+from server.track_prints import TrackPrints
 from server.voices import Voices
 from tests.server.spoken import put
 from tests.server.spoken_prints import Speech, prints
@@ -296,10 +294,28 @@ async def test_how_many_speak_is_remembered_for_later_passes(room: Room) -> None
     assert len({speaker for _, speaker in await room.shown()}) == 3
 
 
+def test_passes_come_soon_at_first_and_later_after_the_interval_and_a_share_of_all() -> None:
+    passes, grouped_s = [], 0
+    for heard_s in range(0, 20_000, 10):
+        if (heard_s - grouped_s) * 16_000 >= wanted_samples(heard_s * 16_000, 180.0):
+            passes.append(heard_s)
+            grouped_s = heard_s
+    assert passes[:6] == [30, 60, 120, 240, 420, 600]
+    assert passes[-1] - passes[-2] > 900
+    assert wanted_samples(0, 10.0) == 160_000
+
+
 async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) -> None:
     track = await room.store.get_track("trk_1")
-    prints = SimpleNamespace(heard_samples=9000 * 16_000, ungrouped_samples=200 * 16_000, grouped=lambda: None)
-    session = SimpleNamespace(transcript_id=room.id, track=track, pipeline=SimpleNamespace(prints=prints))
+    prints = TrackPrints(room.store, track)
+    prints.heard_samples, prints.ungrouped_samples = 9000 * 16_000, 200 * 16_000
+    told: list[tuple[list[int | None], frozenset[int], str]] = []
+
+    def found_voices(voices: Sequence[HeardVoice], gone: frozenset[int], encoder: str) -> None:
+        told.append(([voice.number for voice in voices], gone, encoder))
+
+    pipeline = SimpleNamespace(prints=prints, found_voices=found_voices)
+    session = SimpleNamespace(transcript_id=room.id, track=track, pipeline=pipeline)
     room.sessions["ses_1"] = session
     speech = Speech(room.store, room.id, "trk_1", at_samples=10 * 16_000 * 2, count=9)
     await speech.say("somebody new " * 4, 1, 5)
@@ -311,6 +327,70 @@ async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) 
     # The recogniser goes on counting: its next number is not ours.
     [number] = [number for _, number in await room.store.voices.labels_of(room.id) if number != 1]
     assert number > 50
+    # And goes on with the voices that were found.
+    assert told == [([0, 1, number], frozenset(), "scripted")]
+
+
+async def test_once_nobody_is_heard_any_more_numbers_have_no_gaps(store: Store, journal: Journal) -> None:
+    """``Speaker 2`` and ``Speaker 4`` were mixtures, of which nothing is left."""
+    room = Room(store, journal)
+    room.id = (await store.create_transcript()).id
+    speech = await room.speech("trk_1", "Speaker 1")
+    await room.call("trk_1", {number: f"Speaker {number + 1}" for number in (1, 2, 3, 4)})
+    for number, heard in ((0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (0, 0), (2, 1), (2, 1), (4, 2)):
+        await speech.say("one two three four five six", number, heard)
+    room.sessions["ses_1"] = SimpleNamespace(transcript_id=room.id, track=SimpleNamespace(id="another"), pipeline=None)
+    await room.relabelling.relabel(room.id)
+    assert {speaker for _, speaker in await room.shown()} == {"Speaker 1", "Speaker 3", "Speaker 5"}
+    room.sessions.clear()
+    await room.speakers.add(room.id, name="Eve", speaker="Speaker 5")
+    assert (await room.relabelling.relabel(room.id)).segments == 4
+    assert [speaker for _, speaker in await room.shown()] == [
+        *("Speaker 1", "Speaker 1", "Speaker 2", "Speaker 2", "Eve", "Speaker 1", "Speaker 2", "Speaker 2", "Eve")
+    ]
+    assert await store.voices.labels_of(room.id) == {("trk_1", 2): "Speaker 2", ("trk_1", 4): "Speaker 5"}
+    assert (await room.relabelling.relabel(room.id)).segments == 0
+
+
+async def test_a_label_that_people_made_of_two_moves_into_no_gap(room: Room) -> None:
+    speech = Speech(room.store, room.id, "trk_1", at_samples=10 * 16_000 * 2, count=9)
+    await room.call("trk_1", {2: "Speaker 3", 3: "Speaker 4", 4: "Speaker 5"})
+    for number in (3, 4):
+        await speech.say("one two three four five six", number, number)
+    await room.speakers.merge(room.id, "Speaker 5", "Speaker 4")
+    await room.relabelling.relabel(room.id)
+    assert [speaker for _, speaker in await room.shown()][-2:] == ["Speaker 4", "Speaker 4"]
+    assert 2 not in {number for _, number in await room.store.voices.labels_of(room.id)}
+
+
+async def test_voices_without_words_get_no_label(room: Room) -> None:
+    await room.store.voices.keep(room.id, prints("trk_1", 20 * 16_000, [5] * 6, [5] * 6))
+    assert (await room.relabelling.relabel(room.id)).voices == 2
+    assert await room.store.voices.labels_of(room.id) == {("trk_1", 1): "Speaker 2"}
+
+
+async def test_one_that_waited_goes_by_what_was_asked_meanwhile(room: Room) -> None:
+    turn = room.relabelling._turn
+    async with turn:
+        asked = asyncio.create_task(room.relabelling.relabel(room.id, max_speakers=1))
+        last = asyncio.create_task(room.relabelling.before_end(room.id))
+        while len(turn._waiters or ()) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert (await asked).voices == 1
+    await last
+    assert len({speaker for _, speaker in await room.shown()}) == 1
+
+
+async def test_only_so_many_wait_for_a_pass_they_asked_for(room: Room) -> None:
+    turn = room.relabelling._turn
+    async with turn:
+        asked = [asyncio.create_task(room.relabelling.relabel(room.id)) for _ in range(ASKED_MAX)]
+        while len(turn._waiters or ()) < ASKED_MAX:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await room.relabelling.relabel(room.id)
+    assert {done.voices for done in await asyncio.gather(*asked)} == {2}
+    assert (await room.relabelling.relabel(room.id)).voices == 2
 
 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
@@ -325,56 +405,3 @@ async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
         async with asyncio.timeout(10):
             await anext(reader)  # it went on
     await relabelling.stop()
-
-
-SAID = st.lists(
-    st.tuples(
-        st.lists(st.sampled_from(("yes", "no,", "23", "well", "Ann")), min_size=1, max_size=9),
-        st.integers(0, 3),
-        st.lists(st.integers(0, 3), min_size=9, max_size=9),
-        st.booleans(),
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-@given(said=SAID, assigned=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 4)), max_size=3))
-@hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-def test_text_and_words_are_the_same_after_any_pass(
-    tmp_path_factory: pytest.TempPathFactory,
-    said: list[tuple[list[str], int, list[int], bool]],
-    assigned: list[tuple[int, int]],
-) -> None:
-    asyncio.run(_keeps_text(tmp_path_factory.mktemp("kept"), said, assigned))
-
-
-async def _keeps_text(
-    folder: Path, said: list[tuple[list[str], int, list[int], bool]], assigned: list[tuple[int, int]]
-) -> None:
-    store = await Store.open(f"sqlite+aiosqlite:///{folder / 'earshot.db'}")
-    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
-    journal.start()
-    try:
-        room = Room(store, journal)
-        room.id = (await store.create_transcript()).id
-        speech = await room.speech("trk_1", "Speaker 1")
-        await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3", 3: "Speaker 4"})
-        for words, told, heard, with_words in said:
-            await speech.say(" ".join(words), told, heard[: len(words)], with_words=with_words)
-        for at_s, speaker in assigned:
-            await room.speakers.assign(room.id, speaker=f"Speaker {speaker}", from_s=at_s, to_s=at_s + 1.5)
-        before = [each.segment for each in await store.segments_of(room.id)]
-        set_before = {each.segment_id: each for each in before if each.speaker_set}
-        await room.relabelling.relabel(room.id)
-        after = [each.segment for each in await store.segments_of(room.id)]
-        assert " ".join(each.text for each in after) == " ".join(each.text for each in before)
-        assert [word for each in after for word in each.words] == [word for each in before for word in each.words]
-        assert {each.segment_id: each for each in after if each.speaker_set} == set_before
-        again = await room.relabelling.relabel(room.id)
-        assert again.segments == 0
-    finally:
-        await journal.stop()
-        await store.close()

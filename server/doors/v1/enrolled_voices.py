@@ -14,7 +14,7 @@ from server.auth import Action
 from server.doors.access import admit, entry, principal_of, services_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
-from server.doors.v1.participants import Speaker, label
+from server.doors.v1.participants import Name, Speaker, label
 from server.doors.v1.views import iso
 from server.limits import read_body
 from server.store.enrolled_store import EnrolledVoice
@@ -38,7 +38,7 @@ class Enrol(BaseModel):
 
     transcript_id: str = Field(min_length=1, max_length=64)
     speaker: Speaker
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
     project_id: str | None = Field(
         default=None, max_length=64, description="Recognise it in this project's conversations, instead of elsewhere."
     )
@@ -50,7 +50,7 @@ class Rename(BaseModel):
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
 
 
 def _view(voice: EnrolledVoice) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 from starlette.responses import JSONResponse, Response
 
 from protocol.errors import ValidationFailed
@@ -15,6 +15,7 @@ from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.views import participant_view
 from server.limits import read_body
+from server.store.records import storable
 from server.voices import label_of
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
@@ -25,6 +26,15 @@ LABEL_MAX_CHARS = 200
 Speaker = Annotated[StrictInt, Field(ge=0, le=9999)] | Annotated[str, Field(min_length=1, max_length=LABEL_MAX_CHARS)]
 
 Address = Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$|^$")]
+
+
+def _not_blank(name: str) -> str:
+    if not storable(name).strip():
+        raise ValueError("nothing of it can be shown")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_blank)]
 
 
 def label(speaker: int | str) -> str:
@@ -40,7 +50,7 @@ class NewParticipant(BaseModel):
 
     model_config = ConfigDict(extra="ignore", str_strip_whitespace=True)
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
     speaker: Speaker | None = None
     email: Annotated[Address | None, BeforeValidator(_none_if_empty)] = None
     user_id: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(_none_if_empty)] = None
@@ -54,7 +64,7 @@ class NewParticipant(BaseModel):
 class ChangeParticipant(NewParticipant):
     """What is left out stays; ``"speaker": null`` takes the voice away."""
 
-    name: str = Field(default="", min_length=1, max_length=200)
+    name: Name = ""
 
 
 def _may_change(request: Request) -> bool:

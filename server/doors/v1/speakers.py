@@ -93,7 +93,8 @@ def assigned_view(done: Assigned) -> dict[str, Any]:
 async def assign_speaker(request: Request, transcript_id: str) -> Response:
     """Give the words that begin within a stretch of time to a speaker. Segments that hold others as well are cut."""
     wanted = parse_body(Assign, await read_body(request))
-    done = await services_of(request).speakers.assign(
+    services = services_of(request)
+    done = await services.speakers.assign(
         transcript_id,
         speaker=None if wanted.speaker is None else label(wanted.speaker),
         participant_id=wanted.participant,
@@ -101,6 +102,7 @@ async def assign_speaker(request: Request, transcript_id: str) -> Response:
         to_s=wanted.timestamp_to,
         track=wanted.track,
     )
+    services.relabelling.hurry(transcript_id)
     return JSONResponse(assigned_view(done))
 
 

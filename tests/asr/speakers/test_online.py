@@ -109,14 +109,14 @@ def test_a_lone_step_is_not_given_to_a_known_voice() -> None:
 def test_it_goes_on_with_what_a_pass_found() -> None:
     online = OnlineSpeakers(INFO, EVERYBODY)
     heard([0] * 6 + [1] * 6, online=online)
-    online.adopt([Voice(0, None, voice(1), 6 * STEP), Voice(4, None, voice(2), 6 * STEP)], 7)
+    online.adopt([Voice(0, None, voice(1), 6 * STEP), Voice(4, None, voice(2), 6 * STEP)], gone=[1], taken=7)
     assert labels(heard([1] * 5 + [2] * 5 + [3] * 5, online=online)) == [0] * 5 + [4] * 5 + [7] * 5
 
 
 def test_a_name_that_a_pass_took_away_is_free_again() -> None:
     online = OnlineSpeakers(INFO, SpeakerOptions(known=(KnownVoice("Ada", voice(1)),)))
     heard([1] * 6, online=online)
-    online.adopt([Voice(0, None, voice(0), 6 * STEP)], 1)
+    online.adopt([Voice(0, None, voice(0), 6 * STEP)])
     assert [(one.speaker, one.name) for one in online.voices] == [(0, None)]
     assert labels(heard([1] * 6, online=online)) == [1] * 6
     assert [(one.speaker, one.name) for one in online.voices] == [(0, None), (1, "Ada")]
@@ -139,3 +139,28 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(told) == 3000
     assert len(online.voices) == 20
     assert online.finish() == []
+
+
+def test_who_spoke_since_a_pass_looked_stays_and_who_was_nobody_goes() -> None:
+    online = OnlineSpeakers(INFO, EVERYBODY)
+    heard([0] * 6 + [1] * 6 + [2] * 6, online=online)
+    online.adopt([Voice(0, None, voice(0), 6 * STEP)], gone=[1])
+    assert [one.speaker for one in online.voices] == [0, 2]
+    assert labels(heard([2] * 5 + [1] * 5, online=online)) == [2] * 5 + [3] * 5
+
+
+def test_who_said_nothing_is_forgotten_and_the_last_number_is_given_again() -> None:
+    online = OnlineSpeakers(INFO, SpeakerOptions(most=2))
+    heard([0] * 6 + [1] * 6, online=online)
+    online.forget(1)
+    assert labels(heard([2] * 6, online=online)) == [1] * 6
+    online.forget(0)
+    assert labels(heard([3] * 6 + [2] * 6, online=online)) == [2] * 6 + [1] * 6
+
+
+def test_an_enrolled_voice_that_said_nothing_is_recognised_later() -> None:
+    online = OnlineSpeakers(INFO, SpeakerOptions(known=(KnownVoice("Ada", voice(1)),)))
+    heard([1] * 6, online=online)
+    online.forget(0)
+    assert labels(heard([0] * 6 + [1] * 6, online=online)) == [0] * 6 + [1] * 6
+    assert [one.name for one in online.voices] == [None, "Ada"]

@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from server.services import Services
 from server.store.records import VoicesAsked
+from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.running_app import RunningApp, running_app
 from tests.server.spoken_prints import Speech
 from tests.server.test_recognition import ANNS, TALK
@@ -17,10 +19,9 @@ from tests.server.test_recognition import ANNS, TALK
 LONG = " ".join(["word"] * 26)  # each 0.4 s
 
 
-@pytest.fixture
-async def speech(services: Services) -> Speech:
+async def speech_of(services: Services, owner: str | None = None) -> Speech:
     """Two voices on one track: 10.4 s of the first, 0.8 s of the second."""
-    made = (await services.store.create_transcript()).id
+    made = (await services.store.create_transcript(owner=owner)).id
     asked = VoicesAsked(diarize=True)
     track = await services.store.create_track(
         made, source="stream", started_at=1.0, speaker="Speaker 1", voices=asked, state="finished"
@@ -30,6 +31,11 @@ async def speech(services: Services) -> Speech:
     await speech.say(LONG, 0, 0)
     await speech.say("and me", 1, 1)
     return speech
+
+
+@pytest.fixture
+async def speech(services: Services) -> Speech:
+    return await speech_of(services)
 
 
 def asked(speech: Speech, **more: Any) -> dict[str, Any]:
@@ -86,6 +92,7 @@ async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, services: 
         (asked(speech, transcript_id="x"), 404),
         (asked(speech, project_id="00000000-0000-4000-8000-000000000000"), 404),
         (asked(speech, name=" "), 422),
+        (asked(speech, name="\0"), 422),
         ({"name": "Ann"}, 422),
     ):
         assert (await client.post("/v1/voices", json=body)).status_code == status, body
@@ -157,3 +164,32 @@ async def test_one_is_recognised_in_a_later_recording_over_a_real_server(tmp_pat
         third = await spoken(node, TALK)
         assert {speaker for speaker, _ in await speakers(node, third)} == {"Speaker 1", "Speaker 2"}
         assert (await speakers(node, second))[1] == ("Ann", "Speaker 2")
+
+
+async def test_one_is_its_owners_alone(tmp_path: Path) -> None:
+    anna, bert, admin = bearer(token("anna")), bearer(token("bert")), bearer(token("root", scope="admin"))
+    async with running_app(tmp_path, auth_mode="jwt", jwt_secret=SecretStr(SECRET)) as node:
+        found = await speech_of(node.services, "anna")
+        project = (await node.http.post("/api/projects", json={"name": "p"}, headers=bert)).json()["id"]
+        made = await node.http.post("/v1/voices", json=asked(found), headers=anna)
+        assert (made.status_code, made.json()["user_id"]) == (201, "anna")
+        path = made.headers["location"]
+        for share_mode, status in (("private", 404), ("semi-private", 403), ("public", 403)):
+            shared = await node.http.patch(
+                f"/v1/transcripts/{found.transcript_id}", json={"share_mode": share_mode}, headers=anna
+            )
+            assert shared.is_success
+            answer = await node.http.post("/v1/voices", json=asked(found), headers=bert)
+            assert answer.status_code == status
+        for body, headers, status in (
+            (asked(found), {}, 401),
+            (asked(found, project_id=project), anna, 404),
+            (asked(found, project_id=project), admin, 409),  # they are not of one owner
+        ):
+            assert (await node.http.post("/v1/voices", json=body, headers=headers)).status_code == status
+        for headers, status in ((bert, 404), ({}, 401)):
+            assert (await node.http.patch(path, json={"name": "x"}, headers=headers)).status_code == status
+            assert (await node.http.delete(path, headers=headers)).status_code == status
+        for headers, count in ((anna, 1), (bert, 0), (admin, 1)):
+            assert (await node.http.get("/v1/voices", headers=headers)).json()["total"] == count
+        assert (await node.http.delete(path, headers=admin)).status_code == 204

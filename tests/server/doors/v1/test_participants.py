@@ -73,7 +73,7 @@ async def test_what_clashes_is_a_conflict(client: httpx.AsyncClient, path: str) 
 
 async def test_what_is_no_participant_is_refused(client: httpx.AsyncClient, path: str) -> None:
     bodies: list[object] = [
-        *({}, {"name": ""}, {"name": "x" * 201}, {"name": 1}, {"name": "A", "speaker": -1}, []),
+        *({}, {"name": ""}, {"name": "\0 "}, {"name": "x" * 201}, {"name": 1}, {"name": "A", "speaker": -1}, []),
         *({"name": "A", "email": "no address"}, {"name": "A", "speaker": ""}, {"name": "A", "speaker": 1.5}),
         {"name": "A", "speaker": True},
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from server.services import Services
 from server.store.records import VoicesAsked
 from tests.server.doors.v1.test_participants import path, shown
 from tests.server.spoken_prints import Speech
+from tests.server.test_track_prints import said_half
 
 __all__ = ["path"]
 
@@ -89,3 +92,16 @@ async def test_who_spoke_is_said_anew(client: httpx.AsyncClient, services: Servi
     assert done.json()["voices"] == 1
     for wrong in ({"speakers_expected": 0}, {"max_speakers": 21}, {"max_speakers": "many"}):
         assert (await client.post(place, json=wrong)).status_code == 422
+
+
+async def test_what_is_assigned_while_somebody_speaks_brings_a_pass(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    speaking = await said_half(services)
+    path = f"/v1/transcripts/{speaking.transcript_id}/speaker/assign"
+    wanted = {"speaker": 7, "timestamp_from": 3.9, "timestamp_to": 7.0}
+    assert (await client.patch(path, json=wanted)).json()["segments"] == 1
+    async with asyncio.timeout(60):
+        while not (await services.store.tracks_of(speaking.transcript_id))[0].grouped_samples:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await speaking.stop()

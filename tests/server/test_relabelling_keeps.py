@@ -1,0 +1,68 @@
+"""What no pass changes: text, words, and what people said of them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from server.bus import InProcessBus
+from server.journal import Journal
+from server.store.store import Store
+from tests.server.test_relabelling import Room
+
+SAID = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(("yes", "no,", "23", "well", "Ann")), min_size=1, max_size=9),
+        st.integers(0, 3),
+        st.lists(st.integers(0, 3), min_size=9, max_size=9),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(said=SAID, assigned=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 4)), max_size=3))
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_text_and_words_are_the_same_after_any_pass(
+    tmp_path_factory: pytest.TempPathFactory,
+    said: list[tuple[list[str], int, list[int], bool]],
+    assigned: list[tuple[int, int]],
+) -> None:
+    asyncio.run(_keeps_text(tmp_path_factory.mktemp("kept"), said, assigned))
+
+
+async def _keeps_text(
+    folder: Path, said: list[tuple[list[str], int, list[int], bool]], assigned: list[tuple[int, int]]
+) -> None:
+    store = await Store.open(f"sqlite+aiosqlite:///{folder / 'earshot.db'}")
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    journal.start()
+    try:
+        room = Room(store, journal)
+        room.id = (await store.create_transcript()).id
+        speech = await room.speech("trk_1", "Speaker 1")
+        await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3", 3: "Speaker 4"})
+        for words, told, heard, with_words in said:
+            await speech.say(" ".join(words), told, heard[: len(words)], with_words=with_words)
+        for at_s, speaker in assigned:
+            await room.speakers.assign(room.id, speaker=f"Speaker {speaker}", from_s=at_s, to_s=at_s + 1.5)
+        before = [each.segment for each in await store.segments_of(room.id)]
+        set_before = {each.segment_id: each for each in before if each.speaker_set}
+        await room.relabelling.relabel(room.id)
+        after = [each.segment for each in await store.segments_of(room.id)]
+        assert " ".join(each.text for each in after) == " ".join(each.text for each in before)
+        assert [word for each in after for word in each.words] == [word for each in before for word in each.words]
+        assert {each.segment_id: each for each in after if each.speaker_set} == set_before
+        again = await room.relabelling.relabel(room.id)
+        assert again.segments == 0
+    finally:
+        await journal.stop()
+        await store.close()
