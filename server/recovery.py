@@ -7,7 +7,7 @@ again. A live source has the usual time to come back with its resume token befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -22,17 +22,31 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 
-async def recover(store: Store, hub: Hub, intake: Intake, transcript_ids: Sequence[str]) -> int:
+def _nothing() -> None:
+    pass
+
+
+async def recover(
+    store: Store, hub: Hub, intake: Intake, transcript_ids: Sequence[str], *, went_on: Callable[[], None] = _nothing
+) -> int:
     """Open every unfinished track of these again; returns how many there were. What they still need goes on in
-    background."""
+    background. ``went_on``: called in the end."""
     count = 0
     for transcript_id in transcript_ids:
         with logged(transcript_id):
-            transcript, tracks = await store.get_transcript(transcript_id), await store.tracks_of(transcript_id)
+            transcript = await store.get_transcript(transcript_id)
+            tracks = await tracks_to_recover(store, transcript_id)
             count += await recover_transcript(hub, intake, transcript, tracks)
     if count:
         log.info("recovering unfinished tracks", count=count)
+    went_on()
     return count
+
+
+async def tracks_to_recover(store: Store, transcript_id: str) -> list[Track]:
+    """Without those of chunks: who writes chunks down goes on with them."""
+    of_chunks = await store.conversations.sound_tracks_of(transcript_id)
+    return [track for track in await store.tracks_of(transcript_id) if track.id not in of_chunks]
 
 
 async def recover_transcript(

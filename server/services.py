@@ -191,9 +191,20 @@ class Services:
             reports.start()
             stack.push_async_callback(reports.stop)
             chunks = Chunks(
-                settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=(webhooks.wake,)
+                settings,
+                store,
+                blobs,
+                targets,
+                typed,
+                reports,
+                intake,
+                hub,
+                journal,
+                membership.holding,
+                on_closed=(webhooks.wake,),
             )
-            await membership.begin(adopted=partial(recover, store, hub, intake), lost=hub.lose)
+            go_on = partial(recover, store, hub, intake, went_on=chunks.writing.wake)
+            await membership.begin(adopted=go_on, lost=hub.lose)
             relabelling.start()
             chunks.start()
             stack.push_async_callback(chunks.stop)

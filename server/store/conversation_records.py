@@ -45,7 +45,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a conversation: a file of sound that becomes a track, or words that were typed."""
+    """A piece of a conversation: a file of sound that becomes a track, or words that were typed.
+
+    ``error``: why it failed or, where it is confirmed, why it waits until ``next_try_at``.
+    """
 
     id: str
     conversation_id: str
@@ -63,6 +66,7 @@ class Chunk:
     attempts: int
     created_at: float
     updated_at: float
+    next_try_at: float | None = None
 
     @classmethod
     def announced(
