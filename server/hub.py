@@ -265,11 +265,10 @@ class Hub:
             if finals and session.is_empty:
                 await self.forget_track(track)
             elif finals:
-                await self._store.update_track(
-                    track.id, length_samples=session.pipeline.length_samples, state="finished"
-                )
-        except NotFound:
-            pass  # deleted meanwhile
+                length_samples, mine = session.pipeline.length_samples, self._holding.node_id
+                await self._store.update_track(track.id, length_samples=length_samples, state="finished", held_by=mine)
+        except (NotFound, HeldElsewhere):
+            pass  # deleted meanwhile, or another node goes on with it
         except EarshotError as error:
             log.error("session did not finish well", session=session.session_id, code=error.code)
             session.failure = error
@@ -287,7 +286,7 @@ class Hub:
 
     async def forget_track(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
-        await self._store.delete_track(track.id)
+        await self._store.delete_track(track.id, held_by=self._holding.node_id)
         path = self.recording_path(track)
         self._recordings.let_go(path)
         await asyncio.to_thread(path.unlink, missing_ok=True)

@@ -59,7 +59,7 @@ class ChunkHearing:
                 await _unbroken(self._intake.go_on(track, path))  # some of it was told, by a node that is gone
                 return
             # Of one without its file nothing was told; it may stand in the way.
-            await self._conversations.delete_track(chunk, node_id=node_id)
+            await self._store.delete_track(chunk.track_id, held_by=node_id)
             conversation = await self._conversations.get(chunk.conversation_id)
             transcript = await self._store.get_transcript(conversation.id)
             options = SourceOptions(

@@ -9,7 +9,7 @@ from protocol import ids
 from protocol.errors import Conflict, Forbidden, NotFound
 from protocol.events import Transcribed
 from protocol.states import ChunkState
-from server.store import conversations, projects, tracks, transcripts, webhooks
+from server.store import conversations, projects, transcripts, webhooks
 from server.store.changes import check_unlocked, hold, touch
 from server.store.conversation_records import Chunk, Conversation, FinishedBy, Overview
 from server.store.database import Transaction
@@ -286,12 +286,6 @@ class ConversationStore:
         """Chunks that wait for this reason are tried now."""
         async with self._write() as conn:
             await conversations.hurry(conn, conversation_id, error)
-
-    async def delete_track(self, chunk: Chunk, *, node_id: str) -> None:
-        """The track of a chunk of which nothing was told. Raises ``HeldElsewhere`` where this node does not hold it."""
-        async with self._write() as conn:
-            await check_held(conn, chunk.conversation_id, node_id)
-            await tracks.delete(conn, chunk.track_id)
 
     async def waiting(self, *, without: Sequence[str], limit: int) -> list[Chunk]:
         """Confirmed chunks of sound, of all conversations, the oldest first; also those whose time has not come."""

@@ -186,6 +186,10 @@ def is_free_for(node_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
 
 
+def is_there(node_id: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(nodes.c.id == node_id, nodes.c.left_at.is_(None))
+
+
 def _there() -> sa.Select[tuple[str]]:
     return sa.select(nodes.c.id).where(nodes.c.left_at.is_(None))
 
