@@ -20,7 +20,7 @@ from server.projects.chunk_headers import HEADLESS, NoHeaderYet
 from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_turns import ChunkTurns
 from server.rounds import repeat
-from server.store.conversation_records import Chunk
+from server.store.conversation_records import ATTEMPTS_MAX, Chunk
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,6 @@ LOOK_S = 5.0
 # What failed for a passing reason is tried again after this, then after twice as long each time, up to a most: for
 # more than an hour in all, which the storage or a recogniser that is away has to come back.
 AGAIN_S, AGAIN_MAX_S = 5.0, 900.0
-ATTEMPTS_MAX = 12
 UNFORESEEN = "The server could not write this down; its log says why"
 
 

@@ -258,6 +258,21 @@ class Chunks:
             await self._removal.erase(chunk)
         await self.try_close(chunk.conversation_id)
 
+    async def retry(self, conversation_id: str, chunk_id: str) -> Chunk:
+        """Write down one that failed, after all. Raises ``NotFound``, and ``Conflict`` for one that did not fail, whose
+        bytes are not there any more, or that is locked."""
+        chunk = await self._conversations.chunk(conversation_id, chunk_id)
+        if chunk.state is ChunkState.FAILED and chunk.key is not None:
+            try:
+                await self._blobs.size_bytes(chunk.key)
+            except NotFound:
+                raise Conflict(
+                    "the bytes of this chunk are not kept", details={"chunk_id": chunk_id}
+                ) from None
+        chunk = await self._conversations.retry(conversation_id, chunk_id)
+        self.writing.wake()
+        return chunk
+
     async def finish(self, conversation_id: str, *, expected_chunks: int | None = None) -> Conversation:
         """The participant is done. What still comes is taken all the same."""
         found = await self._conversations.finish(conversation_id, by="participant", expected_chunks=expected_chunks)

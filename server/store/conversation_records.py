@@ -10,6 +10,7 @@ from protocol.states import ChunkState
 from server.store.records import Transcript
 
 BLOBS = "conversations"  # what the keys of all their blobs begin with
+ATTEMPTS_MAX = 12  # to write a chunk down, before it is its host's to have it tried again
 SETTLED = frozenset({ChunkState.TRANSCRIBED, ChunkState.FAILED, ChunkState.DELETED})
 FinishedBy = Literal["participant", "idle"]
 
@@ -110,6 +111,11 @@ class Chunk:
     @property
     def is_settled(self) -> bool:
         return self.state in SETTLED
+
+    @property
+    def is_given_up(self) -> bool:
+        """It was tried often enough, and might be written down another time."""
+        return self.state is ChunkState.FAILED and self.attempts >= ATTEMPTS_MAX
 
     @property
     def is_erased(self) -> bool:

@@ -203,6 +203,19 @@ class ConversationStore:
                 await conversations.try_again(conn, chunk, again, now=now)
             return chunk, True
 
+    async def retry(self, conversation_id: str, chunk_id: str) -> Chunk:
+        """One that failed is tried again from the beginning, and its conversation goes on until then. Nothing where it
+        waits for that already. Raises ``IllegalMove`` for any other, ``Conflict`` where it is locked."""
+        now = self._clock()
+        async with self._write() as conn:
+            await conversations.get(conn, conversation_id, hold=True)
+            chunk = await conversations.get_chunk(conn, conversation_id, chunk_id)
+            if chunk.state is ChunkState.CONFIRMED:
+                return chunk
+            check_unlocked(await hold(conn, conversation_id))
+            await conversations.change(conn, conversation_id, {"closed_at": None, "seen_at": now})
+            return await conversations.move_chunk(conn, chunk, ChunkState.CONFIRMED, conversations.AFRESH, now=now)
+
     async def delete_chunk(self, conversation_id: str, chunk_id: str) -> Chunk:
         """From now on it is no part of the conversation; what there is of it must be erased next. Again, it changes
         nothing.

@@ -15,9 +15,9 @@ from server import intake
 from server.projects import chunk_writing
 from server.projects import chunks as chunks_module
 from server.projects.chunk_bytes import CHANGED
-from server.projects.chunk_writing import ATTEMPTS_MAX, UNFORESEEN, ChunkWriting
+from server.projects.chunk_writing import UNFORESEEN, ChunkWriting
 from server.services import Services
-from server.store.conversation_records import Chunk, Conversation
+from server.store.conversation_records import ATTEMPTS_MAX, Chunk, Conversation
 from server.store.conversation_store import ConversationStore
 from tests.fakes.node import running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -293,3 +293,15 @@ async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
         assert await ended(services, id_) == ""
         found = await services.store.conversations.chunk(id_, chunk.id)
         assert (found.state, found.error, tried) == (ChunkState.FAILED, UNFORESEEN, ATTEMPTS_MAX)
+        assert found.is_given_up
+        monkeypatch.undo()  # whatever it was, it is over
+        assert found.key is not None
+        again = await services.chunks.retry(id_, chunk.id)
+        assert (again.state, again.error, again.attempts) == (ChunkState.CONFIRMED, None, 0)
+        async with asyncio.timeout(30):
+            while (await services.store.conversations.get(id_)).closed_at is None:
+                busy = list(services.chunks.writing.busy.values())
+                await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+        assert texts(await words_of(services, id_)) == "alpha"
+        with pytest.raises(Conflict):
+            await services.chunks.retry(id_, chunk.id)

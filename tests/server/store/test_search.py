@@ -221,14 +221,15 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         for later in ("printed_samples", "grouped_samples"):
             await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
         await conn.exec_driver_sql("DROP INDEX ix_transcripts_unsummed")
-        for later in ("summed_words", "was_summed", "made_title", "state_at"):
+        await conn.exec_driver_sql("DROP INDEX ix_transcripts_held_by")
+        for later in ("summed_words", "was_summed", "made_title", "state_at", "held_by"):
             await conn.exec_driver_sql(f"ALTER TABLE transcripts DROP COLUMN {later}")
         for later in (
             *("bots", "jobs", "meeting_participants", "meeting_parts", "provider_parts", "realtime_endpoints"),
             *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints"),
-            *("chunks", "conversations", "project_tags", "projects"),
+            *("chunks", "conversations", "project_tags", "projects", "nodes"),
         ):
             await conn.exec_driver_sql(f"DROP TABLE {later}")
         await conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
