@@ -262,10 +262,11 @@ class Hub:
             if finals and session.is_empty:
                 await endings.patiently(lambda: self.forget_track(track))
             elif finals:
-                length_samples, done = session.pipeline.length_samples, partial(self._store.update_track, track.id)
+                length_samples, mine = session.pipeline.length_samples, self._holding.node_id
+                done = partial(self._store.update_track, track.id, held_by=mine)
                 await endings.patiently(lambda: done(length_samples=length_samples, state="finished"))
-        except NotFound:
-            pass  # deleted meanwhile
+        except (NotFound, HeldElsewhere):
+            pass  # deleted meanwhile, or another node goes on with it
         except EarshotError as error:
             log.error("session did not finish well", session=session.session_id, code=error.code)
             session.failure = error
@@ -283,7 +284,7 @@ class Hub:
 
     async def forget_track(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
-        await self._store.delete_track(track.id)
+        await self._store.delete_track(track.id, held_by=self._holding.node_id)
         path = self.recording_path(track)
         self.let_go(path)
         await asyncio.to_thread(path.unlink, missing_ok=True)

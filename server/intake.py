@@ -24,6 +24,7 @@ from server.live import LiveSession, SourceOptions
 from server.recognisers import Recognisers
 from server.settings import Settings
 from server.status import logged
+from server.store.records import Track
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -89,6 +90,21 @@ class Intake:
         await self._hub.sound.uploaded(session.track)
         self.begin(session)
         return session.track.id
+
+    async def go_on(self, track: Track, path: Path | None = None) -> None:
+        """Hear a track's file from where its finals end. ``path``: its bytes once more, taken over, where they are not
+        kept here. Raises what ``Hub.recover`` raises, and ``StoreUnavailable``."""
+        if path is not None:
+            try:
+                kept = self._hub.recording_path(track).with_suffix(".upload")
+                await asyncio.to_thread(_move, path, kept)
+            except OSError as error:
+                raise storage_error(error) from error
+            await self._hub.sound.uploaded(track)
+        self.begin(await self._hub.recover(track))
+
+    def is_hearing(self, track_id: str) -> bool:
+        return any(session.track.id == track_id for session in self._hub.sessions.values())
 
     async def heard(self, track_id: str) -> None:
         """Returns when the file of that track is heard to its end, and at once when it is not being heard."""
@@ -219,6 +235,7 @@ def _own_task() -> asyncio.Task[Any]:
 
 def _move(path: Path, kept: Path) -> None:
     """Move the file there, and be sure that it is there after a power cut, too."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(path, kept)
     sync_folder(kept.parent)
 

@@ -7,7 +7,7 @@ again. A live source has the usual time to come back with its resume token befor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -28,10 +28,11 @@ AGAIN_S = 5.0
 class Recovery:
     """Goes on with transcripts, and again with those whose sound cannot be had now: it is in a bucket that is away."""
 
-    def __init__(self, store: Store, hub: Hub, intake: Intake) -> None:
+    def __init__(self, store: Store, hub: Hub, intake: Intake, *, went_on: Callable[[], None]) -> None:
         self._store = store
         self._hub = hub
         self._intake = intake
+        self._went_on = went_on  # told whenever some were taken over
         self._left: set[str] = set()  # transcripts of which a track is still to be opened
         self._task: asyncio.Task[None] | None = None
 
@@ -53,13 +54,14 @@ class Recovery:
                 count += await self._open(transcript_id)
         if count:
             log.info("recovering unfinished tracks", count=count)
+        self._went_on()
         return count
 
     async def _open(self, transcript_id: str) -> int:
         self._left.discard(transcript_id)
         transcript = await self._store.get_transcript(transcript_id)
         busy = {session.track.id for session in self._hub.sessions_of(transcript_id)}
-        tracks = [each for each in await self._store.tracks_of(transcript_id) if each.id not in busy]
+        tracks = [each for each in await tracks_to_recover(self._store, transcript_id) if each.id not in busy]
         count, is_left = await recover_transcript(self._hub, self._intake, transcript, tracks)
         if is_left:
             self._left.add(transcript_id)
@@ -67,6 +69,12 @@ class Recovery:
 
     async def _again(self) -> None:
         await self.go_on(sorted(self._left))
+
+
+async def tracks_to_recover(store: Store, transcript_id: str) -> list[Track]:
+    """Without those of chunks: who writes chunks down goes on with them."""
+    of_chunks = await store.conversations.sound_tracks_of(transcript_id)
+    return [track for track in await store.tracks_of(transcript_id) if track.id not in of_chunks]
 
 
 async def recover_transcript(

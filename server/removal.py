@@ -20,7 +20,7 @@ from protocol.errors import Conflict, NotFound
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
-from server.recovery import recover_transcript
+from server.recovery import recover_transcript, tracks_to_recover
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
@@ -87,7 +87,7 @@ class Removal:
             await asyncio.wait(stopping, timeout=STOPPING_S)  # before they can go on
         await self._store.restore_transcript(transcript_id)
         transcript = await self._store.get_transcript(transcript_id)
-        tracks = await self._store.tracks_of(transcript_id)
+        tracks = await tracks_to_recover(self._store, transcript_id)
         busy = {session.track.id for session in self._hub.sessions_of(transcript_id)}
         await recover_transcript(
             self._hub, self._intake, transcript, [track for track in tracks if track.id not in busy], wait=False

@@ -205,9 +205,19 @@ class Services:
             reports.start()
             stack.push_async_callback(reports.stop)
             chunks = Chunks(
-                settings, store, blobs, targets, typed, reports, intake, hub, journal, on_closed=(webhooks.wake,)
+                settings,
+                store,
+                blobs,
+                targets,
+                typed,
+                reports,
+                intake,
+                hub,
+                journal,
+                membership.holding,
+                on_closed=(webhooks.wake,),
             )
-            recovery = Recovery(store, hub, intake)
+            recovery = Recovery(store, hub, intake, went_on=chunks.writing.wake)
             await membership.begin(adopted=recovery.go_on, lost=hub.lose)
             recovery.start()
             stack.push_async_callback(recovery.stop)

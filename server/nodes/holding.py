@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
-from protocol.errors import HeldElsewhere
+from protocol.errors import EarshotError, HeldElsewhere
 from server.store.node_store import Holder
 from server.store.store import Store
 
@@ -22,6 +25,7 @@ class Holding:
         self._store = store
         self.node_id = node_id
         self._held: dict[str, float] = {}  # since when each was last asked for
+        self._kept: Counter[str] = Counter()  # by how many, besides sessions
 
     @property
     def held(self) -> frozenset[str]:
@@ -35,6 +39,28 @@ class Holding:
                 raise elsewhere(holder)
         self._held[transcript_id] = time.monotonic()
 
+    @asynccontextmanager
+    async def kept(self, transcript_id: str, lock: asyncio.Lock) -> AsyncIterator[str]:
+        """Hold it until the end of this, whatever else is done with it; gives the id of the node that holds it. Then
+        whoever had it may let go of it. What counts is what the database says, not what is known here.
+
+        ``lock``: the transcript's. Raises as ``hold`` does.
+        """
+        async with lock:
+            node_id = self.node_id
+            holder = await self._store.nodes.hold(transcript_id, node_id)
+            if holder is not None or node_id != self.node_id:
+                self._held.pop(transcript_id, None)
+                raise HeldElsewhere("this node was gone meanwhile") if holder is None else elsewhere(holder)
+            self._held[transcript_id] = time.monotonic()
+            self._kept[transcript_id] += 1
+        try:
+            yield node_id
+        finally:
+            self._kept[transcript_id] -= 1
+            if not self._kept[transcript_id]:
+                del self._kept[transcript_id]
+
     async def check(self, transcript_id: str) -> None:
         """Raises ``HeldElsewhere`` when another node holds it."""
         if transcript_id in self._held:
@@ -44,10 +70,17 @@ class Holding:
             raise elsewhere(holder)
 
     async def let_go(self, transcript_id: str) -> None:
-        """Others may take it. Nothing happens where it is not held."""
-        if transcript_id in self._held:
+        """Others may take it. Nothing happens where it is not held, or kept."""
+        if transcript_id in self._kept:
+            return
+        since_s = self._held.pop(transcript_id, None)
+        if since_s is None:
+            return
+        try:
             await self._store.nodes.let_go(transcript_id, self.node_id)
-            self._held.pop(transcript_id, None)
+        except EarshotError:
+            self._held.setdefault(transcript_id, since_s)  # to be let go of later
+            raise
 
     def took_over(self, transcript_ids: Iterable[str]) -> None:
         """The store gave them to this node."""

@@ -77,7 +77,7 @@ class BlobSweep:
     def _is_due(self, blob: Listed, chunk: Chunk | None, age_s: float) -> bool:
         if chunk is None or chunk.key != blob.key:  # a try, or of what is gone
             return age_s > UNUSED_S
-        if chunk.state is ChunkState.CONFIRMED:
+        if chunk.state is ChunkState.CONFIRMED or chunk.is_given_up:
             return False
         waits = chunk.state in (ChunkState.ANNOUNCED, ChunkState.UPLOADED) or chunk.error == HEADLESS
         return age_s > (self._settings.conversation_wait_s if waits else UNUSED_S)

@@ -10,23 +10,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from protocol.errors import BadInput, Conflict, EarshotError, NotFound, TooLarge
+from protocol.errors import (
+    BadInput,
+    Conflict,
+    EarshotError,
+    HeldElsewhere,
+    NotFound,
+    TooLarge,
+)
 from protocol.states import ChunkState
 from server.blobs import Blobs
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.locks import Locks
+from server.nodes.holding import Holding
 from server.projects.chunk_bytes import CHANGED, MEBIBYTE, ChunkBytes
-from server.projects.chunk_headers import HEADLESS, ChunkHeaders, NoHeaderYet
+from server.projects.chunk_headers import HEADLESS, ChunkHeaders
 from server.projects.chunk_hearing import ChunkHearing
 from server.projects.chunk_removal import ChunkRemoval
+from server.projects.chunk_turns import ChunkTurns
+from server.projects.chunk_writing import ChunkWriting
 from server.projects.typed_words import TypedWords
 from server.projects.upload_targets import Target, UploadTargets
 from server.reports.reports import Reports
@@ -37,16 +46,11 @@ from server.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 2  # as many as the intake feeds
-LOOK_S = 15.0
-AGAIN_S = 5.0  # until what failed for a passing reason is tried again
+LOOK_S = 15.0  # at what is left of conversations
 TINY_BYTES = 1024  # no recorder makes so little of any sound
 WRONG_S = 3600.0  # clocks of participants may be wrong by so much
 MISSING = "File not found in S3. Upload may have failed. Please try again."
 TINY = "Audio not playable"
-ATTEMPTS_MAX = 5
-HEADLESS_MAX = 500  # chunks that wait for the beginning of their recording; one more waits no longer
-UNFORESEEN = "The server could not write this down; its log says why"
 
 
 class Chunks:
@@ -66,6 +70,7 @@ class Chunks:
         intake: Intake,
         hub: Hub,
         journal: Journal,
+        holding: Holding,
         *,
         on_closed: Sequence[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
@@ -82,24 +87,31 @@ class Chunks:
         self._clock = clock
         self._removal = ChunkRemoval(settings, store, blobs, reports, intake, hub, journal)
         self._bytes = ChunkBytes(settings, blobs)
-        self._hearing = ChunkHearing(store, hub.sound, intake, self._bytes, ChunkHeaders(settings, store, blobs))
-        self._busy: dict[str, asyncio.Task[None]] = {}  # by chunk
-        self._headless: dict[str, Chunk] = {}  # that wait for the beginning of their recording
+        self._turns = ChunkTurns(store, hub, holding)
+        self.writing = ChunkWriting(
+            store,
+            blobs,
+            hub,
+            ChunkHearing(store, hub.sound, intake, self._bytes, ChunkHeaders(settings, store, blobs)),
+            self._turns,
+            headless_s=settings.conversation_idle_s,
+            settled=self.try_close,
+            clock=clock,
+        )
         self._locks = Locks()  # of conversations, for what is typed, and of chunks, for their bytes
-        self._woken = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        begun = repeat(self._begin, every_s=LOOK_S, name="chunks", woken=self._woken)
+        self.writing.start()
         tended = repeat(self._tend, every_s=LOOK_S, name="conversations")
-        self._tasks = [asyncio.create_task(begun, name="chunks"), asyncio.create_task(tended, name="conversations")]
+        self._task = asyncio.create_task(tended, name="conversations")
 
     async def stop(self) -> None:
-        """What is not written down yet goes on at the next start."""
-        tasks = [*self._tasks, *self._busy.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """What is not written down yet goes on at the next start, or on another node."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.writing.stop()
 
     # Taking them.
 
@@ -158,7 +170,7 @@ class Chunks:
         """
         async with self._locks.of(chunk_id):
             chunk = await self._confirm(conversation_id, chunk_id, said_at)
-        self._woken.set()
+        self.writing.wake()
         if chunk.is_settled:
             await self.try_close(conversation_id)
         return chunk
@@ -235,16 +247,29 @@ class Chunks:
         """
         async with self._locks.of(conversation_id), self._locks.of(chunk_id):  # nobody is about to write it down
             chunk = await self._conversations.delete_chunk(conversation_id, chunk_id)
-        self._headless.pop(chunk_id, None)
-        await self._erase(chunk)
+        try:
+            await self._erase(chunk)
+        except HeldElsewhere:
+            log.info("a chunk is erased by the node that has its conversation", chunk=chunk_id)
 
     async def _erase(self, chunk: Chunk) -> None:
-        task = self._busy.get(chunk.id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-        await self._removal.erase(chunk)
+        await self.writing.give_up(chunk.id)
+        async with self._turns.alone(chunk.conversation_id):
+            await self._removal.erase(chunk)
         await self.try_close(chunk.conversation_id)
+
+    async def retry(self, conversation_id: str, chunk_id: str) -> Chunk:
+        """Write down one that failed, after all. Raises ``NotFound``, and ``Conflict`` for one that did not fail, whose
+        bytes are not there any more, or that is locked."""
+        chunk = await self._conversations.chunk(conversation_id, chunk_id)
+        if chunk.state is ChunkState.FAILED and chunk.key is not None:
+            try:
+                await self._blobs.size_bytes(chunk.key)
+            except NotFound:
+                raise Conflict("the bytes of this chunk are not kept", details={"chunk_id": chunk_id}) from None
+        chunk = await self._conversations.retry(conversation_id, chunk_id)
+        self.writing.wake()
+        return chunk
 
     async def finish(self, conversation_id: str, *, expected_chunks: int | None = None) -> Conversation:
         """The participant is done. What still comes is taken all the same."""
@@ -267,21 +292,7 @@ class Chunks:
         now = self._clock()
         return min(max(now if said_at is None else said_at, conversation.created_at - WRONG_S), now + WRONG_S)
 
-    # Writing them down.
-
-    async def _begin(self) -> None:
-        free = AT_ONCE - len(self._busy)
-        if free <= 0:
-            return
-        others = (*self._busy, *self._headless)
-        for chunk in await self._conversations.waiting(without=others, limit=free):
-            task = asyncio.create_task(self._write_down(chunk), name=f"chunk {chunk.id}")
-            self._busy[chunk.id] = task
-            task.add_done_callback(partial(self._done, chunk.id))
-
-    def _done(self, chunk_id: str, _task: asyncio.Task[None]) -> None:
-        self._busy.pop(chunk_id, None)
-        self._woken.set()
+    # What nobody asks for.
 
     async def _tend(self) -> None:
         """It looks at every conversation that is open: once in a while, not for each chunk."""
@@ -300,76 +311,15 @@ class Chunks:
                 await self._conversations.finish(each.id, by="participant", expected_chunks=0)
             if is_finished:
                 await self.try_close(each.id)
-        # Tried once more, and then given up: what they wait for may have come while they were looked at.
-        self._try_again(lambda each: now - each.updated_at > self._settings.conversation_idle_s)
-
-    def _try_again(self, which: Callable[[Chunk], bool]) -> None:
-        """Those that wait for the beginning of their recording."""
-        for chunk_id in [each.id for each in self._headless.values() if which(each)]:
-            del self._headless[chunk_id]
-            self._woken.set()
-
-    async def _give_up(self, chunk: Chunk) -> None:
-        """Nobody waits for its beginning any more. Its bytes stay for a while: a beginning that comes is tried."""
-        self._headless.pop(chunk.id, None)
-        log.info("a chunk has no beginning", chunk=chunk.id)
-        await self._conversations.settle(chunk, ChunkState.FAILED, error=HEADLESS)
-        await self.try_close(chunk.conversation_id)
 
     async def _erase_left(self) -> None:
         for chunk in await self._removal.left():
             try:
                 await self._erase(chunk)
-            except NotFound:
-                pass  # its conversation went meanwhile
+            except (NotFound, HeldElsewhere):
+                pass  # its conversation went meanwhile, or another node has it
             except EarshotError as error:
                 log.warning("a chunk is not erased yet", chunk=chunk.id, code=error.code)
-
-    async def _write_down(self, chunk: Chunk) -> None:
-        try:
-            if (await self._conversations.chunk(chunk.conversation_id, chunk.id)).is_settled:
-                return  # deleted after it was looked for
-            await self._hear(chunk)
-            await self._conversations.settle(chunk, ChunkState.TRANSCRIBED)
-            if chunk.key is not None:
-                await self._blobs.delete(chunk.key)  # the intake has it
-        except NoHeaderYet:
-            self._headless[chunk.id] = chunk
-            if (
-                len(self._headless) > HEADLESS_MAX
-                or self._clock() - chunk.updated_at > self._settings.conversation_idle_s
-            ):
-                await self._give_up(chunk)
-            return
-        except EarshotError as error:
-            if error.retryable:
-                log.warning("a chunk waits", chunk=chunk.id, code=error.code)
-                await asyncio.sleep(AGAIN_S)
-                return
-            if await self._is_gone(chunk):
-                return
-            log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)
-            await self._conversations.settle(chunk, ChunkState.FAILED, error=error.message)
-        except Exception:
-            log.exception("a chunk could not be written down", chunk=chunk.id)
-            if await self._conversations.count_attempt(chunk) < ATTEMPTS_MAX:
-                await asyncio.sleep(AGAIN_S)
-                return
-            await self._conversations.settle(chunk, ChunkState.FAILED, error=UNFORESEEN)
-        # What failed stays for an hour, until it is swept: others may need its beginning.
-        self._try_again(lambda each: each.conversation_id == chunk.conversation_id)
-        await self.try_close(chunk.conversation_id)
-
-    async def _is_gone(self, chunk: Chunk) -> bool:
-        """Its conversation is in the bin: it goes on should that come back."""
-        try:
-            await self._conversations.get(chunk.conversation_id)
-        except NotFound:
-            return True
-        return False
-
-    async def _hear(self, chunk: Chunk) -> None:
-        await self._hearing.hear(chunk)
 
 
 def _deleted(chunk_id: str) -> Conflict:

@@ -10,6 +10,7 @@ from protocol.states import ChunkState
 from server.store.records import Transcript
 
 BLOBS = "conversations"  # what the keys of all their blobs begin with
+ATTEMPTS_MAX = 12  # to write a chunk down, before it is its host's to have it tried again
 SETTLED = frozenset({ChunkState.TRANSCRIBED, ChunkState.FAILED, ChunkState.DELETED})
 FinishedBy = Literal["participant", "idle"]
 
@@ -45,7 +46,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a conversation: a file of sound that becomes a track, or words that were typed."""
+    """A piece of a conversation: a file of sound that becomes a track, or words that were typed.
+
+    ``error``: why it failed or, where it is confirmed, why it waits until ``next_try_at``.
+    """
 
     id: str
     conversation_id: str
@@ -63,6 +67,7 @@ class Chunk:
     attempts: int
     created_at: float
     updated_at: float
+    next_try_at: float | None = None
 
     @classmethod
     def announced(
@@ -106,6 +111,11 @@ class Chunk:
     @property
     def is_settled(self) -> bool:
         return self.state in SETTLED
+
+    @property
+    def is_given_up(self) -> bool:
+        """It was tried often enough, and might be written down another time."""
+        return self.state is ChunkState.FAILED and self.attempts >= ATTEMPTS_MAX
 
     @property
     def is_erased(self) -> bool:

@@ -14,6 +14,7 @@ from server.store.changes import check_unlocked, hold, touch
 from server.store.conversation_records import Chunk, Conversation, FinishedBy, Overview
 from server.store.database import Transaction
 from server.store.erasure import erase_made, erase_track, segments_of_track
+from server.store.node_store import check_held
 
 # What webhooks are told of.
 STARTED, TRANSCRIBED = "conversation.started", "conversation.transcribed"
@@ -190,7 +191,8 @@ class ConversationStore:
             if chunk.state is ChunkState.ANNOUNCED:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.UPLOADED, values, now=now)
             state = ChunkState.CONFIRMED if error is None else ChunkState.FAILED
-            chunk = await conversations.move_chunk(conn, chunk, state, {**values, "error": error}, now=now)
+            values = {**values, **conversations.AFRESH, "error": error}
+            chunk = await conversations.move_chunk(conn, chunk, state, values, now=now)
             if chunk.text is not None:
                 chunk = await conversations.move_chunk(conn, chunk, ChunkState.TRANSCRIBED, {}, now=now)
             reopened: dict[str, Any] = {"closed_at": None, "seen_at": now}
@@ -200,6 +202,19 @@ class ConversationStore:
             if again:
                 await conversations.try_again(conn, chunk, again, now=now)
             return chunk, True
+
+    async def retry(self, conversation_id: str, chunk_id: str) -> Chunk:
+        """One that failed is tried again from the beginning, and its conversation goes on until then. Nothing where it
+        waits for that already. Raises ``IllegalMove`` for any other, ``Conflict`` where it is locked."""
+        now = self._clock()
+        async with self._write() as conn:
+            await conversations.get(conn, conversation_id, hold=True)
+            chunk = await conversations.get_chunk(conn, conversation_id, chunk_id)
+            if chunk.state is ChunkState.CONFIRMED:
+                return chunk
+            check_unlocked(await hold(conn, conversation_id))
+            await conversations.change(conn, conversation_id, {"closed_at": None, "seen_at": now})
+            return await conversations.move_chunk(conn, chunk, ChunkState.CONFIRMED, conversations.AFRESH, now=now)
 
     async def delete_chunk(self, conversation_id: str, chunk_id: str) -> Chunk:
         """From now on it is no part of the conversation; what there is of it must be erased next. Again, it changes
@@ -245,25 +260,47 @@ class ConversationStore:
         async with self._write() as conn:
             await conversations.change_chunk(conn, chunk.id, {"key": None, "text": None})
 
+    async def sound_tracks_of(self, transcript_id: str) -> frozenset[str]:
+        """Ids of the tracks of its chunks of sound; none, of what is no conversation."""
+        async with self._read() as conn:
+            return await conversations.sound_tracks_of(conn, transcript_id)
+
     async def by_ids(self, chunk_ids: Sequence[str]) -> list[Chunk]:
         """Those of them that there are, of conversations that were not destroyed."""
         async with self._read() as conn:
             return await conversations.by_ids(conn, chunk_ids)
 
-    async def count_attempt(self, chunk: Chunk) -> int:
-        """How often it was tried to write it down, this time included."""
-        async with self._write() as conn:
-            return await conversations.count_attempt(conn, chunk.id)
+    # Writing them down.
 
-    async def settle(self, chunk: Chunk, state: ChunkState, *, error: str | None = None) -> Chunk:
-        """It is written down, or never will be. Nothing where it is settled already."""
+    async def claim(self, node_id: str, *, without: Sequence[str], limit: int) -> list[Chunk]:
+        """Chunks of ``waiting`` for this node to write down, of which no other writes any down of the same
+        conversation; it holds their transcripts from now on. An attempt of each is counted."""
         async with self._write() as conn:
+            return await conversations.claim(conn, node_id, without=without, limit=limit)
+
+    async def settle(self, chunk: Chunk, state: ChunkState, *, node_id: str, error: str | None = None) -> Chunk:
+        """It is written down, or never will be. Nothing where it is settled already. Raises ``HeldElsewhere`` where
+        this node does not hold its transcript: what it knows of the chunk may be wrong."""
+        async with self._write() as conn:
+            await check_held(conn, chunk.conversation_id, node_id)
             found = await conversations.get_chunk(conn, chunk.conversation_id, chunk.id)
             if found.is_settled:
                 return found
-            return await conversations.move_chunk(conn, found, state, {"error": error}, now=self._clock())
+            values = {"error": error, "next_try_at": None}
+            return await conversations.move_chunk(conn, found, state, values, now=self._clock())
+
+    async def postpone(self, chunk: Chunk, *, pause_s: float, error: str | None, is_attempt: bool = True) -> None:
+        """It is tried again no sooner than in so many seconds, and ``error`` says why; unless ``is_attempt``, this try
+        does not count."""
+        async with self._write() as conn:
+            await conversations.postpone(conn, chunk, pause_s=pause_s, error=error, is_attempt=is_attempt)
+
+    async def hurry(self, conversation_id: str, error: str) -> None:
+        """Chunks that wait for this reason are tried now."""
+        async with self._write() as conn:
+            await conversations.hurry(conn, conversation_id, error)
 
     async def waiting(self, *, without: Sequence[str], limit: int) -> list[Chunk]:
-        """Confirmed chunks of sound, of all conversations, the oldest first."""
+        """Confirmed chunks of sound, of all conversations, the oldest first; also those whose time has not come."""
         async with self._read() as conn:
             return await conversations.waiting(conn, without=without, limit=limit)

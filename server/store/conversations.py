@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +15,15 @@ from protocol.errors import Conflict, NotFound
 from protocol.ids import is_transcript_id
 from protocol.states import CHUNK_MOVES, ChunkState, move
 from server.store.conversation_records import SETTLED, Chunk, Conversation, Overview
+from server.store.node_store import database_now, is_free_for, is_there
 from server.store.project_tables import chunks, conversations
 from server.store.records import storable
 from server.store.tables import transcripts
 from server.store.transcripts import records, selected
 
 _LIVING = sa.and_(transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None))
+# What is tried again from the beginning has, besides its state.
+AFRESH: dict[str, Any] = {"error": None, "attempts": 0, "next_try_at": None}
 _RECEIVED = (ChunkState.CONFIRMED, ChunkState.TRANSCRIBED, ChunkState.FAILED)
 _FOUND = sa.select(conversations).join(transcripts, transcripts.c.id == conversations.c.id).where(_LIVING)
 
@@ -159,16 +162,6 @@ async def move_chunk(
     return await get_chunk(conn, chunk.conversation_id, chunk.id)
 
 
-async def count_attempt(conn: AsyncConnection, chunk_id: str) -> int:
-    counted = await conn.execute(
-        sa.update(chunks)
-        .where(chunks.c.id == chunk_id)
-        .values(attempts=chunks.c.attempts + 1)
-        .returning(chunks.c.attempts)
-    )
-    return int(counted.scalar_one_or_none() or 0)
-
-
 async def chunks_of(conn: AsyncConnection, conversation_id: str, *, including_deleted: bool = False) -> list[Chunk]:
     """In the order of what was said; those not confirmed last."""
     wanted = sa.select(chunks).where(chunks.c.conversation_id == conversation_id)
@@ -180,9 +173,9 @@ async def chunks_of(conn: AsyncConnection, conversation_id: str, *, including_de
     return [_chunk(row) for row in rows]
 
 
-async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) -> list[Chunk]:
+def _waiting(*, without: Sequence[str], limit: int) -> sa.Select[Any]:
     """Confirmed chunks of sound, the oldest first, but for those; of what is in the bin, none."""
-    rows = await conn.execute(
+    return (
         sa.select(chunks)
         .join(transcripts, transcripts.c.id == chunks.c.conversation_id)
         .where(
@@ -194,7 +187,52 @@ async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) 
         .order_by(chunks.c.said_at, chunks.c.id)
         .limit(limit)
     )
-    return [_chunk(row) for row in rows]
+
+
+async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) -> list[Chunk]:
+    return [_chunk(row) for row in await conn.execute(_waiting(without=without, limit=limit))]
+
+
+async def claim(conn: AsyncConnection, node_id: str, *, without: Sequence[str], limit: int) -> list[Chunk]:
+    """Those of ``waiting`` whose time has come and whose transcript no other node that is there holds; this one holds
+    it from now on. An attempt of each is counted. None, for a node that was found to be gone."""
+    has_come = sa.or_(chunks.c.next_try_at.is_(None), chunks.c.next_try_at <= database_now(conn))
+    wanted = _waiting(without=without, limit=limit).where(has_come, is_free_for(node_id), is_there(node_id))
+    # Each of several nodes that look at once takes those of other transcripts.
+    rows = (await conn.execute(wanted.with_for_update(of=transcripts, skip_locked=True, key_share=True))).all()
+    if not rows:
+        return []
+    held = {row.conversation_id for row in rows}
+    await conn.execute(sa.update(transcripts).where(transcripts.c.id.in_(held)).values(held_by=node_id))
+    mine = chunks.c.id.in_([row.id for row in rows])
+    await conn.execute(sa.update(chunks).where(mine).values(attempts=chunks.c.attempts + 1))
+    return [replace(chunk, attempts=chunk.attempts + 1) for chunk in map(_chunk, rows)]
+
+
+async def postpone(
+    conn: AsyncConnection, chunk: Chunk, *, pause_s: float, error: str | None, is_attempt: bool = True
+) -> None:
+    """A confirmed one is tried again no sooner than in so many seconds; unless ``is_attempt``, this was none."""
+    attempts = chunks.c.attempts if is_attempt else sa.case((chunks.c.attempts > 0, chunks.c.attempts - 1), else_=0)
+    await conn.execute(
+        sa.update(chunks)
+        .where(chunks.c.id == chunk.id, chunks.c.state == ChunkState.CONFIRMED.value)
+        .values(next_try_at=database_now(conn) + pause_s, error=error, attempts=attempts)
+    )
+
+
+async def hurry(conn: AsyncConnection, conversation_id: str, error: str) -> None:
+    """Confirmed chunks that wait for this reason need not wait any longer."""
+    await conn.execute(
+        sa.update(chunks)
+        .where(
+            chunks.c.conversation_id == conversation_id,
+            chunks.c.state == ChunkState.CONFIRMED.value,
+            chunks.c.error == error,
+            chunks.c.next_try_at.is_not(None),
+        )
+        .values(next_try_at=None)
+    )
 
 
 async def change_chunk(conn: AsyncConnection, chunk_id: str, values: dict[str, Any]) -> None:
@@ -212,7 +250,7 @@ async def try_again(conn: AsyncConnection, chunk: Chunk, error: str, *, now: flo
             chunks.c.state == ChunkState.FAILED.value,
             chunks.c.error == error,
         )
-        .values(state=there.value, error=None, updated_at=now)
+        .values(state=there.value, updated_at=now, **AFRESH)
     )
 
 
@@ -229,6 +267,11 @@ async def to_erase(conn: AsyncConnection, *, limit: int) -> list[Chunk]:
         .limit(limit)
     )
     return [_chunk(row) for row in rows]
+
+
+async def sound_tracks_of(conn: AsyncConnection, transcript_id: str) -> frozenset[str]:
+    found = sa.select(chunks.c.track_id).where(chunks.c.conversation_id == transcript_id, chunks.c.key.is_not(None))
+    return frozenset((await conn.execute(found)).scalars())
 
 
 async def by_ids(conn: AsyncConnection, chunk_ids: Sequence[str]) -> list[Chunk]:

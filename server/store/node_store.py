@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import HeldElsewhere, NotFound
 from server.store.database import Transaction
 from server.store.node_tables import nodes
+from server.store.project_tables import chunks
 from server.store.tables import tracks, transcripts
 
 FORGOTTEN_AFTER_S = 86_400.0  # rows of nodes that are no more
@@ -47,7 +48,7 @@ class NodeStore:
     async def join(self, node_id: str, *, url: str, keys_digest: str, gone: Sequence[str] = ()) -> None:
         """There is a node of this id from now on, and those in ``gone`` are no more."""
         async with self._write() as conn:
-            now = _now(conn)
+            now = database_now(conn)
             await _bury(conn, nodes.c.id.in_(gone))
             forgotten = nodes.c.left_at < now - FORGOTTEN_AFTER_S
             await conn.execute(sa.delete(nodes).where(forgotten))  # what they hold is nobody's, as of those not known
@@ -59,7 +60,11 @@ class NodeStore:
         async with self._read() as conn:
             rows = await conn.execute(
                 sa.select(nodes.c.id, nodes.c.url, nodes.c.keys_digest)
-                .where(nodes.c.left_at.is_(None), nodes.c.id != node_id, nodes.c.seen_at > _now(conn) - seen_within_s)
+                .where(
+                    nodes.c.left_at.is_(None),
+                    nodes.c.id != node_id,
+                    nodes.c.seen_at > database_now(conn) - seen_within_s,
+                )
                 .order_by(nodes.c.id)
             )
             return [Neighbour(*row) for row in rows]
@@ -68,7 +73,9 @@ class NodeStore:
         """It is there. False when others found that it is not: it holds nothing any more, and joins anew."""
         async with self._write() as conn:
             done = await conn.execute(
-                sa.update(nodes).where(nodes.c.id == node_id, nodes.c.left_at.is_(None)).values(seen_at=_now(conn))
+                sa.update(nodes)
+                .where(nodes.c.id == node_id, nodes.c.left_at.is_(None))
+                .values(seen_at=database_now(conn))
             )
             return bool(done.rowcount)
 
@@ -80,7 +87,7 @@ class NodeStore:
     async def bury(self, *, lease_s: float) -> list[str]:
         """Those that were not seen for so long are no more; which these were."""
         async with self._write() as conn:
-            return await _bury(conn, nodes.c.seen_at < _now(conn) - lease_s)
+            return await _bury(conn, nodes.c.seen_at < database_now(conn) - lease_s)
 
     async def hold(self, transcript_id: str, node_id: str) -> Holder | None:
         """None: this node holds it from now on, or did already. Else who does.
@@ -88,8 +95,7 @@ class NodeStore:
         Of one in the bin, too: what was live on it comes to its end. Raises ``NotFound``.
         """
         async with self._write() as conn:
-            holder = transcripts.c.held_by
-            mine = sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
+            mine = is_free_for(node_id)
             done = await conn.execute(
                 sa.update(transcripts)
                 .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None), mine)
@@ -99,7 +105,7 @@ class NodeStore:
                 return None
             row = (
                 await conn.execute(
-                    sa.select(nodes.c.id, nodes.c.url, _now(conn) - nodes.c.seen_at)
+                    sa.select(nodes.c.id, nodes.c.url, database_now(conn) - nodes.c.seen_at)
                     .join(transcripts, transcripts.c.held_by == nodes.c.id)
                     .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None))
                 )
@@ -113,7 +119,7 @@ class NodeStore:
         async with self._read() as conn:
             row = (
                 await conn.execute(
-                    sa.select(nodes.c.id, nodes.c.url, _now(conn) - nodes.c.seen_at)
+                    sa.select(nodes.c.id, nodes.c.url, database_now(conn) - nodes.c.seen_at)
                     .join(transcripts, transcripts.c.held_by == nodes.c.id)
                     .where(transcripts.c.id == transcript_id, nodes.c.left_at.is_(None))
                 )
@@ -132,13 +138,15 @@ class NodeStore:
     async def adopt(self, node_id: str, *, limit: int, unheld: bool = False) -> list[str]:
         """Up to so many transcripts of nodes that are no more are this node's from now on, the oldest first. Without
         those in the bin: they go on when they are restored. ``unheld``: those with an unfinished track, too, that
-        nobody could go on with."""
+        nobody could go on with; what is of chunks waits with them."""
         async with self._write() as conn:
             held = transcripts.c.held_by.is_not(None)
             of_nobody = held & transcripts.c.held_by.not_in(_there())
             if unheld:
-                begun = sa.exists().where(tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open")
-                of_nobody |= ~held & begun
+                own = chunks.c.conversation_id == transcripts.c.id, chunks.c.key.is_not(None)
+                is_of_chunk = sa.exists().where(*own, chunks.c.track_id == tracks.c.id)
+                begun = tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open", ~is_of_chunk
+                of_nobody |= ~held & sa.exists().where(*begun)
             left = (
                 sa.select(transcripts.c.id)
                 .where(of_nobody, transcripts.c.deleted_at.is_(None))
@@ -173,18 +181,32 @@ async def check_held(conn: AsyncConnection, transcript_id: str, node_id: str) ->
         raise HeldElsewhere("another node has this transcript now", details={"transcript_id": transcript_id})
 
 
+def is_free_for(node_id: str) -> sa.ColumnElement[bool]:
+    """A transcript that this node holds, or nobody who is there."""
+    holder = transcripts.c.held_by
+    return sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
+
+
+def is_there(node_id: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(nodes.c.id == node_id, nodes.c.left_at.is_(None))
+
+
 def _there() -> sa.Select[tuple[str]]:
     return sa.select(nodes.c.id).where(nodes.c.left_at.is_(None))
 
 
 async def _bury(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> list[str]:
     buried = await conn.execute(
-        sa.update(nodes).where(which, nodes.c.left_at.is_(None)).values(left_at=_now(conn)).returning(nodes.c.id)
+        sa.update(nodes)
+        .where(which, nodes.c.left_at.is_(None))
+        .values(left_at=database_now(conn))
+        .returning(nodes.c.id)
     )
     return sorted(buried.scalars())
 
 
-def _now(conn: AsyncConnection) -> sa.ColumnElement[float]:
+def database_now(conn: AsyncConnection) -> sa.ColumnElement[float]:
+    """Epoch seconds by the database's clock."""
     if conn.dialect.name == "postgresql":
         return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
     return (sa.func.julianday("now", type_=sa.Double) - 2_440_587.5) * 86_400.0

@@ -68,8 +68,9 @@ chunks = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("track_id", sa.String(36), nullable=False),
     sa.Column("text", sa.Text),
-    sa.Column("error", sa.Text),
-    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),  # why it failed, or waits
+    sa.Column("attempts", sa.Integer, nullable=False),  # that were begun, of those that count
+    sa.Column("next_try_at", sa.Double),  # not sooner, by the database's clock
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Index(None, "conversation_id", "said_at"),

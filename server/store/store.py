@@ -320,7 +320,9 @@ class Store:
         state: TrackState | None = None,
         speaker: str | None = None,
         started_at: float | None = None,
+        held_by: str | None = None,
     ) -> Track:
+        """``held_by``: the node that must hold its transcript; raises ``HeldElsewhere``."""
         values = given(
             length_samples=length_samples,
             transcribed_samples=transcribed_samples,
@@ -329,12 +331,12 @@ class Store:
             started_at=started_at,
         )
         async with self._write() as conn:
-            return await tracks.change(conn, track_id, values)
+            return await tracks.change(conn, track_id, values, held_by=held_by)
 
-    async def delete_track(self, track_id: str) -> None:
-        """Remove one of which nothing was told. Idempotent. Next: remove its file."""
+    async def delete_track(self, track_id: str, *, held_by: str | None = None) -> None:
+        """Remove one of which nothing was told. Idempotent. Next: remove its file. ``held_by``: as ``update_track``."""
         async with self._write() as conn:
-            await tracks.delete(conn, track_id)
+            await tracks.delete(conn, track_id, held_by=held_by)
 
     # Participants.
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import NotFound
 from protocol.events import Event, Transcribed
 from server.store.changes import check_takes_sound, hold, touch
+from server.store.node_store import check_held
 from server.store.records import Track, storable
 from server.store.tables import tracks, transcripts
 
@@ -57,7 +58,10 @@ async def tracks_of(conn: AsyncConnection, transcript_id: str) -> list[Track]:
     return [record(row) for row in rows]
 
 
-async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -> Track:
+async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any], *, held_by: str | None = None) -> Track:
+    """``held_by``: the node that must hold its transcript. Raises ``NotFound``, ``HeldElsewhere``."""
+    if held_by is not None:
+        await check_held(conn, (await get(conn, track_id)).transcript_id, held_by)
     if values.get("state") == "open":  # again: more sound is to come
         check_takes_sound(await hold(conn, (await get(conn, track_id)).transcript_id))
     values = {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
@@ -66,7 +70,13 @@ async def change(conn: AsyncConnection, track_id: str, values: dict[str, Any]) -
     return await get(conn, track_id)
 
 
-async def delete(conn: AsyncConnection, track_id: str) -> None:
+async def delete(conn: AsyncConnection, track_id: str, *, held_by: str | None = None) -> None:
+    """Idempotent. ``held_by``: as for ``change``."""
+    if held_by is not None:
+        try:
+            await check_held(conn, (await get(conn, track_id)).transcript_id, held_by)
+        except NotFound:
+            return
     await conn.execute(sa.delete(tracks).where(tracks.c.id == track_id))
 
 

@@ -158,6 +158,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/projects/{project_id}/conversations.csv"): Action.EXPORT,
     ("GET", "/api/projects/{project_id}/conversations.xlsx"): Action.EXPORT,
     ("GET", "/api/conversations/{conversation_id}/transcript"): Action.READ,
+    ("POST", "/api/conversations/{conversation_id}/chunks/{chunk_id}/retry"): Action.CHANGE,
     ("GET", "/api/projects/{project_id}/reports"): Action.READ,
     ("POST", "/api/projects/{project_id}/reports"): Action.EXPORT,
     ("GET", "/api/projects/{project_id}/reports/subscribers"): Action.EXPORT,

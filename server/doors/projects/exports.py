@@ -21,7 +21,7 @@ from server.archive import zip_pieces
 from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
-from server.doors.participant.views import hosted_view
+from server.doors.participant.views import chunk_view, hosted_view
 from server.doors.v1.asked import PageNumber, PageSize
 from server.doors.v1.documents import Conversation, conversation_of
 from server.doors.v1.views import page_view
@@ -209,6 +209,13 @@ def _new_file(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, prefix="export-", delete=False) as file:
         return Path(file.name)
+
+
+@router.post("/api/conversations/{conversation_id}/chunks/{chunk_id}/retry", dependencies=[entry(Action.CHANGE)])
+async def retry_chunk(request: Request, conversation_id: str, chunk_id: str) -> Response:
+    """Have a chunk that failed written down after all; 409 where it did not fail, or its bytes are gone."""
+    chunk = await services_of(request).chunks.retry(conversation_id, chunk_id)
+    return JSONResponse(chunk_view(chunk, {}))
 
 
 @router.get("/api/conversations/{conversation_id}/transcript", dependencies=[entry(Action.READ)])

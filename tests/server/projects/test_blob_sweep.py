@@ -14,7 +14,7 @@ from server.blobs import Listed
 from server.projects import blob_sweep
 from server.projects.blob_sweep import UNUSED_S, BlobSweep
 from server.projects.chunk_headers import HEADLESS
-from server.projects.chunks import Chunks
+from server.projects.chunk_writing import ChunkWriting
 from server.services import Services
 from server.store.conversation_records import blobs_of
 from tests.fakes.node import running_services
@@ -29,20 +29,22 @@ def sweep(services: Services, later_s: float = 0.0) -> BlobSweep:
     return BlobSweep(services.settings, services.store, services.blobs, clock=lambda: time.time() + later_s)
 
 
-async def never(self: Chunks) -> None:
+async def never(self: ChunkWriting) -> None:
     """Nothing is written down."""
 
 
 async def test_what_goes_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Chunks, "_begin", never)
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
     async with running_services(tmp_path) as services:
         store = services.store.conversations
         id_ = await begun(services)
         announced, confirmed, settled, headless, deleted = [await uploaded(services, id_, "alpha") for _ in range(5)]
         for chunk in (confirmed, settled, headless):
             await services.chunks.confirm(id_, chunk.id, said_at=None)
-        await store.settle(settled, ChunkState.TRANSCRIBED)
-        await store.settle(headless, ChunkState.FAILED, error=HEADLESS)
+        node_id = services.membership.holding.node_id
+        await services.store.nodes.hold(id_, node_id)
+        await store.settle(settled, ChunkState.TRANSCRIBED, node_id=node_id)
+        await store.settle(headless, ChunkState.FAILED, node_id=node_id, error=HEADLESS)
         assert deleted.key is not None
         await services.chunks.delete(id_, deleted.id)
         await services.blobs.put(deleted.key, b"put again")
@@ -60,7 +62,7 @@ async def test_what_goes_and_when(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 async def test_a_participant_who_comes_back_in_the_middle_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Chunks, "_begin", never)
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
     async with running_services(tmp_path) as services:
         id_ = await begun(services)
         forgotten, wanted = [await uploaded(services, id_, "alpha") for _ in range(2)]
@@ -78,7 +80,7 @@ async def test_a_participant_who_comes_back_in_the_middle_loses_nothing(
 
 
 async def test_of_what_was_destroyed_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Chunks, "_begin", never)
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
     async with running_services(tmp_path) as services:
         binned, destroyed = await begun(services), await begun(services)
         kept, gone = await uploaded(services, binned, "alpha"), await uploaded(services, destroyed, "alpha")
@@ -110,12 +112,12 @@ async def test_a_conversation_that_comes_out_of_the_bin_goes_on(
         id_ = await begun(services)
         chunk = await uploaded(services, id_, "alpha")
         with monkeypatch.context() as patched:
-            patched.setattr(Chunks, "_begin", never)
+            patched.setattr(ChunkWriting, "_begin", never)
             await services.chunks.confirm(id_, chunk.id, said_at=None)
             confirmed = await services.store.conversations.chunk(id_, chunk.id)
             await services.removal.delete(id_)
         assert await services.store.conversations.waiting(without=(), limit=9) == []
-        await services.chunks._write_down(confirmed)  # its turn had come right before
+        await services.chunks.writing._write_down(confirmed)  # its turn had come right before
         await services.removal.restore(id_)
         assert (await services.store.conversations.chunk(id_, chunk.id)).state is ChunkState.CONFIRMED
         assert [each.id for each in await services.store.conversations.waiting(without=(), limit=9)] == [chunk.id]

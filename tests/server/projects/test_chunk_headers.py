@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from protocol.states import ChunkState
-from server.projects import chunks as chunks_module
 from server.projects.chunk_headers import HEADLESS
 from server.services import Services
 from server.store.conversation_records import Chunk
@@ -53,8 +52,8 @@ async def states(services: Services, id_: str) -> list[ChunkState]:
 async def until_quiet(services: Services) -> None:
     """Until whatever can be written down is."""
     async with asyncio.timeout(30):
-        while services.chunks._busy or await services.store.conversations.waiting(
-            without=tuple(services.chunks._headless), limit=1
+        while services.chunks.writing.busy or any(
+            chunk.next_try_at is None for chunk in await services.store.conversations.waiting(without=(), limit=100)
         ):
             await a_moment(services)
 
@@ -98,13 +97,14 @@ async def test_a_beginning_that_never_comes_is_not_waited_for_without_end(tmp_pa
         await until_quiet(services)
         assert await states(services, id_) == [ChunkState.CONFIRMED]
         assert (await store.get(id_)).closed_at is None
-        chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
-        await chunks._tend()
+        chunks.writing.clock = lambda: time.time() + services.settings.conversation_idle_s + 1
+        await store.hurry(id_, HEADLESS)  # as if its time had come
+        chunks.writing.wake()
         await until_quiet(services)  # tried once more
         found = await store.chunk(id_, late.id)
         assert (found.state, found.error) == (ChunkState.FAILED, HEADLESS)
         assert await ended(services, id_) == ""
-        chunks._clock = time.time
+        chunks.writing.clock = time.time
 
         await sent(services, id_, made[0], 0)  # and then it does
         await until_quiet(services)
@@ -112,35 +112,30 @@ async def test_a_beginning_that_never_comes_is_not_waited_for_without_end(tmp_pa
         assert [said.split()[0] for said in await said_in(services, id_)] == ["alpha", "river"]
 
 
+async def nothing(*_: str) -> None:
+    pass
+
+
 async def test_a_beginning_that_came_unnoticed_is_found_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = pieces("webm")
     async with running_services(tmp_path) as services:
-        chunks = services.chunks
+        chunks, store = services.chunks, services.store.conversations
+        hurry = store.hurry
         id_ = await begun(services)
         await sent(services, id_, made[1], 1)
         await until_quiet(services)
         with monkeypatch.context() as unnoticed:
-            unnoticed.setattr(chunks, "_try_again", lambda which: None)
+            unnoticed.setattr(store, "hurry", nothing)
             await sent(services, id_, made[0], 0)
             await until_quiet(services)
         assert sorted(await states(services, id_)) == [ChunkState.CONFIRMED, ChunkState.TRANSCRIBED]
-        chunks._clock = lambda: time.time() + services.settings.conversation_idle_s + 1
-        await chunks._tend()
+        chunks.writing.clock = lambda: time.time() + services.settings.conversation_idle_s + 1
+        await hurry(id_, HEADLESS)  # as if its time had come
+        chunks.writing.wake()
         await until_quiet(services)
         assert await states(services, id_) == [ChunkState.TRANSCRIBED] * 2
-
-
-async def test_those_that_wait_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks_module, "HEADLESS_MAX", 1)
-    made = pieces("webm")
-    async with running_services(tmp_path) as services:
-        id_ = await begun(services)
-        for at in (1, 2):
-            await sent(services, id_, made[at], at)
-        await until_quiet(services)
-        assert sorted(await states(services, id_)) == [ChunkState.CONFIRMED, ChunkState.FAILED]
 
 
 async def test_a_piece_waits_across_a_restart(tmp_path: Path) -> None:
@@ -163,4 +158,6 @@ async def test_what_is_of_another_kind_leads_nothing(tmp_path: Path) -> None:
         await sent(services, id_, pieces("webm")[1], 1)
         await until_quiet(services)
         assert await states(services, id_) == [ChunkState.TRANSCRIBED, ChunkState.CONFIRMED]
-        assert list(services.chunks._headless)
+        (waiting,) = await services.store.conversations.waiting(without=(), limit=9)
+        assert (waiting.error, waiting.attempts) == (HEADLESS, 0)
+        assert waiting.next_try_at is not None

@@ -12,7 +12,7 @@ from protocol.events import Event, Transcribed
 from protocol.states import ChunkState, TranscriptState
 from server.blobs import Blobs
 from server.projects.chunk_removal import ChunkRemoval
-from server.projects.chunks import Chunks
+from server.projects.chunk_writing import ChunkWriting
 from server.reports.reports import key_of
 from server.services import Services
 from server.store.conversation_records import Chunk
@@ -37,7 +37,7 @@ async def heard(services: Services, chunk: Chunk) -> None:
 
 async def a_moment(services: Services) -> None:
     """Until a chunk may stand otherwise."""
-    busy = list(services.chunks._busy.values())
+    busy = list(services.chunks.writing.busy.values())
     await (asyncio.wait(busy, timeout=0.01) if busy else asyncio.sleep(0))
 
 
@@ -161,15 +161,15 @@ async def test_what_fails_at_the_place_of_blobs_is_tried_again(tmp_path: Path, m
 async def test_one_that_is_deleted_right_before_its_turn_is_not_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(self: Chunks) -> None:
+    async def never(self: ChunkWriting) -> None:
         """Its turn does not come by itself."""
 
-    monkeypatch.setattr(Chunks, "_begin", never)
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
     async with running_services(tmp_path) as services:
         id_ = await begun(services)
         chunk = await confirmed(services, id_, "alpha")
         await services.chunks.delete(id_, chunk.id)
-        await services.chunks._write_down(chunk)
+        await services.chunks.writing._write_down(chunk)
         assert (await services.store.conversations.by_ids([chunk.id]))[0].state is ChunkState.DELETED
         assert texts(await words_of(services, id_)) == ""
         assert await services.store.tracks_of(id_) == []

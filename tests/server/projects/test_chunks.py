@@ -12,11 +12,12 @@ import pytest
 from protocol.errors import BadInput, Conflict, Draining, NotFound
 from protocol.states import ChunkState, TranscriptState
 from server import intake
+from server.projects import chunk_writing
 from server.projects import chunks as chunks_module
 from server.projects.chunk_bytes import CHANGED
-from server.projects.chunks import ATTEMPTS_MAX, UNFORESEEN, Chunks
+from server.projects.chunk_writing import UNFORESEEN, ChunkWriting
 from server.services import Services
-from server.store.conversation_records import Chunk, Conversation
+from server.store.conversation_records import ATTEMPTS_MAX, Chunk, Conversation
 from server.store.conversation_store import ConversationStore
 from tests.fakes.node import running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -47,11 +48,11 @@ async def ended(services: Services, conversation_id: str) -> str:
 
 
 async def test_a_crash_after_the_confirmation_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(self: Chunks) -> None:
+    async def never(self: ChunkWriting) -> None:
         """As if the server had died before it came to that."""
 
     with monkeypatch.context() as patched:
-        patched.setattr(Chunks, "_begin", never)
+        patched.setattr(ChunkWriting, "_begin", never)
         async with running_services(tmp_path) as services:
             id_ = await begun(services)
             chunk = await uploaded(services, id_, "alpha bravo")
@@ -67,13 +68,13 @@ async def test_a_crash_after_the_confirmation_costs_nothing(tmp_path: Path, monk
 async def test_what_was_confirmed_cannot_become_other_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, as_long: bool
 ) -> None:
-    async def never(self: Chunks) -> None:
+    async def never(self: ChunkWriting) -> None:
         """Its turn has not come."""
 
     said, other = (wav_of(scripted_sound(sentence(words, 0.3))) for words in ("alpha bravo", "papa river"))
     replaced = other[: len(said)].ljust(len(said), b"\0") if as_long else other + b"more"
     with monkeypatch.context() as patched:
-        patched.setattr(Chunks, "_begin", never)
+        patched.setattr(ChunkWriting, "_begin", never)
         async with running_services(tmp_path) as services:
             id_ = await begun(services)
             chunk, _ = await services.chunks.announce(
@@ -100,13 +101,13 @@ async def test_what_was_confirmed_cannot_become_other_bytes(
         assert (again.state, again.said_at, again.error) == (ChunkState.CONFIRMED, lost.said_at, None)
         async with asyncio.timeout(30):
             while (await services.store.conversations.chunk(id_, lost.id)).state is ChunkState.CONFIRMED:
-                busy = list(services.chunks._busy.values())
+                busy = list(services.chunks.writing.busy.values())
                 await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
         assert await ended(services, id_) == "alpha bravo"
 
 
 async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(self: Chunks) -> None:
+    async def never(self: ChunkWriting) -> None:
         """Its turn has not come."""
 
     async def put(services: Services, key: str, data: bytes) -> None:
@@ -116,7 +117,7 @@ async def test_what_was_confirmed_takes_no_other_bytes(tmp_path: Path, monkeypat
 
     said = wav_of(scripted_sound(sentence("alpha bravo", 0.3)))
     with monkeypatch.context() as patched:
-        patched.setattr(Chunks, "_begin", never)
+        patched.setattr(ChunkWriting, "_begin", never)
         async with running_services(tmp_path) as services:
             id_ = await begun(services)
             chunk, _ = await services.chunks.announce(
@@ -154,20 +155,20 @@ async def test_a_deleted_chunk_takes_no_bytes(tmp_path: Path) -> None:
 
 
 async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def cut(self: Chunks, chunk: Chunk) -> None:
-        await hear(self, chunk)
+    async def cut(self: ChunkWriting, chunk: Chunk, node_id: str) -> None:
+        await hear(self, chunk, node_id)
         raise Draining("as if the server had died right after")
 
-    hear = Chunks._hear
+    hear = ChunkWriting._hear
     async with running_services(tmp_path) as services:
         id_ = await begun(services)
         with monkeypatch.context() as patched:
-            patched.setattr(Chunks, "_hear", cut)
+            patched.setattr(ChunkWriting, "_hear", cut)
             chunk = await uploaded(services, id_, "alpha bravo")
             await services.chunks.confirm(id_, chunk.id, said_at=None)
             async with asyncio.timeout(30):
                 while not await words_of(services, id_):
-                    busy = list(services.chunks._busy.values())
+                    busy = list(services.chunks.writing.busy.values())
                     await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
             await services.chunks.stop()
         assert (await services.store.conversations.chunk(id_, chunk.id)).state is ChunkState.CONFIRMED
@@ -191,7 +192,7 @@ async def test_a_crash_right_before_the_bytes_are_taken_over_loses_no_word(
             await services.chunks.confirm(id_, chunk.id, said_at=None)
             async with asyncio.timeout(30):
                 while not await services.store.tracks_of(id_):
-                    busy = list(services.chunks._busy.values())
+                    busy = list(services.chunks.writing.busy.values())
                     await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
             await services.chunks.stop()
     async with running_services(tmp_path) as services:
@@ -221,7 +222,7 @@ async def test_an_idle_conversation_is_finished_and_a_late_chunk_opens_it_again(
         await chunks.finish(id_)
         async with asyncio.timeout(30):
             while (await store.get(id_)).closed_at is None:
-                busy = list(chunks._busy.values())
+                busy = list(chunks.writing.busy.values())
                 await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
         assert texts(await words_of(services, id_)) == "alpha bravo"
 
@@ -277,13 +278,13 @@ async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
 ) -> None:
     tried = 0
 
-    async def fail(self: Chunks, chunk: Chunk) -> None:
+    async def fail(self: ChunkWriting, chunk: Chunk, node_id: str) -> None:
         nonlocal tried
         tried += 1
         raise RuntimeError("of the test")
 
-    monkeypatch.setattr(chunks_module, "AGAIN_S", 0.0)
-    monkeypatch.setattr(Chunks, "_hear", fail)
+    monkeypatch.setattr(chunk_writing, "AGAIN_S", 0.0)
+    monkeypatch.setattr(ChunkWriting, "_hear", fail)
     async with running_services(tmp_path) as services:
         id_ = await begun(services)
         chunk = await uploaded(services, id_, "alpha")
@@ -292,3 +293,15 @@ async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
         assert await ended(services, id_) == ""
         found = await services.store.conversations.chunk(id_, chunk.id)
         assert (found.state, found.error, tried) == (ChunkState.FAILED, UNFORESEEN, ATTEMPTS_MAX)
+        assert found.is_given_up
+        monkeypatch.undo()  # whatever it was, it is over
+        assert found.key is not None
+        again = await services.chunks.retry(id_, chunk.id)
+        assert (again.state, again.error, again.attempts) == (ChunkState.CONFIRMED, None, 0)
+        async with asyncio.timeout(30):
+            while (await services.store.conversations.get(id_)).closed_at is None:
+                busy = list(services.chunks.writing.busy.values())
+                await (asyncio.wait(busy, timeout=0.1) if busy else asyncio.sleep(0))
+        assert texts(await words_of(services, id_)) == "alpha"
+        with pytest.raises(Conflict):
+            await services.chunks.retry(id_, chunk.id)

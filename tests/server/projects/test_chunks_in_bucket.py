@@ -16,8 +16,7 @@ from protocol.errors import BadInput, StoreUnavailable
 from protocol.states import ChunkState
 from server import blobs as blobs_module
 from server.commands import check_blobs, checks
-from server.projects import chunks as chunks_module
-from server.projects import upload_targets
+from server.projects import chunk_writing, upload_targets
 from server.projects.chunk_bytes import CHANGED
 from server.services import Services
 from server.store.conversation_records import Chunk
@@ -44,7 +43,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """One that is asked once each time, and again soon."""
     no_other_bucket(monkeypatch)
     monkeypatch.setattr(blobs_module, "RETRIES_MAX", 0)
-    monkeypatch.setattr(chunks_module, "AGAIN_S", 0.0)
+    monkeypatch.setattr(chunk_writing, "AGAIN_S", 0.0)
     with S3Server() as running:
         yield running
 

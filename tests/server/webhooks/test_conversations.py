@@ -122,7 +122,8 @@ async def test_a_chunk_still_to_come_holds_the_news_back(node: Node, receiver: R
     assert not await node.store.conversations.close(id_)
     await node.work()
     assert not receiver.received
-    await node.store.conversations.settle(chunk, ChunkState.TRANSCRIBED)
+    await node.store.nodes.hold(id_, "node")
+    await node.store.conversations.settle(chunk, ChunkState.TRANSCRIBED, node_id="node")
     assert await node.store.conversations.close(id_)
     await node.work()
     assert [checked(each)["event"] for each in receiver.received] == ["conversation.transcribed"]

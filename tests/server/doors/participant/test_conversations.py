@@ -62,7 +62,7 @@ async def until(services: Services, look: Callable[[], Any]) -> None:
     """Looked at again whenever a chunk was written down."""
     async with asyncio.timeout(30):
         while not await look():
-            busy = list(services.chunks._busy.values())
+            busy = list(services.chunks.writing.busy.values())
             await (asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED) if busy else asyncio.sleep(0))
 
 
