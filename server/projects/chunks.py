@@ -266,9 +266,7 @@ class Chunks:
             try:
                 await self._blobs.size_bytes(chunk.key)
             except NotFound:
-                raise Conflict(
-                    "the bytes of this chunk are not kept", details={"chunk_id": chunk_id}
-                ) from None
+                raise Conflict("the bytes of this chunk are not kept", details={"chunk_id": chunk_id}) from None
         chunk = await self._conversations.retry(conversation_id, chunk_id)
         self.writing.wake()
         return chunk
