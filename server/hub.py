@@ -73,7 +73,8 @@ class Hub:
         self.places = Places(settings, self._sessions, asr)
         self.voices = Voices(store)
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
-        self._status = StatusTeller(store, journal, asr, self._sessions, node_id=lambda: holding.node_id)
+        self.node_id: Callable[[], str] = lambda: holding.node_id
+        self._status = StatusTeller(store, journal, asr, self._sessions, node_id=self.node_id)
         self._rounds: list[asyncio.Task[None]] = []
         self.kept_open: set[str] = set()  # whose bots are here: more is to come of these, also while nobody speaks
         self.draining = False

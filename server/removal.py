@@ -76,9 +76,7 @@ class Removal:
         async with self._hub.lock_of(transcript_id):
             await self._store.delete_transcript(transcript_id)
             self._journal.deleted(transcript_id)
-            for session in self._hub.sessions_of(transcript_id):
-                # A file stops where it is, and goes on when the transcript is restored.
-                session.end(NotFound("the transcript was deleted"), finals=session.track.source != "file")
+            self._end_sessions(transcript_id)
 
     async def restore(self, transcript_id: str) -> None:
         """Out of the bin; what was not heard to its end is heard now. Raises ``Conflict`` for one that is not there."""
@@ -124,7 +122,8 @@ class Removal:
 
         Raises ``Conflict`` while it is recorded or heard."""
         async with self._hub.lock_of(transcript_id):
-            if self._hub.sessions_of(transcript_id):
+            elsewhere = await self._store.nodes.held_elsewhere([transcript_id], self._hub.node_id())
+            if elsewhere or self._hub.sessions_of(transcript_id):
                 raise Conflict("its sound is still being recorded or heard; end that, and ask again")
             had_sound = not (await self._store.get_transcript(transcript_id)).audio_deleted
             yield
@@ -165,7 +164,27 @@ class Removal:
                 count += 1
         return count
 
+    async def end_deleted(self) -> None:
+        """What is live here of transcripts that another node deleted."""
+        for transcript_id in {session.transcript_id for session in self._hub.sessions.values()}:
+            try:
+                found = await self._store.get_transcript(transcript_id, including_deleted=True)
+            except NotFound:
+                async with self._hub.lock_of(transcript_id):
+                    for session in self._hub.sessions_of(transcript_id):
+                        await self._hub.drop(session)
+                    await self.remove_files(transcript_id)
+                continue
+            if found.deleted_at is not None:
+                self._end_sessions(transcript_id)
+
+    def _end_sessions(self, transcript_id: str) -> None:
+        for session in self._hub.sessions_of(transcript_id):
+            # A file stops where it is, and goes on when the transcript is restored.
+            session.end(NotFound("the transcript was deleted"), finals=session.track.source != "file")
+
     async def _round(self) -> None:
+        await self.end_deleted()
         left, old = await self.sweep(), await self.empty()
         if left or old:
             log.info("removed for good", left_over=left, old=old)

@@ -230,7 +230,7 @@ class Services:
             removal = Removal(settings, store, journal, hub, intake)
             removal.start()
             stack.push_async_callback(removal.stop)
-            jobs = Jobs(settings, store, hub, intake, recognisers, removal)
+            jobs = Jobs(settings, store, hub, intake, recognisers, removal, membership.holding)
             await jobs.load()
             retention = Retention(store, blobs, removal, reports)
             retention.start()

@@ -22,6 +22,7 @@ from server.jobs import progress
 from server.jobs.model_names import short_name
 from server.jobs.progress import Progress
 from server.live import SourceOptions
+from server.nodes.holding import Holding
 from server.recognisers import Recognisers
 from server.removal import Removal
 from server.settings import Settings
@@ -39,8 +40,16 @@ class Jobs:
     """One for a node: files lie in its data folder."""
 
     def __init__(
-        self, settings: Settings, store: Store, hub: Hub, intake: Intake, recognisers: Recognisers, removal: Removal
+        self,
+        settings: Settings,
+        store: Store,
+        hub: Hub,
+        intake: Intake,
+        recognisers: Recognisers,
+        removal: Removal,
+        holding: Holding,
     ) -> None:
+        self._holding = holding
         self._settings = settings
         self._store = store
         self._hub = hub
@@ -50,7 +59,7 @@ class Jobs:
 
     async def load(self) -> None:
         """After a start: what was cancelled is stopped again, and whose file never came whole was never answered."""
-        for job in await self._store.jobs.unfinished():
+        for job in await self._store.jobs.unfinished(self._holding.node_id):
             if job.transcript.state is TranscriptState.IDLE:
                 await self._forget(job)
             else:
@@ -111,10 +120,12 @@ class Jobs:
             model=model.name if model is not None else self._recognisers.main.status.model,
             diarize=voices.diarize is not False,
             filename=filename,
+            node_id=self._holding.node_id,
         )
         try:
             options = SourceOptions(language=language, model=heard_by, voices=voices)
-            await self._intake.add_file(job.id, path, filename=filename, options=options)
+            async with self._holding.kept(job.id, self._hub.lock_of(job.id)):  # nobody who starts forgets it meanwhile
+                await self._intake.add_file(job.id, path, filename=filename, options=options)
         except BaseException:
             await self._forget(job)
             raise

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from protocol.errors import Conflict, EarshotError, IllegalMove, NotFound, ProviderUnavailable
+from protocol.errors import Conflict, EarshotError, HeldElsewhere, IllegalMove, NotFound, ProviderUnavailable
 from protocol.states import OVER
 from server.hub import Hub
 from server.locks import Locks
@@ -212,7 +212,7 @@ class Meetings:
 
     async def _send_away(self, meeting: Meeting) -> None:
         if meeting.transcript_id is not None:
-            with suppress(IllegalMove, NotFound):  # nobody is there
+            with suppress(IllegalMove, NotFound, HeldElsewhere):  # nobody is there, or its node ends it
                 await self._hub.end(meeting.transcript_id)
 
     # By themselves.
@@ -221,7 +221,12 @@ class Meetings:
         """End what nobody is in or whose time is over; go on with what a crash or a failure left."""
         open_ones = await self._store.rooms.open_meetings()
         here = {session.transcript_id for session in self._hub.sessions.values() if session.is_live}
+        named = [meeting.transcript_id for meeting in open_ones if meeting.transcript_id is not None]
+        elsewhere = await self._store.nodes.held_elsewhere(named, self._hub.node_id())
         for meeting in open_ones:
+            if meeting.transcript_id in elsewhere:  # who is there, its node knows
+                self.seen(meeting.id)
+                continue
             if not meeting.is_active:
                 self.conclude_soon(meeting)
                 continue

@@ -20,6 +20,7 @@ from server.store import transcripts
 from server.store.changes import hold
 from server.store.database import Transaction
 from server.store.events import errors_of
+from server.store.node_store import is_free_for
 from server.store.records import Transcript, storable
 from server.store.standing import Viewer, owned_by
 from server.store.tables import jobs, tracks
@@ -56,8 +57,17 @@ class JobStore:
         self._write = write
         self._clock = clock
 
-    async def create(self, *, owner: str | None, language: str, model: str, diarize: bool, filename: str) -> Job:
-        """A job whose file is about to come, and its transcript."""
+    async def create(
+        self,
+        *,
+        owner: str | None,
+        language: str,
+        model: str,
+        diarize: bool,
+        filename: str,
+        node_id: str | None = None,
+    ) -> Job:
+        """A job whose file is about to come, and its transcript; ``node_id``: who holds it from the beginning."""
         now = self._clock()
         async with self._write() as conn:
             transcript = await transcripts.create(
@@ -69,6 +79,9 @@ class JobStore:
                 now=now,
                 source_kind="file",
             )
+            if node_id is not None:
+                own = all_transcripts.c.id == transcript.id
+                await conn.execute(sa.update(all_transcripts).where(own).values(held_by=node_id))
             await conn.execute(
                 sa.insert(jobs).values(
                     transcript_id=transcript.id,
@@ -105,13 +118,14 @@ class JobStore:
             await conn.execute(sa.update(jobs).where(jobs.c.transcript_id == job_id).values(cancelled_at=now))
             return True
 
-    async def unfinished(self) -> list[Job]:
-        """Whose file never came, or that were cancelled, and that have not ended."""
+    async def unfinished(self, node_id: str) -> list[Job]:
+        """Whose file never came, or that were cancelled, and that have not ended; without those that another node
+        holds, which may be taking a file in just now."""
         open_ = all_transcripts.c.state.not_in([state.value for state in OVER])
         is_idle = all_transcripts.c.state == TranscriptState.IDLE.value
         is_heard = sa.exists().where(tracks.c.transcript_id == all_transcripts.c.id, tracks.c.state == "open")
         is_cancelled = sa.and_(jobs.c.cancelled_at.is_not(None), sa.or_(open_, is_heard))
-        wanted = _selected().where(sa.or_(sa.and_(open_, is_idle), is_cancelled))
+        wanted = _selected().where(sa.or_(sa.and_(open_, is_idle), is_cancelled), is_free_for(node_id))
         async with self._read() as conn:
             return await _jobs(conn, wanted)
 

@@ -126,6 +126,14 @@ class NodeStore:
             ).one_or_none()
             return None if row is None else Holder(*row)
 
+    async def held_elsewhere(self, transcript_ids: Sequence[str], node_id: str) -> frozenset[str]:
+        """Of these, those that another node holds that is there."""
+        async with self._read() as conn:
+            rows = await conn.execute(
+                sa.select(transcripts.c.id).where(transcripts.c.id.in_(transcript_ids), ~is_free_for(node_id))
+            )
+            return frozenset(rows.scalars())
+
     async def let_go(self, transcript_id: str, node_id: str) -> None:
         """It works on it no more. Nothing happens where it does not hold it."""
         async with self._write() as conn:

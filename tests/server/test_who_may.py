@@ -62,7 +62,7 @@ OF_A_THING: dict[Action, tuple[int, ...]] = {
 # Nobody else has anything to do with a project, but to take part.
 OF_A_PROJECT = dict.fromkeys((Action.READ, Action.CHANGE, Action.DELETE), (401, 404, 404, YES, YES))
 # Nor with a summary, which is of who asked for it alone, or a voice that is enrolled.
-OF_ONE_OWNER = {"project_id", "summary_id", "voice_id"}
+OF_ONE_OWNER = {"project_id", "conversation_id", "summary_id", "voice_id"}
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.ASK, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),

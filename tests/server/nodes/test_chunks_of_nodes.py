@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from protocol.errors import EarshotError
+from protocol.errors import Conflict, EarshotError, NotFound
 from protocol.events import Transcribed
 from protocol.states import ChunkState, TranscriptState
 from server.projects import chunk_writing
@@ -28,7 +28,7 @@ from tests.fakes.node import node_settings
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
-from tests.server.nodes.test_membership import SECRET, gone
+from tests.server.nodes.test_membership import SECRET, gone, nodes, speaking
 from tests.server.projects.test_chunks import begun
 from tests.server.projects.test_chunks_in_bucket import bucket, s3
 
@@ -161,3 +161,30 @@ async def test_each_chunk_is_in_the_text_once_while_nodes_die_at_random(
                 assert sorted(each.segment.text for each in segments) == expected
         finally:
             await store.close()
+
+
+async def test_what_is_said_into_a_transcript_ends_when_another_node_deletes_it(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], deleted_kept_days=0) as (a, b):
+        client = await speaking(a, scripted_sound(sentence("alpha bravo", 0.1), length_s=2.0))
+        with pytest.raises(Conflict, match="still being recorded"):
+            await b.removal.delete_sound(client.transcript_id)
+        await b.removal.delete(client.transcript_id)
+        await a.removal.end_deleted()
+        assert client.speaking is not None
+        assert isinstance(await client.speaking.wait_ended(), NotFound)
+        assert not a.hub.sessions
+        assert not (a.settings.recordings_dir / client.transcript_id).exists()
+
+
+async def test_a_node_that_starts_forgets_no_job_whose_file_another_takes_in(postgres_url: str, tmp_path: Path) -> None:
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+        known: dict[str, Any] = {"owner": None, "language": "en", "model": "x", "diarize": False, "filename": "a.wav"}
+        job = await a.store.jobs.create(**known, node_id=a.membership.holding.node_id)
+        await b.jobs.load()
+        assert (await b.store.jobs.get(job.id)).id == job.id
+        await a.store.nodes.leave(a.membership.holding.node_id)
+        await b.jobs.load()
+        with pytest.raises(NotFound):
+            await b.store.jobs.get(job.id)
