@@ -113,7 +113,7 @@ class Jobs:
             filename=filename,
         )
         try:
-            options = SourceOptions(language=language, model=heard_by, voices=voices)
+            options = SourceOptions(language=language, model=heard_by, voices=voices, let_in=True)
             await self._intake.add_file(job.id, path, filename=filename, options=options)
         except BaseException:
             await self._forget(job)
