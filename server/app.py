@@ -122,6 +122,11 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
 
     metrics.watch("sessions_live", "Live sessions now.", lambda: len(services().hub.sessions))
     metrics.watch(
+        "load_ratio",
+        "How full the node is: 0 empty, 1 where one more live session gets no place.",
+        lambda: services().hub.places.load_ratio,
+    )
+    metrics.watch(
         "engine_restarts", "Times the inference process was restarted.", lambda: services().asr.status.restarts
     )
     metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)

@@ -83,6 +83,7 @@ async def test_metrics_are_told(client: httpx.AsyncClient) -> None:
     assert 'earshot_http_requests_total{method="GET",route="/v1/transcripts",status="200"} 1.0' in text
     for name in (
         "sessions_live",
+        "load_ratio 0.0",
         "engine_restarts",
         "engine_lag_seconds",
         "sockets_open",
