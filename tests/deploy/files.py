@@ -27,7 +27,7 @@ def documents(path: Path) -> list[Yaml]:
 def assignments(path: Path) -> dict[str, str]:
     """The lines ``NAME=value`` of a file of environment variables."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.split("=", 1) for line in lines)
 
 
 def filled(value: Any, known: Mapping[str, str]) -> Any:

@@ -104,7 +104,7 @@ def test_the_turn_server_is_where_clients_are_told(nodes: dict[str, Settings]) -
 
 def assignments_of_turn() -> dict[str, str]:
     lines = (DEPLOY / "coturn" / "turnserver.conf").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))  # type: ignore[misc]
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def test_nginx_speaks_from_where_nodes_believe_it_and_finds_them_where_they_were(
