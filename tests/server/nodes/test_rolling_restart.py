@@ -1,4 +1,5 @@
-"""Two nodes are restarted one after the other while people speak and listen, and nothing is lost."""
+"""Two nodes, each with a disk of its own, are restarted one after the other while people speak and listen: nothing is
+lost."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from server.load.report import document
 from server.load.running import Load
 from server.load.sound import load_sound
 from tests.fakes.redis_server import NoRedis, RedisServer
+from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
 from tests.fakes.wav import wav_of
@@ -25,6 +27,13 @@ from tests.net.balancer import Balancer
 SAID = "alpha bravo charlie delta"
 DEADLINE_S = 120.0
 SPEAKERS = 3
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with S3Server() as running:
+        yield running
 
 
 @pytest.fixture
@@ -58,7 +67,7 @@ async def until_ready(http: httpx.AsyncClient, url: str) -> None:
 
 
 @pytest.mark.process
-async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str, redis_url: str, s3: S3Server) -> None:
     path = tmp_path / "said.wav"
     path.write_bytes(wav_of(scripted_sound(sentence(SAID, 0.3), length_s=2.1)))
     path.with_suffix(".txt").write_text(SAID)
@@ -68,15 +77,21 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str
         "database_url": postgres_url,
         "redis_url": redis_url,
         "shared_secret": "0123456789abcdef",
+        "blobs_url": f"s3://{BUCKET}",
+        "s3_endpoint": s3.endpoint,
+        "s3_region": REGION,
+        "s3_access_key_id": KEY_ID,
+        "s3_secret_access_key": SECRET,
+        "record_remote_interval_s": 1.0,
         "utterance_silence_ms": 300,
     }
     ports = free_ports(2)
     async with AsyncExitStack() as stack:
         nodes = [
             await stack.enter_async_context(
-                ServerProcess(tmp_path / "data", port=port, node_url=f"http://127.0.0.1:{port}", **options)
+                ServerProcess(tmp_path / name, port=port, node_url=f"http://127.0.0.1:{port}", **options)
             )
-            for port in ports
+            for name, port in zip("ab", ports, strict=True)
         ]
         balancer = await stack.enter_async_context(Balancer([("127.0.0.1", port) for port in ports]))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=30.0))
