@@ -71,7 +71,7 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str
     path = tmp_path / "said.wav"
     path.write_bytes(wav_of(scripted_sound(sentence(SAID, 0.3), length_s=2.1)))
     path.with_suffix(".txt").write_text(SAID)
-    duration_s = 25.2  # seven rounds of 3.6 s
+    duration_s = 360.0  # rounds of 3.6 s: as many as the restarts take
     plan_sound = load_sound(path, path.with_suffix(".txt"), duration_s)
     options = {
         "database_url": postgres_url,
@@ -115,12 +115,16 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str
             assert await node.stop() == 0
             await node.start()
             await until_ready(http, node.url)
+        await until_words(load, SPEAKERS)
         assert load.tally.speaking == SPEAKERS  # all of it was meanwhile
+        load.interrupt()
         async with asyncio.timeout(DEADLINE_S):
             await running
     told = document(load)
     assert told["lost"] == [], told
-    assert told["words"] == {"expected": SPEAKERS * 7 * 4, "missing": 0, "added": 0, "changed": 0}
+    words = told["words"]
+    assert (words["missing"], words["added"], words["changed"]) == (0, 0, 0)
+    assert words["expected"] >= SPEAKERS * 2 * len(SAID.split())  # whole rounds; the third may have been cut
     assert (told["listeners"]["missing"], told["listeners"]["doubled"]) == (0, 0)
     assert told["sessions"]["finished"] == SPEAKERS
     assert told["sessions"]["reconnects"] >= SPEAKERS  # whoever was at the first, at least, and then at the second
