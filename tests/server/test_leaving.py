@@ -56,8 +56,9 @@ async def test_an_upload_under_way_comes_to_its_end_and_a_new_one_is_refused(tmp
         path = f"/v1/transcripts_audio/{id_}/upload"
         upload = asyncio.create_task(node.http.post(path, content=pieces()))
         async with asyncio.timeout(60):
-            while not node.app.state.leaving.uploads.count:  # noqa: ASYNC110 - nobody is told
+            while not list((tmp_path / "incoming").glob("*")):  # noqa: ASYNC110 - until its first bytes are there
                 await asyncio.sleep(0.01)
+            assert node.app.state.leaving.uploads.count == 1
             node.serving.stop()
             while (await node.http.get("/health")).status_code == 200:  # noqa: ASYNC110 - nor here
                 await asyncio.sleep(0.01)

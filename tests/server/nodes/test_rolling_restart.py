@@ -108,7 +108,7 @@ async def test_a_rolling_restart_loses_nothing(tmp_path: Path, postgres_url: str
         )
         load = Load(plan, http)
         running = asyncio.create_task(load.run())
-        stack.push_async_callback(asyncio.gather, running, return_exceptions=True)
+        stack.push_async_callback(asyncio.wait, [running])
         stack.callback(running.cancel)
         for node in nodes:
             await until_words(load, SPEAKERS)
