@@ -115,6 +115,32 @@ def room_at(worker: WorkerStatus, settings: Settings, most: int) -> int:
     return next((more for more in range(most) if obstacle(worker, settings, more + 1) is not None), most)
 
 
+def load_ratio(sessions: Collection[LiveSession], workers: Sequence[WorkerStatus], settings: Settings) -> float:
+    """How full a node is, for whoever starts and stops nodes: 0, it is empty; 1, one more live session gets no place.
+
+    Of places and recogniser, whichever is fuller; of several workers the one with the most room, for that is where the
+    next session goes. The disk is not in it: another node has no more of it.
+    """
+    live = [session for session in sessions if session.is_live]
+    speakers = sum(session.track.source != "file" for session in sessions)
+    ready = [worker for worker in workers if worker.state == "ok"]
+    if ready:
+        heard = min(_load_of(worker, settings) for worker in ready)
+    else:
+        behind_ms = max((session.pipeline.lag_ms for session in live), default=0)
+        heard = behind_ms / (1000 * settings.admission_lag_max_s)
+    most = settings.sessions_max
+    return min(1.0, max(len(live) / most, speakers / (FINISHING_FACTOR * most), heard))
+
+
+def _load_of(worker: WorkerStatus, settings: Settings) -> float:
+    if obstacle(worker, settings) is not None:
+        return 1.0
+    behind = worker.lag_ms / (1000 * settings.admission_lag_max_s)
+    busy = busy_with_more(worker, 0) / settings.admission_busy_max if settings.admission_busy_max else 0.0
+    return min(1.0, max(behind, busy))
+
+
 def _overloaded(why: str, retry_after_s: float, **details: float) -> Overloaded:
     """Sockets have no header that says when to come back: the details say it as well."""
     details["retry_after_s"] = round(retry_after_s)

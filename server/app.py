@@ -111,7 +111,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
             allow_headers=list(CORS_REQUEST_HEADERS),
             expose_headers=list(CORS_ANSWER_HEADERS),
         )
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(RequestContext, metrics=metrics, uploads=app.state.leaving.uploads)
     return app
 
 
@@ -122,10 +122,15 @@ def _watch(metrics: Metrics, app: FastAPI) -> None:
 
     metrics.watch("sessions_live", "Live sessions now.", lambda: len(services().hub.sessions))
     metrics.watch(
+        "load_ratio",
+        "How full the node is: 0 empty, 1 where one more live session gets no place.",
+        lambda: services().hub.places.load_ratio,
+    )
+    metrics.watch(
         "engine_restarts", "Times the inference process was restarted.", lambda: services().asr.status.restarts
     )
     metrics.watch("engine_lag_seconds", "How far the words are behind.", lambda: services().asr.status.lag_ms / 1000)
-    metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets)
+    metrics.watch("sockets_open", "Open sockets.", lambda: app.state.leaving.sockets.count)
     metrics.watch("peers", "WebRTC peers now.", lambda: services().peers.places.count)
     metrics.watch("rooms_sounding", "Rooms with somebody in them.", lambda: services().peers.sounds.rooms)
     metrics.watch("room_members", "Who is in them.", lambda: services().peers.sounds.members)

@@ -265,7 +265,7 @@ class ChunkedUploads:
             is_there = True
         track_id = None
         if is_there:
-            options = SourceOptions(language=upload.language, voices=upload.voices)
+            options = SourceOptions(language=upload.language, voices=upload.voices, let_in=True)
             track_id = await self._intake.add_file(upload.transcript_id, whole, filename=upload.name, options=options)
         await self._uploads.set_state(upload.id, "done")
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -120,7 +120,7 @@ class Hub:
         Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``,
         ``Draining``, ``StoreUnavailable``, or ``HeldElsewhere``: another node has it.
         """
-        if self.draining:
+        if self.draining and not options.let_in:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         self._journal.check_store()
         transcript = await self._store.get_transcript(transcript_id)

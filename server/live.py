@@ -38,6 +38,7 @@ class SourceOptions:
     ``model``: the recogniser's by which a file is to be heard; None: whichever the house has.
     ``voices``: whether those that it mixes are to be told apart.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
+    ``let_in``: it began to come before the node began to leave, and may end.
     """
 
     language: str | None = None
@@ -48,6 +49,7 @@ class SourceOptions:
     lane: str = "live"
     source: SourceKind = "stream"
     takes_over: bool = False
+    let_in: bool = False
     track_id: str | None = None
     started_at: float | None = None
     model: str | None = None

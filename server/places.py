@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from asr.client import AsrClient
 from protocol.errors import Overloaded
-from server.admission import Admission
+from server.admission import Admission, load_ratio
 from server.live import LiveSession, SourceOptions
 from server.settings import Settings
 
@@ -19,10 +19,17 @@ class Places:
     """``sessions``: all that there are, by their ids."""
 
     def __init__(self, settings: Settings, sessions: Mapping[str, LiveSession], asr: AsrClient) -> None:
+        self._settings = settings
         self._admission = Admission(settings)
         self._sessions = sessions
         self._asr = asr
         self._coming = 0  # speakers that were let in and are not among the sessions yet
+
+    @property
+    def load_ratio(self) -> float:
+        """How full the node is, 0..1."""
+        taking = [session for session in self._sessions.values() if session.takes_place]
+        return load_ratio(taking, self._asr.workers, self._settings)
 
     @contextmanager
     def admitted(self, options: SourceOptions) -> Iterator[SourceOptions]:

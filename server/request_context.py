@@ -6,6 +6,7 @@ log line holds the route's template, never the path, its query or a header.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.ids import is_transcript_id, new_request_id
+from server.leaving import UnderWay
 from server.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -40,12 +42,13 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 
 class RequestContext:
     """Also takes one trailing slash off paths under ``/v1/``, ``/api/`` and ``/whip/``: both spellings reach one
-    route, without a redirect.
+    route, without a redirect. ``uploads`` counts the requests that bring something.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, uploads: UnderWay) -> None:
         self.app = app
         self.metrics = metrics
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -70,7 +73,11 @@ class RequestContext:
                 message = {**message, "headers": [*own, *ours]}
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        brings = scope.get("method") in ("POST", "PUT", "PATCH")
+        with (
+            self.uploads if brings else contextlib.nullcontext(),
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+        ):
             try:
                 await self.app(scope, receive, send_with_headers)
             finally:
@@ -94,7 +101,7 @@ class RequestContext:
         if is_transcript_id(transcript_id):
             fields["transcript"] = transcript_id
         # These come every few seconds and say nothing.
-        level = log.debug if route in ("/health", "/metrics", "/debug/loop.json") else log.info
+        level = log.debug if route in ("/health", "/health/live", "/metrics", "/debug/loop.json") else log.info
         level("request served", **fields)
 
 

@@ -5,7 +5,8 @@ What uvicorn leaves open and is closed here:
 - A peer that takes no bytes is never given up by uvicorn, neither by pings nor by close: ``TCP_USER_TIMEOUT`` on the
   listening socket, which accepted sockets inherit, and ``abort_connection`` in each socket's scope, end it.
 - On SIGTERM uvicorn closes WebSockets at once. Sessions must first get their finals: we drain, tell everybody, and
-  only then let uvicorn stop. A second signal ends the process at once.
+  only then let uvicorn stop. A second signal ends the process at once, and the first one when its time is over
+  (``server.leaving``): what was recorded and stored is kept, as after any other end.
 - Pings, and fragments without bytes, are taken without a bound, and text that is none is logged with its traceback:
   ``WebSocketConnection`` does neither.
 - A request whose head never ends is waited for without end: ``server.connections`` keeps a deadline and a count.
@@ -21,6 +22,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -34,7 +36,7 @@ from websockets.frames import CloseCode, Frame
 from protocol.errors import EarshotError
 from server.app import build_app
 from server.connections import Asking, http_connection
-from server.leaving import Leaving
+from server.leaving import FAULT_S, GOODBYE_S, LEFTOVERS_S, Leaving, leaves_within_s
 from server.logs import set_up_logs
 from server.settings import Settings
 from server.shown_url import shown_url
@@ -48,8 +50,6 @@ KEEP_ALIVE_S = 15
 # their bytes, so that these alone would not bound them.
 FRAGMENTS_MAX = 1024
 PONGS_WAITING_MAX_BYTES = 64 * 1024  # for a peer that sends pings and reads no answers
-GOODBYE_S = 2.0  # for readers to take their last message and their close
-LEFTOVERS_S = 3  # for requests under way when everybody has been told
 EXIT_HARD = 130
 
 
@@ -227,6 +227,10 @@ class Serving:
     def _on_signal(self) -> None:
         if self._stopping is None:
             log.info("stopping; once more to stop at once")
+            within_s = leaves_within_s(self.settings.drain_deadline_s)
+            last = threading.Timer(within_s, _leave_now)  # a thread: the loop may be what does not end
+            last.daemon = True
+            last.start()
             self.stop()
         else:
             log.warning("stopped at once")
@@ -237,17 +241,21 @@ class Serving:
         assert self._server is not None
         leaving: Leaving = self.app.state.leaving
         leaving.draining = True
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self.settings.drain_deadline_s
         try:
             # The services keep the deadline themselves; the second one is for a bug in that.
-            async with asyncio.timeout(self.settings.drain_deadline_s + 2):
+            async with asyncio.timeout(self.settings.drain_deadline_s + FAULT_S):
                 await self.app.state.services.drain()
         except TimeoutError:
             log.error("finals were not ready in time; their sound is kept and heard at the next start")
         except Exception:
             log.exception("drain failed")
+        if not await leaving.uploads.wait_empty(max(0.0, until_s - loop.time())):
+            log.warning("uploads did not come to their end and are cut", count=leaving.uploads.count)
         leaving.told.set()
-        if not await leaving.wait_empty(GOODBYE_S):
-            log.warning("sockets did not close and are cut", count=leaving.sockets)
+        if not await leaving.sockets.wait_empty(GOODBYE_S):
+            log.warning("sockets did not close and are cut", count=leaving.sockets.count)
         self._server.should_exit = True
 
     async def _tell_ready(self, listening: socket.socket) -> None:
@@ -262,6 +270,12 @@ class Serving:
         if self._announce is not None:
             self._announce(f"Earshot is at {shown_url(self.settings.host, port)}")
             self._announce(f"WebRTC: UDP {self.app.state.services.ports.described}")
+
+
+def _leave_now() -> None:
+    log.error("stopping took too long and is cut short; what was recorded is kept, and goes on at the next start")
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -155,7 +155,9 @@ class Settings(BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, S
     first_message_deadline_s: float = Field(5.0, ge=0.5, le=60, description="A speaking socket's start must come by.")
     write_deadline_s: float = Field(10.0, ge=0.5, le=120, description="A socket that takes no bytes so long is cut.")
     ping_interval_s: float = Field(10.0, ge=1, le=60, description="Sockets are pinged so often.")
-    drain_deadline_s: float = Field(20.0, ge=0, le=600, description="Longest wait for finals when told to stop.")
+    drain_deadline_s: float = Field(
+        15.0, ge=0, le=600, description="Longest wait for finals and uploads when told to stop; it is gone 10 s later."
+    )
     message_max_bytes: int = Field(256 * 1024, ge=4096, le=1 << 24, description="Largest socket message.")
     catch_up_factor: float = Field(
         8.0, ge=1.0, le=100.0, description="A speaking socket may send so many times faster than real time."

@@ -1,4 +1,4 @@
-"""``/health`` for load balancers and people, ``/metrics`` for Prometheus."""
+"""``/health`` for load balancers and people, ``/health/live`` for who starts it anew, ``/metrics`` for Prometheus."""
 
 from __future__ import annotations
 
@@ -50,6 +50,13 @@ async def health(request: Request) -> Response:
         "store": "unavailable" if fault else "ok",
     }
     return JSONResponse(body, 503 if draining or problem else 200, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/health/live", dependencies=[entry(Action.HEALTH)], include_in_schema=False)
+async def live(request: Request) -> Response:
+    """204 as long as the event loop answers, also while the node is leaving, its disk is full or its database is away:
+    a restart mends nothing of that."""
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/metrics", dependencies=[entry(Action.METRICS)], include_in_schema=False)

@@ -181,7 +181,7 @@ async def serve_socket(
         connection.take_messages_of(message_max_bytes)
     await connection.accept()
     leaving = leaving_of(websocket)
-    with leaving:
+    with leaving.sockets:
         try:
             leaving.refuse_new()
             if is_settled(websocket):

@@ -123,7 +123,7 @@ class Jobs:
             node_id=self._holding.node_id,
         )
         try:
-            options = SourceOptions(language=language, model=heard_by, voices=voices)
+            options = SourceOptions(language=language, model=heard_by, voices=voices, let_in=True)
             async with self._holding.kept(job.id, self._hub.lock_of(job.id)):  # nobody who starts forgets it meanwhile
                 await self._intake.add_file(job.id, path, filename=filename, options=options)
         except BaseException:

@@ -13,6 +13,7 @@ MEDIA_OF_BOTS = ("transcript", "participant_events", "audio_mixed", "audio_separ
 # A new route that is not written here fails tests/server/test_app.py.
 ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/health"): Action.HEALTH,
+    ("GET", "/health/live"): Action.HEALTH,
     ("GET", "/metrics"): Action.METRICS,
     ("GET", "/v1/openapi.json"): Action.DESCRIBE,
     ("GET", "/v1/me"): Action.ME,

@@ -15,7 +15,7 @@ from asr.load_average import LoadAverage, busy_with_more
 from asr.placement import WorkerState
 from asr.wire import Pong, Ready
 from protocol.errors import Overloaded
-from server.admission import RECORDED_FACTOR, Admission, obstacle
+from server.admission import FINISHING_FACTOR, RECORDED_FACTOR, Admission, load_ratio, obstacle
 from server.settings import Settings
 
 
@@ -113,6 +113,37 @@ def test_one_more_must_fit_by_what_those_cost_that_are_there(
     settings: Settings, live: int, busy: float, room: bool
 ) -> None:
     assert has_room(worker(live, busy), settings) is room
+
+
+def live_ones(count: int, *, is_live: bool = True, lag_ms: int = 0) -> list[Any]:
+    track, pipeline = SimpleNamespace(source="stream"), SimpleNamespace(lag_ms=lag_ms)
+    return [SimpleNamespace(is_live=is_live, track=track, pipeline=pipeline)] * count
+
+
+def test_how_full_a_node_is_goes_from_0_to_1_where_the_next_gets_no_place(settings: Settings, door: Door) -> None:
+    assert load_ratio((), (), settings) == load_ratio((), (worker(),), settings) == 0.0
+    most = settings.sessions_max
+    assert load_ratio(live_ones(most // 2), (worker(),), settings) == 0.5
+    assert load_ratio(live_ones(most), (worker(),), settings) == 1.0
+    assert load_ratio(live_ones(FINISHING_FACTOR * most, is_live=False), (worker(),), settings) == 1.0
+    assert load_ratio(live_ones(3 * most), (worker(),), settings) == 1.0
+    # The recogniser, which is full before the places are: of two workers the one with more room counts.
+    half = worker(9, settings.admission_busy_max / 2)
+    assert load_ratio((), (half,), settings) == pytest.approx(0.5)
+    full = worker(8, 0.85)
+    assert door.refusal(full) is not None
+    assert load_ratio((), (full,), settings) == 1.0
+    assert load_ratio((), (full, half), settings) == pytest.approx(0.5)
+    # While none is ready, how far those that are recorded are behind.
+    behind_ms = int(settings.admission_lag_max_s * 250)
+    starting = worker(state="starting")
+    assert load_ratio(live_ones(1, lag_ms=behind_ms), (starting,), settings) == pytest.approx(0.25)
+    assert load_ratio((), (worker(1, lag_ms=behind_ms),), settings) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("busy", [0.1, 0.45, 0.79, 0.81, 0.95])
+def test_a_node_is_full_exactly_when_it_refuses(settings: Settings, door: Door, busy: float) -> None:
+    assert (load_ratio((), (worker(8, busy),), settings) == 1.0) is (door.refusal(worker(8, busy)) is not None)
 
 
 def test_a_worker_that_hears_nobody_has_room_however_slow_the_machine_is(settings: Settings) -> None:

@@ -9,12 +9,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from server.leaving import UnderWay
 from server.metrics import Metrics
 from server.request_context import SECURITY_HEADERS, RequestContext
 
 
 def client_of(app: object, metrics: Metrics | None = None) -> httpx.AsyncClient:
-    wrapped = RequestContext(app, metrics=metrics or Metrics())  # type: ignore[arg-type]
+    wrapped = RequestContext(app, metrics=metrics or Metrics(), uploads=UnderWay())  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(wrapped), base_url="http://x")
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.serving import listen
+from server.leaving import FAULT_S, GOODBYE_S, LEFTOVERS_S
+from server.serving import EXIT_HARD, listen
 from tests.fakes.node import node_settings
 
 SCRIPT = """
@@ -23,6 +24,14 @@ from pathlib import Path
 from server.serving import serve
 from tests.fakes.node import node_settings
 settings = node_settings(Path(sys.argv[1]), port=0, drain_deadline_s=float(sys.argv[2]))
+if "stuck" in sys.argv:
+    import threading
+    from server import leaving
+    from server.services import Services
+    leaving.CLOSING_S = 0.1
+    async def never(self):
+        threading.Event().wait()  # nor does the event loop go on
+    Services.stop = never
 code = serve(settings, announce=lambda line: print(line, flush=True))
 print("kept", gc.get_freeze_count(), file=sys.stderr)
 sys.exit(code)
@@ -30,7 +39,9 @@ sys.exit(code)
 
 
 @asynccontextmanager
-async def process(data_dir: Path, drain_deadline_s: float = 5) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def process(
+    data_dir: Path, drain_deadline_s: float = 5, *more: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """A server of its own; and its address, without the last slash."""
     started = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -38,6 +49,7 @@ async def process(data_dir: Path, drain_deadline_s: float = 5) -> AsyncIterator[
         SCRIPT,
         str(data_dir),
         str(drain_deadline_s),
+        *more,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=Path(__file__).resolve().parents[2],
@@ -72,6 +84,43 @@ async def test_it_serves_says_where_and_stops_with_zero(tmp_path: Path) -> None:
         assert b"Traceback" not in log
         # What it has to its end is not looked at again and again, while everybody waits.
         assert int(log.partition(b"kept ")[2].split()[0]) > 100_000
+
+
+@pytest.mark.process
+async def test_told_twice_it_stops_at_once(tmp_path: Path) -> None:
+    async with process(tmp_path, 600) as (server, url), httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        id_ = (await client.post("/v1/transcripts")).json()["id"]
+        host, port = url.removeprefix("http://").split(":")
+        _, upload = await asyncio.open_connection(host, int(port))
+        try:
+            upload.write(
+                f"POST /v1/transcripts_audio/{id_}/upload HTTP/1.1\r\nHost: {host}\r\n"
+                "Content-Length: 1000\r\n\r\nR".encode()
+            )
+            await upload.drain()
+            async with asyncio.timeout(30):
+                while not list((tmp_path / "incoming").glob("*")):  # noqa: ASYNC110 - until its first bytes are there
+                    await asyncio.sleep(0.02)
+                server.send_signal(signal.SIGTERM)
+                while (await client.get("/health")).status_code == 200:  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.02)
+                assert (await client.get("/health/live")).status_code == 204
+                server.send_signal(signal.SIGTERM)
+                _, log = await server.communicate()
+        finally:
+            upload.transport.abort()
+    assert server.returncode == EXIT_HARD
+    assert b"stopped at once" in log
+
+
+@pytest.mark.process
+async def test_a_stop_that_does_not_end_is_cut_short_and_is_still_a_stop(tmp_path: Path) -> None:
+    async with process(tmp_path, 0, "stuck") as (server, _):
+        server.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(FAULT_S + GOODBYE_S + LEFTOVERS_S + 20):
+            _, log = await server.communicate()
+    assert server.returncode == 0
+    assert b"stopping took too long" in log
 
 
 @pytest.mark.process

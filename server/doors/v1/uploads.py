@@ -53,7 +53,7 @@ class Upload:
     async def hand_over(self, services: Services, transcript_id: str) -> str:
         """The intake takes the file over and transcribes it. Returns the track's id; raises what the intake raises, and
         ``ValidationFailed`` for what the form's fields say of voices."""
-        options = SourceOptions(voices=voices_of(self.fields))
+        options = SourceOptions(voices=voices_of(self.fields), let_in=True)
         track_id = await services.intake.add_file(transcript_id, self.path, filename=self.filename, options=options)
         self.is_ours = False
         return track_id

@@ -60,6 +60,8 @@ async def test_a_node_that_is_leaving_takes_no_work(client: httpx.AsyncClient) -
     client.app.state.leaving.draining = True  # type: ignore[attr-defined]
     response = await client.get("/health")
     assert (response.status_code, response.json()["status"]) == (503, "draining")
+    alive = await client.get("/health/live")
+    assert (alive.status_code, alive.content, alive.headers["cache-control"]) == (204, b"", "no-store")
     refused = await client.post("/v1/transcripts/")
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "DRAINING")
     assert int(refused.headers["retry-after"]) >= 1
@@ -81,6 +83,7 @@ async def test_metrics_are_told(client: httpx.AsyncClient) -> None:
     assert 'earshot_http_requests_total{method="GET",route="/v1/transcripts",status="200"} 1.0' in text
     for name in (
         "sessions_live",
+        "load_ratio 0.0",
         "engine_restarts",
         "engine_lag_seconds",
         "sockets_open",
