@@ -50,7 +50,7 @@ def choose(
     gpu: bool | None = None,
     broken: Mapping[str, str] | None = None,
 ) -> Choice:
-    """The recogniser for ``engine`` (``auto``, ``riva``, ``scripted...`` or a model's name) and a language, or ``auto``.
+    """The recogniser for ``engine`` (``auto``, ``riva``, ``scripted...``, a model's name) and a language, or ``auto``.
 
     ``gpu``: whether to use one; found out without it. ``broken``: models that could not be loaded, and why: ``auto``
     takes the next best and says so, as it does when files are missing. Raises ``EngineFailed`` that says what to do

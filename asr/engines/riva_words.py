@@ -143,7 +143,7 @@ def served_languages(response: riva_asr_pb2.RivaSpeechRecognitionConfigResponse,
 def _texts(heard: riva_asr_pb2.SpeechRecognitionAlternative) -> list[str]:
     """The words as the transcript writes them, with case and punctuation, where it is of the same words."""
     texts = [info.word.strip() for info in heard.words]
-    written = heard.transcript.split()
+    written: list[str] = heard.transcript.split()
     if len(written) == len(texts) and all(
         _folded(one) == _folded(other) for one, other in zip(written, texts, strict=True)
     ):

@@ -53,7 +53,7 @@ def scripted(sound: Samples) -> Sequence[Word]:
     return hear(sound, 0)
 
 
-class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):
+class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
     """``with RivaServer() as server``; ``stop`` and ``start`` as often as wanted, always on the same port.
 
     ``faults`` strike the next streams that hold more than silence, one each. ``refuses``: all that is asked is answered
