@@ -150,6 +150,10 @@ class RivaEngine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._link.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}  # gRPC's own, which hold on to its thread
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     def _take(self, steps: Sequence[tuple[_Stream, bytes, int, bool]]) -> None:
         for stream, sound, start_samples, flush in steps:

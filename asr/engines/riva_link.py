@@ -68,7 +68,7 @@ class RivaLink:
         self._channel = self._connected()
         self._looking: asyncio.Task[bool] | None = None
         self._returning: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], grpc.aio.Channel] = {}
         self._back = asyncio.Event()
         self._back.set()
         self.away = ""
@@ -91,11 +91,13 @@ class RivaLink:
         return False
 
     async def close(self) -> None:
+        channels = [self._channel, *self._closing.values()]
         tasks = [task for task in (self._looking, self._returning, *self._closing) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._channel.close()
+        for channel in channels:
+            await channel.close()
 
     async def find(self) -> Found:
         """Look once, and change nothing."""
@@ -133,8 +135,8 @@ class RivaLink:
             # Nothing may come through a connection that nobody has told us is gone.
             old, self._channel = self._channel, self._connected()
             closing = asyncio.create_task(old.close(grace=self._settings.riva_deadline_s), name="riva close")
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._closing[closing] = old
+            closing.add_done_callback(lambda done: self._closing.pop(done, None))
             if await self._look():
                 log.info("riva is back", languages=len(self.languages))
                 self.away = ""

@@ -26,6 +26,7 @@ from protocol.words import Word
 Hear = Callable[[Samples], Sequence[Word]]  # the words of the sound of a stream, times from its first sample
 
 FINAL_AFTER_SAMPLES = 800 * MS_SAMPLES  # words so far back are told as final
+KNOWN_BY_SAMPLES = 400  # so much of a recording occurs once in it
 STREAMS_MAX = 64
 STALLED_MAX_S = 60.0
 
@@ -53,6 +54,32 @@ def scripted(sound: Samples) -> Sequence[Word]:
     return hear(sound, 0)
 
 
+def reciting(track: Samples, words: Sequence[Word]) -> Hear:
+    """Knows what is said where in ``track``, and hears the words whose middle lies in what it gets of it."""
+    whole, size = track.tobytes(), KNOWN_BY_SAMPLES * 2
+
+    def recite(sound: Samples) -> Sequence[Word]:
+        [loud] = np.nonzero(sound)
+        first = int(loud[0]) if len(loud) else 0
+        known_by = sound[first : first + KNOWN_BY_SAMPLES].tobytes()
+        at = whole.find(known_by) if len(known_by) == size else -1
+        if at < 0:
+            return ()
+        start = at // 2 - first
+        return [
+            word.model_copy(
+                update={
+                    "start_samples": max(0, word.start_samples - start),
+                    "end_samples": min(len(sound), word.end_samples - start),
+                }
+            )
+            for word in words
+            if start <= (word.start_samples + word.end_samples) // 2 < start + len(sound)
+        ]
+
+    return recite
+
+
 class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: ignore[misc]
     """``with RivaServer() as server``; ``stop`` and ``start`` as often as wanted, always on the same port.
 
@@ -69,32 +96,31 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         tls: tuple[bytes, bytes] | None = None,
         writes: Callable[[str], str] = str,
         tag_of: Callable[[Word], int] = lambda word: 0,
-        lists_models: bool = True,
     ) -> None:
         self._hear = hear
-        self._languages = languages
+        self.languages = languages
         self._token = token
         self._tls = tls
         self._writes = writes
         self._tag_of = tag_of
-        self._lists_models = lists_models
         self._server: grpc.Server | None = None
-        self._stopping = threading.Event()
+        self._counting = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self.port = 0
         self.faults: deque[Fault] = deque(maxlen=100)
         self.refuses: grpc.StatusCode | None = None
         self.is_deaf = False
         self.has_times = True
+        self.lists_models = True
         self.asked: list[Asked] = []
         self.silences = 0
+        self.streams = 0  # that are open
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._stopping.clear()
         self._pool = ThreadPoolExecutor(STREAMS_MAX)
         self._server = grpc.server(self._pool, options=[("grpc.so_reuseport", 0)])
         riva_asr_pb2_grpc.add_RivaSpeechRecognitionServicer_to_server(self, self._server)
@@ -109,7 +135,6 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         """At once: streams are cut off. Idempotent."""
         server, self._server = self._server, None
         if server is not None:
-            self._stopping.set()
             server.stop(None).wait()
             assert self._pool is not None
             self._pool.shutdown()
@@ -129,10 +154,10 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self, request: riva_asr_pb2.RivaSpeechRecognitionConfigRequest, context: grpc.ServicerContext
     ) -> riva_asr_pb2.RivaSpeechRecognitionConfigResponse:
         self._let_in(context)
-        if not self._lists_models:
+        if not self.lists_models:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "unknown method")
         answer = riva_asr_pb2.RivaSpeechRecognitionConfigResponse()
-        for code in self._languages:
+        for code in self.languages:
             parameters = {"language_code": code, "streaming": "True", "type": "online"}
             answer.model_config.add(model_name=f"conformer-{code}", parameters=parameters)
         answer.model_config.add(model_name="offline", parameters={"language_code": "xx-XX", "type": "offline"})
@@ -144,8 +169,9 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self._let_in(context)
         config = next(requests).streaming_config
         code = config.config.language_code
-        if code not in self._languages and "multi" not in self._languages:
+        if code not in self.languages and "multi" not in self.languages:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"no model for {code}")
+        self._count(context)
         asked = Asked(config)
         fault: Fault | None = None
         done = 0  # words that are final
@@ -153,8 +179,8 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
             was_silent = not any(asked.sound)
             asked.sound += request.audio_content
             if was_silent and any(asked.sound):
-                self.asked.append(asked)
                 fault = self.faults.popleft() if self.faults else None
+                self.asked.append(asked)
             if fault is not None and len(asked.sound) // 2 >= fault.after_samples:
                 if fault.code is grpc.StatusCode.OK:
                     return
@@ -170,6 +196,16 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         rest = self._hear(np.frombuffer(bytes(asked.sound), "<i2"))[done:]
         if rest:
             yield self._answer(asked, rest, is_final=True)
+
+    def _count(self, context: grpc.ServicerContext) -> None:
+        with self._counting:
+            self.streams += 1
+
+        def over() -> None:
+            with self._counting:
+                self.streams -= 1
+
+        context.add_callback(over)
 
     def _let_in(self, context: grpc.ServicerContext) -> None:
         if self.is_deaf:
@@ -194,7 +230,7 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         heard = riva_asr_pb2.SpeechRecognitionAlternative(
             transcript=self._writes(" ".join(word.text for word in words)), confidence=0.8 if is_final else 0.0
         )
-        if "multi" in self._languages:
+        if "multi" in self.languages:
             heard.language_code.append("de-DE")
         if asked.config.config.enable_word_time_offsets and self.has_times:
             for word in words:
