@@ -1,4 +1,4 @@
-"""Finals that an engine on another machine still owes. Of any other engine there are none: its steps return them."""
+"""What an engine on another machine still owes, finals and interims. Any other owes nothing: its steps return them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from asr.utterances import Utterance
 from protocol.errors import EngineFailed
 from protocol.words import Hypothesis
 
-ASK_AGAIN_S = 0.02  # nobody wakes the loop when a final comes: it looks so often while one is awaited
+ASK_AGAIN_S = 0.02  # nobody wakes the loop when words come: it looks so often while some are awaited
 
 
 class Awaiting:
-    """At most one of each session; its next utterance waits behind it."""
+    """At most one utterance of each session; its next one waits behind it."""
 
     def __init__(self, engine: StreamingEngine) -> None:
         self._remote = engine if isinstance(engine, RemoteEngine) else None
         self._owed: dict[str, tuple[ListeningSession, Utterance]] = {}
+        self._open: dict[str, ListeningSession] = {}  # those that had an interim
 
     @property
     def is_remote(self) -> bool:
@@ -33,8 +34,26 @@ class Awaiting:
         """The session's stream was flushed."""
         self._owed[session.session_id] = (session, utterance)
 
+    def watch(self, session: ListeningSession) -> None:
+        """Its stream goes on: more words may come of what was sent."""
+        if self._remote is not None:
+            self._open[session.session_id] = session
+
     def forget(self, session_id: str) -> None:
         self._owed.pop(session_id, None)
+        self._open.pop(session_id, None)
+
+    def news(self) -> list[tuple[ListeningSession, Hypothesis]]:
+        """Interims that came since they were last asked for."""
+        if self._remote is None:
+            return []
+        there = []
+        for session in list(self._open.values()):
+            if session.stream is None or session.owed or session.utterances.open_samples is None:
+                del self._open[session.session_id]
+            elif (heard := self._remote.news(session.stream)) is not None:
+                there.append((session, heard))
+        return there
 
     def come(self) -> list[tuple[ListeningSession, Utterance, Hypothesis | EngineFailed]]:
         """Those that are there now; they are awaited no longer."""
@@ -49,4 +68,4 @@ class Awaiting:
         return there
 
     def next_due_s(self, now_s: float) -> float | None:
-        return now_s + ASK_AGAIN_S if self._owed else None
+        return now_s + ASK_AGAIN_S if self._owed or self._open else None

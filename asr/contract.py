@@ -107,7 +107,7 @@ class StreamingEngine(Protocol):
 
 @runtime_checkable
 class RemoteEngine(StreamingEngine, Protocol):
-    """Hears on another machine. ``step`` only sends, and returns what came back by now; the final comes when it comes.
+    """Hears on another machine. ``step`` only sends, and returns what came back by now; the rest comes when it comes.
 
     While the other machine is away, streams wait for it: what was said meanwhile is heard later.
     """
@@ -115,6 +115,9 @@ class RemoteEngine(StreamingEngine, Protocol):
     @property
     def away(self) -> str:
         """Why the other machine hears nothing now; empty while it does."""
+
+    def news(self, stream: Any) -> Hypothesis | None:
+        """What came back since the last ``step`` or ``news`` of a stream, if anything did."""
 
     def final(self, stream: Any) -> Hypothesis | EngineFailed | None:
         """The words of a stream that was flushed, all committed, or why there will be none; None: not there yet."""

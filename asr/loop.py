@@ -241,6 +241,8 @@ class InferenceLoop:
         for session, utterance, outcome in came:
             self._said(session, utterance, outcome)
             self._note(session, self._clock())
+        for session, heard in self._awaiting.news():
+            self._saying.so_far(session, heard)
         return bool(came)
 
     @staticmethod
@@ -321,6 +323,7 @@ class InferenceLoop:
         else:
             # From its beginning: a step that takes longer than the interval makes the next one late, which is seen.
             session.interim_due_s = began_s + self._cadence.interval_s
+            self._awaiting.watch(session)
             self._saying.so_far(session, outcome)
 
     def _work(self, session: ListeningSession, wish: Wish) -> Work:

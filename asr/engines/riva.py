@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -22,7 +21,7 @@ import structlog
 from riva.client.proto import riva_asr_pb2
 
 from asr.contract import EngineInfo, SessionOptions, Step
-from asr.engines.riva_link import RivaLink
+from asr.engines.riva_link import RivaLink, begin, is_hidden
 from asr.engines.riva_words import HeardWords, streaming_config
 from asr.worker_settings import WorkerSettings
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
@@ -33,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 BATCH_MAX = 64  # a step only hands over
 ATTEMPTS_MAX = 3  # of an utterance, while others are heard
-FULL_ATTEMPTS_MAX = 20  # when Riva has no room for it, though for others: some 80 s
+FULL_ATTEMPTS_MAX = 20  # when Riva has no room for it, but for a silence: some 80 s
 AGAIN_FIRST_S, AGAIN_MAX_S = 0.2, 5.0  # before the second attempt; twice as long before each later one
 _PIECE_BYTES = SAMPLE_RATE_HZ * BYTES_PER_SAMPLE // 2  # of a message, at most: half a second
 _SHUT_DOWN_S = 5.0
@@ -46,7 +45,7 @@ _ATTEMPTS = {
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """One utterance. The event loop owns it, but for ``heard`` and ``final``, which others only look at."""
+    """One utterance. The event loop owns it; others look at ``heard`` and ``final``, and ``told`` is theirs."""
 
     options: SessionOptions
     start_samples: int = 0
@@ -55,17 +54,19 @@ class _Stream:
     more: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     heard: tuple[Word, ...] = ()
+    told: tuple[Word, ...] = ()  # the last that was asked for
     language: str | None = None
     final: Hypothesis | EngineFailed | None = None
 
 
 class _Failed(Exception):
-    """One attempt; internal. ``reason`` is ours, never what Riva said: it might hold words."""
+    """One attempt; internal. ``reason`` is ours, never what Riva said: it might hold words. ``is_hidden``: unknown."""
 
-    def __init__(self, reason: str, attempts_max: int = ATTEMPTS_MAX) -> None:
+    def __init__(self, reason: str, attempts_max: int = ATTEMPTS_MAX, *, is_hidden: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.attempts_max = attempts_max
+        self.is_hidden = is_hidden
 
 
 class RivaEngine:
@@ -120,7 +121,10 @@ class RivaEngine:
         self._call(
             self._take, [(step.stream, step.samples.tobytes(), step.start_samples, step.flush) for step in steps]
         )
-        return [Hypothesis(tentative=step.stream.heard, language=step.stream.language) for step in steps]
+        return [_so_far(step.stream) for step in steps]
+
+    def news(self, stream: _Stream) -> Hypothesis | None:
+        return None if stream.heard is stream.told else _so_far(stream)
 
     def final(self, stream: _Stream) -> Hypothesis | EngineFailed | None:
         return stream.final
@@ -182,12 +186,13 @@ class RivaEngine:
         stream.sound.clear()
 
     async def _heard(self, stream: _Stream) -> Hypothesis:
-        attempt = 1
+        attempt, carefully = 1, False
         while True:
             await self._link.back()
             try:
-                return await _Attempt(self._link, self._settings, stream).run()
+                return await _Attempt(self._link, self._settings, stream, carefully=carefully).run()
             except _Failed as failure:
+                carefully = carefully or failure.is_hidden
                 if not await self._link.is_there():
                     attempt = 1  # nobody is heard now: it is not this one's fault
                     continue
@@ -198,11 +203,17 @@ class RivaEngine:
                 attempt += 1
 
 
+def _so_far(stream: _Stream) -> Hypothesis:
+    stream.told = stream.heard
+    return Hypothesis(tentative=stream.told, language=stream.language)
+
+
 class _Attempt:
     """One stream of gRPC for all sound of an utterance, from its first sample. Raises ``_Failed``."""
 
-    def __init__(self, link: RivaLink, settings: WorkerSettings, stream: _Stream) -> None:
+    def __init__(self, link: RivaLink, settings: WorkerSettings, stream: _Stream, *, carefully: bool) -> None:
         self._stream = stream
+        self._carefully = carefully
         self._deadline_s = settings.riva_deadline_s
         self._words = HeardWords(stream.start_samples)
         self._sent_bytes = 0
@@ -214,11 +225,18 @@ class _Attempt:
     async def run(self) -> Hypothesis:
         sending = asyncio.create_task(self._send(), name="riva send")
         try:
-            with _translated(self._call):
-                async with self._limit:
-                    await self._receive()
+            async with self._limit:
+                await self._receive()
         except TimeoutError:
             raise _Failed("it stalled") from None
+        except grpc.aio.AioRpcError as error:
+            attempts_max = _ATTEMPTS.get(error.code(), ATTEMPTS_MAX)
+            raise _Failed(error.code().name, attempts_max, is_hidden=is_hidden(error)) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # we were closed
+            raise _Failed("its connection was closed") from None  # by the link, which made another
         finally:
             sending.cancel()
             self._call.cancel()
@@ -241,7 +259,8 @@ class _Attempt:
     async def _send(self) -> None:
         """What there is, and what comes, until the utterance ends. That Riva takes it has a deadline of its own."""
         with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # reading says why
-            await self._write(riva_asr_pb2.StreamingRecognizeRequest(streaming_config=self._config))
+            self._reschedule()
+            await begin(self._call, self._config, carefully=self._carefully)
             stream = self._stream
             while not self._all_sent:
                 piece = bytes(stream.sound[self._sent_bytes : self._sent_bytes + _PIECE_BYTES])
@@ -263,16 +282,3 @@ class _Attempt:
 
     def _reschedule(self) -> None:
         self._limit.reschedule(asyncio.get_running_loop().time() + self._deadline_s)
-
-
-@contextmanager
-def _translated(call: grpc.aio.StreamStreamCall) -> Iterator[None]:
-    try:
-        yield
-    except grpc.aio.AioRpcError as error:
-        raise _Failed(error.code().name, _ATTEMPTS.get(error.code(), ATTEMPTS_MAX)) from None
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise  # we were closed, or it took too long
-        raise _Failed("its connection was closed") from None  # by the link, which made another

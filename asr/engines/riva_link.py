@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 LOOK_DEADLINE_S = 5.0  # for half a second of silence
 AGAIN_FIRST_S = 0.25
 AGAIN_MAX_S = 5.0
+REFUSED_WITHIN_S = 0.2
+_HIDING = "Internal error from Core"  # grpc.aio's, of a message that could not be sent
 _SILENCE = bytes(SAMPLE_RATE_HZ // 2 * BYTES_PER_SAMPLE)
 _DETAILS_MAX_CHARS = 200
 _OPTIONS = (
@@ -156,8 +158,8 @@ class RivaLink:
         call = self.stub.StreamingRecognize(metadata=self.metadata)
         try:
             config = streaming_config(SessionOptions(interim=False), self._settings, languages)
-            with contextlib.suppress(asyncio.InvalidStateError):  # it is over: reading says why
-                await call.write(riva_asr_pb2.StreamingRecognizeRequest(streaming_config=config))
+            with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # reading says why
+                await begin(call, config, carefully=True)
                 await call.write(riva_asr_pb2.StreamingRecognizeRequest(audio_content=_SILENCE))
                 await call.done_writing()
             while await call.read() is not grpc.aio.EOF:
@@ -174,6 +176,23 @@ class RivaLink:
 
 class _Unimplemented(Exception):
     """It does not list its models: whatever hears by Riva's protocol will do."""
+
+
+def is_hidden(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC puts an error of its own in the place of the server's, which ended the stream as we were sending."""
+    return error.code() is grpc.StatusCode.INTERNAL and error.details() == _HIDING
+
+
+async def begin(
+    call: grpc.aio.StreamStreamCall, config: riva_asr_pb2.StreamingRecognitionConfig, *, carefully: bool
+) -> None:
+    """Ask for a stream. ``carefully``: leave time to refuse it before there is sound, so that the reason is seen."""
+    await call.write(riva_asr_pb2.StreamingRecognizeRequest(streaming_config=config))
+    if carefully:
+        ending = asyncio.create_task(call.code(), name="riva refusal")
+        await asyncio.wait({ending}, timeout=REFUSED_WITHIN_S)
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
 
 
 def find_riva(settings: WorkerSettings) -> Found:

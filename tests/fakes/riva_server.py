@@ -114,6 +114,8 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self.lists_models = True
         self.asked: list[Asked] = []
         self.silences = 0
+        self.full_times = 0  # so many streams with interims find no place
+        self.refused = 0
         self.streams = 0  # that are open
 
     @property
@@ -170,7 +172,12 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         config = next(requests).streaming_config
         code = config.config.language_code
         if code not in self.languages and "multi" not in self.languages:
+            self.refused += 1
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"no model for {code}")
+        if self.full_times and config.interim_results:
+            self.full_times -= 1
+            self.refused += 1
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "all places are taken")
         self._count(context)
         asked = Asked(config)
         fault: Fault | None = None

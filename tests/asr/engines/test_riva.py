@@ -211,7 +211,7 @@ def test_what_was_shown_is_not_taken_back_by_another_attempt(make_engine: MakeEn
 
 @pytest.mark.parametrize(
     ("code", "attempts"),
-    [(grpc.StatusCode.INVALID_ARGUMENT, 1), (grpc.StatusCode.INTERNAL, ATTEMPTS_MAX), (None, ATTEMPTS_MAX)],
+    [(grpc.StatusCode.INTERNAL, ATTEMPTS_MAX), (None, ATTEMPTS_MAX)],
 )
 def test_an_utterance_that_riva_cannot_bear_is_given_up_alone(
     make_engine: MakeEngine, server: RivaServer, code: grpc.StatusCode | None, attempts: int
@@ -228,6 +228,27 @@ def test_an_utterance_that_riva_cannot_bear_is_given_up_alone(
     send(engine, other, at=HALF_SAMPLES)
     assert words(outcome(engine, other)) == TEXT
     assert engine.away == ""
+
+
+def test_a_language_that_riva_does_not_know_is_not_asked_for_again_and_again(
+    make_engine: MakeEngine, server: RivaServer
+) -> None:
+    engine = make_engine()
+    failed = hear(engine, SessionOptions(language="fr"))
+    assert isinstance(failed, EngineFailed)
+    assert "INVALID_ARGUMENT" in failed.message
+    assert server.refused <= 2  # the first time gRPC may hide why
+    assert words(hear(engine)) == TEXT
+
+
+def test_a_server_that_is_full_for_one_is_asked_again(
+    make_engine: MakeEngine, server: RivaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr.engines.riva.AGAIN_MAX_S", 0.2)
+    engine = make_engine()
+    server.full_times = ATTEMPTS_MAX + 2
+    assert words(hear(engine)) == TEXT
+    assert server.refused == ATTEMPTS_MAX + 2
 
 
 def test_a_server_that_dies_is_waited_for(make_engine: MakeEngine, server: RivaServer) -> None:
