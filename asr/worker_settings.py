@@ -40,7 +40,6 @@ class WorkerSettings:
     riva_model: str = ""
     riva_deadline_s: float = 10.0
     riva_hotword_boost: float = 20.0
-    riva_speaker_tags: bool = False
 
     def to_json(self) -> str:
         """For a command line: of the token it says no more than that one will be told (``wire.Credentials``)."""

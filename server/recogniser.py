@@ -27,5 +27,4 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         riva_model=settings.riva_model,
         riva_deadline_s=settings.riva_deadline_s,
         riva_hotword_boost=settings.riva_hotword_boost,
-        riva_speaker_tags=settings.riva_speaker_tags,
     )

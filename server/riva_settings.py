@@ -17,7 +17,7 @@ class RivaSettings(BaseSettings):
         "",
         max_length=300,
         description="Address of an NVIDIA Riva server, such as gpu.example.org:50051, which sound is then sent to; "
-        "engine = riva needs it.",
+        "needed by the engine riva.",
     )
     riva_tls: bool = Field(False, description="Whether Riva is spoken to over TLS.")
     riva_ca_file: Path | None = Field(
@@ -44,11 +44,6 @@ class RivaSettings(BaseSettings):
         ge=0.0,
         le=1000.0,
         description="How much Riva prefers a session's hotwords; what is good depends on its model.",
-    )
-    riva_speaker_tags: bool = Field(
-        False,
-        description="Whether Riva tells speakers apart within an utterance, by which ours are cut sharper; costs it "
-        "much of its time.",
     )
 
     @field_validator("riva_url")

@@ -16,7 +16,6 @@ from protocol.words import Word
 ANY_LANGUAGE = "auto"
 MULTILINGUAL = "multi"  # what Riva calls the language of models that find it out themselves
 HOTWORDS_MAX = 100
-SPEAKERS_MAX = 8
 # Riva wants a region with a language; where the most spoken is not that of the same letters.
 _REGIONS = {
     "ar": "AR",
@@ -75,9 +74,8 @@ def streaming_config(
     hotwords = [phrase for phrase in options.hotwords if phrase.strip()][:HOTWORDS_MAX]
     if hotwords:
         config.speech_contexts.add(phrases=hotwords, boost=settings.riva_hotword_boost)
-    if options.diarize and settings.riva_speaker_tags:
-        config.diarization_config.enable_speaker_diarization = True
-        config.diarization_config.max_speaker_count = options.speakers_expected or options.max_speakers or SPEAKERS_MAX
+    # Speakers are not asked for: Riva's tags begin anew with each stream, and telling voices apart is the house's own
+    # work, by what it keeps of them (``asr.speakers``). Riva would pay for it with most of its speed.
     return riva_asr_pb2.StreamingRecognitionConfig(
         config=config, interim_results=options.interim and options.lane == "live"
     )

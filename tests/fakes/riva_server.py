@@ -84,7 +84,7 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
     """``with RivaServer() as server``; ``stop`` and ``start`` as often as wanted, always on the same port.
 
     ``faults`` strike the next streams that hold more than silence, one each. ``refuses``: all that is asked is answered
-    so. ``is_deaf``: nothing is answered. ``tag_of``: the speaker of a word.
+    so. ``is_deaf``: nothing is answered. ``writes`` makes a transcript of words.
     """
 
     def __init__(
@@ -95,14 +95,12 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         token: str = "",
         tls: tuple[bytes, bytes] | None = None,
         writes: Callable[[str], str] = str,
-        tag_of: Callable[[Word], int] = lambda word: 0,
     ) -> None:
         self._hear = hear
         self.languages = languages
         self._token = token
         self._tls = tls
         self._writes = writes
-        self._tag_of = tag_of
         self._server: grpc.Server | None = None
         self._counting = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -246,7 +244,6 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
                     start_time=word.start_samples // MS_SAMPLES,
                     end_time=word.end_samples // MS_SAMPLES,
                     confidence=0.9 if is_final else 0.0,
-                    speaker_tag=self._tag_of(word),
                 )
         result = riva_asr_pb2.StreamingRecognitionResult(
             alternatives=[heard],

@@ -137,8 +137,8 @@ def test_a_stream_without_words_has_an_empty_final(make_engine: MakeEngine) -> N
 
 def test_what_a_session_asks_for_is_asked_of_riva(make_engine: MakeEngine, server: RivaServer) -> None:
     server.languages = ("en-US", "de-DE", "de-CH")
-    engine = make_engine(riva_model="conformer", riva_hotword_boost=35.0, riva_speaker_tags=True)
-    hear(engine, SessionOptions(language="de", hotwords=("Earshot", " ", "Riva"), diarize=True, max_speakers=3))
+    engine = make_engine(riva_model="conformer", riva_hotword_boost=35.0)
+    hear(engine, SessionOptions(language="de", hotwords=("Earshot", " ", "Riva"), diarize=True))
     hear(engine, SessionOptions(interim=False))
     hear(engine, SessionOptions(lane="file"))
     first, second, third = (asked.config for asked in server.asked)
@@ -148,10 +148,8 @@ def test_what_a_session_asks_for_is_asked_of_riva(make_engine: MakeEngine, serve
     assert [(list(context.phrases), context.boost) for context in config.speech_contexts] == [
         (["Earshot", "Riva"], 35.0)
     ]
-    assert config.diarization_config.enable_speaker_diarization
-    assert config.diarization_config.max_speaker_count == 3
+    assert not config.HasField("diarization_config")
     assert second.config.language_code == "en-US"
-    assert not second.config.diarization_config.enable_speaker_diarization
     assert [each.interim_results for each in (first, second, third)] == [True, False, False]
 
 
