@@ -20,7 +20,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from asr.gathering import Gathering
-from asr.wire import FROM_WORKER, FrameError, FrameReader, FromWorker, Shutdown, frame
+from asr.wire import FROM_WORKER, Credentials, FrameError, FrameReader, FromWorker, Shutdown, frame
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,10 @@ class Child:
         writer = await _writer_of(ours.dup())
         writer.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         reader, reading = await asyncio.open_unix_connection(sock=ours)
-        return cls(process, reader, reading, writer)
+        child = cls(process, reader, reading, writer)
+        if settings.riva_token:
+            child.write(Credentials(riva_token=settings.riva_token))
+        return child
 
     def hang_up(self) -> None:
         """It reads the end of the stream."""

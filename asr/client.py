@@ -36,7 +36,8 @@ _ENCODER_IS_LOST = f"telling voices apart ended {LOST_WITH_VOICES_MAX} inference
 class EngineStatus:
     """What /health and the metrics say of the recogniser. ``reason``: why this engine, or why there is none now.
 
-    ``state`` is ``ok`` while at least one worker is ready. ``gave_up`` counts utterances that could not be heard.
+    ``state`` is ``ok`` while at least one worker is ready, but ``degraded`` when those that are hear by another machine
+    and that is away. ``gave_up`` counts utterances that could not be heard.
     ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the workers themselves have not worked
     through; ``steps`` and ``step_s`` count since each worker's start. ``workers`` are ready, of ``workers_wanted``;
     ``pid`` is the first of ``pids``. ``encoder``: by which voices are told apart, None when they are not, for want of
@@ -168,7 +169,10 @@ class AsrClient:
     def status(self) -> EngineStatus:
         each, state = self.workers, self._state
         speaking = next((worker for worker in each if worker.state == "ok"), each[0])
-        ready = speaking.ready
+        ready, reason = speaking.ready, speaking.reason
+        away = [worker.pong.away if worker.pong else "" for worker in each if worker.state == "ok"]
+        if away and all(away):
+            state, reason = "degraded", away[0]
         pongs = [worker.pong for worker in each if worker.pong is not None]
         no_encoder = _ENCODER_IS_LOST if self._encoder_is_lost else ready.no_encoder if ready else ""
         no_encoder = no_encoder or (speaking.pong.no_encoder if speaking.pong else "")
@@ -179,7 +183,7 @@ class AsrClient:
             model=ready.model if ready else "",
             device=ready.device if ready else "",
             languages=ready.languages if ready else (),
-            reason=speaking.reason if state == "degraded" or ready is None else ready.reason,
+            reason=reason if state == "degraded" or ready is None else ready.reason,
             notice=ready.notice if ready else "",
             restarts=self._restarts_before + sum(worker.restarts for worker in each),
             lag_ms=max((session.lag_ms for session in self._sessions.values()), default=0),

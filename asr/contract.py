@@ -1,7 +1,8 @@
 """The contract of an engine, and what a session asks of it. Adding an engine is one file in ``asr/engines/``.
 
 There are two kinds. A *streaming* engine keeps a stream per utterance and advances it by what is new
-(``StreamingEngine``). A *re-decoding* engine hears windows of sound anew each time (``RedecodingEngine``);
+(``StreamingEngine``); one that does so on another machine lets nobody wait for the network (``RemoteEngine``). A
+*re-decoding* engine hears windows of sound anew each time (``RedecodingEngine``);
 ``asr.commit`` makes a streaming engine of it.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from protocol.errors import EngineFailed
 from protocol.words import Hypothesis, Word
 
 Samples = npt.NDArray[np.int16]
@@ -101,6 +103,27 @@ class StreamingEngine(Protocol):
 
     def close(self, stream: Any) -> None:
         """Forget the stream. Idempotent."""
+
+
+@runtime_checkable
+class RemoteEngine(StreamingEngine, Protocol):
+    """Hears on another machine. ``step`` only sends, and returns what came back by now; the rest comes when it comes.
+
+    While the other machine is away, streams wait for it: what was said meanwhile is heard later.
+    """
+
+    @property
+    def away(self) -> str:
+        """Why the other machine hears nothing now; empty while it does."""
+
+    def news(self, stream: Any) -> Hypothesis | None:
+        """What came back since the last ``step`` or ``news`` of a stream, if anything did."""
+
+    def final(self, stream: Any) -> Hypothesis | EngineFailed | None:
+        """The words of a stream that was flushed, all committed, or why there will be none; None: not there yet."""
+
+    def shut_down(self) -> None:
+        """Close all streams and the connection. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from asr import schedule, wire
 from asr.attempts import Attempts, Work
+from asr.awaiting import Awaiting
 from asr.contract import Step, StreamingEngine
 from asr.encoder_loading import EncoderLoading
 from asr.hearing import Hearing
@@ -57,6 +58,7 @@ class InferenceLoop:
     ) -> None:
         self._engine = engine
         self._attempts = Attempts(engine, tell)
+        self._awaiting = Awaiting(engine)
         self._hearing = Hearing(voice, tell)
         self._voices = VoicesLane(encoder, tell, clock)
         self._saying = Saying(tell, self._voices)
@@ -120,6 +122,7 @@ class InferenceLoop:
         """Listen to what is new, and run one batch. True when there may be more to do at once."""
         heard = self._listen()
         self._say_guessed()
+        came = self._say_awaited()
         now_s = self._clock()
         chosen = schedule.choose(
             self._wanted(), now_s, self._engine.batch_max, self._before, sound_max_samples=self._finals_max_samples
@@ -132,11 +135,12 @@ class InferenceLoop:
                 return True
         if chosen:
             self._run(chosen, now_s)
-        return heard or bool(chosen) or bool(self._fresh)
+        return heard or came or bool(chosen) or bool(self._fresh)
 
     def next_due_s(self) -> float | None:
         """The time at which the next interim or step of voices falls due, if one will without new sound."""
-        dues_s = (schedule.next_due_s(self._wishes.values()), self._voices.next_due_s())
+        awaited_s = self._awaiting.next_due_s(self._clock())
+        dues_s = (schedule.next_due_s(self._wishes.values()), self._voices.next_due_s(), awaited_s)
         return min((due_s for due_s in dues_s if due_s is not None), default=None)
 
     def _listen(self) -> bool:
@@ -188,13 +192,16 @@ class InferenceLoop:
 
     def _wish(self, session: ListeningSession) -> Wish | None:
         live = session.options.lane == "live"
+        if session.session_id in self._awaiting:
+            return None
         if session.owed:
             owed = session.owed[0]
             sound_samples = owed.utterance.end_samples - owed.utterance.start_samples if owed.utterance else 0
             return Wish(session.session_id, True, live, owed.since_s, sound_samples=sound_samples, alone=session.alone)
         if not live:
             return None
-        if self._cadence.keeps_up and session.utterances.pausing and _worth_guessing(session):
+        is_guessing = self._cadence.keeps_up and not self._awaiting.is_remote  # what is elsewhere is not idle
+        if is_guessing and session.utterances.pausing and _worth_guessing(session):
             if session.guess is None or session.guess[0] != session.utterances.expected:
                 return Wish(session.session_id, False, live, 0.0, guess=True)
             return None
@@ -231,6 +238,15 @@ class InferenceLoop:
         for session, (utterance, outcome) in right:
             self._said(session, utterance, outcome)
             self._note(session, self._clock())
+
+    def _say_awaited(self) -> bool:
+        came = self._awaiting.come()
+        for session, utterance, outcome in came:
+            self._said(session, utterance, outcome)
+            self._note(session, self._clock())
+        for session, heard in self._awaiting.news():
+            self._saying.so_far(session, heard)
+        return bool(came)
 
     @staticmethod
     def _new_sound(session: ListeningSession) -> int:
@@ -298,7 +314,10 @@ class InferenceLoop:
         session.stream = work.step.stream
         if work.owed is not None:
             assert work.owed.utterance is not None
-            self._said(session, work.owed.utterance, outcome)
+            if self._awaiting.is_remote and not isinstance(outcome, EngineFailed):
+                self._awaiting.begin(session, work.owed.utterance)
+            else:
+                self._said(session, work.owed.utterance, outcome)
         elif isinstance(outcome, EngineFailed):
             # Its final may go well; and if not, it was tried often enough.
             self._engine.close(session.stream)
@@ -307,6 +326,7 @@ class InferenceLoop:
         else:
             # From its beginning: a step that takes longer than the interval makes the next one late, which is seen.
             session.interim_due_s = began_s + self._cadence.interval_s
+            self._awaiting.watch(session)
             self._saying.so_far(session, outcome)
 
     def _work(self, session: ListeningSession, wish: Wish) -> Work:
@@ -370,6 +390,7 @@ class InferenceLoop:
             utterances=self._utterances,
             interims_dropped=self._interims_dropped,
             guard_hits=dict(+self._saying.hits + Counter(self._engine.guard_hits)),
+            away=self._awaiting.away,
             **self._voices.figures(),
         )
 
@@ -377,6 +398,7 @@ class InferenceLoop:
         session = self._sessions.pop(session_id, None)
         for kept in (self._fresh, self._guessed, self._wishes):
             kept.pop(session_id, None)
+        self._awaiting.forget(session_id)
         self._voices.close(session_id)
         self._backlog_samples -= self._backlogs.pop(session_id, 0)
         if session is not None and session.stream is not None:

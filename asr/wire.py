@@ -94,6 +94,16 @@ class Close(_Message):
     generation: int
 
 
+class Credentials(_Message):
+    """To the worker, before all else and only where its settings say so: what must not stand on a command line.
+
+    All users of a machine can read those.
+    """
+
+    type: Literal["credentials"] = "credentials"
+    riva_token: str = Field(repr=False)
+
+
 class Ping(_Message):
     type: Literal["ping"] = "ping"
     number: int
@@ -252,7 +262,8 @@ class Pong(_Message):
     ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
     ``voice_windows`` of sound were embedded in ``voice_ms``, ``voice_windows_dropped`` were not for want of time;
     ``voice_failures``: times that a session's voices were no longer told apart because something failed.
-    ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be.
+    ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be. ``away``: why an engine on
+    another machine hears nothing now.
     """
 
     type: Literal["pong"] = "pong"
@@ -272,6 +283,7 @@ class Pong(_Message):
     voice_windows_dropped: int = 0
     voice_failures: int = 0
     no_encoder: str = ""
+    away: str = ""
 
 
 class Broken(_Message):

@@ -24,12 +24,12 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from asr import wire
-from asr.contract import StreamingEngine
+from asr.contract import RemoteEngine, StreamingEngine
 from asr.engines.choose import Choice, choose, load
 from asr.engines.choose_encoder import EncoderChoice, choose_encoder
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
-from asr.worker_settings import WorkerSettings
+from asr.worker_settings import TOLD_APART, WorkerSettings
 from protocol.errors import EarshotError, EngineFailed, ModelDamaged
 
 log = structlog.get_logger(__name__)
@@ -108,6 +108,19 @@ def _patience_s(loop: InferenceLoop) -> float:
     return _IDLE_S if due_s is None else min(_IDLE_S, max(0.0, due_s - time.monotonic()))
 
 
+def _with_credentials(settings: WorkerSettings, inbox: Inbox) -> WorkerSettings:
+    """The settings with what was left out of the command line, which is the first frame."""
+    if settings.riva_token != TOLD_APART:
+        return settings
+    frames: list[tuple[bytes, bytes]] = []
+    while not frames:  # the reader ends the process when the server goes away
+        frames = inbox.take(_IDLE_S)
+    told = wire.Credentials.model_validate_json(frames[0][0])
+    for header, payload in frames[1:]:
+        inbox.put(header, payload)
+    return replace(settings, riva_token=told.riva_token)
+
+
 def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
     """The recogniser for the settings.
 
@@ -133,7 +146,7 @@ def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
 
 
 def _loaded(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
-    if choice.device == "cpu":
+    if choice.device in ("cpu", "remote"):
         _stand_back()  # before: how nice a thread is it has from the one that begins it, and libraries begin their own
     return load(choice, settings)
 
@@ -173,7 +186,9 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     inbox = Inbox()
     threading.Thread(target=read_all, args=(link, inbox), name="reader", daemon=True).start()
     threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    engine: StreamingEngine | None = None
     try:
+        settings = _with_credentials(settings, inbox)
         choice, engine = _load(settings)
         encoder = choose_encoder(choice, settings.models_dir, settings.speaker_encoder)
         if encoder.notice:
@@ -195,6 +210,9 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     except Exception as error:  # the last line: it must be told, whatever it is
         log.exception("the recogniser failed")
         return broken("ENGINE_FAILED", f"the recogniser failed: {type(error).__name__}: {error}")
+    finally:
+        if isinstance(engine, RemoteEngine):
+            engine.shut_down()
     return 0
 
 

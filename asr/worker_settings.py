@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+
+TOLD_APART = "told apart"
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class WorkerSettings:
     ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``. ``workers``:
     how many processes (0: as many as the engine is good for here); ``index`` says which of them this is, and so its
     device. ``commit_policy``: a name that ``asr.agreement`` knows. ``speaker_encoder``: see
-    ``asr.engines.choose_encoder``.
+    ``asr.engines.choose_encoder``. ``riva_...``: of the engine ``riva`` (``asr.engines.riva``).
     """
 
     engine: str = "auto"
@@ -31,9 +33,18 @@ class WorkerSettings:
     memory_max_mb: int = 0
     workers: int = 0
     index: int = 0
+    riva_url: str = ""
+    riva_tls: bool = False
+    riva_ca_file: str = ""
+    riva_token: str = field(default="", repr=False)
+    riva_model: str = ""
+    riva_deadline_s: float = 10.0
+    riva_hotword_boost: float = 20.0
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"models_dir": str(self.models_dir)})
+        """For a command line: of the token it says no more than that one will be told (``wire.Credentials``)."""
+        token = TOLD_APART if self.riva_token else ""
+        return json.dumps(asdict(self) | {"models_dir": str(self.models_dir), "riva_token": token})
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:

@@ -176,7 +176,7 @@ class ManagedWorker:
 
     def _attach(self, session: AsrSession, child: Child) -> None:
         session.attach(child, self._next_generation())
-        session.tell_engine_state("ok")
+        session.tell_engine_state("degraded" if self.pong is not None and self.pong.away else "ok")
 
     def _lose(self, state: WorkerState) -> None:
         self._child, self.pong, self._load, self.state = None, None, LoadAverage(), state
@@ -200,7 +200,11 @@ class ManagedWorker:
         self._owner.on_message(message)
 
     def on_pong(self, pong: Pong) -> None:
+        was_away = self.pong is not None and self.pong.away != ""
         self.pong = pong
+        if was_away != bool(pong.away):
+            for session in self.sessions.values():
+                session.tell_engine_state("degraded" if pong.away else "ok")
         self._load.add(pong.busy, self.live, self._clock())
 
     def on_ran(self, ran: Ran) -> None:

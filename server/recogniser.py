@@ -20,4 +20,11 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         start_deadline_s=settings.engine_start_deadline_s,
         memory_max_mb=settings.engine_memory_max_mb,
         workers=settings.workers,
+        riva_url=settings.riva_url,
+        riva_tls=settings.riva_tls,
+        riva_ca_file=str(settings.riva_ca_file or ""),
+        riva_token=settings.riva_token.get_secret_value() if settings.riva_token else "",
+        riva_model=settings.riva_model,
+        riva_deadline_s=settings.riva_deadline_s,
+        riva_hotword_boost=settings.riva_hotword_boost,
     )

@@ -24,6 +24,7 @@ from server.client_address import networks_of
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
 from server.nodes.node_settings import NodeSettings
+from server.riva_settings import RivaSettings
 from server.speaker_settings import SpeakerSettings
 from server.turn import check_stun_url, check_turn_url
 from server.udp import check_udp_port, port_range, public_address
@@ -47,7 +48,9 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message names each problem."""
 
 
-class Settings(BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, SpeakerSettings, WebhookSettings):
+class Settings(
+    BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, RivaSettings, SpeakerSettings, WebhookSettings
+):
     """All settings of a node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -98,7 +101,7 @@ class Settings(BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, S
     )
 
     # The recogniser.
-    engine: str = Field("auto", description="auto, or a model's name from `earshot models list`, or scripted (tests).")
+    engine: str = Field("auto", description="auto, a model of `earshot models list`, riva, or scripted (tests).")
     workers: int = Field(
         0, ge=0, le=64, description="Inference processes at most; 0: one per core or device, as the engine is good for."
     )

@@ -23,7 +23,8 @@ BELOW = {
 }
 
 ENGINE_LIBRARIES = frozenset(
-    {"onnxruntime", "pocketsphinx", "ctranslate2", "faster_whisper", "tokenizers", "sherpa_onnx", "silero_vad", "riva"}
+    {"onnxruntime", "pocketsphinx", "ctranslate2", "faster_whisper", "tokenizers", "sherpa_onnx", "silero_vad"}
+    | {"riva", "grpc"}
 )
 # A library, and the only places (folders or modules) that import it.
 HOMES = {

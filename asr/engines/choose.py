@@ -20,7 +20,10 @@ ANY_LANGUAGE = "auto"
 # or two sessions per core, for which there must be some cores. medium needs more than a second for each second.
 _COST_MAX_BY_CORES = ((4, 6), (1, 2))
 # The package without which an engine cannot run, and how to get it; the others always come along.
-_EXTRA = {"sherpa-onnx": ("sherpa_onnx", "pip install 'earshot[sherpa]'")}
+_EXTRA = {
+    "sherpa-onnx": ("sherpa_onnx", "pip install 'earshot[sherpa]'"),
+    "riva": ("riva", "pip install 'earshot[riva]'"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def choose(
     gpu: bool | None = None,
     broken: Mapping[str, str] | None = None,
 ) -> Choice:
-    """The recogniser for ``engine`` (``auto``, a model's name, or ``scripted...``) and ``language`` (or ``auto``).
+    """The recogniser for ``engine`` (``auto``, ``riva``, ``scripted...``, a model's name) and a language, or ``auto``.
 
     ``gpu``: whether to use one; found out without it. ``broken``: models that could not be loaded, and why: ``auto``
     takes the next best and says so, as it does when files are missing. Raises ``EngineFailed`` that says what to do
@@ -55,6 +58,8 @@ def choose(
     """
     if engine == "scripted" or engine.startswith("scripted-"):
         return Choice(engine, "scripted", engine, "cpu", None, "asked for, for tests")
+    if engine == "riva":
+        return _riva()
     if engine != "auto":
         return _named(engine, language, models_dir, gpu)
     gpu = has_gpu() if gpu is None else gpu
@@ -121,6 +126,10 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
         from asr.engines.sphinx import SphinxEngine
 
         return SphinxEngine()
+    if choice.engine == "riva":
+        from asr.engines.riva import RivaEngine
+
+        return RivaEngine(settings)
     if choice.engine == "sherpa-onnx":
         from asr.engines.sherpa import SherpaEngine
 
@@ -156,7 +165,7 @@ def workers_max(choice: Choice) -> int:
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:
     model = RECOGNISERS.get(name)
     if model is None:
-        raise EngineFailed(f"no recogniser is called {name!r}; there are auto, {', '.join(RECOGNISERS)}")
+        raise EngineFailed(f"no recogniser is called {name!r}; there are auto, riva, {', '.join(RECOGNISERS)}")
     if not model.repo:
         return _embedded(language, gpu=False, reason="asked for")
     if missing := missing_package(model):
@@ -171,9 +180,19 @@ def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choi
     return _fetched(model, models_dir, gpu=gpu, reason="asked for", notice=notice)
 
 
+def _riva() -> Choice:
+    if missing := _missing_package("riva"):
+        raise EngineFailed(f"riva needs a package that is not here: {missing}")
+    return Choice("riva", "riva", "riva", "remote", None, "asked for")
+
+
 def missing_package(model: Model) -> str:
     """How to get the package that this model's engine needs and is not here; empty when nothing is missing."""
-    package, command = _EXTRA.get(model.engine, ("", ""))
+    return _missing_package(model.engine)
+
+
+def _missing_package(engine: str) -> str:
+    package, command = _EXTRA.get(engine, ("", ""))
     return command if package and find_spec(package) is None else ""
 
 

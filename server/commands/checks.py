@@ -48,6 +48,7 @@ def run_checks() -> Iterator[Check]:
     yield Check("Settings", "ok", f"earshot {_version('earshot')}, {_config_source()}")
     checks: tuple[Callable[[Settings], Check], ...] = (
         recogniser,
+        riva,
         voices,
         fetched_models,
         gpu,
@@ -91,6 +92,30 @@ def recogniser(settings: Settings) -> Check:
         found += f"; the setting workers asks for {settings.workers} processes, this machine is good for {good_for}"
         notice = f"{notice} Lower EARSHOT_WORKERS; 0 takes as many as it is good for.".strip()
     return Check("Recogniser", "warn" if notice else "ok", found, notice)
+
+
+def riva(settings: Settings) -> Check:
+    """Whether the server that is to hear for us hears a silence."""
+    from protocol.errors import EarshotError
+    from server.recogniser import worker_settings
+
+    if not settings.riva_url:
+        return Check("Riva", "ok", "none: recognisers run on this machine")
+    level: Literal["warn", "fail"] = "fail" if settings.engine == "riva" else "warn"
+    try:
+        from asr.engines.riva_link import find_riva
+
+        found = find_riva(worker_settings(settings))
+    except ImportError:
+        return Check("Riva", level, "its client is not here", "pip install 'earshot[riva]' in Earshot's environment.")
+    except EarshotError as error:
+        return Check("Riva", level, error.message, "Check the EARSHOT_RIVA_ settings.")
+    if found.trouble:
+        todo = "Check the EARSHOT_RIVA_ settings, and that it is running; until then sound is recorded and waits."
+        return Check("Riva", level, f"{settings.riva_url} {found.trouble}", todo)
+    speaks = f" {', '.join(found.languages)}" if found.languages else ""
+    unused = "" if settings.engine == "riva" else "; it is not asked, for the setting engine is not riva"
+    return Check("Riva", "ok", f"{settings.riva_url} hears{speaks}{unused}")
 
 
 def voices(settings: Settings) -> Check:

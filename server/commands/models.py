@@ -42,6 +42,10 @@ def list_models(data_dir: DataDir = None) -> None:
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table, markup=False)
     console.print("\nFetch one with: earshot models pull NAME", highlight=False)
+    if settings.riva_url:
+        used = "in use" if settings.engine == "riva" else "used with EARSHOT_ENGINE=riva"
+        told = f"Besides, riva: what NVIDIA Riva at {settings.riva_url} has; {used}"
+        console.print(told, markup=False, highlight=False)
 
 
 @models.command("pull")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr.engines import choose as choosing
-from asr.engines.choose import choose, load
+from asr.engines.choose import choose, load, workers_max
 from asr.models import CATALOGUE
 from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed, ModelDamaged
@@ -73,6 +73,15 @@ def test_without_its_package_a_model_is_not_chosen_and_its_name_is_answered(
     assert choose("auto", "en", tmp_path, gpu=False).name == "embedded-en"
     with pytest.raises(EngineFailed, match=r"pip install 'earshot\[sherpa\]'"):
         choose("zipformer-en", "en", tmp_path)
+
+
+def test_riva_is_taken_by_its_name_and_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = choose("riva", "de", tmp_path)
+    assert (choice.engine, choice.device, workers_max(choice)) == ("riva", "remote", 1)
+    assert choose("auto", "de", tmp_path, gpu=False).engine != "riva"
+    monkeypatch.setattr(choosing, "find_spec", lambda package: None)
+    with pytest.raises(EngineFailed, match=r"pip install 'earshot\[riva\]'"):
+        choose("riva", "en", tmp_path)
 
 
 def test_a_streaming_transducer_is_loaded(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from server.commands import checks
 from server.settings import Settings
 from tests.fakes.language_model import KEY, running_language_model
 from tests.fakes.redis_server import NoRedis, RedisServer
+from tests.fakes.riva_server import RivaServer
 from tests.fakes.running_app import running_app
 from tests.fakes.tiny_encoder import build_tiny_encoder
 from tests.fakes.tiny_whisper import build_tiny_whisper
@@ -50,6 +52,21 @@ def test_more_processes_than_the_machine_is_good_for_are_told_of(
     assert found.level == "warn"
     assert "asks for 5 processes, this machine is good for 2" in found.found
     assert "EARSHOT_WORKERS" in found.todo
+
+
+def test_the_riva_server_is_looked_at(tmp_path: Path) -> None:
+    assert checks.riva(settings(tmp_path)).level == "ok"
+    with RivaServer(languages=("en-US", "de-DE")) as server:
+        asked = settings(tmp_path, engine="riva", riva_url=server.address)
+        found = checks.riva(asked)
+        assert (found.level, found.found) == ("ok", f"{server.address} hears en-US, de-DE")
+        assert checks.recogniser(asked).level == "ok"
+        assert "not asked" in checks.riva(settings(tmp_path, riva_url=server.address)).found
+    gone = checks.riva(asked)
+    assert (gone.level, gone.found) == ("fail", f"{server.address} cannot be reached")
+    assert "EARSHOT_RIVA_" in gone.todo
+    assert checks.riva(settings(tmp_path, riva_url=server.address)).level == "warn"
+    gc.collect()  # gRPC's own thread ends with the last channel
 
 
 def test_whether_voices_can_be_told_apart(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_the_list_tells_what_is_here(data_dir: Path) -> None:
     assert "auto" in embedded
 
 
+def test_the_list_tells_of_riva(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "riva" not in run("list", "--data-dir", str(data_dir))
+    monkeypatch.setenv("EARSHOT_RIVA_URL", "gpu.example.org:50051")
+    assert "NVIDIA Riva at gpu.example.org:50051 has; used with" in run("list", "--data-dir", str(data_dir))
+    monkeypatch.setenv("EARSHOT_ENGINE", "riva")
+    assert "has; in use" in run("list", "--data-dir", str(data_dir))
+
+
 def test_a_model_is_pulled_from_a_folder_listed_and_removed(data_dir: Path, whisper: Path) -> None:
     shown = run("pull", "whisper-tiny.en", "--from", str(whisper), "--data-dir", str(data_dir))
     assert "licence MIT" in shown
