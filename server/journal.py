@@ -101,14 +101,7 @@ class Journal:
     ) -> list[Event]:
         """As ``append``, for events that are stored together or not at all, numbered in a row. A few, not hundreds:
         they are one transaction, and others' events wait for it."""
-        if self._is_stopping or self._task is None:
-            raise StoreUnavailable("the journal is not running")
-        if len(self._pending) >= self._pending_max:
-            raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
-        news = [NewEvent.of(transcript_id, body) for body in bodies]
-        entry = _Pending(news, asyncio.get_running_loop().create_future())
-        self._pending.append(entry)
-        self._woken.set()
+        entry = self._put(transcript_id, bodies)
         done, _ = await asyncio.wait({entry.done}, timeout=None if patient else self._append_deadline_s)
         if not done:
             entry.is_given_up = True
@@ -117,6 +110,22 @@ class Journal:
         if isinstance(result, EarshotError):
             raise result
         return result
+
+    def put(self, transcript_id: str, body: EventBody) -> asyncio.Future[list[Event] | EarshotError]:
+        """As ``append``, ``patient``, for whoever does not wait for it: the answer tells the event, or what became of
+        it instead. It is stored whether anybody asks or not."""
+        return self._put(transcript_id, [body]).done
+
+    def _put(self, transcript_id: str, bodies: Sequence[EventBody]) -> _Pending:
+        if self._is_stopping or self._task is None:
+            raise StoreUnavailable("the journal is not running")
+        if len(self._pending) >= self._pending_max:
+            raise StoreUnavailable("too many events wait for the store", retry_after_s=1.0)
+        news = [NewEvent.of(transcript_id, body) for body in bodies]
+        entry = _Pending(news, asyncio.get_running_loop().create_future())
+        self._pending.append(entry)
+        self._woken.set()
+        return entry
 
     async def flushed(self) -> None:
         """Returns when everything appended before is stored, or was given up. Raises ``StoreUnavailable`` when that
