@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from protocol.errors import NotFound
 from protocol.states import TranscriptState
-from server.bots.bot_stream import BotStream, complete
+from server.bots.bot_stream import BotStream
+from server.bots.completion import complete
 from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier
 from server.hub import Hub

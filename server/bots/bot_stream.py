@@ -19,10 +19,11 @@ import structlog
 
 from media.meeting_sound import MeetingSound
 from protocol.blocks import SAMPLE_RATE_HZ, Block, seconds
-from protocol.errors import EarshotError, IllegalMove, Overloaded, StoreUnavailable, TooLarge
+from protocol.errors import EarshotError, Overloaded, StoreUnavailable, TooLarge
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Picture, ProviderData, Sound, Told
+from server.bots.completion import complete
 from server.bots.journal_behind import JournalBehind
 from server.bots.meeting_tracks import MIXED, is_of_room, is_told, name_of
 from server.bots.outage import Outage
@@ -123,6 +124,8 @@ class BotStream:
         self._is_paused = is_paused
         self.taken = 0  # messages
         self.is_taking = False  # one, just now
+        self._heard_s = math.inf  # when the sound began that was taken last
+        self._left_s = -math.inf  # when it was told to leave
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
@@ -201,8 +204,15 @@ class BotStream:
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
         fast as it comes."""
+        if self._phase < _Phase.LEAVING and self._clock.has_begun:
+            self._left_s = self._clock.now_s()
         self._phase = max(self._phase, _Phase.LEAVING)
         self._tell_ended(None)
+
+    @property
+    def is_behind(self) -> bool:
+        """What is taken was said before it left."""
+        return self._heard_s < self._left_s
 
     def pause(self, *, paused: bool) -> None:
         """What is said, shown and written meanwhile is not recorded; who comes and goes is."""
@@ -235,6 +245,7 @@ class BotStream:
     async def _hear(self, sound: Sound) -> None:
         length_s = len(sound.pcm) / 2 / sound.rate_hz
         start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
+        self._heard_s = start_s
         now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
         name = name_of(None if sound.participant is None else sound.participant.id)
         if name == MIXED and await self._is_separate_sound():
@@ -277,7 +288,6 @@ class BotStream:
                 voice.session.feed(block)
             except StoreUnavailable as error:  # the disk takes nothing: another connection may do better
                 self._ended(error)
-                return
 
     async def _begin(self, name: str, sound: Sound) -> _Voice:
         """A track for it, or the one that it had before the connection was lost."""
@@ -387,11 +397,3 @@ def _is_recorded(item: Item) -> bool:
     return not isinstance(item, Head | Acted) or (
         isinstance(item, Acted) and item.action is ParticipantAction.CHAT_MESSAGE
     )
-
-
-async def complete(hub: Hub, store: Store, transcript_id: str) -> None:
-    """End whoever still speaks; a recording of nobody is done at once. Raises ``NotFound``."""
-    with suppress(IllegalMove):  # nobody speaks
-        await hub.end(transcript_id)
-    if (await store.get_transcript(transcript_id)).state in (TranscriptState.IDLE, TranscriptState.RECORDING):
-        await hub.settle(transcript_id)

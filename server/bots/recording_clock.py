@@ -24,6 +24,10 @@ class RecordingClock:
         assert self._began is not None
         return self._began.at
 
+    @property
+    def has_begun(self) -> bool:
+        return self._began is not None
+
     def now_s(self) -> float:
         """Seconds since the recording began, by our clock, or by the bot's where that was ahead at the beginning."""
         assert self._began is not None
