@@ -45,7 +45,7 @@ def write_mp4(pictures: Path, path: Path, end_s: float | None) -> None:
     partial = path.with_name(f"{path.name}.part")
     end_ms = None if end_s is None else round(end_s * 1000)
     try:
-        first = next(picture_file.read(pictures), None)
+        first = next(_in_order(pictures), None)
         if first is None:
             raise NotFound("there are no pictures of this part")
         with partial.open("wb+") as file:
@@ -63,6 +63,16 @@ def write_mp4(pictures: Path, path: Path, end_s: float | None) -> None:
             partial.unlink(missing_ok=True)
 
 
+def _in_order(pictures: Path) -> Iterator[PictureRecord]:
+    """Without what was written late: two connections of one bot may both have shown it."""
+    latest_ms = -1
+    for record in picture_file.read(pictures):
+        is_stream = record.format is PictureFormat.H264  # of which several pieces may come with one time
+        if record.at_ms >= latest_ms + (not is_stream):
+            latest_ms = record.at_ms
+            yield record
+
+
 def _output(file: Any) -> Any:
     return av.open(file, "w", format="mp4", options={"movflags": "faststart"})
 
@@ -77,12 +87,12 @@ def _last_ms(records: list[int], end_ms: int | None) -> int:
 
 
 def _encode(pictures: Path, file: Any, end_ms: int | None) -> None:
-    times_ms = [record.at_ms for record in picture_file.read(pictures)]
+    times_ms = [record.at_ms for record in _in_order(pictures)]
     ends_ms = dict(pairwise([*times_ms, _last_ms(times_ms, end_ms)]))
     began_ms = times_ms[0]
     with _output(file) as output:
         stream = None
-        for record in picture_file.read(pictures):
+        for record in _in_order(pictures):
             frame = stills.decode(record.format, record.data)
             if frame is None:
                 continue  # the one before is shown a little longer
@@ -115,7 +125,7 @@ def _encode(pictures: Path, file: Any, end_ms: int | None) -> None:
 
 
 def _mux(pictures: Path, file: Any, end_ms: int | None) -> None:
-    found = _shown_units(picture_file.read(pictures))
+    found = _shown_units(_in_order(pictures))
     first = next(found, None)
     if first is None:
         raise NotFound("the pictures of this part have no key frame")

@@ -96,7 +96,7 @@ def examples() -> dict[str, dict[str, Any]]:
         ),
         "error-event": _event(4, Failed(code="ENGINE_FAILED", message="the recogniser is being restarted")),
         "error-closing": v1.render_error(
-            SlowReader("you read too slowly; come back with after=41", details={"last_seq": 41}), recoverable=False
+            SlowReader("you read too slowly; come back with after=41", details={"last_seq": 41}), recoverable=True
         ),
         "replaced": v1.render_error(Replaced("another connection took this session over"), recoverable=False),
         "ping": v1.render_ping(BEGAN_AT + 10),

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 from protocol.errors import NotFound
 from protocol.states import TranscriptState
-from server.bots.bot_stream import BotStream, complete
+from server.bots.bot_stream import BotStream
+from server.bots.completion import complete
 from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier
 from server.hub import Hub
@@ -46,9 +47,7 @@ class Attending:
                 self._streams.pop(bot.id, None)
                 self._hub.kept_open.discard(bot.transcript.id)
                 with suppress(NotFound):
-                    if await self._is_recording(bot.transcript.id):
-                        await self._hub.settle(bot.transcript.id)
-                    await self._endpoints.settled(bot.transcript.id)
+                    await self._gone(bot)
 
     async def pause(self, bot_id: str, *, paused: bool) -> Bot:
         """What it says, shows and writes is not recorded from now on, or is again. Raises as ``BotStore.pause``."""
@@ -67,5 +66,11 @@ class Attending:
             await complete(self._hub, self._store, bot.transcript.id)
         return bot
 
-    async def _is_recording(self, transcript_id: str) -> bool:
-        return (await self._store.get_transcript(transcript_id)).state is TranscriptState.RECORDING
+    async def _gone(self, bot: Bot) -> None:
+        """It is not connected any more. One that was told to leave meanwhile does not come back."""
+        transcript_id = bot.transcript.id
+        if (await self._store.bots.get(bot.id)).left_at is not None:
+            await complete(self._hub, self._store, transcript_id)
+        elif (await self._store.get_transcript(transcript_id)).state is TranscriptState.RECORDING:
+            await self._hub.settle(transcript_id)
+        await self._endpoints.settled(transcript_id)

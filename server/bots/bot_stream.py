@@ -19,11 +19,14 @@ import structlog
 
 from media.meeting_sound import MeetingSound
 from protocol.blocks import SAMPLE_RATE_HZ, Block, seconds
-from protocol.errors import EarshotError, IllegalMove, Overloaded, TooLarge
+from protocol.errors import EarshotError, Overloaded, StoreUnavailable, TooLarge
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Acted, Began, Head, Item, Moment, Picture, ProviderData, Sound, Told
+from server.bots.completion import complete
+from server.bots.journal_behind import JournalBehind
 from server.bots.meeting_tracks import MIXED, is_of_room, is_told, name_of
+from server.bots.outage import Outage
 from server.bots.participant_acts import ParticipantActs
 from server.bots.provider_log import ProviderLog
 from server.bots.recording_clock import RecordingClock
@@ -102,7 +105,8 @@ class BotStream:
         self._tokens = tokens
         self._transcript_id = transcript_id
         self._clock = RecordingClock(began, on_began, clock)
-        self._acts = ParticipantActs(store, journal, speakers, transcript_id, self._clock, is_new=began is None)
+        self._behind = JournalBehind(journal, transcript_id)
+        self._acts = ParticipantActs(store, self._behind, speakers, transcript_id, self._clock, is_new=began is None)
         self._tell_ended = on_ended
         self._language = language
         self._offset_s = 0.0  # of sound that tells no times
@@ -113,30 +117,37 @@ class BotStream:
         self._parts = SoundParts(store.meeting_parts, transcript_id)
         self._video = VideoParts(settings, store.meeting_parts, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
-        self._told = ToldWords(hub, store, journal, transcript_id, lambda: self._voices)
+        self._told = ToldWords(hub, store, journal, self._behind, transcript_id, lambda: self._voices)
+        self._outage = Outage(self._take, clock)
         self._is_open = False
         self._phase = _Phase.TAKING
         self._is_paused = is_paused
         self.taken = 0  # messages
         self.is_taking = False  # one, just now
+        self._heard_s = math.inf  # when the sound began that was taken last
+        self._left_s = -math.inf  # when it was told to leave
 
     async def take(self, item: Item) -> None:
         """Raises ``AudioFormatError``, ``TooLarge`` and ``Overloaded`` for what is not taken, and then takes nothing of
-        it; and what else ``Hub.attach`` raises, which is of the whole transcript."""
+        it; and what else ``Hub.attach`` raises, which is of the whole transcript. While the store is away, what needs
+        it waits (see ``outage``)."""
         if self._phase >= _Phase.OVER:
             return
         self.taken += 1
         self.is_taking = True
         try:
-            await self._take(item)
+            await self._outage.take(item)
         finally:
             self.is_taking = False
 
     async def _take(self, item: Item) -> None:
+        """What needs the store comes first, so that all of it may be done again."""
         if _is_recorded(item) and await self._is_held(item):
             return
         if isinstance(item, Sound | Picture | Acted) and item.participant is not None:
             await self._people.told(item.participant)
+        if isinstance(item, Acted | Told | Picture):
+            await self._open()
         match item:
             case Head():
                 self._offset_s = item.offset_s
@@ -144,13 +155,10 @@ class BotStream:
                 await self._hear(item)
             case Acted():
                 await self._note(item)
-                await self._open()
             case Told():
                 await self._tell(item)
-                await self._open()
             case Picture():
                 await self._video.take(item, await self._clock.relative_s(item.moment))
-                await self._open()
             case ProviderData():
                 at_s = await self._clock.relative_s(Moment())
                 await self._provided.take("transcript.provider_data", item.payload, item.participant, at_s)
@@ -166,8 +174,8 @@ class BotStream:
     async def _open(self) -> None:
         """Without sound, too, it is a recording that goes on, for as long as the bot is there."""
         if not self._is_open and self._transcript_id in self._hub.kept_open:
-            self._is_open = True
             await self._hub.settle(self._transcript_id)
+            self._is_open = True
 
     def tick(self) -> None:
         """To be called about twice a second: whoever fell silent gets the words of what they said."""
@@ -196,8 +204,15 @@ class BotStream:
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
         fast as it comes."""
+        if self._phase < _Phase.LEAVING and self._clock.has_begun:
+            self._left_s = self._clock.now_s()
         self._phase = max(self._phase, _Phase.LEAVING)
         self._tell_ended(None)
+
+    @property
+    def is_behind(self) -> bool:
+        """What is taken was said before it left."""
+        return self._heard_s < self._left_s
 
     def pause(self, *, paused: bool) -> None:
         """What is said, shown and written meanwhile is not recorded; who comes and goes is."""
@@ -209,6 +224,8 @@ class BotStream:
                 self._settle(voice)
 
     async def _quieten(self, *, is_over: bool) -> None:
+        with suppress(EarshotError):  # nobody is there any more to be told
+            await self._outage.close()
         self._phase = _Phase.CLOSED
         for voice in self._voices.values():
             self._give(voice, voice.sound.flush())
@@ -217,6 +234,7 @@ class BotStream:
             task.cancel()
         await asyncio.gather(*finalizing, return_exceptions=True)
         self._told.close()
+        await self._behind.close()
         await self._parts.close()
         await self._video.close(is_over=is_over)
         await self._provided.close()
@@ -227,6 +245,7 @@ class BotStream:
     async def _hear(self, sound: Sound) -> None:
         length_s = len(sound.pcm) / 2 / sound.rate_hz
         start_s = await self._clock.relative_s(sound.moment, before_s=length_s, offset_s=self._offset_s)
+        self._heard_s = start_s
         now_samples = round(self._clock.now_s() * SAMPLE_RATE_HZ)  # before a track is opened, which takes its time
         name = name_of(None if sound.participant is None else sound.participant.id)
         if name == MIXED and await self._is_separate_sound():
@@ -236,6 +255,8 @@ class BotStream:
             voice = await self._begin(name, sound)
         elif not voice.session.takes_place:
             await self._place(voice)
+        if sound.participant is not None:
+            await self._name(sound.participant)
         if voice.rate_hz != sound.rate_hz:
             self._give(voice, voice.sound.flush())
             voice.sound, voice.rate_hz = self._placed(voice.session, sound), sound.rate_hz
@@ -244,8 +265,6 @@ class BotStream:
         else:
             self._give(voice, voice.sound.feed(round(start_s * SAMPLE_RATE_HZ), sound.pcm, now_samples=now_samples))
         voice.heard_at_s, voice.is_idle = time.monotonic(), False
-        if sound.participant is not None:
-            await self._name(sound.participant)
         if (hold_s := min(length_s, self._early_s(voice))) > 0:
             await asyncio.sleep(hold_s)
 
@@ -265,7 +284,10 @@ class BotStream:
         for block in blocks:
             if voice.participant_id is not None:
                 self._parts.heard(voice.participant_id, block)
-            voice.session.feed(block)
+            try:
+                voice.session.feed(block)
+            except StoreUnavailable as error:  # the disk takes nothing: another connection may do better
+                self._ended(error)
 
     async def _begin(self, name: str, sound: Sound) -> _Voice:
         """A track for it, or the one that it had before the connection was lost."""
@@ -274,6 +296,7 @@ class BotStream:
             await mixed.session.stop()
         if len(self._voices) >= PARTICIPANTS_MAX:
             raise TooLarge(f"a meeting may have {PARTICIPANTS_MAX} participants that speak")
+        await self._parts.look()
         tracks = await self._store.tracks_of(self._transcript_id)
         before = next((track for track in tracks if track.name == name), None)
         token = None if before is None else self._tokens.make(self._transcript_id, before.id)
@@ -283,7 +306,7 @@ class BotStream:
         participant_id = None if sound.participant is None else sound.participant.id
         if participant_id is not None:
             offset_s = session.track.started_at - self._clock.began_at
-            await self._parts.resume(participant_id, offset_s + seconds(session.pipeline.length_samples))
+            self._parts.resume(participant_id, offset_s + seconds(session.pipeline.length_samples))
         self._voices[name] = _Voice(session, self._placed(session, sound), sound.rate_hz, participant_id)
         self._is_separate = self._is_separate or name != MIXED
         return self._voices[name]
@@ -354,11 +377,12 @@ class BotStream:
     # What participants do.
 
     async def _note(self, acted: Acted) -> None:
-        relative_s = await self._acts.note(acted)
+        relative_s = await self._acts.new(acted)
         if relative_s is None:
             return
         await self._video.acted(acted.action, acted.participant.id, relative_s)
         await self._name(acted.participant)
+        await self._acts.note(acted, relative_s)
         voice = self._voices.get(name_of(acted.participant.id))
         if voice is not None and acted.action in _QUIET:
             self._settle(voice)
@@ -373,11 +397,3 @@ def _is_recorded(item: Item) -> bool:
     return not isinstance(item, Head | Acted) or (
         isinstance(item, Acted) and item.action is ParticipantAction.CHAT_MESSAGE
     )
-
-
-async def complete(hub: Hub, store: Store, transcript_id: str) -> None:
-    """End whoever still speaks; a recording of nobody is done at once. Raises ``NotFound``."""
-    with suppress(IllegalMove):  # nobody speaks
-        await hub.end(transcript_id)
-    if (await store.get_transcript(transcript_id)).state in (TranscriptState.IDLE, TranscriptState.RECORDING):
-        await hub.settle(transcript_id)

@@ -9,10 +9,10 @@ from protocol.errors import Conflict, TooLarge
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.wire.bot_items import Acted
+from server.bots.journal_behind import JournalBehind
 from server.bots.journal_pages import journal_of
 from server.bots.meeting_tracks import participant_id_of
 from server.bots.recording_clock import RecordingClock
-from server.journal import Journal
 from server.speakers import Speakers
 from server.store.records import Track
 from server.store.store import Store
@@ -28,7 +28,7 @@ class ParticipantActs:
     def __init__(
         self,
         store: Store,
-        journal: Journal,
+        behind: JournalBehind,
         speakers: Speakers,
         transcript_id: str,
         clock: RecordingClock,
@@ -36,7 +36,7 @@ class ParticipantActs:
         is_new: bool,
     ) -> None:
         self._store = store
-        self._journal = journal
+        self._behind = behind
         self._speakers = speakers
         self._transcript_id = transcript_id
         self._clock = clock
@@ -46,18 +46,20 @@ class ParticipantActs:
         self._known: deque[_Known] = deque(maxlen=KNOWN_MAX)
         self._acted: int | None = None  # of the recording; None: not counted yet
 
-    async def note(self, acted: Acted) -> float | None:
+    async def new(self, acted: Acted) -> float | None:
         """When it was, in seconds of the recording; None of what is known already. Raises ``TooLarge``."""
         relative_s = await self._clock.relative_s(acted.moment)
-        known: _Known = (acted.action, acted.participant.id, relative_s, acted.text)
         if self._acted is None:
             self._acted = await self._count()
-        if known in self._known:
+        if _known_as(acted, relative_s) in self._known:
             return None
         if self._acted >= ACTED_MAX:
             raise TooLarge(f"{ACTED_MAX} events of participants are taken of one recording")
-        self._acted += 1
-        self._known.append(known)
+        return relative_s
+
+    async def note(self, acted: Acted, relative_s: float) -> None:
+        """It was new, and then. Raises as ``JournalBehind.put``."""
+        assert self._acted is not None
         at = acted.moment.at if acted.moment.at is not None else self._clock.began_at + relative_s
         event = ParticipantActed(
             action=acted.action,
@@ -67,21 +69,23 @@ class ParticipantActs:
             text=acted.text,
             to=acted.to,
         )
-        await self._journal.append(self._transcript_id, event, patient=True)
-        return relative_s
+        await self._behind.put(event)
+        self._acted += 1
+        self._known.append(_known_as(acted, relative_s))
 
     async def _count(self) -> int:
         """What was told by a connection before may be told again."""
-        count = 0
-        if not self._is_new:
-            since, self._told_names = self._told_names, {}
-            async for event in journal_of(self._store, self._transcript_id):
-                if isinstance(acted := event.body, ParticipantActed):
-                    count += 1
-                    self._known.append((acted.action, acted.participant.id, acted.relative_s, acted.text))
-                    if acted.participant.name:
-                        self._told_names[acted.participant.id] = acted.participant.name
-            self._told_names |= since
+        if self._is_new:
+            return 0
+        before, names, count = list[_Known](), dict[int, str](), 0
+        async for event in journal_of(self._store, self._transcript_id):
+            if isinstance(acted := event.body, ParticipantActed):
+                count += 1
+                before.append(_known_as(acted, acted.relative_s))
+                if acted.participant.name:
+                    names[acted.participant.id] = acted.participant.name
+        self._known.extend(before)
+        self._told_names = names | self._told_names
         return count
 
     async def name(self, participant: MeetingParticipant, track: Track | None) -> None:
@@ -91,18 +95,17 @@ class ParticipantActs:
         id_, name = participant.id, participant.name
         if not name:
             return
-        before = self._told_names.get(id_)
-        self._told_names[id_] = name
-        is_renamed = before not in (None, name)
+        is_renamed = self._told_names.get(id_) not in (None, name)
         if is_renamed:
             tracks = await self._store.tracks_of(self._transcript_id)
             labels = {each.speaker for each in tracks if participant_id_of(each) == id_}
         else:
             labels = set() if track is None or track.speaker in self._named else {track.speaker}
-        self._named |= labels
         for label in labels:
             with suppress(Conflict):  # it is locked
                 await self._show_name(label, name, is_renamed=is_renamed)
+        self._named |= labels
+        self._told_names[id_] = name
 
     async def _show_name(self, label: str | None, name: str, *, is_renamed: bool) -> None:
         named = {each.speaker: each for each in await self._speakers.participants(self._transcript_id)}.get(label)
@@ -110,3 +113,7 @@ class ParticipantActs:
             await self._speakers.add(self._transcript_id, name=name, speaker=label)
         elif is_renamed:
             await self._speakers.change(self._transcript_id, named.id, name=name)
+
+
+def _known_as(acted: Acted | ParticipantActed, relative_s: float) -> _Known:
+    return acted.action, acted.participant.id, relative_s, acted.text

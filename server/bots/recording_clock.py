@@ -24,6 +24,10 @@ class RecordingClock:
         assert self._began is not None
         return self._began.at
 
+    @property
+    def has_begun(self) -> bool:
+        return self._began is not None
+
     def now_s(self) -> float:
         """Seconds since the recording began, by our clock, or by the bot's where that was ahead at the beginning."""
         assert self._began is not None
@@ -36,8 +40,9 @@ class RecordingClock:
             now = self._clock()
             told_s = offset_s + before_s if moment == Moment() else moment.relative_s or 0.0
             at = (now if moment.at is None else moment.at) - told_s
-            self._began = Began(at, max(0.0, told_s - (now - at)))
-            await self._on_began(self._began)
+            began = Began(at, max(0.0, told_s - (now - at)))
+            await self._on_began(began)
+            self._began = began
         if moment.relative_s is not None:
             return moment.relative_s
         if moment.at is not None:

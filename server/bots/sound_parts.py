@@ -29,12 +29,15 @@ class SoundParts:
         self._written = WriteBehind(store.put, every_s=RETRIED_EVERY_S, what="parts of sound")
         self._count = 0
 
-    async def resume(self, participant_id: int, length_s: float) -> None:
-        """Go on with what a connection before this one heard of them. ``length_s``: of the sound that there is of it.
-        Raises what the store raises."""
+    async def look(self) -> None:
+        """At what connections before this one heard, which can ``resume`` then. Raises what the store raises."""
         if self._before is None:
             found = await self._store.of_transcript(self._transcript_id)
             self._before = {part.participant_id: part for part in found if part.kind == "audio"}
+
+    def resume(self, participant_id: int, length_s: float) -> None:
+        """Go on with what was heard of them before. ``length_s``: of the sound that there is of it."""
+        assert self._before is not None, "look first"
         part = self._before.pop(participant_id, None)
         if part is not None and participant_id not in self._newest:
             self._newest[participant_id] = part, max(part.start_s, length_s if part.end_s is None else part.end_s)

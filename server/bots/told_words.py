@@ -16,6 +16,7 @@ from protocol.events import Interim, SpeakerTurn, Transcribed
 from protocol.ids import new_segment_id
 from protocol.wire.bot_items import Told, ToldWord
 from protocol.words import Segment, Word
+from server.bots.journal_behind import JournalBehind
 from server.bots.meeting_tracks import MIXED, is_told, name_of, told_name_of
 from server.hub import Hub
 from server.journal import Journal
@@ -36,11 +37,18 @@ class ToldWords:
     """Of one connection, for one task. ``speaking``: on which tracks, by their names, sound came by it."""
 
     def __init__(
-        self, hub: Hub, store: Store, journal: Journal, transcript_id: str, speaking: Callable[[], Iterable[str]]
+        self,
+        hub: Hub,
+        store: Store,
+        journal: Journal,
+        behind: JournalBehind,
+        transcript_id: str,
+        speaking: Callable[[], Iterable[str]],
     ) -> None:
         self._hub = hub
         self._store = store
         self._journal = journal
+        self._behind = behind
         self._transcript_id = transcript_id
         self._speaking = speaking
         self._tracks: dict[str, Track] | None = None  # by name; None: not looked at yet
@@ -154,10 +162,10 @@ class ToldWords:
                 end_samples=segment.end_samples,
                 track_started_at=track.started_at,
             )
-            await self._journal.append(self._transcript_id, turn, patient=True)
+            await self._behind.put(turn)
         voice = voices.of(track)  # at the moment of the append: whoever names a speaker relabels what was before
         final = Transcribed(segment=segment.said_by(voice.label, voice.name), track_started_at=track.started_at)
-        await self._journal.append(self._transcript_id, final, patient=True)
+        await self._behind.put(final)
         self._open.pop(name, None)
 
 

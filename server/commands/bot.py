@@ -119,7 +119,8 @@ async def _play(
         for each in said:
             words = each["words"]
             at_s = words[0]["start_timestamp"]["relative"] if words else 0.0
-            typer.echo(f"{at_s:8.2f}  {each['participant']['name']}: {' '.join(word['text'] for word in words)}")
+            name = each["participant"]["name"] or f"participant {each['participant']['id']}"  # some tell no names
+            typer.echo(f"{at_s:8.2f}  {name}: {' '.join(word['text'] for word in words)}")
     else:
         typer.echo(f"bot {number + 1}: {sum(len(each['words']) for each in said)} words")
 

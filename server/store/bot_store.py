@@ -15,7 +15,7 @@ from protocol.errors import Conflict, NotFound
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Began
 from server.store import endpoint_store, transcripts
-from server.store.bot_tables import bots
+from server.store.bot_tables import bots, realtime_endpoints
 from server.store.database import Transaction
 from server.store.endpoint_store import Endpoint, NewEndpoint
 from server.store.records import Transcript, storable
@@ -79,6 +79,7 @@ class BotsWanted:
     status: StatusCode | None = None
     created_after: float | None = None
     created_before: float | None = None
+    has_endpoints: bool = False  # only those that name any
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,8 @@ def _conditions(wanted: BotsWanted) -> Iterator[sa.ColumnElement[bool]]:
         yield bots.c.created_at > wanted.created_after
     if wanted.created_before is not None:
         yield bots.c.created_at < wanted.created_before
+    if wanted.has_endpoints:
+        yield sa.exists().where(realtime_endpoints.c.transcript_id == bots.c.transcript_id)
     if wanted.status is not None:
         pausing = sa.and_(bots.c.paused_at.is_not(None), all_transcripts.c.state.in_(_MAY_PAUSE))
         is_so = all_transcripts.c.state.in_([state for state, code in _CODES.items() if code == wanted.status])

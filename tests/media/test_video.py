@@ -45,6 +45,15 @@ def test_each_picture_is_shown_when_it_was(
     assert length_s(str(film)) == pytest.approx(9.25, abs=0.001)
 
 
+@pytest.mark.parametrize("format_", [PictureFormat.PNG, PictureFormat.H264])
+def test_what_two_connections_wrote_is_shown_once(tmp_path: Path, format_: PictureFormat) -> None:
+    pieces = h264(GREYS) if format_ is PictureFormat.H264 else [still(grey) for grey in GREYS]
+    first, second, third, fourth = zip([1.0, 2.0, 3.0, 4.0], pieces, strict=True)
+    film = made(kept(tmp_path, format_, first, second, third, first, second, fourth), 5.0)
+    assert [at_s for at_s, _ in shown(str(film))] == [pytest.approx(at_s, abs=0.001) for at_s in (0, 1, 2, 3)]
+    assert length_s(str(film)) == pytest.approx(4.0, abs=0.001)
+
+
 def test_a_damaged_picture_leaves_the_one_before(tmp_path: Path) -> None:
     pieces = [(1.0, still(40)), (2.0, still(120)[:60]), (3.0, still(200))]
     film = made(kept(tmp_path, PictureFormat.PNG, *pieces), 4.0)

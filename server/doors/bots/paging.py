@@ -7,6 +7,7 @@ import binascii
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -59,8 +60,11 @@ class Wanted(BaseModel):
 Asked = Annotated[Wanted, Query()]
 
 
-async def page(request: Request, path: str, asked: Wanted, view: Callable[[Bot], dict[str, Any]]) -> dict[str, Any]:
-    """One's own, the newest first. Raises ``ValidationFailed`` for a cursor that none of ours is."""
+async def page(
+    request: Request, path: str, asked: Wanted, view: Callable[[Bot], dict[str, Any]], *, has_endpoints: bool = False
+) -> dict[str, Any]:
+    """One's own, the newest first; ``has_endpoints``: only those that name any. Raises ``ValidationFailed`` for a
+    cursor that none of ours is."""
     direction, cursor = (FORWARDS, None) if asked.cursor is None else _read(asked.cursor)
     back = direction == BACK
     found = await services_of(request).store.bots.newest(
@@ -68,7 +72,7 @@ async def page(request: Request, path: str, asked: Wanted, view: Callable[[Bot],
         limit=PAGE_BOTS + 1,
         before=None if back else cursor,
         after=cursor if back else None,
-        wanted=asked.bots(),
+        wanted=replace(asked.bots(), has_endpoints=has_endpoints),
     )
     goes_on = len(found) > PAGE_BOTS
     found = found[-PAGE_BOTS:] if back else found[:PAGE_BOTS]

@@ -39,6 +39,7 @@ async def list_realtime_endpoints(request: Request, asked: Asked) -> Response:
         "/api/v1/realtime_endpoint/",
         asked,
         lambda bot: {"of_one": [endpoint_view(each, bot) for each in bot.endpoints]},
+        has_endpoints=True,
     )
     return JSONResponse(found | {"results": [each for one in found["results"] for each in one["of_one"]]})
 

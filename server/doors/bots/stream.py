@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from functools import partial
 
 import structlog
@@ -25,8 +25,9 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.5
 # Who leaves and sends nothing for so many looks has nothing more to send. Of a machine that stands still between two of
-# them there is another, before which what came meanwhile is read.
-LOOKS, LOOK_S, QUIET_MAX_S = 3, 0.1, 30.0
+# them there is another, before which what came meanwhile is read. Who goes on is sent away, but not as long as what a
+# busy machine has not read yet was said before.
+LOOKS, LOOK_S, GOES_ON_MAX_S, BEHIND_MAX_S = 3, 0.1, 30.0, 300.0
 TOLD_MAX = 20  # errors that one connection is told; its maker reads them, or does not
 
 
@@ -101,11 +102,9 @@ async def _until_ended(stream: BotStream, ended: asyncio.Future[EarshotError | N
     error = await asyncio.shield(ended)
     if error is not None:
         raise error
-    taken, quiet = -1, 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(QUIET_MAX_S):
-            while quiet < LOOKS:
-                quiet = 0 if stream.is_taking or stream.taken != taken else quiet + 1
-                taken = stream.taken
-                await asyncio.sleep(LOOK_S)
+    taken, quiet, began_s = -1, 0, time.monotonic()
+    while quiet < LOOKS and time.monotonic() - began_s < (BEHIND_MAX_S if stream.is_behind else GOES_ON_MAX_S):
+        quiet = 0 if stream.is_taking or stream.taken != taken else quiet + 1
+        taken = stream.taken
+        await asyncio.sleep(LOOK_S)
     await stream.stop()

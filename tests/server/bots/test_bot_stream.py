@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import AudioFormatError, NotFound, Overloaded, Replaced, TooLarge
+from protocol.blocks import SAMPLE_RATE_HZ, Block
+from protocol.errors import AudioFormatError, NotFound, Overloaded, Replaced, StoreUnavailable, TooLarge
 from protocol.participants import ParticipantAction
 from protocol.states import TranscriptState
 from protocol.wire.bot_items import Head, Moment, Sound
@@ -261,6 +261,28 @@ async def test_a_rate_that_changes_is_heard_as_what_it_is(meeting: Meeting) -> N
     words = await meeting.words()
     assert [text for text, *_ in words] == ["one", "two"]
     assert [at_s for *_, at_s in words] == pytest.approx([1.0, 4.0], abs=0.05)
+
+
+async def test_a_disk_that_takes_no_sound_ends_the_connection(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = meeting.connect()
+    await say(stream, ADA, 1.0, "one")
+    [session] = meeting.services.hub.sessions_of(meeting.id)
+    full = StoreUnavailable("of the test")
+
+    def refuse(block: Block) -> None:
+        raise full
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session.pipeline.recorder, "append", refuse)
+        await say(stream, ADA, 3.0, "two")
+        assert meeting.ended == [full]
+        await stream.lost("of the test")
+    again = meeting.connect()
+    await say(again, ADA, 5.0, "three")
+    await again.stop()
+    assert [text for text, *_ in await meeting.words()] == ["one", "three"]
 
 
 async def test_a_meeting_in_which_nobody_spoke_is_done(meeting: Meeting) -> None:

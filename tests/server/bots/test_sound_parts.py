@@ -51,12 +51,14 @@ async def test_what_was_heard_by_a_connection_before_goes_on_without_a_pause(sto
     transcript_id = (await store.create_transcript()).id
     first = SoundParts(store.meeting_parts, transcript_id)
     for who in (1, 2):
-        await first.resume(who, 0.0)
+        await first.look()
+        first.resume(who, 0.0)
         first.heard(who, block(0.0, 2.0))
     await first.close()
     second = SoundParts(store.meeting_parts, transcript_id)
     for who, at_s in ((1, 2.5), (2, 3.5)):
-        await second.resume(who, 2.0)
+        await second.look()
+        second.resume(who, 2.0)
         second.heard(who, block(at_s, at_s + 1.0))
     await second.close()
     await first.close()  # whose connection was found lost later: it shortens nothing
@@ -70,7 +72,8 @@ async def test_what_the_end_of_the_server_cut_short_ends_where_its_sound_did(sto
         await store.meeting_parts.put([cut])
     parts = SoundParts(store.meeting_parts, transcript_id)
     for who, at_s in ((1, 9.0), (2, 4.2)):
-        await parts.resume(who, 4.0)
+        await parts.look()
+        parts.resume(who, 4.0)
         parts.heard(who, block(at_s, 10.0))
     await parts.close()
     assert sorted(await times(store, transcript_id)) == [(1, 1.0, 4.0), (1, 9.0, 10.0), (2, 1.0, 10.0)]

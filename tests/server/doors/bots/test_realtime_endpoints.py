@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from server.bots.signatures import Verifier
+from server.doors.bots import paging
 from tests.fakes.receiver import Receiver
 from tests.fakes.running_app import RunningApp, running_app
 from tests.server.doors.bots.test_stream import did, ended, path_of, pieces, recall, register
@@ -91,6 +92,20 @@ async def test_what_is_not_delivered_may_be_asked_for(node: RunningApp) -> None:
         assert [json.loads(each.body)["event"] for each in receiver.received] == ["participant_events.join"]
         [listed] = await endpoints_of(node)
         assert listed["events"] == events
+
+
+async def test_recordings_without_any_take_no_place_in_their_list(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "PAGE_BOTS", 1)
+    asked = [{"type": "webhook", "url": "https://example.com/", "events": EVENTS}]
+    bots = [await register(node, recording_config={"realtime_endpoints": asked}) for _ in range(2)]
+    await register(node)
+    page = (await node.http.get("/api/v1/realtime_endpoint/")).json()
+    assert [each["bot"]["id"] for each in page["results"]] == [bots[1]["id"]]
+    page = (await node.http.get(page["next"])).json()
+    assert [each["bot"]["id"] for each in page["results"]] == [bots[0]["id"]]
+    assert page["next"] is None
 
 
 async def test_a_recording_has_some_and_not_many(node: RunningApp) -> None:

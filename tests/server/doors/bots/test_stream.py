@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ import pytest
 from pydantic import SecretStr
 
 from protocol.events import Event
+from protocol.participants import MeetingParticipant
 from protocol.states import TranscriptState
+from server.bots.told_participants import ToldParticipants
+from server.doors.bots import stream
+from server.store.meeting_part_store import MeetingPart
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import RunningApp, running_app
@@ -288,6 +292,57 @@ async def test_its_token_opens_its_socket_and_nothing_else(tmp_path: Path) -> No
         for altered in (url[:-1] + ("0" if url[-1] != "0" else "1"), url.replace("/transcript?", "/participants?")):
             refused = await node.http.get(altered)
             assert (refused.status_code, refused.json()["error"]["details"]["reason"]) == (403, "altered")
+
+
+async def test_one_that_is_told_to_leave_while_its_connection_ends_is_not_waited_for(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = await register(node)
+    parts = node.services.store.meeting_parts
+    put, is_closing, has_left = parts.put, asyncio.Event(), asyncio.Event()
+
+    async def held(news: Sequence[MeetingPart]) -> None:
+        if all(each.end_s is not None for each in news):
+            is_closing.set()
+            await has_left.wait()
+        await put(news)
+
+    monkeypatch.setattr(parts, "put", held)
+    async with node.socket(path_of(bot)) as socket:
+        for message in pieces(recall, 1, "alpha", 1.0):
+            await socket.send(message)
+        await wait_for_words(node, bot, "alpha")
+    async with asyncio.timeout(20):  # less than its coming back is waited for
+        await is_closing.wait()
+        assert (await node.http.post(f"/api/v1/bot/{bot['id']}/leave_call/")).status_code == 200
+        has_left.set()
+        await wait_for_state(node.services, bot["recordings"][0]["id"], TranscriptState.ENDED)
+
+
+async def test_what_a_busy_server_has_not_read_when_a_bot_leaves_is_heard(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "GOES_ON_MAX_S", 0.0)
+    bot = await register(node)
+    [first, *rest] = pieces(recall, 1, "alpha bravo charlie", 1.0)
+    goes_on = asyncio.Event()
+    told = ToldParticipants.told
+
+    async def slow(people: ToldParticipants, participant: MeetingParticipant) -> None:
+        await goes_on.wait()
+        await told(people, participant)
+
+    async with node.socket(path_of(bot)) as socket:
+        await socket.send(first)
+        await wait_for_words(node, bot, "recording")  # it is taken
+        monkeypatch.setattr(ToldParticipants, "told", slow)
+        for message in rest:
+            await socket.send(message)
+        assert (await node.http.post(f"/api/v1/bot/{bot['id']}/leave_call/")).status_code == 200
+        goes_on.set()
+        recording = await ended(node, bot)
+        assert await socket.closed() == (1000, "")
+    assert [word for _, word in await words(node, recording)] == ["alpha", "bravo", "charlie"]
 
 
 async def test_one_that_never_said_anything_is_sent_away_too(node: RunningApp) -> None:
