@@ -329,6 +329,7 @@ async def test_a_summary_comes_while_one_reads_and_the_next_takes_its_place(node
             await expect(panel).to_contain_text(text)
         await expect(panel).not_to_contain_text("The roof leaks.")
         await assert_sound_page(page)
+        await node.services.membership.holding.hold(made)
         for state in (TranscriptState.PROCESSING, TranscriptState.ENDED):
             await node.services.hub._status.move(made, state)
         await expect(page.get_by_text("finished")).to_be_visible()
