@@ -62,9 +62,6 @@ class Settings(
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder."
     )
-    redis_url: SecretStr | None = Field(
-        None, description="Redis where nodes wake each other and count together, redis://...; unset: each alone."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="How log lines look; auto: text on a terminal, JSON otherwise."
@@ -281,11 +278,6 @@ class Settings(
         return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'earshot.db'}"
 
     @property
-    def redis(self) -> str | None:
-        """The address of Redis. May hold a password: never logged."""
-        return self.redis_url.get_secret_value() if self.redis_url is not None else None
-
-    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach us."""
         return self.host in ("127.0.0.1", "::1", "localhost")
@@ -335,15 +327,6 @@ class Settings(
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            from server.shared_counts import check_redis_url  # here: its client takes half a second to import
-
-            check_redis_url(url.get_secret_value())
-        return url
 
     @field_validator("whereby_url")
     @classmethod

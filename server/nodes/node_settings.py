@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 _URL = r"^$|^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?$"
@@ -11,6 +11,9 @@ _URL = r"^$|^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?$"
 class NodeSettings(BaseSettings):
     """How nodes that share a database find each other, and when one counts as dead."""
 
+    redis_url: SecretStr | None = Field(
+        None, description="Redis where nodes wake each other and count together, redis://...; unset: each alone."
+    )
     node_url: str = Field(
         "",
         pattern=_URL,
@@ -40,3 +43,17 @@ class NodeSettings(BaseSettings):
         le=10_000,
         description="Disk for events that wait while the database is away; what is above it waits in memory.",
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            from server.shared_counts import check_redis_url  # here: its client takes half a second to import
+
+            check_redis_url(url.get_secret_value())
+        return url
+
+    @property
+    def redis(self) -> str | None:
+        """The address of Redis. May hold a password: never logged."""
+        return self.redis_url.get_secret_value() if self.redis_url is not None else None

@@ -12,7 +12,7 @@ from functools import partial
 
 import structlog
 
-from protocol.errors import Draining, EarshotError, HeldElsewhere, NotFound, StoreUnavailable
+from protocol.errors import Draining, EarshotError, HeldElsewhere, Internal, NotFound, StoreUnavailable
 from protocol.states import ChunkState
 from server.blobs import Blobs
 from server.hub import Hub
@@ -120,7 +120,9 @@ class ChunkWriting:
         except HeldElsewhere:
             raise
         except EarshotError as error:
-            if not error.retryable:
+            if (
+                not error.retryable and type(error) is not Internal
+            ):  # what is ours may pass: a node that is gone wrote, too
                 if await self._is_gone(chunk):
                     return
                 log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)

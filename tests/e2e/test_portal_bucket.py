@@ -49,5 +49,6 @@ async def test_what_is_recorded_goes_through_a_bucket_that_is_busy(chromium: str
         chunks = {key for key in s3.objects if not key.startswith("of/earshot/recordings/")}
         assert chunks <= kept, "what is written down is not kept twice"
         sent = {key for method, key, length in s3.requests if method == "PUT" and length > 100}
+        sent = {key for key in sent if not key.startswith("of/earshot/recordings/")}
         assert len(sent) >= len([chunk for chunk in await project.chunks() if chunk["path"]]) > 0
         assert all(key.startswith("of/earshot/conversations/") for key in sent)

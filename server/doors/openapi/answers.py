@@ -197,6 +197,7 @@ ANSWERS: Mapping[str, Answer] = {
     "list_chunks_in_project": Answer(model=participant_models.Chunks),
     "delete_chunk": Answer(204, errors=(409,)),
     "delete_chunk_in_project": Answer(204, errors=(409,)),
+    "retry_chunk": Answer(model=participant_models.Chunk, errors=(409,)),
     "check_storage": Answer(model=participant_models.Probe),
     "get_upload_url": Answer(model=participant_models.UploadUrl, errors=(409,)),
     "confirm_upload": Answer(model=participant_models.Chunk, errors=(409,)),
