@@ -16,7 +16,8 @@ from media.container_stream import ContainerDecoder
 from media.decode import DecodeLimits
 from media.sockets import SocketDecoder
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import Conflict, EarshotError, RateLimited, Replaced
+from protocol.errors import Conflict, Draining, EarshotError, RateLimited, Replaced
+from protocol.states import SessionState
 from protocol.wire import stream, v1
 from protocol.wire.stream import Control, Encoding, Start
 from server.hub import Hub
@@ -154,6 +155,7 @@ class SpeakingSession:
         self._ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._finalizing: set[asyncio.Task[None]] = set()
         self._detached = False
+        self._is_late = False  # sound came that is not kept any more
 
     @classmethod
     async def begin(cls, hub: Hub, settings: Settings, transcript_id: str, start: Start, send: Send) -> SpeakingSession:
@@ -211,6 +213,9 @@ class SpeakingSession:
         """Take one binary message; holds a sender back that runs far ahead of the clock, and loses nothing of it."""
         if self._ended.done():
             return
+        if self.session.state is SessionState.CLOSED:
+            self._is_late = True  # the node is leaving: nothing more is kept, and so not acknowledged either
+            return
         self.session.alive()
         await self._source.feed(data)
         ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
@@ -260,10 +265,13 @@ class SpeakingSession:
     async def stop(self) -> None:
         """The rest of the finals, the last ack, ``stopped``. The connection may be closed after this.
 
-        Raises what was wrong with the end of the sound; what came before it is kept all the same.
+        Raises what was wrong with the end of the sound; what came before it is kept all the same. Raises ``Draining``
+        where the node was leaving before the sound had come: what is not acknowledged is to be sent elsewhere.
         """
         finished = await self.session.stop()
         self._detach()
+        if self._is_late:
+            raise Draining("the server is about to stop: connect again, and send what was not acknowledged")
         failure = self.session.failure or self.session.source_error
         if failure is not None:
             raise failure

@@ -15,6 +15,7 @@ from protocol.wire.stream import Control
 from server.live import SourceOptions
 from server.services import Services
 from tests.fakes.node import (
+    Client,
     events_of,
     new_client,
     node_settings,
@@ -209,6 +210,31 @@ async def test_draining_ends_sessions_with_their_words_and_refuses_new_ones(serv
     assert await words_of(services, client.transcript_id) == EXPECTED
     with pytest.raises(Draining):
         await client.begin()
+
+
+async def test_what_comes_while_a_node_is_leaving_is_not_acknowledged_and_goes_on_elsewhere(
+    tmp_path: Path, sound: bytes
+) -> None:
+    half = len(sound) // 4 * 2
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        await client.begin()
+        await client.say(sound[:half])
+        [session] = services.hub.sessions.values()
+        session.finish_soon()  # as the drain does, which tells sources last
+        await client.say(sound[half:])
+        assert client.speaking is not None
+        with pytest.raises(Draining):
+            await client.speaking.stop()
+        assert all(ack["position"] * 2 <= half for ack in client.of("ack"))
+    async with running_services(tmp_path) as services:
+        again = Client(services, client.transcript_id)
+        await again.begin(resume=client.of("started")[0]["resume_token"])
+        position = again.of("started")[0]["position"]
+        assert position * 2 == half
+        await again.say(sound[half:])
+        await again.stop()
+        assert await words_of(services, client.transcript_id) == EXPECTED
 
 
 async def test_a_full_house_refuses_and_says_when_to_come_back(tmp_path: Path) -> None:
