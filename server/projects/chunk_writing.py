@@ -120,9 +120,8 @@ class ChunkWriting:
         except HeldElsewhere:
             raise
         except EarshotError as error:
-            if (
-                not error.retryable and type(error) is not Internal
-            ):  # what is ours may pass: a node that is gone wrote, too
+            # What is ours may pass: a node that was thought gone may have written at the same moment.
+            if not error.retryable and type(error) is not Internal:
                 if await self._is_gone(chunk):
                     return
                 log.info("a chunk cannot be written down", chunk=chunk.id, code=error.code)
