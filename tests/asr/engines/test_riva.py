@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from asr.contract import RemoteEngine, Samples, SessionOptions, Step
+from asr.engines import riva
 from asr.engines.riva import ATTEMPTS_MAX, RivaEngine
 from asr.worker_settings import WorkerSettings
 from protocol.blocks import MS_SAMPLES
@@ -243,6 +244,8 @@ def test_a_server_that_is_full_for_one_is_asked_again(
     make_engine: MakeEngine, server: RivaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asr.engines.riva.AGAIN_MAX_S", 0.2)
+    # On a busy machine gRPC may hide again and again that there is no room.
+    monkeypatch.setitem(riva._ATTEMPTS, grpc.StatusCode.INTERNAL, riva.FULL_ATTEMPTS_MAX)
     engine = make_engine()
     server.full_times = ATTEMPTS_MAX + 2
     assert words(hear(engine)) == TEXT
