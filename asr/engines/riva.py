@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import grpc
 import grpc.aio
@@ -31,6 +32,8 @@ from protocol.words import Hypothesis, Word
 log = structlog.get_logger(__name__)
 
 BATCH_MAX = 64  # a step only hands over
+_T = TypeVar("_T")
+
 ATTEMPTS_MAX = 3  # of an utterance, while others are heard
 FULL_ATTEMPTS_MAX = 20  # when Riva has no room for it, but for a silence: some 80 s
 AGAIN_FIRST_S, AGAIN_MAX_S = 0.2, 5.0  # before the second attempt; twice as long before each later one
@@ -142,9 +145,9 @@ class RivaEngine:
         if not self._thread.is_alive():
             self._loop.close()
 
-    def _call(self, function: object, argument: object) -> None:
+    def _call(self, function: Callable[[_T], None], argument: _T) -> None:
         with contextlib.suppress(RuntimeError):  # it is shut down
-            self._loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]
+            self._loop.call_soon_threadsafe(function, argument)
 
     # All below runs in the event loop.
 

@@ -219,34 +219,36 @@ def test_the_loop_wakes_for_windows_that_waited() -> None:
     assert bench.loop.next_due_s() is None
 
 
-def test_the_very_first_final_waits_for_the_encoder_and_no_other_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    for is_quick in (True, False):
-        go = threading.Event()
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_the_very_first_final_waits_for_the_encoder_and_no_other_does(
+    is_quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
 
-        def load(bench: VoicesBench, go: threading.Event = go) -> TimedEncoder:
-            assert go.wait(60)
-            return TimedEncoder(bench)
+    def load(bench: VoicesBench) -> TimedEncoder:
+        assert go.wait(60)
+        return TimedEncoder(bench)
 
-        bench = VoicesBench(load=load, in_thread=True)
-        waits_s: list[float] = []
-        waited = bench.loading.wait
+    bench = VoicesBench(load=load, in_thread=True)
+    waits_s: list[float] = []
+    waited = bench.loading.wait
 
-        def wait(timeout_s: float, go: threading.Event = go, is_quick: bool = is_quick) -> None:
-            waits_s.append(timeout_s)  # noqa: B023
-            if is_quick:
-                go.set()
-                waited(60)  # noqa: B023
+    def wait(timeout_s: float) -> None:
+        waits_s.append(timeout_s)
+        if is_quick:
+            go.set()
+            waited(60)
 
-        monkeypatch.setattr(bench.loading, "wait", wait)
-        bench.open(options=LIVE)
-        bench.audio(0, said_by(*TALK) + said_by(*TALK))
-        bench.finalize()
-        bench.idle()
-        assert waits_s == [FIRST_S]
-        assert [word.text for word in bench.words()] == [*FIRST.split(), *SECOND.split()] * 2
-        assert [bool(heard.spoke) for heard in bench.finals()] == [is_quick] * 2
-        go.set()
-        waited(60)
+    monkeypatch.setattr(bench.loading, "wait", wait)
+    bench.open(options=LIVE)
+    bench.audio(0, said_by(*TALK) + said_by(*TALK))
+    bench.finalize()
+    bench.idle()
+    assert waits_s == [FIRST_S]
+    assert [word.text for word in bench.words()] == [*FIRST.split(), *SECOND.split()] * 2
+    assert [bool(heard.spoke) for heard in bench.finals()] == [is_quick] * 2
+    go.set()
+    waited(60)
 
 
 def words_are_always_due(bench: VoicesBench) -> None:

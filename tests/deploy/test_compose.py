@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from server.leaving import leaves_within_s
 from server.settings import Settings
@@ -36,8 +36,9 @@ def nodes(project: Yaml, monkeypatch: pytest.MonkeyPatch) -> dict[str, Settings]
 
 
 def seconds(text: str) -> float:
-    number, unit = re.fullmatch(r"(\d+)(s|m)", text).groups()  # type: ignore[union-attr]
-    return int(number) * (60 if unit == "m" else 1)
+    found = re.fullmatch(r"(\d+)(s|m)", text)
+    assert found is not None, text
+    return int(found[1]) * (60 if found[2] == "m" else 1)
 
 
 def test_every_secret_must_be_given_and_the_example_names_each_and_gives_none() -> None:
