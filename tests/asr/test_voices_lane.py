@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +23,7 @@ from tests.asr.voices_bench import (
     OF_FILE,
     SECOND,
     TALK,
+    HeavyEncoder,
     TimedEncoder,
     VoicesBench,
     as_expected,
@@ -273,10 +273,6 @@ def test_at_a_final_no_more_is_made_up_for_than_its_share_and_the_rest_is_as_its
     assert sum(one == other for one, other in zip(told, right, strict=True)) >= 0.85 * len(right)
     [prints] = bench.prints()
     assert len(prints.steps) == FINAL_MAX
-
-
-class HeavyEncoder(TimedEncoder):
-    info = replace(TimedEncoder.info, batch_windows=2)
 
 
 def test_of_a_heavier_encoder_fewer_windows_are_a_step_and_fewer_keep_a_final_waiting() -> None:

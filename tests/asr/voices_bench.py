@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from asr import wire
 from asr.contract import Samples, SessionOptions
@@ -49,6 +49,10 @@ class TimedEncoder(ScriptedEncoder):
         self.while_due += len(windows) if due else 0
         self.bench.now_s += self.bench.window_s * len(windows)
         return super().embed(windows)
+
+
+class HeavyEncoder(TimedEncoder):
+    info = replace(TimedEncoder.info, batch_windows=2)
 
 
 @dataclass
