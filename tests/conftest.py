@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 import asr.child
@@ -18,6 +19,9 @@ from tests.fakes.warm_commands import WarmCommands
 from tests.fakes.warm_workers import WarmWorkers
 from tests.server.shared_statements import share_statements
 
+# A traceback with all that stood in each frame takes seconds to draw. Servers leave it out; nodes in the tests' own
+# process are not set up at all.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
 share_statements()
 gc.disable()  # until all is imported and collected: nothing of it is garbage
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, print_blob=True)
