@@ -6,17 +6,24 @@ import gc
 import inspect
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 import asr.child
 from tests.fakes.leaks import no_task_left, no_thread_left
 from tests.fakes.warm_commands import WarmCommands
 from tests.fakes.warm_workers import WarmWorkers
+from tests.server.shared_statements import share_statements
 
+# A traceback with all that stood in each frame takes seconds to draw. Servers leave it out; nodes in the tests' own
+# process are not set up at all.
+structlog.get_config()["processors"][-1].exception_formatter = structlog.dev.plain_traceback
+share_statements()
+gc.disable()  # until all is imported and collected: nothing of it is garbage
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True, print_blob=True)
 settings.register_profile(
     "long", deadline=None, max_examples=5000, derandomize=False, suppress_health_check=list(HealthCheck)
@@ -32,8 +39,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Thousands of tests and all they import stay to the end: the collector need not look at them again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """What a file of tests leaves behind (reports, caches) stays as well."""
+    result = yield
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+    return result
 
 
 @pytest.fixture

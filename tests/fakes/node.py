@@ -15,6 +15,7 @@ from protocol.words import Segment
 from server.services import Services
 from server.settings import Settings
 from server.speaking import SpeakingSession
+from tests.fakes.settings import settings_of
 from tests.server.databases import lay_sqlite_file
 
 DEADLINE_S = 90.0
@@ -31,7 +32,7 @@ def node_settings(data_dir: Path, **options: Any) -> Settings:
         "utterance_silence_ms": 300,
         "resume_grace_s": 30,
     }
-    return Settings(**(defaults | options))
+    return settings_of(**(defaults | options))
 
 
 @asynccontextmanager

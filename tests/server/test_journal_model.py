@@ -18,6 +18,7 @@ from server.bus import InProcessBus
 from server.journal import Journal
 from server.store.store import Store
 from server.subscription import Subscription
+from tests.server.databases import lay_sqlite_file
 from tests.server.spoken import final, interim, status
 
 
@@ -208,6 +209,7 @@ def test_every_reader_gets_exactly_what_the_model_says(
     runner: asyncio.Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscription, "PAGE_EVENTS", 3)
+    lay_sqlite_file(tmp_path / "earshot.db")
     store = runner.run(Store.open(f"sqlite+aiosqlite:///{tmp_path / 'earshot.db'}"))
     try:
         run_state_machine_as_test(

@@ -19,12 +19,12 @@ from server.hub import Hub
 from server.journal import Journal
 from server.recognition import Recognition
 from server.relabelling import ASKED_MAX, Relabelled, Relabelling, wanted_samples
-from server.settings import Settings
 from server.speakers import Speakers, Whole
 from server.store.records import VoicesAsked
 from server.store.store import Store
 from server.track_prints import TrackPrints
 from server.voices import Voices
+from tests.fakes.settings import settings_of
 from tests.server.spoken import put
 from tests.server.spoken_prints import Speech, prints
 
@@ -51,8 +51,8 @@ class Room:
         self.sessions: dict[str, Any] = {}
         self.speakers = speakers(store, journal, self.voices)
         hub = cast(Hub, SimpleNamespace(voices=self.voices, sessions=self.sessions))
-        recognition = Recognition(Settings(), store, self.speakers, self.voices)
-        self.relabelling = Relabelling(Settings(), store, journal, hub, self.speakers, recognition)
+        recognition = Recognition(settings_of(), store, self.speakers, self.voices)
+        self.relabelling = Relabelling(settings_of(), store, journal, hub, self.speakers, recognition)
         self.id = ""
 
     async def speech(self, name: str, speaker: str) -> Speech:
@@ -394,7 +394,7 @@ async def test_only_so_many_wait_for_a_pass_they_asked_for(room: Room) -> None:
 
 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
-    settings = Settings(relabel_deadline_s=0.0)
+    settings = settings_of(relabel_deadline_s=0.0)
     hub = cast(Hub, SimpleNamespace(voices=room.voices, sessions={}))
     recognition = Recognition(settings, room.store, room.speakers, room.voices)
     relabelling = Relabelling(settings, room.store, room.journal, hub, room.speakers, recognition)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from server.bus import InProcessBus
 from server.journal import Journal
 from server.store.store import Store
+from tests.server.databases import lay_sqlite_file
 from tests.server.test_relabelling import Room
 
 SAID = st.lists(
@@ -42,6 +43,7 @@ def test_text_and_words_are_the_same_after_any_pass(
 async def _keeps_text(
     folder: Path, said: list[tuple[list[str], int, list[int], bool]], assigned: list[tuple[int, int]]
 ) -> None:
+    lay_sqlite_file(folder / "earshot.db")
     store = await Store.open(f"sqlite+aiosqlite:///{folder / 'earshot.db'}")
     journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
     journal.start()
