@@ -1,0 +1,9 @@
+"""What OpenAI's clients ask for: words of files, models, and live words over a socket or by WebRTC."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from server.doors.openai import models, transcriptions
+
+ROUTERS: tuple[APIRouter, ...] = (models.router, transcriptions.router)
