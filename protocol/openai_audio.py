@@ -71,7 +71,8 @@ class Asked(BaseModel):
 
     @property
     def hotwords(self) -> tuple[str, ...]:
-        return tuple(each[:KEYWORD_MAX_CHARS] for each in (*self.keywords, self.prompt.strip()) if each.strip())
+        wanted = (*(each[:KEYWORD_MAX_CHARS] for each in self.keywords), self.prompt.strip())
+        return tuple(each for each in wanted if each.strip())[:KEYWORDS_MAX]
 
     @property
     def diarize(self) -> bool:

@@ -24,10 +24,10 @@ CODES: Mapping[str, str] = {
 class ParameterRefused(BadInput):
     """A field that is not as OpenAI documents it, or that means something which cannot be done here.
 
-    ``param`` names it as the client wrote it; ``kind`` is its code, for programs.
+    ``param`` names it as the client wrote it, None where it is none of them; ``kind`` is its code, for programs.
     """
 
-    def __init__(self, message: str, *, param: str, kind: str = "invalid_value") -> None:
+    def __init__(self, message: str, *, param: str | None, kind: str = "invalid_value") -> None:
         super().__init__(message, details={"param": param, "code": kind})
 
 

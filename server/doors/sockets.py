@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -42,11 +43,23 @@ class Gone(Exception):
     """The other side is not there any more. Nobody's fault, nothing to tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How errors are told before a close, and which of the subprotocols that a client offers is chosen."""
+
+    render_error: Callable[[EarshotError], dict[str, Any]]
+    subprotocol: str
+
+
+OURS = Dialect(lambda error: v1.render_error(error, recoverable=error.retryable), BEARER)
+
+
 class SocketConnection:
     """A WebSocket as doors see it. Any task may ``send``; one task reads."""
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, dialect: Dialect = OURS) -> None:
         self.websocket = websocket
+        self._dialect = dialect
         self.principal: Principal = nobody()
         settings = settings_of(websocket)
         self._write_deadline_s = settings.write_deadline_s
@@ -66,7 +79,7 @@ class SocketConnection:
     async def accept(self) -> None:
         offered = self.websocket.scope["subprotocols"]
         # A client that offers subprotocols fails the connection unless one is chosen. The token is never echoed.
-        chosen = next((name for name in offered if name.lower() == BEARER), None)
+        chosen = next((name for name in offered if name.lower() == self._dialect.subprotocol), None)
         await self.websocket.accept(subprotocol=chosen)
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -100,7 +113,7 @@ class SocketConnection:
     async def refuse(self, error: EarshotError, *, reason: str = "") -> None:
         """Tell the error, then close with its code."""
         with contextlib.suppress(Gone):
-            await self.send(v1.render_error(error, recoverable=error.retryable))
+            await self.send(self._dialect.render_error(error))
             await self.close(error.close_code, reason or error.code)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
@@ -157,12 +170,13 @@ async def serve_socket(
     speak: Callable[[SocketConnection], Coroutine[Any, Any, None]],
     *,
     message_max_bytes: int | None = None,
+    dialect: Dialect = OURS,
 ) -> None:
     """Let a socket in for ``action`` and run ``speak`` with it; whatever it raises becomes an error and a close.
 
     ``message_max_bytes``: of one message of whoever was let in, where that is not as the setting has it.
     """
-    connection = SocketConnection(websocket)
+    connection = SocketConnection(websocket, dialect)
     try:
         check_page(websocket)
     except Forbidden as error:

@@ -87,6 +87,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/v1/models/{name}"): Action.READ_ENGINE,
     ("POST", "/v1/audio/transcriptions"): Action.CREATE,
     ("POST", "/v1/audio/translations"): Action.CREATE,
+    ("WS", "/v1/realtime"): Action.TALK,
     ("POST", "/api/transcribe"): Action.CREATE,
     ("GET", "/api/transcribe/jobs"): Action.LIST,
     ("GET", "/api/transcribe/status/{job}"): Action.READ_ENGINE,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.openai import models, transcriptions
+from server.doors.openai import models, realtime, transcriptions
 
-ROUTERS: tuple[APIRouter, ...] = (models.router, transcriptions.router)
+ROUTERS: tuple[APIRouter, ...] = (models.router, transcriptions.router, realtime.router)
