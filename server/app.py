@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from protocol.errors import EarshotError
 from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.bots import ROUTERS as BOT_ROUTERS
+from server.doors.deepgram import ROUTERS as DEEPGRAM_ROUTERS
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.jobs import ROUTERS as JOB_ROUTERS
 from server.doors.openai import ROUTERS as OPENAI_ROUTERS
@@ -99,7 +100,8 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
-    families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *BOT_ROUTERS, *OPENAI_ROUTERS)
+    of_others = (*BOT_ROUTERS, *OPENAI_ROUTERS, *DEEPGRAM_ROUTERS)
+    families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *of_others)
     for router in (health.router, *families, whip.router, blobs.router, debug.router, api_page.router, pages.router):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.

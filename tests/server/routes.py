@@ -217,6 +217,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/debug/loop"): Action.DEBUG_PAGE,
     ("HEAD", "/debug/loop"): Action.DEBUG_PAGE,
     ("GET", "/debug/loop.json"): Action.DEBUG,
+    ("POST", "/v1/listen"): Action.CREATE,
+    ("WS", "/v1/listen"): Action.CREATE,
     **{(method, path): Action.PAGE for method in ("GET", "HEAD") for path in ("/docs", "/docs/", "/v1/docs")},
     **{(method, "/docs/{asset}"): Action.PAGE for method in ("GET", "HEAD")},
     **{
@@ -228,6 +230,10 @@ ROUTES: dict[tuple[str, str], Action] = {
         )
     },
 }
+
+
+# Contracts of others, who tell errors in other ways: tests of their own try them with wrong credentials.
+OF_OTHERS = frozenset({"/v1/listen"})
 
 
 def routes_of(app: FastAPI) -> set[tuple[str, str]]:

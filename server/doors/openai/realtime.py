@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, WebSocket
 
@@ -14,7 +14,7 @@ from protocol.wire.stream import BYTES_PER_SAMPLE, Start
 from server.auth import Action
 from server.doors.access import metrics_of, principal_of, services_of, settings_of
 from server.doors.openai.talk import Talk, error_event, new_session
-from server.doors.sockets import Dialect, SocketConnection, serve_socket, text_of, until_first
+from server.doors.sockets import SocketConnection, serve_connection, text_of, until_first
 from server.doors.v1.stream import slices_of
 from server.speaking import SpeakingSession
 
@@ -23,13 +23,19 @@ router = APIRouter()
 MESSAGE_MAX_BYTES = 16 << 20  # their clients may send 15 MiB in an event
 QUIET_MAX_S = 600.0  # who speaks at the push of a button may say nothing for long
 BETA_HEADER, BETA_SUBPROTOCOL = "realtime=v1", "openai-beta.realtime-v1"
-DIALECT = Dialect(error_event, "realtime")
 
 
 @router.websocket("/v1/realtime")
 async def realtime(websocket: WebSocket) -> None:
     most = max(MESSAGE_MAX_BYTES, settings_of(websocket).message_max_bytes)
-    await serve_socket(websocket, Action.TALK, _realtime, message_max_bytes=most, dialect=DIALECT)
+    await serve_connection(RealtimeConnection(websocket), Action.TALK, _realtime, message_max_bytes=most)
+
+
+class RealtimeConnection(SocketConnection):
+    subprotocols: ClassVar[tuple[str, ...]] = ("realtime",)
+
+    def rendered(self, error: EarshotError) -> dict[str, Any]:
+        return error_event(error)
 
 
 async def _realtime(connection: SocketConnection) -> None:
