@@ -73,7 +73,16 @@ PUBLIC_MODE = frozenset(
 
 # What only the owner may do with a thing; all else that is done with one is reading.
 CHANGES = frozenset(
-    {Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.UPLOAD, Action.SPEAK, Action.KEYS}
+    {
+        Action.CHANGE,
+        Action.DELETE,
+        Action.RESTORE,
+        Action.DESTROY,
+        Action.UPLOAD,
+        Action.SPEAK,
+        Action.TALK,
+        Action.KEYS,
+    }
 )
 
 # What makes something that then is kept, or costs: how often one client may do so is limited (server/rate_limits.py).
@@ -155,6 +164,10 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
         return
     if principal.refused:
         raise NotAuthorised(principal.refused, details={"action": action.value})
+    if principal.talks_only and action is not Action.TALK:
+        raise Forbidden(
+            "a client secret opens Realtime sessions, and nothing else: show a key", details={"action": action.value}
+        )
     if action in BY_ID:
         # Where a body names it, the door admits it (``admit``).
         if resource is not None and (resource.standing is None or resource.standing.is_deleted):

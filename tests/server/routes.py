@@ -88,6 +88,11 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("POST", "/v1/audio/transcriptions"): Action.CREATE,
     ("POST", "/v1/audio/translations"): Action.CREATE,
     ("WS", "/v1/realtime"): Action.TALK,
+    ("POST", "/v1/realtime"): Action.TALK,
+    ("POST", "/v1/realtime/calls"): Action.TALK,
+    ("POST", "/v1/realtime/calls/{call_id}/hangup"): Action.TALK,
+    ("DELETE", "/v1/realtime/calls/{call_id}"): Action.TALK,
+    ("POST", "/v1/realtime/client_secrets"): Action.TICKET,
     ("POST", "/api/transcribe"): Action.CREATE,
     ("GET", "/api/transcribe/jobs"): Action.LIST,
     ("GET", "/api/transcribe/status/{job}"): Action.READ_ENGINE,
@@ -251,6 +256,7 @@ def path_of(template: str) -> str:
     return (
         template.replace("{transcript_id}", new_transcript_id())
         .replace("{session_id}", "ses_0")
+        .replace("{call_id}", "rtc_0")
         .replace("{room_id}", new_transcript_id())
         .replace("{room_name}", "no-such-room")
         .replace("{meeting_id}", new_transcript_id())

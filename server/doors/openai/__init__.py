@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from server.doors.openai import models, realtime, transcriptions
+from server.doors.openai import calls, client_secrets, models, realtime, transcriptions
 
-ROUTERS: tuple[APIRouter, ...] = (models.router, transcriptions.router, realtime.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    models.router,
+    transcriptions.router,
+    realtime.router,
+    client_secrets.router,
+    calls.router,
+)

@@ -9,11 +9,12 @@ from fastapi import APIRouter, WebSocket
 
 from protocol.errors import EarshotError, Idle
 from protocol.openai_errors import ParameterRefused
-from protocol.openai_realtime import Session, updated
+from protocol.openai_realtime import Session
 from protocol.wire.stream import BYTES_PER_SAMPLE, Start
 from server.auth import Action
 from server.doors.access import metrics_of, principal_of, services_of, settings_of
-from server.doors.openai.talk import Talk, error_event, new_session
+from server.doors.openai.sessions import session_of
+from server.doors.openai.talk import Talk, error_event
 from server.doors.sockets import SocketConnection, serve_connection, text_of, until_first
 from server.doors.v1.stream import slices_of
 from server.speaking import SpeakingSession
@@ -22,7 +23,6 @@ router = APIRouter()
 
 MESSAGE_MAX_BYTES = 16 << 20  # their clients may send 15 MiB in an event
 QUIET_MAX_S = 600.0  # who speaks at the push of a button may say nothing for long
-BETA_HEADER, BETA_SUBPROTOCOL = "realtime=v1", "openai-beta.realtime-v1"
 
 
 @router.websocket("/v1/realtime")
@@ -40,18 +40,18 @@ class RealtimeConnection(SocketConnection):
 
 async def _realtime(connection: SocketConnection) -> None:
     with metrics_of(connection.websocket).subscribers.labels("realtime").track_inprogress():
-        await _Realtime(connection).run()
+        await _Realtime(connection, await session_of(connection.websocket)).run()
 
 
 class _Realtime:
     """One socket. Its session begins with its first sound: until then it takes nobody's place."""
 
-    def __init__(self, connection: SocketConnection) -> None:
+    def __init__(self, connection: SocketConnection, session: Session) -> None:
         websocket = connection.websocket
         self._connection = connection
         self._services = services_of(websocket)
         self._settings = settings_of(websocket)
-        self._talk = Talk(self._services, _asked(websocket, self._settings.session_max_s), self, connection.send)
+        self._talk = Talk(self._services, session, self, connection.send)
         self._speaking: SpeakingSession | None = None
         self._began = asyncio.Event()
         self._start = Start()
@@ -131,12 +131,3 @@ class _Realtime:
 
 def _unheard(_message: dict[str, Any]) -> None:
     """What our own speaking socket says of its sound: acknowledgements, which this protocol has not."""
-
-
-def _asked(websocket: WebSocket, expires_s: float) -> Session:
-    """As the handshake has it."""
-    offered = websocket.scope["subprotocols"]
-    is_beta = websocket.headers.get("openai-beta") == BETA_HEADER or BETA_SUBPROTOCOL in offered
-    session = new_session(expires_s, is_beta=is_beta)
-    model = websocket.query_params.get("model", "")[:200]
-    return updated(session, {"audio": {"input": {"transcription": {"model": model or None}}}}, is_beta=is_beta)

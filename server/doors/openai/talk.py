@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -17,7 +16,6 @@ from protocol.openai_realtime import (
     Session,
     event,
     event_id_of,
-    new_id,
     parse_event,
     parse_message,
     session_event,
@@ -180,10 +178,6 @@ class Talk:
     async def _send_all(self, told: Iterable[Json]) -> None:
         for each in told:
             await self._send(each)
-
-
-def new_session(expires_s: float, *, is_beta: bool) -> Session:
-    return Session(new_id("sess"), time.time() + expires_s, is_beta=is_beta)
 
 
 def error_event(error: EarshotError, event_id: str | None = None) -> Json:

@@ -105,6 +105,7 @@ ERROR_HEADERS = {
 
 PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
+    "call_id": "Id of the call, as the Location of its answer has it.",
     "session_id": "Id of the session, as the answer to its offer named it.",
     "topic_id": "Id of the topic.",
     "voice_id": "Id of the enrolled voice.",

@@ -156,6 +156,12 @@ class OpenAiModel(Form):
     owned_by: str
 
 
+class OpenAiClientSecret(Form):
+    value: str = Field(description="The secret.")
+    expires_at: int = Field(description="Epoch seconds.")
+    session: dict[str, Any] = Field(description="As session.created tells it.")
+
+
 class ModelList(Form):
     items: list[Model]
     total: int = Field(ge=0)
