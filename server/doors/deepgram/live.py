@@ -186,8 +186,8 @@ class _Listening:
 
     async def _take(self, segment: Segment, is_final: bool) -> None:
         turns = self._turns.get(segment.track)
-        if turns is None or (is_final and segment.revision > 1 and segment.speaker_set):
-            return  # somebody else's track, or what a person changed later
+        if turns is None:
+            return  # somebody else's track
         async with self._telling:
             await self._send(turns.final(segment) if is_final else turns.interim(segment))
 
