@@ -19,6 +19,7 @@ from server.doors.jobs import ROUTERS as JOB_ROUTERS
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
 from server.doors.projects import exports
+from server.doors.telephony import ROUTERS as TELEPHONY_ROUTERS
 from server.doors.told_texts import ToldTexts
 from server.doors.v1 import ROUTERS as V1_ROUTERS
 from server.doors.vosk import ROUTERS as VOSK_ROUTERS
@@ -101,7 +102,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
     families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *BOT_ROUTERS)
-    of_others = (*DEEPGRAM_ROUTERS, *VOSK_ROUTERS)
+    of_others = (*DEEPGRAM_ROUTERS, *TELEPHONY_ROUTERS, *VOSK_ROUTERS)
     rest = (whip.router, blobs.router, debug.router, api_page.router, pages.router)
     for router in (health.router, *families, *of_others, *rest):
         app.router.routes.extend(router.routes)
