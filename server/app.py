@@ -20,8 +20,10 @@ from server.doors.openai import ROUTERS as OPENAI_ROUTERS
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
 from server.doors.projects import exports
+from server.doors.telephony import ROUTERS as TELEPHONY_ROUTERS
 from server.doors.told_texts import ToldTexts
 from server.doors.v1 import ROUTERS as V1_ROUTERS
+from server.doors.vosk import ROUTERS as VOSK_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.model_pulls import ModelPulls, fetch_model
@@ -100,9 +102,10 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.pages = pages.PageFiles(pages.WEB_CLIENT)
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
-    of_others = (*BOT_ROUTERS, *OPENAI_ROUTERS, *DEEPGRAM_ROUTERS)
-    families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *of_others)
-    for router in (health.router, *families, whip.router, blobs.router, debug.router, api_page.router, pages.router):
+    families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *BOT_ROUTERS)
+    of_others = (*OPENAI_ROUTERS, *DEEPGRAM_ROUTERS, *TELEPHONY_ROUTERS, *VOSK_ROUTERS)
+    rest = (whip.router, blobs.router, debug.router, api_page.router, pages.router)
+    for router in (health.router, *families, *of_others, *rest):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)

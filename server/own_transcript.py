@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
@@ -25,6 +26,7 @@ from server.subscription import Subscription
 log = structlog.get_logger(__name__)
 
 CATCH_UP_DEADLINE_S = 10.0  # as for the speaking socket: a store that is down must not hang us
+FINALS_KNOWN = 256  # of which a later revision is known for one
 _ARRAYS = {1: "B", 2: "H", 4: "I"}
 
 Told = Callable[[Segment, bool], Awaitable[None]]
@@ -40,10 +42,9 @@ class OwnTranscript:
         self._keep = keep
         self._speaking: list[SpeakingSession] = []
         self._told_seq = 0
+        self._finals: OrderedDict[str, None] = OrderedDict()  # the newest that were told
         self._told_more = asyncio.Event()
-        self._subscription: Subscription = services.journal.subscribe(
-            transcript_id, after=0, types=None, queue_max=settings.subscriber_queue_max, among=None
-        )
+        self._subscription: Subscription | None = None  # where its words are told here, too
 
     @classmethod
     async def begin(
@@ -70,15 +71,27 @@ class OwnTranscript:
         return session
 
     async def tell(self, told: Told) -> None:
-        """Give each segment that is told, with whether it is final, for ever. Raises ``SlowReader``, ``NotFound``."""
+        """Give each segment that is told, with whether it is final, for ever: a final once, whatever becomes of it.
+        Raises ``SlowReader``, ``NotFound``."""
+        self._subscription = self._services.journal.subscribe(
+            self.id, after=0, types=None, queue_max=self._settings.subscriber_queue_max, among=None
+        )
         async for item in self._subscription:
             if isinstance(item, Interim):
                 await told(item.segment, False)
             elif isinstance(item, Event):
-                if isinstance(item.body, Transcribed):
+                if isinstance(item.body, Transcribed) and self._is_new(item.body.segment):
                     await told(item.body.segment, True)
                 self._told_seq = max(self._told_seq, item.seq)
                 self._told_more.set()
+
+    def _is_new(self, final: Segment) -> bool:
+        if final.segment_id in self._finals:
+            return False
+        self._finals[final.segment_id] = None
+        if len(self._finals) > FINALS_KNOWN:
+            self._finals.popitem(last=False)
+        return True
 
     async def finalize(self, session: SpeakingSession) -> None:
         """Until every word that came on that track is told. Raises ``EarshotError``."""
@@ -107,7 +120,8 @@ class OwnTranscript:
 
     async def leave(self) -> None:
         """The connection is over: what was said and not stopped is finished as if it had been. Idempotent."""
-        self._subscription.close()
+        if self._subscription is not None:
+            self._subscription.close()
         for session in self._speaking:
             session.lost("connection lost")
             if session.session.finishing is None:
@@ -120,6 +134,8 @@ class OwnTranscript:
             await self._services.removal.discard(self.id)
 
     async def _until_told(self) -> None:
+        if self._subscription is None:
+            return
         transcript = await self._services.store.get_transcript(self.id)
         try:
             async with asyncio.timeout(CATCH_UP_DEADLINE_S):

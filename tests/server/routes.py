@@ -224,6 +224,7 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/debug/loop.json"): Action.DEBUG,
     ("POST", "/v1/listen"): Action.CREATE,
     ("WS", "/v1/listen"): Action.CREATE,
+    **{("WS", path): Action.CREATE for path in ("/", "/vosk", "/v1/telephony/stream")},
     **{(method, path): Action.PAGE for method in ("GET", "HEAD") for path in ("/docs", "/docs/", "/v1/docs")},
     **{(method, "/docs/{asset}"): Action.PAGE for method in ("GET", "HEAD")},
     **{
@@ -238,7 +239,7 @@ ROUTES: dict[tuple[str, str], Action] = {
 
 
 # Contracts of others, who tell errors in other ways: tests of their own try them with wrong credentials.
-OF_OTHERS = frozenset({"/v1/listen"})
+OF_OTHERS = frozenset({"/v1/listen", "/v1/telephony/stream", "/vosk", "/"})
 
 
 def routes_of(app: FastAPI) -> set[tuple[str, str]]:

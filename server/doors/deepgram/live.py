@@ -26,12 +26,14 @@ router = APIRouter()
 
 IDLE_S = 10.0  # the original's, told in its error
 TICK_S = 0.1
+MESSAGE_MAX_BYTES = 1 << 20  # files are sent in large pieces, too
 FINALIZING_MAX = 4
 
 
 @router.websocket("/v1/listen")
 async def listen(websocket: WebSocket) -> None:
-    await serve_connection(DeepgramConnection(websocket), Action.CREATE, _listen)
+    most = max(MESSAGE_MAX_BYTES, settings_of(websocket).message_max_bytes)
+    await serve_connection(DeepgramConnection(websocket), Action.CREATE, _listen, message_max_bytes=most)
 
 
 class DeepgramConnection(SocketConnection):
@@ -186,8 +188,8 @@ class _Listening:
 
     async def _take(self, segment: Segment, is_final: bool) -> None:
         turns = self._turns.get(segment.track)
-        if turns is None or (is_final and segment.revision > 1 and segment.speaker_set):
-            return  # somebody else's track, or what a person changed later
+        if turns is None:
+            return  # somebody else's track
         async with self._telling:
             await self._send(turns.final(segment) if is_final else turns.interim(segment))
 

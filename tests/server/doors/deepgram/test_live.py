@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,9 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from protocol.states import TranscriptState
+from tests.fakes.calls import mulaw
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.media.made_files import make
+from tests.media.opus_sound import opus_packets
 
 KEY = "canary-token-of-the-test"
 RAW = "encoding=linear16&sample_rate=16000"
@@ -117,6 +121,29 @@ async def test_channels_are_heard_each_alone(node: RunningApp) -> None:
     said = {tuple(message["channel_index"]): texts([message]) for message in told if message["type"] == "Results"}
     assert said == {(0, 2): ["alpha"], (1, 2): ["bravo"]}
     assert (told[-1]["type"], told[-1]["channels"], code) == ("Metadata", 2, 1000)
+
+
+async def test_every_form_of_sound_gives_the_same_words(node: RunningApp) -> None:
+    said = sentence("alpha bravo", 0.5)
+    wide = scripted_sound(said, length_s=3, sample_rate=48_000)
+    floats = (np.frombuffer(wide, "<i2") / np.float32(32768)).astype(np.float32)[None]
+    narrow = mulaw(scripted_sound(said, length_s=3, sample_rate=8_000))
+    forms: dict[str, Sequence[bytes]] = {
+        "encoding=mulaw": [narrow],
+        "encoding=linear16&sample_rate=48000&endpointing=false": [wide],
+        "encoding=opus&sample_rate=48000": opus_packets(wide, rate_hz=48_000, packet_ms=20),
+        "encoding=ogg-opus": [make("ogg", 0, sound=floats)],
+        "model=nova-3": [make("webm", 0, sound=floats)],
+    }
+    for query, messages in forms.items():
+        async with connected(node, query) as socket:
+            for message in messages:
+                await socket.send(message)
+            await socket.send('{"type": "CloseStream"}')
+            told, code, _ = await rest(socket)
+        assert (texts(told), code) == (["alpha bravo"], 1000), query
+        finals = [message for message in told if message["type"] == "Results"]
+        assert finals[-1]["speech_final"] is ("endpointing" not in query)
 
 
 async def test_what_cannot_be_read_is_told_and_closed(node: RunningApp) -> None:
