@@ -39,7 +39,7 @@ class Turns:
         return told
 
     def final(self, segment: Segment) -> list[Json]:
-        told = [] if segment.segment_id in self._open or not segment.text else self._speech_started(segment)
+        told = self._began(segment) if segment.text else []
         self._open.discard(segment.segment_id)
         if not segment.text:
             return []
@@ -84,8 +84,9 @@ class Turns:
     def _began(self, segment: Segment) -> list[Json]:
         if segment.segment_id in self._open:
             return []
+        due = self.heard(segment.start_samples)  # a pause that this one ends
         self._open.add(segment.segment_id)
-        return self._speech_started(segment)
+        return [*due, *self._speech_started(segment)]
 
     def _speech_started(self, segment: Segment) -> list[Json]:
         self._pause_from_samples = None

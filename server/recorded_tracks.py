@@ -12,7 +12,7 @@ from protocol.errors import EngineFailed, TryLater
 from protocol.states import TranscriptState
 from protocol.wire.stream import Encoding
 from protocol.words import Segment
-from server.intake import MEBIBYTE
+from server.intake import CONTAINERS, MEBIBYTE, SAMPLE_RATE_MAX_HZ, SAMPLE_RATE_MIN_HZ
 from server.live import SourceOptions
 from server.segment_pages import segment_pages
 from server.services import Services
@@ -79,4 +79,10 @@ async def heard(services: Services, transcript_id: str, tracks: list[str]) -> li
 
 def _limits(services: Services) -> DecodeLimits:
     settings = services.settings
-    return DecodeLimits(bytes_max=settings.upload_max_mb * MEBIBYTE, duration_max_s=settings.upload_max_s)
+    return DecodeLimits(
+        bytes_max=settings.upload_max_mb * MEBIBYTE,
+        duration_max_s=settings.upload_max_s,
+        sample_rate_min_hz=SAMPLE_RATE_MIN_HZ,
+        sample_rate_max_hz=SAMPLE_RATE_MAX_HZ,
+        containers=CONTAINERS,
+    )

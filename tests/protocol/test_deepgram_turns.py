@@ -57,6 +57,14 @@ def test_speech_starts_once_and_a_gap_of_words_ends_the_utterance_once() -> None
     assert told.heard(9 * S) == []
 
 
+def test_a_gap_that_the_next_words_end_is_told_before_them() -> None:
+    told = turns()
+    told.final(segment("one", 0))
+    assert kinds(told.interim(segment("two", 1.2, is_final=False, id_="seg_2"))) == ["SpeechStarted", "Results"]
+    told.final(segment("two", 1.2, id_="seg_2"))
+    assert kinds(told.final(segment("three", 2.75, id_="seg_3"))) == ["UtteranceEnd", "SpeechStarted", "Results"]
+
+
 def test_words_are_told_as_they_were_asked_for() -> None:
     told = turns(replace(OPTIONS, punctuate=True, diarize=True, vad_events=False))
     (final,) = told.final(segment("Hello.", 0))

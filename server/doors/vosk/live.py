@@ -11,7 +11,7 @@ from collections import deque
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import Idle, InvalidMessage
+from protocol.errors import Idle, InvalidMessage, SlowReader
 from protocol.vosk import Changed, Config, Control, Json, parse_text, partial, result
 from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding, Start
 from protocol.words import Segment
@@ -23,7 +23,7 @@ from server.speaking import SpeakingSession
 
 router = APIRouter()
 
-FINALS_MAX = 1000  # that wait for a client that sends nothing more; then it is no client
+FINALS_MAX = 1000  # that wait for a message to answer
 
 
 @router.websocket("/")
@@ -121,8 +121,11 @@ class _Listening:
             return
         if self._interim is not None and self._interim.segment_id == segment.segment_id:
             self._interim = None
-        if segment.text and len(self._finals) < FINALS_MAX:
-            self._finals.append(segment)
+        if not segment.text:
+            return
+        if len(self._finals) >= FINALS_MAX:
+            raise SlowReader("too much was said since the last message")
+        self._finals.append(segment)
 
     async def _answer(self) -> None:
         if self._finals:

@@ -1,4 +1,4 @@
-"""Ten clients of different kinds at once, each with words of its own, which it gets as if it were alone."""
+"""Clients of a dozen kinds at once on one server, each with words of its own, which it gets as if it were alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from deepgram import AsyncDeepgramClient
+from deepgram.environment import DeepgramClientEnvironment
 from openai import AsyncOpenAI
 
 from protocol.states import TranscriptState
+from server.commands.addresses import ServerAddress
+from server.commands.wyoming_bridge import Bridge
+from tests.fakes.calls import mulaw, twilio_call
 from tests.fakes.node import wait_for_state, words_of
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
@@ -22,10 +26,14 @@ from tests.net.rtc_client import RtcClient
 
 pytestmark = pytest.mark.process
 
-TOKEN = "token-of-ten-clients"
+# So, because what it imports is deprecated.
+wyoming_client = pytest.importorskip("wyoming.client")
+wyoming_asr, wyoming_audio = pytest.importorskip("wyoming.asr"), pytest.importorskip("wyoming.audio")
+
+TOKEN = "token-of-a-dozen-clients"
 PIECE_S = 0.1
 ALL_LIVE_DEADLINE_S = 60
-LIVE = 5  # those that say half of it, wait for each other, and say the rest
+LIVE = 6  # those that say half of it, wait for each other, and say the rest
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,10 @@ class Speaker:
         ws_url = self.node.ws_url("/v1")
         return AsyncOpenAI(base_url=f"{url}/v1", websocket_base_url=ws_url, api_key=TOKEN, max_retries=0)
 
-    def deepgram(self) -> Any:
-        deepgram = pytest.importorskip("deepgram", reason="deepgram-sdk is not installed")
-        environment = pytest.importorskip("deepgram.environment").DeepgramClientEnvironment
+    def deepgram(self) -> AsyncDeepgramClient:
         http, ws = f"http://127.0.0.1:{self.node.port}", self.node.ws_url("")
-        where = environment(base=http, production=ws, agent="", agent_rest="")
-        return deepgram.AsyncDeepgramClient(api_key=TOKEN, environment=where, httpx_client=self.node.http)
+        where = DeepgramClientEnvironment(base=http, production=ws, agent="", agent_rest="")
+        return AsyncDeepgramClient(api_key=TOKEN, environment=where, httpx_client=self.node.http)
 
 
 async def openai_file(speaker: Speaker) -> str:
@@ -181,6 +187,29 @@ async def vosk(speaker: Speaker) -> str:
     return " ".join(filter(None, texts))
 
 
+async def telephone(speaker: Speaker) -> str:
+    id_ = await speaker.node.new_transcript()
+    call = twilio_call({"inbound": mulaw(speaker.sound(8_000))}, {"transcript_id": id_, "token": TOKEN})
+    async with speaker.node.socket("/v1/telephony/stream") as socket:
+        for message in call:
+            await socket.send(message)
+        await socket.closed()
+    return await speaker.heard(id_)
+
+
+async def wyoming(speaker: Speaker) -> str:
+    bridge = Bridge(ServerAddress(str(speaker.node.http.base_url), TOKEN), speaker.node.http, language=None, keep=False)
+    async with bridge.serving("127.0.0.1", 0) as port, wyoming_client.AsyncTcpClient("127.0.0.1", port) as client:
+        await client.write_event(wyoming_audio.AudioStart(16_000, 2, 1).event())
+        async for piece in speaker.said():
+            await client.write_event(wyoming_audio.AudioChunk(16_000, 2, 1, piece).event())
+        await client.write_event(wyoming_audio.AudioStop().event())
+        while (event := await client.read_event()) is not None:
+            if wyoming_asr.Transcript.is_type(event.type):
+                return str(wyoming_asr.Transcript.from_event(event).text)
+    return ""
+
+
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 CLIENTS = {
     openai_file: "alpha bravo charlie delta",
@@ -193,13 +222,15 @@ CLIENTS = {
     upload: "bridge garden river bridge",
     bot: "yankee zulu alpha zulu",
     vosk: "stone echo morning golf",
+    telephone: "winter summer yellow silver",
+    wyoming: "ocean forest window table",
 }
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what Deepgram's client still uses of websockets
 async def test_each_gets_its_own_words(tmp_path: Path) -> None:
     all_live = asyncio.Barrier(LIVE)
-    async with running_app(tmp_path / "data", access_token=TOKEN) as node:
+    async with running_app(tmp_path / "data", access_token=TOKEN, sessions_max=20, admission_busy_max=0) as node:
         node.http.headers.update(HEADERS)
         async with asyncio.TaskGroup() as group:
             heard = {each: group.create_task(each(Speaker(node, text, all_live))) for each, text in CLIENTS.items()}
