@@ -45,6 +45,8 @@ lock:
 	uv pip compile pyproject.toml --extra vad --extra speakers --extra source --group dev --constraint requirements.lock \
 	  --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet \
 	  --output-file requirements-dev.lock
+	uv pip compile tests/clients/plugins/requirements.in --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-header --no-emit-index-url --quiet --output-file tests/clients/plugins/requirements.lock
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -66,8 +66,17 @@ class _OpenFile:
 class PacketDecoder:
     """The first audio stream of an open container as blocks; a damaged packet is skipped and counted."""
 
-    def __init__(self, source: Readable, container: Container, limits: DecodeLimits, *, live: bool = False) -> None:
-        """Raises ``AudioFormatError``. ``live``: open on as few bytes as possible. Must be closed."""
+    def __init__(
+        self,
+        source: Readable,
+        container: Container,
+        limits: DecodeLimits,
+        *,
+        live: bool = False,
+        channel: int | None = None,
+    ) -> None:
+        """Raises ``AudioFormatError``. ``live``: open on as few bytes as possible. ``channel``: the one that is wanted;
+        None: all, mixed. Must be closed."""
         self.damaged_packets = 0
         self.cut = False  # the stream ended in an error
         self._limits = limits
@@ -78,6 +87,7 @@ class PacketDecoder:
             channels_max=limits.channels_max,
             rate_min_hz=limits.sample_rate_min_hz,
             rate_max_hz=limits.sample_rate_max_hz,
+            channel=channel,
         )
         with _translated("the file cannot be read as audio"):
             self._input = open_container(source, container, limits, live=live)
@@ -173,13 +183,13 @@ class PacketDecoder:
         return [block for frame in frames for block in self.joiner.add(frame)]
 
 
-def decode_file(path: Path, limits: DecodeLimits) -> Iterator[Block]:
-    """The sound of ``path`` in blocks of about a second from 0 on. Blocking.
+def decode_file(path: Path, limits: DecodeLimits, channel: int | None = None) -> Iterator[Block]:
+    """The sound of ``path`` in blocks of about a second from 0 on: of one channel, or of all mixed. Blocking.
 
     A cut or damaged file gives what can be decoded (a warning in the log tells). Raises ``AudioFormatError`` when that
     is nothing, ``TooLarge`` over a limit (after the blocks before it), ``NotFound`` and ``StoreUnavailable``.
     """
-    with _opened(path, limits) as decoder:
+    with _opened(path, limits, channel) as decoder:
         start_samples = 0
         pcm = bytearray()
         for block in decoder.blocks():
@@ -252,7 +262,7 @@ def audio_stream(opened: Any) -> Any:
 
 
 @contextmanager
-def _opened(path: Path, limits: DecodeLimits) -> Iterator[PacketDecoder]:
+def _opened(path: Path, limits: DecodeLimits, channel: int | None = None) -> Iterator[PacketDecoder]:
     try:
         file = path.open("rb")
         size_bytes = os.fstat(file.fileno()).st_size
@@ -277,7 +287,7 @@ def _opened(path: Path, limits: DecodeLimits) -> Iterator[PacketDecoder]:
                 message = f"unsupported audio format: this is {name}, and taken are {', '.join(taken)}"
                 raise AudioFormatError(message, details={"containers": taken})
             file.seek(0)
-            decoder = PacketDecoder(_OpenFile(file), container, limits)
+            decoder = PacketDecoder(_OpenFile(file), container, limits, channel=channel)
             yield decoder
         except AudioFormatError as error:
             rate_hz = decoder.stream.codec_context.sample_rate if decoder is not None else 0

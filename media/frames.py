@@ -38,8 +38,18 @@ class FrameJoiner:
     and ``TooLarge`` beyond ``length_max_samples``.
     """
 
-    def __init__(self, *, length_max_samples: int, channels_max: int, rate_min_hz: int, rate_max_hz: int) -> None:
+    def __init__(
+        self,
+        *,
+        length_max_samples: int,
+        channels_max: int,
+        rate_min_hz: int,
+        rate_max_hz: int,
+        channel: int | None = None,
+    ) -> None:
+        """``channel``: the one that is wanted, silent where a frame has it not; None: all of them, mixed."""
         self.end_samples = 0  # of the blocks given
+        self._channel = channel
         self._length_max_samples = length_max_samples
         self._channels_max = channels_max
         self._rate_min_hz = rate_min_hz
@@ -61,7 +71,7 @@ class FrameJoiner:
             )
         blocks = self._change_rate(frame.sample_rate) if frame.sample_rate != self._rate_hz else []
         blocks += self._silence(self._gap_samples(frame))
-        return blocks + self._feed(to_mono(frame))
+        return blocks + self._feed(to_mono(frame, self._channel))
 
     def flush(self) -> list[Block]:
         """What the resampler still held."""
@@ -119,8 +129,9 @@ def too_long(duration_max_s: float) -> TooLarge:
     return TooLarge("the recording is too long", details={"duration_max_s": duration_max_s})
 
 
-def to_mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
-    """Shape ``(n,)`` of full scale ±1. Raises ``AudioFormatError`` for a sample format that is not taken."""
+def to_mono(frame: av.AudioFrame, channel: int | None = None) -> npt.NDArray[np.float32]:
+    """Shape ``(n,)`` of full scale ±1: of one channel, or of all mixed. Raises ``AudioFormatError`` for a sample format
+    that is not taken."""
     channels = frame.layout.channels
     if frame.format.is_planar and len(channels) >= _PLANES_MAX:
         frame = _packed(frame)
@@ -136,6 +147,8 @@ def to_mono(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
         scaled = values.astype(np.float32)
     else:
         raise AudioFormatError("unsupported sample format", details={"sample_format": kind})
+    if channel is not None:
+        return mix_to_mono(scaled[:, channel : channel + 1]) if channel < len(channels) else np.zeros_like(scaled[:, 0])
     return mix_to_mono(scaled, _weights([channel.name for channel in channels]))
 
 

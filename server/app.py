@@ -13,13 +13,17 @@ from starlette.middleware.cors import CORSMiddleware
 from protocol.errors import EarshotError
 from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.bots import ROUTERS as BOT_ROUTERS
+from server.doors.deepgram import ROUTERS as DEEPGRAM_ROUTERS
 from server.doors.errors import CatchErrors, install_error_handlers
 from server.doors.jobs import ROUTERS as JOB_ROUTERS
+from server.doors.openai import ROUTERS as OPENAI_ROUTERS
 from server.doors.participant import ROUTERS as PARTICIPANT_ROUTERS
 from server.doors.projects import ROUTERS as PROJECT_ROUTERS
 from server.doors.projects import exports
+from server.doors.telephony import ROUTERS as TELEPHONY_ROUTERS
 from server.doors.told_texts import ToldTexts
 from server.doors.v1 import ROUTERS as V1_ROUTERS
+from server.doors.vosk import ROUTERS as VOSK_ROUTERS
 from server.leaving import Leaving
 from server.metrics import Metrics
 from server.model_pulls import ModelPulls, fetch_model
@@ -35,6 +39,10 @@ CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_REQUEST_HEADERS = (
     *("Authorization", "X-API-Key", "Content-Type", "X-Request-ID", "X-Filename"),
     *("Range", "If-Range", "If-Match", "If-None-Match", "Content-Range", "Content-Digest", "X-SHA256"),
+    # What OpenAI's client for pages says of itself with every request; nobody reads it here.
+    *("OpenAI-Beta", "OpenAI-Organization", "OpenAI-Project", "OpenAI-Safety-Identifier"),
+    *(f"X-Stainless-{each}" for each in ("Arch", "Lang", "OS", "Package-Version", "Runtime", "Runtime-Version")),
+    *("X-Stainless-Retry-Count", "X-Stainless-Timeout"),
 )
 CORS_ANSWER_HEADERS = (
     *("X-Request-ID", "X-Process-Time-Ms", "Location", "Link", "Allow", "Accept-Post", "Accept-Patch"),
@@ -99,7 +107,9 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     install_error_handlers(app)
     # One flat list, so that a walk over app.routes sees every route. The pages come last: they answer what is left.
     families = (*V1_ROUTERS, *PROJECT_ROUTERS, *PARTICIPANT_ROUTERS, *JOB_ROUTERS, *BOT_ROUTERS)
-    for router in (health.router, *families, whip.router, blobs.router, debug.router, api_page.router, pages.router):
+    of_others = (*OPENAI_ROUTERS, *DEEPGRAM_ROUTERS, *TELEPHONY_ROUTERS, *VOSK_ROUTERS)
+    rest = (whip.router, blobs.router, debug.router, api_page.router, pages.router)
+    for router in (health.router, *families, *of_others, *rest):
         app.router.routes.extend(router.routes)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)

@@ -39,6 +39,7 @@ class Action(StrEnum):
     PUT_BLOB = "put_blob"
     DOWNLOAD = "download"
     SPEAK = "speak"
+    TALK = "talk"
     LISTEN = "listen"
     CREATE_ROOM = "create_room"
     CREATE_PROJECT = "create_project"
@@ -66,11 +67,22 @@ PUBLIC = frozenset({Action.PAGE, Action.DESCRIBE, Action.HEALTH, Action.DEBUG_PA
 HOST_ONLY = frozenset({Action.DEBUG_PAGE, Action.DEBUG})
 
 # What nobody may ask for in public mode, besides what they then do with transcripts of nobody.
-PUBLIC_MODE = frozenset({Action.CREATE, Action.SPEAK, Action.FIND_PATH, Action.DESCRIBE, Action.READ_ENGINE, Action.ME})
+PUBLIC_MODE = frozenset(
+    {Action.CREATE, Action.SPEAK, Action.TALK, Action.FIND_PATH, Action.DESCRIBE, Action.READ_ENGINE, Action.ME}
+)
 
 # What only the owner may do with a thing; all else that is done with one is reading.
 CHANGES = frozenset(
-    {Action.CHANGE, Action.DELETE, Action.RESTORE, Action.DESTROY, Action.UPLOAD, Action.SPEAK, Action.KEYS}
+    {
+        Action.CHANGE,
+        Action.DELETE,
+        Action.RESTORE,
+        Action.DESTROY,
+        Action.UPLOAD,
+        Action.SPEAK,
+        Action.TALK,
+        Action.KEYS,
+    }
 )
 
 # What makes something that then is kept, or costs: how often one client may do so is limited (server/rate_limits.py).
@@ -78,6 +90,7 @@ CREATES = frozenset(
     {
         Action.CREATE,
         Action.SPEAK,
+        Action.TALK,
         Action.CREATE_ROOM,
         Action.CREATE_PROJECT,
         Action.ENROL,
@@ -114,7 +127,8 @@ SCOPES: Mapping[Action, frozenset[Scope]] = MappingProxyType(
         **dict.fromkeys((Action.LIST, Action.READ, Action.LISTEN, Action.READ_ENGINE), frozenset({Scope.READ})),
         **dict.fromkeys((Action.SPEAK, Action.UPLOAD, Action.JOIN, Action.FIND_PATH), frozenset({Scope.SPEAK})),
         # A language model may be asked, which costs more than reading does.
-        **dict.fromkeys((Action.CREATE, Action.ASK), frozenset({Scope.SPEAK, Scope.WRITE})),
+        # Who talks through another service's protocol makes a transcript, which that does not name.
+        **dict.fromkeys((Action.CREATE, Action.ASK, Action.TALK), frozenset({Scope.SPEAK, Scope.WRITE})),
         Action.EXPORT: frozenset({Scope.EXPORT}),
         **dict.fromkeys(
             (
@@ -150,6 +164,10 @@ def authorize(principal: Principal, action: Action, resource: Resource | None = 
         return
     if principal.refused:
         raise NotAuthorised(principal.refused, details={"action": action.value})
+    if principal.talks_only and action is not Action.TALK:
+        raise Forbidden(
+            "a client secret opens Realtime sessions, and nothing else: show a key", details={"action": action.value}
+        )
     if action in BY_ID:
         # Where a body names it, the door admits it (``admit``).
         if resource is not None and (resource.standing is None or resource.standing.is_deleted):

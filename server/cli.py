@@ -16,6 +16,7 @@ from server.commands.load import load
 from server.commands.models import models
 from server.commands.serve import serve
 from server.commands.transcribe import transcribe
+from server.commands.wyoming import wyoming
 
 app = typer.Typer(
     name="earshot",
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
 app.command()(transcribe)
 app.command()(listen)
+app.command()(wyoming)
 app.command()(load)
 app.command()(doctor)
 app.command()(config)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from media.webrtc.peer import WebRtcPeer
 from media.webrtc.peer_contract import PeerSettings
@@ -39,6 +39,26 @@ class Described:
     resume_token: str
 
 
+class ChannelTalk(Protocol):
+    """What is said on a peer's data channel where that is not our own messages. ``run`` ends with the channel."""
+
+    async def run(self, session: LiveSession) -> None:
+        """From when the channel is open: tell what is heard, for ever."""
+
+    async def act(self, text: str) -> None:
+        """Do what the client sends."""
+
+    def render_error(self, error: EarshotError) -> dict[str, Any]:
+        """A message that tells it."""
+
+    def over(self, session: LiveSession) -> None:
+        """The peer is closed."""
+
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+MakeTalk = Callable[[Send], ChannelTalk]
+
+
 class PeerSource:
     """One peer as the source of one session. What comes from the wire arrives on the loop and never blocks it."""
 
@@ -54,7 +74,9 @@ class PeerSource:
         ports: UdpPorts | None,
         sounds: RoomSounds,
         room: str | None,
+        talk: MakeTalk | None = None,
     ) -> None:
+        self._talk = talk(self._send_patiently) if talk is not None else None
         self.session = session
         self.resumable = True
         self.described = Described("", "", session.session_id, session.resume_token)
@@ -89,17 +111,17 @@ class PeerSource:
 
     def on_channel_open(self) -> None:
         if self.sent_away is not None:
-            self._send(v1.render_error(self.sent_away, recoverable=self.sent_away.retryable))
+            self._send(self._rendered(self.sent_away))
             self.close_soon(self.sent_away.code)
             return
-        self._go(self._tell_events(), "events")
+        self._go(self._tell_events() if self._talk is None else self._run(self._talk), "events")
         self._go(self._act_in_order(), "actions")
 
     def on_message(self, text: str) -> None:
         try:
             self._texts.put_nowait(text)
         except asyncio.QueueFull:
-            self._send(v1.render_error(RateLimited("too many actions at once"), recoverable=True))
+            self._send(self._rendered(RateLimited("too many actions at once")))
 
     def on_state(self, state: SessionState, reason: str) -> None:
         if state is SessionState.LIVE:
@@ -122,7 +144,7 @@ class PeerSource:
         self._member.leave()
         self.sent_away = error
         self.peer.end_sound()  # from here on the session hears nothing more
-        told = error is None or self._send(v1.render_error(error, recoverable=error.retryable))
+        told = error is None or self._send(self._rendered(error))
         if error is None or error.retryable:
             # The recording was stopped, or we drain: the peer stays a little for its last finals.
             self._go(self._close_after_finals(), "close after finals")
@@ -173,12 +195,14 @@ class PeerSource:
             await self.peer.close(reason)
         finally:
             self.place.free()
+            if self._talk is not None:
+                self._talk.over(self.session)
 
     async def _act_in_order(self) -> None:
         while True:
             text = await self._texts.get()
             if self.sent_away is None:  # the session may have another source by now
-                await self._act(text)
+                await (self._act(text) if self._talk is None else self._talk.act(text))
 
     async def _act(self, text: str) -> None:
         transcript_id = self.session.transcript_id
@@ -197,6 +221,17 @@ class PeerSource:
             self._send(v1.render_status(status, lag_ms=lag_ms))
         except EarshotError as error:
             self._send(v1.render_error(error, recoverable=isinstance(error, BadInput) or error.retryable))
+
+    async def _run(self, talk: ChannelTalk) -> None:
+        try:
+            await talk.run(self.session)
+        except EarshotError as error:
+            self._send(self._rendered(error))
+
+    def _rendered(self, error: EarshotError) -> dict[str, Any]:
+        if self._talk is not None:
+            return self._talk.render_error(error)
+        return v1.render_error(error, recoverable=error.retryable)
 
     async def _tell_events(self) -> None:
         """The listening socket's messages, from the live edge on."""

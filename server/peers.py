@@ -20,7 +20,7 @@ from server.journal import Journal
 from server.live import SourceOptions
 from server.metrics import Metrics
 from server.peer_places import PeerPlace, PeerPlaces
-from server.peer_source import Described, PeerSource
+from server.peer_source import Described, MakeTalk, PeerSource
 from server.room_sounds import RoomSounds
 from server.settings import Settings
 from server.turn import own_stun
@@ -70,12 +70,15 @@ class Peers:
         address: str = UNKNOWN,
         resumable: bool = True,
         room: str | None = None,
+        talk: MakeTalk | None = None,
     ) -> Described:
         """Our answer to a client's offer; its peer is counted by ``address``.
 
         In a ``room`` the client hears everybody else in it, if its offer wants to hear. Who it is there, its track's
         name says (``options.track``), so each participant needs one: who joins again by it takes the place of the one
         before, whose session ends.
+
+        ``talk``: what is said on the data channel, where that is not our own messages.
 
         Unless ``resumable``, the client is not told the resume token: its session ends with its connection.
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
@@ -85,7 +88,7 @@ class Peers:
         check_offer(self._peer_settings, sdp, type, speaks=room is not None)
         answering = partial(WebRtcPeer.answer, sdp=sdp, type=type)
         source = await self._source(
-            transcript_id, options, resume_token, address, answering, resumable=resumable, room=room
+            transcript_id, options, resume_token, address, answering, resumable=resumable, room=room, talk=talk
         )
         return source.described
 
@@ -139,6 +142,7 @@ class Peers:
         *,
         resumable: bool = True,
         room: str | None = None,
+        talk: MakeTalk | None = None,
     ) -> PeerSource:
         """A peer that is described, and then its session's source: one that cannot be replaces nobody."""
         place = self.places.take(address, instead_of=self._place_before(transcript_id, resume_token))
@@ -162,6 +166,7 @@ class Peers:
             self._ports,
             self.sounds,
             room,
+            talk,
         )
         source.resumable = resumable
         self._open.add(source)

@@ -22,6 +22,7 @@ from server.bus import Bus, InProcessBus
 from server.chunked_uploads import ChunkedUploads
 from server.derived import Derived
 from server.enrolment import Enrolment
+from server.fleeting import Fleeting
 from server.hub import Hub
 from server.intake import Intake
 from server.jobs.jobs import Jobs
@@ -105,6 +106,7 @@ class Services:
     rehearing: Rehearing
     language_models: LanguageModels
     membership: Membership
+    fleeting: Fleeting
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -232,6 +234,9 @@ class Services:
             stack.push_async_callback(removal.stop)
             jobs = Jobs(settings, store, hub, intake, recognisers, removal, membership.holding)
             await jobs.load()
+            fleeting = Fleeting(settings, removal)
+            stack.push_async_callback(fleeting.stop)
+            await fleeting.load()
             retention = Retention(store, blobs, removal, reports)
             retention.start()
             stack.push_async_callback(retention.stop)
@@ -270,7 +275,7 @@ class Services:
             )
             of_projects = chunks, webhooks, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
-            rest = *of_projects, recognisers, jobs, rehearing, language_models, membership, stack.pop_all()
+            rest = *of_projects, recognisers, jobs, rehearing, language_models, membership, fleeting, stack.pop_all()
             more = (
                 Derived(settings),
                 uploads,

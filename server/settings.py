@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from server.blob_settings import BlobSettings
 from server.client_address import networks_of
+from server.client_settings import ClientSettings
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
 from server.nodes.node_settings import NodeSettings
@@ -49,7 +50,14 @@ class SettingsError(Exception):
 
 
 class Settings(
-    BlobSettings, JobSettings, LanguageModelSettings, NodeSettings, RivaSettings, SpeakerSettings, WebhookSettings
+    BlobSettings,
+    ClientSettings,
+    JobSettings,
+    LanguageModelSettings,
+    NodeSettings,
+    RivaSettings,
+    SpeakerSettings,
+    WebhookSettings,
 ):
     """All settings of a node."""
 

@@ -34,6 +34,7 @@ from protocol.states import SESSION_MOVES, SessionState, move
 log = structlog.get_logger(__name__)
 
 CHANNEL_LABEL = "events"
+CHANNEL_LABELS = frozenset({CHANNEL_LABEL, "oai-events"})  # the latter: as clients of OpenAI call it
 BUFFER_MAX_BYTES = 1 << 20
 CLOSE_DEADLINE_S = 8.0
 """Longer than aioice waits for a STUN server."""
@@ -271,7 +272,7 @@ class WebRtcPeer:
         return polish(pc.localDescription.sdp, self._settings.opus, refused), str(pc.localDescription.type)
 
     def _take_channel(self, channel: RTCDataChannel) -> None:
-        if channel.label != CHANNEL_LABEL or self._channel is not None:
+        if channel.label not in CHANNEL_LABELS or self._channel is not None:
             return
         self._channel = channel
         channel.on("message", self._on_message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from protocol.errors import Conflict, NotAuthorised
 from server.accounts import attendance_tokens, bot_tokens
 from server.accounts.api_keys import ApiKeys, is_api_key
+from server.accounts.client_secrets import ClientSecrets, is_client_secret
 from server.accounts.credentials import anyone, holder, is_access_token, secrets_of
 from server.accounts.keys_of_issuer import IssuerKeys
 from server.accounts.principal import Principal, nobody
@@ -47,6 +48,7 @@ class Accounts:
         self._issuer = issuer
         self.api_keys = ApiKeys(store.keys, keys_max=settings.api_keys_max)
         self.tickets = Tickets(store.keys, ticket_s=settings.ticket_s)
+        self.client_secrets = ClientSecrets(store.keys)
 
     @classmethod
     async def open(cls, settings: Settings, store: Store) -> Accounts:
@@ -125,6 +127,10 @@ class Accounts:
             return holder()
         if is_api_key(secret):
             return await self.api_keys.identify(secret)
+        if is_client_secret(secret):
+            talker = await self.client_secrets.identify(secret)
+            await self.recheck(talker)
+            return talker
         if attendance_tokens.is_token(secret):
             participant = await attendance_tokens.identify(self._rooms, secret)
             await self.recheck(participant)
@@ -147,5 +153,6 @@ def _one_of(found: Sequence[Principal]) -> Principal:
             scopes=one.scopes & other.scopes,
             expires_at=min(ends, default=None),
             key_id=one.key_id or other.key_id,
+            talks_only=one.talks_only or other.talks_only,
         )
     return one

@@ -10,6 +10,7 @@ from server.accounts.principal import EVERYTHING, Principal, nobody
 
 BEARER = "bearer"
 SCHEMES = (BEARER, "token")  # as those that send bots write it
+OPENAI_KEY = "openai-insecure-api-key."
 API_KEY_HEADER = "x-api-key"
 
 # Set by what stands between: then it is not the peer who asks.
@@ -19,8 +20,9 @@ _PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "
 def secrets_of(headers: Mapping[str, str], subprotocols: Sequence[str] = ()) -> tuple[str, ...]:
     """Every different token and key that was given. ``headers`` has lower-case names.
 
-    A browser's WebSocket, which cannot set headers, offers the subprotocols ``["bearer", "<token>"]``. Nothing that
-    lasts is taken from a query: those end up in logs and histories.
+    A browser's WebSocket, which cannot set headers, offers the subprotocols ``["bearer", "<token>"]``, or ``token`` as
+    some clients call it, or as OpenAI's do, one that begins with ``openai-insecure-api-key.``. Nothing that lasts is
+    taken from a query: those end up in logs and histories.
     """
     token, key = bearer_of(headers.get("authorization", "")), headers.get(API_KEY_HEADER, "").strip()
     return tuple(dict.fromkeys(filter(None, (token, key, _offered(subprotocols)))))
@@ -76,6 +78,7 @@ def bearer_of(value: str) -> str | None:
 
 
 def _offered(subprotocols: Sequence[str]) -> str | None:
-    if len(subprotocols) == 2 and subprotocols[0].lower() == BEARER:
+    if len(subprotocols) == 2 and subprotocols[0].lower() in SCHEMES:
         return subprotocols[1]
-    return None
+    of_openai = (each.removeprefix(OPENAI_KEY) for each in subprotocols if each.startswith(OPENAI_KEY))
+    return next(of_openai, None)

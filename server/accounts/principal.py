@@ -52,6 +52,7 @@ class Principal:
     expires_at: float | None = None  # epoch time after which they are nobody
     key_id: str | None = None  # the API key that they came with, which may be revoked
     bot_id: str | None = None  # the bot that they are, by its token
+    talks_only: bool = False  # by a client secret: in sessions of the Realtime API, and nothing else
     attends: Attends | None = None  # where they are let in besides, as a participant who shows the token of joining
 
     @property

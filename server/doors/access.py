@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
-from server.accounts import bot_tokens
+from server.accounts import bot_tokens, tickets
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
 from server.accounts.principal import Principal, nobody
@@ -67,10 +69,14 @@ def base_url_of(connection: HTTPConnection) -> str:
     return str(url).rstrip("/")
 
 
+def is_socket(connection: HTTPConnection) -> bool:
+    return bool(connection.scope["type"] == "websocket")
+
+
 def check_page(connection: HTTPConnection) -> None:
     """Refuse pages of other sites, and other sites' names for us. Raises ``Forbidden``."""
     settings, headers = settings_of(connection), connection.headers
-    if connection.scope["type"] == "websocket" or connection.scope["method"] not in SAFE_METHODS:
+    if is_socket(connection) or connection.scope["method"] not in SAFE_METHODS:
         check_origin(headers.get("origin"), headers.get("host"), settings.allowed_origins)
     if services_of(connection).accounts.is_open:
         # Then being reached is all it takes, and a page of any site can reach us by a name of its own.
@@ -78,8 +84,11 @@ def check_page(connection: HTTPConnection) -> None:
         check_host(headers.get("host"), filter(None, own))
 
 
-async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool = True) -> Principal:
-    """Authorise a request or a socket's handshake.
+async def enter(
+    connection: HTTPConnection, action: Action, *, of_resource: bool = True, told_secret: str | None = None
+) -> Principal:
+    """Authorise a request or a socket's handshake. ``told_secret``: a credential that came in a first message, of
+    clients that can set no header.
 
     Raises ``Forbidden``, ``NotAuthorised``, ``NotFound``, and ``RateLimited`` for who makes too much, or guesses.
 
@@ -87,17 +96,26 @@ async def enter(connection: HTTPConnection, action: Action, *, of_resource: bool
     """
     check_page(connection)
     address = connection.client.host if connection.client is not None else None
+    headers: Mapping[str, str] = connection.headers
+    ticket, ticket_for = _ticket(connection)
+    if told_secret is not None and told_secret.startswith(tickets.PREFIX):
+        ticket = told_secret
+    elif told_secret is not None:
+        headers = {**headers, "authorization": f"Bearer {told_secret}"}
     shown = Shown(
-        connection.headers,
+        headers,
         connection.scope.get("subprotocols", ()),
         address,
-        *_ticket(connection),
+        ticket,
+        ticket_for,
         bot_token=_bot_token(connection),
     )
     connection.state.principal = principal = await _identified(connection, action, shown)
     connection.state.resource = resource = await _resource(connection) if of_resource else None
     authorize(principal, action, resource)
-    if action in CREATES and connection.scope.get("method") == "POST":
+    # A socket that is about no thing makes one.
+    makes = connection.scope.get("method") == "POST" or (is_socket(connection) and resource is None)
+    if action in CREATES and makes:
         creations, client = rate_limits_of(connection).creations, principal.id or address_of(connection)
         told(connection, await creations.take(client)).check()
     return principal
@@ -127,7 +145,7 @@ def told(connection: HTTPConnection, stand: Stand) -> Stand:
 def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:
     """A ticket, and the transcript that it is shown for, which may be a job. Sockets alone have one: of others the
     address is kept."""
-    if connection.scope["type"] != "websocket":
+    if not is_socket(connection):
         return None, None
     named = connection.path_params
     return connection.query_params.get("ticket"), named.get("transcript_id") or named.get("job_id")
@@ -135,7 +153,7 @@ def _ticket(connection: HTTPConnection) -> tuple[str | None, str | None]:
 
 def _bot_token(connection: HTTPConnection) -> str | None:
     """Of the one socket that it opens."""
-    is_bots = connection.scope["type"] == "websocket" and "bot_id" in connection.path_params
+    is_bots = is_socket(connection) and "bot_id" in connection.path_params
     return connection.query_params.get(bot_tokens.PARAMETER) if is_bots else None
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.errors import EarshotError, Internal, ValidationFailed
+from protocol.openai_errors import error_body, speaks_openai, status_of
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,30 @@ def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) 
     return {"error": {"code": code, "message": message, "details": dict(details or {})}}
 
 
+class OpenAiError(BaseModel):
+    """As OpenAI's clients read it: ``type`` and ``code`` for programs, ``param`` names the field that is wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAiErrorEnvelope(BaseModel):
+    """Of the paths that OpenAI has, too."""
+
+    error: OpenAiError
+
+
+def _answer(
+    request: Request, status: int, error: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    if speaks_openai(request.url.path):
+        status = status_of(status)
+        error = error_body(status, error["code"], error["message"], error["details"])
+    return JSONResponse(_body(request, error), status_code=status, headers=headers)
+
+
 def _body(request: Request, error: Mapping[str, Any]) -> dict[str, Any]:
     """Clients of neighbouring systems, which ask below ``/api/``, read the message in ``detail``."""
     beside = {"detail": error["message"]} if request.url.path.startswith("/api/") else {}
@@ -79,7 +104,7 @@ def _error_response(request: Request, error: EarshotError) -> JSONResponse:
         headers["Retry-After"] = "5"
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(_body(request, error.to_dict()), status_code=error.http_status, headers=headers)
+    return _answer(request, error.http_status, error.to_dict(), headers)
 
 
 def validation_failed(problems: list[Any]) -> ValidationFailed:
@@ -135,7 +160,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         allowed = _methods_of(request)
         headers["Allow"] = ", ".join(allowed)
         message = f"this path takes {', '.join(allowed)}"
-    return JSONResponse(_body(request, envelope(code, message)["error"]), error.status_code, headers=headers)
+    return _answer(request, error.status_code, envelope(code, message)["error"], headers)
 
 
 def _methods_of(request: Request) -> list[str]:
@@ -185,4 +210,4 @@ class CatchErrors:
                 return
             details = {"request_id": scope["state"]["request_id"]}
             error = envelope(Internal.code, "something went wrong on our side", details)["error"]
-            await JSONResponse(_body(Request(scope), error), status_code=500)(scope, receive, send)
+            await _answer(Request(scope), 500, error)(scope, receive, send)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -19,7 +19,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage, StoreUnavailable
 from protocol.events import Event, Interim
 from protocol.wire import v1
-from server.accounts.credentials import BEARER
+from server.accounts.credentials import SCHEMES
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import Resource
 from server.auth import Action
@@ -38,12 +38,17 @@ FRAMES_PER_S = 50
 REASON_MAX_BYTES = 123  # RFC 6455, 5.5: a control frame holds 125 bytes, two of them are the code
 
 
+C = TypeVar("C", bound="SocketConnection")
+
+
 class Gone(Exception):
     """The other side is not there any more. Nobody's fault, nothing to tell."""
 
 
 class SocketConnection:
     """A WebSocket as doors see it. Any task may ``send``; one task reads."""
+
+    subprotocols: ClassVar[tuple[str, ...]] = SCHEMES  # those that are chosen when they are offered
 
     def __init__(self, websocket: WebSocket) -> None:
         self.websocket = websocket
@@ -63,11 +68,29 @@ class SocketConnection:
         """What the path names, once the socket was let in."""
         return resource_of(self.websocket)
 
+    async def enter(self, action: Action) -> Principal:
+        """Who asks, let in for ``action``. Raises what ``access.enter`` raises."""
+        return await enter(self.websocket, action)
+
+    async def prepare(self) -> None:
+        """What may be refused before the connection is accepted, of whoever was let in. Raises ``EarshotError``."""
+
+    async def release(self) -> None:
+        """Let go of what ``prepare`` took; called last, however it ended."""
+
+    async def turn_away(self, error: EarshotError) -> None:
+        """Whoever is not let in learns why, and nothing else."""
+        await self.accept()
+        await self.refuse(error)
+
     async def accept(self) -> None:
-        offered = self.websocket.scope["subprotocols"]
-        # A client that offers subprotocols fails the connection unless one is chosen. The token is never echoed.
-        chosen = next((name for name in offered if name.lower() == BEARER), None)
-        await self.websocket.accept(subprotocol=chosen)
+        await self.websocket.accept(subprotocol=self.chosen_subprotocol)
+
+    @property
+    def chosen_subprotocol(self) -> str | None:
+        """A client that offers subprotocols fails the connection unless one is chosen. The token is never echoed."""
+        offered: list[str] = self.websocket.scope["subprotocols"]
+        return next((name for name in offered if name.lower() in self.subprotocols), None)
 
     async def send(self, message: dict[str, Any]) -> None:
         """Send one message. Raises ``Gone``; a peer that takes no bytes for the deadline is cut."""
@@ -97,10 +120,14 @@ class SocketConnection:
         text: str | None = message.get("text")
         return text if text is not None else message["bytes"]
 
+    def rendered(self, error: EarshotError) -> dict[str, Any]:
+        """How it is told before a close."""
+        return v1.render_error(error, recoverable=error.retryable)
+
     async def refuse(self, error: EarshotError, *, reason: str = "") -> None:
         """Tell the error, then close with its code."""
         with contextlib.suppress(Gone):
-            await self.send(v1.render_error(error, recoverable=error.retryable))
+            await self.send(self.rendered(error))
             await self.close(error.close_code, reason or error.code)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
@@ -162,7 +189,18 @@ async def serve_socket(
 
     ``message_max_bytes``: of one message of whoever was let in, where that is not as the setting has it.
     """
-    connection = SocketConnection(websocket)
+    await serve_connection(SocketConnection(websocket), action, speak, message_max_bytes=message_max_bytes)
+
+
+async def serve_connection(
+    connection: C,
+    action: Action,
+    speak: Callable[[C], Coroutine[Any, Any, None]],
+    *,
+    message_max_bytes: int | None = None,
+) -> None:
+    """As ``serve_socket``, of a connection whose contract says otherwise how errors are told."""
+    websocket = connection.websocket
     try:
         check_page(websocket)
     except Forbidden as error:
@@ -171,12 +209,25 @@ async def serve_socket(
         await websocket.close()  # before it was accepted: HTTP 403
         return
     try:
-        principal = await enter(websocket, action)
+        connection.principal = await connection.enter(action)
+        await connection.prepare()
+        await _serve(connection, action, speak, message_max_bytes)
     except EarshotError as error:
-        await connection.accept()
-        await connection.refuse(error)
-        return
-    connection.principal = principal
+        await connection.turn_away(error)
+    except Gone:
+        pass
+    finally:
+        await connection.release()
+
+
+async def _serve(
+    connection: C,
+    action: Action,
+    speak: Callable[[C], Coroutine[Any, Any, None]],
+    message_max_bytes: int | None,
+) -> None:
+    """Whoever was let in. What goes wrong from here on is told and closed."""
+    websocket = connection.websocket
     if message_max_bytes is not None:
         connection.take_messages_of(message_max_bytes)
     await connection.accept()

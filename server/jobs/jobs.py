@@ -109,6 +109,7 @@ class Jobs:
         model: Model | None = None,
         language: str | None = None,
         voices: VoicesAsked = AS_USUAL,
+        hotwords: tuple[str, ...] = (),
     ) -> Job:
         """Take the file at ``path`` over and begin. Raises what ``check_language``, ``check_model`` and
         ``Intake.add_file`` raise; then there is no job, and the file stays where it is."""
@@ -123,7 +124,7 @@ class Jobs:
             node_id=self._holding.node_id,
         )
         try:
-            options = SourceOptions(language=language, model=heard_by, voices=voices, let_in=True)
+            options = SourceOptions(language=language, model=heard_by, voices=voices, hotwords=hotwords, let_in=True)
             async with self._holding.kept(job.id, self._hub.lock_of(job.id)):  # nobody who starts forgets it meanwhile
                 await self._intake.add_file(job.id, path, filename=filename, options=options)
         except BaseException:

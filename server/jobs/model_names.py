@@ -28,6 +28,14 @@ def asked_model(name: str) -> Model | None:
     return find_model(name) if name.strip() else None
 
 
+def known_model(name: str) -> Model | None:
+    """As ``find_model``; None, too, for what others call theirs: the recogniser in use hears for those."""
+    try:
+        return asked_model(name)
+    except NotFound:
+        return None
+
+
 def listed_models(models_dir: Path) -> list[tuple[Model, bool]]:
     """All of them, and whether each is here. Blocking."""
     here = {model.name for model in present(models_dir)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -154,6 +155,10 @@ def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver starts no transaction of its own
+        # A task that is cancelled again, while its connection is being closed, stops the connection's thread a second
+        # time; the first close would then wait for ever for a thread that is gone.
+        driver = connection.driver_connection
+        driver.stop = functools.cache(driver.stop)
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",

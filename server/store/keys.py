@@ -118,6 +118,13 @@ class KeyStore:
             await conn.execute(sa.delete(tickets).where(tickets.c.expires_at < self._clock()))
             await conn.execute(sa.insert(tickets).values(hash=digest, body=body, expires_at=expires_at))
 
+    async def look_at_ticket(self, digest: str) -> str | None:
+        """The body of one that may be shown more than once; None when it is late."""
+        async with self._read() as conn:
+            found = sa.select(tickets.c.body, tickets.c.expires_at).where(tickets.c.hash == digest)
+            row = (await conn.execute(found)).one_or_none()
+        return row.body if row is not None and self._clock() < row.expires_at else None
+
     async def take_ticket(self, digest: str) -> str | None:
         """The ticket's body, for whoever comes first, on whichever node; None for all others and when it is late."""
         taken = sa.delete(tickets).where(tickets.c.hash == digest).returning(tickets.c.body, tickets.c.expires_at)

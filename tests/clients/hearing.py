@@ -47,11 +47,16 @@ class Sentence:
 
 def sentence(folder: Path) -> Sentence:
     """Six words, three seconds."""
-    words = scripted_sound.sentence(TEXT, LEAD_S)
-    sound = scripted_sound.scripted_sound(words, length_s=words[-1][1] + scripted_sound.WORD_S + TAIL_S)
+    return sentence_of(folder, TEXT, TAIL_S)
+
+
+def sentence_of(folder: Path, text: str, pause_s: float) -> Sentence:
+    """With a pause behind it, in which its end is heard."""
+    words = scripted_sound.sentence(text, LEAD_S)
+    sound = scripted_sound.scripted_sound(words, length_s=words[-1][1] + scripted_sound.WORD_S + pause_s)
     path = folder / "sentence.wav"
     path.write_bytes(wav_of(sound))
-    return Sentence(path, np.frombuffer(sound, np.int16), TEXT)
+    return Sentence(path, np.frombuffer(sound, np.int16), text)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class RtcClient:
         loopback: bool = True,
         endless: bool = True,
         addresses: Sequence[str] | None = None,
+        label: str = "events",
     ) -> None:
         self.track = SoundTrack(pcm, speed=speed, endless=endless)
         self.messages: list[str] = []
@@ -90,6 +91,7 @@ class RtcClient:
         self.pc = RTCPeerConnection(RTCConfiguration([], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.channel: RTCDataChannel | None = None
         self._loopback = loopback
+        self._label = label
         self._changed = asyncio.Condition()
         self._addresses = addresses
         self.ice: list[IceAddresses] = []
@@ -110,7 +112,7 @@ class RtcClient:
     async def connect(self, exchange: Exchange, *, timeout_s: float = 20.0) -> None:
         """Offer, let ``exchange`` fetch the answer, wait until connected and the channel is open; sound starts then."""
         self.pc.addTrack(self.track)
-        self._take(self.pc.createDataChannel("events"))
+        self._take(self.pc.createDataChannel(self._label))
         self._hold_channel()
         self._set_addresses()
         await self._describe()

@@ -84,6 +84,15 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/api/transcribe/models"): Action.READ_ENGINE,
     ("POST", "/api/transcribe/models/{name}/download"): Action.PULL_MODEL,
     ("GET", "/api/transcribe/models/{name}/download"): Action.READ_ENGINE,
+    ("GET", "/v1/models/{name}"): Action.READ_ENGINE,
+    ("POST", "/v1/audio/transcriptions"): Action.CREATE,
+    ("POST", "/v1/audio/translations"): Action.CREATE,
+    ("WS", "/v1/realtime"): Action.TALK,
+    ("POST", "/v1/realtime"): Action.TALK,
+    ("POST", "/v1/realtime/calls"): Action.TALK,
+    ("POST", "/v1/realtime/calls/{call_id}/hangup"): Action.TALK,
+    ("DELETE", "/v1/realtime/calls/{call_id}"): Action.TALK,
+    ("POST", "/v1/realtime/client_secrets"): Action.TICKET,
     ("POST", "/api/transcribe"): Action.CREATE,
     ("GET", "/api/transcribe/jobs"): Action.LIST,
     ("GET", "/api/transcribe/status/{job}"): Action.READ_ENGINE,
@@ -213,6 +222,9 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("GET", "/debug/loop"): Action.DEBUG_PAGE,
     ("HEAD", "/debug/loop"): Action.DEBUG_PAGE,
     ("GET", "/debug/loop.json"): Action.DEBUG,
+    ("POST", "/v1/listen"): Action.CREATE,
+    ("WS", "/v1/listen"): Action.CREATE,
+    **{("WS", path): Action.CREATE for path in ("/", "/vosk", "/v1/telephony/stream")},
     **{(method, path): Action.PAGE for method in ("GET", "HEAD") for path in ("/docs", "/docs/", "/v1/docs")},
     **{(method, "/docs/{asset}"): Action.PAGE for method in ("GET", "HEAD")},
     **{
@@ -224,6 +236,10 @@ ROUTES: dict[tuple[str, str], Action] = {
         )
     },
 }
+
+
+# Contracts of others, who tell errors in other ways: tests of their own try them with wrong credentials.
+OF_OTHERS = frozenset({"/v1/listen", "/v1/telephony/stream", "/vosk", "/"})
 
 
 def routes_of(app: FastAPI) -> set[tuple[str, str]]:
@@ -241,6 +257,7 @@ def path_of(template: str) -> str:
     return (
         template.replace("{transcript_id}", new_transcript_id())
         .replace("{session_id}", "ses_0")
+        .replace("{call_id}", "rtc_0")
         .replace("{room_id}", new_transcript_id())
         .replace("{room_name}", "no-such-room")
         .replace("{meeting_id}", new_transcript_id())

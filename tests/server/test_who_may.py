@@ -66,6 +66,7 @@ OF_ONE_OWNER = {"project_id", "conversation_id", "summary_id", "voice_id"}
 OF_NOTHING: dict[Action, tuple[int, ...]] = {
     **dict.fromkeys((Action.PAGE, Action.HEALTH, Action.DESCRIBE), EVERYBODY),
     **dict.fromkeys((Action.LIST, Action.CREATE, Action.ASK, Action.READ, Action.SPEAK, Action.READ_ENGINE), SIGNED_IN),
+    Action.TALK: SIGNED_IN,
     **dict.fromkeys(
         (Action.CREATE_ROOM, Action.CREATE_PROJECT, Action.FIND_PATH, Action.ME, Action.TICKET, Action.KEYS), SIGNED_IN
     ),
@@ -82,6 +83,7 @@ ELSE = {
     "name",
     "job",  # whose status is told to everybody, as that of none to those whose it is not
     "session_id",
+    "call_id",  # whose transcript's owner is asked for when it is found
     "page_id",
     "asset",
     "participant_id",
@@ -260,7 +262,8 @@ async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, 
         async with node.socket(path, additional_headers=headers) as socket:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send({"type": "keepalive"})  # which no speaking begins with, and no listener knows
-            data = (await socket.until("error"))["data"]
+            error = await socket.until("error")
+            data = error.get("data") or error["error"]
             return STATUS.get(data["code"], 200), str(data["message"])
     response = await node.http.request(method, path, headers=headers, content=body)
     try:
@@ -269,4 +272,4 @@ async def ask(node: RunningApp, method: str, path: str, who: str) -> tuple[int, 
         return response.status_code, ""
 
 
-STATUS = {"NOT_AUTHORISED": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "INTERNAL_ERROR": 500}
+STATUS = {"NOT_AUTHORISED": 401, "invalid_api_key": 401, "FORBIDDEN": 403, "NOT_FOUND": 404, "INTERNAL_ERROR": 500}

@@ -13,16 +13,19 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from protocol.openai_errors import speaks_openai
 from server.auth import BY_ID, PUBLIC
 from server.doors.access import Entry
-from server.doors.errors import ErrorEnvelope
+from server.doors.errors import ErrorEnvelope, OpenAiErrorEnvelope
 from server.doors.openapi import words
 from server.doors.openapi.answers import ANSWERS, JSON, OBJECT, Answer
 from server.doors.openapi.version30 import as_version_30
 
 REFERENCE = "#/components/schemas/{model}"
+OF_OPENAI = "OpenAi"  # before the names of errors that are told as OpenAI does
 Json = dict[str, Any]
 
 
@@ -45,10 +48,15 @@ def openapi_31(app: FastAPI) -> Json:
     )
     components: Json = document.setdefault("components", {})
     schemas: Json = components.setdefault("schemas", {})
-    forms = {answer.model for answer in ANSWERS.values() if answer.model is not None} | {ErrorEnvelope}
+    forms = {answer.model for answer in ANSWERS.values() if answer.model is not None}
+    forms |= {ErrorEnvelope, OpenAiErrorEnvelope}
     _, made = models_json_schema([(form, "serialization") for form in _sorted(forms)], ref_template=REFERENCE)
     schemas.update(made["$defs"])
-    components["responses"] = {name: _error_response(status) for status, (name, _) in words.ERRORS.items()}
+    components["responses"] = {
+        before + name: _error_response(status, form)
+        for before, form in (("", ErrorEnvelope), (OF_OPENAI, OpenAiErrorEnvelope))
+        for status, (name, _) in words.ERRORS.items()
+    }
     components["securitySchemes"] = words.SECURITY_SCHEMES
     document["security"] = [{name: []} for name in words.SECURITY_SCHEMES]
     for route in routes:
@@ -85,8 +93,9 @@ def _complete(operation: Json, route: APIRoute, method: str, schemas: Json) -> N
     responses = {status: each for status, each in declared.items() if int(status) not in words.ERRORS}
     if answer is not None:
         responses = _successes(answer)
+    before = OF_OPENAI if speaks_openai(route.path) else ""
     for status in errors_of(operation, method, answer):
-        responses.setdefault(str(status), {"$ref": f"#/components/responses/{words.ERRORS[status][0]}"})
+        responses.setdefault(str(status), {"$ref": f"#/components/responses/{before}{words.ERRORS[status][0]}"})
     operation["responses"] = dict(sorted(responses.items()))
 
 
@@ -125,10 +134,10 @@ def _successes(answer: Answer) -> Json:
     return {str(answer.status): described, **also}
 
 
-def _error_response(status: int) -> Json:
+def _error_response(status: int, form: type[BaseModel]) -> Json:
     described: Json = {
         "description": words.ERRORS[status][1],
-        "content": {JSON: {"schema": {"$ref": REFERENCE.format(model=ErrorEnvelope.__name__)}}},
+        "content": {JSON: {"schema": {"$ref": REFERENCE.format(model=form.__name__)}}},
     }
     headers = words.ERROR_HEADERS.get(status, ())
     if headers:

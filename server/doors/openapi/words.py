@@ -21,6 +21,7 @@ TAGS = {
     "accounts": "Who you are, the keys of your programs, and tickets for sockets.",
     "rooms": "Lasting places to meet in.",
     "meetings": "Meetings in rooms: opening them, taking part, and ending them.",
+    "openai": "What OpenAI's clients ask for; docs/clients.md says with which lines.",
     "jobs": "Files that are made words of by a recogniser of one's choice, and stretches that are heard again.",
     "bots": "Bots that attend meetings and stream to us, and the documents of what they recorded.",
     "projects": "What a host gathers conversations in: its settings, and its tags.",
@@ -104,6 +105,7 @@ ERROR_HEADERS = {
 
 PATH_PARAMETERS = {
     "transcript_id": "Id of the transcript.",
+    "call_id": "Id of the call, as the Location of its answer has it.",
     "session_id": "Id of the session, as the answer to its offer named it.",
     "topic_id": "Id of the topic.",
     "voice_id": "Id of the enrolled voice.",

@@ -13,6 +13,7 @@ from server.auth import Action
 from server.doors.access import entry, services_of, settings_of
 from server.doors.errors import DOCUMENTED
 from server.doors.health import engine_view
+from server.doors.openai.models import models_for_openai
 from server.model_pulls import ModelPulls, Progress, check_model, list_models
 
 router = APIRouter(tags=["engine"], responses=DOCUMENTED)
@@ -43,7 +44,9 @@ async def models(request: Request) -> Response:
     status = services_of(request).asr.status
     in_use = (status.model, status.encoder)
     items = [{**model, "in_use": model["name"] in in_use} for model in found]
-    return JSONResponse({"items": items, "total": len(items), "pull": progress_view(pulls_of(request).progress)})
+    of_openai = {"object": "list", "data": await models_for_openai(request)}
+    pull = progress_view(pulls_of(request).progress)
+    return JSONResponse({"items": items, "total": len(items), "pull": pull, **of_openai})
 
 
 @router.post("/v1/models/{name}/pull", status_code=202, dependencies=[entry(Action.PULL_MODEL)])

@@ -149,10 +149,25 @@ class ModelPull(Form):
     progress: float = Field(description="Percent.", ge=0, le=100)
 
 
+class OpenAiModel(Form):
+    id: str
+    object: Literal["model"]
+    created: int = Field(ge=0)
+    owned_by: str
+
+
+class OpenAiClientSecret(Form):
+    value: str = Field(description="The secret.")
+    expires_at: int = Field(description="Epoch seconds.")
+    session: dict[str, Any] = Field(description="As session.created tells it.")
+
+
 class ModelList(Form):
     items: list[Model]
     total: int = Field(ge=0)
     pull: ModelPull | None = Field(description="The one that runs or ran last.")
+    object: Literal["list"] = Field(description="As OpenAI's clients read it, with data.")
+    data: list[OpenAiModel] = Field(description="Those that can be asked for, as OpenAI's clients read it.")
 
 
 class HealthSessions(Form):

@@ -151,6 +151,8 @@ async def _file_of(
                     if in_file and grant is not None:
                         upload.length_max_bytes = grant(_texts(fields))
                     into = name
+                    if name in fields:
+                        fields[name] += b"\n"  # a list, as forms spell one: each item is a field of the same name
                 case PartData(data) if in_file:
                     yield data
                 case PartData(data):

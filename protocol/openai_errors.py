@@ -1,0 +1,52 @@
+"""Errors as OpenAI's API tells them: ``{"error": {"message", "type", "param", "code"}}``; and where it is spoken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from protocol.errors import BadInput
+
+# What we have for ourselves below these stays as it is: ``/v1/models`` alone is both, and its errors are ours.
+_PATHS = re.compile(r"/v1/(audio/(transcriptions|translations)|realtime(/.*)?|models/[^/]+)/?")
+
+TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+CODES: Mapping[str, str] = {
+    "NOT_AUTHORISED": "invalid_api_key",
+    "MODEL_NOT_FOUND": "model_not_found",
+    "RATE_LIMITED": "rate_limit_exceeded",
+    "AUDIO_FORMAT_ERROR": "unsupported_format",
+    "INTERNAL_ERROR": "server_error",
+}
+
+
+class ParameterRefused(BadInput):
+    """A field that is not as OpenAI documents it, or that means something which cannot be done here.
+
+    ``param`` names it as the client wrote it, None where it is none of them; ``kind`` is its code, for programs.
+    """
+
+    def __init__(self, message: str, *, param: str | None, kind: str = "invalid_value") -> None:
+        super().__init__(message, details={"param": param, "code": kind})
+
+
+def speaks_openai(path: str) -> bool:
+    """Whether what is asked for at ``path`` is answered as OpenAI would."""
+    return _PATHS.fullmatch(path) is not None
+
+
+def status_of(status: int) -> int:
+    """Their clients know a field that is wrong by 400."""
+    return 400 if status == 422 else status
+
+
+def error_body(status: int, code: str, message: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in ``error``. ``status`` and ``code`` are ours, as in ``EarshotError.to_dict``."""
+    if "param" in details:
+        param, code = details["param"], str(details.get("code", code))
+    else:
+        problems = details.get("problems") or [{}]
+        param, code = problems[0].get("field"), CODES.get(code, code.lower())
+    kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"message": message, "type": kind, "param": param, "code": code}

@@ -1,0 +1,185 @@
+"""One Realtime session, whatever brings its sound: what its client sends is done, and what is heard is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+from protocol.errors import EarshotError, RateLimited, SlowReader
+from protocol.events import Event, Interim, Transcribed
+from protocol.openai_errors import ParameterRefused, error_body, status_of
+from protocol.openai_items import Items
+from protocol.openai_realtime import (
+    ClientEvent,
+    Kind,
+    Session,
+    event,
+    event_id_of,
+    parse_event,
+    parse_message,
+    session_event,
+    updated,
+)
+from server.doors.sockets import until_first
+from server.live import LiveSession
+from server.services import Services
+
+Json = dict[str, Any]
+Send = Callable[[Json], Awaitable[None]]
+
+FINALIZING_MAX = 4
+CATCH_UP_DEADLINE_S = 10.0  # finals that are stored are told within milliseconds; a store that is down must not hang us
+
+
+class SoundOf(Protocol):
+    """Where a session's sound comes from."""
+
+    async def append(self, sound: bytes) -> None:
+        """Take sound that came in an event."""
+
+    def check_change(self, before: Session, after: Session) -> None:
+        """Raises ``ParameterRefused`` for what cannot be changed any more."""
+
+
+class Talk:
+    """``send`` may wait, and raises when the client is gone. ``run`` must run as long as the session does."""
+
+    def __init__(self, services: Services, session: Session, sound: SoundOf, send: Send) -> None:
+        self.items = Items(session)
+        self._services = services
+        self._sound = sound
+        self._send = send
+        self._saying = asyncio.Lock()  # what belongs together is told together
+        self._live: LiveSession | None = None
+        self._begun = asyncio.Event()
+        self._told_seq = 0
+        self._told_more = asyncio.Event()
+        self._finalizing: asyncio.Queue[None] = asyncio.Queue(maxsize=FINALIZING_MAX)
+
+    @property
+    def session(self) -> Session:
+        return self.items.session
+
+    def begun(self, live: LiveSession) -> None:
+        """There is sound, or will be."""
+        self._live = live
+        self._begun.set()
+
+    async def created(self) -> None:
+        await self._say([session_event(self.session, "created")])
+
+    async def act(self, text: str) -> None:
+        """Do what an event asks; what is wrong with it is told, and the session goes on."""
+        event_id = None
+        try:
+            message = parse_message(text)
+            event_id = event_id_of(message)
+            await self._do(parse_event(message))
+        except EarshotError as error:
+            if error.http_status >= 500 and not error.retryable:
+                raise
+            await self._say([error_event(error, event_id)])
+
+    async def _do(self, asked: ClientEvent) -> None:
+        match asked.kind:
+            case Kind.APPEND:
+                await self._sound.append(asked.sound)
+            case Kind.COMMIT:
+                await self._commit()
+            case Kind.CLEAR:
+                await self._finalize(self.items.clear)
+            case Kind.UPDATE | Kind.UPDATE_BETA:
+                await self._update(asked)
+
+    async def _commit(self) -> None:
+        if self.items.is_commit_empty(self._position()):
+            message = "there is nothing to commit: at least 100 ms of sound must have come since the last time"
+            raise ParameterRefused(message, param=None, kind="input_audio_buffer_commit_empty")
+        await self._finalize(self.items.commit)
+
+    async def _finalize(self, ask: Callable[[int], list[Json]]) -> None:
+        if self._finalizing.full():
+            raise RateLimited("wait until what was committed is transcribed before you commit more")
+        async with self._saying:
+            told = ask(self._position())
+            self._finalizing.put_nowait(None)
+            await self._send_all(told)
+
+    def _position(self) -> int:
+        return self._live.pipeline.length_samples if self._live is not None else 0
+
+    async def _update(self, asked: ClientEvent) -> None:
+        before = self.session
+        after = updated(before, asked.session, is_beta=asked.kind is Kind.UPDATE_BETA)
+        self._services.jobs.check_language(None, after.transcription.spoken)
+        self._sound.check_change(before, after)
+        self.items.session = after
+        if self._live is not None and after.transcription != before.transcription:
+            pipeline = self._live.pipeline
+            wanted = {"language": after.transcription.spoken or pipeline.options.language}
+            changed = pipeline.options.model_copy(update={**wanted, "hotwords": after.transcription.hotwords})
+            await pipeline.change(self._services.asr, changed)
+        await self._say([session_event(after, "updated")])
+
+    async def run(self) -> None:
+        """Tell what is heard, for ever."""
+        await until_first(self._tell(), self._finish_turns())
+
+    async def _tell(self) -> None:
+        await self._begun.wait()
+        assert self._live is not None, "begun"
+        subscription = self._services.journal.subscribe(
+            self._live.transcript_id,
+            after=0,
+            types=None,  # so that it is known how far it is told
+            queue_max=self._services.settings.subscriber_queue_max,
+            among=None,
+        )
+        async with subscription:
+            async for item in subscription:
+                async with self._saying:
+                    await self._send_all(self._heard(item))
+                self._told_seq = subscription.last_seq
+                self._told_more.set()
+
+    def _heard(self, item: Event | Interim) -> list[Json]:
+        match item:
+            case Interim(segment=segment):
+                return self.items.heard(segment)
+            case Event(body=Transcribed(segment=segment, heard_samples=heard)) if heard:
+                return self.items.heard(segment)
+        return []
+
+    async def _finish_turns(self) -> None:
+        while True:
+            await self._finalizing.get()
+            if self._live is not None:
+                await self._live.pipeline.finalize()
+                await self._until_told(self._live.transcript_id)
+            async with self._saying:
+                await self._send_all(self.items.finalized())
+
+    async def _until_told(self, transcript_id: str) -> None:
+        """Every final that is stored by now."""
+        transcript = await self._services.store.get_transcript(transcript_id)
+        try:
+            async with asyncio.timeout(CATCH_UP_DEADLINE_S):
+                while transcript.last_seq > self._told_seq:
+                    self._told_more.clear()
+                    await self._told_more.wait()
+        except TimeoutError:
+            raise SlowReader("what was said could not be told in time; connect again") from None
+
+    async def _say(self, told: Iterable[Json]) -> None:
+        async with self._saying:
+            await self._send_all(told)
+
+    async def _send_all(self, told: Iterable[Json]) -> None:
+        for each in told:
+            await self._send(each)
+
+
+def error_event(error: EarshotError, event_id: str | None = None) -> Json:
+    body = error_body(status_of(error.http_status), error.code, error.message, error.details)
+    return event("error", error={**body, "event_id": event_id})

@@ -1,0 +1,5 @@
+"""Telephone calls: Twilio's Media Streams and Telnyx's media streaming."""
+
+from server.doors.telephony import stream
+
+ROUTERS = (stream.router,)

@@ -1,0 +1,74 @@
+"""Transcripts that are there only while somebody waits for their words: clients of other services expect that nothing
+of it is kept.
+
+Each has a marker in the data folder from its beginning on, so that a crash leaves none of them behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import structlog
+
+from protocol.errors import EarshotError, NotFound
+from protocol.ids import is_transcript_id
+from server.removal import Removal
+from server.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Fleeting:
+    """One for a node. With ``openai_kept`` everything is kept, and nothing is done here."""
+
+    def __init__(self, settings: Settings, removal: Removal) -> None:
+        self._folder = settings.data_dir / "fleeting"
+        self._removal = removal
+        self._is_kept = settings.openai_kept
+        self._removing: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """After a start: what a crash left. Nobody waits for it any more."""
+        for name in await asyncio.to_thread(_names, self._folder):
+            await self._remove(name)
+
+    async def began(self, transcript_id: str) -> None:
+        """It is to be gone when it is ``over``. Raises ``OSError`` where that cannot be written down."""
+        if not self._is_kept:
+            await asyncio.to_thread(_mark, self._folder, transcript_id)
+
+    def over(self, transcript_id: str) -> None:
+        """Nobody waits for it any more: what is still heard of it ends, and it goes, in the background."""
+        if self._is_kept:
+            return
+        task = asyncio.create_task(self._remove(transcript_id), name=f"remove {transcript_id}")
+        self._removing.add(task)
+        task.add_done_callback(self._removing.discard)
+
+    async def stop(self) -> None:
+        """Until all that is over is gone."""
+        if self._removing:
+            await asyncio.wait(self._removing)
+
+    async def _remove(self, transcript_id: str) -> None:
+        try:
+            await self._removal.discard(transcript_id)
+        except NotFound:
+            pass
+        except EarshotError as error:
+            log.warning("a transcript that was to be gone is still there", transcript=transcript_id, code=error.code)
+            return  # its marker stays: it goes at the next start
+        await asyncio.to_thread((self._folder / transcript_id).unlink, missing_ok=True)
+
+
+def _mark(folder: Path, transcript_id: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / transcript_id).touch()
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [each.name for each in folder.iterdir() if is_transcript_id(each.name)]
+    except FileNotFoundError:
+        return []

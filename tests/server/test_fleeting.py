@@ -1,0 +1,40 @@
+"""Nothing is left of what was there for the moment only, not even by a crash; and all of it, where that is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import NotFound
+from server.services import Services
+from tests.fakes.node import node_settings, running_services
+
+
+async def test_what_is_over_is_gone_and_what_a_crash_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        over, left, other = [(await services.store.create_transcript()).id for _ in range(3)]
+        await services.fleeting.began(over)
+        await services.fleeting.began(left)
+        services.fleeting.over(over)
+        await services.fleeting.stop()
+        with pytest.raises(NotFound):
+            await services.store.get_transcript(over)
+        assert [each.name for each in (tmp_path / "fleeting").iterdir()] == [left]
+    again = await Services.start(node_settings(tmp_path))
+    try:
+        with pytest.raises(NotFound):
+            await again.store.get_transcript(left)
+        assert (await again.store.get_transcript(other)).id == other
+        assert not list((tmp_path / "fleeting").iterdir())
+    finally:
+        await again.stop()
+
+
+async def test_all_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
+    async with running_services(tmp_path, openai_kept=True) as services:
+        kept = (await services.store.create_transcript()).id
+        await services.fleeting.began(kept)
+        services.fleeting.over(kept)
+        await services.fleeting.stop()
+        assert (await services.store.get_transcript(kept)).id == kept
