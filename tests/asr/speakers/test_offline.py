@@ -114,6 +114,21 @@ def test_one_voice_that_a_person_took_for_two_is_two() -> None:
     assert {told.steps[0].speaker, told.steps[19].speaker} == {1, 2}
 
 
+def test_voices_with_different_names_are_two_however_alike() -> None:
+    near, told_before = alike(30), [4] * 27 + [5] * 33  # the first of them were told wrongly at three steps
+
+    def told(*named: int) -> list[int]:
+        return labels(tell(windows(60), near, INFO, EVERYBODY, before=told_before, named=named))
+
+    assert set(told()) == {5}
+    assert told(4, 5) == [4] * 30 + [5] * 30
+    assert set(told(4)) == {4}  # one voice, by the one name there is
+    # Where one is no other than the other, what was told of them is all there is.
+    same = labels(tell(windows(60), said_by([0] * 60), INFO, EVERYBODY, before=told_before, named=(4, 5)))
+    assert set(same[:20]) == {4}
+    assert set(same[-20:]) == {5}
+
+
 def test_numbers_are_those_told_before() -> None:
     talk = [0] * 10 + [1] * 10 + [2] * 10
     before = [5] * 11 + [2] * 9 + [UNKNOWN] * 10
