@@ -138,7 +138,8 @@ def _speakers(
     large = int(np.clip(LARGE_SHARE * lengths.sum(), LARGE_LEAST_SAMPLES, LARGE_MOST_SAMPLES))
     start = Groups(groups.sums.copy(), groups.counts.copy(), groups.tags.copy())
     merges = groups.merges(-1.0)
-    chosen = merges[: _enough(merges, sizes, groups.tags != FREE, large, info.cut, options)]
+    tagged = (start.tags != FREE) & (start.counts > 0)  # a group that joined another of its tag is none any more
+    chosen = merges[: _enough(merges, sizes, tagged, large, info.cut, options)]
     into = members(np.arange(len(sizes)), chosen)
     sizes = np.bincount(into, sizes, len(sizes)).astype(np.int64)
     speakers = []

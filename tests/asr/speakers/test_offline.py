@@ -107,6 +107,14 @@ def test_what_a_person_said_of_some_holds_for_the_voice() -> None:
     assert labels(passed(talk, fixed=fixed)) == [7] * 20 + [8] * 20
 
 
+def test_there_are_as_many_as_expected_whatever_a_person_said_of_some() -> None:
+    talk = [0] * 20 + [1] * 20 + [2] * 20
+    fixed = [7] * 8 + [UNKNOWN] * 52
+    for expected in (2, 3):
+        assert len(passed(talk, SpeakerOptions(expected=expected), fixed=fixed).voices) == expected
+    assert len(passed(talk, SpeakerOptions(most=2), fixed=fixed).voices) == 2
+
+
 def test_one_voice_that_a_person_took_for_two_is_two() -> None:
     fixed = [UNKNOWN] * 20
     fixed[0], fixed[19] = 1, 2
