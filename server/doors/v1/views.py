@@ -106,6 +106,8 @@ def track_view(track: Track, formats: Sequence[str]) -> dict[str, Any]:
         "state": track.state,
         "source": track.source,
         "formats": list(formats),
+        "speakers_expected": track.speakers_expected,
+        "max_speakers": track.max_speakers,
     }
 
 
