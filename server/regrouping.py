@@ -5,7 +5,7 @@ word. Pure, but that the encoder's numbers are looked up.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -55,9 +55,17 @@ class Run:
     confidence: float
 
 
-def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: SpeakerOptions, *, taken: int) -> Regrouped:
+def regroup(
+    prints: Sequence[StoredPrints],
+    said: Sequence[Said],
+    options: SpeakerOptions,
+    *,
+    named: Collection[int] = (),
+    taken: int,
+) -> Regrouped:
     """Those of the encoder that the last are of, ``STEPS_MAX`` steps of them at most; what came before stays as it is.
 
+    ``named``: voices that people gave names, no two the same; none of them vanishes in another.
     New voices get numbers from ``taken`` on. Takes 0.3 s for ten minutes of speech, some tens of seconds for ten hours.
     Raises ``ValueError`` for prints that are none, or of an encoder that is not known.
     """
@@ -75,7 +83,7 @@ def regroup(prints: Sequence[StoredPrints], said: Sequence[Said], options: Speak
         fixed[(middles >= each.start_samples) & (middles < each.end_samples)] = each.voice
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
-    told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), taken=taken)
+    told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, taken=taken)
     gone = frozenset(before) - {voice.speaker for voice in told.voices}
     return Regrouped(told.steps, _changed(mine, told.steps), told.voices, gone)
 

@@ -3,7 +3,7 @@
 What is told live is guessed from little. A pass loads all voice prints of a track, groups them anew in a thread, and
 tells whose segments are another's than was said: as people's corrections are told, by events that relabel them, or by
 cuts. Text never changes, and old versions are kept. What a person said of a segment stays, and tells the pass whose
-voice is whose.
+voice is whose; voices that people gave different names stay two.
 
 A pass writes first what it found and then what follows from it, and marks the track last: one that was cut short is
 made again, finds the same, and tells what is left to tell. None fails a transcript.
@@ -234,7 +234,8 @@ class Relabelling:
         said = await self._said(track, segments, labels, new)
         asked = await self._recognition.known(track.transcript_id, prints[-1].encoder)
         options = replace(_options(track, last=last), known=asked)
-        found = await asyncio.to_thread(regroup, prints, said, options, taken=next(new))
+        named = await self._named(track, labels)
+        found = await asyncio.to_thread(regroup, prints, said, options, named=named, taken=next(new))
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
@@ -267,13 +268,20 @@ class Relabelling:
     def _sessions_of(self, track: Track) -> list[LiveSession]:
         return [session for session in self._hub.sessions.values() if session.track.id == track.id]
 
+    async def _named(self, track: Track, labels: Mapping[tuple[str, int], str]) -> list[int]:
+        """Voices of the track that people call by different names, so that they are different ones."""
+        numbers = _numbers(track, labels)
+        found: dict[str, int] = {}
+        for each in await self._store.participants_of(track.transcript_id):
+            if each.speaker in numbers and not each.recognised:
+                found.setdefault(each.name.casefold(), numbers[each.speaker])
+        return sorted(set(found.values()))
+
     async def _said(
         self, track: Track, segments: Sequence[StoredSegment], labels: Mapping[tuple[str, int], str], new: Iterator[int]
     ) -> list[Said]:
         """What people gave away. Whom they gave it to has a voice on this track from now on."""
-        numbers = {label: number for (of_track, number), label in sorted(labels.items())[::-1] if of_track == track.id}
-        if track.speaker is not None:
-            numbers[track.speaker] = 0
+        numbers = _numbers(track, labels)
         said = []
         for segment in (stored.segment for stored in segments):
             if not segment.speaker_set or segment.label is None:
@@ -356,6 +364,12 @@ class _Passed:
     through_samples: int
     names: Mapping[int, str | None]
     asked: Sequence[KnownVoice]
+
+
+def _numbers(track: Track, labels: Mapping[tuple[str, int], str]) -> dict[str, int]:
+    """By label: the lowest number of a voice of the track that is called so."""
+    numbers = {label: number for (of_track, number), label in sorted(labels.items())[::-1] if of_track == track.id}
+    return numbers if track.speaker is None else numbers | {track.speaker: 0}
 
 
 def _options(track: Track, *, last: bool) -> SpeakerOptions:

@@ -11,8 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from server.speakers import number_of
-from server.voices import label_of
+from server.speaker_labels import label_of, number_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.words import Segment
 from server.exports import clean, in_order, timed_pieces
-from server.speakers import number_of
+from server.speaker_labels import number_of
 
 PAUSE_SAMPLES = SAMPLE_RATE_HZ
 OVERLAP_MIN_SAMPLES = SAMPLE_RATE_HZ * 3 // 10

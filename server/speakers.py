@@ -22,18 +22,13 @@ from server.journal import Journal
 from server.locks import Locks
 from server.segment_pages import segment_pages
 from server.speaker_cuts import cut
+from server.speaker_labels import label_of
 from server.store.participants import Changes
 from server.store.records import Participant, StoredSegment, Track
 from server.store.store import Store
-from server.voices import Voices, label_of
+from server.voices import Voices
 
 TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour of talk, written in a few ms of the loop
-
-
-def number_of(label: str | None) -> int | None:
-    word, _, digits = (label or "").partition(" ")
-    is_number = word == "Speaker" and digits.isascii() and digits.isdigit() and len(digits) < 10
-    return int(digits) if is_number and str(int(digits)) == digits else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,13 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from server.locks import Locks
+from server.speaker_labels import label_of
 from server.store.records import Track
 from server.store.store import Store
 
 FREE_KNOWN = 4  # labels that are looked up before they are wanted: an interim with a new voice cannot wait for it
 
 Key = tuple[str, int]  # a track, and the number of a voice on it
-
-
-def label_of(number: int) -> str:
-    """What a voice is called that has a number and nothing else."""
-    return f"Speaker {number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@
     whom they are most like -> the likeliest way through the steps, where a change costs something (Viterbi 1967)
 
 What a person said of a step stays as it is: steps of one speaker are one group from the beginning, and never join those
-of another. Speakers keep the numbers by which the steps were told before, as far as the steps agree.
+of another. Speakers keep the numbers by which the steps were told before, as far as the steps agree. Where one that a
+person gave a name would vanish in another, it is done once more, and what is surely of each that is named stays theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,15 @@ import numpy.typing as npt
 
 from asr.speakers.contract import Embeddings, EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow, Voice
 from asr.speakers.groups import FREE, Groups, Ints, Merge, coarse, members
+from asr.speakers.named_voices import cores, swallowed
 from asr.speakers.path import UNKNOWN, likeliest, numbers_kept, sureness
 
 STEPS_MAX = 90_000  # 10 hours of speech at 0.4 s
 LARGE_SHARE = 0.04  # of all speech; what is smaller is more likely a mixture of two voices than a person
 LARGE_LEAST_SAMPLES = 24_000
 LARGE_MOST_SAMPLES = 96_000  # whoever spoke for so long is somebody
+TOLD_COUNTS = 0.05  # in cosines: of what was told before, where named voices are hardly to be told apart
+NOBODY = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,11 @@ def tell(
     *,
     before: Sequence[int] = (),
     fixed: Sequence[int] = (),
+    named: Collection[int] = (),
     taken: int = 0,
 ) -> Told:
-    """``before``: the speaker of each step as told so far; ``fixed``: as a person said; -1 where nobody did.
+    """``before``: the speaker of each step as told so far; ``fixed``: as a person said; -1 where nobody did. ``named``:
+    speakers that people gave names, no two the same.
 
     New speakers have numbers that are in neither and not below ``taken``. Of more than ``STEPS_MAX`` windows the caller
     gives the last. Ten hours of speech take some tens of seconds.
@@ -69,13 +75,13 @@ def tell(
     said = np.asarray(fixed, np.int64) if len(fixed) else np.full(count, UNKNOWN)
     earlier = np.asarray(before, np.int64) if len(before) else np.full(count, UNKNOWN)
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
-    speakers = _named(_speakers(embeddings, said, lengths, info, options), info, options)
-    scores = embeddings @ np.array([speaker.centre for speaker in speakers]).T
-    tags = [speaker.tag for speaker in speakers]
-    path = likeliest(scores, windows, np.array([tags.index(tag) if tag != UNKNOWN else UNKNOWN for tag in said]))
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
-    numbers = numbers_kept(path, tags, earlier, lengths, first_new)
-    sure = np.where(said != UNKNOWN, 1.0, sureness(scores, path))
+    way = _way(windows, embeddings, said, earlier, lengths, info, options, first_new)
+    if swallowed(way.told, earlier, said, lengths, named):
+        held = cores(embeddings, earlier, said, named)
+        way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
+    speakers, path, numbers = way.speakers, way.path, way.numbers
+    sure = np.where(said != UNKNOWN, 1.0, sureness(way.scores, path))
     steps = tuple(
         LabelledStep(window.start_samples, window.end_samples, numbers[who], float(how))
         for window, who, how in zip(windows, path.tolist(), sure, strict=True)
@@ -87,6 +93,42 @@ def tell(
     return Told(steps, tuple(sorted(voices, key=lambda voice: voice.speaker)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Way:
+    """``path``: of each step the place of its speaker in ``speakers``; ``numbers``: of each of these."""
+
+    speakers: Sequence[_Speaker]
+    scores: Embeddings
+    path: Ints
+    numbers: Sequence[int]
+
+    @property
+    def told(self) -> Ints:
+        return np.asarray(self.numbers, np.int64)[self.path]
+
+
+def _way(
+    windows: Sequence[SpeechWindow],
+    embeddings: Embeddings,
+    held: Ints,
+    earlier: Ints,
+    lengths: Ints,
+    info: EncoderInfo,
+    options: SpeakerOptions,
+    first_new: int,
+    *,
+    staying: float = 0.0,
+) -> _Way:
+    """``held``: of each step whose it is, whatever it is like; -1 where that is free. ``staying``: so much more like
+    whoever it was told of is each step taken to be."""
+    speakers = _named(_speakers(embeddings, held, lengths, info, options), info, options)
+    scores = embeddings @ np.array([speaker.centre for speaker in speakers]).T
+    tags = [speaker.tag for speaker in speakers]
+    as_told = scores + np.float32(staying) * (earlier[:, None] == [tag if tag != UNKNOWN else NOBODY for tag in tags])
+    path = likeliest(as_told, windows, np.array([tags.index(tag) if tag != UNKNOWN else UNKNOWN for tag in held]))
+    return _Way(speakers, scores, path, numbers_kept(path, tags, earlier, lengths, first_new))
+
+
 def _speakers(
     embeddings: Embeddings, said: Ints, lengths: Ints, info: EncoderInfo, options: SpeakerOptions
 ) -> list[_Speaker]:
@@ -96,7 +138,8 @@ def _speakers(
     large = int(np.clip(LARGE_SHARE * lengths.sum(), LARGE_LEAST_SAMPLES, LARGE_MOST_SAMPLES))
     start = Groups(groups.sums.copy(), groups.counts.copy(), groups.tags.copy())
     merges = groups.merges(-1.0)
-    chosen = merges[: _enough(merges, sizes, groups.tags != FREE, large, info.cut, options)]
+    tagged = (start.tags != FREE) & (start.counts > 0)  # a group that joined another of its tag is none any more
+    chosen = merges[: _enough(merges, sizes, tagged, large, info.cut, options)]
     into = members(np.arange(len(sizes)), chosen)
     sizes = np.bincount(into, sizes, len(sizes)).astype(np.int64)
     speakers = []

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from asr.client import AsrClient
 from asr.contract import SessionOptions
+from asr.wire import VoicePrints
 from protocol.blocks import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Block
 from protocol.errors import EarshotError
 from protocol.words import Segment
@@ -19,7 +20,9 @@ from server.commands.feeding import ThreadFeed
 from server.commands.options import load
 from server.commands.screens import Screen
 from server.commands.sound_given import Heard, Wanted, blocks_of
+from server.commands.voices_here import TRACK, VoicesHere
 from server.recogniser import worker_settings
+from server.settings import Settings
 
 READ_BACK_SAMPLES = SAMPLE_RATE_HZ
 # After Ctrl-C the words of what was heard still come, but nobody waits long.
@@ -38,13 +41,27 @@ async def hear_here(wanted: Wanted, screen: Screen, stop: asyncio.Event, total_s
             return heard
         if client.status.notice:
             screen.notice(client.status.notice)
+        voices = _voices(wanted, settings, client, screen)
         with Spool() as spool:
-            await _transcribe(client, feed, spool, heard, wanted, screen, stop, total_s)
+            await _transcribe(client, feed, spool, heard, wanted, screen, stop, total_s, voices)
             heard.duration_samples = spool.length_samples
+        if voices is not None:
+            heard.segments = await voices.told_anew(heard.segments)
     finally:
         await feed.close()
         await client.stop()
     return heard
+
+
+def _voices(wanted: Wanted, settings: Settings, client: AsrClient, screen: Screen) -> VoicesHere | None:
+    """None: they are not told apart, which is said to who asked how many speak."""
+    if not (wanted.diarize and settings.diarize):
+        return None
+    if client.status.encoder is None:
+        if wanted.speakers is not None:
+            screen.notice(f"Speakers are not told apart: {client.status.no_encoder}.")
+        return None
+    return VoicesHere(wanted.speakers)
 
 
 async def _ready(client: AsrClient, stop: asyncio.Event, deadline_s: float) -> bool:
@@ -72,13 +89,19 @@ async def _transcribe(
     screen: Screen,
     stop: asyncio.Event,
     total_s: float | None,
+    voices: VoicesHere | None,
 ) -> None:
     session = client.open(
-        track="trk_here",
+        track=TRACK,
         start_samples=0,
         # Interims are worth their cost where somebody may be speaking into the other end.
-        options=SessionOptions(language=wanted.language, lane="live" if wanted.source == "-" else "file"),
-        listener=_Listener(heard, screen, total_s),
+        options=SessionOptions(
+            language=wanted.language,
+            lane="live" if wanted.source == "-" else "file",
+            diarize=voices is not None,
+            speakers_expected=wanted.speakers,
+        ),
+        listener=_Listener(heard, screen, total_s, voices),
         read_back=spool.read_back,
     )
     stopping = asyncio.create_task(stop.wait())
@@ -119,12 +142,19 @@ async def _until(waiting: Coroutine[Any, Any, None], stopping: asyncio.Task[bool
 
 
 class _Listener:
-    def __init__(self, heard: Heard, screen: Screen, total_s: float | None) -> None:
+    def __init__(self, heard: Heard, screen: Screen, total_s: float | None, voices: VoicesHere | None) -> None:
         self._heard = heard
         self._screen = screen
         self._total_s = total_s
+        self._voices = voices
+
+    def on_prints(self, prints: VoicePrints) -> None:
+        if self._voices is not None:
+            self._voices.keep(prints)
 
     def on_segment(self, segment: Segment, lag_ms: int) -> None:
+        if self._voices is not None:
+            segment = self._voices.voiced(segment)
         if segment.is_final:
             self._heard.segments.append(segment)
             self._screen.final(segment)

@@ -105,11 +105,14 @@ async def _speak(client: SpeakingClient, feed: ThreadFeed[bytes], words: _Words,
 
 def _sound(wanted: Wanted) -> tuple[dict[str, Any], Outbox, ThreadFeed[bytes], int]:
     """The start message's data, what keeps the sound, where it comes from, and positions per second (0: bytes)."""
-    language = {"language": wanted.language} if wanted.language else {}
+    known: dict[str, Any] = {"language": wanted.language, "speakers_expected": wanted.speakers}
+    given = {name: value for name, value in known.items() if value}
+    if not wanted.diarize:
+        given["diarize"] = False
     if wanted.source == "-" and wanted.raw_rate_hz is None:
-        return {"encoding": "container", **language}, Outbox(1), ThreadFeed(lambda: stdin_chunks(wanted.begun)), 0
+        return {"encoding": "container", **given}, Outbox(1), ThreadFeed(lambda: stdin_chunks(wanted.begun)), 0
     rate_hz = wanted.raw_rate_hz or SAMPLE_RATE_HZ
-    start = {"encoding": "pcm_s16le", "sample_rate": rate_hz, "channels": 1, **language}
+    start = {"encoding": "pcm_s16le", "sample_rate": rate_hz, "channels": 1, **given}
     feed = ThreadFeed(lambda: raw_pieces(rate_hz, wanted.begun) if wanted.raw_rate_hz else pcm_pieces(wanted))
     return start, Outbox(BYTES_PER_SAMPLE), feed, rate_hz
 

@@ -24,7 +24,8 @@ LIMITS = DecodeLimits(bytes_max=1 << 36, duration_max_s=48 * 3600.0)
 class Wanted:
     """What was asked for. ``source`` is a path or ``-``; ``server`` None: in this process.
 
-    ``begun``: what was read of standard input already, to see that anything comes at all.
+    ``begun``: what was read of standard input already, to see that anything comes at all. ``diarize``: whether voices
+    are told apart; ``speakers``: so many speak, where it is known.
     """
 
     source: str
@@ -36,6 +37,8 @@ class Wanted:
     data_dir: Path | None
     print_finals: bool
     begun: bytes = b""
+    diarize: bool = True
+    speakers: int | None = None
 
 
 @dataclass

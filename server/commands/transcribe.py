@@ -29,6 +29,10 @@ def transcribe(
     ] = None,
     language: Annotated[str | None, typer.Option(help="Language spoken, such as en; auto lets it be found.")] = None,
     engine: Annotated[str | None, typer.Option(help="Recogniser, when no server is named.")] = None,
+    speakers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=20, help="How many speak, where you know it.")
+    ] = None,
+    no_speakers: Annotated[bool, typer.Option("--no-speakers", help="Do not tell voices apart.")] = False,
     name: Annotated[str | None, typer.Option(help="The transcript's name on the server.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where fetched models are, when no server is named.")] = None,
 ) -> None:
@@ -41,6 +45,8 @@ def transcribe(
         raise CommandFailed("--raw takes a rate of 8000 to 48000 Hz.", USAGE)
     if source == "-" and sys.stdin.isatty():
         raise CommandFailed("Standard input is this terminal; pipe sound into it.", USAGE)
+    if speakers is not None and no_speakers:
+        raise CommandFailed("--speakers and --no-speakers contradict each other.", USAGE)
     import asyncio
 
     from server.commands.addresses import ServerAddress
@@ -63,6 +69,8 @@ def transcribe(
         data_dir=data_dir,
         print_finals=form is ExportFormat.TXT,
         begun=begun,
+        diarize=not no_speakers,
+        speakers=speakers,
     )
     raise typer.Exit(asyncio.run(_run(wanted, form)))
 

@@ -12,6 +12,7 @@ from asr.engines.choose import choose
 from asr.engines.choose_encoder import choose_encoder
 from tests.e2e.browser import Visit, microphone, visiting
 from tests.e2e.conftest import Served, Spoken, speak
+from tests.e2e.page_checks import assert_sound_page
 from tests.fakes.spoken_sample import spoken_sample
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
@@ -61,6 +62,37 @@ async def relabel(visit: Visit, transcript_url: str, known: dict[str, int]) -> N
     assert answer.ok, await answer.text()
 
 
+async def tell_apart(reader: Page, known: str, told: str) -> None:
+    """On the page of the transcript, whose panel of speakers is open from then on."""
+    if not await reader.get_by_label("How many speak?").is_visible():
+        await reader.locator("summary", has_text="Speakers").last.click()
+    await reader.get_by_label("How many speak?").select_option(label=known)
+    await reader.get_by_role("button", name="Tell apart again").click()
+    await expect(reader.locator(".pass-told")).to_contain_text(told)
+
+
+async def words_are_given(reader: Page) -> None:
+    """By keyboard: the first two words to somebody new, who keeps them whatever is heard; and back again."""
+    names, lines = reader.locator(".line .name"), reader.locator(".line .text")
+    before = await lines.all_inner_texts()
+    first, second, *rest = before[0].split()
+    await reader.locator(".who-said").first.focus()
+    await reader.keyboard.press("Enter")
+    await reader.get_by_label("To", exact=True).select_option(index=1)
+    await reader.get_by_label("Speaker", exact=True).select_option(label="Somebody new")
+    await reader.get_by_label("Name, if you know it").fill("Carla")
+    await assert_sound_page(reader)
+    await reader.keyboard.press("Enter")
+    await expect(reader.locator(".words-bar")).to_contain_text(f"Said by Carla: “{first} {second}”")
+    await expect(names.first).to_have_text("Carla")
+    assert (await lines.all_inner_texts())[:2] == [f"{first} {second}", " ".join(rest)]
+    await tell_apart(reader, "exactly 3", "people speak.")
+    await expect(names.first).to_have_text("Carla")
+    await expect(lines.first).to_have_text(f"{first} {second}")
+    await reader.get_by_role("button", name="Undo").click()
+    await expect(reader.locator(".line .name", has_text="Carla")).to_have_count(0)
+
+
 async def test_two_voices_are_two_names_and_set_right_on_the_open_page(
     server: Served, chromium: str, two_voices: Spoken
 ) -> None:
@@ -85,13 +117,15 @@ async def test_two_voices_are_two_names_and_set_right_on_the_open_page(
         await relabel(visit, transcript_url, {"max_speakers": 1})  # who guesses so is wrong
         await until_named(reader, 1)
         await expect(reader.locator("talk-view")).to_be_hidden()
-        await relabel(visit, transcript_url, {"speakers_expected": 2})
+        await tell_apart(reader, "exactly 2", "2 people speak.")
         await until_named(reader, 2)
         heard = await said(reader)
         assert_right_words(heard, TURNS)
         await expect(reader.locator("talk-view .who-name")).to_have_text(list(heard))
         lines = await reader.locator(".line .text").all_inner_texts()
         assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+        await assert_sound_page(reader)
+        await words_are_given(reader)
 
 
 async def test_the_sample_has_two_speakers(server: Served, chromium: str) -> None:

@@ -68,3 +68,27 @@ async def _keeps_text(
     finally:
         await journal.stop()
         await store.close()
+
+
+async def test_voices_that_people_gave_different_names_stay_two(store: Store) -> None:
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    journal.start()
+    try:
+        room = Room(store, journal)
+        room.id = (await store.create_transcript()).id
+        speech = await room.speech("trk_1", "Speaker 1")
+        await room.call("trk_1", {1: "Speaker 2"})
+        for told in (0, 1, 0, 1):
+            await speech.say("one two three four five six", told, 0)  # no encoder can tell them apart
+        before = [speaker for _, speaker in await room.shown()]
+        for name, speaker in (("Anna", "Speaker 1"), ("Ben", "Speaker 2")):
+            await room.speakers.add(room.id, name=name, speaker=speaker)
+        await room.relabelling.relabel(room.id)
+        assert [speaker for _, speaker in await room.shown()] == ["Anna", "Ben", "Anna", "Ben"]
+        for participant in await room.speakers.participants(room.id):
+            await room.speakers.remove(room.id, participant.id)
+        assert [speaker for _, speaker in await room.shown()] == before
+        await room.relabelling.relabel(room.id)
+        assert len({speaker for _, speaker in await room.shown()}) == 1  # nobody says any more that they are two
+    finally:
+        await journal.stop()

@@ -13,9 +13,10 @@ from server.bus import InProcessBus
 from server.journal import Journal
 from server.live import SourceOptions
 from server.recorders import new_track
-from server.speakers import Speakers, number_of
+from server.speaker_labels import label_of, number_of
+from server.speakers import Speakers
 from server.store.store import Store
-from server.voices import Voices, label_of
+from server.voices import Voices
 from tests.server.spoken import put, segment
 
 

@@ -10,6 +10,7 @@ const POLL_MS = 1000;
 const STARTING_POLL_MS = 3000;
 const EMBEDDED = 'pocketsphinx';
 
+/** Events: `told` (detail: what the server says of its recogniser). */
 class EngineNotice extends HTMLElement {
   #timer = 0;
 
@@ -27,6 +28,7 @@ class EngineNotice extends HTMLElement {
       const status = await engine();
       const catalogue = status.notice ? await models().catch(() => null) : null;
       this.render(status, catalogue);
+      this.dispatchEvent(new CustomEvent('told', { detail: status }));
       if (status.state === 'starting') this.#again(STARTING_POLL_MS);
     } catch {
       show(this, false);

@@ -11,7 +11,7 @@ const STALE_MS = 2500; // after a reconnect the server tells every open interim 
 const OVER = new Set(['completed', 'failed']);
 const LONG_PAUSE_S = 20; // the time is shown again after this, though the speaker is the same
 
-/** Events: `play-from` (detail: `{time, track}`) when a word or a time is pressed. */
+/** Events: `play-from` (detail: `{time, track}`) when a word or a time is pressed; `who-said` (detail: a segment's id). */
 class WordsView extends HTMLElement {
   still = false; // words that are played do not come into sight by themselves
 
@@ -60,6 +60,15 @@ class WordsView extends HTMLElement {
     this.#playable = value;
     this.classList.toggle('playable', value);
     for (const line of this.#lines.values()) line.playable = value;
+  }
+
+  /** Editable: who spoke can be set right. */
+  set editable(value) {
+    this.classList.toggle('editable', value);
+  }
+
+  get offsets() {
+    return this.#offsets;
   }
 
   /** After how many seconds each track begins, by its id: from now on all times are those of the whole. */
@@ -196,7 +205,32 @@ class WordsView extends HTMLElement {
 
   // -- playing ----------------------------------------------------------------------------------------------------
 
+  /** What is selected of the words, as a range; null when nothing is. */
+  selection() {
+    const selection = getSelection();
+    if (selection.isCollapsed || !selection.rangeCount) return null;
+    const range = selection.getRangeAt(0);
+    return this.#list.contains(range.commonAncestorContainer) ? range.cloneRange() : null;
+  }
+
+  /** The words in a range: `{id, at}`, of final segments. */
+  selected(range) {
+    const places = [];
+    for (const element of this.#list.children) {
+      if (!range.intersectsNode(element) || element.classList.contains('interim')) continue;
+      for (const [at, word] of [...element.querySelectorAll('.word')].entries()) {
+        if (isWithin(range, word)) places.push({ id: element.dataset.segment, at });
+      }
+    }
+    return places;
+  }
+
   #onClick = (event) => {
+    if (event.target.closest('.who-said')) {
+      const { segment } = event.target.closest('.line').dataset;
+      this.dispatchEvent(new CustomEvent('who-said', { detail: segment }));
+      return;
+    }
     if (!this.#playable || String(getSelection()).length) return; // selecting to copy is not pressing
     const target = event.target.closest('[data-start]');
     if (!target) return;
@@ -252,6 +286,14 @@ class WordsView extends HTMLElement {
     const at = all.findLastIndex((segment) => segment.start <= time + 0.05);
     return all[Math.max(0, at + step)]?.start ?? null;
   }
+}
+
+/** Whether some of the word's letters lie in the range. */
+function isWithin(range, word) {
+  const letters = document.createRange();
+  letters.selectNodeContents(word);
+  const begins = range.compareBoundaryPoints(Range.START_TO_END, letters) > 0; // the range ends behind its beginning
+  return begins && range.compareBoundaryPoints(Range.END_TO_START, letters) < 0;
 }
 
 /** A segment so many seconds later, words and all. */

@@ -22,7 +22,7 @@ export default {
 
   'live.heading': 'Sprechen und mitlesen.',
   'live.intro': 'Ihre Worte erscheinen hier, während Sie sprechen. Danach können Sie sie lesen, anhören und herunterladen.',
-  'live.voices': 'Stimmen an einem Mikrofon werden noch nicht unterschieden: Alle Worte stehen unter einem Namen.',
+  'live.voices': 'Mehrere können sich ein Mikrofon teilen: Sie werden beim Sprechen unterschieden, am Ende noch besser.',
   'live.start': 'Sprechen',
   'live.stop': 'Beenden',
   'live.pause': 'Pause',
@@ -41,6 +41,7 @@ export default {
   'words': 'Was gesagt wurde',
   'words.live': 'Neueste Worte',
   'words.back': 'Zurück zum Geschehen',
+  'words.who': 'Wer das sagte, bei {time}',
 
   'state.idle': 'Bereit.',
   'state.opening': 'Warte auf das Mikrofon. Der Browser fragt vielleicht, ob es erlaubt ist.',

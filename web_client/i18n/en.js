@@ -22,7 +22,7 @@ export default {
 
   'live.heading': 'Speak, and read along.',
   'live.intro': 'Your words appear here while you talk. When you stop, you can read, play and download them.',
-  'live.voices': 'Voices at one microphone are not told apart yet: all words stand under one name.',
+  'live.voices': 'Several people may share one microphone: they are told apart as they speak, and better in the end.',
   'live.start': 'Start speaking',
   'live.stop': 'Stop',
   'live.pause': 'Pause',
@@ -41,6 +41,7 @@ export default {
   'words': 'What was said',
   'words.live': 'Newest words',
   'words.back': 'Back to live',
+  'words.who': 'Who said this, at {time}',
 
   'state.idle': 'Ready.',
   'state.opening': 'Waiting for the microphone. Your browser may ask you to allow it.',

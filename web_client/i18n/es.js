@@ -22,7 +22,7 @@ export default {
 
   'live.heading': 'Hable y lea a la vez.',
   'live.intro': 'Sus palabras aparecen aquí mientras habla. Después puede leerlas, escucharlas y descargarlas.',
-  'live.voices': 'Las voces de un mismo micrófono aún no se distinguen: todas las palabras figuran bajo un solo nombre.',
+  'live.voices': 'Varias personas pueden compartir un micrófono: se distinguen mientras hablan, y mejor al final.',
   'live.start': 'Empezar a hablar',
   'live.stop': 'Parar',
   'live.pause': 'Pausar',
@@ -41,6 +41,7 @@ export default {
   'words': 'Lo que se dijo',
   'words.live': 'Últimas palabras',
   'words.back': 'Volver al directo',
+  'words.who': 'Quién dijo esto, en {time}',
 
   'state.idle': 'Listo.',
   'state.opening': 'Esperando al micrófono. Quizá el navegador le pida permiso.',

@@ -22,7 +22,7 @@ export default {
 
   'live.heading': 'Parlez, et lisez en même temps.',
   'live.intro': 'Vos mots apparaissent ici pendant que vous parlez. Ensuite, vous pouvez les lire, les écouter et les télécharger.',
-  'live.voices': 'Les voix d’un même microphone ne sont pas encore distinguées : toutes les paroles portent un seul nom.',
+  'live.voices': 'Plusieurs personnes peuvent partager un microphone : elles sont distinguées en parlant, et mieux encore à la fin.',
   'live.start': 'Commencer à parler',
   'live.stop': 'Arrêter',
   'live.pause': 'Pause',
@@ -41,6 +41,7 @@ export default {
   'words': 'Ce qui a été dit',
   'words.live': 'Derniers mots',
   'words.back': 'Revenir au direct',
+  'words.who': 'Qui a dit cela, à {time}',
 
   'state.idle': 'Prêt.',
   'state.opening': 'En attente du microphone. Votre navigateur vous demande peut-être de l’autoriser.',

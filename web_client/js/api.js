@@ -136,6 +136,16 @@ export async function nameSpeaker(id, label, name) {
   return name ? post(`${at(id)}/participants`, { name, speaker: label }) : null;
 }
 
+export const addParticipant = (id, name) => post(`${at(id)}/participants`, { name });
+export const removeParticipant = (id, participant) => request('DELETE', `${at(id)}/participants/${encodeURIComponent(participant)}`);
+
+/** Give words to `who`, `{speaker}` or `{participant}`: those on a track that begin within some seconds since the first one began. */
+export const assignWords = (id, who, { from, to, track }) =>
+  post(`${at(id)}/speaker/assign`, { ...who, timestamp_from: from, timestamp_to: to, track });
+
+/** Tell the voices apart anew, knowing so much of how many speak: `{voices, segments, split}`. Hours of talk take a while. */
+export const tellApart = (id, known) => post(`${at(id)}/speaker/relabel`, known, { slow: true });
+
 // Voices that are recognised in later recordings.
 export const enrolVoice = (id, speaker, name) => post('/v1/voices', { transcript_id: id, speaker, name, consent: true });
 export const forgetVoice = (id) => request('DELETE', `/v1/voices/${encodeURIComponent(id)}`);
@@ -201,11 +211,11 @@ export async function download(path) {
 
 /**
  * Upload a file: the transcript that was made of it. Nothing is made of one that is refused or cut off.
- * `onProgress` gets 0..1.
+ * `onProgress` gets 0..1; `known` is what is known of it besides, such as how many speak.
  */
-export async function upload(file, onProgress) {
+export async function upload(file, onProgress, known = {}) {
   await get('/v1/me'); // asks for a token where one is needed: a refusal must not wait for the whole file
-  return sendForm('/v1/transcripts', { file }, onProgress);
+  return sendForm('/v1/transcripts', { ...known, file }, onProgress);
 }
 
 /** Post a form, its files as they are; by XMLHttpRequest, because fetch tells no upload progress. Asks nobody for a token. */

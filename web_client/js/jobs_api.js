@@ -15,10 +15,10 @@ export const cancelJob = (id) => post(`${at}/cancel/${enc(id)}`, {});
 export const livePath = (id) => `${at}/live/${enc(id)}`;
 
 /** Begin a job with a file; nothing is made of one that is refused. `onProgress` gets 0..1. */
-export async function startJob(file, { model, language }, onProgress) {
+export async function startJob(file, { model, language, known = {} }, onProgress) {
   await get('/v1/me'); // asks for a token where one is needed: a refusal must not wait for the whole file
   // The fields come first, so that what cannot be is refused before the file is sent.
-  return sendForm(`${at}/`, { model_name: model, language, diarize: 'true', file }, onProgress);
+  return sendForm(`${at}/`, { model_name: model, language, diarize: 'true', ...known, file }, onProgress);
 }
 
 /** Waits until the stretch was heard: `{text, words, model_used, revision}`. */

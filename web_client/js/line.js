@@ -1,6 +1,6 @@
 // One segment on the page: its name and time at the left, its words at the right.
 
-import { h } from './dom.js';
+import { h, icon, ICONS } from './dom.js';
 import { clock } from './format.js';
 import { t } from './strings.js';
 
@@ -10,12 +10,13 @@ export class Line {
 
   #name = h('span', { class: 'name' });
   #time = h('button', { class: 'time', type: 'button', disabled: true });
+  #who = h('button', { class: 'time who-said', type: 'button' }, icon(...ICONS.who)); // shown where who spoke can be set right
   #words = h('p', { class: 'text', dir: 'auto' });
   #shown = []; // the words shown now, as strings
 
   constructor(id, playable) {
     this.element = h('div', { class: 'line', role: 'listitem', 'data-segment': id },
-      h('div', { class: 'who' }, this.#name, this.#time), this.#words);
+      h('div', { class: 'who' }, this.#name, h('div', { class: 'when' }, this.#who, this.#time)), this.#words);
     this.playable = playable;
   }
 
@@ -31,6 +32,7 @@ export class Line {
     this.#time.textContent = clock(segment.start);
     this.#time.dataset.start = segment.start;
     this.#time.setAttribute('aria-label', t('play.from', { time: clock(segment.start) }));
+    this.#who.setAttribute('aria-label', t('words.who', { time: clock(segment.start) }));
     this.#show(tokensOf(segment), segment.is_final);
   }
 
@@ -79,7 +81,7 @@ export class Line {
 }
 
 /** Words with times; a segment that has none is split at spaces, all beginning where the segment does. */
-function tokensOf(segment) {
+export function tokensOf(segment) {
   if (segment.words?.length) return segment.words;
   return segment.text.split(/\s+/).filter(Boolean).map((text) => ({ text, start: segment.start }));
 }

@@ -1,7 +1,7 @@
 // One recording from the first press to the last word: opens the transcript, sends the sound by the way that works,
 // keeps it connected, and finishes it. Knows nothing of the page; tells every change as a `change` event.
 
-import { ApiError, changeTranscript, createTranscript, deleteTranscript, getTranscript } from './api.js';
+import { ApiError, changeTranscript, createTranscript, deleteTranscript, getTranscript, sendOffer } from './api.js';
 import { countdown, delayS } from './backoff.js';
 import { ConnectionLost } from './connection.js';
 import { eventsOf, Listening } from './listening.js';
@@ -37,6 +37,7 @@ export class LiveSession extends EventTarget {
   paused = false; // here or elsewhere: time goes on, and nothing is sent or recorded
 
   #transports;
+  #known = {};
   #stream = null;
   #sample = null;
   #connection = null;
@@ -66,8 +67,9 @@ export class LiveSession extends EventTarget {
     return ['opening', 'connecting', 'live', 'lost'].includes(this.phase);
   }
 
-  /** Open the microphone (or the sample) and begin. Never raises: what went wrong is in `problem`. */
-  async start({ source = 'microphone', audible = false, name } = {}) {
+  /** Open the microphone (or the sample) and begin, knowing so much of how many speak (as of `speaker-count`). Never raises: what went wrong is in `problem`. */
+  async start({ source = 'microphone', audible = false, name, known = {} } = {}) {
+    this.#known = known;
     this.source = source;
     this.#set({ phase: 'opening' });
     try {
@@ -176,7 +178,7 @@ export class LiveSession extends EventTarget {
   }
 
   async #connect(token) {
-    this.#connection ??= this.#spare ?? new this.#transports[0](this.#stream, this.transcriptId);
+    this.#connection ??= this.#spare ?? this.#begin(this.#transports[0]);
     this.#set({ transport: this.#connection.transport });
     await this.#connection.connect(token, { startedAt: this.startedAt });
     if (this.startedAt === null) {
@@ -189,9 +191,15 @@ export class LiveSession extends EventTarget {
     return this.#connection.resumeToken;
   }
 
+  #begin(Transport) {
+    const [id, known] = [this.transcriptId, this.#known];
+    if (Transport === SocketAudio) return new SocketAudio(this.#stream, id, known);
+    return new Transport(this.#stream, id, { offer: (body) => sendOffer(id, { ...body, ...known }) });
+  }
+
   #prepareSpare() {
     if (this.#spare || this.#transports.length < 2) return;
-    this.#spare = new SocketAudio(this.#stream, this.transcriptId);
+    this.#spare = this.#begin(SocketAudio);
     this.#spare.prepare().catch(() => (this.#spare = null)); // tried again when it is needed
   }
 

@@ -19,6 +19,7 @@ export class SocketAudio {
   lost = null;
 
   #stream;
+  #known;
   #id;
   #prepared = null; // promise of a PcmCapture that is not started
   #capture = null; // the same, once it listens
@@ -34,7 +35,9 @@ export class SocketAudio {
   #pump = 0;
   #keepalive = 0;
 
-  constructor(stream, transcriptId) {
+  /** `known`: what is known of how many speak, as of `speaker-count`. */
+  constructor(stream, transcriptId, known = {}) {
+    this.#known = known;
     this.#stream = stream;
     this.#id = transcriptId;
   }
@@ -98,7 +101,7 @@ export class SocketAudio {
   #started(socket, resumeToken, refusal) {
     return new Promise((resolve) => {
       socket.onopen = () => {
-        const data = { encoding: 'pcm_s16le', sample_rate: this.#capture.sampleRate, channels: 1, events: false };
+        const data = { encoding: 'pcm_s16le', sample_rate: this.#capture.sampleRate, channels: 1, events: false, ...this.#known };
         if (resumeToken) data.resume = resumeToken;
         socket.send(JSON.stringify({ type: 'start', data }));
       };

@@ -1,5 +1,4 @@
-// The words of how much each speaks and of voices that are recognised, for the page of a transcript alone. To be imported before
-// its elements are made.
+// The words of who speaks, how much and how many, for pages that ask or tell it. To be imported before their elements are made.
 
 import { add, language } from './strings.js';
 

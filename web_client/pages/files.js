@@ -6,6 +6,7 @@ import '../elements/job_list.js';
 import '../elements/model_choice.js';
 import '../elements/problem_note.js';
 import '../elements/site_header.js';
+import '../elements/speaker_count.js';
 import { languageChoice } from '../elements/language_choice.js';
 import { whoAmI } from '../js/api.js';
 import { h } from '../js/dom.js';
@@ -18,6 +19,7 @@ const PLACE = '#job=';
 document.title = t('title.files');
 const problem = document.createElement('problem-note');
 const drop = document.createElement('drop-files');
+const count = document.createElement('speaker-count');
 const models = document.createElement('model-choice');
 const list = document.createElement('job-list');
 const language = languageChoice('language', '', [['', t('files.language.server')], ['auto', t('files.language.auto')]]).select;
@@ -29,7 +31,7 @@ function complain(error, doing) {
 
 drop.send = async (file, onProgress) => {
   problem.clear();
-  return startJob(file, { model: models.value, language: language.value }, onProgress);
+  return startJob(file, { model: models.value, language: language.value, known: count.known }, onProgress);
 };
 drop.addEventListener('taken', ({ detail: job }) => list.add(job));
 drop.addEventListener('refused', ({ detail }) => complain(detail, 'begin'));
@@ -56,7 +58,7 @@ list.addEventListener('shown', async () => {
 
 document.querySelector('main').append(
   h('div', { class: 'page-head' }, h('h1', { text: t('files.heading') }), h('p', { class: 'muted', text: t('files.intro') })),
-  h('div', { class: 'setup' }, models, h('div', { class: 'field' }, h('label', { for: 'language', text: t('files.language') }), language)),
+  h('div', { class: 'setup' }, models, h('div', { class: 'field' }, h('label', { for: 'language', text: t('files.language') }), language), count),
   drop, problem,
   h('section', { 'aria-labelledby': 'jobs' }, h('h2', { id: 'jobs', text: t('files.jobs') }), list));
 await list.load();

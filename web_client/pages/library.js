@@ -4,8 +4,9 @@ import '../elements/drop_files.js';
 import '../elements/problem_note.js';
 import '../elements/search_everywhere.js';
 import '../elements/site_header.js';
+import '../elements/speaker_count.js';
 import '../elements/transcript_list.js';
-import { whoAmI } from '../js/api.js';
+import { upload, whoAmI } from '../js/api.js';
 import { h, show } from '../js/dom.js';
 import { problemOf } from '../js/problem.js';
 import { t } from '../js/strings.js';
@@ -16,6 +17,7 @@ const SOURCES = ['live', 'file', 'room', 'project'];
 document.title = t('title.library');
 const list = document.createElement('transcript-list');
 const drop = document.createElement('drop-files');
+const count = document.createElement('speaker-count');
 const problem = document.createElement('problem-note');
 const search = document.createElement('search-everywhere');
 
@@ -42,6 +44,7 @@ function choose() {
   search.wanted = { source_kind: source.value };
 }
 
+drop.send = (file, onProgress) => upload(file, onProgress, count.known);
 drop.addEventListener('taken', () => list.refresh());
 const complain = ({ detail }) => {
   const retry = h('button', { type: 'button', text: t('retry'), onclick: () => choose() });
@@ -61,4 +64,5 @@ search.addEventListener('searching', ({ detail: searching }) => {
 });
 document.querySelector('main').append(
   h('h1', { text: t('library.heading') }), drop, search, show(what, false), problem, list);
+drop.querySelector('.drop').after(count);
 search.beside = filters;

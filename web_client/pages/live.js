@@ -5,6 +5,7 @@ import '../elements/engine_notice.js';
 import '../elements/level_meter.js';
 import '../elements/problem_note.js';
 import '../elements/site_header.js';
+import '../elements/speaker_count.js';
 import '../elements/state_line.js';
 import '../elements/summary_view.js';
 import '../elements/transcript_player.js';
@@ -52,10 +53,14 @@ class LivePage {
   #new = h('button', { type: 'button', text: t('live.new'), onclick: () => this.#reset() });
   #hint = h('p', { class: 'muted hint', text: t('player.hint') });
 
+  #voices = h('p', { class: 'muted', text: t('live.voices') });
+  #count = document.createElement('speaker-count');
+  #notice = document.createElement('engine-notice');
+
   #welcome = h('div', { class: 'welcome' },
     h('h1', { text: t('live.heading') }),
     h('p', { class: 'lead', text: t('live.intro') }),
-    h('p', { class: 'muted', text: t('live.voices') }));
+    this.#voices, this.#count);
 
   #sample = h('div', { class: 'sample' },
     h('p', { class: 'muted', text: t('live.sample.what') }),
@@ -72,13 +77,13 @@ class LivePage {
       this.#welcome, this.#words, h('div', { class: 'panels' }, this.#brief.element), this.#waiting, this.#problem, this.#after,
       dock(
         h('div', { class: 'dock-row' }, this.#button, this.#pause, this.#meter, this.#elapsed),
-        this.#player, this.#state, document.createElement('engine-notice')),
+        this.#player, this.#state, this.#notice),
       this.#sample);
     show(this.#brief.element, false);
     this.#button.append(h('span', { class: 'big-icon' }), this.#buttonText);
     addEventListener('keydown', (event) => {
       if (event.key !== ' ' || this.#session.phase !== 'idle') return;
-      if (event.target.closest('button, a, input, summary')) return;
+      if (event.target.closest('button, a, input, select, summary')) return;
       event.preventDefault();
       this.#start('microphone');
     });
@@ -87,6 +92,11 @@ class LivePage {
     this.#downloads.addEventListener('problem', ({ detail }) => this.#problem.show(detail));
     // Addresses of transcripts are another page's; this one put them there only for the time after.
     addEventListener('popstate', () => location.reload());
+    this.#notice.addEventListener('told', ({ detail: { state, encoder } }) => {
+      if (state !== 'ok' || encoder) return;
+      this.#voices.textContent = t('live.voices.none');
+      show(this.#count, false);
+    });
     setInterval(() => this.#render(), 500);
     this.#render();
   }
@@ -121,7 +131,8 @@ class LivePage {
     session.addEventListener('stream', ({ detail }) => this.#measure(detail));
     this.#words.live = true;
     const name = source === 'sample' ? t('live.sample.name') : undefined;
-    session.start({ source, audible: this.#audible.checked, name });
+    const known = source === 'microphone' ? this.#count.known : {};
+    session.start({ source, audible: this.#audible.checked, name, known });
   }
 
   #measure(stream) {

@@ -27,6 +27,7 @@ import '../elements/topic_list.js';
 import '../elements/transcript_list.js';
 import '../elements/transcript_player.js';
 import '../elements/typed_answer.js';
+import '../elements/voice_pass.js';
 import '../elements/words_view.js';
 import { fileStories } from './file_stories.js';
 import { meetingStories } from './meeting_stories.js';
@@ -250,6 +251,10 @@ known.show([{ label: 'Speaker 1', name: 'Anna Bergström' }, { label: 'Speaker 2
   { id: 'a', name: 'دانا', created_at: '2026-11-20T09:30:00Z' },
   { id: 'b', name: `<b>${'x'.repeat(120)}</b>`, created_at: '2026-11-20T09:30:00Z' },
 ]);
+const pass = document.createElement('voice-pass');
+story('voices told apart again', pass);
+pass.end({ voices: 3, segments: 12, split: 2 });
+story('words to set right', Object.assign(words(conversation(), { playable: true }), { editable: true }));
 const brief = document.createElement('summary-view');
 brief.show({
   summary: 'The roof of the school leaks. The school needs a new roof.',

@@ -10,15 +10,17 @@ import '../elements/speaker_names.js';
 import '../elements/summary_view.js';
 import '../elements/topic_list.js';
 import '../elements/transcript_player.js';
+import '../elements/voice_pass.js';
 import '../elements/words_view.js';
 import { foldPanel } from '../elements/fold_panel.js';
 import {
   allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, enrolVoice, forgetVoice, getTranscript, knownVoices, mergeSpeakers,
-  nameSpeaker, topicsOf, whoAmI,
+  nameSpeaker, tellApart, topicsOf, whoAmI,
 } from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
+import { giving } from '../js/giving.js';
 import { heardOf, sounds, voicesOf } from '../js/heard.js';
 import { eventsOf, Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
@@ -43,6 +45,7 @@ const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
 const speakers = document.createElement('speaker-names');
 const known = document.createElement('known-voices');
+const pass = document.createElement('voice-pass');
 const topics = document.createElement('topic-list');
 const share = document.createElement('share-choice');
 const summary = document.createElement('summary-view');
@@ -52,9 +55,10 @@ show(remove, false); // until it is known what would be deleted, and that we may
 const lower = dock(player, hint);
 const brief = foldPanel(t('summary.title'), summary);
 const contents = foldPanel(t('topics.title'), topics);
-const voices = foldPanel(t('speakers.title'), speakers, known);
+const voices = foldPanel(t('speakers.title'), speakers, pass, known);
 const sharing = foldPanel(t('share.title'), share);
 const talk = talkPanel(id, { words, player, length: () => now?.data.duration ?? 0, audible: () => !lower.hidden });
+const gift = giving(id, { words, people, change: changeSpeakers });
 const panels = h('div', { class: 'panels' }, brief.element, contents.element, talk.element, voices.element, sharing.element);
 
 let now = null; // the transcript as the server last told it
@@ -65,6 +69,7 @@ let offsets = new Map(); // where each track begins in what is played
 let standing = null; // what was told last of one that is not finished: {state, percent}
 let untie = null;
 let speakersTimer = 0;
+let spoken = []; // who speaks, as it was shown last
 let meeting = null; // a promise of its panel, where a bot attended it
 const acted = []; // what participants of that did
 let enrolled = null; // voices that are recognised, once they are known to us
@@ -133,10 +138,21 @@ function showSpeakers() {
   show(voices.element, found.size > 0);
   voices.tell(String(found.size));
   talk.draw();
-  speakers.show([...found.values()], { fixed: !mine || Boolean(now?.locked) });
+  spoken = [...found.values()];
+  const fixed = !mine || Boolean(now?.locked);
+  speakers.show(spoken, { fixed });
+  gift.allow(!fixed && found.size > 0);
+  pass.known = now ? (tracksOf(now).find((track) => track.speakers_expected || track.max_speakers) ?? {}) : {};
+  show(pass, apart && !fixed && !now?.audio_deleted);
   // A voice is recognised by a name: who has none yet is named first.
-  const named = [...found.values()].filter((each) => each.name !== each.label && !each.recognised);
+  const named = spoken.filter((each) => each.name !== each.label && !each.recognised);
   known.show(enrolled && apart ? named : null, enrolled ?? []);
+}
+
+/** Whom words can be given to: who speaks, and who was given a voice and has said nothing yet. */
+function people() {
+  const silent = (now?.participants ?? []).filter(({ speaker }) => speaker && !spoken.some(({ label }) => label === speaker));
+  return [...spoken, ...silent.map(({ speaker: label, name: called }) => ({ label, name: called }))];
 }
 
 const isRecognised = (label, name) =>
@@ -234,6 +250,14 @@ async function changeSpeakers(action) {
     });
   }
   showSpeakers();
+  return done;
+}
+
+async function tellVoicesApart(asked) {
+  let done = null;
+  pass.begin();
+  await changeSpeakers(async () => (done = await tellApart(id, asked)));
+  pass.end(done);
 }
 
 function showDownloads(transcript) {
@@ -343,7 +367,7 @@ function missing(error) {
 
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
-  document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower);
+  document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower, gift.element);
   for (const each of [lower, brief.element, contents.element, voices.element, sharing.element]) show(each, false);
   name.addEventListener('change', rename);
   name.addEventListener('input', fitName);
@@ -361,6 +385,7 @@ async function open() {
   });
   speakers.addEventListener('rename', ({ detail }) => changeSpeakers(() => nameSpeaker(id, detail.label, detail.name)));
   speakers.addEventListener('merge', ({ detail }) => changeSpeakers(() => mergeSpeakers(id, detail.from, detail.to)));
+  pass.addEventListener('tell-apart', ({ detail }) => tellVoicesApart(detail));
   voices.element.addEventListener('toggle', showKnown);
   known.addEventListener('enrol', ({ detail }) => enrol(detail));
   known.addEventListener('forget', ({ detail }) => forget(detail));

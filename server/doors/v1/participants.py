@@ -15,8 +15,8 @@ from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.views import participant_view
 from server.limits import read_body
+from server.speaker_labels import label_of
 from server.store.records import storable
-from server.voices import label_of
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 

@@ -16,7 +16,8 @@ from server.doors.v1.asked import json_body
 from server.doors.v1.participants import Speaker, label
 from server.doors.v1.views import participant_view
 from server.limits import read_body
-from server.speakers import Assigned, number_of
+from server.speaker_labels import number_of
+from server.speakers import Assigned
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 

@@ -23,6 +23,8 @@ class Track(Form):
     state: str
     source: str = Field(description="What fed it: webrtc, socket, file.")
     formats: list[Literal["wav", "mp3", "ogg", "original"]] = Field(description="What its sound can be had as now.")
+    speakers_expected: int | None = Field(description="So many speak on it, as somebody said; null: nobody did.", ge=1)
+    max_speakers: int | None = Field(description="No more than so many speak on it, as somebody said.", ge=1)
 
 
 class Mix(Form):

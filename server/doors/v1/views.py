@@ -9,7 +9,7 @@ from typing import Any
 from protocol.blocks import seconds
 from protocol.wire.v1 import STATUS_OF_STATE, segment_data
 from server.mixes import Mix
-from server.speakers import number_of
+from server.speaker_labels import number_of
 from server.store.records import Participant, StoredSegment, Track, Transcript
 
 
@@ -106,6 +106,8 @@ def track_view(track: Track, formats: Sequence[str]) -> dict[str, Any]:
         "state": track.state,
         "source": track.source,
         "formats": list(formats),
+        "speakers_expected": track.speakers_expected,
+        "max_speakers": track.max_speakers,
     }
 
 

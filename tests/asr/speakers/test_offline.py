@@ -107,11 +107,34 @@ def test_what_a_person_said_of_some_holds_for_the_voice() -> None:
     assert labels(passed(talk, fixed=fixed)) == [7] * 20 + [8] * 20
 
 
+def test_there_are_as_many_as_expected_whatever_a_person_said_of_some() -> None:
+    talk = [0] * 20 + [1] * 20 + [2] * 20
+    fixed = [7] * 8 + [UNKNOWN] * 52
+    for expected in (2, 3):
+        assert len(passed(talk, SpeakerOptions(expected=expected), fixed=fixed).voices) == expected
+    assert len(passed(talk, SpeakerOptions(most=2), fixed=fixed).voices) == 2
+
+
 def test_one_voice_that_a_person_took_for_two_is_two() -> None:
     fixed = [UNKNOWN] * 20
     fixed[0], fixed[19] = 1, 2
     told = passed([0] * 20, fixed=fixed)
     assert {told.steps[0].speaker, told.steps[19].speaker} == {1, 2}
+
+
+def test_voices_with_different_names_are_two_however_alike() -> None:
+    near, told_before = alike(30), [4] * 27 + [5] * 33  # the first of them were told wrongly at three steps
+
+    def told(*named: int) -> list[int]:
+        return labels(tell(windows(60), near, INFO, EVERYBODY, before=told_before, named=named))
+
+    assert set(told()) == {5}
+    assert told(4, 5) == [4] * 30 + [5] * 30
+    assert set(told(4)) == {4}  # one voice, by the one name there is
+    # Where one is no other than the other, what was told of them is all there is.
+    same = labels(tell(windows(60), said_by([0] * 60), INFO, EVERYBODY, before=told_before, named=(4, 5)))
+    assert set(same[:20]) == {4}
+    assert set(same[-20:]) == {5}
 
 
 def test_numbers_are_those_told_before() -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
@@ -33,7 +34,10 @@ def sound() -> bytes:
 
 @pytest.fixture
 def recording(tmp_path: Path, sound: bytes) -> Path:
-    path = tmp_path / "talk.wav"
+    return written(tmp_path / "talk.wav", sound)
+
+
+def written(path: Path, sound: bytes) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -163,14 +167,23 @@ async def test_listening_to_what_is_not_there_is_one_sentence(server: ServerProc
     assert "Traceback" not in err
 
 
-async def test_transcribe_in_this_process(earshot: Run, recording: Path) -> None:
+async def test_transcribe_in_this_process(earshot: Run, tmp_path: Path) -> None:
+    turns = ("good morning river stone yellow silver", "ocean river good stone yellow morning")
+    one, other = (
+        np.frombuffer(scripted_sound(sentence(text, at_s), length_s=7.0, voice=voice), np.int16)
+        for voice, (text, at_s) in enumerate(zip(turns, (0.5, 4.0), strict=True))
+    )
+    recording = written(tmp_path / "two.wav", (one + other).tobytes())
+    lines = [f"Speaker {number}: {text}" for number, text in enumerate(turns, 1)]
     code, out, err = await earshot("transcribe", str(recording), "--engine", "scripted")
-    assert (code, out.splitlines()) == (0, [SAID, THEN]), err
+    assert (code, out.splitlines()) == (0, lines), err
     code, out, err = await earshot("transcribe", str(recording), "--engine", "scripted", "-f", "json")
     assert (code, json.loads(out)["duration"]) == (0, 7.0), err
-    code, out, err = await earshot("transcribe", "-", "--engine", "scripted", "-f", "srt", stdin=recording.read_bytes())
+    assert [each["speaker_label"] for each in json.loads(out)["segments"]] == ["Speaker 1", "Speaker 2"]
+    alone = ("--engine", "scripted", "-f", "srt", "--no-speakers")
+    code, out, err = await earshot("transcribe", "-", *alone, stdin=recording.read_bytes())
     assert code == 0, err
-    assert [line for line in out.splitlines() if line in (SAID, THEN)] == [SAID, THEN]
+    assert [line for line in out.splitlines() if line in turns] == list(turns)
 
 
 async def test_what_is_no_sound_is_one_sentence(earshot: Run, tmp_path: Path) -> None:

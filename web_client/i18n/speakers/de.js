@@ -1,4 +1,4 @@
-// German: the words of how much each speaks, and of voices that are recognised.
+// German: the words of who speaks, how much and how many, and of voices that are recognised.
 
 export default {
   'talk.title': 'Wer wie viel sprach',
@@ -33,4 +33,30 @@ export default {
   'voices.delete': 'Die Stimme „{name}“ löschen',
   'voices.delete.sure': '„{name}“ nicht mehr erkennen? Namen, die in Transkripten stehen, bleiben.',
   'voices.gone': '„{name}“ wird nicht mehr erkannt.',
+  'live.voices.none': 'Dieser Server unterscheidet Stimmen an einem Mikrofon nicht: Alle Worte stehen unter einem Namen.',
+  'count.label': 'Wie viele sprechen?',
+  'count.unknown': 'Weiß ich nicht',
+  'count.exactly': 'genau {count}',
+  'count.exactly.group': 'Genau',
+  'count.most': 'höchstens {count}',
+  'count.most.group': 'Höchstens',
+  'pass.title': 'Stimmen noch einmal unterscheiden',
+  'pass.do': 'Noch einmal unterscheiden',
+  'pass.hint': 'Nach allem, was zu hören war. Was Sie benannt, jemandem gegeben oder zusammengelegt haben, bleibt.',
+  'pass.running': 'Alle Stimmen werden verglichen. Lange Aufnahmen dauern etwas.',
+  'pass.done': ({ voices, segments }) => `${voices === 1 ? 'Eine Person spricht' : `${voices} Personen sprechen`}. ${segments === 1 ? 'Eine Stelle hat' : `${segments} Stellen haben`} sich geändert.`,
+  'pass.same': ({ voices }) => `${voices === 1 ? 'Eine Person spricht' : `${voices} Personen sprechen`}. Nichts hat sich geändert.`,
+  'give.title': 'Wer sagte das?',
+  'give.selected': 'Wer sagte die markierten Worte?',
+  'give.from': 'Von',
+  'give.to': 'Bis',
+  'give.who': 'Wer sprach',
+  'give.new': 'Jemand anderes, neu',
+  'give.somebody': 'jemand Neuem',
+  'give.name': 'Name, falls bekannt',
+  'give.do': 'So war es',
+  'give.done': 'Gesagt von {name}: „{words}“',
+  'give.undo': 'Rückgängig',
+  'give.undone': 'Die Worte stehen wieder unter den Namen von vorher.',
+  'give.close': 'Schließen',
 };

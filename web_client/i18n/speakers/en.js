@@ -1,4 +1,4 @@
-// English: the words of how much each speaks, and of voices that are recognised. Every other language has the same keys.
+// English: the words of who speaks, how much and how many, and of voices that are recognised. Every other language has the same keys.
 
 export default {
   'talk.title': 'Who spoke how much',
@@ -33,4 +33,30 @@ export default {
   'voices.delete': 'Delete the voice “{name}”',
   'voices.delete.sure': 'Recognise “{name}” no more? Names that transcripts have stay.',
   'voices.gone': '“{name}” is no longer recognised.',
+  'live.voices.none': 'This server does not tell voices at one microphone apart: all words stand under one name.',
+  'count.label': 'How many speak?',
+  'count.unknown': 'I do not know',
+  'count.exactly': 'exactly {count}',
+  'count.exactly.group': 'Exactly',
+  'count.most': 'at most {count}',
+  'count.most.group': 'At most',
+  'pass.title': 'Tell the voices apart again',
+  'pass.do': 'Tell apart again',
+  'pass.hint': 'By everything that was heard. What you named, gave to somebody or made one stays.',
+  'pass.running': 'All voices are being compared. Long recordings take a while.',
+  'pass.done': ({ voices, segments }) => `${voices === 1 ? 'One person speaks' : `${voices} people speak`}. ${segments === 1 ? 'One passage' : `${segments} passages`} changed.`,
+  'pass.same': ({ voices }) => `${voices === 1 ? 'One person speaks' : `${voices} people speak`}. Nothing changed.`,
+  'give.title': 'Who said this?',
+  'give.selected': 'Who said the selected words?',
+  'give.from': 'From',
+  'give.to': 'To',
+  'give.who': 'Speaker',
+  'give.new': 'Somebody new',
+  'give.somebody': 'somebody new',
+  'give.name': 'Name, if you know it',
+  'give.do': 'They said it',
+  'give.done': 'Said by {name}: “{words}”',
+  'give.undo': 'Undo',
+  'give.undone': 'The words stand under the names they had.',
+  'give.close': 'Close',
 };

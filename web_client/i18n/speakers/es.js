@@ -1,4 +1,4 @@
-// Spanish: the words of how much each speaks, and of voices that are recognised.
+// Spanish: the words of who speaks, how much and how many, and of voices that are recognised.
 
 export default {
   'talk.title': 'Quién habló cuánto',
@@ -33,4 +33,30 @@ export default {
   'voices.delete': 'Borrar la voz «{name}»',
   'voices.delete.sure': '¿No reconocer más a «{name}»? Los nombres que ya tienen las transcripciones se quedan.',
   'voices.gone': 'Ya no se reconoce a «{name}».',
+  'live.voices.none': 'Este servidor no distingue las voces de un mismo micrófono: todas las palabras figuran bajo un solo nombre.',
+  'count.label': '¿Cuántas personas hablan?',
+  'count.unknown': 'No lo sé',
+  'count.exactly': 'exactamente {count}',
+  'count.exactly.group': 'Exactamente',
+  'count.most': 'como mucho {count}',
+  'count.most.group': 'Como mucho',
+  'pass.title': 'Distinguir de nuevo las voces',
+  'pass.do': 'Distinguir de nuevo',
+  'pass.hint': 'Según todo lo que se ha oído. Lo que usted nombró, asignó o unió se queda.',
+  'pass.running': 'Se comparan todas las voces. Las grabaciones largas tardan un poco.',
+  'pass.done': ({ voices, segments }) => `${voices === 1 ? 'Habla una persona' : `Hablan ${voices} personas`}. ${segments === 1 ? 'Ha cambiado un pasaje' : `Han cambiado ${segments} pasajes`}.`,
+  'pass.same': ({ voices }) => `${voices === 1 ? 'Habla una persona' : `Hablan ${voices} personas`}. No ha cambiado nada.`,
+  'give.title': '¿Quién dijo esto?',
+  'give.selected': '¿Quién dijo las palabras elegidas?',
+  'give.from': 'Desde',
+  'give.to': 'Hasta',
+  'give.who': 'Quién habla',
+  'give.new': 'Otra persona, nueva',
+  'give.somebody': 'otra persona',
+  'give.name': 'Nombre, si lo sabe',
+  'give.do': 'Así fue',
+  'give.done': 'Dicho por {name}: «{words}»',
+  'give.undo': 'Deshacer',
+  'give.undone': 'Las palabras vuelven a sus nombres de antes.',
+  'give.close': 'Cerrar',
 };

@@ -1,4 +1,4 @@
-// French: the words of how much each speaks, and of voices that are recognised.
+// French: the words of who speaks, how much and how many, and of voices that are recognised.
 
 export default {
   'talk.title': 'Qui a parlé combien',
@@ -33,4 +33,30 @@ export default {
   'voices.delete': 'Supprimer la voix « {name} »',
   'voices.delete.sure': 'Ne plus reconnaître « {name} » ? Les noms déjà dans les transcriptions restent.',
   'voices.gone': '« {name} » n’est plus reconnue.',
+  'live.voices.none': 'Ce serveur ne distingue pas les voix d’un même microphone : toutes les paroles portent un seul nom.',
+  'count.label': 'Combien de personnes parlent ?',
+  'count.unknown': 'Je ne sais pas',
+  'count.exactly': 'exactement {count}',
+  'count.exactly.group': 'Exactement',
+  'count.most': 'au plus {count}',
+  'count.most.group': 'Au plus',
+  'pass.title': 'Distinguer à nouveau les voix',
+  'pass.do': 'Distinguer à nouveau',
+  'pass.hint': 'D’après tout ce qui a été entendu. Ce que vous avez nommé, attribué ou réuni reste.',
+  'pass.running': 'Toutes les voix sont comparées. Les longs enregistrements prennent du temps.',
+  'pass.done': ({ voices, segments }) => `${voices === 1 ? 'Une personne parle' : `${voices} personnes parlent`}. ${segments === 1 ? 'Un passage a changé' : `${segments} passages ont changé`}.`,
+  'pass.same': ({ voices }) => `${voices === 1 ? 'Une personne parle' : `${voices} personnes parlent`}. Rien n’a changé.`,
+  'give.title': 'Qui a dit cela ?',
+  'give.selected': 'Qui a dit les mots choisis ?',
+  'give.from': 'De',
+  'give.to': 'À',
+  'give.who': 'Qui parle',
+  'give.new': 'Une nouvelle personne',
+  'give.somebody': 'une nouvelle personne',
+  'give.name': 'Nom, si vous le connaissez',
+  'give.do': 'C’est bien cela',
+  'give.done': 'Dit par {name} : « {words} »',
+  'give.undo': 'Annuler',
+  'give.undone': 'Les mots portent à nouveau leurs noms d’avant.',
+  'give.close': 'Fermer',
 };
