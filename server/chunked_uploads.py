@@ -1,14 +1,14 @@
-"""Files that come in chunks, in any order and over any number of connections and restarts, until they are whole.
+"""Files that come in chunks, in any order and over any number of connections, nodes and restarts, until they are whole.
 
 A chunk is acknowledged when its bytes are on disk under its number and its row is stored. A whole file goes to the
 intake like any other. Which step a crash cut short can be told from what lies in the folder: chunks; or all of them
-joined as ``whole``; or neither, when the intake has taken it.
+joined as ``whole``; or neither, when the intake has taken it. Where the chunks lie in a bucket, any node goes on with
+them, and that the intake has the file is told by its track.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import time
 from contextlib import suppress
@@ -28,11 +28,13 @@ from protocol.errors import (
     TooLarge,
 )
 from protocol.events import Failed
-from server.files import disk_full, storage_error, sync_file, sync_folder
+from server.blobs import Blobs
+from server.files import disk_full, storage_error
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
 from server.live import SourceOptions
 from server.locks import Locks
+from server.nodes.duties import Duties
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
@@ -41,6 +43,7 @@ from server.store.records import AS_USUAL, VoicesAsked
 from server.store.standing import share_of
 from server.store.store import Store
 from server.store.uploads import Chunk, ChunkedUpload
+from server.upload_bytes import WHOLE, UploadBytes, has_chunk, join
 
 log = structlog.get_logger(__name__)
 
@@ -49,20 +52,22 @@ PER_TRANSCRIPT_MAX = 8  # unfinished ones
 SWEEP_S = 300.0
 # A file without an upload's id gives way to the next one when nothing of it came for so long.
 NUMBERED_IDLE_S = 600.0
-WHOLE = "whole"
-
-_COPY_BYTES = 1 << 20
+AGAIN_S = 1.0
 
 
 class ChunkedUploads:
-    """One for a node: the bytes lie in its data folder. ``stop`` must be called in the end."""
+    """One for a node. ``stop`` must be called in the end."""
 
-    def __init__(self, settings: Settings, store: Store, intake: Intake, journal: Journal) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, intake: Intake, journal: Journal, blobs: Blobs, duties: Duties
+    ) -> None:
         self._settings = settings
         self._store = store
         self._uploads = store.uploads
         self._intake = intake
         self._journal = journal
+        self._bytes = UploadBytes(settings.uploads_dir, blobs)
+        self._duties = duties
         self._locks = Locks()  # what is done with one upload is done one after the other
         # Finished ones without an id whose first chunk came again: it may have been that of a file that begins alike.
         self._repeated: set[str] = set()
@@ -136,17 +141,14 @@ class ChunkedUploads:
                     raise Conflict("this chunk is here already, with other bytes", details={"sha256": known.sha256})
                 await asyncio.to_thread(path.unlink, missing_ok=True)
                 return upload, False
-            kept = self._folder(upload) / str(chunk.number)
-            try:
-                await asyncio.to_thread(_move, path, kept)
-            except OSError as error:
-                raise storage_error(error) from error
+            await self._bytes.keep(upload, chunk, path)
             try:
                 upload = await self._uploads.add_chunk(
                     transcript_id, upload_id, chunk, bytes_max=self._whole_max(upload)
                 )
             except EarshotError:
-                await asyncio.to_thread(kept.unlink, missing_ok=True)
+                if await self._uploads.chunk(upload_id, chunk.number) != chunk:  # or else another node has just had it
+                    await self._bytes.drop(upload, chunk)
                 raise
             return upload, True
 
@@ -190,7 +192,12 @@ class ChunkedUploads:
                 mine = await self._begin_numbered(mine, transcript_id, upload_id, chunk, chunks, filename, may_take_all)
             mine, _ = await self.put(transcript_id, upload_id, chunk, path)
             if mine.received_chunks == chunks:
-                await self.complete(transcript_id, upload_id)
+                try:
+                    await self.complete(transcript_id, upload_id)
+                except Conflict:
+                    if (await self._uploads.get(transcript_id, upload_id)).state == "open":
+                        raise
+                    # Another node had the last but one, and puts it together.
             return mine
 
     async def _begin_numbered(
@@ -230,13 +237,15 @@ class ChunkedUploads:
         raises ``BadInput`` (another length or SHA-256 than announced), ``AudioFormatError`` or ``TooLarge``. All else
         may be tried again, and is by itself at the next start.
         """
-        async with self._locks.of(upload_id):
+        async with self._locks.of(upload_id), self._duties.alone(f"upload {upload_id}") as is_mine:
             upload = await self._uploads.get(transcript_id, upload_id)
             if upload.state == "done":
                 return upload, None
+            if not is_mine:
+                raise Conflict("another node puts the chunks together; ask again", retry_after_s=AGAIN_S)
             if missing := await self.missing(upload):
                 raise Conflict("chunks are missing", details={"missing_count": len(missing), "missing": missing[:100]})
-            if not await asyncio.to_thread(self._folder(upload).is_dir):
+            if not await self._bytes.are_here(upload):
                 raise Conflict("the chunks are not on this node; ask the one that took them")
             if upload.state == "open":
                 check_takes_sound(await self._store.get_transcript(transcript_id))
@@ -257,25 +266,29 @@ class ChunkedUploads:
 
     async def _finish(self, upload: ChunkedUpload) -> str | None:
         """The track's id; None when the intake has had the file since before a crash."""
-        folder = self._folder(upload)
+        folder = self._bytes.folder(upload)
         whole = folder / WHOLE
-        is_there = await asyncio.to_thread(whole.exists)
-        if not is_there and await asyncio.to_thread(_has_chunk, folder):
+        # In the bucket chunks lie until the file is heard: whether it is, its track says.
+        planned_id = _track_id(upload) if self._bytes.is_shared else None
+        is_taken = planned_id is not None and await self._intake.has_taken(planned_id)
+        is_there = not is_taken and await asyncio.to_thread(whole.exists)
+        if not (is_taken or is_there) and (planned_id or await asyncio.to_thread(has_chunk, folder)):
             await self._join(upload, whole)
             is_there = True
         track_id = None
         if is_there:
-            options = SourceOptions(language=upload.language, voices=upload.voices, let_in=True)
+            options = SourceOptions(language=upload.language, voices=upload.voices, let_in=True, track_id=planned_id)
             track_id = await self._intake.add_file(upload.transcript_id, whole, filename=upload.name, options=options)
         await self._uploads.set_state(upload.id, "done")
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await self._bytes.clear(upload)
         return track_id
 
     async def _join(self, upload: ChunkedUpload, whole: Path) -> None:
         chunks = await self._uploads.chunks_of(upload.id)
         try:
             await asyncio.to_thread(self._require_space, upload.received_bytes)
-            lost = await asyncio.to_thread(_join, whole, chunks, upload.length_bytes, upload.sha256)
+            await self._bytes.fetch(upload, chunks)
+            lost = await asyncio.to_thread(join, whole, chunks, upload.length_bytes, upload.sha256)
         except OSError as error:
             await self._uploads.set_state(upload.id, "open")  # once there is room, it can be told to be complete again
             raise storage_error(error) from error
@@ -290,7 +303,7 @@ class ChunkedUploads:
 
     async def _discard(self, upload: ChunkedUpload) -> None:
         await self._uploads.delete(upload.id)
-        await asyncio.to_thread(shutil.rmtree, self._folder(upload), ignore_errors=True)
+        await self._bytes.clear(upload)
 
     # What nobody asks for.
 
@@ -309,10 +322,10 @@ class ChunkedUploads:
     async def sweep(self, now: float) -> None:
         """Go on with what was complete; delete uploads of which nothing came for too long, and folders of none.
 
-        What is complete never expires where its bytes are. Of other nodes' uploads only the rows are seen here.
+        What is complete never expires where its bytes are. Of uploads in other nodes' folders only the rows are seen.
         """
         for upload in await self._uploads.everyone():
-            is_here = await asyncio.to_thread(self._folder(upload).is_dir)
+            is_here = await self._bytes.are_here(upload)
             if upload.state == "joining" and is_here:
                 await self._go_on(upload)
             elif now - upload.updated_at > self._settings.upload_expires_s:
@@ -320,8 +333,9 @@ class ChunkedUploads:
         # Asked again: some may have begun since.
         uploads = await self._uploads.everyone()
         self._repeated &= {upload.id for upload in uploads}
-        known = {self._folder(upload) for upload in uploads}
-        await asyncio.to_thread(_remove_unknown, self._settings.uploads_dir, known, now)
+        await self._bytes.remove_unknown(uploads, now)
+        if self._bytes.is_shared and await self._duties.mine("uploads"):
+            await self._bytes.sweep(await self._uploads.everyone(), now)
 
     async def _expire(self, upload: ChunkedUpload) -> None:
         async with self._locks.of(upload.id):
@@ -330,9 +344,6 @@ class ChunkedUploads:
                 if newest.updated_at == upload.updated_at:
                     log.info("upload expired", upload=upload.id, received_bytes=upload.received_bytes)
                     await self._discard(newest)
-
-    def _folder(self, upload: ChunkedUpload) -> Path:
-        return self._settings.uploads_dir / upload.transcript_id / upload.id
 
     def _whole_max(self, upload: ChunkedUpload) -> int:
         return self.bytes_max if upload.length_bytes is None else upload.length_bytes
@@ -343,69 +354,6 @@ class ChunkedUploads:
             raise disk_full()
 
 
-def _move(path: Path, kept: Path) -> None:
-    sync_file(path)
-    if not kept.parent.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (kept.parent.parent.parent, kept.parent.parent):
-            sync_folder(folder)
-    path.replace(kept)
-    sync_folder(kept.parent)
-
-
-def _has_chunk(folder: Path) -> bool:
-    return folder.is_dir() and any(each.name.isdigit() for each in folder.iterdir())
-
-
-def _join(whole: Path, chunks: list[Chunk], length_bytes: int | None, sha256: str | None) -> list[int]:
-    """The chunks as one file at ``whole``, and they are gone; or else the numbers of those that are not as they came.
-
-    Raises ``BadInput`` when it has another length or SHA-256 than announced, and ``OSError``.
-    """
-    folder = whole.parent
-    lost = [chunk.number for chunk in chunks if _length_of(folder / str(chunk.number)) != chunk.length_bytes]
-    if lost:
-        return lost
-    partial = folder / f"{WHOLE}.part"
-    hasher = hashlib.sha256()
-    try:
-        with partial.open("wb") as file:
-            for chunk in chunks:
-                with (folder / str(chunk.number)).open("rb") as source:
-                    while piece := source.read(_COPY_BYTES):
-                        hasher.update(piece)
-                        file.write(piece)
-            joined_bytes = file.tell()
-        if length_bytes not in (None, joined_bytes):
-            raise BadInput("the file is not as long as announced", details={"length_bytes": joined_bytes})
-        if sha256 not in (None, hasher.hexdigest()):
-            raise BadInput("the file has not the SHA-256 that was announced", details={"sha256": hasher.hexdigest()})
-        sync_file(partial)
-        partial.replace(whole)
-        sync_folder(folder)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    for chunk in chunks:
-        (folder / str(chunk.number)).unlink(missing_ok=True)
-    return []
-
-
-def _length_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return -1
-
-
-def _remove_unknown(root: Path, known: set[Path], now: float) -> None:
-    """Folders of uploads that are not ``known``, but for those that somebody may just be making."""
-    if not root.is_dir():
-        return
-    for transcript in root.iterdir():
-        for folder in transcript.iterdir() if transcript.is_dir() else ():
-            with suppress(OSError):
-                if folder not in known and now - folder.stat().st_mtime > SWEEP_S:
-                    shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            transcript.rmdir()  # unless there is something in it
+def _track_id(upload: ChunkedUpload) -> str:
+    """Of the track that it becomes, whichever node makes it; another one where the same id is used again."""
+    return f"trk_{uuid5(NAMESPACE_URL, f'{upload.id}/{upload.created_at}').hex[:16]}"

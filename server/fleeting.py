@@ -20,10 +20,11 @@ log = structlog.get_logger(__name__)
 
 
 class Fleeting:
-    """One for a node. With ``openai_kept`` everything is kept, and nothing is done here."""
+    """One for a node, with a ``folder`` for markers that is its own. With ``openai_kept`` everything is kept, and
+    nothing is done here."""
 
-    def __init__(self, settings: Settings, removal: Removal) -> None:
-        self._folder = settings.data_dir / "fleeting"
+    def __init__(self, settings: Settings, removal: Removal, folder: Path) -> None:
+        self._folder = folder
         self._removal = removal
         self._is_kept = settings.openai_kept
         self._removing: set[asyncio.Task[None]] = set()

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import structlog
 from media.containers import FLAC, MATROSKA, MP3, MP4, OGG, WAV
 from media.decode import DecodeLimits, check_file, decode_file, probe_duration_s
 from protocol.blocks import SAMPLE_RATE_HZ, Block
-from protocol.errors import AudioFormatError, EarshotError, NotFound, Overloaded
+from protocol.errors import AudioFormatError, EarshotError, NotFound, Overloaded, StoreUnavailable
 from protocol.events import Failed
+from server import endings
 from server.files import storage_error, sync_file, sync_folder
 from server.hub import Hub
 from server.journal import Journal
@@ -91,6 +93,17 @@ class Intake:
         self.begin(session)
         return session.track.id
 
+    async def has_taken(self, track_id: str) -> bool:
+        """Whether a file was taken over as that track. Raises ``StoreUnavailable`` where that is being done, or was cut
+        short and is soon gone."""
+        try:
+            track = await self._store.get_track(track_id)
+        except NotFound:
+            return False
+        if track.state == "open" and not await self._hub.sound.has_upload(track):
+            raise StoreUnavailable("this file is being taken over; ask again", retry_after_s=1.0)
+        return True
+
     async def go_on(self, track: Track, path: Path | None = None) -> None:
         """Hear a track's file from where its finals end. ``path``: its bytes once more, taken over, where they are not
         kept here. Raises what ``Hub.recover`` raises, and ``StoreUnavailable``."""
@@ -129,10 +142,11 @@ class Intake:
         await self._hub.drop(session)
         length_samples = session.pipeline.length_samples
         with logged(session.transcript_id):
-            await self._store.update_track(session.track.id, length_samples=length_samples, state="finished")
-        await self._tell(session.transcript_id, why, recoverable=False)
+            done = partial(self._store.update_track, session.track.id, length_samples=length_samples)
+            await endings.patiently(lambda: done(state="finished"))
+        self._tell(session.transcript_id, why, recoverable=False)
         with logged(session.transcript_id):
-            await self._hub.settle(session.transcript_id, failed=True)
+            await endings.patiently(lambda: self._hub.settle(session.transcript_id, failed=True))
 
     def kept_path(self, session: LiveSession) -> Path:
         """Where the uploaded bytes lie."""
@@ -180,7 +194,7 @@ class Intake:
                 except EarshotError as error:
                     log.warning("file ended early", track=session.track.id, code=error.code)
                     session.failure = error  # what was heard until then is kept, and told
-                    await self._tell(session.transcript_id, error, recoverable=False)
+                    self._tell(session.transcript_id, error, recoverable=False)
                 if not gone.is_set():
                     await session.stop()
                 elif session.finishing is not None:
@@ -213,14 +227,13 @@ class Intake:
         missing_s = (duration_s or 0.0) - end_samples / SAMPLE_RATE_HZ
         if missing_s > CUT_MIN_S and not gone.is_set():
             details = {"declared_s": duration_s, "heard_s": end_samples / SAMPLE_RATE_HZ}
-            await self._tell(
-                session.transcript_id, AudioFormatError("the file ends early; it was cut", details=details)
-            )
+            self._tell(session.transcript_id, AudioFormatError("the file ends early; it was cut", details=details))
 
-    async def _tell(self, transcript_id: str, error: EarshotError, *, recoverable: bool = True) -> None:
+    def _tell(self, transcript_id: str, error: EarshotError, *, recoverable: bool = True) -> None:
+        """In its place among what is told of it; while the store is away nobody waits for that."""
         failed = Failed(code=error.code, message=error.message, details=error.details, recoverable=recoverable)
         with logged(transcript_id):
-            await self._journal.append(transcript_id, failed)
+            self._journal.give(transcript_id, [failed])
 
 
 def _task_name(track_id: str) -> str:

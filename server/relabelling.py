@@ -23,10 +23,12 @@ from asr.speakers.contract import SPEAKERS_MAX, KnownVoice, SpeakerOptions
 from asr.voice_prints import packed_mean
 from asr.wire import HeardVoice
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.errors import Conflict, EarshotError, NotFound, Overloaded
+from protocol.errors import Conflict, EarshotError, HeldElsewhere, NotFound, Overloaded
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession
+from server.nodes.duties import Duties
+from server.nodes.holding import Holding
 from server.recognition import Recognition
 from server.regrouping import Regrouped, Said, regroup
 from server.rounds import repeat
@@ -45,6 +47,7 @@ LOOK_S = 2.0
 FIRST_S = 30.0
 GROWN_BY = 0.05  # so much of all speech must be new: all passes of a long recording cost but some times the last one
 DUE_AT_ONCE = 20
+DUE_S = 600.0
 AGAIN_S = 60.0  # between two tries of what the store did not take
 WRITTEN_AT_ONCE = 500  # finals whose prints are changed in one transaction
 ASKED_MAX = 8  # that wait for the pass they asked for: it is one at a time, and others' recordings end meanwhile
@@ -81,6 +84,8 @@ class Relabelling:
         hub: Hub,
         speakers: Speakers,
         recognition: Recognition,
+        holding: Holding,
+        duties: Duties,
     ) -> None:
         self._interval_s = settings.relabel_interval_s
         self._deadline_s = settings.relabel_deadline_s
@@ -90,11 +95,13 @@ class Relabelling:
         self._speakers = speakers
         self._voices = hub.voices
         self._recognition = recognition
+        self._holding = holding
+        self._duties = duties
         self._turn = asyncio.Lock()
         self._failed: set[str] = set()  # transcripts whose pass would fail again, until the next start
         self._again: set[str] = set()  # those whose pass the store did not take
         self._again_at_s = 0.0
-        self._has_looked = False  # for those that ended before the start and had no pass
+        self._looks_at_s = 0.0  # for those that ended without a pass: their node is gone
         self._is_stopped = False
         self._asked = 0  # passes that somebody waits for
         self._passes: set[asyncio.Task[None]] = set()
@@ -124,17 +131,25 @@ class Relabelling:
         """What has grown enough, and what ended and had no pass yet."""
         for transcript_id in self._grown():
             await self._try(transcript_id, last=False)
-        while not self._has_looked:
-            due = await self._store.voices.due(limit=DUE_AT_ONCE, without=sorted(self._failed | self._again))
-            for transcript_id in due:
-                await self._try(transcript_id, last=True)
-            self._has_looked = not due
         now_s = asyncio.get_running_loop().time()
+        if now_s >= self._looks_at_s and await self._duties.mine("voices"):
+            await self._make_left()
+            self._looks_at_s = now_s + DUE_S
         if self._again and now_s >= self._again_at_s:
             self._again_at_s = now_s + AGAIN_S
             again, self._again = self._again, set()
             for transcript_id in again:
                 await self._try(transcript_id, last=True)
+
+    async def _make_left(self) -> None:
+        """What ended and had no pass, of any node that is no more. What others hold, they come to."""
+        tried: set[str] = set()
+        while due := await self._store.voices.due(
+            limit=DUE_AT_ONCE, without=sorted(self._failed | self._again | tried), node_id=self._holding.node_id
+        ):
+            for transcript_id in due:
+                await self._try(transcript_id, last=True)
+            tried.update(due)
 
     def _grown(self) -> list[str]:
         grown = []
@@ -150,8 +165,8 @@ class Relabelling:
     async def _try(self, transcript_id: str, *, last: bool) -> None:
         try:
             await self._pass(transcript_id, last=last)
-        except NotFound:
-            pass  # deleted meanwhile
+        except (NotFound, HeldElsewhere):
+            pass  # deleted meanwhile, or its holder comes to that
         except EarshotError as error:
             log.warning("who spoke is not said anew", transcript=transcript_id, code=error.code)
             if error.retryable:
@@ -174,7 +189,7 @@ class Relabelling:
     ) -> Relabelled:
         """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
         voices are told apart in it, or what they were known by went with its sound), ``Overloaded``,
-        ``StoreUnavailable``."""
+        ``StoreUnavailable``, ``HeldElsewhere``."""
         check_unlocked(await self._store.get_transcript(transcript_id))
         if self._asked >= ASKED_MAX:
             raise Overloaded("others wait for who spoke to be said anew; try again later", retry_after_s=10)
@@ -195,7 +210,8 @@ class Relabelling:
         if not await self._due_tracks(transcript_id, anyway=asked is not None):
             return None  # without waiting for others' turns
         await self._recognition.settled(transcript_id)
-        async with self._turn:
+        # Nobody speaks into it elsewhere, or says it anew as well.
+        async with self._turn, self._holding.kept(transcript_id, self._hub.lock_of(transcript_id)):
             # As they are now: the pass before may have had them all, or been told how many speak.
             for track in await self._due_tracks(transcript_id, anyway=asked is not None):
                 if asked is not None:

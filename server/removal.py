@@ -20,6 +20,8 @@ from protocol.errors import Conflict, NotFound
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
+from server.nodes.duties import Duties
+from server.nodes.holding import elsewhere
 from server.recovery import recover_transcript, tracks_to_recover
 from server.rounds import repeat
 from server.settings import Settings
@@ -30,6 +32,7 @@ from server.store.store import Store
 log = structlog.get_logger(__name__)
 
 ROUND_S = 3600.0
+LOOK_S = 2.0  # for what others deleted of what is live here
 STOPPING_S = 10.0
 AT_ONCE = 100  # transcripts of one look at the bin
 LOOKED_UP_AT_ONCE = 500
@@ -56,16 +59,21 @@ class Removal:
         self._hub = hub
         self._intake = intake
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        rounds = repeat(self._round, every_s=ROUND_S, name="removal")
-        self._task = asyncio.create_task(rounds, name="removal")
+    def start(self, duties: Duties) -> None:
+        """The bin is all nodes'; what is live here, and the folder, are this one's."""
+        rounds = (
+            repeat(self.end_deleted, every_s=LOOK_S, name="deleted elsewhere"),
+            repeat(self.sweep, every_s=ROUND_S, name="removal"),
+            repeat(duties.round("bin", self.empty), every_s=ROUND_S, name="bin"),
+        )
+        self._tasks = [asyncio.create_task(each, name="removal") for each in rounds]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def delete(self, transcript_id: str) -> None:
         """Into the bin; for good where the setting keeps nothing. What is live on it ends, with its finals kept."""
@@ -79,7 +87,13 @@ class Removal:
             self._end_sessions(transcript_id)
 
     async def restore(self, transcript_id: str) -> None:
-        """Out of the bin; what was not heard to its end is heard now. Raises ``Conflict`` for one that is not there."""
+        """Out of the bin; what was not heard to its end is heard now.
+
+        Raises ``Conflict`` for one that is not there, and ``HeldElsewhere`` while something of it still ends on another
+        node, which would go on with it."""
+        holder = await self._store.nodes.holder(transcript_id)
+        if holder is not None and holder.node_id != self._hub.node_id():
+            raise elsewhere(holder)
         files = [session for session in self._hub.sessions_of(transcript_id) if session.track.source == "file"]
         if stopping := [session.finishing for session in files if session.finishing is not None]:
             await asyncio.wait(stopping, timeout=STOPPING_S)  # before they can go on
@@ -151,6 +165,8 @@ class Removal:
                     count += 1
                 except (Conflict, NotFound):
                     pass  # restored or destroyed meanwhile
+        if count:
+            log.info("removed for good: the bin is emptied of what was in it for too long", count=count)
         return count
 
     async def sweep(self) -> int:
@@ -162,11 +178,17 @@ class Removal:
             for transcript_id in await self._store.soundless(names[at : at + LOOKED_UP_AT_ONCE]):
                 await asyncio.to_thread(shutil.rmtree, folder / transcript_id, ignore_errors=True)
                 count += 1
+        if count:
+            log.info("removed for good: sound that may not be kept", count=count)
         return count
 
     async def end_deleted(self) -> None:
         """What is live here of transcripts that another node deleted."""
-        for transcript_id in {session.transcript_id for session in self._hub.sessions.values()}:
+        live = {session.transcript_id for session in self._hub.sessions.values()}
+        if not live:
+            return
+        there = await self._store.watch.last_seqs(live)
+        for transcript_id in live - there.keys():
             try:
                 found = await self._store.get_transcript(transcript_id, including_deleted=True)
             except NotFound:
@@ -182,12 +204,6 @@ class Removal:
         for session in self._hub.sessions_of(transcript_id):
             # A file stops where it is, and goes on when the transcript is restored.
             session.end(NotFound("the transcript was deleted"), finals=session.track.source != "file")
-
-    async def _round(self) -> None:
-        await self.end_deleted()
-        left, old = await self.sweep(), await self.empty()
-        if left or old:
-            log.info("removed for good", left_over=left, old=old)
 
 
 def _folders(folder: Path) -> list[str]:

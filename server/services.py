@@ -34,6 +34,7 @@ from server.meetings.attendances import Attendances
 from server.meetings.meetings import Meetings
 from server.meetings.providers import providers_of
 from server.metrics import Metrics
+from server.nodes.duties import Duties
 from server.nodes.kept_sound import KeptSound
 from server.nodes.membership import Membership
 from server.nodes.slot import Slot
@@ -107,6 +108,7 @@ class Services:
     language_models: LanguageModels
     membership: Membership
     fleeting: Fleeting
+    duties: Duties
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
@@ -139,6 +141,8 @@ class Services:
             await store_left(slot.path.with_suffix(SUFFIX), store)
             membership = await Membership.join(settings, store, slot, key=tokens.key)
             stack.push_async_callback(membership.stop)
+            holding = membership.holding
+            duties = Duties(store.nodes, lambda: holding.node_id)
             accounts = await Accounts.open(settings, store)
             stack.push_async_callback(accounts.close)
             storing = Storing(store, settings.data_dir)
@@ -147,7 +151,9 @@ class Services:
             if settings.redis is not None:
                 from server.nodes.redis_bus import RedisBus  # here: Redis' client takes half a second to import
 
-                bus = redis_bus = RedisBus(settings.redis, store.watch.last_seqs)
+                bus = redis_bus = RedisBus(
+                    settings.redis, store.watch.last_seqs, interims=lambda id_: journal.interims(id_)
+                )
                 redis_bus.start()
                 stack.push_async_callback(redis_bus.stop)
             journal = Journal(
@@ -156,7 +162,7 @@ class Services:
                 commit_interval_s=settings.journal_commit_interval_ms / 1000,
                 subscribers_max=settings.subscribers_max,
                 on_commit=metrics.commit_s.observe,
-                node_id=lambda: membership.holding.node_id,
+                node_id=lambda: holding.node_id,
                 spool=spool,
             )
             journal.start()
@@ -175,16 +181,16 @@ class Services:
             stack.push_async_callback(loop.stop)
             recognisers = Recognisers(asr, worker_settings(settings), others_max=settings.other_models_max)
             stack.push_async_callback(recognisers.stop)
-            sound = await KeptSound.start(settings, store, disk, blobs)
+            sound = await KeptSound.start(settings, store, disk, blobs, duties)
             stack.push_async_callback(sound.stop)
-            hub = Hub(settings, store, journal, asr, sound, tokens, metrics, membership.holding)
+            hub = Hub(settings, store, journal, asr, sound, tokens, metrics, holding)
             hub.start()
             stack.push_async_callback(hub.stop)
             speakers = Speakers(store, journal, hub.voices)
             recognition = Recognition(settings, store, speakers, hub.voices)
             hub.recognised = recognition.heard
             stack.push_async_callback(recognition.stop)
-            relabelling = Relabelling(settings, store, journal, hub, speakers, recognition)
+            relabelling = Relabelling(settings, store, journal, hub, speakers, recognition, holding, duties)
             hub.before_end = relabelling.before_end
             stack.push_async_callback(relabelling.stop)
             intake = Intake(settings, store, hub, journal, recognisers)
@@ -203,7 +209,7 @@ class Services:
                 chunks_max=settings.conversation_chunks_max,
                 shared=shared,
             )
-            reports = Reports(store, blobs, webhooks)
+            reports = Reports(store, blobs, webhooks, duties)
             reports.start()
             stack.push_async_callback(reports.stop)
             chunks = Chunks(
@@ -216,7 +222,7 @@ class Services:
                 intake,
                 hub,
                 journal,
-                membership.holding,
+                holding,
                 on_closed=(webhooks.wake,),
             )
             recovery = Recovery(store, hub, intake, went_on=chunks.writing.wake)
@@ -224,33 +230,35 @@ class Services:
             recovery.start()
             stack.push_async_callback(recovery.stop)
             relabelling.start()
-            chunks.start()
+            chunks.start(duties)
             stack.push_async_callback(chunks.stop)
             sweep = BlobSweep(settings, store, blobs)
-            sweep.start()
+            sweep.start(duties)
             stack.push_async_callback(sweep.stop)
             removal = Removal(settings, store, journal, hub, intake)
-            removal.start()
+            removal.start(duties)
             stack.push_async_callback(removal.stop)
-            jobs = Jobs(settings, store, hub, intake, recognisers, removal, membership.holding)
+            jobs = Jobs(settings, store, hub, intake, recognisers, removal, holding)
             await jobs.load()
-            fleeting = Fleeting(settings, removal)
+            jobs.start_looking()
+            stack.push_async_callback(jobs.stop)
+            fleeting = Fleeting(settings, removal, slot.path.with_suffix(".fleeting"))
             stack.push_async_callback(fleeting.stop)
             await fleeting.load()
             retention = Retention(store, blobs, removal, reports)
-            retention.start()
+            retention.start(duties)
             stack.push_async_callback(retention.stop)
             meetings = Meetings(settings, store, hub, providers_of(settings), removal.delete_sound)
-            meetings.start()
+            meetings.start(duties)
             stack.push_async_callback(meetings.stop)
             attendances = Attendances(settings, store, hub, peers, tokens, meetings)
-            endpoints = Endpoints(settings, store, journal)
+            endpoints = Endpoints(settings, store, journal, duties)
             stack.push_async_callback(endpoints.stop)
             await endpoints.start()
-            uploads = ChunkedUploads(settings, store, intake, journal)
+            uploads = ChunkedUploads(settings, store, intake, journal, blobs, duties)
             uploads.start()
             stack.push_async_callback(uploads.stop)
-            language_models = await LanguageModels.start(settings, store, journal, metrics, noted=webhooks.wake)
+            language_models = await LanguageModels.start(settings, store, journal, metrics, duties, noted=webhooks.wake)
             stack.push_async_callback(language_models.stop)
             rooms = (
                 settings,
@@ -275,7 +283,8 @@ class Services:
             )
             of_projects = chunks, webhooks, reports, retention, unsubscribe_tokens, Levels()
             rehearing = Rehearing(settings, store, hub, journal, speakers, recognisers, jobs)
-            rest = *of_projects, recognisers, jobs, rehearing, language_models, membership, fleeting, stack.pop_all()
+            of_nodes = membership, fleeting, duties, stack.pop_all()
+            rest = *of_projects, recognisers, jobs, rehearing, language_models, *of_nodes
             more = (
                 Derived(settings),
                 uploads,
@@ -283,7 +292,7 @@ class Services:
                 blob_urls,
                 download_urls,
                 tokens,
-                Attending(store, hub, endpoints),
+                Attending(store, hub, endpoints, holding),
                 targets,
             )
             everything = *rooms, *more

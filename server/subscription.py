@@ -66,6 +66,7 @@ class Subscription:
         self._page: deque[Event] = deque()
         self._queue: OrderedDict[int | str, Event | Interim] = OrderedDict()  # by seq, or by segment id
         self._finals: OrderedDict[str, int] = OrderedDict()  # revisions by segment id
+        self._early: dict[str, Interim] = {}  # by segment id: what other nodes may have told before it was live
         self._error: EarshotError | None = None
         self._is_closed = False
         self._woken = asyncio.Event()
@@ -183,7 +184,9 @@ class Subscription:
             self._heard = max(self._heard, message.seq)
             if self._is_known:
                 self._look_behind()
-        elif self._was_live and message.segment.revision > self._finals.get(message.segment.segment_id, 0):
+        elif not self._was_live:
+            self._keep_early(message)
+        elif self._is_news(message):
             self._put_interim(message)
         self._woken.set()
 
@@ -212,11 +215,22 @@ class Subscription:
     def _become_live(self) -> None:
         self._is_behind = False
         if not self._was_live and self._wants("transcription"):
-            for interim in self._open_interims(self.transcript_id):
-                self._queue[interim.segment.segment_id] = interim
+            here = {interim.segment.segment_id: interim for interim in self._open_interims(self.transcript_id)}
+            elsewhere = {id_: interim for id_, interim in self._early.items() if self._is_news(interim)}
+            self._queue.update(elsewhere | here)
             # However many speak at once, that alone makes nobody a slow reader.
             self._limit += len(self._queue)
         self._was_live = True
+        self._early.clear()
+
+    def _is_news(self, interim: Interim) -> bool:
+        return interim.segment.revision > self._finals.get(interim.segment.segment_id, 0)
+
+    def _keep_early(self, interim: Interim) -> None:
+        id_ = interim.segment.segment_id
+        self._early.pop(id_, None)
+        if interim.segment.text and len(self._early) < self._limit:
+            self._early[id_] = interim
 
     def _put_interim(self, interim: Interim) -> None:
         if self._wants("transcription"):

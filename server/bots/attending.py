@@ -13,6 +13,7 @@ from server.bots.completion import complete
 from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier
 from server.hub import Hub
+from server.nodes.holding import Holding
 from server.store.bot_store import Bot
 from server.store.store import Store
 
@@ -20,10 +21,11 @@ from server.store.store import Store
 class Attending:
     """Holds what is connected. A bot may have two connections for a moment, of which the second took over."""
 
-    def __init__(self, store: Store, hub: Hub, endpoints: Endpoints) -> None:
+    def __init__(self, store: Store, hub: Hub, endpoints: Endpoints, holding: Holding) -> None:
         self._store = store
         self._endpoints = endpoints
         self._hub = hub
+        self._holding = holding
         self._verifier = Verifier()
         self._streams: defaultdict[str, set[BotStream]] = defaultdict(set)
 
@@ -34,18 +36,24 @@ class Attending:
 
     @asynccontextmanager
     async def connected(self, bot: Bot, stream: BotStream) -> AsyncIterator[None]:
-        """While it is. After that whoever spoke may come back for a while; where nobody is awaited, it is the end."""
-        streams = self._streams[bot.id]
-        streams.add(stream)
-        self._hub.kept_open.add(bot.transcript.id)
-        await self._endpoints.wake(bot.transcript.id)
+        """While it is. After that whoever spoke may come back for a while; where nobody is awaited, it is the end.
+
+        This node holds the transcript meanwhile, also while nobody speaks: no other brings it to its end. Raises
+        ``NotFound``, ``HeldElsewhere``."""
+        transcript_id = bot.transcript.id
         try:
-            yield
+            async with self._holding.kept(transcript_id, self._hub.lock_of(transcript_id)):
+                self._streams[bot.id].add(stream)
+                self._hub.kept_open.add(transcript_id)
+                try:
+                    await self._endpoints.wake(transcript_id)
+                    yield
+                finally:
+                    self._streams[bot.id].discard(stream)
         finally:
-            streams.discard(stream)
-            if not streams:
-                self._streams.pop(bot.id, None)
-                self._hub.kept_open.discard(bot.transcript.id)
+            if bot.id in self._streams and not self._streams[bot.id]:
+                self._streams.pop(bot.id)
+                self._hub.kept_open.discard(transcript_id)
                 with suppress(NotFound):
                     await self._gone(bot)
 

@@ -2,7 +2,8 @@
 
 What was said for good and what participants do comes at least once and in order, also after a restart: the journal is
 read again from what was taken. Words that may still change are told when nothing else waits. An endpoint that does not
-take something for as long as is documented has failed, and is told nothing more; it holds up nobody else.
+take something for as long as is documented has failed, and is told nothing more; it holds up nobody else. One node at a
+time tells an endpoint; of one that is no more, another goes on with it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from server.bots.endpoint_channels import Channel, SocketChannel, WebhookChannel
 from server.bots.endpoint_events import EndpointEvents, Message
 from server.bots.journal_pages import journal_of
 from server.journal import Journal
+from server.nodes.duties import Duties
+from server.rounds import repeat
 from server.settings import Settings
 from server.store.bot_store import Bot
-from server.store.endpoint_store import Endpoint, EndpointStatus
+from server.store.endpoint_store import DUTY, Endpoint, EndpointStatus
 from server.store.records import Transcript
 from server.store.store import Store
 from server.webhooks.destinations import Names
@@ -38,6 +41,7 @@ AT_ONCE = 1000  # recordings that are delivered
 NOTED_EVERY_S = 1.0
 RETRY_AFTER_MAX_S = 60.0
 STORE_PAUSE_S = 1.0
+LOOK_S = 5.0  # for those that nobody tells
 TYPES = frozenset({"transcription", "participant", "status"})
 
 
@@ -49,21 +53,30 @@ class Endpoints:
         settings: Settings,
         store: Store,
         journal: Journal,
+        duties: Duties,
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._store = store
         self._journal = journal
+        self._duties = duties
         self._pause = pause
         self._sender = Sender(private=settings.webhooks_private, deadline_s=settings.webhook_deadline_s)
         self._names = Names()
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by endpoint, as the next
         self._deliveries: dict[str, Delivery] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Go on with what was not delivered."""
-        for transcript_id in await self._store.endpoints.unfinished(AT_ONCE):
+        """Go on with what was not delivered, now and whenever another node is gone."""
+        await self._wake_left()
+        looking = repeat(self._wake_left, every_s=LOOK_S, name="endpoints")
+        self._looking = asyncio.create_task(looking, name="untold endpoints")
+
+    async def _wake_left(self) -> None:
+        left = await self._store.endpoints.unfinished(AT_ONCE, self._duties.node_id, without=tuple(self._tasks))
+        for transcript_id in left:
             await self.wake(transcript_id)
 
     async def wake(self, transcript_id: str) -> None:
@@ -81,12 +94,22 @@ class Endpoints:
             if len(self._tasks) >= AT_ONCE * ENDPOINTS_MAX:
                 log.warning("too many endpoints: this one hears nothing until others are done", endpoint=endpoint.id)
                 continue
+            task = asyncio.create_task(self._deliver(endpoint.id, bot), name=f"endpoint {endpoint.id}")
+            self._tasks[endpoint.id] = task
+            task.add_done_callback(partial(self._ended, endpoint.id))
+
+    async def _deliver(self, endpoint_id: str, bot: Bot) -> None:
+        """Unless another node does."""
+        async with self._duties.alone(DUTY + endpoint_id) as is_mine:
+            endpoints = await self._store.endpoints.of_transcript(bot.transcript.id)
+            # As it is now: whoever told it before may have told more since.
+            endpoint = next((each for each in endpoints if each.id == endpoint_id), None)
+            if not is_mine or endpoint is None or endpoint.status == "failed":
+                return
             channel = self._channel_to(endpoint)
             delivery = Delivery(self._store, self._journal, bot, endpoint, channel, self._pause, self._settings)
             self._deliveries[endpoint.id] = delivery
-            task = asyncio.create_task(delivery.run(), name=f"endpoint {endpoint.id}")
-            self._tasks[endpoint.id] = task
-            task.add_done_callback(partial(self._ended, endpoint.id))
+            await delivery.run()
 
     async def settled(self, transcript_id: str) -> None:
         """Its bot is gone. Where nothing is left to tell, nobody waits for more. Raises ``NotFound``."""
@@ -97,6 +120,9 @@ class Endpoints:
 
     async def stop(self) -> None:
         """What is not delivered yet is delivered after the next start."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -108,7 +134,7 @@ class Endpoints:
         self._tasks.pop(endpoint_id, None)
         self._deliveries.pop(endpoint_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("an endpoint is not told any more", endpoint=endpoint_id, exc_info=error)
+            log.error("an endpoint is told nothing for a while", endpoint=endpoint_id, exc_info=error)
 
     def _channel_to(self, endpoint: Endpoint) -> Channel:
         if endpoint.type == "webhook":

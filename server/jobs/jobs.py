@@ -25,12 +25,15 @@ from server.live import SourceOptions
 from server.nodes.holding import Holding
 from server.recognisers import Recognisers
 from server.removal import Removal
+from server.rounds import repeat
 from server.settings import Settings
 from server.store.job_store import Job
 from server.store.records import AS_USUAL, VoicesAsked
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
+
+LOOK_S = 2.0  # for what was cancelled at another node
 
 CANCELLED = "Cancelled; what was heard until then is kept"
 FAILED = "The file could not be transcribed to its end"
@@ -56,6 +59,7 @@ class Jobs:
         self._intake = intake
         self._recognisers = recognisers
         self._removal = removal
+        self._task: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
         """After a start: what was cancelled is stopped again, and whose file never came whole was never answered."""
@@ -63,6 +67,23 @@ class Jobs:
             if job.transcript.state is TranscriptState.IDLE:
                 await self._forget(job)
             else:
+                await self._stop(job)
+
+    def start_looking(self) -> None:
+        looking = repeat(self.stop_cancelled, every_s=LOOK_S, name="cancelled jobs")
+        self._task = asyncio.create_task(looking, name="cancelled jobs")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def stop_cancelled(self) -> None:
+        """Of what is heard here, that which was cancelled at another node."""
+        sessions = self._hub.sessions.values()
+        heard = {each.transcript_id for each in sessions if each.track.source == "file" and each.finishing is None}
+        if heard:
+            for job in await self._store.jobs.cancelled(heard):
                 await self._stop(job)
 
     async def check_model(self, model: Model | None) -> str | None:

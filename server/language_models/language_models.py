@@ -16,6 +16,7 @@ from server.language_models.summarising import Summarising
 from server.language_models.summary_jobs import SummaryJobs
 from server.language_models.turns import Turns
 from server.metrics import Metrics
+from server.nodes.duties import Duties
 from server.store.store import Store
 
 LONG_BODIES, LONG_BODIES_WAITING = 2, 16
@@ -39,6 +40,7 @@ class LanguageModels:
         store: Store,
         journal: Journal,
         metrics: Metrics,
+        duties: Duties,
         *,
         noted: Callable[[], None],
     ) -> Self:
@@ -49,7 +51,7 @@ class LanguageModels:
         summarising = Summarising(settings, client)
         jobs = SummaryJobs(settings, store, summarising)
         await jobs.start()
-        live = LiveSummaries(settings, store, journal, summarising, catalogue, noted=noted)
+        live = LiveSummaries(settings, store, journal, summarising, catalogue, duties, noted=noted)
         live.start()
         return cls(client, catalogue, Chat(settings, client), jobs, live, Turns(LONG_BODIES, LONG_BODIES_WAITING))
 

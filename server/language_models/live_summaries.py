@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import structlog
@@ -22,10 +22,11 @@ from server.language_models.catalogue import Catalogue
 from server.language_models.language_model_settings import LanguageModelSettings
 from server.language_models.summarising import Summarising
 from server.language_models.transcripts import stored_lines
+from server.nodes.duties import Duties
 from server.rounds import repeat
 from server.store.records import Transcript
 from server.store.store import Store
-from server.store.summary_store import Due
+from server.store.summary_store import DUTY, Due
 from server.store.transcripts import may_be_made
 from server.summaries.extract import extract
 from server.summaries.said import said_in
@@ -58,6 +59,7 @@ class LiveSummaries:
         journal: Journal,
         summarising: Summarising,
         catalogue: Catalogue,
+        duties: Duties,
         *,
         noted: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -71,6 +73,7 @@ class LiveSummaries:
         self._journal = journal
         self._summarising = summarising
         self._catalogue = catalogue
+        self._duties = duties
         self._noted = noted
         self._clock = clock
         self._choosing = asyncio.Lock()
@@ -94,33 +97,47 @@ class LiveSummaries:
     async def make_due(self) -> int:
         """Make what is due now and nobody makes; how many that were."""
         count = 0
-        while (due := await self._take()) is not None:
+        elsewhere: set[str] = set()  # what another node began to make just now
+        while (due := await self._take(elsewhere)) is not None:
             try:
-                await self._make(due)
-                count += 1
+                async with self._duties.alone(DUTY + due.transcript_id) as is_mine:
+                    if not is_mine:
+                        elsewhere.add(due.transcript_id)
+                    elif not due.is_over or await self._is_due(due):
+                        await self._make(due)
+                        count += 1
             except NotFound:
                 pass  # deleted meanwhile
             finally:
                 self._making.discard(due.transcript_id)
         return count
 
-    async def _take(self) -> Due | None:
+    async def _is_due(self, due: Due) -> bool:
+        """Another node may have made it since it was looked for."""
+        found = await self._store.summaries.due(
+            limit=1, only=due.transcript_id, quiet_s=self._interval_s, node_id=self._duties.node_id
+        )
+        return bool(found)
+
+    async def _take(self, elsewhere: Collection[str]) -> Due | None:
         async with self._choosing:
-            due = next(
-                iter(await self._store.summaries.due(limit=1, without=self._making, quiet_s=self._interval_s)), None
-            )
+            busy, node_id = self._making.union(elsewhere), self._duties.node_id
+            over = await self._store.summaries.due(limit=1, without=busy, quiet_s=self._interval_s, node_id=node_id)
+            due = over[0] if over else None
             if due is None and self._when == "rolling":
-                running = await self._store.summaries.running(words_min=WORDS_MIN)
+                # Of what nobody holds, such as a conversation between two chunks, one node makes all.
+                running = await self._store.summaries.running(
+                    words_min=WORDS_MIN, node_id=node_id, unheld=await self._duties.mine("summaries")
+                )
                 ids = {each.transcript_id for each in running}
                 self._grown = {id_: made for id_, made in self._grown.items() if id_ in ids}
-                due = next((each for each in running if self._has_grown(each)), None)
+                grown = (each for each in running if each.transcript_id not in busy and self._has_grown(each))
+                due = next(grown, None)
             if due is not None:
                 self._making.add(due.transcript_id)
             return due
 
     def _has_grown(self, due: Due) -> bool:
-        if due.transcript_id in self._making:
-            return False
         made = self._grown.get(due.transcript_id)
         if made is None:
             return True

@@ -113,12 +113,12 @@ class SummaryJobs:
     async def make_all(self) -> None:
         """Make what is to be made and nobody makes, one after the other."""
         while (job := await self._store.summary_jobs.claim(lease_s=LEASE_S)) is not None:
-            renewing = asyncio.create_task(self._renew(job.id), name="lease of a summary")
+            renewing = asyncio.create_task(self._renew(job), name="lease of a summary")
             try:
                 await self._make(job)
             except asyncio.CancelledError:
                 with contextlib.suppress(EarshotError):
-                    await self._store.summary_jobs.give_back(job.id)
+                    await self._store.summary_jobs.give_back(job)
                 raise
             finally:
                 renewing.cancel()
@@ -141,12 +141,12 @@ class SummaryJobs:
             raise  # it is begun again
         except EarshotError as error:
             log.warning("a summary could not be made", job=job.id, code=error.code)
-            await store.fail(job.id, error.to_dict())
+            await store.fail(job, error.to_dict())
         except Exception:
             log.exception("a summary could not be made", job=job.id)
-            await store.fail(job.id, Internal("something went wrong on our side").to_dict())
+            await store.fail(job, Internal("something went wrong on our side").to_dict())
         else:
-            await store.finish(job.id, result_of(summary))
+            await store.finish(job, result_of(summary))
 
     async def _summary(self, job: ClaimedJob) -> Summary:
         wanted = await asyncio.to_thread(Wanted.from_text, job.body)
@@ -162,12 +162,12 @@ class SummaryJobs:
             return await stored_lines(self._store, wanted.transcript_id)
         return await asyncio.to_thread(lines_wanted, wanted.segments, wanted.text)
 
-    async def _renew(self, job_id: str) -> None:
+    async def _renew(self, job: ClaimedJob) -> None:
         """Hold the lease, and note how far it is, until cancelled."""
         while True:
             await asyncio.sleep(LEASE_S / 6)
             with contextlib.suppress(EarshotError):
-                await self._store.summary_jobs.renew(job_id, progress=self._per_cent(job_id), lease_s=LEASE_S)
+                await self._store.summary_jobs.renew(job, progress=self._per_cent(job.id), lease_s=LEASE_S)
 
     def _per_cent(self, job_id: str) -> int:
         done, count = self._progress.get(job_id, (0, 0))

@@ -20,6 +20,7 @@ from protocol.states import OVER
 from server.hub import Hub
 from server.locks import Locks
 from server.meetings.provider import Opened, Provider
+from server.nodes.duties import Duties
 from server.rounds import repeat
 from server.settings import Settings
 from server.store.meeting_records import Meeting, Platform, Room
@@ -73,9 +74,9 @@ class Meetings:
         """Whose rooms there can be here."""
         return frozenset(self._providers)
 
-    def start(self) -> None:
-        """What a crash left is found by the first sweep."""
-        rounds = repeat(self.sweep, every_s=SWEEP_S, name="sweep meetings")
+    def start(self, duties: Duties) -> None:
+        """What a crash left is found by the first sweep: on one node that of all that are over, which nobody holds."""
+        rounds = repeat(lambda: self._sweep_with(duties), every_s=SWEEP_S, name="sweep meetings")
         self._sweeper = asyncio.create_task(rounds, name="sweep meetings")
 
     async def stop(self) -> None:
@@ -217,8 +218,12 @@ class Meetings:
 
     # By themselves.
 
-    async def sweep(self) -> None:
-        """End what nobody is in or whose time is over; go on with what a crash or a failure left."""
+    async def _sweep_with(self, duties: Duties) -> None:
+        await self.sweep(concludes=await duties.mine("meetings"))
+
+    async def sweep(self, *, concludes: bool = True) -> None:
+        """End what nobody is in or whose time is over; where it ``concludes``, go on with what a crash or a failure
+        left."""
         open_ones = await self._store.rooms.open_meetings()
         here = {session.transcript_id for session in self._hub.sessions.values() if session.is_live}
         named = [meeting.transcript_id for meeting in open_ones if meeting.transcript_id is not None]
@@ -228,7 +233,8 @@ class Meetings:
                 self.seen(meeting.id)
                 continue
             if not meeting.is_active:
-                self.conclude_soon(meeting)
+                if concludes or meeting.transcript_id in here:
+                    self.conclude_soon(meeting)
                 continue
             if meeting.transcript_id in here or meeting.id not in self._seen_at:
                 self.seen(meeting.id)

@@ -14,6 +14,7 @@ from server.blobs import Blobs
 from server.files import storage_error
 from server.locks import Locks
 from server.nodes.copies import Copies
+from server.nodes.duties import Duties
 from server.nodes.folder_id import folder_id
 from server.nodes.leftovers import Leftovers
 from server.nodes.shipping import Shipment, Shipping
@@ -46,13 +47,13 @@ class KeptSound:
             self._leftovers = Leftovers(store, bucket, settings.recordings_dir, folder)
 
     @classmethod
-    async def start(cls, settings: Settings, store: Store, disk: DiskWriter, blobs: Blobs) -> Self:
+    async def start(cls, settings: Settings, store: Store, disk: DiskWriter, blobs: Blobs, duties: Duties) -> Self:
         """Raises ``OSError``."""
         folder = await asyncio.to_thread(folder_id, settings.data_dir)
         sound = cls(settings, store, disk, None if blobs.is_embedded else blobs, folder)
         if sound._bucket is not None:
             sound._shipping.start()
-            sound._leftovers.start()
+            sound._leftovers.start(duties)
             sweep = repeat(sound.delete_unused, every_s=ROUND_S, name="copies of sound")
             sound._task = asyncio.create_task(sweep, name="copies of sound")
         return sound

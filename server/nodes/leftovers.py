@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from server.blobs import Blobs
+from server.nodes.duties import Duties
 from server.nodes.shipping import send_rest
 from server.nodes.sound_pieces import folder_of
 from server.rounds import repeat
@@ -40,8 +41,10 @@ class Leftovers:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_first = True  # later there is nothing more of before folders had names
 
-    def start(self) -> None:
-        rounds = {"sound left": (self.send, ROUND_S), "sound gone": (self.remove, GONE_ROUND_S)}
+    def start(self, duties: Duties) -> None:
+        """A folder may be several processes'; the bucket is all nodes'."""
+        send, remove = duties.round(f"sound of {self._folder}", self.send), duties.round("sound gone", self.remove)
+        rounds = {"sound left": (send, ROUND_S), "sound gone": (remove, GONE_ROUND_S)}
         self._tasks = [
             asyncio.create_task(repeat(work, every_s=every_s, name=name), name=name)
             for name, (work, every_s) in rounds.items()

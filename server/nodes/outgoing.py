@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from protocol.events import Event, Interim, Transcribed
 from server.bus import Deleted, Message, Stored
-from server.nodes.told import Told
+from server.nodes.told import Told, Wanted
 
 # Far more than a node has live: reached only while Redis is away or too slow.
 TRANSCRIPTS_MAX = 4096  # of which something was stored, or that are deleted; policy: the oldest are forgotten
@@ -28,12 +28,15 @@ class Outgoing:
         self._interims: OrderedDict[tuple[str, str], Interim] = OrderedDict()
         self._stored: OrderedDict[str, Stored] = OrderedDict()
         self._deleted: OrderedDict[str, Deleted] = OrderedDict()
+        self._wanted: OrderedDict[str, Wanted] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._interims) + len(self._stored) + len(self._deleted)
+        return len(self._wanted) + len(self._interims) + len(self._stored) + len(self._deleted)
 
-    def put(self, message: Message) -> None:
-        if isinstance(message, Interim):
+    def put(self, message: Message | Wanted) -> None:
+        if isinstance(message, Wanted):
+            self._wanted[message.transcript_id] = message
+        elif isinstance(message, Interim):
             # At its old place: one that is told more often waits no longer for that.
             self._interims[message.transcript_id, message.segment.segment_id] = message
         elif isinstance(message, Deleted):
@@ -48,21 +51,23 @@ class Outgoing:
             (self._interims, INTERIMS_MAX),
             (self._stored, TRANSCRIPTS_MAX),
             (self._deleted, TRANSCRIPTS_MAX),
+            (self._wanted, TRANSCRIPTS_MAX),
         ):
             if len(waiting) > most:
                 waiting.popitem(last=False)
 
     def take(self, most: int) -> list[Told]:
         """The next ones, which are not kept."""
-        interims = _first(self._interims, most)
-        stored = _first(self._stored, most - len(interims))
-        deleted = _first(self._deleted, most - len(interims) - len(stored))
-        return [*interims, *stored, *deleted]
+        wanted = _first(self._wanted, most)
+        interims = _first(self._interims, most - len(wanted))
+        stored = _first(self._stored, most - len(wanted) - len(interims))
+        deleted = _first(self._deleted, most - len(wanted) - len(interims) - len(stored))
+        return [*wanted, *interims, *stored, *deleted]
 
     def give_back(self, told: list[Told]) -> None:
-        """They were not heard. Interims are old by now."""
+        """They were not heard. Interims are old by now, and wanted again when others can be heard again."""
         for each in told:
-            if not isinstance(each, Interim):
+            if not isinstance(each, Interim | Wanted):
                 self.put(each)
 
     def forget_interims(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,10 +21,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from protocol.events import Interim
 from server.bus import InProcessBus, Listener, Message, Stored
 from server.nodes.outgoing import Outgoing
 from server.nodes.second_look import SecondLook
-from server.nodes.told import PREFIX, TOKEN_BYTES, channel_of, decode, encode
+from server.nodes.told import PREFIX, TO_ALL, TOKEN_BYTES, Wanted, channel_for, channel_of, decode, encode
 
 log = structlog.get_logger(__name__)
 
@@ -36,18 +37,24 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 2.0
 LOOK_S, LOOK_WHILE_AWAY_S = 5.0, 1.0
 GOODBYE_S = 1.0
 SUBSCRIBE_MAX = 500  # channels in one command
-NOBODYS = PREFIX + "*"  # a channel that nobody tells anything: a connection without any cannot be listened to
 
 _LOST = (RedisError, OSError, TimeoutError)
 
 
 class RedisBus:
-    """``last_seqs`` is ``Store.watch.last_seqs``. Listening and publishing need neither ``start`` nor Redis.
+    """``last_seqs`` is ``Store.watch.last_seqs``, ``interims`` ``Journal.interims``. Listening and publishing need no
+    ``start`` and no Redis.
 
     Nothing here raises for Redis: what cannot be told is found by the others in the store.
     """
 
-    def __init__(self, redis_url: str, last_seqs: Callable[[Collection[str]], Awaitable[dict[str, int]]]) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        last_seqs: Callable[[Collection[str]], Awaitable[dict[str, int]]],
+        *,
+        interims: Callable[[str], Sequence[Interim]] = lambda transcript_id: (),
+    ) -> None:
         # No tries of the library's own: between them something may have been told, and nobody would know.
         retry = Retry(NoBackoff(), 0)
         self._pool: ConnectionPool = ConnectionPool.from_url(redis_url, retry=retry, socket_connect_timeout=ANSWER_S)
@@ -55,6 +62,7 @@ class RedisBus:
         self._pool.connection_kwargs["socket_timeout"] = None
         self._token = secrets.token_hex(TOKEN_BYTES // 2).encode()
         self._local = InProcessBus()
+        self._interims = interims
         self._outgoing = Outgoing()
         self._wants_out = asyncio.Event()
         self._wants_channels = asyncio.Event()
@@ -101,8 +109,7 @@ class RedisBus:
     def publish(self, message: Message) -> None:
         self._local.publish(message)
         if not isinstance(message, Stored):
-            self._outgoing.put(message)
-            self._wants_out.set()
+            self._send(message)
 
     def listen(self, transcript_id: str, listener: Listener) -> Callable[[], None]:
         stop_listening = self._local.listen(transcript_id, listener)
@@ -115,6 +122,10 @@ class RedisBus:
         return stop
 
     # Telling.
+
+    def _send(self, message: Message | Wanted) -> None:
+        self._outgoing.put(message)
+        self._wants_out.set()
 
     async def _tell(self) -> None:
         backoff_s = 0.0
@@ -130,7 +141,7 @@ class RedisBus:
                     async with redis.pipeline(transaction=False) as pipeline:
                         for each in told:
                             if (data := encode(self._token, each)) is not None:
-                                pipeline.publish(channel_of(each.transcript_id), data)
+                                pipeline.publish(channel_for(each), data)
                         await pipeline.execute()
                 backoff_s = 0.0
             except _LOST as error:
@@ -169,7 +180,7 @@ class RedisBus:
         self._wants_channels.set()
         async with asyncio.TaskGroup() as tasks:
             async with asyncio.timeout(ANSWER_S):
-                await pubsub.subscribe(NOBODYS)
+                await pubsub.subscribe(TO_ALL)  # also as a connection without any cannot be listened to
             tasks.create_task(self._choose(pubsub))
             tasks.create_task(self._take(pubsub))
 
@@ -203,13 +214,18 @@ class RedisBus:
                 told = decode(message["channel"], message["data"])
                 if told is None:
                     log.warning("what another node told cannot be read", size_bytes=len(message["data"]))
+                elif isinstance(told, Wanted):
+                    for interim in self._interims(told.transcript_id):
+                        self._send(interim)
                 else:
                     self._local.publish(told)
 
     def _subscribed(self, channel: str) -> None:
-        if channel != NOBODYS:
-            # What was stored since its readers looked was told to nobody here.
-            self._look.ask([channel.removeprefix(PREFIX)])
+        if channel != TO_ALL:
+            # What was stored since its readers looked was told to nobody here, and what is being said neither.
+            transcript_id = channel.removeprefix(PREFIX)
+            self._look.ask([transcript_id])
+            self._send(Wanted(transcript_id))
         elif not self._is_hearing:
             self._is_hearing = True
             log.info("other nodes are heard through Redis")

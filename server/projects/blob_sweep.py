@@ -11,6 +11,7 @@ import structlog
 
 from protocol.states import ChunkState
 from server.blobs import Blobs, Listed
+from server.nodes.duties import Duties
 from server.projects.chunk_headers import HEADLESS
 from server.rounds import repeat
 from server.settings import Settings
@@ -38,8 +39,10 @@ class BlobSweep:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(repeat(self.sweep, every_s=ROUND_S, name="blobs"), name="blob sweep")
+    def start(self, duties: Duties) -> None:
+        """A bucket is all nodes', and one of them sweeps it; a folder is this one's."""
+        sweep = self.sweep if self._blobs.is_embedded else duties.round("blobs", self.sweep)
+        self._task = asyncio.create_task(repeat(sweep, every_s=ROUND_S, name="blobs"), name="blob sweep")
 
     async def stop(self) -> None:
         if self._task is not None:

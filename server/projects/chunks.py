@@ -29,6 +29,7 @@ from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
 from server.locks import Locks
+from server.nodes.duties import Duties
 from server.nodes.holding import Holding
 from server.projects.chunk_bytes import CHANGED, MEBIBYTE, ChunkBytes
 from server.projects.chunk_headers import HEADLESS, ChunkHeaders
@@ -101,9 +102,9 @@ class Chunks:
         self._locks = Locks()  # of conversations, for what is typed, and of chunks, for their bytes
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self, duties: Duties) -> None:
         self.writing.start()
-        tended = repeat(self._tend, every_s=LOOK_S, name="conversations")
+        tended = repeat(duties.round("conversations", self._tend), every_s=LOOK_S, name="conversations")
         self._task = asyncio.create_task(tended, name="conversations")
 
     async def stop(self) -> None:
@@ -295,7 +296,7 @@ class Chunks:
     # What nobody asks for.
 
     async def _tend(self) -> None:
-        """It looks at every conversation that is open: once in a while, not for each chunk."""
+        """It looks at every conversation that is open: once in a while, not for each chunk, and on one node."""
         await self._close_left()
         await self._erase_left()
 

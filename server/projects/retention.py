@@ -13,6 +13,7 @@ import structlog
 
 from protocol.errors import Conflict, NotFound
 from server.blobs import Blobs
+from server.nodes.duties import Duties
 from server.removal import DAY_S, Removal
 from server.reports.reports import Reports
 from server.rounds import repeat
@@ -44,8 +45,8 @@ class Retention:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        rounds = repeat(self.round, every_s=ROUND_S, name="retention")
+    def start(self, duties: Duties) -> None:
+        rounds = repeat(duties.round("retention", self.round), every_s=ROUND_S, name="retention")
         self._task = asyncio.create_task(rounds, name="retention")
 
     async def stop(self) -> None:

@@ -14,7 +14,9 @@ import structlog
 
 from protocol.blocks import seconds
 from protocol.errors import EarshotError, NotFound
+from protocol.states import ReportState
 from server.blobs import Blobs
+from server.nodes.duties import Duties
 from server.project_exports.records import iso_utc, moment
 from server.reports.digests import Digest, digest_of
 from server.reports.findings import Findings, Gathering
@@ -49,10 +51,11 @@ def key_of(report_id: str, form: Form) -> str:
 class Reports:
     """Takes wishes for reports and fulfils them one after the other, and has webhooks told of them."""
 
-    def __init__(self, store: Store, blobs: Blobs, webhooks: Webhooks) -> None:
+    def __init__(self, store: Store, blobs: Blobs, webhooks: Webhooks, duties: Duties) -> None:
         self._store = store
         self._blobs = blobs
         self._webhooks = webhooks
+        self._duties = duties
         self._fonts: Fonts | None = None
         self._woken = asyncio.Event()
         self._alone = asyncio.Lock()  # so that nothing is made twice
@@ -98,24 +101,33 @@ class Reports:
     async def _make_open(self) -> None:
         waiting: list[str] = []
         while (report := await self._store.reports.next_open(without=waiting)) is not None:
-            try:
-                await self._make(report)
-            except NotFound:
-                log.info("a report was deleted while it was made", report=report.id)
-            except EarshotError as error:
-                if not error.retryable:
-                    await self._store.reports.fail(report, error.message)
-                    continue
-                log.warning("a report waits", report=report.id, code=error.code)
-                waiting.append(report.id)
-            except Exception:
-                log.exception("a report could not be made", report=report.id)
-                if await self._store.reports.count_attempt(report) >= ATTEMPTS_MAX:
-                    await self._store.reports.fail(report, UNFORESEEN)
-                waiting.append(report.id)
+            async with self._duties.alone(_duty(report)) as is_mine:
+                if not (is_mine and await self._make_here(report)):
+                    waiting.append(report.id)
+
+    async def _make_here(self, report: Report) -> bool:
+        """Whether it is at its end. Of one that another node makes by now, nothing is noted."""
+        try:
+            await self._make(report)
+        except NotFound:
+            log.info("a report was deleted while it was made", report=report.id)
+        except EarshotError as error:
+            if not error.retryable and await self._duties.mine(_duty(report)):
+                await self._store.reports.fail(report, error.message)
+                return True
+            log.warning("a report waits", report=report.id, code=error.code)
+            return False
+        except Exception:
+            log.exception("a report could not be made", report=report.id)
+            if await self._store.reports.count_attempt(report) >= ATTEMPTS_MAX:
+                await self._store.reports.fail(report, UNFORESEEN)
+            return False
+        return True
 
     async def _make(self, report: Report) -> None:
         report = await self._store.reports.begin(report)
+        if report.state is not ReportState.WORKING:
+            return  # another node has just made it
         try:
             project = await self._store.projects.get(report.project_id)
         except NotFound:
@@ -192,6 +204,10 @@ class Reports:
         return await asyncio.to_thread(
             gathering.findings, name=project.name, language=project.language, made_at=report.created_at
         )
+
+
+def _duty(report: Report) -> str:
+    return f"report {report.id}"
 
 
 def _add_all(gathering: Gathering, page: list[KeptDigest]) -> None:

@@ -36,12 +36,13 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A conversation, what is written down of it, and how many of its chunks came and are settled."""
+    """A conversation, what is written down of it, and how many of its chunks came, are settled, and were given up."""
 
     conversation: Conversation
     transcript: Transcript
     chunks_received: int
     chunks_settled: int
+    chunks_given_up: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.errors import Conflict, NotFound
 from protocol.ids import is_transcript_id
 from protocol.states import CHUNK_MOVES, ChunkState, move
-from server.store.conversation_records import SETTLED, Chunk, Conversation, Overview
+from server.store.conversation_records import ATTEMPTS_MAX, SETTLED, Chunk, Conversation, Overview
 from server.store.node_store import database_now, is_free_for, is_there
 from server.store.project_tables import chunks, conversations
 from server.store.records import storable
@@ -77,16 +77,23 @@ async def overviews(conn: AsyncConnection, found: Sequence[Conversation]) -> lis
     rows = (await conn.execute(selected().where(transcripts.c.id.in_(ids)))).all()
     of_id = {each.id: each for each in await records(conn, rows)}
     counted = await conn.execute(
-        sa.select(chunks.c.conversation_id, chunks.c.state, sa.func.count().label("count"))
+        sa.select(
+            chunks.c.conversation_id,
+            chunks.c.state,
+            sa.func.count().label("count"),
+            sa.func.sum(sa.case((chunks.c.attempts >= ATTEMPTS_MAX, 1), else_=0)).label("tried_often"),
+        )
         .where(chunks.c.conversation_id.in_(ids), chunks.c.state.in_([state.value for state in _RECEIVED]))
         .group_by(chunks.c.conversation_id, chunks.c.state)
     )
     received: Counter[str] = Counter()
     settled: Counter[str] = Counter()
-    for id_, state, count in counted:
+    given_up: Counter[str] = Counter()
+    for id_, state, count, tried_often in counted:
         received[id_] += count
         settled[id_] += count if ChunkState(state) in SETTLED else 0
-    return [Overview(each, of_id[each.id], received[each.id], settled[each.id]) for each in found]
+        given_up[id_] += int(tried_often) if ChunkState(state) is ChunkState.FAILED else 0
+    return [Overview(each, of_id[each.id], received[each.id], settled[each.id], given_up[each.id]) for each in found]
 
 
 async def ids_after(

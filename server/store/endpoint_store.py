@@ -13,7 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol import ids
 from server.store.bot_tables import realtime_endpoints
 from server.store.database import Transaction
+from server.store.node_store import is_done_elsewhere, is_free_for
 from server.store.records import storable
+from server.store.tables import transcripts
+
+DUTY = "endpoint "  # and its id: whoever has that duty delivers to it
 
 EndpointType = Literal["webhook", "websocket"]
 EndpointStatus = Literal["running", "done", "failed"]
@@ -57,10 +61,22 @@ class EndpointStore:
         async with self._read() as conn:
             return await of_transcripts(conn, [transcript_id])
 
-    async def unfinished(self, limit: int) -> list[str]:
-        """Transcripts of which something is still to be delivered, the newest first."""
+    async def unfinished(self, limit: int, node_id: str, *, without: Sequence[str] = ()) -> list[str]:
+        """Transcripts of which something is still to be delivered, the newest first; but for ``without``, endpoints,
+        and for what another node delivers, or holds, where it is heard first."""
         newest = sa.func.max(realtime_endpoints.c.created_at)
-        wanted = sa.select(realtime_endpoints.c.transcript_id).where(realtime_endpoints.c.status == "running")
+        is_there = transcripts.c.deleted_at.is_(None), transcripts.c.destroyed_at.is_(None)
+        wanted = (
+            sa.select(realtime_endpoints.c.transcript_id)
+            .join(transcripts)
+            .where(
+                *is_there,
+                is_free_for(node_id),
+                realtime_endpoints.c.status == "running",
+                realtime_endpoints.c.id.not_in(without),
+                ~is_done_elsewhere(sa.literal(DUTY) + realtime_endpoints.c.id, node_id),
+            )
+        )
         wanted = wanted.group_by(realtime_endpoints.c.transcript_id).order_by(newest.desc()).limit(limit)
         async with self._read() as conn:
             return list((await conn.execute(wanted)).scalars())

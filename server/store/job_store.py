@@ -5,7 +5,7 @@ A job is a transcript, and has its id, owner, state and times; what was asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,12 @@ class JobStore:
         is_heard = sa.exists().where(tracks.c.transcript_id == all_transcripts.c.id, tracks.c.state == "open")
         is_cancelled = sa.and_(jobs.c.cancelled_at.is_not(None), sa.or_(open_, is_heard))
         wanted = _selected().where(sa.or_(sa.and_(open_, is_idle), is_cancelled), is_free_for(node_id))
+        async with self._read() as conn:
+            return await _jobs(conn, wanted)
+
+    async def cancelled(self, job_ids: Collection[str]) -> list[Job]:
+        """Those of these that nobody wants any more."""
+        wanted = _selected().where(jobs.c.transcript_id.in_(job_ids), jobs.c.cancelled_at.is_not(None))
         async with self._read() as conn:
             return await _jobs(conn, wanted)
 

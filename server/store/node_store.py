@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import HeldElsewhere, NotFound
 from server.store.database import Transaction
-from server.store.node_tables import nodes
+from server.store.node_tables import duties, nodes
 from server.store.project_tables import chunks
 from server.store.tables import tracks, transcripts
 
@@ -52,6 +53,7 @@ class NodeStore:
             await _bury(conn, nodes.c.id.in_(gone))
             forgotten = nodes.c.left_at < now - FORGOTTEN_AFTER_S
             await conn.execute(sa.delete(nodes).where(forgotten))  # what they hold is nobody's, as of those not known
+            await conn.execute(sa.delete(duties).where(duties.c.node_id.not_in(_there())))
             row = {"id": node_id, "url": url, "keys_digest": keys_digest, "seen_at": now}
             await conn.execute(sa.insert(nodes).values(**row))
 
@@ -168,6 +170,38 @@ class NodeStore:
                 await conn.execute(sa.update(transcripts).where(transcripts.c.id.in_(found)).values(held_by=node_id))
             return found
 
+    # What is done once in the whole fleet.
+
+    async def take_duty(self, name: str, node_id: str) -> bool:
+        """Whether this node has it from now on, or had it already. It does until it lets go of it or is no more; one
+        that is no more, whether it knows or not, gets none."""
+        own = sa.select(duties.c.node_id, is_there(node_id)).where(
+            duties.c.name == name, duties.c.node_id.in_(_there())
+        )
+        async with self._read() as conn:
+            row = (await conn.execute(own)).one_or_none()
+        if row is not None:
+            return row.node_id == node_id and bool(row[1])
+        async with self._write() as conn:
+            mine = sa.select(sa.literal(name), sa.literal(node_id)).where(is_there(node_id))
+            dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+            taken = (
+                dialect.insert(duties)
+                .from_select(["name", "node_id"], mine)
+                .on_conflict_do_update(
+                    index_elements=[duties.c.name],
+                    set_={"node_id": node_id},
+                    where=sa.or_(duties.c.node_id == node_id, duties.c.node_id.not_in(_there())),
+                )
+                .returning(duties.c.name)
+            )
+            return (await conn.execute(taken)).one_or_none() is not None
+
+    async def drop_duty(self, name: str, node_id: str) -> None:
+        """Others may take it. Nothing happens where it is not this node's."""
+        async with self._write() as conn:
+            await conn.execute(sa.delete(duties).where(duties.c.name == name, duties.c.node_id == node_id))
+
 
 async def held_by_others(conn: AsyncConnection, claims: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those ``(transcript, node)`` pairs of which the node does not hold the transcript. Their rows are held until the
@@ -197,6 +231,11 @@ def is_free_for(node_id: str) -> sa.ColumnElement[bool]:
 
 def is_there(node_id: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(nodes.c.id == node_id, nodes.c.left_at.is_(None))
+
+
+def is_done_elsewhere(name: sa.ColumnElement[str], node_id: str) -> sa.ColumnElement[bool]:
+    """Whether another node that is there has the duty of that name."""
+    return sa.exists().where(duties.c.name == name, duties.c.node_id != node_id, duties.c.node_id.in_(_there()))
 
 
 def _there() -> sa.Select[tuple[str]]:

@@ -1,4 +1,4 @@
-"""The table of nodes that share the database. As ``server.store.tables``."""
+"""The tables of nodes that share the database, and of what one of them does for all. As ``server.store.tables``."""
 
 from __future__ import annotations
 
@@ -17,4 +17,12 @@ nodes = sa.Table(
     sa.Column("keys_digest", sa.String(64), nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
     sa.Column("left_at", sa.Double),
+)
+
+# What is done once in the whole fleet, by its name; ``node_id``: by whom, for as long as that node is there.
+duties = sa.Table(
+    "duties",
+    metadata,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("node_id", sa.String(36), nullable=False),
 )

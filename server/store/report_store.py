@@ -125,10 +125,11 @@ class ReportStore:
             return None if row is None else _report(row)
 
     async def begin(self, report: Report) -> Report:
-        """It is worked at from now on; nothing where it was already. Raises ``NotFound`` when it is gone."""
+        """It is worked at from now on; nothing where it was already, or is at its end. Raises ``NotFound`` when it is
+        gone."""
         async with self._write() as conn:
             found = await _get(conn, report.id)
-            if found.state is ReportState.WORKING:
+            if found.state is not ReportState.QUEUED:
                 return found
             there = move(REPORT_MOVES, found.state, ReportState.WORKING)
             return await self._change(conn, report.id, {"state": there.value})

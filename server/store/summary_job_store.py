@@ -119,17 +119,18 @@ class SummaryJobStore:
             )
             return ClaimedJob(*claimed.one())
 
-    async def renew(self, job_id: str, *, progress: int, lease_s: float) -> None:
-        """It is still being made."""
+    async def renew(self, job: ClaimedJob, *, progress: int, lease_s: float) -> bool:
+        """It is still being made. False where somebody else makes it by now, whose it is, or it is at its end."""
         values = {"leased_until": self._clock() + lease_s, "progress": progress}
         async with self._write() as conn:
-            await conn.execute(sa.update(summary_jobs).where(_is_open(job_id)).values(**values))
+            done = await conn.execute(sa.update(summary_jobs).where(_is_claimed(job)).values(**values))
+            return bool(done.rowcount)
 
-    async def give_back(self, job_id: str) -> None:
+    async def give_back(self, job: ClaimedJob) -> None:
         """It was begun, and is to be begun again as if it had not been."""
         values = {"leased_until": None, "attempts": summary_jobs.c.attempts - 1, "progress": 0}
         async with self._write() as conn:
-            await conn.execute(sa.update(summary_jobs).where(_is_open(job_id)).values(**values))
+            await conn.execute(sa.update(summary_jobs).where(_is_claimed(job)).values(**values))
 
     async def give_back_of_dead(self) -> None:
         """At the start: nobody makes what was being made when this server died. Of servers that share a PostgreSQL
@@ -138,12 +139,12 @@ class SummaryJobStore:
             if conn.dialect.name == "sqlite":
                 await conn.execute(sa.update(summary_jobs).values(leased_until=None))
 
-    async def finish(self, job_id: str, result: Mapping[str, Any]) -> None:
-        """What it was made of is not kept. Nothing where it is gone, or at its end already."""
-        await self._end(job_id, SummaryState.COMPLETED, {"result": json.dumps(result), "progress": 100})
+    async def finish(self, job: ClaimedJob, result: Mapping[str, Any]) -> None:
+        """What it was made of is not kept. Nothing where it is gone, at its end already, or made by somebody else."""
+        await self._end(job, SummaryState.COMPLETED, {"result": json.dumps(result), "progress": 100})
 
-    async def fail(self, job_id: str, error: Mapping[str, Any]) -> None:
-        await self._end(job_id, SummaryState.FAILED, {"error": json.dumps(error)})
+    async def fail(self, job: ClaimedJob, error: Mapping[str, Any]) -> None:
+        await self._end(job, SummaryState.FAILED, {"error": json.dumps(error)})
 
     async def delete_old(self, *, kept_s: float) -> int:
         """Those that came to their end longer ago; how many."""
@@ -153,15 +154,17 @@ class SummaryJobStore:
             )
             return gone.rowcount
 
-    async def _end(self, job_id: str, state: SummaryState, values: dict[str, Any]) -> None:
+    async def _end(self, job: ClaimedJob, state: SummaryState, values: dict[str, Any]) -> None:
         there = move(SUMMARY_MOVES, SummaryState.PROCESSING, state)
         ended = {"state": there.value, "body": "", "leased_until": None, "finished_at": self._clock()}
         async with self._write() as conn:
-            await conn.execute(sa.update(summary_jobs).where(_is_open(job_id)).values(**values, **ended))
+            await conn.execute(sa.update(summary_jobs).where(_is_claimed(job)).values(**values, **ended))
 
 
-def _is_open(job_id: str) -> sa.ColumnElement[bool]:
-    return sa.and_(summary_jobs.c.id == job_id, summary_jobs.c.state == SummaryState.PROCESSING.value)
+def _is_claimed(job: ClaimedJob) -> sa.ColumnElement[bool]:
+    """Still by whoever claimed it then: a claim after that would count as another attempt."""
+    is_open = summary_jobs.c.state == SummaryState.PROCESSING.value
+    return sa.and_(summary_jobs.c.id == job.id, is_open, summary_jobs.c.attempts == job.attempts)
 
 
 async def _count(conn: AsyncConnection, *where: sa.ColumnElement[bool]) -> int:

@@ -16,12 +16,14 @@ from server.store import transcripts, webhooks
 from server.store.changes import hold, touch
 from server.store.database import Transaction
 from server.store.erasure import erase_made
+from server.store.node_store import is_done_elsewhere, is_free_for
 from server.store.project_tables import conversations
 from server.store.records import storable
 from server.store.tables import transcripts as all_transcripts
 
 SUMMARIZED = "conversation.summarized"
 RUNNING_MAX = 1000
+DUTY = "summary "  # and its id: whoever has that duty makes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,18 @@ class SummaryStore:
         self._write = write
         self._clock = clock
 
-    async def due(self, *, limit: int, without: Collection[str] = (), quiet_s: float = 0.0) -> list[Due]:
+    async def due(
+        self,
+        *,
+        limit: int,
+        without: Collection[str] = (),
+        only: str | None = None,
+        quiet_s: float = 0.0,
+        node_id: str = "",
+    ) -> list[Due]:
         """Those at their end that have no summary of all that is said by then, the newest first: somebody may wait for
-        that. Those whose words were heard again after their end only when nothing changed for ``quiet_s``."""
+        that. Those whose words were heard again after their end only when nothing changed for ``quiet_s``. Without
+        those that another node than that one makes now."""
         is_unsummed = all_transcripts.c.words != all_transcripts.c.summed_words
         # A conversation is at its end when all its chunks are, whatever its state between two of them.
         is_over = sa.case(
@@ -54,21 +65,25 @@ class SummaryStore:
             else_=conversations.c.closed_at.is_not(None),
         )
         is_quiet = sa.or_(all_transcripts.c.summed_words >= 0, all_transcripts.c.updated_at <= self._clock() - quiet_s)
+        is_made = is_done_elsewhere(sa.literal(DUTY) + all_transcripts.c.id, node_id)
+        which = all_transcripts.c.id.not_in(without) if only is None else all_transcripts.c.id == only
         wanted = (
             _selected(is_over=True)
-            .where(is_unsummed, is_over, is_quiet, all_transcripts.c.id.not_in(without))
+            .where(is_unsummed, is_over, is_quiet, which, ~is_made)
             .order_by(all_transcripts.c.updated_at.desc(), all_transcripts.c.id)
             .limit(limit)
         )
         async with self._read() as conn:
             return [Due(**row) for row in (await conn.execute(wanted)).mappings()]
 
-    async def running(self, *, words_min: int) -> list[Due]:
-        """Those that are still being recorded, or heard, and say something; ``RUNNING_MAX`` at most."""
+    async def running(self, *, words_min: int, node_id: str, unheld: bool) -> list[Due]:
+        """Those that are still being recorded, or heard, and say something, and that this node holds; ``unheld``: or
+        nobody. ``RUNNING_MAX`` at most."""
+        mine = is_free_for(node_id) if unheld else all_transcripts.c.held_by == node_id
         states = [state.value for state in UNFINISHED]
         wanted = (
             _selected(is_over=False)
-            .where(all_transcripts.c.state.in_(states), all_transcripts.c.words >= words_min)
+            .where(all_transcripts.c.state.in_(states), all_transcripts.c.words >= words_min, mine)
             .order_by(all_transcripts.c.id)
             .limit(RUNNING_MAX)
         )

@@ -60,6 +60,8 @@ async def begin(
     ``Conflict`` when it is locked, or it or its owner has too many, ``Overloaded``."""
     # The row is held, so that of two that begin at once the second one counts the first.
     check_takes_sound(await hold(conn, upload.transcript_id))
+    if known := await _select(conn, uploads.c.id == upload.id):
+        return known[0]  # another node began it just now
     is_open = uploads.c.state != "done"
     mine = (
         sa.select(sa.func.count()).select_from(uploads).where(is_open, uploads.c.transcript_id == upload.transcript_id)

@@ -15,6 +15,7 @@ from protocol.states import OVER
 from server.store.changes import check_unlocked, hold
 from server.store.database import Transaction
 from server.store.enrolled_store import EnrolledStore
+from server.store.node_store import is_free_for
 from server.store.records import Track
 from server.store.segments import aside
 from server.store.tables import tracks, transcripts
@@ -132,8 +133,8 @@ class VoiceStore:
         async with self._write() as conn:
             await conn.execute(sa.update(tracks).where(tracks.c.id == track_id).values(grouped_samples=through_samples))
 
-    async def due(self, *, limit: int, without: Sequence[str] = ()) -> list[str]:
-        """Transcripts at their end with prints that no pass has had, and that may be changed."""
+    async def due(self, *, limit: int, without: Sequence[str] = (), node_id: str) -> list[str]:
+        """Transcripts at their end with prints that no pass has had, and that may be changed, also by that node."""
         wanted = (
             sa.select(transcripts.c.id)
             .where(
@@ -141,6 +142,7 @@ class VoiceStore:
                 transcripts.c.deleted_at.is_(None),
                 transcripts.c.locked.is_(False),
                 transcripts.c.id.not_in(without),
+                is_free_for(node_id),
                 transcripts.c.id.in_(
                     sa.select(tracks.c.transcript_id).where(tracks.c.printed_samples > tracks.c.grouped_samples)
                 ),

@@ -17,6 +17,9 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 from pydantic import SecretStr
 
+from server.projects import chunk_writing
+from server.projects.chunk_writing import ChunkWriting
+from server.store.conversation_records import Chunk
 from tests.e2e import one_browser
 from tests.e2e.browser import Visit
 from tests.e2e.one_browser import IN_ONE_LOOP, visit_in
@@ -125,7 +128,13 @@ async def test_a_project_is_made_set_and_deleted(node: RunningApp, browser: Brow
         await expect(page.locator(".project")).to_be_hidden()
 
 
-async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, browser: Browser) -> None:
+async def fail(self: ChunkWriting, chunk: Chunk, node_id: str) -> None:
+    raise RuntimeError("of the test")
+
+
+async def test_conversations_arrive_while_the_page_is_open(
+    node: RunningApp, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = await made(node.http, name=HOSTILE, tags=["youth", HOSTILE])
     tags = [tag["id"] for tag in project["tags"]]
     async with host_page(browser, node, project["id"]) as visit:
@@ -160,6 +169,18 @@ async def test_conversations_arrive_while_the_page_is_open(node: RunningApp, bro
             while "finished" not in await row.inner_text():
                 await socket.send({"action": "level", "level_dbfs": -20})
         assert await meter.count() == 0, "it is over, however loud"
+
+        # What was given up is tried again by a button.
+        with monkeypatch.context() as broken:
+            broken.setattr(chunk_writing, "AGAIN_S", 0.0)
+            broken.setattr(ChunkWriting, "_hear", fail)
+            ben = await begin(node.http, project["id"], name="Ben")
+            await confirm(node.http, ben, await put(node.http, ben, sound("papa window")), 0.0)
+            again = page.get_by_role("button", name="Try 1 part of Ben again")
+            await expect(again).to_be_visible(timeout=60_000)
+        await again.click()
+        await expect(again).to_have_count(0)
+        await expect(page.locator(f'li[data-id="{ben}"]')).to_contain_text("2 words", timeout=60_000)
         await sound_at_all_widths(page)
         assert await unhurt(page)
 

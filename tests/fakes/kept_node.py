@@ -10,7 +10,9 @@ from pathlib import Path
 
 from media.recorder import DiskWriter, TrackRecorder
 from protocol.blocks import Block
+from protocol.ids import new_node_id
 from server.blobs import Blobs
+from server.nodes.duties import Duties
 from server.nodes.kept_sound import KeptSound
 from server.nodes.sound_pieces import folder_of
 from server.store.records import Track
@@ -60,11 +62,14 @@ async def running_node(
     blobs = await Blobs.open(place, None if s3 is None else s3.options())
     disk = DiskWriter(write_interval_s=0.005, sync_interval_s=0.02)
     disk.start()
-    kept = await KeptSound.start(settings, store, disk, blobs)
+    node_id = new_node_id()
+    await store.nodes.join(node_id, url="", keys_digest="k")
+    kept = await KeptSound.start(settings, store, disk, blobs, Duties(store.nodes, lambda: node_id))
     try:
         yield KeptNode(kept, blobs, store)
     finally:
         await kept.stop()
+        await store.nodes.leave(node_id)
         await disk.stop()
 
 

@@ -17,6 +17,9 @@ from protocol.words import Segment, Word
 from server.bus import InProcessBus
 from server.hub import Hub
 from server.journal import Journal
+from server.locks import Locks
+from server.nodes.duties import Duties
+from server.nodes.holding import Holding
 from server.recognition import Recognition
 from server.relabelling import ASKED_MAX, Relabelled, Relabelling, wanted_samples
 from server.speakers import Speakers, Whole
@@ -27,6 +30,8 @@ from server.voices import Voices
 from tests.fakes.settings import settings_of
 from tests.server.spoken import put
 from tests.server.spoken_prints import Speech, prints
+
+NODE = "nod_1"
 
 
 class Cut(Speakers):
@@ -50,9 +55,10 @@ class Room:
         self.voices = Voices(store)
         self.sessions: dict[str, Any] = {}
         self.speakers = speakers(store, journal, self.voices)
-        hub = cast(Hub, SimpleNamespace(voices=self.voices, sessions=self.sessions))
+        hub = cast(Hub, SimpleNamespace(voices=self.voices, sessions=self.sessions, lock_of=Locks().of))
         recognition = Recognition(settings_of(), store, self.speakers, self.voices)
-        self.relabelling = Relabelling(settings_of(), store, journal, hub, self.speakers, recognition)
+        parts = store, journal, hub, self.speakers, recognition
+        self.relabelling = Relabelling(settings_of(), *parts, Holding(store, NODE), Duties(store.nodes, lambda: NODE))
         self.id = ""
 
     async def speech(self, name: str, speaker: str) -> Speech:
@@ -89,6 +95,7 @@ class Room:
 
 async def room_of(store: Store, journal: Journal, *, speakers: type[Speakers] = Speakers) -> Room:
     """``Speaker 2`` was told of two voices, one of which is the first one's."""
+    await store.nodes.join(NODE, url="", keys_digest="k")
     room = Room(store, journal, speakers=speakers)
     room.id = (await store.create_transcript()).id
     speech = await room.speech("trk_1", "Speaker 1")
@@ -234,11 +241,11 @@ async def test_a_pass_that_was_cut_short_is_made_up_for_at_the_next_start(store:
     await room.relabelling.before_end(room.id)  # raises nothing
     assert [speaker for _, speaker in await room.shown()] == ["Speaker 1", *["Speaker 2"] * 3]
     await room.end()
-    assert await store.voices.due(limit=9) == [room.id]
+    assert await store.voices.due(limit=9, node_id=NODE) == [room.id]
     again = await room.restarted()
     await again.relabelling.make_due()
     assert [speaker for _, speaker in await room.shown()] == ["Speaker 1", "Speaker 2", "Speaker 1", "Speaker 2"]
-    assert await store.voices.due(limit=9) == []
+    assert await store.voices.due(limit=9, node_id=NODE) == []
     assert len(await room.turns()) == 1
 
 
@@ -258,7 +265,7 @@ async def test_one_that_would_fail_again_keeps_nobody_waiting(room: Room) -> Non
     await room.end()
     await room.relabelling.make_due()
     await room.relabelling.make_due()
-    assert await room.store.voices.due(limit=9) == [room.id]
+    assert await room.store.voices.due(limit=9, node_id=NODE) == [room.id]
     assert [speaker for _, speaker in await room.shown()][:4] == ["Speaker 1", *["Speaker 2"] * 3]
 
 
@@ -276,7 +283,7 @@ async def test_what_is_locked_or_has_no_prints_or_is_not_there(room: Room) -> No
     with pytest.raises(Conflict, match="no voices were told apart"):
         await room.relabelling.relabel(room.id)
     await (await room.restarted()).relabelling.make_due()
-    assert await room.store.voices.due(limit=9) == []
+    assert await room.store.voices.due(limit=9, node_id=NODE) == []
     with pytest.raises(NotFound):
         await room.relabelling.relabel("no-such-transcript")
 
@@ -395,9 +402,10 @@ async def test_only_so_many_wait_for_a_pass_they_asked_for(room: Room) -> None:
 
 async def test_the_end_waits_no_longer_than_it_may(room: Room) -> None:
     settings = settings_of(relabel_deadline_s=0.0)
-    hub = cast(Hub, SimpleNamespace(voices=room.voices, sessions={}))
+    hub = cast(Hub, SimpleNamespace(voices=room.voices, sessions={}, lock_of=Locks().of))
     recognition = Recognition(settings, room.store, room.speakers, room.voices)
-    relabelling = Relabelling(settings, room.store, room.journal, hub, room.speakers, recognition)
+    parts = room.store, room.journal, hub, room.speakers, recognition
+    relabelling = Relabelling(settings, *parts, Holding(room.store, NODE), Duties(room.store.nodes, lambda: NODE))
     async with room.journal.subscribe(room.id, after=None, types=frozenset({"diarization"})) as reader:
         async with room.speakers.alone(room.id):
             await relabelling.before_end(room.id)

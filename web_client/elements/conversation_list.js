@@ -4,7 +4,7 @@ import { conversationState } from '../js/conversation_state.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
 import { Polling } from '../js/polling.js';
-import { listConversations } from '../js/projects_api.js';
+import { listConversations, retryChunks } from '../js/projects_api.js';
 import { t } from '../js/strings.js';
 
 const PAGE = 25;
@@ -155,7 +155,28 @@ class ConversationList extends HTMLElement {
           fact(t('library.words', { count: item.words })),
           received || awaited ? fact(t(awaited ? 'conversations.chunks.awaited' : 'conversations.chunks', { received, settled, expected })) : null,
           item.participant_email ? fact(item.participant_email, { dir: 'auto' }) : null,
-          item.is_anonymized ? fact(t('conversations.redacted')) : null)));
+          item.is_anonymized ? fact(t('conversations.redacted')) : null)),
+      item.chunks_given_up ? this.#retryButton(item) : null);
+  }
+
+  #retryButton({ id, participant_name: name, chunks_given_up: count }) {
+    const button = h('button', {
+      type: 'button', class: 'quiet calm', text: t('conversations.retry', { count }),
+      'aria-label': t('conversations.retry.what', { count, name: name || t('conversations.unnamed') }),
+      onclick: () => this.#retry(id, button),
+    });
+    return button;
+  }
+
+  async #retry(id, button) {
+    button.disabled = true;
+    try {
+      await retryChunks(id);
+      await this.refresh();
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent('problem', { detail: error }));
+    }
+    button.disabled = false;
   }
 }
 

@@ -16,6 +16,13 @@ export const renameTag = (id, tagId, text) => patch(`${at(id)}/tags/${enc(tagId)
 export const deleteTag = (id, tagId) => request('DELETE', `${at(id)}/tags/${enc(tagId)}`);
 
 export const listConversations = (id, page, size, options) => get(`${at(id)}/conversations?page=${page}&size=${size}`, options);
+/** Have all of it that was given up written down after all; how many parts that were. */
+export async function retryChunks(conversationId) {
+  const chunks = await get(`/api/participant/conversations/${enc(conversationId)}/chunks`);
+  const given = chunks.filter((chunk) => chunk.is_given_up);
+  for (const { id } of given) await post(`/api/conversations/${enc(conversationId)}/chunks/${enc(id)}/retry`, {});
+  return given.length;
+}
 export const documentsPath = (id) => `${at(id)}/transcripts`;
 export const tablePath = (id) => `${at(id)}/conversations.csv`;
 export const spreadsheetPath = (id) => `${at(id)}/conversations.xlsx`;

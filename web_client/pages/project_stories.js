@@ -24,7 +24,7 @@ const project = {
 
 const conversation = (id, more) => ({
   id, title: null, participant_name: null, participant_email: null, tag_id_list: [], status: 'processing', created_at: AT,
-  is_finished: false, is_all_chunks_transcribed: false, expected_chunks: null, chunks_received: 0, chunks_settled: 0,
+  is_finished: false, is_all_chunks_transcribed: false, expected_chunks: null, chunks_received: 0, chunks_settled: 0, chunks_given_up: 0,
   is_anonymized: false, duration_s: 0, words: 0, level_dbfs: null, ...more,
 });
 
@@ -56,7 +56,7 @@ export function projectStories(story) {
   told('conversations', 'conversation-list', (list) => {
     list.items = [
       conversation('a', { participant_name: 'Anna', tag_id_list: ['youth'], chunks_received: 3, chunks_settled: 2, duration_s: 62, words: 120, level_dbfs: -18 }),
-      conversation('b', { is_finished: true, expected_chunks: 12, chunks_received: 3, chunks_settled: 1, is_anonymized: true }),
+      conversation('b', { is_finished: true, expected_chunks: 12, chunks_received: 3, chunks_settled: 1, chunks_given_up: 1, is_anonymized: true }),
       conversation('c', { status: 'completed', is_finished: true, is_all_chunks_transcribed: true, title: 'The crossing at the school', participant_email: `${'a'.repeat(60)}@example.org` }),
       conversation('d', { status: 'failed', participant_name: HOSTILE }),
     ];

@@ -26,6 +26,7 @@ class Conversation(Form):
     expected_chunks: int | None
     chunks_received: int = Field(ge=0)
     chunks_settled: int = Field(description="Those written down, or found to be no sound.", ge=0)
+    chunks_given_up: int = Field(description="Those tried often enough: their host has them tried again.", ge=0)
     is_anonymized: bool
 
 
@@ -39,6 +40,7 @@ class Chunk(Form):
     size_bytes: int | None
     transcript: str | None = Field(description="Its words; null: not written down yet.")
     error: str | None = Field(description="Why it cannot be written down.")
+    is_given_up: bool = Field(description="It was tried often enough: its host has it tried again.")
     created_at: datetime
 
 

@@ -30,6 +30,7 @@ def conversation_view(seen: Overview) -> dict[str, Any]:
         "expected_chunks": conversation.expected_chunks,
         "chunks_received": seen.chunks_received,
         "chunks_settled": seen.chunks_settled,
+        "chunks_given_up": seen.chunks_given_up,
         "is_anonymized": conversation.redacts,
     }
 
@@ -49,6 +50,7 @@ def chunk_view(chunk: Chunk, said: Mapping[str, str]) -> dict[str, Any]:
         "size_bytes": chunk.length_bytes,
         "transcript": text,
         "error": chunk.error,
+        "is_given_up": chunk.is_given_up,
         "created_at": iso(chunk.created_at),
     }
 

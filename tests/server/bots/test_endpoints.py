@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from protocol.participants import ParticipantAction
+from server.bots import endpoints as endpoints_module
 from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier, new_secret
 from server.services import Services
@@ -27,7 +28,8 @@ WANTED = ("transcript.data", "participant_events.join", "participant_events.chat
 
 
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
+async def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+    monkeypatch.setattr(endpoints_module, "LOOK_S", 3600.0)  # of the node itself
     async with running_services(tmp_path, webhooks_private=True) as running:
         yield running
 
@@ -123,7 +125,8 @@ async def until_status(meeting: Meeting, status: str) -> Endpoint:
 @asynccontextmanager
 async def delivering(meeting: Meeting, pauses: Pauses | None = None) -> AsyncIterator[Endpoints]:
     services = meeting.services
-    endpoints = Endpoints(services.settings, services.store, services.journal, pause=pauses or Pauses())
+    parts = services.settings, services.store, services.journal, services.duties
+    endpoints = Endpoints(*parts, pause=pauses or Pauses())
     await endpoints.wake(meeting.id)
     try:
         yield endpoints
@@ -215,7 +218,7 @@ async def test_after_a_restart_it_goes_on_where_it_was(services: Services, recei
         await stream.take(acted(ParticipantAction.JOIN, ADA, 0.5))
         await receiver.until(1)
     await stream.take(acted(ParticipantAction.CHAT_MESSAGE, ADA, 6.0, text="meanwhile", to="everyone"))
-    again = Endpoints(services.settings, services.store, services.journal)
+    again = Endpoints(services.settings, services.store, services.journal, services.duties)
     await again.start()
     await receiver.until(2)
     await stream.stop()

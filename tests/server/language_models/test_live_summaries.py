@@ -182,9 +182,8 @@ async def clocked(services: Services, clock: Callable[[], float]) -> LiveSummari
     running = services.language_models.live_summaries
     await running.stop()
     catalogue = services.language_models.catalogue
-    return LiveSummaries(
-        services.settings, services.store, services.journal, running._summarising, catalogue, clock=clock
-    )
+    parts = services.settings, services.store, services.journal, running._summarising, catalogue, services.duties
+    return LiveSummaries(*parts, clock=clock)
 
 
 async def test_one_that_grows_is_summed_up_again_and_again(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class Node:
 @asynccontextmanager
 async def node(database_url: str, redis_url: str) -> AsyncIterator[Node]:
     store = await Store.open(database_url)
-    bus = RedisBus(redis_url, store.watch.last_seqs)
+    bus = RedisBus(redis_url, store.watch.last_seqs, interims=lambda id_: journal.interims(id_))
     bus.start()
     journal = Journal(store, bus, commit_interval_s=0.001)
     journal.start()
@@ -112,6 +112,17 @@ async def test_what_is_told_on_one_node_is_read_on_the_other(redis: RedisServer,
         a.journal.tell(interim(made, "seg_2", "and"))
         await a.journal.append(made, status())
         assert sorted(map(str, await read(reader, 3))) == ["2", "3", "and"]
+
+
+async def test_who_begins_to_read_elsewhere_sees_what_is_being_said(
+    redis: RedisServer, nodes: tuple[Node, Node]
+) -> None:
+    a, b = nodes
+    made = (await a.store.create_transcript()).id
+    await a.journal.append(made, status())
+    a.journal.tell(interim(made, "seg_1", "said before"))
+    async with b.journal.subscribe(made, after=0) as reader:
+        assert sorted(map(str, await read(reader, 2))) == ["1", "said before"]
 
 
 async def test_every_event_of_several_nodes_comes_once_and_in_order(

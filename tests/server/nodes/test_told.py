@@ -3,19 +3,20 @@ from __future__ import annotations
 import pytest
 
 from server.bus import Deleted, Stored
-from server.nodes.told import TOKEN_BYTES, TOLD_MAX_BYTES, Told, channel_of, decode, encode
+from server.nodes.told import TOKEN_BYTES, TOLD_MAX_BYTES, Told, Wanted, channel_for, channel_of, decode, encode
 from tests.server.spoken import interim
 
 TOKEN = b"0" * TOKEN_BYTES
 CHANNEL = channel_of("a").encode()
 
 
-@pytest.mark.parametrize("told", [Stored("a", 7), Deleted("a"), interim("a", "seg_1", "größer 日本")])
+@pytest.mark.parametrize("told", [Stored("a", 7), Deleted("a"), interim("a", "seg_1", "größer 日本"), Wanted("a")])
 def test_what_is_told_is_what_is_heard(told: Told) -> None:
     data = encode(TOKEN, told)
     assert data is not None
     assert data.startswith(TOKEN)
-    assert decode(CHANNEL, data) == told
+    assert decode(channel_for(told).encode(), data) == told
+    assert decode(channel_for(told).encode() + b"b", data) != told
 
 
 def test_what_is_too_large_is_neither_told_nor_heard() -> None:

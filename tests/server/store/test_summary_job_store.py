@@ -12,7 +12,7 @@ from server.store.erasure import erase_made
 from server.store.job_tables import summary_jobs
 from server.store.standing import SHARE_MIN, Standing
 from server.store.store import Store
-from server.store.summary_job_store import SummaryJob
+from server.store.summary_job_store import ClaimedJob, SummaryJob
 
 LEASE_S = 60.0
 BODY = '{"said": "\\u0000"}'
@@ -31,6 +31,11 @@ async def asked(
     )
 
 
+def of(job: SummaryJob, attempts: int = 0) -> ClaimedJob:
+    """As whoever began it so often has it."""
+    return ClaimedJob(job.id, job.transcript_id, BODY, attempts)
+
+
 async def test_one_is_asked_for_claimed_and_finished(store: Store) -> None:
     job = await asked(store)
     assert (job.state, job.progress, job.result, job.attempts) == (SummaryState.PROCESSING, 0, None, 0)
@@ -38,9 +43,9 @@ async def test_one_is_asked_for_claimed_and_finished(store: Store) -> None:
     claimed = await store.summary_jobs.claim(lease_s=LEASE_S)
     assert claimed is not None
     assert (claimed.id, claimed.body, claimed.attempts) == (job.id, BODY, 1)
-    await store.summary_jobs.renew(job.id, progress=50, lease_s=LEASE_S)
+    assert await store.summary_jobs.renew(claimed, progress=50, lease_s=LEASE_S)
     assert (await store.summary_jobs.get(job.id)).progress == 50
-    await store.summary_jobs.finish(job.id, {"summary": "s"})
+    await store.summary_jobs.finish(claimed, {"summary": "s"})
     for _ in range(2):  # the second time changes nothing
         made = await store.summary_jobs.get(job.id)
         assert (made.state, made.progress, made.result, made.error) == (
@@ -49,12 +54,12 @@ async def test_one_is_asked_for_claimed_and_finished(store: Store) -> None:
             {"summary": "s"},
             None,
         )
-        await store.summary_jobs.fail(job.id, {"code": "X"})
-        await store.summary_jobs.renew(job.id, progress=1, lease_s=LEASE_S)
+        await store.summary_jobs.fail(claimed, {"code": "X"})
+        assert not await store.summary_jobs.renew(claimed, progress=1, lease_s=LEASE_S)
     next_one = await store.summary_jobs.claim(lease_s=LEASE_S)
     assert next_one is not None
     assert next_one.id == later.id
-    await store.summary_jobs.fail(later.id, {"code": "X", "message": "m", "details": {}})
+    await store.summary_jobs.fail(next_one, {"code": "X", "message": "m", "details": {}})
     failed = await store.summary_jobs.get(later.id)
     assert (failed.state, failed.error) == (SummaryState.FAILED, {"code": "X", "message": "m", "details": {}})
     assert await store.summary_jobs.claim(lease_s=LEASE_S) is None
@@ -66,13 +71,20 @@ async def test_one_is_asked_for_claimed_and_finished(store: Store) -> None:
 
 async def test_one_whose_maker_is_gone_is_anothers_when_the_lease_ends(store: Store) -> None:
     job = await asked(store)
-    assert await store.summary_jobs.claim(lease_s=LEASE_S) is not None
+    first = await store.summary_jobs.claim(lease_s=LEASE_S)
+    assert first is not None
     assert await store.summary_jobs.claim(lease_s=LEASE_S) is None
-    await store.summary_jobs.renew(job.id, progress=0, lease_s=0.5)  # each look at the clock takes it a second further
+    await store.summary_jobs.renew(first, progress=0, lease_s=0.5)  # each look at the clock takes it a second further
     again = await store.summary_jobs.claim(lease_s=LEASE_S)
     assert again is not None
     assert again.attempts == 2
-    await store.summary_jobs.give_back(job.id)
+    # Whoever had it, and was only slow, changes nothing any more.
+    assert not await store.summary_jobs.renew(first, progress=99, lease_s=LEASE_S)
+    await store.summary_jobs.fail(first, {"code": "X"})
+    await store.summary_jobs.give_back(first)
+    now = await store.summary_jobs.get(job.id)
+    assert (now.state, now.attempts, now.progress) == (SummaryState.PROCESSING, 2, 0)
+    await store.summary_jobs.give_back(again)
     given = await store.summary_jobs.claim(lease_s=LEASE_S)
     assert given is not None
     assert given.attempts == 2
@@ -95,7 +107,7 @@ async def test_so_many_wait_and_of_one_owner_fewer(store: Store) -> None:
     with pytest.raises(Overloaded) as told:
         await asked(store, None, waiting_max=SHARE_MIN + 1)
     assert told.value.retry_after_s
-    await store.summary_jobs.finish(last.id, {})
+    await store.summary_jobs.finish(of(last), {})
     assert await asked(store, None, waiting_max=SHARE_MIN + 1)
 
 
@@ -103,7 +115,7 @@ async def test_of_an_owner_so_many_are_kept_and_none_for_ever(store: Store) -> N
     made = []
     for owner in ("anna", "bert", "anna", "anna"):
         made.append(await asked(store, owner, kept_max=2))
-        await store.summary_jobs.finish(made[-1].id, {})
+        await store.summary_jobs.finish(of(made[-1]), {})
     with pytest.raises(NotFound):
         await store.summary_jobs.get(made[0].id)
     for each in made[1:]:
@@ -133,4 +145,4 @@ async def test_one_goes_with_words_of_its_transcript_that_are_taken_back(store: 
         await erase_made(conn, transcript_id)
     assert await store.standing("summary", job.id) is None
     assert await store.standing("summary", other.id) == Standing("anna")
-    await store.summary_jobs.finish(job.id, {})  # it was being made just then
+    await store.summary_jobs.finish(of(job), {})  # it was being made just then

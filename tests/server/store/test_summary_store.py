@@ -5,7 +5,7 @@ from __future__ import annotations
 from protocol.events import Summarised
 from protocol.states import TranscriptState
 from server.store.store import Store
-from server.store.summary_store import Due
+from server.store.summary_store import DUTY, Due
 from tests.server.spoken import final, put
 from tests.server.store.test_project_store import made
 from tests.server.store.test_report_store import begun
@@ -25,17 +25,21 @@ async def end(store: Store, transcript_id: str) -> None:
         await store.set_state(transcript_id, state)
 
 
+async def running(store: Store, words_min: int) -> list[Due]:
+    return await store.summaries.running(words_min=words_min, node_id="a", unheld=True)
+
+
 async def test_one_is_due_when_it_ended_and_again_after_more(store: Store) -> None:
     id_ = await recorded(store)
     silent = (await store.create_transcript()).id
     await end(store, silent)
     assert await store.summaries.due(limit=9) == []
-    assert await store.summaries.running(words_min=3) == [Due(id_, None, 3, 0, is_over=False, was_made=False)]
-    assert await store.summaries.running(words_min=4) == []
+    assert await running(store, 3) == [Due(id_, None, 3, 0, is_over=False, was_made=False)]
+    assert await running(store, 4) == []
     await end(store, id_)
     [due] = await store.summaries.due(limit=9)
     assert due == Due(id_, None, 3, 0, is_over=True, was_made=False)
-    assert await store.summaries.due(limit=9, without=[id_]) == await store.summaries.running(words_min=1) == []
+    assert await store.summaries.due(limit=9, without=[id_]) == await running(store, 1) == []
     await put(store, id_, MADE)
     assert await store.summaries.settle(due, "Roofs")
     assert not await store.summaries.settle(due, "Others")
@@ -123,3 +127,25 @@ async def test_a_name_that_somebody_gives_takes_the_place_of_the_title_that_was_
     assert (await store.get_transcript(id_)).shown_title == "Monday"
     await store.update_transcript(id_, title="Hers")
     assert (await store.update_transcript(id_, name="Tuesday")).shown_title == "Hers"
+
+
+async def test_each_is_made_by_one_node(store: Store) -> None:
+    """What grows by its holder, or by the one that does it for all that nobody holds; what ended by whoever began."""
+    for node_id in ("a", "b"):
+        await store.nodes.join(node_id, url="", keys_digest="k")
+    held, unheld = await recorded(store), await recorded(store)
+    await store.nodes.hold(held, "b")
+    found = {
+        (node_id, is_unheld): {
+            due.transcript_id for due in await store.summaries.running(words_min=1, node_id=node_id, unheld=is_unheld)
+        }
+        for node_id in ("a", "b")
+        for is_unheld in (True, False)
+    }
+    assert found == {("a", True): {unheld}, ("a", False): set(), ("b", True): {held, unheld}, ("b", False): {held}}
+    await end(store, held)
+    assert await store.nodes.take_duty(DUTY + held, "b")
+    assert await store.summaries.due(limit=9, node_id="a") == []
+    assert [due.transcript_id for due in await store.summaries.due(limit=9, node_id="b")] == [held]
+    await store.nodes.leave("b")
+    assert [due.transcript_id for due in await store.summaries.due(limit=9, only=held, node_id="a")] == [held]

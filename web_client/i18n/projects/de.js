@@ -36,6 +36,8 @@ export default {
   'conversations.state.failed': 'gescheitert',
   'conversations.chunks': '{settled} von {received} Teilen aufgeschrieben',
   'conversations.chunks.awaited': '{settled} von {received} Teilen aufgeschrieben, {expected} erwartet',
+  'conversations.retry': ({ count }) => `${count === 1 ? '1 Teil' : `${count} Teile`} erneut versuchen`,
+  'conversations.retry.what': ({ count, name }) => `${name}: ${count === 1 ? '1 Teil' : `${count} Teile`} erneut versuchen, die nicht aufgeschrieben werden konnten`,
   'conversations.redacted': 'Adressen und Nummern entfernt',
   'conversations.level': 'Die Liste erneuert sich von selbst. Der Balken neben einem Gespräch zeigt, wie laut es dort gerade ist.',
   'conversations.loudness': 'Wie laut es gerade ist',

@@ -36,6 +36,8 @@ export default {
   'conversations.state.failed': 'failed',
   'conversations.chunks': '{settled} of {received} parts written down',
   'conversations.chunks.awaited': '{settled} of {received} parts written down, {expected} expected',
+  'conversations.retry': ({ count }) => `Try ${count === 1 ? '1 part' : `${count} parts`} again`,
+  'conversations.retry.what': ({ count, name }) => `Try ${count === 1 ? '1 part' : `${count} parts`} of ${name} again that could not be written down`,
   'conversations.redacted': 'addresses and numbers taken out',
   'conversations.level': 'The list renews itself. The bar beside a conversation shows how loud it is there now.',
   'conversations.loudness': 'How loud it is now',

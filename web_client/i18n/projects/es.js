@@ -36,6 +36,8 @@ export default {
   'conversations.state.failed': 'fallida',
   'conversations.chunks': '{settled} de {received} partes transcritas',
   'conversations.chunks.awaited': '{settled} de {received} partes transcritas, se esperan {expected}',
+  'conversations.retry': ({ count }) => `Reintentar ${count === 1 ? '1 parte' : `${count} partes`}`,
+  'conversations.retry.what': ({ count, name }) => `${name}: reintentar ${count === 1 ? '1 parte' : `${count} partes`} sin transcribir`,
   'conversations.redacted': 'sin direcciones ni números',
   'conversations.level': 'La lista se renueva por sí sola. La barra junto a una conversación muestra el volumen de este momento.',
   'conversations.loudness': 'Volumen de este momento',

@@ -36,6 +36,8 @@ export default {
   'conversations.state.failed': 'échouée',
   'conversations.chunks': '{settled} parties transcrites sur {received}',
   'conversations.chunks.awaited': '{settled} parties transcrites sur {received}, {expected} attendues',
+  'conversations.retry': ({ count }) => `Réessayer ${count === 1 ? '1 partie' : `${count} parties`}`,
+  'conversations.retry.what': ({ count, name }) => `${name} : réessayer ${count === 1 ? '1 partie' : `${count} parties`} non transcrites`,
   'conversations.redacted': 'adresses et numéros retirés',
   'conversations.level': 'La liste se renouvelle d’elle-même. La barre à côté d’une conversation montre le volume sonore du moment.',
   'conversations.loudness': 'Volume sonore du moment',

@@ -87,7 +87,8 @@ async def test_who_leaves_is_not_worked_for_and_nothing_is_kept(
     await until(lambda: not node.services.hub.sessions)
     await node.services.fleeting.stop()
     assert (await node.http.get("/v1/transcripts")).json()["total"] == 0
-    assert not list((node.settings.data_dir / "fleeting").iterdir())
+    [markers] = (node.settings.data_dir / "nodes").glob("*.fleeting")
+    assert not list(markers.iterdir())
     assert not list(node.settings.recordings_dir.iterdir())
 
 
