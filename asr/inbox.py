@@ -10,7 +10,7 @@ INBOX_MAX_BYTES = 4 << 20
 
 
 class Frame(NamedTuple):
-    """What ``owner`` sent. Without a header: something about that owner changed (``asr.worker_links``)."""
+    """What ``owner`` sent. Without a header: that owner is gone (``asr.worker_links``)."""
 
     owner: int
     header: bytes

@@ -20,7 +20,7 @@ from typing import Protocol, Self
 from pydantic import BaseModel, ValidationError
 
 from asr.gathering import Gathering
-from asr.wire import FROM_WORKER, FrameError, FrameReader, FromWorker, frame
+from asr.wire import FROM_WORKER, FrameError, FrameReader, FromWorker, Here, frame
 from asr.worker_settings import WorkerSettings
 
 WRITE_HIGH_BYTES = 256 * 1024  # 8 s of sound: senders wait above it
@@ -48,6 +48,9 @@ class WorkerLink(Protocol):
     @property
     def pid(self) -> int: ...
 
+    @property
+    def is_shared(self) -> bool: ...
+
     def write(self, message: BaseModel) -> None: ...
 
     async def send(self, message: BaseModel, payload: bytes = b"") -> None: ...
@@ -66,6 +69,8 @@ OpenLink = Callable[[WorkerSettings, asyncio.Event], Awaitable[WorkerLink]]
 class StreamLink:
     """The socket of either: it is read and written apart. When the process dies, writing fails first, and its last
     words shall be read all the same."""
+
+    is_shared = False
 
     def __init__(
         self, pid: int, reader: asyncio.StreamReader, reading: asyncio.StreamWriter, writer: asyncio.StreamWriter
@@ -134,6 +139,8 @@ class StreamLink:
 class SharedLink(StreamLink):
     """To a process that another started and ends: of ours is only the connection."""
 
+    is_shared = True
+
     @classmethod
     async def connect(cls, path: Path, given_up: asyncio.Event) -> Self:
         """Raises ``ChildGone`` when it is given up before somebody listens there."""
@@ -152,7 +159,9 @@ class SharedLink(StreamLink):
                 await asyncio.wait_for(given_up.wait(), CONNECT_AGAIN_S)
                 raise ChildGone("the shared inference process is not there")
         pid = _pid_of(ours)
-        return cls(pid, *await streams_of(ours))
+        link = cls(pid, *await streams_of(ours))
+        link.write(Here())
+        return link
 
     async def end(self, how: Ending) -> str:
         """Whatever becomes of the process is for those to see to whose child it is."""
@@ -174,8 +183,8 @@ async def _writer_of(sock: socket.socket) -> asyncio.StreamWriter:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     transport, protocol = await loop.create_unix_connection(lambda: asyncio.StreamReaderProtocol(reader), sock=sock)
-    # Nothing is lost until here: the process at the other end has hardly been started. Not in connection_made:
-    # uvloop begins to read after that, whatever it did.
+    # Nothing is lost until here: a process of ours has hardly been started, and a shared one says nothing before it was
+    # told that it is heard. Not in connection_made: uvloop begins to read after that, whatever it did.
     transport.pause_reading()
     return asyncio.StreamWriter(transport, protocol, reader, loop)
 

@@ -135,7 +135,7 @@ class Supervisor:
             self._events.on_lost(planned=False)
             return False
         self.pid = child.pid
-        log.info("inference process started", pid=child.pid)
+        log.info("inference process reached" if child.is_shared else "inference process started", pid=child.pid)
         heartbeat = Heartbeat(self._settings.step_deadline_s, self._tick_s)
         reading = asyncio.create_task(self._read(child, heartbeat), name="asr-read")
         watching = asyncio.create_task(self._watch(child, heartbeat), name="asr-watch")

@@ -111,6 +111,12 @@ class Shared(_Message):
     processes: int
 
 
+class Here(_Message):
+    """To a worker that several servers share, from each that came, first of all: it reads what it is told."""
+
+    type: Literal["here"] = "here"
+
+
 class Ping(_Message):
     type: Literal["ping"] = "ping"
     number: int
@@ -310,8 +316,8 @@ FromWorker = Annotated[
 ]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker, config=PARSED)
-FROM_OWNER: TypeAdapter[ToWorker | Shared] = TypeAdapter(
-    Annotated[ToWorker | Shared, Field(discriminator="type")], config=PARSED
+FROM_OWNER: TypeAdapter[ToWorker | Shared | Here] = TypeAdapter(
+    Annotated[ToWorker | Shared | Here, Field(discriminator="type")], config=PARSED
 )
 FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker, config=PARSED)
 

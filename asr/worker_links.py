@@ -38,6 +38,7 @@ class Owner:
     def __init__(self, number: int, link: socket.socket) -> None:
         self.number = number
         self.is_gone = False
+        self.is_here = False  # and reads
         self.is_told = False  # that the engine is ready
         self._link = link
         self._waiting: deque[bytes] = deque()
@@ -137,7 +138,6 @@ class WorkerLinks:
                     continue
                 self._owners[number] = owner
             owner.start(self._inbox)
-            self._inbox.put(Frame(number, b"", b""))
 
     def close(self) -> None:
         """Nobody comes any more, and all are cut that did."""
@@ -153,7 +153,7 @@ class WorkerLinks:
     def read(self, frame: Frame) -> Iterator[tuple[wire.ToWorker, bytes]]:
         """What the loop is to take of it. Raises ``ValidationError`` for what the starter says and is no message."""
         if not frame.header:
-            yield from self._look_at(frame.owner)
+            yield from self._is_gone(frame.owner)
             return
         try:
             message = wire.FROM_OWNER.validate_json(frame.header)
@@ -165,6 +165,8 @@ class WorkerLinks:
             return
         if isinstance(message, wire.Shared):
             self._is_counted(frame.owner, message)
+        elif isinstance(message, wire.Here):
+            self._is_here(frame.owner)
         elif self._may(frame.owner, message):
             self._asking = frame.owner
             yield message, frame.payload
@@ -184,14 +186,15 @@ class WorkerLinks:
             del self._sessions[message.session_id]
         return True
 
-    def _look_at(self, number: int) -> Iterator[tuple[wire.ToWorker, bytes]]:
-        """It came, or is gone."""
+    def _is_here(self, number: int) -> None:
         owner = self._owners.get(number)
-        if owner is None or not owner.is_gone:
+        if owner is not None:
+            owner.is_here = True
             self._tell_ready()
-            return
+
+    def _is_gone(self, number: int) -> Iterator[tuple[wire.ToWorker, bytes]]:
         with self._lock:
-            del self._owners[number]
+            self._owners.pop(number, None)
         its = [(name, generation) for name, (whose, generation) in self._sessions.items() if whose == number]
         log.info("an owner is gone", owner=number, sessions=len(its))
         for session_id, generation in its:
@@ -268,7 +271,7 @@ class WorkerLinks:
         if self._ready is None or self._processes is None:
             return
         for owner in self._all():
-            if not owner.is_told:
+            if owner.is_here and not owner.is_told:
                 owner.is_told = True
                 owner.put(wire.frame(self._ready.model_copy(update={"workers_max": self._processes})))
 

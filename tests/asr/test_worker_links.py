@@ -41,7 +41,7 @@ class Shared:
         link.settimeout(WAIT_S)
         link.connect(str(self.path))
         self.opened.append(link)
-        self.listen()
+        assert self.said(link, wire.Here()) == []
         return link
 
     def listen(self) -> list[wire.ToWorker]:
