@@ -94,8 +94,7 @@ def build_app(
     app.state.services = services
     app.state.metrics = metrics
     app.state.worker = worker
-    if worker is not None:
-        metrics.watch("worker", "Which of this machine's workers this is, counted from 0.", lambda: float(worker))
+    metrics.watch("worker", "Which of this machine's workers this is, counted from 0.", lambda: float(worker or 0))
     app.state.leaving = Leaving()
     app.state.rate_limits = RateLimits(
         creations_per_minute=settings.creations_per_minute,

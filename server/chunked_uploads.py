@@ -32,7 +32,7 @@ from server.files import disk_full, storage_error, sync_file, sync_folder
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
 from server.live import SourceOptions
-from server.locks import Locks
+from server.nodes.folder_locks import FolderLocks
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
@@ -63,7 +63,8 @@ class ChunkedUploads:
         self._uploads = store.uploads
         self._intake = intake
         self._journal = journal
-        self._locks = Locks()  # what is done with one upload is done one after the other
+        # What is done with one upload is done one after the other, also by other workers of this folder.
+        self._locks = FolderLocks(settings.data_dir / "uploads.lock")
         # Finished ones without an id whose first chunk came again: it may have been that of a file that begins alike.
         self._repeated: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -81,6 +82,7 @@ class ChunkedUploads:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        self._locks.close()
 
     async def begin(
         self,
