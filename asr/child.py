@@ -11,16 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from enum import Enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import structlog
-from pydantic import BaseModel, ValidationError
 
-from asr.gathering import Gathering
-from asr.wire import FROM_WORKER, Credentials, FrameError, FrameReader, FromWorker, Shutdown, frame
+from asr.link import READ_BYTES, ChildGone, Ending, OpenLink, StreamLink, WorkerLink, streams_of
+from asr.wire import Credentials, Shutdown
 from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
@@ -34,24 +32,9 @@ INHERITED_PREFIXES = (
     *("LC_", "LD_", "DYLD_", "PYTHON", "XDG_"),
     *("CUDA_", "NVIDIA_", "CT2_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ORT_"),
 )
-WRITE_HIGH_BYTES = 256 * 1024  # 8 s of sound: senders wait above it
-READ_BYTES = 64 * 1024
 LINE_MAX_CHARS = 500
 LINES_PER_S_MAX = 50
 GRACE_S = 2.0  # for a stack dump, or for leaving after Shutdown
-
-
-class Ending(Enum):
-    """How to end the process."""
-
-    LEAVE = "leave"  # it is leaving by itself
-    SHUTDOWN = "shutdown"  # it is asked to
-    DUMP = "dump"  # it hangs: it writes the stacks of its threads first (SIGABRT, Python's fault handler)
-    KILL = "kill"
-
-
-class ChildGone(Exception):
-    """The process went away or talks nonsense; internal to ``asr``."""
 
 
 def worker_environment() -> dict[str, str]:
@@ -78,17 +61,6 @@ def _has_avx512(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return set(flags.split()) >= _AVX512
 
 
-async def _writer_of(sock: socket.socket) -> asyncio.StreamWriter:
-    """Only for writing: somebody else reads at the same socket."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, protocol = await loop.create_unix_connection(lambda: asyncio.StreamReaderProtocol(reader), sock=sock)
-    # Nothing is lost until here: the process at the other end has hardly been started. Not in connection_made:
-    # uvloop begins to read after that, whatever it did.
-    transport.pause_reading()
-    return asyncio.StreamWriter(transport, protocol, reader, loop)
-
-
 class Running(Protocol):
     """What we use of ``asyncio.subprocess.Process``."""
 
@@ -113,11 +85,10 @@ async def run(command: Sequence[str], arguments: Sequence[str], fd: int) -> Runn
     )
 
 
-class Child:
+class Child(StreamLink):
     """A running inference process. ``end`` must be awaited; it reaps the process and closes everything.
 
     The process holds the other end of the socket: when this process dies, it reads the end of the stream and leaves.
-    Ours is read and written apart: when it dies, writing fails first, and its last words shall be read all the same.
     """
 
     def __init__(
@@ -127,12 +98,8 @@ class Child:
         reading: asyncio.StreamWriter,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self.pid = process.pid
+        super().__init__(process.pid, reader, reading, writer)
         self._process = process
-        self._reader = reader
-        self._reading = reading  # only to close it
-        self._writer = writer
-        self._gathering = Gathering(self._write)
         self._said = asyncio.create_task(self._log_what_it_says(), name="asr-child-log")
 
     @classmethod
@@ -152,61 +119,10 @@ class Child:
             # A core file would hold gigabytes of model, and speech.
             with contextlib.suppress(OSError):
                 resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
-        writer = await _writer_of(ours.dup())
-        writer.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-        reader, reading = await asyncio.open_unix_connection(sock=ours)
-        child = cls(process, reader, reading, writer)
+        child = cls(process, *await streams_of(ours))
         if settings.riva_token:
             child.write(Credentials(riva_token=settings.riva_token))
         return child
-
-    def hang_up(self) -> None:
-        """It reads the end of the stream."""
-        self._gathering.stop()
-        self._writer.transport.abort()
-        self._reading.transport.abort()
-
-    def write(self, message: BaseModel) -> None:
-        """Say something short, without waiting for room, after all that was said before."""
-        self._gathering.put(frame(message), may_wait=False)
-
-    async def send(self, message: BaseModel, payload: bytes = b"") -> None:
-        """Say it and wait while more than the high water mark is unread. Raises ``ChildGone``.
-
-        Sound goes out together with that of others, up to 20 ms later.
-        """
-        try:
-            self._gathering.put(frame(message, payload), may_wait=bool(payload))
-            await self._writer.drain()
-        except (OSError, RuntimeError) as error:
-            raise ChildGone("the inference process reads no more") from error
-
-    def _write(self, data: bytes) -> None:
-        if not self._writer.transport.is_closing():
-            self._writer.write(data)
-
-    async def messages(self) -> AsyncIterator[FromWorker]:
-        """What it says, until it leaves. Raises ``ChildGone`` when it is not as documented."""
-        frames = FrameReader()
-        while True:
-            try:
-                data = await self._reader.read(READ_BYTES)
-                if not data:
-                    return
-                for header, _ in frames.feed(data):
-                    yield FROM_WORKER.validate_json(header)
-            except OSError:
-                return
-            except (FrameError, ValidationError) as error:
-                raise ChildGone("the inference process sent something that is no message") from error
-
-    def resident_mb(self) -> float | None:
-        """Its resident memory; None where the system does not tell or it is gone."""
-        try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError, ValueError):
-            return None
-        return pages * resource.getpagesize() / (1 << 20)
 
     async def end(self, how: Ending) -> str:
         """Reap it, by force after a grace, and say how it ended. Afterwards nothing of it is open."""
@@ -224,9 +140,7 @@ class Child:
         await asyncio.wait({self._said}, timeout=GRACE_S)
         self._said.cancel()
         await asyncio.wait({self._said})
-        for closing in (self._writer, self._reading):
-            with contextlib.suppress(OSError):
-                await closing.wait_closed()
+        await self.hung_up()
         return _how_it_ended(self._process.returncode)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -266,6 +180,15 @@ class Child:
                     )
         if rest.strip():
             log.info("inference process says", pid=self.pid, line=rest.decode(errors="replace")[:LINE_MAX_CHARS])
+
+
+def spawning(command: Sequence[str]) -> OpenLink:
+    """Links to children that run the command."""
+
+    async def spawn(settings: WorkerSettings, _: asyncio.Event) -> WorkerLink:
+        return await Child.spawn(command, settings)
+
+    return spawn
 
 
 def _how_it_ended(returncode: int | None) -> str:

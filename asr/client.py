@@ -13,13 +13,14 @@ from asr.backlog import Backlog
 from asr.child import WORKER_COMMAND
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
+from asr.link import OpenLink
 from asr.listener import AsrListener
 from asr.placement import WorkerState, choose, home_of_new, may_leave
 from asr.reading_back import ReadBack
 from asr.session import AsrSession
 from asr.supervisor import SessionMessage
 from asr.watch import Backoff
-from asr.wire import GaveUp, Ran, Ready, Working
+from asr.wire import GaveUp, Ran, Ready, Shared, Working
 from asr.worker_settings import WorkerSettings
 from asr.workers import ManagedWorker, WorkerStatus
 from protocol.errors import EngineFailed
@@ -72,7 +73,8 @@ class AsrClient:
 
     The first process says how many the engine is good for here; the others are started then, no more than
     ``settings.workers`` when that is not 0. ``on_ran`` is told of every step of every worker, with the worker's index.
-    ``command`` is what is run instead of the real worker in tests.
+    ``link``: to processes that are shared with others (``asr.sharing``), which are as many as it is told, and another's
+    to start and to end. ``command`` is what is run instead of the real worker in tests.
     """
 
     def __init__(
@@ -81,11 +83,13 @@ class AsrClient:
         *,
         command: Sequence[str] = WORKER_COMMAND,
         backoff: Backoff | None = None,
+        link: OpenLink | None = None,
         on_ran: Callable[[int, Ran], None] | None = None,
     ) -> None:
         self._settings = settings
         self._command = command
         self._backoff = backoff
+        self._link = link
         self._on_ran = on_ran
         self._sessions: dict[str, AsrSession] = {}
         self._homes: dict[str, ManagedWorker] = {}  # the worker that each session is placed at
@@ -108,6 +112,7 @@ class AsrClient:
             lambda: next(self._generations),
             command=self._command,
             backoff=self._backoff,
+            link=self._link,
         )
 
     async def start(self) -> None:
@@ -278,9 +283,9 @@ class AsrClient:
 
     def _grow_or_shrink(self, wanted: int) -> None:
         """To ``wanted`` workers. Files that wait to begin are spread over those that now begin to load."""
-        asked = self._settings.workers
+        asked = 0 if self._link is not None else self._settings.workers
         if asked > wanted:
-            log.warning("fewer inference processes than the setting workers asks for", asked=asked, good_for=wanted)
+            log.warning("fewer inference processes than engine_workers asks for", asked=asked, good_for=wanted)
         if asked:
             wanted = min(wanted, asked)
         while len(self._workers) > max(1, wanted):
@@ -321,9 +326,12 @@ class AsrClient:
             notice=ready.notice,
         )
         # Not when it only comes back: the others hold memory then, and it would not count them.
-        if worker.index == 0 and self._count_asked and not self._stopped:
+        if worker.index == 0 and (self._count_asked or self._link is not None) and not self._stopped:
             self._count_asked = False
             self._grow_or_shrink(ready.workers_max)
+        if self._settings.shared_in:
+            for each in self._workers:
+                each.tell(Shared(processes=len(self._workers)))
         self._note_state()
         self._move_those_that_may()
 

@@ -381,6 +381,7 @@ class InferenceLoop:
         return wire.Pong(
             number=number,
             sessions=len(self._sessions),
+            live=sum(session.options.lane == "live" for session in self._sessions.values()),
             backlog_samples=self._backlog_samples,
             steps=self._steps,
             step_s=round(self._step_s, 3),

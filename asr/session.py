@@ -11,9 +11,9 @@ import structlog
 from pydantic import BaseModel
 
 from asr.backlog import Backlog, Missing
-from asr.child import ChildGone
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
+from asr.link import ChildGone
 from asr.listener import AsrListener
 from asr.reading_back import ReadBack, Recording, pieces
 from asr.segments import SegmentBook
@@ -45,7 +45,7 @@ LOST_WITH_VOICES_MAX = 2  # processes that telling its voices apart may cost eve
 
 
 class Link(Protocol):
-    """The way to a worker that is ready: ``asr.child.Child``."""
+    """The way to a worker that is ready (``asr.link``)."""
 
     def write(self, message: BaseModel) -> None: ...
 

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from asr.child import WORKER_COMMAND, Child, ChildGone, Ending
+from asr.child import WORKER_COMMAND, spawning
+from asr.link import ChildGone, Ending, OpenLink, WorkerLink
 from asr.watch import Backoff, Heartbeat
 from asr.wire import (
     Broken,
@@ -42,7 +43,7 @@ class WorkerEvents(Protocol):
     ``working``: whose sound was being heard when the process was lost. ``on_pong`` comes about every second.
     """
 
-    def on_ready(self, child: Child, ready: Ready) -> None: ...
+    def on_ready(self, child: WorkerLink, ready: Ready) -> None: ...
 
     def on_message(self, message: SessionMessage) -> None: ...
 
@@ -56,6 +57,9 @@ class WorkerEvents(Protocol):
 class Supervisor:
     """Runs the worker command until ``stop``: after every end it is started again, at once when it was asked to.
 
+    With a ``link`` to a shared process it connects instead, and its deadlines end the connection: whose child that
+    process is has a supervisor with the same ones.
+
     ``reason`` says why there is no process now, ``restarts`` counts the ends that nobody asked for.
     """
 
@@ -65,11 +69,12 @@ class Supervisor:
         events: WorkerEvents,
         *,
         command: Sequence[str] = WORKER_COMMAND,
+        link: OpenLink | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._settings = settings
         self._events = events
-        self._command = command
+        self._open = link or spawning(command)
         self._backoff = backoff or Backoff()
         self._task: asyncio.Task[None] | None = None
         self._asked = asyncio.Event()  # to reload or to stop: ends a run, and the wait for the next
@@ -122,13 +127,15 @@ class Supervisor:
         self._loading_encoder = False
         self._between_steps.set()
         try:
-            child = await Child.spawn(self._command, self._settings)
+            child = await self._open(self._settings, self._asked)
         except ChildGone as error:
+            if self._asked.is_set():
+                return True
             self.reason = str(error)
             self._events.on_lost(planned=False)
             return False
         self.pid = child.pid
-        log.info("inference process started", pid=child.pid)
+        log.info("inference process reached" if child.is_shared else "inference process started", pid=child.pid)
         heartbeat = Heartbeat(self._settings.step_deadline_s, self._tick_s)
         reading = asyncio.create_task(self._read(child, heartbeat), name="asr-read")
         watching = asyncio.create_task(self._watch(child, heartbeat), name="asr-watch")
@@ -156,7 +163,7 @@ class Supervisor:
         self.reason = self.reason or how
         return planned
 
-    async def _read(self, child: Child, heartbeat: Heartbeat) -> tuple[Ending, str]:
+    async def _read(self, child: WorkerLink, heartbeat: Heartbeat) -> tuple[Ending, str]:
         """Pass on what it says until it leaves; how to end it, and why it left (empty when it did not say)."""
         reason = ""
         try:
@@ -198,7 +205,7 @@ class Supervisor:
         else:
             self._between_steps.clear()
 
-    async def _watch(self, child: Child, heartbeat: Heartbeat) -> tuple[Ending, str]:
+    async def _watch(self, child: WorkerLink, heartbeat: Heartbeat) -> tuple[Ending, str]:
         """Returns when the process has to be ended, how, and why."""
         started_at_s = time.monotonic()
         settings = self._settings

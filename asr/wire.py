@@ -104,6 +104,19 @@ class Credentials(_Message):
     riva_token: str = Field(repr=False)
 
 
+class Shared(_Message):
+    """To a worker that several servers share, from the one that started it: so many such processes there are."""
+
+    type: Literal["shared"] = "shared"
+    processes: int
+
+
+class Here(_Message):
+    """To a worker that several servers share, from each that came, first of all: it reads what it is told."""
+
+    type: Literal["here"] = "here"
+
+
 class Ping(_Message):
     type: Literal["ping"] = "ping"
     number: int
@@ -259,6 +272,7 @@ class Pong(_Message):
     """From the worker's loop (not from a side thread): it is alive. Figures for the metrics and for admission.
 
     Counts are since its start. ``busy``: the share of the last seconds spent on what was wanted (guesses are not).
+    ``sessions`` and ``live``: all, and those of speakers, of whomever they are.
     ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
     ``voice_windows`` of sound were embedded in ``voice_ms``, ``voice_windows_dropped`` were not for want of time;
     ``voice_failures``: times that a session's voices were no longer told apart because something failed.
@@ -269,6 +283,7 @@ class Pong(_Message):
     type: Literal["pong"] = "pong"
     number: int
     sessions: int = 0
+    live: int = 0
     backlog_samples: int = 0
     steps: int = 0
     step_s: float = 0.0
@@ -301,6 +316,9 @@ FromWorker = Annotated[
 ]
 
 TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(ToWorker, config=PARSED)
+FROM_OWNER: TypeAdapter[ToWorker | Shared | Here] = TypeAdapter(
+    Annotated[ToWorker | Shared | Here, Field(discriminator="type")], config=PARSED
+)
 FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(FromWorker, config=PARSED)
 
 

@@ -16,25 +16,25 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from asr import wire
 from asr.contract import RemoteEngine, StreamingEngine
 from asr.engines.choose import Choice, choose, load
 from asr.engines.choose_encoder import EncoderChoice, choose_encoder
+from asr.inbox import Frame, Inbox
 from asr.loop import InferenceLoop
 from asr.vad import EnergyVoiceActivity, SileroVoiceActivity, VoiceActivity
+from asr.worker_links import STARTER, WorkerLinks
 from asr.worker_settings import TOLD_APART, WorkerSettings
 from protocol.errors import EarshotError, EngineFailed, ModelDamaged
 
 log = structlog.get_logger(__name__)
 
-INBOX_MAX_BYTES = 4 << 20
 NICENESS = 5
 _READ_BYTES = 1 << 18
 _IDLE_S = 1.0
@@ -44,42 +44,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEEP_BYTES = 1 << 30
 
 
-class Inbox:
-    """Frames on their way from the reader to the loop. Bounded by bytes; policy: block the reader, hence the socket."""
-
-    def __init__(self, max_bytes: int = INBOX_MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._frames: deque[tuple[bytes, bytes]] = deque()
-        self._bytes = 0
-        self._changed = threading.Condition()
-
-    def put(self, header: bytes, payload: bytes) -> None:
-        """Blocks while the inbox is full; a single frame always fits an empty one."""
-        size = len(header) + len(payload)
-        with self._changed:
-            self._changed.wait_for(lambda: not self._frames or self._bytes + size <= self._max_bytes)
-            self._frames.append((header, payload))
-            self._bytes += size
-            self._changed.notify_all()
-
-    def take(self, timeout_s: float) -> list[tuple[bytes, bytes]]:
-        """Everything there is, after waiting for something for at most ``timeout_s``."""
-        with self._changed:
-            self._changed.wait_for(lambda: bool(self._frames), timeout_s)
-            frames = list(self._frames)
-            self._frames.clear()
-            self._bytes = 0
-            self._changed.notify_all()
-        return frames
-
-
 def read_all(link: socket.socket, inbox: Inbox) -> None:
     """The reader thread: until the socket ends, and then the process with it."""
     reader = wire.FrameReader()
     try:
         while data := link.recv(_READ_BYTES):
             for header, payload in reader.feed(data):
-                inbox.put(header, payload)
+                inbox.put(Frame(STARTER, header, payload))
     except (OSError, wire.FrameError) as error:
         log.warning("the link to the server broke", error=type(error).__name__)
     # Nobody is left to tell anything to, and the main thread may be deep in a model.
@@ -93,13 +64,14 @@ def watch_parent(parent: int, interval_s: float = 1.0) -> None:
     os._exit(0)
 
 
-def serve(loop: InferenceLoop, inbox: Inbox) -> None:
+def serve(loop: InferenceLoop, inbox: Inbox, links: WorkerLinks) -> None:
     """Run the loop until it is told to stop. Whatever it raises ends the process."""
     busy = False
     while not loop.stopped:
         if not loop.full:
-            for header, payload in inbox.take(0.0 if busy else _patience_s(loop)):
-                loop.take(wire.TO_WORKER.validate_json(header), payload)
+            for frame in inbox.take(0.0 if busy else _patience_s(loop)):
+                for message, payload in links.read(frame):
+                    loop.take(message, payload)
         busy = loop.turn()
 
 
@@ -109,15 +81,20 @@ def _patience_s(loop: InferenceLoop) -> float:
 
 
 def _with_credentials(settings: WorkerSettings, inbox: Inbox) -> WorkerSettings:
-    """The settings with what was left out of the command line, which is the first frame."""
+    """The settings with what was left out of the command line, which is the first frame of the server that started us.
+    Others that share us know no credentials, and need none."""
     if settings.riva_token != TOLD_APART:
         return settings
-    frames: list[tuple[bytes, bytes]] = []
-    while not frames:  # the reader ends the process when the server goes away
-        frames = inbox.take(_IDLE_S)
-    told = wire.Credentials.model_validate_json(frames[0][0])
-    for header, payload in frames[1:]:
-        inbox.put(header, payload)
+    others: list[Frame] = []
+    told: wire.Credentials | None = None
+    while told is None:  # the reader ends the process when the server goes away
+        for frame in inbox.take(_IDLE_S):
+            if told is None and frame.owner == STARTER:
+                told = wire.Credentials.model_validate_json(frame.header)
+            else:
+                others.append(frame)
+    for frame in others:
+        inbox.put(frame)
     return replace(settings, riva_token=told.riva_token)
 
 
@@ -174,8 +151,9 @@ def _voice_activity(choice: Choice) -> VoiceActivity:
 def run(link: socket.socket, settings: WorkerSettings) -> int:
     """Load, tell, serve. Returns the exit status; what went wrong was told as ``Broken`` by then."""
 
-    def tell(message: BaseModel) -> None:
-        link.sendall(wire.frame(message))
+    inbox = Inbox()
+    links = WorkerLinks(link, inbox, settings.shared_at)
+    tell = links.tell
 
     def broken(code: str, message: str) -> int:
         log.error("the inference process gives up", code=code, reason=message)
@@ -183,7 +161,6 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
             tell(wire.Broken(code=code, message=message))
         return 1
 
-    inbox = Inbox()
     threading.Thread(target=read_all, args=(link, inbox), name="reader", daemon=True).start()
     threading.Thread(target=watch_parent, args=(os.getppid(),), name="parent", daemon=True).start()
     engine: StreamingEngine | None = None
@@ -198,7 +175,7 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
         gc.freeze()  # all of it stays to the end, and steps do not wait while the collector looks at it again
         tell(_ready(choice, engine, encoder))
         log.info("ready", engine=engine.info.name, model=engine.info.model, device=engine.info.device)
-        serve(loop, inbox)
+        serve(loop, inbox, links)
     except EarshotError as error:
         return broken(error.code, error.message)
     except MemoryError:

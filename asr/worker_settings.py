@@ -17,7 +17,8 @@ class WorkerSettings:
     ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``. ``workers``:
     how many processes (0: as many as the engine is good for here); ``index`` says which of them this is, and so its
     device. ``commit_policy``: a name that ``asr.agreement`` knows. ``speaker_encoder``: see
-    ``asr.engines.choose_encoder``. ``riva_...``: of the engine ``riva`` (``asr.engines.riva``).
+    ``asr.engines.choose_encoder``. ``shared_in``: the folder of the sockets at which other servers come to the
+    processes (``asr.sharing``), empty where nobody does. ``riva_...``: of the engine ``riva`` (``asr.engines.riva``).
     """
 
     engine: str = "auto"
@@ -33,6 +34,7 @@ class WorkerSettings:
     memory_max_mb: int = 0
     workers: int = 0
     index: int = 0
+    shared_in: str = ""
     riva_url: str = ""
     riva_tls: bool = False
     riva_ca_file: str = ""
@@ -40,6 +42,11 @@ class WorkerSettings:
     riva_model: str = ""
     riva_deadline_s: float = 10.0
     riva_hotword_boost: float = 20.0
+
+    @property
+    def shared_at(self) -> Path | None:
+        """The socket of this process, where it is shared."""
+        return Path(self.shared_in) / f"engine-{self.index}" if self.shared_in else None
 
     def to_json(self) -> str:
         """For a command line: of the token it says no more than that one will be told (``wire.Credentials``)."""

@@ -8,7 +8,9 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from asr.child import Child
+from pydantic import BaseModel
+
+from asr.link import OpenLink, WorkerLink
 from asr.load_average import LoadAverage, busy_with_more
 from asr.placement import WorkerState
 from asr.session import AsrSession
@@ -71,6 +73,7 @@ class ManagedWorker:
         *,
         command: Sequence[str],
         backoff: Backoff | None,
+        link: OpenLink | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.index = index
@@ -78,15 +81,17 @@ class ManagedWorker:
         self._next_generation = next_generation
         self._clock = clock
         self._supervisor = Supervisor(
-            replace(settings, index=index), self, command=command, backoff=copy(backoff) if backoff else None
+            replace(settings, index=index), self, command=command, link=link, backoff=copy(backoff) if backoff else None
         )
+        self._is_shared = link is not None
+        self._others_live = 0  # sessions of other servers there
         self.sessions: dict[str, AsrSession] = {}
         self.state: WorkerState = "starting"
         self.ready: Ready | None = None  # of the latest process that was ready
         self.failed_starts = 0  # in a row
         self._strikes = 0
         self._ready_at_s: float | None = None
-        self._child: Child | None = None
+        self._child: WorkerLink | None = None
         self.pong: Pong | None = None
         self._load = LoadAverage()
 
@@ -116,7 +121,8 @@ class ManagedWorker:
 
     @property
     def live(self) -> int:
-        return len(self.sessions) - self.files
+        """Those of other servers with which the process is shared count: they take its time."""
+        return len(self.sessions) - self.files + self._others_live
 
     @property
     def files(self) -> int:
@@ -163,6 +169,11 @@ class ManagedWorker:
             session_cost=self.session_cost,
         )
 
+    def tell(self, message: BaseModel) -> None:
+        """The process, if there is one."""
+        if self._child is not None:
+            self._child.write(message)
+
     # Its sessions.
 
     def take(self, session: AsrSession) -> None:
@@ -174,12 +185,13 @@ class ManagedWorker:
     def let_go(self, session: AsrSession) -> None:
         self.sessions.pop(session.session_id, None)
 
-    def _attach(self, session: AsrSession, child: Child) -> None:
+    def _attach(self, session: AsrSession, child: WorkerLink) -> None:
         session.attach(child, self._next_generation())
         session.tell_engine_state("degraded" if self.pong is not None and self.pong.away else "ok")
 
     def _lose(self, state: WorkerState) -> None:
         self._child, self.pong, self._load, self.state = None, None, LoadAverage(), state
+        self._others_live = 0
         for session in self.sessions.values():
             session.detach()
 
@@ -189,7 +201,7 @@ class ManagedWorker:
 
     # What the supervisor tells.
 
-    def on_ready(self, child: Child, ready: Ready) -> None:
+    def on_ready(self, child: WorkerLink, ready: Ready) -> None:
         self._child, self.ready, self.state, self.failed_starts = child, ready, "ok", 0
         self._ready_at_s = self._clock()
         for session in list(self.sessions.values()):
@@ -205,6 +217,8 @@ class ManagedWorker:
         if was_away != bool(pong.away):
             for session in self.sessions.values():
                 session.tell_engine_state("degraded" if pong.away else "ok")
+        own = len(self.sessions) - self.files
+        self._others_live = max(0, pong.live - own) if self._is_shared else 0
         self._load.add(pong.busy, self.live, self._clock())
 
     def on_ran(self, ran: Ran) -> None:

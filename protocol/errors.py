@@ -187,6 +187,9 @@ class LanguageModelUnavailable(TryLater):
 
 
 class HeldElsewhere(TryLater):
+    """``node_id``: where, if that is known; not for clients."""
+
+    node_id = ""
     code = "HELD_ELSEWHERE"
     http_status = 421
     close_code = 4010

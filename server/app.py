@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from asr.link import OpenLink
 from protocol.errors import EarshotError
 from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.bots import ROUTERS as BOT_ROUTERS
@@ -51,8 +52,15 @@ CORS_ANSWER_HEADERS = (
 )
 
 
-def build_app(settings: Settings, *, services: Services | None = None, metrics: Metrics | None = None) -> FastAPI:
-    """The whole server as an ASGI app.
+def build_app(
+    settings: Settings,
+    *,
+    services: Services | None = None,
+    metrics: Metrics | None = None,
+    engine_link: OpenLink | None = None,
+    worker: int | None = None,
+) -> FastAPI:
+    """The whole server as an ASGI app; ``worker``: which of several it is, ``engine_link``: to what they share.
 
     Its lifespan starts and stops the services. ``services`` that are given (by tests) are used as they are, and are
     the caller's to stop.
@@ -62,7 +70,7 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            app.state.services = services if services is not None else await Services.start(settings, metrics=metrics)
+            app.state.services = services or await Services.start(settings, metrics=metrics, engine_link=engine_link)
         except EarshotError as error:
             app.state.why_not = error  # uvicorn says only that it did not start
             raise
@@ -93,6 +101,8 @@ def build_app(settings: Settings, *, services: Services | None = None, metrics: 
     app.state.settings = settings
     app.state.services = services
     app.state.metrics = metrics
+    app.state.worker = worker
+    metrics.watch("worker", "Which of this machine's workers this is, counted from 0.", lambda: float(worker or 0))
     app.state.leaving = Leaving()
     app.state.rate_limits = RateLimits(
         creations_per_minute=settings.creations_per_minute,

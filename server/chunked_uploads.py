@@ -33,8 +33,8 @@ from server.files import disk_full, storage_error
 from server.intake import MEBIBYTE, Intake
 from server.journal import Journal
 from server.live import SourceOptions
-from server.locks import Locks
 from server.nodes.duties import Duties
+from server.nodes.folder_locks import FolderLocks
 from server.rounds import repeat
 from server.settings import Settings
 from server.status import logged
@@ -68,7 +68,8 @@ class ChunkedUploads:
         self._journal = journal
         self._bytes = UploadBytes(settings.uploads_dir, blobs)
         self._duties = duties
-        self._locks = Locks()  # what is done with one upload is done one after the other
+        # What is done with one upload is done one after the other, also by other workers of this folder.
+        self._locks = FolderLocks(settings.data_dir / "uploads.lock")
         # Finished ones without an id whose first chunk came again: it may have been that of a file that begins alike.
         self._repeated: set[str] = set()
         self._keeper: asyncio.Task[None] | None = None
@@ -86,6 +87,7 @@ class ChunkedUploads:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+        self._locks.close()
 
     async def begin(
         self,

@@ -19,6 +19,7 @@ from server.hub import Hub
 from server.journal import Journal
 from server.live import SourceOptions
 from server.metrics import Metrics
+from server.nodes.holding import Holding
 from server.peer_places import PeerPlace, PeerPlaces
 from server.peer_source import Described, MakeTalk, PeerSource
 from server.room_sounds import RoomSounds
@@ -32,9 +33,16 @@ class Peers:
     """Connects WebRTC peers to live sessions."""
 
     def __init__(
-        self, settings: Settings, hub: Hub, journal: Journal, metrics: Metrics, ports: UdpPorts | None = None
+        self,
+        settings: Settings,
+        hub: Hub,
+        journal: Journal,
+        metrics: Metrics,
+        ports: UdpPorts | None = None,
+        holding: Holding | None = None,
     ) -> None:
         self._ports = ports
+        self._holding = holding
         self._hub = hub
         self._journal = journal
         self._settings = settings
@@ -105,23 +113,23 @@ class Peers:
         return source.described
 
     async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:
-        """The client's answer to our offer. Raises ``NotFound``, ``SdpError``, ``TooLarge``."""
-        await self._source_of(transcript_id, session_id).peer.accept(sdp, type)
+        """The client's answer to our offer. Raises ``NotFound``, ``HeldElsewhere``, ``SdpError``, ``TooLarge``."""
+        await (await self._source_of(transcript_id, session_id)).peer.accept(sdp, type)
 
-    def require(self, transcript_id: str, session_id: str) -> None:
-        """Raise ``NotFound`` unless this session's peer is there, connected or about to be."""
-        self._source_of(transcript_id, session_id)
+    async def require(self, transcript_id: str, session_id: str) -> None:
+        """Raise ``NotFound``, or ``HeldElsewhere``, unless this session's peer is here, connected or about to be."""
+        await self._source_of(transcript_id, session_id)
 
     async def add_candidates(self, transcript_id: str, session_id: str, fragment: str) -> bool:
         """The client's later candidates; False where they ask for an ICE restart, which is not done.
 
         Raises ``NotFound``, ``SdpError``, ``TooLarge``.
         """
-        return await self._source_of(transcript_id, session_id).peer.add_candidates(fragment)
+        return await (await self._source_of(transcript_id, session_id)).peer.add_candidates(fragment)
 
-    def end(self, transcript_id: str, session_id: str) -> None:
+    async def end(self, transcript_id: str, session_id: str) -> None:
         """The client is done: its peer is closed, and the last finals are made. Raises ``NotFound``."""
-        source = self._source_of(transcript_id, session_id)
+        source = await self._source_of(transcript_id, session_id)
         source.session.end(None)
         source.close_soon("ended by the client")
 
@@ -197,8 +205,10 @@ class Peers:
                 return None if source.place.is_connecting else source.place
         return None
 
-    def _source_of(self, transcript_id: str, session_id: str) -> PeerSource:
+    async def _source_of(self, transcript_id: str, session_id: str) -> PeerSource:
         source = self._sources.get(session_id)
+        if source is None and self._holding is not None:
+            await self._holding.check(transcript_id)  # a peer is where its transcript is
         if source is None or source.session.transcript_id != transcript_id or source.session.finishing is not None:
             raise NotFound("no such session")
         return source

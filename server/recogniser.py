@@ -19,7 +19,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         step_deadline_s=settings.engine_step_deadline_s,
         start_deadline_s=settings.engine_start_deadline_s,
         memory_max_mb=settings.engine_memory_max_mb,
-        workers=settings.workers,
+        workers=settings.engine_workers,
         riva_url=settings.riva_url,
         riva_tls=settings.riva_tls,
         riva_ca_file=str(settings.riva_ca_file or ""),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from asr.client import AsrClient
+from asr.link import OpenLink
 from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
@@ -112,9 +113,12 @@ class Services:
     _stack: AsyncExitStack = field(repr=False)
 
     @classmethod
-    async def start(cls, settings: Settings, *, metrics: Metrics | None = None) -> Services:
-        """Start all of it, or nothing. Raises ``StoreUnavailable``; ``OSError`` when data cannot be kept or no UDP
-        port is to be had.
+    async def start(
+        cls, settings: Settings, *, metrics: Metrics | None = None, engine_link: OpenLink | None = None
+    ) -> Services:
+        """Start all of it, or nothing. ``engine_link``: to inference processes that others use too.
+
+        Raises ``StoreUnavailable``; ``OSError`` when data cannot be kept or no UDP port is to be had.
         """
         metrics = metrics or Metrics()
         async with AsyncExitStack() as stack:
@@ -174,7 +178,7 @@ class Services:
             disk.start()
             stack.push_async_callback(disk.stop)
             loop = LoopWatch(metrics.engine)
-            asr = AsrClient(worker_settings(settings), on_ran=loop.ran)
+            asr = AsrClient(worker_settings(settings), on_ran=loop.ran, link=engine_link)
             await asr.start()
             stack.push_async_callback(asr.stop)
             loop.start(lambda: asr.workers)
@@ -195,7 +199,7 @@ class Services:
             stack.push_async_callback(relabelling.stop)
             intake = Intake(settings, store, hub, journal, recognisers)
             stack.push_async_callback(intake.stop)
-            peers = Peers(settings, hub, journal, metrics, ports)
+            peers = Peers(settings, hub, journal, metrics, ports, membership.holding)
             stack.push_async_callback(peers.stop)
             webhooks = Webhooks(settings, store, metrics)
             webhooks.start()

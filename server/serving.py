@@ -23,124 +23,28 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from uvicorn.server import ServerState
-from websockets.frames import CloseCode, Frame
 
 from protocol.errors import EarshotError
 from server.app import build_app
 from server.connections import Asking, http_connection
 from server.leaving import FAULT_S, GOODBYE_S, LEFTOVERS_S, Leaving, leaves_within_s
 from server.logs import set_up_logs
+from server.nodes.entrance import Entrance
 from server.settings import Settings
 from server.shown_url import shown_url
+from server.websocket_connection import WebSocketConnection
 
 log = structlog.get_logger(__name__)
 
 BACKLOG = 512
 HEADERS_MAX_BYTES = 32 * 1024  # h11: request line and headers together; browsers and proxies send some 2 KiB
 KEEP_ALIVE_S = 15
-# Of one message: libraries that cut messages into frames at all make them of kilobytes. Empty ones count as nothing by
-# their bytes, so that these alone would not bound them.
-FRAGMENTS_MAX = 1024
-PONGS_WAITING_MAX_BYTES = 64 * 1024  # for a peer that sends pings and reads no answers
 EXIT_HARD = 130
-
-
-class WebSocketConnection(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, which its door can cut, and which a peer that is behind does not lose by its own pings."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        # The scope's state is a copy of this, so that the door finds there what it may do to its own connection.
-        own = {"abort_connection": self.abort, "take_messages_of": self.take_messages_of}
-        super().__init__(config, server_state, app_state | own, _loop)
-        self._heard_at_s = 0.0
-        self._cut: asyncio.TimerHandle | None = None
-
-    def abort(self) -> None:
-        """End the TCP connection now, with whatever it still had to send."""
-        if self.transport is not None and not self.disconnected:
-            self.transport.abort()
-
-    def take_messages_of(self, max_bytes: int) -> None:
-        """Larger ones than sockets take else, or smaller."""
-        self.conn.max_message_size = max_bytes
-
-    def data_received(self, data: bytes) -> None:
-        self._heard_at_s = self.loop.time()
-        super().data_received(data)
-        self._cut_when_closing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._cut is not None:
-            self._cut.cancel()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self._cut_when_closing()
-
-    def handle_ping(self) -> None:
-        # Pongs leave past every queue of ours. RFC 6455, 5.5.3: only the most recent ping must be answered.
-        if self.transport.get_write_buffer_size() > PONGS_WAITING_MAX_BYTES:
-            self.conn.data_to_send()
-            return
-        super().handle_ping()
-
-    def handle_cont(self, event: Frame) -> None:
-        if len(self.frames) >= FRAGMENTS_MAX:
-            self._fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
-            return
-        super().handle_cont(event)
-
-    def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
-            self._fail(CloseCode.INVALID_DATA, "not UTF-8")
-            return
-        super().send_receive_event_to_app()
-
-    def _fail(self, code: CloseCode, reason: str) -> None:
-        """The peer broke the protocol: tell it, and close."""
-        self.frames = []
-        if not self.close_sent:
-            self.conn.fail(code, reason)
-            self.handle_parser_exception()
-
-    def _cut_when_closing(self) -> None:
-        """A close waits for a buffer that may never empty."""
-        if self._cut is None and self.transport.is_closing():
-            self._cut = self.loop.call_later(self.close_timeout, self.abort)
-
-    def keepalive_timeout(self) -> None:
-        # A pong waits behind the sound that was sent before it. While sound comes, or we do not read because we hold
-        # the sender back, the peer is not dead.
-        if self.read_paused or self._heard_at_s > self.ping_sent_at:
-            self.pong_timer = None
-            self.pending_ping_payload = None
-            self.schedule_ping()
-            return
-        super().keepalive_timeout()
-        self._cut_when_closing()
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class Server(uvicorn.Server):
@@ -155,7 +59,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] | None = None) 
     """Serve until told to stop; the process's exit code. ``announce`` gets one line with the address."""
     set_up_logs(settings)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=event_loop()) as runner:
             runner.run(Serving(settings, announce=announce, on_ready=keep_what_is_there).run())
     except EarshotError as error:
         log.error("cannot start", code=error.code, reason=error.message)
@@ -184,6 +88,7 @@ class Serving:
         announce: Callable[[str], None] | None = None,
         asking: Asking | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        entrance: Entrance | None = None,
     ) -> None:
         self.settings = settings
         self.asking = asking or Asking()
@@ -192,20 +97,23 @@ class Serving:
         self.url = ""
         self._announce = announce
         self._on_ready = on_ready
+        self._entrance = entrance
         self._stopping: asyncio.Task[None] | None = None
         self._server: Server | None = None
 
     async def run(self, *, handle_signals: bool = True) -> None:
         """Serve. Raises ``OSError`` when the address cannot be listened on."""
-        listening = listen(self.settings)
+        sockets = [listen(self.settings)] if self._entrance is None else self._entrance.listen(self.settings)
         self._server = Server(configure(self.app, self.settings, self.asking))
-        ready = asyncio.create_task(self._tell_ready(listening), name="tell ready")
+        if self._entrance is not None:
+            self._entrance.prepare(self._server.config, self.asking, self.app)
+        ready = asyncio.create_task(self._tell_ready(sockets), name="tell ready")
         loop = asyncio.get_running_loop()
         if handle_signals:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_signal)
         try:
-            await self._server.serve(sockets=[listening])
+            await self._server.serve(sockets=sockets)
         except SystemExit:
             # uvicorn's answer to a lifespan that failed; what nobody foresaw was logged where it happened.
             unforeseen = EarshotError("the server could not start; the log says why")
@@ -217,7 +125,10 @@ class Serving:
             if handle_signals:
                 for number in (signal.SIGTERM, signal.SIGINT):
                     loop.remove_signal_handler(number)
-            listening.close()
+            if self._entrance is not None:
+                await self._entrance.close()
+            for listening in sockets:
+                listening.close()
 
     def stop(self) -> None:
         """Begin to stop: refuse what is new, let finals be made, tell everybody, close. Idempotent."""
@@ -258,11 +169,17 @@ class Serving:
             log.warning("sockets did not close and are cut", count=leaving.sockets.count)
         self._server.should_exit = True
 
-    async def _tell_ready(self, listening: socket.socket) -> None:
+    async def _tell_ready(self, sockets: Sequence[socket.socket]) -> None:
         assert self._server is not None
         while not self._server.started:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.02)
-        host, port = listening.getsockname()[:2]
+        if self._entrance is not None:
+            self._on_ready()
+            self._entrance.open(self._server)
+            self.ready.set()
+            log.info("serving")
+            return
+        host, port = sockets[0].getsockname()[:2]
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
         self._on_ready()
         self.ready.set()
@@ -325,7 +242,8 @@ def configure(app: FastAPI, settings: Settings, asking: Asking) -> uvicorn.Confi
     )
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the loop of a server: uvloop's, where that is."""
     try:
         import uvloop
     except ImportError:

@@ -24,7 +24,7 @@ from server.client_address import networks_of
 from server.client_settings import ClientSettings
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
-from server.nodes.node_settings import NodeSettings
+from server.nodes.node_settings import NodeSettings, check_database_of_workers, check_ports_of_workers
 from server.riva_settings import RivaSettings
 from server.speaker_settings import SpeakerSettings
 from server.turn import check_stun_url, check_turn_url
@@ -68,7 +68,9 @@ class Settings(
     port: int = Field(8000, ge=0, le=65535, description="TCP port for pages, REST and sockets; 0 takes a free one.")
     data_dir: Path = Field(Path("data"), description="Folder for the database, recordings and fetched models.")
     database_url: SecretStr | None = Field(
-        None, description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder."
+        None,
+        validate_default=True,
+        description="SQLAlchemy URL, such as postgresql+asyncpg://...; default: SQLite in the data folder.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "text", "json"] = Field(
@@ -107,7 +109,7 @@ class Settings(
 
     # The recogniser.
     engine: str = Field("auto", description="auto, a model of `earshot models list`, riva, or scripted (tests).")
-    workers: int = Field(
+    engine_workers: int = Field(
         0, ge=0, le=64, description="Inference processes at most; 0: one per core or device, as the engine is good for."
     )
     language: str = Field("en", description="Language assumed when a session names none; auto lets the engine detect.")
@@ -235,7 +237,9 @@ class Settings(
     )
     udp_port: int = Field(0, ge=0, le=65535, description="UDP port that all WebRTC peers share; 0 takes a free one.")
     udp_port_range: str = Field(
-        "", description="UDP ports such as 40000-40100, one for each WebRTC peer, in place of udp_port."
+        "",
+        validate_default=True,
+        description="UDP ports such as 40000-40100, one for each WebRTC peer, in place of udp_port.",
     )
     udp_receive_buffer_kb: int = Field(
         4096,
@@ -315,6 +319,12 @@ class Settings(
         toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("EARSHOT_CONFIG", "earshot.toml")))
         return init_settings, env_settings, toml
 
+    @field_validator("database_url")
+    @classmethod
+    def _may_be_shared(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        check_database_of_workers(url, info.data.get("workers", 1))
+        return url
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -351,8 +361,8 @@ class Settings(
 
     @field_validator("udp_port_range")
     @classmethod
-    def _is_port_range(cls, text: str) -> str:
-        port_range(text)
+    def _is_port_range(cls, text: str, info: ValidationInfo) -> str:
+        check_ports_of_workers(info.data.get("udp_port", 0), port_range(text), info.data.get("workers", 1))
         return text
 
     @field_validator("public_addresses")

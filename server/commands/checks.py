@@ -88,9 +88,9 @@ def recogniser(settings: Settings) -> Check:
         return Check("Recogniser", "fail", error.message, "`earshot models list` shows the names; see EARSHOT_ENGINE.")
     found = f"{chosen.model} ({chosen.engine} on {chosen.device}): {chosen.reason}"
     notice, good_for = chosen.notice, workers_max(chosen)
-    if settings.workers > good_for:
-        found += f"; the setting workers asks for {settings.workers} processes, this machine is good for {good_for}"
-        notice = f"{notice} Lower EARSHOT_WORKERS; 0 takes as many as it is good for.".strip()
+    if settings.engine_workers > good_for:
+        found += f"; engine_workers asks for {settings.engine_workers} processes, this machine is good for {good_for}"
+        notice = f"{notice} Lower EARSHOT_ENGINE_WORKERS; 0 takes as many as it is good for.".strip()
     return Check("Recogniser", "warn" if notice else "ok", found, notice)
 
 

@@ -31,6 +31,7 @@ def serve(
     data_dir: Annotated[Path | None, typer.Option(help="Folder for the database, recordings and models.")] = None,
     engine: Annotated[str | None, typer.Option(help="auto, or a name from `earshot models list`.")] = None,
     language: Annotated[str | None, typer.Option(help="Language assumed when a session names none.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Server processes; several need Redis and PostgreSQL.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, text or json.")] = None,
 ) -> None:
@@ -43,11 +44,14 @@ def serve(
         data_dir=data_dir,
         engine=engine,
         language=language,
+        workers=workers,
         log_level=log_level,
         log_format=log_format,
     )
     check_data_dir(settings.data_dir)
     check_port(settings.host, settings.port)
+    if settings.workers > 1:
+        raise typer.Exit(_serve_workers(settings))
     check_udp(settings)
     say_what_will_run(settings)
 
@@ -57,6 +61,21 @@ def serve(
 
     gc.enable()
     raise typer.Exit(run(settings, announce=_say))
+
+
+def _serve_workers(settings: Settings) -> int:
+    from server.nodes.worker_orders import settings_of
+
+    for index in range(settings.workers):
+        its = settings_of(settings, index)
+        check_udp(its)
+        if its.worker_port:
+            check_port(its.host, its.worker_port)
+    say_what_will_run(settings)
+
+    from server.nodes.workers import serve_workers
+
+    return serve_workers(settings, announce=_say)
 
 
 def check_data_dir(data_dir: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
+from protocol.errors import EarshotError, HeldElsewhere
 from server.accounts import bot_tokens, tickets
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
@@ -21,6 +22,8 @@ from server.rate_limits import RateLimits, Stand
 from server.services import Services
 from server.settings import Settings
 from server.store.standing import Standing
+
+HandOver = Callable[[str], Awaitable[bool]]
 
 
 def settings_of(connection: HTTPConnection) -> Settings:
@@ -46,6 +49,15 @@ def leaving_of(connection: HTTPConnection) -> Leaving:
 def rate_limits_of(connection: HTTPConnection) -> RateLimits:
     limits: RateLimits = connection.app.state.rate_limits
     return limits
+
+
+async def handed_over(connection: HTTPConnection, error: EarshotError) -> bool:
+    """Whether the connection goes on in another worker of this machine, which has what it is about; then there is
+    nothing more to do with it here."""
+    hand_over: HandOver | None = connection.scope.get("state", {}).get("hand_over")
+    if hand_over is None or not isinstance(error, HeldElsewhere) or not error.node_id:
+        return False
+    return await hand_over(error.node_id)
 
 
 def address_of(connection: HTTPConnection) -> str:

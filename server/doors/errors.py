@@ -12,12 +12,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.errors import EarshotError, Internal, ValidationFailed
 from protocol.openai_errors import error_body, speaks_openai, status_of
+from server.doors.access import handed_over
 
 log = structlog.get_logger(__name__)
 
@@ -138,8 +139,17 @@ def parse_body(model: type[M], body: bytes) -> M:
         raise validation_failed(error.errors(include_input=False, include_context=False)) from None
 
 
-async def _on_earshot_error(request: Request, error: Exception) -> JSONResponse:
+class Unanswered(Response):
+    """Of a request that another worker answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+
+async def _on_earshot_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EarshotError)
+    if await handed_over(request, error):
+        return Unanswered()
     if error.http_status >= 500 and not error.retryable:
         # Of what others did wrong we know the reason; of our own faults we want to know where.
         log.error("request failed", code=error.code, exc_info=error if isinstance(error, Internal) else None)

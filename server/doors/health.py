@@ -49,6 +49,8 @@ async def health(request: Request) -> Response:
         "disk": {"free_mb": free, "reserve_mb": settings.disk_reserve_mb},
         "store": "unavailable" if fault else "ok",
     }
+    if request.app.state.worker is not None:
+        body["worker"] = request.app.state.worker
     return JSONResponse(body, 503 if draining or problem else 200, headers={"Cache-Control": "no-store"})
 
 

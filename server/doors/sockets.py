@@ -23,7 +23,16 @@ from server.accounts.credentials import SCHEMES
 from server.accounts.principal import Principal, nobody
 from server.accounts.resource import Resource
 from server.auth import Action
-from server.doors.access import check_page, enter, is_settled, leaving_of, recheck, resource_of, settings_of
+from server.doors.access import (
+    check_page,
+    enter,
+    handed_over,
+    is_settled,
+    leaving_of,
+    recheck,
+    resource_of,
+    settings_of,
+)
 from server.doors.told_texts import ToldTexts, as_text
 from server.limits import MessageRate
 from server.subscription import Subscription
@@ -243,6 +252,8 @@ async def _serve(
         except Gone:
             pass
         except EarshotError as error:
+            if await handed_over(websocket, error):
+                return
             if error.http_status >= 500 and not error.retryable:
                 log.error("socket failed", code=error.code, exc_info=error)
             await connection.refuse(error, reason=_reason(error))

@@ -93,7 +93,7 @@ async def describe_endpoint(request: Request) -> Response:
 async def trickle(request: Request, transcript_id: str, session_id: str) -> Response:
     """Candidates that the client found after its offer."""
     peers, settings = services_of(request).peers, settings_of(request)
-    peers.require(transcript_id, session_id)
+    await peers.require(transcript_id, session_id)
     _must_be(request, FRAGMENT, {"Accept-Patch": FRAGMENT})
     _must_match(request, session_id)
     fragment = await _text(request, settings)
@@ -105,7 +105,7 @@ async def trickle(request: Request, transcript_id: str, session_id: str) -> Resp
 @router.delete("/whip/{transcript_id}/{session_id}", dependencies=[speaks], response_class=Response)
 async def end(request: Request, transcript_id: str, session_id: str) -> Response:
     """The client is done. The last words become final."""
-    services_of(request).peers.end(transcript_id, session_id)
+    await services_of(request).peers.end(transcript_id, session_id)
     return Response()
 
 

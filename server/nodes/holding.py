@@ -100,8 +100,10 @@ class Holding:
 def elsewhere(holder: Holder) -> HeldElsewhere:
     """``details.server_url`` is where clients find the node, if it has an address of its own."""
     where = f"connect to {holder.url}" if holder.url else "connect again"
-    return HeldElsewhere(
+    error = HeldElsewhere(
         f"another node has this transcript now: {where}",
         details={"server_url": holder.url or None, "retry_after_s": COME_BACK_S},
         retry_after_s=COME_BACK_S,
     )
+    error.node_id = holder.node_id
+    return error

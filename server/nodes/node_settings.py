@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
+WORKERS_MAX = 64
+ENGINE_WORKERS = "workers counts server processes; inference processes are counted by engine_workers"
 _URL = r"^$|^https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?$"
 
 
@@ -13,6 +15,20 @@ class NodeSettings(BaseSettings):
 
     redis_url: SecretStr | None = Field(
         None, description="Redis where nodes wake each other and count together, redis://...; unset: each alone."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=WORKERS_MAX,
+        description="Server processes on this machine, which share the port and the inference processes; more than 1 "
+        "need redis_url and PostgreSQL.",
+    )
+    worker_port: int = Field(
+        0,
+        ge=0,
+        le=65535 - WORKERS_MAX,
+        description="TCP port at which the first of several workers answers alone, each other at the next one, for "
+        "Prometheus; 0: none.",
     )
     node_url: str = Field(
         "",
@@ -53,7 +69,44 @@ class NodeSettings(BaseSettings):
             check_redis_url(url.get_secret_value())
         return url
 
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _is_not_engine_workers(cls, count: object) -> object:
+        if count in (0, "0"):
+            raise ValueError(f"{ENGINE_WORKERS}, and 0 of these is its default")
+        return count
+
+    @field_validator("workers")
+    @classmethod
+    def _have_redis(cls, count: int, info: ValidationInfo) -> int:
+        if count > 1 and info.data.get("redis_url", "wrong itself, and told") is None:
+            raise ValueError(
+                f"{count} workers need redis_url: they wake each other there, and count together ({ENGINE_WORKERS})"
+            )
+        return count
+
     @property
     def redis(self) -> str | None:
         """The address of Redis. May hold a password: never logged."""
         return self.redis_url.get_secret_value() if self.redis_url is not None else None
+
+
+def check_database_of_workers(url: SecretStr | None, workers: int) -> None:
+    """Raises ``ValueError``. SQLite has one writer at a time, and tells nobody else that something is new."""
+    if workers > 1 and (url is None or not url.get_secret_value().startswith("postgresql")):
+        raise ValueError(f"{workers} workers need PostgreSQL, postgresql+asyncpg://...: SQLite is for one process")
+
+
+def check_ports_of_workers(udp_port: int, ports: tuple[int, int] | None, workers: int) -> None:
+    """Raises ``ValueError`` unless each worker can have a UDP port of its own."""
+    if workers == 1:
+        return
+    if ports is not None:
+        count = ports[1] - ports[0] + 1
+        if count < workers:
+            raise ValueError(f"{workers} workers need as many ports, and these are {count}")
+    elif udp_port and (udp_port < 1024 or udp_port + workers - 1 > 65535):
+        raise ValueError(
+            f"{workers} workers take as many UDP ports from udp_port {udp_port} on; choose one from 1024 to "
+            f"{65536 - workers}, or 0"
+        )

@@ -15,10 +15,10 @@ import pytest
 from pydantic import BaseModel
 
 from asr import wire
-from asr.child import Child
 from asr.client import AsrClient
 from asr.contract import Samples, SessionOptions, Step
 from asr.engines.scripted import ScriptedEngine, hear
+from asr.link import WorkerLink
 from asr.listening import FRAMES_AT_ONCE_MAX
 from asr.loop import InferenceLoop
 from asr.session import LOST_MAX
@@ -114,7 +114,7 @@ class Bench:
         worker = self.client._workers[0]
         while not finalizing.done():
             process = Process(self.engine)
-            worker.on_ready(cast(Child, process), READY)
+            worker.on_ready(cast(WorkerLink, process), READY)
             working: wire.Working | None = None
             try:
                 while not finalizing.done():

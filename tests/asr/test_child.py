@@ -10,7 +10,8 @@ import pytest
 import uvloop
 
 import asr.child
-from asr.child import WORKER_COMMAND, Child, Ending, _has_avx512, worker_environment
+from asr.child import WORKER_COMMAND, Child, _has_avx512, worker_environment
+from asr.link import Ending
 from asr.wire import Ping, Pong, Ready
 from asr.worker_settings import WorkerSettings
 from tests.asr.conftest import WAIT_S

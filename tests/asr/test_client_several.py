@@ -9,6 +9,7 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
+from asr.child import spawning
 from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
 from asr.wire import Ran
@@ -168,7 +169,7 @@ async def test_a_suspect_leaves_a_worker_that_does_not_come_up_again(make_client
     feed(session, spoken(int(Cue.HANG), 1))
     worker = client._workers[0]
     await until(lambda: worker._supervisor._working is not None)
-    worker._supervisor._command = ("/nonexistent/worker",)
+    worker._supervisor._open = spawning(("/nonexistent/worker",))
     os.kill(pid_of(client, 0), signal.SIGKILL)
     feed(session, spoken(2))
     await finalized(session)

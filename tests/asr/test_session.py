@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 import asr.reading_back
 from asr.backlog import Backlog
-from asr.child import ChildGone
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
+from asr.link import ChildGone
 from asr.reading_back import ReadBack
 from asr.session import AsrSession
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled

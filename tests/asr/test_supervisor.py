@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from asr.child import Child, ChildGone, Ending, worker_environment
+from asr.child import Child, worker_environment
 from asr.contract import SessionOptions
+from asr.link import ChildGone, Ending, WorkerLink
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
 from asr.wire import Audio, FromWorker, Open, Pong, Ran, Ready, Working
@@ -24,9 +25,9 @@ class Events:
     def __init__(self) -> None:
         self.models: list[str] = []
         self.lost: list[bool] = []
-        self.child: Child | None = None
+        self.child: WorkerLink | None = None
 
-    def on_ready(self, child: Child, ready: Ready) -> None:
+    def on_ready(self, child: WorkerLink, ready: Ready) -> None:
         self.models.append(ready.model)
         self.child = child
 

@@ -18,7 +18,8 @@ from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.choose import has_gpu
 from asr.engines.scripted import CRASH_STATUS
-from asr.worker import NICENESS, Inbox, _load
+from asr.inbox import Frame, Inbox
+from asr.worker import NICENESS, _load
 from asr.worker_settings import WorkerSettings
 from protocol.errors import EngineFailed, ModelDamaged
 from tests.fakes.scripted_sound import blocks_of, scripted_sound, scripted_words, sentence
@@ -207,12 +208,12 @@ def test_it_stands_back_before_the_engine_begins_its_threads(tmp_path: Path, mon
 
 def test_a_full_inbox_holds_its_reader_back() -> None:
     inbox = Inbox(max_bytes=10)
-    inbox.put(b"", b"x" * 100)  # a single frame always fits
-    held = threading.Thread(target=inbox.put, args=(b"", b"y"))
+    inbox.put(Frame(0, b"", b"x" * 100))  # a single frame always fits
+    held = threading.Thread(target=inbox.put, args=(Frame(0, b"", b"y"),))
     held.start()
-    assert inbox.take(5.0) == [(b"", b"x" * 100)]
+    assert inbox.take(5.0) == [(0, b"", b"x" * 100)]
     held.join(5.0)
-    assert inbox.take(5.0) == [(b"", b"y")]
+    assert inbox.take(5.0) == [(0, b"", b"y")]
     assert inbox.take(0.0) == []
 
 

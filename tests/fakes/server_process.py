@@ -25,7 +25,7 @@ class ServerProcess:
         defaults: dict[str, Any] = {
             "engine": "scripted",
             "port": 0,
-            "workers": 1,
+            "engine_workers": 1,
             "admission_busy_max": 0,
             "disk_reserve_mb": 0,
             "log_format": "json",

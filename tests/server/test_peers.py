@@ -119,7 +119,7 @@ async def test_what_waits_for_a_lost_packet_is_heard_when_our_side_ends(services
         receiver._take(RtpPacket(111, sequence, timestamp, reception.ssrc, sweep_packets(0.2)[0]))
         assert pipeline.length_samples == before
         if ending == "by the client":
-            services.peers.end(client.transcript_id, described.session_id)
+            await services.peers.end(client.transcript_id, described.session_id)
         else:
             await services.peers.stop()
         assert pipeline.length_samples == before + 2 * 320

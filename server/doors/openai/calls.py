@@ -99,7 +99,7 @@ async def _end(request: Request, call_id: str) -> None:
         await admit(request, Action.TALK, "transcript_id", session.transcript_id)
     except NotFound:
         raise NotFound("no such call") from None
-    services.peers.end(session.transcript_id, session.session_id)
+    await services.peers.end(session.transcript_id, session.session_id)
 
 
 async def _offered(request: Request) -> tuple[str, Session]:

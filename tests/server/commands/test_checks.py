@@ -47,11 +47,11 @@ def test_more_processes_than_the_machine_is_good_for_are_told_of(
 ) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 2)
     monkeypatch.setattr(machine, "free_bytes", lambda: 8 << 30)
-    assert "processes" not in checks.recogniser(settings(tmp_path, workers=2)).found
-    found = checks.recogniser(settings(tmp_path, workers=5))
+    assert "processes" not in checks.recogniser(settings(tmp_path, engine_workers=2)).found
+    found = checks.recogniser(settings(tmp_path, engine_workers=5))
     assert found.level == "warn"
     assert "asks for 5 processes, this machine is good for 2" in found.found
-    assert "EARSHOT_WORKERS" in found.todo
+    assert "EARSHOT_ENGINE_WORKERS" in found.todo
 
 
 def test_the_riva_server_is_looked_at(tmp_path: Path) -> None:

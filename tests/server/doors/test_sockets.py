@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from server.serving import FRAGMENTS_MAX, PONGS_WAITING_MAX_BYTES, WebSocketConnection
+from server.websocket_connection import FRAGMENTS_MAX, PONGS_WAITING_MAX_BYTES, WebSocketConnection
 from tests.fakes.running_app import RunningApp, running_app
 from tests.net.relay import TcpRelay
 
