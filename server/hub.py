@@ -132,9 +132,9 @@ class Hub:
             async with self._locks.of(transcript_id):
                 session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
                 if session is None:
-                    await self._holding.hold(transcript_id)
-                    await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
-                    return await self._begin(transcript, track_id, options)
+                    async with self._holding.beginning(transcript_id):
+                        await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
+                        return await self._begin(transcript, track_id, options)
                 if session.state is not SessionState.CLOSED:
                     await self._go_on(session, options)
                     return session
@@ -216,7 +216,7 @@ class Hub:
         encoder, unowned = self._asr.status.encoder, of_nobody(self._settings)
         load = partial(TrackPrints.load, self._store, track, encoder=encoder, of_nobody=unowned)
         prints = await load() if track.diarize else None
-        recorder = await self.sound.open(track)
+        recorder = await self.sound.open(track, held_by=self.node_id())
         pipeline = TrackPipeline(
             track,
             recorder,

@@ -26,14 +26,14 @@ AGAIN_S = 5.0
 
 
 class Recovery:
-    """Goes on with transcripts, and again with those whose sound cannot be had now: it is in a bucket that is away."""
+    """Goes on with transcripts, and again with those that cannot be had now: the store, or the bucket, is away."""
 
     def __init__(self, store: Store, hub: Hub, intake: Intake, *, went_on: Callable[[], None]) -> None:
         self._store = store
         self._hub = hub
         self._intake = intake
         self._went_on = went_on  # told whenever some were taken over
-        self._left: set[str] = set()  # transcripts of which a track is still to be opened
+        self._left: set[str] = set()  # transcripts of which something is still to be opened
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -51,7 +51,11 @@ class Recovery:
         count = 0
         for transcript_id in transcript_ids:
             with logged(transcript_id):
-                count += await self._open(transcript_id)
+                try:
+                    count += await self._open(transcript_id)
+                except StoreUnavailable:
+                    self._left.add(transcript_id)
+                    raise
         if count:
             log.info("recovering unfinished tracks", count=count)
         self._went_on()
@@ -94,8 +98,8 @@ async def recover_transcript(
             session = await hub.recover(track)
         except (EarshotError, OSError) as error:
             log.error("track not recovered", track=track.id, error=type(error).__name__)
-            # Without a bucket it stays where it is: in a folder whose node may come back, and goes on with it then.
-            is_left = is_left or (hub.sound.is_shared and isinstance(error, StoreUnavailable))
+            # What is in another node's folder waits for that node, which goes on with it when it comes back.
+            is_left = is_left or (isinstance(error, StoreUnavailable) and hub.sound.is_within_reach(track))
             continue
         count += 1
         if is_uploaded:

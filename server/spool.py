@@ -130,11 +130,13 @@ def _append(path: Path, at_bytes: int, data: bytes) -> None:
 
 
 def _read(path: Path) -> list[Group]:
-    """Up to the first line that is not whole. Blocking."""
+    """Up to the first line that is not whole. Blocking. Raises ``StoreUnavailable`` where nobody can say what it is."""
     try:
         data = path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise disk_error(error, "reading events that wait") from None
     groups: list[Group] = []
     for line in data.split(b"\n")[:-1]:
         group = _group_in(line)

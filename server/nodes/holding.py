@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from protocol.errors import EarshotError, HeldElsewhere
+from protocol.errors import HeldElsewhere, NotFound
 from server.store.node_store import Holder
 from server.store.store import Store
 
@@ -31,28 +31,42 @@ class Holding:
     def held(self) -> frozenset[str]:
         return frozenset(self._held)
 
-    async def hold(self, transcript_id: str) -> None:
-        """Hold it from now on. Raises ``NotFound``, and ``HeldElsewhere`` with where to go."""
-        if transcript_id not in self._held:
-            holder = await self._store.nodes.hold(transcript_id, self.node_id)
+    async def hold(self, transcript_id: str) -> str:
+        """Hold it from now on, as the node whose id this returns. What counts is what the database says, not what is
+        known here. Raises ``NotFound``, and ``HeldElsewhere`` with where to go."""
+        node_id = self.node_id
+        try:
+            holder = await self._store.nodes.hold(transcript_id, node_id)
             if holder is not None:
                 raise elsewhere(holder)
+            if node_id != self.node_id:
+                raise HeldElsewhere("this node was gone meanwhile: connect again", retry_after_s=COME_BACK_S)
+        except HeldElsewhere:
+            self._held.pop(transcript_id, None)
+            raise
         self._held[transcript_id] = time.monotonic()
+        return node_id
+
+    @asynccontextmanager
+    async def beginning(self, transcript_id: str) -> AsyncIterator[None]:
+        """As ``hold``, for a session that begins in it: a track that it does not find was perhaps forgotten by another
+        node, which took the transcript over meanwhile; that is raised then."""
+        await self.hold(transcript_id)
+        try:
+            yield
+        except NotFound:
+            await self.hold(transcript_id)
+            raise
 
     @asynccontextmanager
     async def kept(self, transcript_id: str, lock: asyncio.Lock) -> AsyncIterator[str]:
         """Hold it until the end of this, whatever else is done with it; gives the id of the node that holds it. Then
-        whoever had it may let go of it. What counts is what the database says, not what is known here.
+        whoever had it may let go of it.
 
         ``lock``: the transcript's. Raises as ``hold`` does.
         """
         async with lock:
-            node_id = self.node_id
-            holder = await self._store.nodes.hold(transcript_id, node_id)
-            if holder is not None or node_id != self.node_id:
-                self._held.pop(transcript_id, None)
-                raise HeldElsewhere("this node was gone meanwhile") if holder is None else elsewhere(holder)
-            self._held[transcript_id] = time.monotonic()
+            node_id = await self.hold(transcript_id)
             self._kept[transcript_id] += 1
         try:
             yield node_id
@@ -78,13 +92,14 @@ class Holding:
             return
         try:
             await self._store.nodes.let_go(transcript_id, self.node_id)
-        except EarshotError:
+        except BaseException:
             self._held.setdefault(transcript_id, since_s)  # to be let go of later
             raise
 
-    def took_over(self, transcript_ids: Iterable[str]) -> None:
-        """The store gave them to this node."""
-        self._held.update(dict.fromkeys(transcript_ids, time.monotonic()))
+    def took_over(self, transcript_ids: Iterable[str], node_id: str) -> None:
+        """The store gave them to the node of that id, which this one may not be any more."""
+        if node_id == self.node_id:
+            self._held.update(dict.fromkeys(transcript_ids, time.monotonic()))
 
     def idle(self, *, for_s: float) -> list[str]:
         """Those that nobody asked for, for so long."""

@@ -4,6 +4,8 @@ one. A track goes on, and is heard, on any node: what is not here is fetched fro
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Self
 
 import structlog
@@ -65,36 +67,40 @@ class KeptSound:
             await self._leftovers.stop()
             await self._shipping.stop()
 
-    async def open(self, track: Track) -> TrackRecorder:
-        """Go on with the track's file, in this folder from now on, after what there is of it anywhere.
+    async def open(self, track: Track, *, held_by: str | None = None) -> TrackRecorder:
+        """Go on with the track's file, in this folder from now on, after what there is of it anywhere. ``held_by``: the
+        node that must hold its transcript: what another records meanwhile must not be taken back.
 
-        Raises ``NotFound``, and ``StoreUnavailable``, also where what there is cannot be had.
+        Raises ``NotFound``, ``HeldElsewhere``, and ``StoreUnavailable``, also where what there is cannot be had.
         """
         async with self._locks.of(track.id):
             track = await self._store.get_track(track.id)
             path = self.recordings.path_of(track)
+            take = partial(self._store.kept.take, track.id, self._folder, held_by=held_by)
             if self._bucket is None:
                 self._check_here(track)
-                await self._store.kept.take(track.id, self._folder)
+                await take()
                 return await TrackRecorder.open(path, self._disk)
             if await self._is_here(track):
                 # Else the bucket says how much it has.
                 begin_bytes = None if await asyncio.to_thread(path.exists) else 0
-                turn = await self._store.kept.take(track.id, self._folder)
+                turn = await take()
             else:
-                begin_bytes, turn = await self._take_over(self._bucket, track)
+                begin_bytes, turn = await self._take_over(self._bucket, track, take)
             shipment = Shipment(self._shipping, track.path, path, turn, begin_bytes=begin_bytes)
             return await TrackRecorder.open(path, self._disk, shipment)
 
-    async def _take_over(self, bucket: Blobs, track: Track) -> tuple[int | None, int]:
+    async def _take_over(
+        self, bucket: Blobs, track: Track, take: Callable[[], Awaitable[int]]
+    ) -> tuple[int | None, int]:
         """All that there is of it is here then. Returns how many bytes the bucket has, if that is known, and the
         new turn of the track."""
         async with self._copies.alone(track.id, track.path):
             track = await self._store.get_track(track.id)
             if await self._is_here(track):  # another process of this folder has taken it over
-                return None, await self._store.kept.take(track.id, self._folder)
+                return None, await take()
             begin_bytes = await self._copies.refresh(track, at_once=True)
-            turn = await self._store.kept.take(track.id, self._folder)
+            turn = await take()
             # From here on whoever had it before changes nothing, whatever it still sends.
             await bucket.put(key_of(track.path, begin_bytes, turn), b"")
             await self._copies.forget(track.id)
@@ -126,10 +132,9 @@ class KeptSound:
         if self._bucket is not None:
             await self._shipping.upload(track.path)
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether it goes to a bucket, from which others have it."""
-        return self._bucket is not None
+    def is_within_reach(self, track: Track) -> bool:
+        """Whether it is here, or can be fetched from the bucket."""
+        return self._bucket is not None or track.kept_in in (None, self._folder)
 
     def is_far(self, track: Track) -> bool:
         """Whether it would have to be fetched from the bucket, and can be."""
@@ -171,7 +176,7 @@ class KeptSound:
         return track.kept_in == self._folder and await asyncio.to_thread(path.exists)
 
     def _check_here(self, track: Track) -> None:
-        if self._bucket is None and track.kept_in not in (None, self._folder):
+        if not self.is_within_reach(track):
             raise StoreUnavailable(
                 "this sound is in the data folder of another node: ask that node, or set blobs_url to one bucket on "
                 "all nodes, so that each of them has it",

@@ -71,7 +71,11 @@ class Leftovers:
         path = self._recordings / track.path
         if not await asyncio.to_thread(path.exists):
             return False  # of before folders had names, and in another one; or never there
-        turn = track.kept_turn or await self._kept.take(track.id, self._folder)
+        # A piece of the turn before may still be on its way, shorter: it must not come in the place of one of these.
+        before = track.kept_turn
+        turn = await (self._kept.next_turn(track.id, before) if before else self._kept.take(track.id, self._folder))
+        if turn is None:
+            return False  # somebody goes on with it
         try:
             was_left = await send_rest(self._blobs, track.path, path, turn)
         except OSError as error:

@@ -133,8 +133,9 @@ class Membership:
                 self._woken.set()
 
     async def _adopt(self, *, unheld: bool = False) -> int:
-        found = await self._store.nodes.adopt(self.holding.node_id, limit=ADOPTED_AT_ONCE, unheld=unheld)
-        self.holding.took_over(found)
+        node_id = self.holding.node_id
+        found = await self._store.nodes.adopt(node_id, limit=ADOPTED_AT_ONCE, unheld=unheld)
+        self.holding.took_over(found, node_id)
         if found:
             await self._adopted(found)
         return len(found)

@@ -184,4 +184,6 @@ class ChunkWriting:
         return False
 
     async def _hear(self, chunk: Chunk, node_id: str) -> None:
+        if chunk.attempts > ATTEMPTS_MAX:
+            raise Internal(UNFORESEEN)  # none of the tries came to an end: it may be what ends its nodes
         await self._hearing.hear(chunk, node_id=node_id)

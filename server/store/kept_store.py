@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from server.store.database import Transaction
 from server.store.gone_sound import forget, gone_after
+from server.store.node_store import check_held
 from server.store.records import Track
 from server.store.tables import tracks, transcripts
-from server.store.tracks import not_found, record
+from server.store.tracks import get, not_found, record
 
 _HAS_SOUND = sa.exists().where(
     transcripts.c.id == tracks.c.transcript_id,
@@ -28,11 +29,14 @@ class KeptStore:
         self._write = write
         self._clock = clock
 
-    async def take(self, track_id: str, folder: str) -> int:
+    async def take(self, track_id: str, folder: str, *, held_by: str | None = None) -> int:
         """The track's file in that folder is the one that grows from now on; returns its turn, greater than any before,
-        also of a track of the same id that was deleted."""
+        also of a track of the same id that was deleted. ``held_by``: the node that must hold its transcript; raises
+        ``HeldElsewhere``."""
         first = int(self._clock())
         async with self._write() as conn:
+            if held_by is not None:
+                await check_held(conn, (await get(conn, track_id)).transcript_id, held_by)
             rows = await conn.execute(
                 sa.update(tracks)
                 .where(tracks.c.id == track_id)
@@ -47,6 +51,14 @@ class KeptStore:
         if turn is None:
             raise not_found(track_id)
         return int(turn)
+
+    async def next_turn(self, track_id: str, turn: int) -> int | None:
+        """The one after ``turn``, of the same folder; None when another has begun, or there is no such track."""
+        async with self._write() as conn:
+            done = await conn.execute(
+                sa.update(tracks).where(tracks.c.id == track_id, tracks.c.kept_turn == turn).values(kept_turn=turn + 1)
+            )
+            return turn + 1 if done.rowcount else None
 
     async def arrived(self, track_id: str, turn: int) -> bool:
         """All of its file is in the bucket, unless another turn has begun. False where none of it may be there: it was

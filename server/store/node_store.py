@@ -23,11 +23,10 @@ FORGOTTEN_AFTER_S = 86_400.0  # rows of nodes that are no more
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A node that holds a transcript. ``silent_s``: for how long nothing was seen of it."""
+    """A node that holds a transcript."""
 
     node_id: str
     url: str
-    silent_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +93,29 @@ class NodeStore:
     async def hold(self, transcript_id: str, node_id: str) -> Holder | None:
         """None: this node holds it from now on, or did already. Else who does.
 
-        Of one in the bin, too: what was live on it comes to its end. Raises ``NotFound``.
+        Of one in the bin, too: what was live on it comes to its end. Raises ``NotFound``, and ``HeldElsewhere`` where
+        others found that this node is gone.
         """
+        is_it = transcripts.c.id == transcript_id
         async with self._write() as conn:
-            mine = is_free_for(node_id)
-            done = await conn.execute(
-                sa.update(transcripts)
-                .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None), mine)
-                .values(held_by=node_id)
-            )
+            # Its row is held: whoever has it lets go of it before this looks, or afterwards.
+            there = sa.select(transcripts.c.id).where(is_it, transcripts.c.destroyed_at.is_(None))
+            if (await conn.execute(there.with_for_update(key_share=True))).one_or_none() is None:
+                raise NotFound("no such transcript", details={"transcript_id": transcript_id})
+            is_free = is_free_for(node_id), is_there(node_id)
+            done = await conn.execute(sa.update(transcripts).where(is_it, *is_free).values(held_by=node_id))
             if done.rowcount:
                 return None
-            row = (
-                await conn.execute(
-                    sa.select(nodes.c.id, nodes.c.url, database_now(conn) - nodes.c.seen_at)
-                    .join(transcripts, transcripts.c.held_by == nodes.c.id)
-                    .where(transcripts.c.id == transcript_id, transcripts.c.destroyed_at.is_(None))
-                )
-            ).one_or_none()
+            row = (await conn.execute(_holder(transcript_id).where(nodes.c.id != node_id))).one_or_none()
             if row is None:
-                raise NotFound("no such transcript", details={"transcript_id": transcript_id})
-            return Holder(*row)
+                raise HeldElsewhere("this node was found to be gone: connect again", retry_after_s=1.0)
+            return Holder(row.id, row.url)
 
     async def holder(self, transcript_id: str) -> Holder | None:
         """The node that holds it and is there, if one does."""
         async with self._read() as conn:
-            row = (
-                await conn.execute(
-                    sa.select(nodes.c.id, nodes.c.url, database_now(conn) - nodes.c.seen_at)
-                    .join(transcripts, transcripts.c.held_by == nodes.c.id)
-                    .where(transcripts.c.id == transcript_id, nodes.c.left_at.is_(None))
-                )
-            ).one_or_none()
-            return None if row is None else Holder(*row)
+            row = (await conn.execute(_holder(transcript_id).where(nodes.c.left_at.is_(None)))).one_or_none()
+            return None if row is None else Holder(row.id, row.url)
 
     async def held_elsewhere(self, transcript_ids: Sequence[str], node_id: str) -> frozenset[str]:
         """Of these, those that another node holds that is there."""
@@ -240,6 +229,14 @@ def is_done_elsewhere(name: sa.ColumnElement[str], node_id: str) -> sa.ColumnEle
 
 def _there() -> sa.Select[tuple[str]]:
     return sa.select(nodes.c.id).where(nodes.c.left_at.is_(None))
+
+
+def _holder(transcript_id: str) -> sa.Select[tuple[str, str]]:
+    return (
+        sa.select(nodes.c.id, nodes.c.url)
+        .join(transcripts, transcripts.c.held_by == nodes.c.id)
+        .where(transcripts.c.id == transcript_id)
+    )
 
 
 async def _bury(conn: AsyncConnection, which: sa.ColumnElement[bool]) -> list[str]:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from protocol.errors import StoreUnavailable
 from protocol.states import TranscriptState
 from protocol.wire.stream import Control
+from server import recovery
+from server.store.kept_store import KeptStore
+from server.store.store import Store
 from tests.fakes.node import Client, new_client, running_services, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.server.test_intake import EXPECTED as FILE_EXPECTED
@@ -26,6 +33,30 @@ async def test_a_recording_cut_short_is_completed_by_itself(tmp_path: Path) -> N
         await client.wait_for(lambda client: bool(client.of("finalized")))
         await client.say(sound[64000:])  # recorded, perhaps heard, its last words not told yet
     async with running_services(tmp_path, resume_grace_s=0) as services:
+        await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
+        assert await words_of(services, client.transcript_id) == EXPECTED
+
+
+@pytest.mark.parametrize(("of", "asked"), [(Store, "tracks_of"), (KeptStore, "take")])
+async def test_one_that_the_store_was_away_for_is_completed_as_soon_as_it_is_back(
+    of: type, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        await client.begin()
+        await client.say(scripted_sound(SENTENCE))
+    faults = [StoreUnavailable("away")]
+    answer = getattr(of, asked)
+
+    async def fails_once(store: object, *given: str) -> Any:
+        if faults:
+            raise faults.pop()
+        return await answer(store, *given)
+
+    monkeypatch.setattr(of, asked, fails_once)
+    monkeypatch.setattr(recovery, "AGAIN_S", 0.05)
+    async with running_services(tmp_path, resume_grace_s=0) as services:
+        assert not faults
         await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
         assert await words_of(services, client.transcript_id) == EXPECTED
 

@@ -87,6 +87,13 @@ async def test_it_stays_where_the_store_is_away(store: Store, made: str, path: P
     assert path.exists()
 
 
+async def test_it_stays_where_nobody_can_read_it(store: Store, path: Path) -> None:
+    path.symlink_to(path)  # as a disk that fails: there is something, and what, nobody can say
+    with pytest.raises(StoreUnavailable, match="ELOOP"):
+        await store_left(path, store)
+    assert path.is_symlink()
+
+
 async def test_what_is_gone_or_another_nodes_is_passed_over(store: Store, made: str, path: Path) -> None:
     spool = Spool(path, max_bytes=1 << 20)
     gone = (await store.create_transcript()).id

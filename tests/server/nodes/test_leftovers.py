@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from pathlib import Path
 
+import pytest
+
+from server.nodes import shipping
 from server.nodes.sound_pieces import key_of
 from server.store.records import Track
 from server.store.store import Store
@@ -59,6 +63,29 @@ async def test_a_stray_piece_of_deleted_sound_is_removed_an_hour_later(
         assert await leftovers.remove() == 1
         assert dict(bucket.objects) == {}
         assert await sound_store.kept.gone("", limit=10) == []
+
+
+async def test_a_piece_that_arrives_late_takes_nothing_back(
+    tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "END_S", 0.05)
+    async with running_node(tmp_path / "a", sound_store, bucket) as node:
+        leftovers = node.sound._leftovers
+        await leftovers.stop()
+        recorder = await node.sound.open(track)
+        bucket.held.add("PUT")
+        recorder.append(sound(0, 1600))
+        await recorder.flush()
+        await until(lambda: any(method == "PUT" for method, _, _ in bucket.requests))
+        recorder.append(sound(1600, 3200))
+        await node.end(track, recorder)  # the first piece is still on its way
+        bucket.held.clear()
+        assert await leftovers.send() == 1
+        first_put = next(iter(node.sound._shipping._puts))
+        bucket.let_go.set()
+        await asyncio.wait([first_put])
+        async with running_node(tmp_path / "b", sound_store, bucket) as other:
+            assert await other.heard(track) == sound(0, 4800).pcm
 
 
 async def test_sound_that_is_sent_after_it_was_deleted_is_taken_back(

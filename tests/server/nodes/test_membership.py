@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from protocol.errors import HeldElsewhere, StoreUnavailable
+from protocol.errors import HeldElsewhere, NotFound, StoreUnavailable
 from protocol.states import TranscriptState
 from protocol.wire.stream import Control
 from server.live import SourceOptions
@@ -126,6 +126,36 @@ async def test_a_source_is_sent_away_by_a_node_that_was_found_to_be_gone(postgre
         assert isinstance(await client.speaking.wait_ended(), HeldElsewhere)
         assert not a.hub.sessions
         assert a.membership.holding.node_id != was
+
+
+@pytest.mark.parametrize("moment", ["before", "meanwhile"])
+async def test_who_comes_back_to_a_node_that_was_found_to_be_gone_is_told_to_go_elsewhere(
+    moment: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+        client = Client(a, (await a.store.create_transcript()).id)
+        await client.begin()
+        [session] = a.hub.sessions.values()
+        await gone(a)
+
+        async def take_over() -> None:
+            await b.store.nodes.leave(a.membership.holding.node_id)
+            await b.membership.holding.hold(client.transcript_id)
+            await b.store.delete_track(session.track.id)  # of which nobody had heard anything
+
+        async def meanwhile(*_: object, **__: object) -> None:
+            await take_over()
+            raise NotFound("no such track")
+
+        await a.hub.drop(session)
+        if moment == "before":
+            await take_over()
+        else:
+            monkeypatch.setattr(a.hub.sound, "open", meanwhile)
+        with pytest.raises(HeldElsewhere) as refused:
+            await client.begin(resume=session.resume_token)
+        assert refused.value.details["server_url"] == "http://n1:1"
+        assert refused.value.retry_after_s
 
 
 async def test_nodes_with_other_keys_do_not_start(postgres_url: str, tmp_path: Path) -> None:

@@ -305,3 +305,24 @@ async def test_what_nobody_foresaw_is_tried_again_and_not_for_ever(
         assert texts(await words_of(services, id_)) == "alpha"
         with pytest.raises(Conflict):
             await services.chunks.retry(id_, chunk.id)
+
+
+async def test_one_that_ends_every_node_that_tries_it_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(self: ChunkWriting) -> None:
+        pass
+
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha")
+        await services.chunks.confirm(id_, chunk.id, said_at=None)
+        await services.chunks.finish(id_)
+        for _ in range(ATTEMPTS_MAX):  # each of them gone before anything of it came to an end
+            assert await services.store.conversations.claim(services.hub.node_id(), without=(), limit=1)
+    monkeypatch.undo()
+    async with running_services(tmp_path) as services:
+        assert await ended(services, id_) == ""
+        found = await services.store.conversations.chunk(id_, chunk.id)
+        assert (found.state, found.error, found.is_given_up) == (ChunkState.FAILED, UNFORESEEN, True)

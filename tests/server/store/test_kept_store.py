@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.errors import NotFound
+from protocol.errors import HeldElsewhere, NotFound
 from server.store.records import Track
 from server.store.store import Store
 
@@ -26,6 +26,18 @@ async def test_each_turn_is_greater_than_any_before(store: Store) -> None:
     again = await ended(store, transcript.id, track_id=track.id)
     turns.append(await store.kept.take(again.id, "a"))
     assert turns == sorted(set(turns))
+
+
+async def test_a_node_that_does_not_hold_the_transcript_takes_nothing_back(store: Store) -> None:
+    transcript = await store.create_transcript()
+    track = await ended(store, transcript.id)
+    for node_id in ("a", "b"):
+        await store.nodes.join(node_id, url="", keys_digest="k")
+    await store.nodes.hold(transcript.id, "b")
+    await store.kept.take(track.id, "of b", held_by="b")
+    with pytest.raises(HeldElsewhere):
+        await store.kept.take(track.id, "of a", held_by="a")
+    assert (await store.get_track(track.id)).kept_in == "of b"
 
 
 async def test_what_is_left_is_found_by_its_folder_until_it_has_arrived(store: Store) -> None:
