@@ -120,9 +120,10 @@ def _is_no_bound(node: ast.expr) -> bool:
         return False
 
 
-@pytest.mark.parametrize("module", modules(*ROOMS, "web_client"))
-def test_imports_only_go_down(module: str) -> None:
-    assert arrows(module, (ROOT / module).read_text()) == []
+def test_imports_only_go_down() -> None:
+    found = modules(*ROOMS, "web_client")
+    assert len(found) > 500
+    assert [wrong for module in found for wrong in arrows(module, (ROOT / module).read_text())] == []
 
 
 @pytest.mark.parametrize("start", CLIENT_HALF)
@@ -143,12 +144,15 @@ def test_the_server_process_loads_no_engine(start: str) -> None:
     assert "asr/loop.py" not in seen
 
 
-@pytest.mark.parametrize("module", modules(*ROOMS, "web_client", "tests"))
-def test_modules_are_short_and_queues_bounded(module: str) -> None:
-    source = (ROOT / module).read_text()
-    assert len(source.splitlines()) < LINES_MAX
-    if not module.startswith("tests/"):
-        assert unbounded_queues(module, source) == []
+def test_modules_are_short() -> None:
+    found = modules(*ROOMS, "web_client", "tests")
+    assert len(found) > 1000
+    assert [each for each in found if len((ROOT / each).read_text().splitlines()) >= LINES_MAX] == []
+
+
+def test_queues_are_bounded() -> None:
+    found = modules(*ROOMS, "web_client")
+    assert [wrong for module in found for wrong in unbounded_queues(module, (ROOT / module).read_text())] == []
 
 
 @pytest.mark.parametrize(

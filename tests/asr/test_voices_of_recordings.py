@@ -22,7 +22,7 @@ from tests.fakes.tiny_encoder import build_tiny_encoder
 from tests.fakes.worker_link import WorkerLink, finals
 
 Turn = tuple[float, float, str]
-LENGTH_S = 40
+LENGTH_S = 25
 
 
 @pytest.fixture(autouse=True)

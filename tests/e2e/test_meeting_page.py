@@ -123,6 +123,7 @@ async def newest(node: RunningApp) -> str:
     """The recording of the bot that was registered last, as soon as there is one."""
     found: list[dict[str, Any]] = []
     while not found:
+        await asyncio.sleep(0.05)
         found = (await node.http.get("/api/v1/recording/")).json()["results"]
     return str(found[0]["id"])
 

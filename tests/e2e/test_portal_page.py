@@ -197,7 +197,7 @@ async def test_words_come_when_they_are_told_and_the_host_sees_that_sound_comes(
         await start(visit, project)
         async with asyncio.timeout(90):
             while ((await project.conversation())["level_dbfs"] or -100) < -40:
-                pass  # the microphone begins with a moment of silence
+                await page.wait_for_timeout(100)  # the microphone begins with a moment of silence
         said = page.get_by_role("log")
         await expect(said).to_contain_text("good morning")
         await page.get_by_role("button", name="Pause").click()

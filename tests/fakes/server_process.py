@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from asr.child import Running
 from tests.fakes.warm_commands import WarmCommands
+from tests.server.databases import lay_sqlite_file
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 40.0
@@ -34,6 +35,7 @@ class ServerProcess:
             f"EARSHOT_{name.upper()}": str(value) for name, value in (defaults | options).items()
         }
         self._env["EARSHOT_DATA_DIR"] = str(data_dir)
+        self._data_dir = data_dir
         self._log_path = data_dir.parent / f"{data_dir.name}.log"
         self._process: Running | None = None
         self._output: list[str] = []
@@ -59,6 +61,7 @@ class ServerProcess:
         return self.url.replace("http://", "ws://")
 
     async def start(self) -> None:
+        lay_sqlite_file(self._data_dir / "earshot.db")
         with self._log_path.open("ab") as log:
             if WarmCommands.ready is not None:
                 self._process = await WarmCommands.ready.run("serve", env=self._env, stderr=log.fileno())

@@ -118,6 +118,7 @@ async def until_status(meeting: Meeting, status: str) -> Endpoint:
     async with asyncio.timeout(DEADLINE_S):
         endpoint = await endpoint_of(meeting)
         while endpoint.status != status:
+            await asyncio.sleep(0.01)
             endpoint = await endpoint_of(meeting)
     return endpoint
 

@@ -34,7 +34,7 @@ from tests.server.projects.test_chunks_in_bucket import bucket, s3
 
 __all__ = ["s3"]
 
-CHUNKS = int(os.environ.get("EARSHOT_TEST_CHUNKS", "48"))
+CHUNKS = int(os.environ.get("EARSHOT_TEST_CHUNKS", "36"))
 SEED = int(os.environ.get("EARSHOT_TEST_SEED", "10"))
 CONVERSATIONS, NODES = 6, 3
 WORDS = ("alpha", "bravo", "river", "papa", "window", "never", "delta", "golf")
@@ -89,6 +89,7 @@ async def busy(services: Services, settled: Callable[[], Awaitable[int]], sent: 
         while await settled() < sent:
             if services.chunks.writing.busy:
                 return
+            await asyncio.sleep(0.005)
 
 
 async def ended(store: Store, transcript_id: str) -> None:

@@ -38,7 +38,7 @@ async def heard(services: Services, chunk: Chunk) -> None:
 async def a_moment(services: Services) -> None:
     """Until a chunk may stand otherwise."""
     busy = list(services.chunks.writing.busy.values())
-    await (asyncio.wait(busy, timeout=0.01) if busy else asyncio.sleep(0))
+    await (asyncio.wait(busy, timeout=0.02) if busy else asyncio.sleep(0.01))
 
 
 async def test_nothing_is_left_of_a_chunk_that_was_written_down(tmp_path: Path) -> None:
