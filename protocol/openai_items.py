@@ -1,8 +1,9 @@
 """What a Realtime session tells of what is heard: items, in OpenAI's words.
 
 Where the server finds the turns, each segment is an item, from its first interim on. Where the client says where they
-end, an item is all that was said until its commit. What was told of an item cannot be taken back there: so only that is
-told before its end on which two interims in a row agree, and ``completed`` has the text that holds.
+end, an item is all that was said until its commit, and its words are told before that, too. What was told of an item
+cannot be taken back there: so only that is told before its end on which two interims in a row agree, and ``completed``
+has the text that holds.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Items:
         self.session = session
         self._open: dict[str, _Item] = {}  # by segment id; one at a time, but for those of several voices
         self._waiting: list[Segment] = []  # finals that no commit has asked for yet
+        self._next = _Item()  # what the next commit will be, where the client ends turns
         self._asked: deque[_Asked] = deque()  # bounded by those whom the server lets ask at once
         self._last: str | None = None  # the newest item that was committed
         self._count = 0
@@ -68,12 +70,7 @@ class Items:
             return []
         if self.session.turns is not None or segment.segment_id in self._open:
             return list(self._heard_in_turn(segment))
-        if not segment.is_final or not segment.text:
-            return []
-        if self._asked and (item := self._item_of(segment)) is not None:
-            return list(self._add(item, segment))
-        self._waiting.append(segment)
-        return []
+        return list(self._heard_for_commit(segment)) if segment.text else []
 
     def is_commit_empty(self, at_samples: int) -> bool:
         return at_samples - self._committed_samples < COMMIT_MIN_SAMPLES
@@ -85,7 +82,8 @@ class Items:
         self._asked.append(asked)
         if self.session.turns is not None:
             return []
-        asked.item = item = _Item()
+        asked.item = item = self._next
+        self._next = _Item()
         told = [*self._commit(item)]
         ready, self._waiting = self._waiting, []
         for segment in ready:
@@ -97,6 +95,7 @@ class Items:
         self._from_samples = self._committed_samples = at_samples
         self._open.clear()
         self._waiting.clear()
+        self._next = _Item()
         self._asked.append(_Asked(at_samples, self._count, is_commit=False))
         return [event("input_audio_buffer.cleared")]
 
@@ -119,6 +118,18 @@ class Items:
     def _item_of(self, segment: Segment) -> _Item | None:
         return next((each.item for each in self._asked if segment.start_samples < each.at_samples), None)
 
+    def _heard_for_commit(self, segment: Segment) -> Iterator[Json]:
+        item = self._item_of(segment)
+        if item is not None and segment.is_final:
+            yield from self._add(item, segment)
+        elif item is not None:
+            yield from self._agree(item, joined([*item.segments, segment]), segment.language)
+        elif segment.is_final:
+            self._waiting.append(segment)
+            yield from self._tell(self._next, joined(self._waiting))
+        else:
+            yield from self._agree(self._next, joined([*self._waiting, segment]), segment.language)
+
     def _heard_in_turn(self, segment: Segment) -> Iterator[Json]:
         item = self._open.get(segment.segment_id)
         if item is None:
@@ -129,7 +140,7 @@ class Items:
             yield event("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=item.id)
         is_over = segment.is_final or not segment.text  # an interim without text takes back what was shown
         if not is_over:
-            yield from self._agree(item, segment)
+            yield from self._agree(item, segment.text, segment.language)
             return
         del self._open[segment.segment_id]
         ended_ms = segment.end_samples // MS_SAMPLES
@@ -139,11 +150,15 @@ class Items:
             yield from self._add(item, segment)
         yield from self._complete(item)
 
-    def _agree(self, item: _Item, segment: Segment) -> Iterator[Json]:
-        agreed = agreed_text(item.before, segment.text, segment.language)
-        item.before = segment.text
-        if agreed.startswith(item.told) and len(agreed) > len(item.told):
-            delta, item.told = agreed[len(item.told) :], agreed
+    def _agree(self, item: _Item, text: str, language: str | None) -> Iterator[Json]:
+        agreed = agreed_text(item.before, text, language)
+        item.before = text
+        yield from self._tell(item, agreed)
+
+    def _tell(self, item: _Item, text: str) -> Iterator[Json]:
+        """What is new of it, where it goes on from what was told."""
+        if text.startswith(item.told) and len(text) > len(item.told):
+            delta, item.told = text[len(item.told) :], text
             yield self._delta(item, delta)
 
     def _commit(self, item: _Item) -> Iterator[Json]:
@@ -155,10 +170,7 @@ class Items:
     def _add(self, item: _Item, segment: Segment) -> Iterator[Json]:
         """The rest of a segment's text, and who said it."""
         item.segments.append(segment)
-        text = joined(item.segments)
-        if text.startswith(item.told) and len(text) > len(item.told):
-            delta, item.told = text[len(item.told) :], text
-            yield self._delta(item, delta)
+        yield from self._tell(item, joined(item.segments))
         if self.session.diarize:
             yield event(
                 f"{ABOUT_ITEM}.segment",

@@ -40,6 +40,7 @@ NOT_SETTINGS = frozenset(
         "EARSHOT_CONFIG",
         "EARSHOT_FIREFOX",
         "EARSHOT_NODE_PACKAGES",
+        "EARSHOT_PLUGINS",
         "EARSHOT_SERVER",
         "EARSHOT_TEST_DATA",
     }

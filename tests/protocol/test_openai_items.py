@@ -77,15 +77,20 @@ def test_what_turns_out_to_be_nothing_is_an_item_without_text() -> None:
 def test_turns_of_the_client_take_what_was_said_before_their_commit() -> None:
     items = Items(replace(Session("sess_1", 0.0), turns=None))
     assert items.heard(segment("alpha")) == []
-    assert items.heard(segment("alpha", 2, final=True)) == []
-    assert deltas(items.commit(32_000)) == ["alpha"]
+    early = [*items.heard(segment("alpha bra", 2)), *items.heard(segment("alpha bravo", 3, final=True))]
+    early += items.heard(segment("charlie", start=16_000, id_="seg_2"))
+    assert deltas(early) == ["alpha", " bravo"]
+    committed = items.commit(32_000)
+    assert deltas(committed) == []
+    assert committed[0]["item_id"] == early[0]["item_id"]
     assert items.is_commit_empty(33_000)
     items.commit(64_000)
-    late = items.heard(segment("bravo", final=True, start=16_000, id_="seg_2"))
-    late += items.heard(segment("charlie", final=True, start=48_000, id_="seg_3"))
-    assert deltas(late) == [" bravo", "charlie"]
-    assert transcripts(items.finalized()) == ["alpha bravo"]
-    assert transcripts(items.finalized()) == ["charlie"]
+    late = items.heard(segment("charlie del", 2, start=16_000, id_="seg_2"))
+    late += items.heard(segment("charlie delta", 3, final=True, start=16_000, id_="seg_2"))
+    late += items.heard(segment("echo", final=True, start=48_000, id_="seg_3"))
+    assert deltas(late) == [" charlie", " delta", "echo"]
+    assert transcripts(items.finalized()) == ["alpha bravo charlie delta"]
+    assert transcripts(items.finalized()) == ["echo"]
     assert items.finalized() == []
 
 

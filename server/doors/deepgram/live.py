@@ -171,11 +171,13 @@ class _Listening:
         await self._stop()
 
     async def _next(self) -> str | bytes:
-        try:
-            async with asyncio.timeout(self._idle_s):
-                return await self._connection.receive()
-        except TimeoutError:
-            raise Idle(f"neither sound nor a message came for {self._idle_s:g} s; send KeepAlive") from None
+        while True:
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    return await self._connection.receive()
+            except TimeoutError:
+                if not self._finalizing:  # else it is we who are waited for
+                    raise Idle(f"neither sound nor a message came for {self._idle_s:g} s; send KeepAlive") from None
 
     async def _sound(self, message: bytes) -> None:
         self._hasher.update(message)

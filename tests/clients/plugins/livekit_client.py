@@ -38,6 +38,8 @@ async def told_live(recogniser: stt.STT, frames: list[rtc.AudioFrame]) -> Told:
     async with recogniser.stream() as stream:
         saying = asyncio.create_task(say(stream, frames))
         async for event in stream:
+            if event.type == stt.SpeechEventType.RECOGNITION_USAGE:
+                continue  # told by the clock
             told.append((event.type, event.alternatives[0].text if event.alternatives else ""))
             wanted.discard(event.type)
             if not wanted:

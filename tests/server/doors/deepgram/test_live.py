@@ -99,9 +99,11 @@ async def test_finalize_is_answered_also_when_nothing_is_pending_and_keepalive_k
     async with connected(node, RAW) as socket:
         assert socket.response is not None
         request_id = socket.response.headers["dg-request-id"]
-        await socket.send('{"type": "Finalize"}')
-        answer = json.loads(await socket.recv())
-        assert (answer["from_finalize"], answer["is_final"], texts([answer])) == (True, True, [""])
+        await socket.send(scripted_sound(sentence("alpha", 0.3), length_s=0.6))
+        for text in ("alpha", ""):
+            await socket.send('{"type": "Finalize"}')
+            answer = json.loads(await socket.recv())
+            assert (answer["from_finalize"], answer["is_final"], texts([answer])) == (True, True, [text])
         assert answer["metadata"]["request_id"] == request_id
         await socket.send('{"type": "KeepAlive"}')
         told, code, reason = await rest(socket)  # and then nothing more comes
