@@ -27,6 +27,7 @@ LARGE_LEAST_SAMPLES = 24_000
 LARGE_MOST_SAMPLES = 96_000  # whoever spoke for so long is somebody
 TOLD_COUNTS = 0.05  # in cosines: of what was told before, where named voices are hardly to be told apart
 NOBODY = -2
+ROUNDS_MAX = 5  # of grouping, where voices must be kept apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,12 @@ def tell(
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
     way = _way(windows, embeddings, said, earlier, lengths, info, options, first_new)
     if swallowed(way.told, earlier, said, lengths, named):
-        held = cores(embeddings, earlier, said, named)
-        way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
+        for _ in range(ROUNDS_MAX):  # until the next pass would find the same
+            held = cores(embeddings, earlier, said, named)
+            way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
+            if np.array_equal(way.told, earlier):
+                break
+            earlier = way.told
     speakers, path, numbers = way.speakers, way.path, way.numbers
     sure = np.where(said != UNKNOWN, 1.0, sureness(way.scores, path))
     steps = tuple(

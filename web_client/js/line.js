@@ -10,7 +10,7 @@ export class Line {
 
   #name = h('span', { class: 'name' });
   #time = h('button', { class: 'time', type: 'button', disabled: true });
-  #who = h('button', { class: 'time who-said', type: 'button' }, icon(...ICONS.who)); // shown where who spoke can be set right
+  #who = h('button', { class: 'link who-said', type: 'button' }, icon(...ICONS.who)); // shown where who spoke can be set right
   #words = h('p', { class: 'text', dir: 'auto' });
   #shown = []; // the words shown now, as strings
 

@@ -150,6 +150,19 @@ def test_a_second_pass_changes_nothing(talk: list[tuple[int, int]]) -> None:
     assert labels(passed(speakers, before=once)) == once
 
 
+@given(turns)
+def test_nor_does_it_where_names_keep_voices_apart(talk: list[tuple[int, int]]) -> None:
+    before = steps_of(talk)
+    embeddings = said_by([0] * len(before))
+
+    def told(before: list[int]) -> list[int]:
+        return labels(tell(windows(len(before)), embeddings, INFO, EVERYBODY, before=before, named=(0, 1, 2, 3)))
+
+    once = told(before)
+    assert set(once) == set(before)
+    assert told(once) == once
+
+
 def test_known_voices_are_named() -> None:
     known = (KnownVoice("Ada", voice(1)), KnownVoice("Bob", voice(9)))
     told = passed([0] * 10 + [1] * 10, SpeakerOptions(known=known))
