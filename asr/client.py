@@ -13,7 +13,7 @@ from asr.backlog import Backlog
 from asr.child import WORKER_COMMAND
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
-from asr.link import OpenLink
+from asr.link import Sharing
 from asr.listener import AsrListener
 from asr.placement import WorkerState, choose, home_of_new, may_leave
 from asr.reading_back import ReadBack
@@ -73,8 +73,8 @@ class AsrClient:
 
     The first process says how many the engine is good for here; the others are started then, no more than
     ``settings.workers`` when that is not 0. ``on_ran`` is told of every step of every worker, with the worker's index.
-    ``link``: to processes that are shared with others (``asr.sharing``), which are as many as it is told, and another's
-    to start and to end. ``command`` is what is run instead of the real worker in tests.
+    ``sharing``: of processes that are shared with others (``asr.sharing``), which are as many as it is told, and
+    another's to start and to end. ``command`` is what is run instead of the real worker in tests.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class AsrClient:
         *,
         command: Sequence[str] = WORKER_COMMAND,
         backoff: Backoff | None = None,
-        link: OpenLink | None = None,
+        sharing: Sharing | None = None,
         on_ran: Callable[[int, Ran], None] | None = None,
     ) -> None:
         self._settings = settings
         self._command = command
         self._backoff = backoff
-        self._link = link
+        self._sharing = sharing
         self._on_ran = on_ran
         self._sessions: dict[str, AsrSession] = {}
         self._homes: dict[str, ManagedWorker] = {}  # the worker that each session is placed at
@@ -112,7 +112,7 @@ class AsrClient:
             lambda: next(self._generations),
             command=self._command,
             backoff=self._backoff,
-            link=self._link,
+            link=self._sharing.link if self._sharing is not None else None,
         )
 
     async def start(self) -> None:
@@ -146,11 +146,18 @@ class AsrClient:
     async def reload(self, settings: WorkerSettings | None = None) -> None:
         """Restart all processes to choose the engine anew, with ``settings`` if given; returns at once.
 
-        Sessions go on: what is not settled is heard by the new engine.
+        Sessions go on: what is not settled is heard by the new engine. Shared processes keep their settings.
         """
+        self.begin_anew(settings)
+
+    def begin_anew(self, settings: WorkerSettings | None = None) -> None:
+        """As ``reload``, from where nothing can be awaited."""
+        self._lost_with_voices = 0
+        if self._sharing is not None:
+            self._sharing.reload()
+            return
         self._settings = settings or self._settings
         self._count_asked = True
-        self._lost_with_voices = 0
         for worker in self._workers:
             worker.reload(self._settings)
         self._note_state()
@@ -283,7 +290,7 @@ class AsrClient:
 
     def _grow_or_shrink(self, wanted: int) -> None:
         """To ``wanted`` workers. Files that wait to begin are spread over those that now begin to load."""
-        asked = 0 if self._link is not None else self._settings.workers
+        asked = 0 if self._sharing is not None else self._settings.workers
         if asked > wanted:
             log.warning("fewer inference processes than engine_workers asks for", asked=asked, good_for=wanted)
         if asked:
@@ -326,7 +333,7 @@ class AsrClient:
             notice=ready.notice,
         )
         # Not when it only comes back: the others hold memory then, and it would not count them.
-        if worker.index == 0 and (self._count_asked or self._link is not None) and not self._stopped:
+        if worker.index == 0 and (self._count_asked or self._sharing is not None) and not self._stopped:
             self._count_asked = False
             self._grow_or_shrink(ready.workers_max)
         if self._settings.shared_in:

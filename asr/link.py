@@ -13,6 +13,7 @@ import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol, Self
@@ -64,6 +65,15 @@ class WorkerLink(Protocol):
 
 OpenLink = Callable[[WorkerSettings, asyncio.Event], Awaitable[WorkerLink]]
 """Opens a link to the process of these settings. Raises ``ChildGone``, soon after the event is set at the latest."""
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Inference processes of another's. ``reload`` asks whoever started them to start them anew, with the best engine
+    there is by then."""
+
+    link: OpenLink
+    reload: Callable[[], None]
 
 
 class StreamLink:

@@ -8,13 +8,13 @@ they need, as a client that has no sessions. Servers have a client each whose li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from asr.child import WORKER_COMMAND
 from asr.client import AsrClient
-from asr.link import ChildGone, OpenLink, SharedLink, WorkerLink
+from asr.link import ChildGone, SharedLink, Sharing, WorkerLink
 from asr.watch import Backoff
 from asr.worker_settings import WorkerSettings
 
@@ -33,7 +33,7 @@ class SharedEngines(AsrClient):
         super().__init__(replace(settings, shared_in=str(folder)), command=command, backoff=backoff)
 
 
-def links_in(folder: Path) -> OpenLink:
+def links_in(folder: Path, reload: Callable[[], None] = lambda: None) -> Sharing:
     """Links to the processes that are shared there."""
 
     async def connect(settings: WorkerSettings, given_up: asyncio.Event) -> WorkerLink:
@@ -42,4 +42,4 @@ def links_in(folder: Path) -> OpenLink:
             raise ChildGone("there is no folder of shared inference processes")
         return await SharedLink.connect(path, given_up)
 
-    return connect
+    return Sharing(connect, reload)

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from asr.link import OpenLink
+from asr.link import Sharing
 from protocol.errors import EarshotError
 from server.doors import api_page, blobs, debug, health, pages, whip
 from server.doors.bots import ROUTERS as BOT_ROUTERS
@@ -57,10 +57,10 @@ def build_app(
     *,
     services: Services | None = None,
     metrics: Metrics | None = None,
-    engine_link: OpenLink | None = None,
+    sharing: Sharing | None = None,
     worker: int | None = None,
 ) -> FastAPI:
-    """The whole server as an ASGI app; ``worker``: which of several it is, ``engine_link``: to what they share.
+    """The whole server as an ASGI app; ``worker``: which of several it is, ``sharing``: of the engine that they share.
 
     Its lifespan starts and stops the services. ``services`` that are given (by tests) are used as they are, and are
     the caller's to stop.
@@ -70,7 +70,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            app.state.services = services or await Services.start(settings, metrics=metrics, engine_link=engine_link)
+            app.state.services = services or await Services.start(settings, metrics=metrics, sharing=sharing)
         except EarshotError as error:
             app.state.why_not = error  # uvicorn says only that it did not start
             raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from asr.client import AsrClient
-from asr.link import OpenLink
+from asr.link import Sharing
 from media.disk_writer import DiskWriter
 from media.webrtc.udp_ports import UdpPorts
 from server.accounts.accounts import Accounts
@@ -114,9 +114,9 @@ class Services:
 
     @classmethod
     async def start(
-        cls, settings: Settings, *, metrics: Metrics | None = None, engine_link: OpenLink | None = None
+        cls, settings: Settings, *, metrics: Metrics | None = None, sharing: Sharing | None = None
     ) -> Services:
-        """Start all of it, or nothing. ``engine_link``: to inference processes that others use too.
+        """Start all of it, or nothing. ``sharing``: of inference processes that others use, too.
 
         Raises ``StoreUnavailable``; ``OSError`` when data cannot be kept or no UDP port is to be had.
         """
@@ -178,7 +178,7 @@ class Services:
             disk.start()
             stack.push_async_callback(disk.stop)
             loop = LoopWatch(metrics.engine)
-            asr = AsrClient(worker_settings(settings), on_ran=loop.ran, link=engine_link)
+            asr = AsrClient(worker_settings(settings), on_ran=loop.ran, sharing=sharing)
             await asr.start()
             stack.push_async_callback(asr.stop)
             loop.start(lambda: asr.workers)

@@ -241,10 +241,11 @@ def udp_ports(settings: Settings) -> Check:
     """That WebRTC can have its port, and how many datagrams the system keeps while the server is busy."""
     from media.webrtc.udp_ports import buffer_advice
     from server.commands.serve import check_udp
+    from server.nodes.worker_orders import settings_of_all
 
     wanted = settings.udp_port_range or settings.udp_port
     try:
-        granted = check_udp(settings)
+        granted = min(check_udp(its) for its in settings_of_all(settings))
     except CommandFailed as failure:
         if _engine_served(settings) is not None:
             return Check("UDP port", "ok", f"{wanted}: Earshot is serving there now")
@@ -252,6 +253,10 @@ def udp_ports(settings: Settings) -> Check:
         return Check("UDP port", "fail", failure.message.split(". ")[0] + ".", f"Name another with {name}.")
     if settings.udp_port_range:
         return Check("UDP port", "ok", f"one of {wanted} for each WebRTC peer; some are free")
+    if settings.workers > 1:
+        wanted = (
+            f"{wanted} to {settings.udp_port + settings.workers - 1}" if wanted else f"{settings.workers} free ones"
+        )
     found = f"{wanted or 'a free one'} for all WebRTC peers, receive buffer {granted >> 10} KiB"
     advice = buffer_advice(settings.udp_receive_buffer_kb * 1024, granted)
     if advice:

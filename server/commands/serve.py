@@ -64,13 +64,12 @@ def serve(
 
 
 def _serve_workers(settings: Settings) -> int:
-    from server.nodes.worker_orders import settings_of
+    from server.nodes.worker_orders import settings_of_all
 
-    for index in range(settings.workers):
-        its = settings_of(settings, index)
+    for its in settings_of_all(settings):
         check_udp(its)
         if its.worker_port:
-            check_port(its.host, its.worker_port)
+            check_port(its.host, its.worker_port, "worker_port (EARSHOT_WORKER_PORT)")
     say_what_will_run(settings)
 
     from server.nodes.workers import serve_workers
@@ -92,7 +91,7 @@ def check_data_dir(data_dir: Path) -> None:
         ) from None
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, setting: str = "--port or EARSHOT_PORT") -> None:
     """Exit code 2 when the address cannot be listened on; says so where another Earshot is the reason."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -103,7 +102,7 @@ def check_port(host: str, port: int) -> None:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise CommandFailed(_port_trouble(host, port, error), USAGE) from None
+        raise CommandFailed(_port_trouble(host, port, error, setting), USAGE) from None
 
 
 def check_udp(settings: Settings) -> int:
@@ -117,14 +116,14 @@ def check_udp(settings: Settings) -> int:
         raise CommandFailed(str(error.strerror), USAGE) from None
 
 
-def _port_trouble(host: str, port: int, error: OSError) -> str:
+def _port_trouble(host: str, port: int, error: OSError, setting: str) -> str:
     if error.errno == errno.EADDRINUSE:
         url = shown_url(host, port)
         if earshot_answers(host, port):
-            return f"Earshot already runs at {url} (open it, or run another with --port or EARSHOT_PORT)."
-        return f"Port {port} on {host} is in use by another program. Name another with --port or EARSHOT_PORT."
+            return f"Earshot already runs at {url} (open it, or run another with {setting})."
+        return f"Port {port} on {host} is in use by another program. Name another with {setting}."
     if error.errno == errno.EACCES:
-        return f"Port {port} may not be used by this user. Name one above 1023 with --port or EARSHOT_PORT."
+        return f"Port {port} may not be used by this user. Name one above 1023 with {setting}."
     return f"{host}:{port} cannot be listened on ({error.strerror or error}). Check --host and --port."
 
 

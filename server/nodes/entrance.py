@@ -2,7 +2,8 @@
 
 The parent's socket carries orders first (a length, then JSON), and then a byte for each connection, whose socket comes
 with it. Its end is the parent's end, and the worker's. Lines of JSON go back: ``ready``, then every second how
-many connections are open here, by which the parent sees that the worker lives, and to whom to give the next one.
+many connections are open here, by which the parent sees that the worker lives, and to whom to give the next one; and
+``reload``, when a better model is there.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class WorkerEntrance:
         self._http = MovableHttp
         self._udp: Callable[[], str] = lambda: ""
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask_reload(self) -> None:
+        """Have the parent start the inference processes anew."""
+        self._parent.send(json.dumps({"reload": True}).encode() + b"\n")
 
     def listen(self, settings: Settings) -> list[socket.socket]:
         """Raises ``OSError``."""

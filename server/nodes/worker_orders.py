@@ -45,6 +45,13 @@ def settings_of(settings: Settings, index: int) -> Settings:
     return settings.model_copy(update=changes)
 
 
+def settings_of_all(settings: Settings) -> list[Settings]:
+    """Those of each server process there will be."""
+    if settings.workers == 1:
+        return [settings]
+    return [settings_of(settings, index) for index in range(settings.workers)]
+
+
 def part_of(ports: str, index: int, count: int) -> str:
     """The ports of one of so many, as even as can be: ``40000-40004`` of two is ``40000-40001`` and ``40002-40004``."""
     first, last = (int(port) for port in ports.split("-"))

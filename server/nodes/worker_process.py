@@ -27,12 +27,14 @@ LINE_MAX_BYTES = 4096
 
 
 class WorkerProcess:
-    """``start`` once, then ``wait`` for its end. ``on_told``: something about it changed."""
+    """``start`` once, then ``wait`` for its end. ``on_told``: something about it changed. ``on_reload``: it asked for
+    the inference processes to be started anew."""
 
-    def __init__(self, orders: WorkerOrders, on_told: Callable[[], None]) -> None:
+    def __init__(self, orders: WorkerOrders, on_told: Callable[[], None], on_reload: Callable[[], None]) -> None:
         self.index = orders.index
         self._orders = orders
         self._on_told = on_told
+        self._on_reload = on_reload
         self._ours, self._theirs = socket.socketpair()
         self._process: asyncio.subprocess.Process | None = None
         self._line = bytearray()
@@ -131,6 +133,8 @@ class WorkerProcess:
         if told.get("ready"):
             self._ready_at_s = self._heard_at_s
             self.udp = str(told.get("udp", ""))
+        if told.get("reload"):
+            self._on_reload()
         connections = told.get("connections")
         if isinstance(connections, int):
             self._connections, self._given = connections, 0

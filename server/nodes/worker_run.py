@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = orders.settings
     set_up_logs(settings)
     structlog.contextvars.bind_contextvars(server_worker=orders.index)
-    app = build_app(settings, engine_link=links_in(orders.folder), worker=orders.index)
     entrance = WorkerEntrance(orders, parent, listen)
+    app = build_app(settings, sharing=links_in(orders.folder, entrance.ask_reload), worker=orders.index)
     serving = Serving(settings, app=app, on_ready=keep_what_is_there, entrance=entrance)
     try:
         with asyncio.Runner(loop_factory=event_loop()) as runner:

@@ -77,7 +77,7 @@ class Workers:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_signal)
-            keeping = [asyncio.create_task(self._keep(index)) for index in range(self._settings.workers)]
+            keeping = [asyncio.create_task(self._keep(index, engines)) for index in range(self._settings.workers)]
             giving = asyncio.create_task(self._give_out(listening), name="give out")
             try:
                 await asyncio.gather(*keeping)
@@ -92,12 +92,12 @@ class Workers:
 
     # One worker.
 
-    async def _keep(self, index: int) -> None:
+    async def _keep(self, index: int, engines: SharedEngines) -> None:
         """Have one of this number there, until all are to leave."""
         orders = WorkerOrders(index, self._folder, settings_of(self._settings, index))
         backoff = Backoff(first_s=FIRST_DELAY_S)
         while not self._leaving.is_set():
-            worker = self._workers[index] = WorkerProcess(orders, self._look)
+            worker = self._workers[index] = WorkerProcess(orders, self._look, engines.begin_anew)
             try:
                 await worker.start()
                 how = await worker.wait()

@@ -43,7 +43,7 @@ async def engines(folder: Path) -> AsyncIterator[SharedEngines]:
 
 @pytest.fixture
 async def servers(folder: Path, engines: SharedEngines) -> AsyncIterator[list[AsrClient]]:
-    clients = [AsrClient(settings(), backoff=BACKOFF, link=links_in(folder)) for _ in range(2)]
+    clients = [AsrClient(settings(), backoff=BACKOFF, sharing=links_in(folder)) for _ in range(2)]
     for client in clients:
         await client.start()
     yield clients
@@ -106,7 +106,7 @@ async def test_a_server_that_goes_away_takes_its_own_sessions_along(servers: lis
 
 async def test_each_server_uses_as_many_processes_as_there_are(folder: Path) -> None:
     shared = SharedEngines(settings("scripted-2", workers=2), folder, backoff=BACKOFF)
-    client = AsrClient(settings(workers=1), backoff=BACKOFF, link=links_in(folder))
+    client = AsrClient(settings(workers=1), backoff=BACKOFF, sharing=links_in(folder))
     await client.start()  # it may be there first
     await shared.start()
     try:
@@ -117,9 +117,39 @@ async def test_each_server_uses_as_many_processes_as_there_are(folder: Path) -> 
         await shared.stop()
 
 
+async def test_an_engine_that_is_begun_anew_goes_on_with_what_all_of_them_said(folder: Path) -> None:
+    shared = SharedEngines(settings(), folder, backoff=BACKOFF)
+    clients = [
+        AsrClient(settings(), backoff=BACKOFF, sharing=links_in(folder, shared.begin_anew)),
+        AsrClient(settings(), backoff=BACKOFF, sharing=links_in(folder)),
+    ]
+    await shared.start()
+    for client in clients:
+        await client.start()
+    try:
+        heard = [Heard(), Heard()]
+        sessions = [open_session(client, each) for client, each in zip(clients, heard, strict=True)]
+        for session in sessions:
+            feed(session, scripted_sound(sentence(TEXTS[0]))[:20_000])
+        await until(lambda: all(client.status.workers for client in clients))
+        before = shared.status.pid
+        await clients[0].reload()
+        await until(lambda: {client.status.pid for client in clients} == {shared.status.pid} - {before})
+        for session in sessions:
+            feed(session, scripted_sound(sentence(TEXTS[0]))[20_000:])
+        async with asyncio.timeout(WAIT_S):
+            await asyncio.gather(*(session.finalize() for session in sessions))
+        assert [each.text for each in heard] == [TEXTS[0]] * 2
+        assert shared.status.restarts == 0
+    finally:
+        for client in clients:
+            await client.stop()
+        await shared.stop()
+
+
 async def test_servers_are_told_why_there_is_no_engine(folder: Path) -> None:
     shared = SharedEngines(settings("scripted-broken"), folder, backoff=Backoff(first_s=0.3, cap_s=0.3))
-    client = AsrClient(settings(), backoff=BACKOFF, link=links_in(folder))
+    client = AsrClient(settings(), backoff=BACKOFF, sharing=links_in(folder))
     await client.start()
     await shared.start()
     try:
@@ -131,7 +161,7 @@ async def test_servers_are_told_why_there_is_no_engine(folder: Path) -> None:
 
 
 async def test_a_client_may_be_stopped_that_never_found_anybody(folder: Path) -> None:
-    client = AsrClient(settings(), link=links_in(folder))
+    client = AsrClient(settings(), sharing=links_in(folder))
     await client.start()
     async with asyncio.timeout(WAIT_S):
         await client.stop()

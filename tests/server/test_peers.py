@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from media.webrtc.rtp import RtpPacket
-from protocol.errors import EarshotError, NotFound, Replaced, SdpError
+from protocol.errors import EarshotError, HeldElsewhere, NotFound, Replaced, SdpError
 from protocol.states import SessionState, TranscriptState
 from server.live import SourceOptions
 from server.peer_source import Described, PeerSource
@@ -100,6 +100,17 @@ async def test_a_refused_description_leaves_no_session(services: Services) -> No
     for session in list(services.hub.sessions.values()):
         await session.stop()
     assert not services.hub.sessions
+
+
+async def test_a_peer_of_another_node_is_where_its_transcript_is(services: Services) -> None:
+    client = await new_client(services)
+    await services.store.nodes.join("nod_other", url="", keys_digest="")
+    assert await services.store.nodes.hold(client.transcript_id, "nod_other") is None
+    with pytest.raises(HeldElsewhere) as told:
+        await services.peers.end(client.transcript_id, "ses_0")
+    assert told.value.node_id == "nod_other"
+    with pytest.raises(HeldElsewhere):
+        await services.peers.require(client.transcript_id, "ses_0")
 
 
 @pytest.mark.parametrize("ending", ["by the client", "server stops"])

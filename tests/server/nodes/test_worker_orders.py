@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.commands import checks
 from server.nodes.worker_orders import WorkerOrders, part_of, settings_of
 from server.settings import Settings, SettingsError, load_settings
 
@@ -39,6 +41,17 @@ def test_each_worker_has_ports_of_its_own() -> None:
     assert [settings_of(given, index).worker_port for index in range(3)] == [9100, 9101, 9102]
     free = settings(udp_port=0)
     assert {(settings_of(free, index).udp_port, settings_of(free, index).worker_port) for index in range(3)} == {(0, 0)}
+
+
+def test_a_port_of_a_worker_that_is_taken_is_found_out() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        found = checks.udp_ports(settings(udp_port=port - 1, host="127.0.0.1", workers=2))
+    assert found.level == "fail"
+    assert str(port) in found.found
+    free = checks.udp_ports(settings(udp_port=0, workers=3))
+    assert free.found.startswith("3 free ones for all WebRTC peers")
 
 
 def test_a_range_of_ports_is_divided() -> None:
