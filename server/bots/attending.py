@@ -40,22 +40,23 @@ class Attending:
 
         This node holds the transcript meanwhile, also while nobody speaks: no other brings it to its end. Raises
         ``NotFound``, ``HeldElsewhere``."""
-        transcript_id = bot.transcript.id
+        transcript_id, is_here = bot.transcript.id, False
+        self._streams[bot.id].add(stream)  # at once: who tells it to leave finds it
+        self._hub.kept_open.add(transcript_id)
         try:
             async with self._holding.kept(transcript_id, self._hub.lock_of(transcript_id)):
-                self._streams[bot.id].add(stream)
-                self._hub.kept_open.add(transcript_id)
-                try:
-                    await self._endpoints.wake(transcript_id)
-                    yield
-                finally:
-                    self._streams[bot.id].discard(stream)
+                is_here = True
+                await self._endpoints.wake(transcript_id)
+                yield
         finally:
-            if bot.id in self._streams and not self._streams[bot.id]:
+            streams = self._streams[bot.id]
+            streams.discard(stream)
+            if not streams:
                 self._streams.pop(bot.id)
                 self._hub.kept_open.discard(transcript_id)
-                with suppress(NotFound):
-                    await self._gone(bot)
+                if is_here:
+                    with suppress(NotFound):
+                        await self._gone(bot)
 
     async def pause(self, bot_id: str, *, paused: bool) -> Bot:
         """What it says, shows and writes is not recorded from now on, or is again. Raises as ``BotStore.pause``."""
