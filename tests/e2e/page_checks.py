@@ -37,12 +37,14 @@ _PALE = (
     const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  const grounds = new Map();
   const groundOf = (el) => {
-    for (let at = el; at; at = at.parentElement) {
-      const ground = parse(getComputedStyle(at).backgroundColor);
-      if (ground.a > 0) return ground;
+    if (!el) return { rgb: [255, 255, 255], a: 1 };
+    if (!grounds.has(el)) {
+      const own = parse(getComputedStyle(el).backgroundColor);
+      grounds.set(el, own.a > 0 ? own : groundOf(el.parentElement));
     }
-    return { rgb: [255, 255, 255], a: 1 };
+    return grounds.get(el);
   };
   const found = [];
   for (const el of document.querySelectorAll('body *')) {
