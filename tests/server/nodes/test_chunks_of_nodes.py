@@ -180,7 +180,7 @@ async def test_what_is_said_into_a_transcript_ends_when_another_node_deletes_it(
 
 
 async def test_a_node_that_starts_forgets_no_job_whose_file_another_takes_in(postgres_url: str, tmp_path: Path) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         known: dict[str, Any] = {"owner": None, "language": "en", "model": "x", "diarize": False, "filename": "a.wav"}
         job = await a.store.jobs.create(**known, node_id=a.membership.holding.node_id)
         await b.jobs.load()

@@ -86,7 +86,8 @@ async def test_a_report_and_what_an_endpoint_is_told_are_made_by_one_of_three_no
     monkeypatch.setattr("server.reports.reports.as_html", noted)
     monkeypatch.setattr(endpoints_module, "LOOK_S", 0.05)
     folders = [tmp_path / name for name in "abc"]
-    async with Receiver.running() as receiver, nodes(postgres_url, folders, webhooks_private=True) as fleet:
+    options = {"webhooks_private": True, "node_lease_s": 120}
+    async with Receiver.running() as receiver, nodes(postgres_url, folders, **options) as fleet:
         a, _, c = fleet
         project_id = await project_of(a, 2)
         report, _ = await a.reports.ask(project_id)

@@ -43,7 +43,7 @@ async def test_a_job_that_is_cancelled_at_another_node_is_heard_no_more(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs_module, "LOOK_S", 0.05)
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         job = await begin_job(a, tmp_path)
         assert (await b.jobs.cancel(job.id)).cancelled_at is not None
         await until_state(b, job.id, TranscriptState.FAILED)
@@ -61,7 +61,7 @@ async def put(services: Services, upload: ChunkedUpload, number: int, folder: Pa
 
 
 async def test_chunks_of_a_file_may_go_to_any_node(postgres_url: str, tmp_path: Path, s3: S3Server) -> None:
-    async with nodes(postgres_url, [tmp_path / name for name in "abc"], **bucket(s3)) as fleet:
+    async with nodes(postgres_url, [tmp_path / name for name in "abc"], node_lease_s=120, **bucket(s3)) as fleet:
         a, b, c = fleet
         made = await a.store.create_transcript()
         upload = await a.uploads.begin(
@@ -87,7 +87,7 @@ async def test_chunks_of_a_file_may_go_to_any_node(postgres_url: str, tmp_path: 
 async def test_a_file_whose_node_died_while_it_was_put_together_is_so_by_another(
     postgres_url: str, tmp_path: Path, s3: S3Server
 ) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], **bucket(s3)) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120, **bucket(s3)) as (a, b):
         made = await a.store.create_transcript()
         upload = await a.uploads.begin(made.id, chunks=len(PIECES), name="talk.wav")
         for number in range(len(PIECES)):
@@ -112,7 +112,7 @@ async def test_what_another_node_deletes_ends_soon_and_is_restored_by_anybody_th
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal_module, "LOOK_S", 0.05)
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         client = await speaking(a, scripted_sound(sentence("alpha bravo", 0.5)))
         await b.removal.delete(client.transcript_id)
         with pytest.raises(HeldElsewhere) as refused:
@@ -129,7 +129,7 @@ async def test_what_another_node_deletes_ends_soon_and_is_restored_by_anybody_th
 
 
 async def test_what_a_bot_is_in_is_ended_by_no_other_node(postgres_url: str, tmp_path: Path) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         bot: Bot = await a.store.bots.create(NewBot("Notes", None, {}, None, None, new_secret()), language="en")
         id_ = bot.transcript.id
         stream = Meeting(a, id_, bot.id).connect()
