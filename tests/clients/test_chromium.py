@@ -49,14 +49,14 @@ END = """async (session) => {
 }"""
 
 
-def spoken_sentence(path: Path) -> str:
+def spoken_sentence(path: Path, *, lead_s: float = LEAD_S, tail_s: float = TAIL_S) -> str:
     """One turn of the spoken sample between silences, as a microphone's file; returns its words."""
     sample = spoken_sample()
     start_s, end_s, text = sample.turns[TURN]
     parts = [
-        np.zeros(round(LEAD_S * SAMPLE_RATE_HZ), np.int16),
+        np.zeros(round(lead_s * SAMPLE_RATE_HZ), np.int16),
         sample.samples[round((start_s - 0.2) * SAMPLE_RATE_HZ) : round((end_s + 0.2) * SAMPLE_RATE_HZ)],
-        np.zeros(round(TAIL_S * SAMPLE_RATE_HZ), np.int16),
+        np.zeros(round(tail_s * SAMPLE_RATE_HZ), np.int16),
     ]
     path.write_bytes(wav_of(np.concatenate(parts).tobytes()))
     return text
