@@ -36,6 +36,10 @@ CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CORS_REQUEST_HEADERS = (
     *("Authorization", "X-API-Key", "Content-Type", "X-Request-ID", "X-Filename"),
     *("Range", "If-Range", "If-Match", "If-None-Match", "Content-Range", "Content-Digest", "X-SHA256"),
+    # What OpenAI's client for pages says of itself with every request; nobody reads it here.
+    *("OpenAI-Beta", "OpenAI-Organization", "OpenAI-Project", "OpenAI-Safety-Identifier"),
+    *(f"X-Stainless-{each}" for each in ("Arch", "Lang", "OS", "Package-Version", "Runtime", "Runtime-Version")),
+    *("X-Stainless-Retry-Count", "X-Stainless-Timeout"),
 )
 CORS_ANSWER_HEADERS = (
     *("X-Request-ID", "X-Process-Time-Ms", "Location", "Link", "Allow", "Accept-Post", "Accept-Patch"),

@@ -48,13 +48,16 @@ async def test_the_documented_examples_print_what_is_said(tmp_path: Path) -> Non
 async def test_a_page_with_the_documented_function_reads_what_is_said(chromium: str, tmp_path: Path) -> None:
     sound = tmp_path / "sentence.wav"
     said = spoken_sentence(sound, lead_s=6.0)  # the microphone opens before there is a connection
-    async with hearing(tmp_path, engine="embedded-en") as server, visiting(chromium, *microphone(sound)) as visit:
+    async with (
+        hearing(tmp_path, engine="embedded-en") as server,
+        visiting(chromium, *microphone(sound), outages=True) as visit,  # the page that we borrow has no token
+    ):
         made = await server.http.post("/v1/realtime/client_secrets", json={"session": {"type": "transcription"}})
-        await visit.page.goto(f"{server.url}/docs")
+        await visit.page.goto(f"{server.url}/files")
         script = documented("clients.md", "openai-webrtc")
         page = f"""async ([server, secret]) => {{
           {script}
-          return await new Promise((resolve) => transcribe(server, secret, resolve));
+          return await new Promise((resolve, reject) => transcribe(server, secret, resolve).catch(reject));
         }}"""
         heard = await visit.page.evaluate(page, [server.url, made.json()["value"]])
         assert jiwer.wer(said, heard) <= WORD_ERRORS_MAX, heard
