@@ -47,6 +47,7 @@ def error_body(status: int, code: str, message: str, details: Mapping[str, Any])
         param, code = details["param"], str(details.get("code", code))
     else:
         problems = details.get("problems") or [{}]
-        param, code = problems[0].get("field"), CODES.get(code, code.lower())
+        named = "language" if "language" in details else None  # one that the recogniser does not know
+        param, code = problems[0].get("field") or named, CODES.get(code, code.lower())
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"message": message, "type": kind, "param": param, "code": code}

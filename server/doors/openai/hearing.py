@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
+ENDS_S = 5.0
 TOLD = frozenset({"transcription", "status"})
 
 
@@ -65,9 +66,9 @@ async def _why(services: Services, job_id: str) -> EarshotError:
     return EngineFailed(message)
 
 
-async def while_waited_for(request: Request, work: Coroutine[Any, Any, R]) -> R:
+async def while_waited_for(request: Request, work: Coroutine[Any, Any, R], over: Callable[[], None]) -> R:
     """What ``work`` comes to, while the client waits for it. Raises ``Cancelled`` when the client is gone, and
-    ``Draining`` when the node is: the client asks again, elsewhere."""
+    ``Draining`` when the node is: the client asks again, elsewhere. ``over`` is called in any case."""
     leaving = leaving_of(request)
     working = asyncio.create_task(work, name="wait for words")
     gone = asyncio.create_task(_until_gone(request), name="wait for the client to leave")
@@ -78,9 +79,18 @@ async def while_waited_for(request: Request, work: Coroutine[Any, Any, R]) -> R:
             return working.result()
         raise leaving.error() if told.done() else Cancelled("the client did not wait for the words")
     finally:
-        for task in (working, gone, told):
-            task.cancel()
-        await asyncio.gather(working, gone, told, return_exceptions=True)
+        over()
+        gone.cancel()
+        told.cancel()
+        await asyncio.gather(let_end(working), gone, told, return_exceptions=True)
+
+
+async def let_end(work: asyncio.Task[Any]) -> None:
+    """Of what is over: it ends by itself, as what it reads is gone. A statement that is cancelled costs the store a
+    connection, so that comes only where it does not end."""
+    await asyncio.wait({work}, timeout=ENDS_S)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
 
 
 async def _until_gone(request: Request) -> None:

@@ -14,10 +14,12 @@ from starlette.types import Receive, Scope, Send
 
 from protocol.errors import EarshotError, Internal
 from protocol.openai_errors import error_body, status_of
+from server.doors.openai.hearing import let_end
 
 log = structlog.get_logger(__name__)
 
 COMMENT_S = 15.0  # proxies close what says nothing for a minute
+WAITING_MAX = 64  # for a client that takes its time; the rest waits in the journal
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # the latter is for nginx: pass it on at once
 
 
@@ -25,37 +27,41 @@ class TranscriptStream(StreamingResponse):
     """``over`` is called once, when all is told or nobody listens any more."""
 
     def __init__(self, events: AsyncGenerator[Mapping[str, Any], None], over: Callable[[], None]) -> None:
-        self._told = events
+        self._events = events
         self._over = over
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(WAITING_MAX)  # None: there is no more
         super().__init__(self._texts(), headers=HEADERS, media_type="text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reading = asyncio.create_task(self._read(), name="words of a file")
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._over()
+            await let_end(reading)
 
-    async def _texts(self) -> AsyncGenerator[bytes, None]:
-        coming: asyncio.Future[Mapping[str, Any]] | None = None
+    async def _read(self) -> None:
         try:
-            while True:
-                coming = asyncio.ensure_future(anext(self._told))
-                while not (await asyncio.wait({coming}, timeout=COMMENT_S))[0]:
-                    yield b": still here\n\n"
-                yield _event(coming.result())
-        except StopAsyncIteration:
-            return
+            async for each in self._events:
+                await self._waiting.put(_event(each))
         except EarshotError as error:
-            yield _event(_error(error))
+            await self._waiting.put(_event(_error(error)))
         except Exception:
             log.exception("unexpected error in a stream of words")
-            yield _event(_error(Internal("something went wrong on our side")))
+            await self._waiting.put(_event(_error(Internal("something went wrong on our side"))))
         finally:
-            if coming is not None:
-                coming.cancel()
-                with suppress(BaseException):
-                    await coming
-            await self._told.aclose()
+            await self._events.aclose()
+        await self._waiting.put(None)
+
+    async def _texts(self) -> AsyncGenerator[bytes, None]:
+        while True:
+            text: bytes | None = b": still here\n\n"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMENT_S):
+                    text = await self._waiting.get()
+            if text is None:
+                return
+            yield text
 
 
 def _error(error: EarshotError) -> dict[str, Any]:

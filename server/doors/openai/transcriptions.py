@@ -61,12 +61,13 @@ async def openai_transcription(request: Request) -> Response:
         job_id = await _begun(request, upload, asked)
     finally:
         upload.discard()
-    if asked.stream:
-        return TranscriptStream(_events(services, job_id, asked), over=lambda: services.fleeting.over(job_id))
-    try:
-        return await while_waited_for(request, _answered(services, job_id, asked))
-    finally:
+
+    def over() -> None:
         services.fleeting.over(job_id)
+
+    if asked.stream:
+        return TranscriptStream(_events(services, job_id, asked), over)
+    return await while_waited_for(request, _answered(services, job_id, asked), over)
 
 
 @router.post("/v1/audio/translations", dependencies=[entry(Action.CREATE)], openapi_extra=body(FORM))

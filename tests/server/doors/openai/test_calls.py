@@ -19,8 +19,10 @@ SOUND = scripted_sound(sentence("alpha bravo charlie", 0.6), length_s=2.2)
 
 
 async def test_a_page_talks_by_a_secret_and_nothing_is_kept(node: RunningApp, openai: AsyncOpenAI) -> None:
-    asked = {"type": "transcription", "audio": {"input": {"transcription": {"language": "en", "model": "whisper-1"}}}}
-    made = await openai.realtime.client_secrets.create(session=asked, expires_after={"seconds": 60})
+    made = await openai.realtime.client_secrets.create(
+        session={"type": "transcription", "audio": {"input": {"transcription": {"language": "en"}}}},
+        expires_after={"seconds": 60},
+    )
     assert made.value.startswith("ek_")
     assert 50 < made.expires_at - time.time() <= 60
     assert made.session.type == "transcription"

@@ -120,6 +120,9 @@ async def test_refusals_are_those_that_the_client_knows(node: RunningApp, openai
         await create(model="whisper-1", file=FILE, temperature=2.0)
     assert told(refused.value) == (400, "invalid_request_error", "temperature", "invalid_value")
     with pytest.raises(BadRequestError) as refused:
+        await create(model="whisper-tiny.en", file=FILE, language="de")
+    assert refused.value.param == "language"
+    with pytest.raises(BadRequestError) as refused:
         await create(model="whisper-1", file=("x.txt", b"no sound at all"))
     assert told(refused.value) == (400, "invalid_request_error", None, "unsupported_format")
     with pytest.raises(BadRequestError) as refused:
