@@ -185,18 +185,18 @@ def _start(message: Mapping[str, Any]) -> CallStart:
     if encoding is None or not isinstance(rate, int) or form.get("channels", 1) != 1 or not 8_000 <= rate <= 48_000:
         raise AudioFormatError("unsupported audio format", details={"format": name[:64], "known": sorted(_ENCODINGS)})
     given = start.get("customParameters" if is_twilio else "custom_parameters")
-    parameters = given if isinstance(given, dict) else {}
+    parameters = {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
     if len(parameters) > PARAMETERS_MAX:
         raise InvalidMessage(f"at most {PARAMETERS_MAX} parameters, please")
     language = parameters.get("language", "")
-    if language and not (_LANGUAGE.fullmatch(str(language)) and len(language) <= 16):
+    if language and not (_LANGUAGE.fullmatch(language) and len(language) <= 16):
         raise InvalidMessage("language is a code such as en or en-US")
     return CallStart(
         provider="twilio" if is_twilio else "telnyx",
         call_id=str(start.get("callSid" if is_twilio else "call_control_id", ""))[:TEXT_MAX_CHARS],
         encoding=encoding,
         sample_rate=rate,
-        parameters={str(key): str(value) for key, value in parameters.items()},
+        parameters=parameters,
     )
 
 

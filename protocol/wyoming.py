@@ -68,10 +68,10 @@ def start_data(asked: Mapping[str, Any], sound: Mapping[str, Any]) -> dict[str, 
 
     Raises ``AudioFormatError``.
     """
-    encoding = _ENCODINGS.get(sound.get("width", 2))
-    rate, channels = sound.get("rate", 16_000), sound.get("channels", 1)
+    width, rate, channels = sound.get("width", 2), sound.get("rate", 16_000), sound.get("channels", 1)
+    encoding = _ENCODINGS.get(width) if isinstance(width, int) else None
     if encoding is None or not isinstance(rate, int) or not isinstance(channels, int):
-        raise AudioFormatError("send samples of 2 or 4 bytes", details={"width": str(sound.get("width"))[:64]})
+        raise AudioFormatError("send samples of 2 or 4 bytes", details={"width": str(width)[:64]})
     data: dict[str, Any] = {"encoding": encoding.value, "sample_rate": rate, "channels": channels, "interim": False}
     if language := asked.get("language"):
         data["language"] = str(language)[:16]
