@@ -17,6 +17,7 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from media import g711
 from tests.fakes.running_app import RunningApp
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.wav import wav_of
 from tests.server.doors.openai.conftest import TOKEN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -185,3 +186,20 @@ async def gone(node: RunningApp) -> None:
                 break
             await asyncio.sleep(0.02)
     assert not list(node.settings.recordings_dir.iterdir())
+
+
+async def test_ten_at_once_get_their_own_words(node: RunningApp, openai: AsyncOpenAI) -> None:
+    said = ["alpha bravo", "charlie delta", "echo foxtrot", "golf hotel", "india juliet"]
+
+    async def live(text: str) -> str:
+        async with connected(node) as connection:
+            await say(connection, spoken(sentence(text)))
+            await connection.input_audio_buffer.commit()
+            return str((await until(connection, f"{ABOUT}.completed"))[-1]["transcript"])
+
+    async def of_file(text: str) -> str:
+        file = (f"{text}.wav", wav_of(scripted_sound(sentence(text))))
+        return (await openai.audio.transcriptions.create(model="whisper-1", file=file)).text
+
+    assert await asyncio.gather(*map(live, said), *map(of_file, said)) == [*said, *said]
+    await gone(node)
