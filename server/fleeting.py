@@ -14,19 +14,17 @@ import structlog
 from protocol.errors import EarshotError, NotFound
 from protocol.ids import is_transcript_id
 from server.removal import Removal
-from server.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
 class Fleeting:
-    """One for a node, with a ``folder`` for markers that is its own. With ``openai_kept`` everything is kept, and
-    nothing is done here."""
+    """One for a node, with a ``folder`` for markers that is its own. ``ids``: those that are there for the moment."""
 
-    def __init__(self, settings: Settings, removal: Removal, folder: Path) -> None:
+    def __init__(self, removal: Removal, folder: Path) -> None:
         self._folder = folder
         self._removal = removal
-        self._is_kept = settings.openai_kept
+        self.ids: set[str] = set()
         self._removing: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:
@@ -36,13 +34,15 @@ class Fleeting:
 
     async def began(self, transcript_id: str) -> None:
         """It is to be gone when it is ``over``. Raises ``OSError`` where that cannot be written down."""
-        if not self._is_kept:
-            await asyncio.to_thread(_mark, self._folder, transcript_id)
+        await asyncio.to_thread(_mark, self._folder, transcript_id)
+        self.ids.add(transcript_id)
 
     def over(self, transcript_id: str) -> None:
-        """Nobody waits for it any more: what is still heard of it ends, and it goes, in the background."""
-        if self._is_kept:
+        """Nobody waits for it any more: what is still heard of it ends, and it goes, in the background. One that did
+        not begin as such stays."""
+        if transcript_id not in self.ids:
             return
+        self.ids.discard(transcript_id)
         task = asyncio.create_task(self._remove(transcript_id), name=f"remove {transcript_id}")
         self._removing.add(task)
         task.add_done_callback(self._removing.discard)

@@ -62,6 +62,8 @@ class OwnTranscript:
         transcript = await services.store.create_transcript(
             name=name, language=language or settings.language, owner=owner
         )
+        if not keep:
+            await services.fleeting.began(transcript.id)
         return cls(services, settings, transcript.id, keep=keep)
 
     async def speak(self, start: Start) -> SpeakingSession:
@@ -126,12 +128,10 @@ class OwnTranscript:
             session.lost("connection lost")
             if session.session.finishing is None:
                 session.session.end(None)
-        if not self._keep or not self._speaking:
-            await self._discard()
-
-    async def _discard(self) -> None:
-        with suppress(EarshotError):
-            await self._services.removal.discard(self.id)
+        self._services.fleeting.over(self.id)
+        if self._keep and not self._speaking:
+            with suppress(EarshotError):
+                await self._services.removal.discard(self.id)
 
     async def _until_told(self) -> None:
         if self._subscription is None:

@@ -246,7 +246,7 @@ class Services:
             await jobs.load()
             jobs.start_looking()
             stack.push_async_callback(jobs.stop)
-            fleeting = Fleeting(settings, removal, slot.path.with_suffix(".fleeting"))
+            fleeting = Fleeting(removal, slot.path.with_suffix(".fleeting"))
             stack.push_async_callback(fleeting.stop)
             await fleeting.load()
             retention = Retention(store, blobs, removal, reports)
@@ -262,7 +262,9 @@ class Services:
             uploads = ChunkedUploads(settings, store, intake, journal, blobs, duties)
             uploads.start()
             stack.push_async_callback(uploads.stop)
-            language_models = await LanguageModels.start(settings, store, journal, metrics, duties, noted=webhooks.wake)
+            language_models = await LanguageModels.start(
+                settings, store, journal, metrics, duties, noted=webhooks.wake, fleeting=fleeting.ids
+            )
             stack.push_async_callback(language_models.stop)
             rooms = (
                 settings,

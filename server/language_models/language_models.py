@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -43,15 +43,17 @@ class LanguageModels:
         duties: Duties,
         *,
         noted: Callable[[], None],
+        fleeting: Collection[str] = frozenset(),
     ) -> Self:
-        """``noted``: called when webhooks are to be told of something. Raises what the store raises. A language model
-        that is away hinders no start."""
+        """``noted``: called when webhooks are to be told of something; ``fleeting``: what gets no summary unasked.
+
+        Raises what the store raises. A language model that is away hinders no start."""
         client = LanguageModelClient(settings, metrics) if settings.llm_base_url else None
         catalogue = Catalogue(settings, client)
         summarising = Summarising(settings, client)
         jobs = SummaryJobs(settings, store, summarising)
         await jobs.start()
-        live = LiveSummaries(settings, store, journal, summarising, catalogue, duties, noted=noted)
+        live = LiveSummaries(settings, store, journal, summarising, catalogue, duties, noted=noted, fleeting=fleeting)
         live.start()
         return cls(client, catalogue, Chat(settings, client), jobs, live, Turns(LONG_BODIES, LONG_BODIES_WAITING))
 

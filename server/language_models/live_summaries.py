@@ -49,8 +49,8 @@ class _Made:
 
 
 class LiveSummaries:
-    """Makes what is due. ``noted`` is called when webhooks are to be told of it; ``clock`` gives seconds that only move
-    on."""
+    """Makes what is due, but not of what is there for the moment only (``fleeting``). ``noted`` is called when webhooks
+    are to be told of it; ``clock`` gives seconds that only move on."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class LiveSummaries:
         duties: Duties,
         *,
         noted: Callable[[], None] = lambda: None,
+        fleeting: Collection[str] = frozenset(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._when = settings.auto_summaries
@@ -75,6 +76,7 @@ class LiveSummaries:
         self._catalogue = catalogue
         self._duties = duties
         self._noted = noted
+        self._fleeting = fleeting
         self._clock = clock
         self._choosing = asyncio.Lock()
         self._making: set[str] = set()  # so that nothing is made twice
@@ -121,7 +123,7 @@ class LiveSummaries:
 
     async def _take(self, elsewhere: Collection[str]) -> Due | None:
         async with self._choosing:
-            busy, node_id = self._making.union(elsewhere), self._duties.node_id
+            busy, node_id = self._making.union(elsewhere, self._fleeting), self._duties.node_id
             over = await self._store.summaries.due(limit=1, without=busy, quiet_s=self._interval_s, node_id=node_id)
             due = over[0] if over else None
             if due is None and self._when == "rolling":

@@ -35,10 +35,9 @@ async def test_what_is_over_is_gone_and_what_a_crash_left_goes_at_the_next_start
         await again.stop()
 
 
-async def test_all_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
-    async with running_services(tmp_path, openai_kept=True) as services:
+async def test_what_did_not_begin_so_stays(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
         kept = (await services.store.create_transcript()).id
-        await services.fleeting.began(kept)
         services.fleeting.over(kept)
         await services.fleeting.stop()
         assert (await services.store.get_transcript(kept)).id == kept

@@ -57,7 +57,8 @@ async def openai_call(request: Request) -> Response:
         name="", language=spoken or settings.language, owner=principal_of(request).id
     )
     try:
-        await services.fleeting.began(made.id)
+        if not settings.openai_kept:
+            await services.fleeting.began(made.id)
         described = await services.peers.answer(
             made.id,
             offer,

@@ -110,7 +110,8 @@ class _Realtime:
         owner = principal_of(self._connection.websocket).id
         language = spoken or self._settings.language
         made = await self._services.store.create_transcript(name="", language=language, owner=owner)
-        await self._services.fleeting.began(made.id)
+        if not self._settings.openai_kept:
+            await self._services.fleeting.began(made.id)
         self._start = Start(
             encoding=asked.encoding,
             sample_rate=asked.rate_hz,

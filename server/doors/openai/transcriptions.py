@@ -92,7 +92,8 @@ async def _begun(request: Request, upload: Upload, asked: Asked) -> str:
         hotwords=asked.hotwords,
     )
     upload.is_ours = False
-    await services.fleeting.began(job.id)
+    if not settings_of(request).openai_kept:
+        await services.fleeting.began(job.id)
     return job.id
 
 

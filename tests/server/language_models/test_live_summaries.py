@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,20 @@ async def clocked(services: Services, clock: Callable[[], float]) -> LiveSummari
     await running.stop()
     catalogue = services.language_models.catalogue
     parts = services.settings, services.store, services.journal, running._summarising, catalogue, services.duties
-    return LiveSummaries(*parts, clock=clock)
+    return LiveSummaries(*parts, clock=clock, fleeting=services.fleeting.ids)
+
+
+async def test_what_is_there_for_the_moment_only_gets_none(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        live = await clocked(services, time.monotonic)
+        text = ["The roof of the school leaks when it rains."] * WORDS_MIN
+        fleeting, kept = await recorded(services, *text), await recorded(services, *text)
+        await services.fleeting.began(fleeting)
+        assert await live.make_due() == 1
+        for id_ in (fleeting, kept):
+            await end(services, id_)
+        assert await live.make_due() == 1
+        assert await told(services, fleeting) == []
 
 
 async def test_one_that_grows_is_summed_up_again_and_again(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ async def test_each_message_is_answered_and_nothing_is_kept_unless_it_is_asked_f
     assert all(("partial" in answer) != ("text" in answer) for answer in answers)
     words = [word for answer in answers for word in answer.get("result", ())]
     assert [(word["word"], word["start"]) for word in words] == [("alpha", 0.5), ("bravo", 0.84), ("charlie", 2.5)]
+    await node.services.fleeting.stop()
     listed = await node.http.get("/v1/transcripts", headers=AUTH)
     assert listed.json()["items"] == []
     answers = await said(node, "/vosk?keep=true", {"sample_rate": 8000, "words": False})
