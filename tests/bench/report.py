@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import loop_report, speakers_report
+from tests.bench import loop_report, speakers_report, stored_report
 from tests.bench.figures import FOLDER, shown
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "performance.md"
-ORDER = ("loop", "websocket", "webrtc", "bots", "cycles", "room", "chunks", "jobs", "jobs-live", "words", "speakers")
+OF_SOUND = ("loop", "websocket", "webrtc", "bots", "cycles", "room", "chunks", "jobs", "jobs-live", "words", "speakers")
+ORDER = (*OF_SOUND, "journal", "listing")
 MEANINGS = {
     "streams": "live streams at once",
     "bots": "bots at once",
@@ -187,7 +188,12 @@ def _corpus_row(figures: dict[str, float], corpus: str) -> str:
     return f"| {corpus} | {shown(figures[f'{corpus}_words'])} | {percents} |"
 
 
-SECTIONS = {"loop": loop_report.section, "speakers": speakers_report.section}
+SECTIONS = {
+    "loop": loop_report.section,
+    "speakers": speakers_report.section,
+    "journal": stored_report.section,
+    "listing": stored_report.section,
+}
 
 if __name__ == "__main__":
     DOCUMENT.write_text(report(before=DOCUMENT.read_text() if DOCUMENT.exists() else ""))

@@ -65,3 +65,15 @@ def test_what_was_not_measured_again_stays_in_the_report(tmp_path: Path) -> None
     added = report(tmp_path, before)
     assert added.startswith(before)
     assert added.count("\n## Rooms\n") == report(tmp_path, added).count("\n## Rooms\n") == 1
+
+
+def test_figures_of_each_database_stand_beside_each_other(tmp_path: Path) -> None:
+    figures = Figures("journal", "The journal")
+    figures.add(sqlite_events_per_s=1050.4, postgresql_events_per_s=235.2, sqlite_scan_ms=1.0)
+    figures.add(fan_out_readers=1000, earshot_us_per_reader=92.1, broadcast_us_per_reader=16.0)
+    figures.write(tmp_path)
+    told = report(tmp_path)
+    assert "| events stored a second, 64 sessions | 1050 | 235 |" in told
+    assert "for 1000 readers" in told
+    assert "| processor for a reader and an event, µs | 92.1 | 16 |" in told
+    assert "LIKE" not in told  # of one database alone
