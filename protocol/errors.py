@@ -5,6 +5,7 @@
     │   ├── InvalidMessage       a frame, JSON text or field that is not as documented
     │   ├── AudioFormatError     an encoding, container, sample rate or channel count we do not take
     │   ├── SdpError             a session description we cannot answer
+    │   ├── ParameterRefused     a parameter of another service's API, with its name
     │   ├── ValidationFailed     422: the body's fields
     │   ├── TooLarge             413, close 1009: over a size, duration or count limit
     │   └── UnsupportedMedia     415: a body in a form we do not read, such as a compressed one
@@ -84,6 +85,27 @@ class AudioFormatError(BadInput):
 
 class SdpError(BadInput):
     code = "SDP_ERROR"
+
+
+class ParameterRefused(BadInput):
+    """A field that is not as the API documents it whose clients are served, or that asks for what cannot be done here.
+
+    ``param`` names it as the client wrote it, None where it is none of them; ``kind`` is its code in that API.
+    """
+
+    code = "PARAMETER_REFUSED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        kind: str = "invalid_value",
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        named = {"param": param, "code": kind}
+        super().__init__(message, details=named if details is None else details, retry_after_s=retry_after_s)
 
 
 class ValidationFailed(BadInput):

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.blocks import SAMPLE_RATE_HZ, seconds
-from protocol.openai_errors import ParameterRefused
+from protocol.errors import ParameterRefused
 from protocol.openai_languages import NAMES, UNSPACED
 from protocol.wire.stream import Language
 from protocol.words import Segment, Word

@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from protocol.errors import BadInput
-
 # What we have for ourselves below these stays as it is: ``/v1/models`` alone is both, and its errors are ours.
 _PATHS = re.compile(r"/v1/(audio/(transcriptions|translations)|realtime(/.*)?|models/[^/]+)/?")
 
@@ -19,16 +17,6 @@ CODES: Mapping[str, str] = {
     "AUDIO_FORMAT_ERROR": "unsupported_format",
     "INTERNAL_ERROR": "server_error",
 }
-
-
-class ParameterRefused(BadInput):
-    """A field that is not as OpenAI documents it, or that means something which cannot be done here.
-
-    ``param`` names it as the client wrote it, None where it is none of them; ``kind`` is its code, for programs.
-    """
-
-    def __init__(self, message: str, *, param: str | None, kind: str = "invalid_value") -> None:
-        super().__init__(message, details={"param": param, "code": kind})
 
 
 def speaks_openai(path: str) -> bool:

@@ -17,9 +17,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from protocol.errors import InvalidMessage
+from protocol.errors import InvalidMessage, ParameterRefused
 from protocol.openai_audio import DIARIZES, KEYWORD_MAX_CHARS, KEYWORDS_MAX, PROMPT_MAX_CHARS
-from protocol.openai_errors import ParameterRefused
 from protocol.wire.stream import Encoding, Language
 
 RATE_HZ = 24_000

@@ -198,6 +198,8 @@ class Subscription:
 
     def _hear_event(self, event: Event) -> None:
         self._heard = max(self._heard, event.seq)
+        if isinstance(event.body, Transcribed):
+            self._early.pop(event.body.segment.segment_id, None)  # also where the final itself is not wanted
         if self._is_behind:
             return
         if self._seen is None:

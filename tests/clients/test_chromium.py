@@ -80,9 +80,9 @@ async def test_a_page_speaks_and_is_understood(chromium: str, tmp_path: Path) ->
         id_ = await server.new_transcript()
         # The transcript's own page waits for words, whoever speaks them: here it is itself.
         await visit.page.goto(f"{server.url}/t/{id_}")
-        await expect(visit.page.get_by_role("status")).to_have_text(re.compile("Nothing has been said yet"))
+        await expect(visit.page.get_by_role("status").first).to_have_text(re.compile("Nothing has been said yet"))
         session = await visit.page.evaluate(BEGIN, server.whip(id_))
-        await expect(visit.page.get_by_role("status")).to_have_text(re.compile("being recorded now"))
+        await expect(visit.page.get_by_role("status").first).to_have_text(re.compile("being recorded now"))
         await visit.until_final()
         assert await visit.page.evaluate(END, session) == 200
         heard = await server.text(id_)

@@ -36,6 +36,7 @@ WITH_MEANING = (
     "PATCH /v1/transcripts/{transcript_id}/participants/{participant_id}",
     *("POST /api/projects/{project_id}/webhooks", "PATCH /api/projects/{project_id}/webhooks/{webhook_id}"),
     *("POST /api/summary", "POST /api/chat"),
+    *("POST /v1/audio/transcriptions", "POST /v1/audio/translations", "POST /v1/realtime/calls"),
     *(f"GET /api/v1/{kind}" for kind in ("bot", "recording", "realtime_endpoint", *MEDIA_OF_BOTS)),
     "POST /api/v1/bot",  # where endpoints may lead
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",

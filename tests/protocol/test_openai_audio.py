@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.errors import ParameterRefused
 from protocol.openai_audio import (
     LOGPROB_LEAST,
     Granularity,
@@ -13,7 +14,7 @@ from protocol.openai_audio import (
     logprobs,
     parse_form,
 )
-from protocol.openai_errors import ParameterRefused, error_body, speaks_openai
+from protocol.openai_errors import error_body, speaks_openai
 from protocol.words import Segment, Word
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocol.openai_errors import ParameterRefused
+from protocol.errors import ParameterRefused
 from protocol.openai_items import Items, agreed_text
 from protocol.openai_realtime import Session, parse_event, session_view, updated
 from protocol.wire.stream import Encoding

@@ -48,10 +48,10 @@ async def test_one_that_the_store_was_away_for_is_completed_as_soon_as_it_is_bac
     faults = [StoreUnavailable("away")]
     answer = getattr(of, asked)
 
-    async def fails_once(store: object, *given: str) -> Any:
+    async def fails_once(store: object, *given: str, **named: str) -> Any:
         if faults:
             raise faults.pop()
-        return await answer(store, *given)
+        return await answer(store, *given, **named)
 
     monkeypatch.setattr(of, asked, fails_once)
     monkeypatch.setattr(recovery, "AGAIN_S", 0.05)

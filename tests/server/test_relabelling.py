@@ -93,11 +93,16 @@ class Room:
         return again
 
 
-async def room_of(store: Store, journal: Journal, *, speakers: type[Speakers] = Speakers) -> Room:
-    """``Speaker 2`` was told of two voices, one of which is the first one's."""
+async def empty_room(store: Store, journal: Journal, *, speakers: type[Speakers] = Speakers) -> Room:
     await store.nodes.join(NODE, url="", keys_digest="k")
     room = Room(store, journal, speakers=speakers)
     room.id = (await store.create_transcript()).id
+    return room
+
+
+async def room_of(store: Store, journal: Journal, *, speakers: type[Speakers] = Speakers) -> Room:
+    """``Speaker 2`` was told of two voices, one of which is the first one's."""
+    room = await empty_room(store, journal, speakers=speakers)
     speech = await room.speech("trk_1", "Speaker 1")
     await room.call("trk_1", {1: "Speaker 2"})
     await speech.say("one two three four five six", 0, 0)
@@ -340,8 +345,7 @@ async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) 
 
 async def test_once_nobody_is_heard_any_more_numbers_have_no_gaps(store: Store, journal: Journal) -> None:
     """``Speaker 2`` and ``Speaker 4`` were mixtures, of which nothing is left."""
-    room = Room(store, journal)
-    room.id = (await store.create_transcript()).id
+    room = await empty_room(store, journal)
     speech = await room.speech("trk_1", "Speaker 1")
     await room.call("trk_1", {number: f"Speaker {number + 1}" for number in (1, 2, 3, 4)})
     for number, heard in ((0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (0, 0), (2, 1), (2, 1), (4, 2)):

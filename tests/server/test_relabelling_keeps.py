@@ -14,7 +14,7 @@ from server.bus import InProcessBus
 from server.journal import Journal
 from server.store.store import Store
 from tests.server.databases import lay_sqlite_file
-from tests.server.test_relabelling import Room
+from tests.server.test_relabelling import empty_room
 
 SAID = st.lists(
     st.tuples(
@@ -48,8 +48,7 @@ async def _keeps_text(
     journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
     journal.start()
     try:
-        room = Room(store, journal)
-        room.id = (await store.create_transcript()).id
+        room = await empty_room(store, journal)
         speech = await room.speech("trk_1", "Speaker 1")
         await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3", 3: "Speaker 4"})
         for words, told, heard, with_words in said:
@@ -74,8 +73,7 @@ async def test_voices_that_people_gave_different_names_stay_two(store: Store) ->
     journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
     journal.start()
     try:
-        room = Room(store, journal)
-        room.id = (await store.create_transcript()).id
+        room = await empty_room(store, journal)
         speech = await room.speech("trk_1", "Speaker 1")
         await room.call("trk_1", {1: "Speaker 2"})
         for told in (0, 1, 0, 1):

@@ -9,8 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from protocol.errors import BadInput, EarshotError, InvalidMessage, NotFound
-from protocol.openai_errors import ParameterRefused
+from protocol.errors import BadInput, EarshotError, InvalidMessage, NotFound, ParameterRefused
 from protocol.openai_realtime import Session, updated
 from server.auth import Action
 from server.doors.access import (

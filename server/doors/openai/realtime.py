@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import EarshotError, Idle
-from protocol.openai_errors import ParameterRefused
+from protocol.errors import EarshotError, Idle, ParameterRefused
 from protocol.openai_realtime import Session
 from protocol.wire.stream import BYTES_PER_SAMPLE, Start
 from server.auth import Action

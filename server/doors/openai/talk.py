@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from protocol.errors import EarshotError, RateLimited, SlowReader
+from protocol.errors import EarshotError, ParameterRefused, RateLimited, SlowReader
 from protocol.events import Event, Interim, Transcribed
-from protocol.openai_errors import ParameterRefused, error_body, status_of
+from protocol.openai_errors import error_body, status_of
 from protocol.openai_items import Items
 from protocol.openai_realtime import (
     ClientEvent,

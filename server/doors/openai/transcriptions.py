@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from protocol.errors import BadInput
+from protocol.errors import BadInput, ParameterRefused
 from protocol.openai_audio import (
     Asked,
     Heard,
@@ -21,7 +21,6 @@ from protocol.openai_audio import (
     parse_form,
     segment_event,
 )
-from protocol.openai_errors import ParameterRefused
 from server.auth import Action
 from server.doors.access import entry, leaving_of, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -38,6 +39,11 @@ def paths_of(app: FastAPI) -> dict[str, set[str]]:
     }
 
 
+def code_of(told: dict[str, Any]) -> str:
+    """Of our envelope, or of Deepgram's."""
+    return str(told["err_code"] if "err_code" in told else told["error"]["code"])
+
+
 class _Unknown(dict[str, str]):
     """Ids of things that are not there."""
 
@@ -56,7 +62,7 @@ async def test_a_slash_at_the_end_changes_nothing(client: AppClient) -> None:
             assert without.status_code == with_slash.status_code, f"{method} {path}"
             assert without.status_code not in (301, 302, 307, 308, 405), f"{method} {path}"
             if without.status_code >= 400 and method != "HEAD":
-                assert without.json()["error"]["code"] == with_slash.json()["error"]["code"], f"{method} {path}"
+                assert code_of(without.json()) == code_of(with_slash.json()), f"{method} {path}"
 
 
 async def test_other_methods_are_told_which_ones_are_taken(client: AppClient) -> None:

@@ -229,7 +229,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             *("bots", "jobs", "meeting_participants", "meeting_parts", "provider_parts", "realtime_endpoints"),
             *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
-            *("nodes", "gone_sound"),
+            *("nodes", "duties", "gone_sound"),
             *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints"),
             *("chunks", "conversations", "project_tags", "projects"),
         ):

@@ -122,6 +122,7 @@ async def test_a_chunk_still_to_come_holds_the_news_back(node: Node, receiver: R
     assert not await node.store.conversations.close(id_)
     await node.work()
     assert not receiver.received
+    await node.store.nodes.join("node", url="", keys_digest="k")
     await node.store.nodes.hold(id_, "node")
     await node.store.conversations.settle(chunk, ChunkState.TRANSCRIBED, node_id="node")
     assert await node.store.conversations.close(id_)

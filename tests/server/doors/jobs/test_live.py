@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 
 from protocol.ids import new_transcript_id
+from protocol.states import TranscriptState
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
@@ -61,7 +62,9 @@ async def test_a_reader_gets_segments_as_they_come_and_how_far_it_is(node: Runni
 async def test_who_comes_late_gets_all_there_is_first(node: RunningApp) -> None:
     job_id = await begin(node)
     async with node.services.journal.subscribe(job_id, after=0, types=frozenset({"summary"})) as summaries:
-        await anext(summaries)  # the last that is told of a recording
+        async for _ in summaries:  # the last that is told of a recording; those before its end are of what grows
+            if (await node.services.store.get_transcript(job_id)).state is TranscriptState.ENDED:
+                break
     async with node.socket(f"/api/transcribe/live/{job_id}") as socket:
         segments, statuses, code = await heard(socket)
     assert code == 1000
