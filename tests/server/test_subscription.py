@@ -76,6 +76,17 @@ async def test_a_seq_from_the_future_waits_for_it(journal: Journal, made: str) -
         assert await read(reader, 2) == [3, 4]
 
 
+async def test_who_waits_for_the_future_sees_no_interim_that_was_over_before_it(journal: Journal, made: str) -> None:
+    async with journal.subscribe(made, after=1) as reader:
+        journal.tell(interim(made, "seg_1", "a"))
+        await journal.append(made, final("seg_1"))
+        await journal.append(made, status())
+        await journal.append(made, status())
+        assert await read(reader, 2) == [2, 3]
+        await journal.append(made, status())
+        assert await read(reader, 1) == [4]
+
+
 async def test_long_journals_are_read_page_by_page_as_the_reader_takes_them(
     store: Store, journal: Journal, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
