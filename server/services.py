@@ -185,7 +185,7 @@ class Services:
             stack.push_async_callback(loop.stop)
             recognisers = Recognisers(asr, worker_settings(settings), others_max=settings.other_models_max)
             stack.push_async_callback(recognisers.stop)
-            sound = await KeptSound.start(settings, store, disk, blobs, duties)
+            sound = await KeptSound.start(settings, store, disk, blobs, duties, is_ours=lambda: membership.is_sure)
             stack.push_async_callback(sound.stop)
             hub = Hub(settings, store, journal, asr, sound, tokens, metrics, holding)
             hub.start()

@@ -66,10 +66,9 @@ class Copies:
     async def alone(self, track_id: str, path: str) -> AsyncIterator[None]:
         """No other process of this folder makes a copy of it meanwhile, or begins to record it. In this process, the
         track's lock is the caller's to hold."""
-        fd = await asyncio.to_thread(self._marked, track_id, path)
+        while (fd := await self._mark(track_id, path)) is None:  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(LOCKED_LOOK_S)
         try:
-            while not _locked(fd):  # noqa: ASYNC110 - another process tells nobody
-                await asyncio.sleep(LOCKED_LOOK_S)
             yield
         finally:
             os.close(fd)
@@ -163,19 +162,40 @@ class Copies:
             )
             await asyncio.to_thread(_add, path, data)
 
-    def _marked(self, track_id: str, path: str) -> int:
+    async def _mark(self, track_id: str, path: str) -> int | None:
+        """The track's mark, locked; None where another process has it, or just deleted it."""
+        marking = asyncio.ensure_future(asyncio.to_thread(self._marked, track_id, path))
+        try:
+            return await asyncio.shield(marking)
+        except asyncio.CancelledError:
+            # The thread goes on; the file would stay locked without an owner.
+            marking.add_done_callback(_close_marked)
+            raise
+
+    def _marked(self, track_id: str, path: str) -> int | None:
+        """Blocking."""
         self._folder.mkdir(exist_ok=True)
-        fd = os.open(self._folder / track_id, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.pwrite(fd, path.encode(), 0)
-        return fd
+        mark = self._folder / track_id
+        fd = os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it may have deleted it since it was opened: the next one makes another.
+            is_it = os.path.samestat(os.fstat(fd), mark.stat())
+            if is_it:
+                os.pwrite(fd, path.encode(), 0)
+                return fd
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        return None
 
 
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _close_marked(marking: asyncio.Future[int | None]) -> None:
+    if not marking.cancelled() and marking.exception() is None and (fd := marking.result()) is not None:
+        os.close(fd)
 
 
 def _length_bytes(path: Path) -> int:

@@ -35,7 +35,15 @@ ROUND_S = 3600.0
 class KeptSound:
     """After ``start`` you must ``stop``, and not before every recorder that ``open`` gave is closed."""
 
-    def __init__(self, settings: Settings, store: Store, disk: DiskWriter, bucket: Blobs | None, folder: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        disk: DiskWriter,
+        bucket: Blobs | None,
+        folder: str,
+        is_ours: Callable[[], bool],
+    ) -> None:
         self.recordings = Recordings(settings.recordings_dir)
         self._store = store
         self._disk = disk
@@ -44,15 +52,24 @@ class KeptSound:
         self._locks = Locks()  # by track
         self._task: asyncio.Task[None] | None = None
         if bucket is not None:
-            self._shipping = Shipping(bucket, interval_s=settings.record_remote_interval_s)
+            self._shipping = Shipping(bucket, interval_s=settings.record_remote_interval_s, is_ours=is_ours)
             self._copies = Copies(settings.data_dir, settings.recordings_dir, bucket, self.recordings.let_go)
             self._leftovers = Leftovers(store, bucket, settings.recordings_dir, folder)
 
     @classmethod
-    async def start(cls, settings: Settings, store: Store, disk: DiskWriter, blobs: Blobs, duties: Duties) -> Self:
-        """Raises ``OSError``."""
+    async def start(
+        cls,
+        settings: Settings,
+        store: Store,
+        disk: DiskWriter,
+        blobs: Blobs,
+        duties: Duties,
+        *,
+        is_ours: Callable[[], bool] = lambda: True,
+    ) -> Self:
+        """``is_ours``: as for ``Shipping``. Raises ``OSError``."""
         folder = await asyncio.to_thread(folder_id, settings.data_dir)
-        sound = cls(settings, store, disk, None if blobs.is_embedded else blobs, folder)
+        sound = cls(settings, store, disk, None if blobs.is_embedded else blobs, folder, is_ours)
         if sound._bucket is not None:
             sound._shipping.start()
             sound._leftovers.start(duties)

@@ -43,6 +43,7 @@ class Membership:
         self._keys_digest = keys_digest
         self._tasks: list[asyncio.Task[None]] = []
         self._sees_since_s: float | None = None  # since when the database answers, without a break
+        self._said_s = 0.0  # monotonic: when it began to say last that it is there, and was heard
         self.holding = holding
         self._adopted: Callable[[Sequence[str]], Awaitable[object]] = _nothing
         self._lost: Callable[[], Awaitable[None]] = _nothing
@@ -88,14 +89,20 @@ class Membership:
             except EarshotError as error:
                 log.warning("others wait until this node's lease is over", code=error.code)
 
+    @property
+    def is_sure(self) -> bool:
+        """Nobody can have found this node to be gone yet, whether the database can be reached or not."""
+        return time.monotonic() - self._said_s < self._settings.node_lease_s
+
     async def _join(self, gone: Sequence[str] = ()) -> None:
         node_id = ids.new_node_id()
+        began_s = time.monotonic()
         await self._store.nodes.join(
             node_id, url=self._settings.node_url.rstrip("/"), keys_digest=self._keys_digest, gone=gone
         )
         self.holding.lost(node_id)
         await asyncio.to_thread(self._slot.name, node_id)
-        self._sees_since_s = time.monotonic()
+        self._sees_since_s, self._said_s = time.monotonic(), began_s
         log.info("node joined", node=node_id, url=self._settings.node_url or None)
 
     async def _check_keys(self) -> None:
@@ -119,11 +126,13 @@ class Membership:
                 log.exception("a node's round failed; there will be another")
 
     async def _beat(self) -> None:
+        began_s = time.monotonic()
         if not await self._store.nodes.beat(self.holding.node_id):
             log.critical("this node was found to be gone, and begins anew", node=self.holding.node_id)
             await self._lost()
             await self._join()
             return
+        self._said_s = began_s
         now_s = time.monotonic()
         if self._sees_since_s is None:
             self._sees_since_s = now_s

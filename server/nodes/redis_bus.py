@@ -144,7 +144,9 @@ class RedisBus:
                                 pipeline.publish(channel_for(each), data)
                         await pipeline.execute()
                 backoff_s = 0.0
-            except _LOST as error:
+            except Exception as error:
+                if not isinstance(error, _LOST):
+                    log.exception("what others are to be told cannot be; it is tried again, but for what is spoken now")
                 if not backoff_s:
                     log.warning("other nodes are told nothing: Redis is away", error=type(error).__name__)
                 self._outgoing.give_back(told)
@@ -167,6 +169,8 @@ class RedisBus:
                     log.warning(
                         "nothing is heard of other nodes: Redis is away", error=type(errors.exceptions[0]).__name__
                     )
+            except* Exception:
+                log.exception("other nodes are not heard any more; it is begun anew")
             finally:
                 self._is_hearing = False
                 with suppress(*_LOST):

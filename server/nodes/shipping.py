@@ -1,7 +1,8 @@
 """The sound of tracks that are recorded now, on its way to the bucket, piece by piece.
 
 One task looks who is due, and a few pieces go at a time. While the bucket is away sound stays where it is, in files,
-and what is acknowledged to clients waits.
+and what is acknowledged to clients waits. So it does while another node may have begun to go on with a track: what is
+sent after that is cut off.
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class Shipment:
         """Something of it is not in the bucket, as far as is known."""
         return self.has_upload or self.sent_bytes is None or self.sent_bytes < self.synced_bytes
 
+    @property
+    def is_untold(self) -> bool:
+        return bool(self._marks) and self.sent_bytes is not None and self._marks[0][1] <= self.sent_bytes
+
     def is_due(self, now_s: float) -> bool:
         if self.put is not None or not self.waits:
             return False
@@ -82,9 +87,11 @@ class Shipment:
         self.sent_bytes = min(end_bytes, self._begin_bytes)
 
     def tell(self) -> None:
-        """How far all of it has arrived."""
+        """How far all of it has arrived; nothing while another node may go on with it: it may have looked before."""
+        if not self._shipping.is_ours():
+            return
         samples = None
-        while self._marks and self.sent_bytes is not None and self._marks[0][1] <= self.sent_bytes:
+        while self.is_untold:
             samples = self._marks.popleft()[0]
         if samples is not None:
             self._reached(samples)
@@ -92,11 +99,13 @@ class Shipment:
 
 
 class Shipping:
-    """All shipments of this process. After ``start`` you must ``stop``."""
+    """All shipments of this process. After ``start`` you must ``stop``. ``is_ours``: whether no other node can have
+    begun to go on with what is recorded here."""
 
-    def __init__(self, blobs: Blobs, *, interval_s: float) -> None:
+    def __init__(self, blobs: Blobs, *, interval_s: float, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._blobs = blobs
         self._interval_s = interval_s
+        self.is_ours = is_ours
         self._shipments: set[Shipment] = set()
         self._puts: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -156,6 +165,7 @@ class Shipping:
         while True:
             self._woken.clear()
             now_s = loop.time()
+            self._tell_late()
             for shipment in sorted(self._shipments, key=lambda each: (not each.is_ending, each.due_s)):
                 if len(self._puts) >= AT_ONCE or now_s < self._resumes_s:
                     break
@@ -164,6 +174,12 @@ class Shipping:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._woken.wait()
+
+    def _tell_late(self) -> None:
+        """What was not told while it may not have been ours."""
+        for shipment in self._shipments:
+            if shipment.is_untold:
+                shipment.tell()
 
     def _send_soon(self, shipment: Shipment) -> None:
         put = shipment.put = asyncio.create_task(self._send(shipment), name=f"ship {shipment.path}")

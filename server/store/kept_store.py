@@ -3,13 +3,13 @@ transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from server.store.database import Transaction
 from server.store.gone_sound import forget, gone_after
-from server.store.node_store import check_held
+from server.store.node_store import check_held, database_now
 from server.store.records import Track
 from server.store.tables import tracks, transcripts
 from server.store.tracks import get, not_found, record
@@ -24,17 +24,17 @@ _HAS_SOUND = sa.exists().where(
 class KeptStore:
     """Raises as ``Store`` does."""
 
-    def __init__(self, read: Transaction, write: Transaction, clock: Callable[[], float]) -> None:
+    def __init__(self, read: Transaction, write: Transaction) -> None:
         self._read = read
         self._write = write
-        self._clock = clock
 
     async def take(self, track_id: str, folder: str, *, held_by: str | None = None) -> int:
         """The track's file in that folder is the one that grows from now on; returns its turn, greater than any before,
         also of a track of the same id that was deleted. ``held_by``: the node that must hold its transcript; raises
         ``HeldElsewhere``."""
-        first = int(self._clock())
         async with self._write() as conn:
+            # By one clock for all: that of the node that had a deleted one of this id may have been ahead of ours.
+            first = sa.cast(database_now(conn), sa.BigInteger)
             if held_by is not None:
                 await check_held(conn, (await get(conn, track_id)).transcript_id, held_by)
             rows = await conn.execute(

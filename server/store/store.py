@@ -96,7 +96,7 @@ class Store:
         self.voices = VoiceStore(self._read, self._write, clock)
         self.nodes = NodeStore(self._read, self._write)
         self.watch = WatchStore(self._read)
-        self.kept = KeptStore(self._read, self._write, clock)
+        self.kept = KeptStore(self._read, self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:

@@ -54,7 +54,12 @@ class KeptNode:
 
 @asynccontextmanager
 async def running_node(
-    data_dir: Path, store: Store, s3: S3Server | None, *, interval_s: float = 0.02
+    data_dir: Path,
+    store: Store,
+    s3: S3Server | None,
+    *,
+    interval_s: float = 0.02,
+    is_ours: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[KeptNode]:
     settings = node_settings(data_dir).model_copy(update={"record_remote_interval_s": interval_s})
     settings.recordings_dir.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,7 @@ async def running_node(
     disk.start()
     node_id = new_node_id()
     await store.nodes.join(node_id, url="", keys_digest="k")
-    kept = await KeptSound.start(settings, store, disk, blobs, Duties(store.nodes, lambda: node_id))
+    kept = await KeptSound.start(settings, store, disk, blobs, Duties(store.nodes, lambda: node_id), is_ours=is_ours)
     try:
         yield KeptNode(kept, blobs, store)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from protocol.errors import StoreUnavailable
 from server.nodes.sound_pieces import key_of
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import running_node, steps, until
+from tests.fakes.kept_node import KeptNode, running_node, steps, until
+from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
 from tests.media.test_recorder import sound
 
@@ -101,6 +103,58 @@ async def test_two_processes_of_one_folder_do_not_disturb_each_other(
         assert await two.heard(track) == await one.heard(track) == sound(0, 49_600).pcm
         await recorder.close()
         assert await speaker.heard(track) == sound(0, 49_600).pcm
+
+
+async def test_only_one_process_of_a_folder_is_alone_with_a_track_whose_mark_is_deleted(
+    tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server
+) -> None:
+    async with (
+        running_node(tmp_path / "b", sound_store, bucket) as one,
+        running_node(tmp_path / "b", sound_store, bucket) as two,
+        running_node(tmp_path / "b", sound_store, bucket) as three,
+    ):
+        inside = most = 0
+
+        async def alone(node: KeptNode) -> None:
+            nonlocal inside, most
+            copies = node.sound._copies
+            for _ in range(5):
+                async with copies.alone(track.id, track.path):
+                    inside += 1
+                    most = max(most, inside)
+                    await asyncio.sleep(0.06)  # the others look meanwhile, and wait
+                    inside -= 1
+                    await copies.forget(track.id)
+
+        async with asyncio.timeout(DEADLINE_S):
+            await asyncio.gather(*map(alone, (one, two, three)))
+        assert most == 1
+
+
+async def test_who_is_cancelled_before_it_is_alone_leaves_the_track_to_others(
+    tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(tmp_path / "b", sound_store, bucket) as node:
+        copies = node.sound._copies
+        begins, goes_on = asyncio.Event(), threading.Event()
+        loop, marked = asyncio.get_running_loop(), copies._marked
+
+        def slowly(track_id: str, path: str) -> int | None:
+            loop.call_soon_threadsafe(begins.set)
+            goes_on.wait(DEADLINE_S)
+            return marked(track_id, path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(copies, "_marked", slowly)
+            going = asyncio.ensure_future(copies.alone(track.id, track.path).__aenter__())
+            await begins.wait()
+            going.cancel()
+            await asyncio.wait([going])
+        goes_on.set()
+        async with asyncio.timeout(DEADLINE_S), copies.alone(track.id, track.path):
+            pass
+        mark = tmp_path / "b" / "copies" / track.id
+        await until(lambda: str(mark) not in [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()])
 
 
 async def test_a_bucket_that_fails_while_a_copy_is_made_leaves_none(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from protocol.blocks import Block
 from protocol.errors import StoreUnavailable
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import of_track, running_node, steps
+from tests.fakes.kept_node import of_track, running_node, steps, until
+from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
 from tests.media.opus_sound import opus_blocks, sweep_packets
 from tests.media.test_recorder import heard, sound
@@ -82,6 +84,25 @@ async def test_a_node_that_was_thought_dead_and_sends_on_changes_nothing(
         # And the first, when it comes to itself, takes what the second has.
         assert await first.heard(track) == sound(0, 6400).pcm
         assert first.path(track).read_bytes() == second.path(track).read_bytes()
+
+
+async def test_nothing_is_durable_that_another_node_may_cut_off(
+    tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server
+) -> None:
+    ours = True
+    async with running_node(tmp_path / "a", sound_store, bucket, is_ours=lambda: ours) as node:
+        recorder = await node.record(track, steps(2))
+        ours = False
+        for block in steps(3, start=3200):
+            recorder.append(block)
+        await recorder.flush()
+        await until(lambda: not any(each.waits for each in node.sound._shipping._shipments))
+        assert b"".join(data for _, data in sorted(of_track(bucket, track).items())) == node.path(track).read_bytes()
+        assert recorder.durable_samples == 3200
+        ours = True  # the database heard of it: nobody went on
+        async with asyncio.timeout(DEADLINE_S):
+            await recorder.wait_durable(8000)
+        await recorder.close()
 
 
 async def test_a_folder_that_lost_its_recordings_gets_them_back(

@@ -19,6 +19,7 @@ from server.services import Services
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.server.databases import Postgres, SocketRelay
 from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
 
 SENTENCE = sentence("alpha bravo charlie delta", 0.5) + sentence("echo foxtrot golf", 3.0)
@@ -156,6 +157,37 @@ async def test_who_comes_back_to_a_node_that_was_found_to_be_gone_is_told_to_go_
             await client.begin(resume=session.resume_token)
         assert refused.value.details["server_url"] == "http://n1:1"
         assert refused.value.retry_after_s
+
+
+async def test_a_node_that_others_may_have_found_to_be_gone_acknowledges_nothing(
+    postgres: Postgres, postgres_url: str, tmp_path: Path, s3: S3Server
+) -> None:
+    """Another node reaches the database meanwhile, and may go on at what was in the bucket when it looked."""
+    name = postgres_url.split("/")[3].split("?")[0]
+    options = {"record_remote_interval_s": 1, "node_lease_s": 4, **bucket(s3)}
+    async with (
+        SocketRelay.running(postgres.folder) as way,
+        nodes(postgres.url(name, way.folder), [tmp_path], **options) as (a,),
+    ):
+        client = await speaking(a, scripted_sound(SENTENCE)[:64000])
+        await client.wait_for(lambda client: bool(client.of("ack")))
+        await way.cut()
+        async with asyncio.timeout(30):
+            while a.membership.is_sure:  # noqa: ASYNC110 - time tells nobody
+                await asyncio.sleep(0.05)
+        [session] = a.hub.sessions.values()
+        before = session.pipeline.recorder.durable_samples
+        await client.say(scripted_sound(SENTENCE)[64000:])
+        await session.pipeline.recorder.flush()
+        shipments = a.hub.sound._shipping._shipments
+        async with asyncio.timeout(30):
+            while any(each.waits for each in shipments):  # noqa: ASYNC110 - the bucket tells nobody
+                await asyncio.sleep(0.05)
+        assert session.pipeline.recorder.durable_samples == before
+        await way.heal()
+        async with asyncio.timeout(30):
+            await session.pipeline.recorder.wait_durable(before + 1)
+        await client.stop()
 
 
 async def test_nodes_with_other_keys_do_not_start(postgres_url: str, tmp_path: Path) -> None:

@@ -324,3 +324,33 @@ async def test_it_stops_without_redis_and_leaves_nothing(postgres_url: str, redi
             await a.bus.stop()
     assert asyncio.all_tasks() == before
     gc.collect()
+
+
+async def test_what_nobody_foresaw_ends_neither_telling_nor_hearing(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    failed: set[str] = set()
+
+    def fails_once(name: str) -> Callable[..., object]:
+        real: Callable[..., object] = getattr(redis_bus, name)
+
+        def call(*args: object) -> object:
+            if name not in failed:
+                failed.add(name)
+                raise ValueError(name)
+            return real(*args)
+
+        return call
+
+    for name in ("encode", "decode"):
+        monkeypatch.setattr(redis_bus, name, fails_once(name))
+    transcript = await a.store.create_transcript()
+    heard: list[Message] = []
+    stop = b.bus.listen(transcript.id, heard.append)
+    async with asyncio.timeout(DEADLINE_S):
+        while not any(isinstance(each, Deleted) for each in heard):
+            a.bus.publish(Deleted(transcript.id))
+            await asyncio.sleep(0.05)
+    stop()
+    assert failed == {"encode", "decode"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from protocol.errors import HeldElsewhere, NotFound
+from server.store import kept_store
 from server.store.records import Track
 from server.store.store import Store
 
@@ -13,7 +16,7 @@ async def ended(store: Store, transcript_id: str, **more: str) -> Track:
     return await store.create_track(transcript_id, source="stream", started_at=1.0, state="finished", **more)  # type: ignore[arg-type]
 
 
-async def test_each_turn_is_greater_than_any_before(store: Store) -> None:
+async def test_each_turn_is_greater_than_any_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     transcript = await store.create_transcript()
     track = await ended(store, transcript.id)
     assert (track.kept_in, track.is_remote) == (None, False)
@@ -24,8 +27,19 @@ async def test_each_turn_is_greater_than_any_before(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.kept.take(track.id, "a")
     again = await ended(store, transcript.id, track_id=track.id)
+    now = kept_store.database_now
+    monkeypatch.setattr(kept_store, "database_now", lambda conn: now(conn) + 10.0)
     turns.append(await store.kept.take(again.id, "a"))
     assert turns == sorted(set(turns))
+
+
+async def test_the_first_turn_is_by_the_clock_that_all_nodes_share(database_url: str) -> None:
+    slow = await Store.open(database_url, clock=lambda: 1000.0)
+    try:
+        track = await ended(slow, (await slow.create_transcript()).id)
+        assert abs(await slow.kept.take(track.id, "a") - time.time()) < 3600
+    finally:
+        await slow.close()
 
 
 async def test_a_node_that_does_not_hold_the_transcript_takes_nothing_back(store: Store) -> None:
