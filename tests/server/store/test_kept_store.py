@@ -7,7 +7,7 @@ import time
 import pytest
 
 from protocol.errors import HeldElsewhere, NotFound
-from server.store import kept_store
+from server.store import kept_store, node_store
 from server.store.records import Track
 from server.store.store import Store
 
@@ -27,7 +27,7 @@ async def test_each_turn_is_greater_than_any_before(store: Store, monkeypatch: p
     with pytest.raises(NotFound):
         await store.kept.take(track.id, "a")
     again = await ended(store, transcript.id, track_id=track.id)
-    now = kept_store.database_now
+    now = node_store.database_now
     monkeypatch.setattr(kept_store, "database_now", lambda conn: now(conn) + 10.0)
     turns.append(await store.kept.take(again.id, "a"))
     assert turns == sorted(set(turns))
