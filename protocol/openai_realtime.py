@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import secrets
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import InvalidMessage, ParameterRefused
 from protocol.openai_audio import DIARIZES, KEYWORD_MAX_CHARS, KEYWORDS_MAX, PROMPT_MAX_CHARS
+from protocol.wire.json_object import text_object
 from protocol.wire.stream import Encoding, Language
 
 RATE_HZ = 24_000
@@ -146,12 +146,9 @@ class _Update(BaseModel):
 def parse_message(text: str) -> dict[str, Any]:
     """Raises ``InvalidMessage`` for what is no event."""
     try:
-        message = json.loads(text)
-    except ValueError:
-        message = None
-    if not isinstance(message, dict):
-        raise InvalidMessage("an event is an object in JSON")
-    return message
+        return text_object(text)
+    except InvalidMessage:
+        raise InvalidMessage("an event is an object in JSON") from None
 
 
 def event_id_of(message: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from protocol.blocks import seconds
 from protocol.errors import BadInput, InvalidMessage
 from protocol.plain_words import plain_word
-from protocol.wire.json_object import json_object
+from protocol.wire.json_object import text_object
 from protocol.words import Segment
 
 MAX_CONTROL_BYTES = 64 * 1024
@@ -51,7 +51,7 @@ def parse_text(text: str, before: Config) -> Changed | Control:
     """A text message. Raises ``InvalidMessage``, ``BadInput``."""
     if len(text) > MAX_CONTROL_BYTES:
         raise InvalidMessage(f"a message of text may hold {MAX_CONTROL_BYTES} bytes")
-    message = json_object(text)
+    message = text_object(text)
     if isinstance(given := message.get("config"), dict):
         try:
             config = Config.model_validate({**before.model_dump(), **given})

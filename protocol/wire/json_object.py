@@ -17,3 +17,14 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise InvalidMessage("a text message must be a JSON object", details={"got": type(sent).__name__})
     return sent
+
+
+def text_object(text: str) -> dict[str, Any]:
+    """As ``json_object``, where all of it can be stored and sent back: half of a surrogate pair is refused, too."""
+    sent = json_object(text)
+    if "\\u" in text:
+        try:
+            json.dumps(sent, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidMessage("a text message has half of a surrogate pair") from None
+    return sent

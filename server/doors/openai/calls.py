@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -68,8 +67,7 @@ async def openai_call(request: Request) -> Response:
             talk=lambda send: _CallTalk(services, session, send),
         )
     except BaseException:
-        with suppress(NotFound):
-            await services.removal.discard(made.id)
+        await services.fleeting.discard(made.id)
         raise
     location = f"/v1/realtime/calls/{CALL}{described.session_id.removeprefix(SESSION)}"
     headers = {"Location": location, "Cache-Control": "no-store"}
@@ -117,7 +115,7 @@ async def _offered(request: Request) -> tuple[str, Session]:
     try:
         offer = fields["sdp"].decode()
         asked = json.loads(fields.get("session") or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidMessage("the offer is text in UTF-8, and session an object in JSON") from None
     if not isinstance(asked, dict):
         raise ParameterRefused("session is an object", param="session")

@@ -1,0 +1,22 @@
+"""Texts of sockets that are no JSON object, or none that can be stored and sent back."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.errors import InvalidMessage
+from protocol.openai_realtime import parse_message
+from protocol.wire.json_object import text_object
+
+BAD = ["[]", "hello", '{"a":' * 50_000, r'{"a": "\ud800"}', r'{"\udfff": 1}']
+
+
+@pytest.mark.parametrize("text", BAD, ids=["list", "word", "deep", "half pair", "half pair as a name"])
+def test_what_is_no_object_of_text_is_refused(text: str) -> None:
+    for parse in (text_object, parse_message):
+        with pytest.raises(InvalidMessage):
+            parse(text)
+
+
+def test_a_whole_pair_is_text() -> None:
+    assert text_object(r'{"a": "\ud83d\ude00"}') == {"a": "\U0001f600"}
