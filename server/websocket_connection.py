@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import uvicorn
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode, Frame
@@ -45,6 +46,11 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         self._heard_at_s = self.loop.time()
         super().data_received(data)
         self._cut_when_closing()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # it was answered, with no: nothing that uvicorn needs to call an error
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._cut is not None:

@@ -159,7 +159,7 @@ async def test_what_cannot_be_read_is_told_and_closed(node: RunningApp) -> None:
         assert (await rest(socket))[1] == 1008
 
 
-async def test_whoever_is_not_let_in_is_answered_in_http(node: RunningApp) -> None:
+async def test_whoever_is_not_let_in_is_answered_in_http(node: RunningApp, caplog: pytest.LogCaptureFixture) -> None:
     async def answer(query: str, **headers: str) -> tuple[int, Message]:
         with pytest.raises(InvalidStatus) as refused:
             await connected(node, query, headers=headers).__aenter__()
@@ -173,6 +173,9 @@ async def test_whoever_is_not_let_in_is_answered_in_http(node: RunningApp) -> No
     status, body = await answer(f"{RAW}&callback=https://example.org")
     assert (status, body["err_code"]) == (400, "Bad Request")
     assert "callback" in body["err_msg"]
+    async with connected(node, RAW):
+        pass  # by now the others are over
+    assert not [record for record in caplog.records if record.name == "uvicorn.error" and record.levelname == "ERROR"]
 
 
 async def test_a_browser_gives_its_key_as_subprotocol(node: RunningApp) -> None:
