@@ -47,6 +47,11 @@ class Fleeting:
         self._removing.add(task)
         task.add_done_callback(self._removing.discard)
 
+    async def discard(self, transcript_id: str) -> None:
+        """One that never came to anything goes at once, also where it was to stay."""
+        self.ids.discard(transcript_id)
+        await self._remove(transcript_id)
+
     async def stop(self) -> None:
         """Until all that is over is gone."""
         if self._removing:

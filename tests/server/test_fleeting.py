@@ -41,3 +41,15 @@ async def test_what_did_not_begin_so_stays(tmp_path: Path) -> None:
         services.fleeting.over(kept)
         await services.fleeting.stop()
         assert (await services.store.get_transcript(kept)).id == kept
+
+
+async def test_what_never_came_to_anything_leaves_no_marker(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        made = (await services.store.create_transcript()).id
+        await services.fleeting.began(made)
+        await services.fleeting.discard(made)
+        with pytest.raises(NotFound):
+            await services.store.get_transcript(made)
+        [markers] = (tmp_path / "nodes").glob("*.fleeting")
+        assert not services.fleeting.ids
+        assert not list(markers.iterdir())

@@ -109,8 +109,6 @@ class _Realtime:
         owner = principal_of(self._connection.websocket).id
         language = spoken or self._settings.language
         made = await self._services.store.create_transcript(name="", language=language, owner=owner)
-        if not self._settings.openai_kept:
-            await self._services.fleeting.began(made.id)
         self._start = Start(
             encoding=asked.encoding,
             sample_rate=asked.rate_hz,
@@ -119,9 +117,11 @@ class _Realtime:
             diarize=asked.diarize,
         )
         try:
+            if not self._settings.openai_kept:
+                await self._services.fleeting.began(made.id)
             return await SpeakingSession.begin(self._services.hub, self._settings, made.id, self._start, _unheard)
         except BaseException:
-            await self._services.removal.discard(made.id)
+            await self._services.fleeting.discard(made.id)
             raise
 
     def check_change(self, before: Session, after: Session) -> None:

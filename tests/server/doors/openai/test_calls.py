@@ -70,6 +70,9 @@ async def test_an_offer_may_say_what_its_session_asks_for(node: RunningApp, open
     with pytest.raises(BadRequestError) as refused:
         await openai.realtime.calls.create(sdp="v=0\r\nnonsense")
     assert refused.value.code == "sdp_error"
+    assert not node.services.fleeting.ids
+    deep = await node.http.post("/v1/realtime/calls", files={"sdp": (None, "v=0"), "session": (None, "[" * 50_000)})
+    assert deep.status_code == 400
     with pytest.raises(BadRequestError) as refused:
         await openai.realtime.client_secrets.create(expires_after={"seconds": 5})
     assert refused.value.param == "expires_after.seconds"
