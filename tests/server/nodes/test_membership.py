@@ -16,6 +16,7 @@ from protocol.wire.stream import Control
 from server.live import SourceOptions
 from server.nodes.slot import Slot
 from server.services import Services
+from tests.fakes.kept_node import until
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
@@ -172,17 +173,13 @@ async def test_a_node_that_others_may_have_found_to_be_gone_acknowledges_nothing
         client = await speaking(a, scripted_sound(SENTENCE)[:64000])
         await client.wait_for(lambda client: bool(client.of("ack")))
         await way.cut()
-        async with asyncio.timeout(30):
-            while a.membership.is_sure:  # noqa: ASYNC110 - time tells nobody
-                await asyncio.sleep(0.05)
+        await until(lambda: not a.membership.is_sure)
         [session] = a.hub.sessions.values()
         before = session.pipeline.recorder.durable_samples
         await client.say(scripted_sound(SENTENCE)[64000:])
         await session.pipeline.recorder.flush()
         shipments = a.hub.sound._shipping._shipments
-        async with asyncio.timeout(30):
-            while any(each.waits for each in shipments):  # noqa: ASYNC110 - the bucket tells nobody
-                await asyncio.sleep(0.05)
+        await until(lambda: not any(each.waits for each in shipments))
         assert session.pipeline.recorder.durable_samples == before
         await way.heal()
         async with asyncio.timeout(30):
