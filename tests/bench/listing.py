@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 
 import httpx
 import sqlalchemy as sa
@@ -115,7 +116,7 @@ async def _fill(url: str, count: int) -> Sequence[str]:
     """A database of so many; its words, the commonest first."""
     chance = random.Random(SEED)
     vocabulary = ["".join(chance.choices("abcdefghiklmnoprstu", k=chance.randint(3, 9))) for _ in range(VOCABULARY)]
-    shares = [1 / rank for rank in range(1, VOCABULARY + 1)]
+    shares = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
     store = await Store.open(url)
     async with store._database.patient() as engine:
         for begun in range(0, count, AT_ONCE):
@@ -133,7 +134,7 @@ async def _fill(url: str, count: int) -> Sequence[str]:
                 ]
                 await conn.execute(sa.insert(transcripts), made)  # one by one it would take an hour
                 batch = [
-                    NewEvent.of(str(row["id"]), _said(at, chance.choices(vocabulary, shares, k=WORDS)))
+                    NewEvent.of(str(row["id"]), _said(at, chance.choices(vocabulary, cum_weights=shares, k=WORDS)))
                     for row in made
                     for at in range(SEGMENTS)
                 ]

@@ -50,7 +50,8 @@ async def test_a_meeting_is_played(tmp_path: Path, dialect: str) -> None:
         lines = [line.split(maxsplit=1) for line in told.splitlines() if line.strip()]
         said = [text.rpartition(": ")[2] for _, text in lines]
         assert said == ["alpha", "bravo"]
-        assert [float(at_s) for at_s, _ in lines] == pytest.approx([0.5, 2.0], abs=0.05 if dialect != "legacy" else 0.6)
+        if dialect != "legacy":  # which has no times of its own: a word is where it arrived
+            assert [float(at_s) for at_s, _ in lines] == pytest.approx([0.5, 2.0], abs=0.05)
         if dialect == "recall":
             assert lines[0][1].startswith("Ada")
         [bot] = (await node.http.get("/api/v1/bot/")).json()["results"]

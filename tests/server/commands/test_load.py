@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from server.load.plan import Plan
 from server.load.report import as_text, document
 from server.load.running import Load
 from server.load.sound import load_sound
+from server.load.talk import Talk
 from tests.fakes.running_app import running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
@@ -224,7 +226,11 @@ class Losing:
         return body
 
 
-async def test_a_server_that_loses_on_purpose_is_found_out(tmp_path: Path, recording: Path) -> None:
+async def test_a_server_that_loses_on_purpose_is_found_out(
+    tmp_path: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long a busy machine lets them wait: everybody says the one round.
+    monkeypatch.setattr(Talk, "latest_s", property(lambda _: time.monotonic() + DEADLINE_S))
     async with running_app(tmp_path / "data") as node:
         assert node.app.middleware_stack is not None
         node.app.middleware_stack = Losing(node.app.middleware_stack)
@@ -249,7 +255,9 @@ async def test_whoever_is_refused_stays_away_as_long_as_they_were_asked_to(
     assert told["refused"]["by_code"] == {"OVERLOADED": 1}
     assert (told["sessions"]["let_in"], told["sessions"]["without_place"]) == (1, 1)
     assert (told["errors"], told["lost"]) == ({}, [])
-    assert told["words"]["expected"] == 2 * 4
+    # Two rounds; or one, if it was let in so late that there was no time for another.
+    assert told["words"] == {"expected": told["words"]["expected"], "missing": 0, "added": 0, "changed": 0}
+    assert told["words"]["expected"] in (4, 8)
 
 
 async def test_where_nothing_is_understood_no_loss_can_be_told(tmp_path: Path) -> None:
