@@ -196,7 +196,9 @@ class OpusTimeline:
         if position is None:
             self.stats.refused += 1
             return []
-        blocks = self._fill(position, packet.payload, length_samples, lost=lost)
+        blocks: list[Block] = []
+        if position > self._end_samples:
+            blocks = self._fill(position, packet.payload, length_samples, lost=lost)
         try:
             decoded = Block(position, self._decoder.decode(packet.payload), (packet.payload,))
         except AudioFormatError:
@@ -211,33 +213,40 @@ class OpusTimeline:
 
     def _place(self, packet: _Packet, length_samples: int) -> int | None:
         """Where the packet begins on the track, in samples; None when the wall's clock is against it."""
+        end = self._end_samples
         step = (packet.timestamp - self._anchor_timestamp) & 0xFFFFFFFF
         if step >= 0x80000000:
             step -= 0x100000000
         ticks = self._anchor_ticks + step
+        limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
+        gap = ticks // TICKS_PER_SAMPLE - end
+        if -STEP_SAMPLES < gap < STEP_SAMPLES and end + length_samples <= limit and not self._rebase:
+            self._anchor(packet, ticks)  # nearly all of them
+            return end
         position = self._in_steps(ticks // TICKS_PER_SAMPLE)
         waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
-        by_wall = max(self._end_samples, self._in_steps(self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples))
         if step > 0 and self._was_heard(position, length_samples, waited_samples):
             return None
-        limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         if (
             self._rebase
             or position < 0  # before the first packet, which had no sound
-            or position + length_samples <= self._end_samples
-            or position - self._end_samples > JUMP_MAX_SAMPLES
+            or position + length_samples <= end
+            or position - end > JUMP_MAX_SAMPLES
             or position + length_samples > limit
         ):
-            position = by_wall
+            position = max(end, self._in_steps(self._anchor_ticks // TICKS_PER_SAMPLE + waited_samples))  # by the wall
             ticks = position * TICKS_PER_SAMPLE
             if position + length_samples > limit:
                 return None
+        self._anchor(packet, ticks)
+        return position + min(max(0, end - position), LATE_MAX_SAMPLES)
+
+    def _anchor(self, packet: _Packet, ticks: int) -> None:
         self._rebase = False
-        position += min(max(0, self._end_samples - position), LATE_MAX_SAMPLES)
         self._anchor_timestamp = packet.timestamp
         self._anchor_ticks = ticks
-        self._last_s = max(self._last_s, packet.arrived_s)
-        return position
+        if packet.arrived_s > self._last_s:
+            self._last_s = packet.arrived_s
 
     def _was_heard(self, position: int, length_samples: int, waited_samples: int) -> bool:
         """Whether packets bring the same time again: each is longer than its timestamps are apart, and so was the wait.
@@ -264,8 +273,6 @@ class OpusTimeline:
     def _fill(self, position: int, payload: bytes, length_samples: int, *, lost: bool) -> list[Block]:
         """What lies between the sound so far and ``position``: concealed where packets were lost, else silence."""
         gap = position - self._end_samples
-        if gap <= 0:
-            return []
         blocks: list[Block] = []
         if lost:
             blocks.append(Block(self._end_samples, self._conceal(gap, payload, length_samples), ()))
