@@ -52,9 +52,10 @@ async def get(conn: AsyncConnection, track_id: str) -> Track:
 
 
 async def tracks_of(conn: AsyncConnection, transcript_id: str) -> list[Track]:
-    rows = await conn.execute(
-        sa.select(tracks).where(tracks.c.transcript_id == transcript_id).order_by(tracks.c.started_at, tracks.c.id)
-    )
+    """In the order they began; of those that began as one, as a meeting's do, by their speakers' numbers."""
+    speaker = tracks.c.speaker
+    order = tracks.c.started_at, sa.func.length(speaker), speaker, tracks.c.id
+    rows = await conn.execute(sa.select(tracks).where(tracks.c.transcript_id == transcript_id).order_by(*order))
     return [record(row) for row in rows]
 
 
