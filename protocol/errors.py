@@ -68,6 +68,16 @@ class EarshotError(Exception):
     def to_dict(self) -> dict[str, Any]:
         return {"code": self.code, "message": self.message, "details": self.details}
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> EarshotError:
+        """As another process of ours told it by ``to_dict``. Raises ``KeyError``."""
+        kinds = [cls]
+        for kind in kinds:
+            if kind.code == told["code"]:
+                return kind(told["message"], details=told["details"])
+            kinds += kind.__subclasses__()
+        return cls(told["message"], details=told["details"])
+
 
 class BadInput(EarshotError):
     code = "BAD_REQUEST"

@@ -73,10 +73,15 @@ class HttpConnection(H11Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        # The scope's state is a copy of this, so that the door finds there what it may do with its own connection.
+        super().__init__(config, server_state, app_state | self.given_to_doors(), _loop)
         self._head_deadline: asyncio.TimerHandle | None = None
         self._linger_deadline: asyncio.TimerHandle | None = None
         self._address = ""
+
+    def given_to_doors(self) -> dict[str, Any]:
+        """By name."""
+        return {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))

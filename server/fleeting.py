@@ -7,6 +7,7 @@ Each has a marker in the data folder from its beginning on, so that a crash leav
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -19,13 +20,22 @@ log = structlog.get_logger(__name__)
 
 
 class Fleeting:
-    """One for a node, with a ``folder`` for markers that is its own. ``ids``: those that are there for the moment."""
+    """One for a node, with a folder for markers beside its ``place``. ``ids``: those that are there for the moment."""
 
-    def __init__(self, removal: Removal, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, removal: Removal, place: Path) -> None:
+        self._folder = _folder_of(place)
         self._removal = removal
         self.ids: set[str] = set()
         self._removing: set[asyncio.Task[None]] = set()
+
+    @staticmethod
+    def inherit(place: Path, left: Iterable[Path]) -> None:
+        """Before ``load``: what lies beside other places, of nodes that are no more. Blocking. Raises ``OSError``."""
+        folder = _folder_of(place)
+        for other in map(_folder_of, left):
+            for name in _names(other):
+                folder.mkdir(exist_ok=True)
+                (other / name).replace(folder / name)
 
     async def load(self) -> None:
         """After a start: what a crash left. Nobody waits for it any more."""
@@ -66,6 +76,10 @@ class Fleeting:
             log.warning("a transcript that was to be gone is still there", transcript=transcript_id, code=error.code)
             return  # its marker stays: it goes at the next start
         await asyncio.to_thread((self._folder / transcript_id).unlink, missing_ok=True)
+
+
+def _folder_of(place: Path) -> Path:
+    return place.with_suffix(".fleeting")
 
 
 def _mark(folder: Path, transcript_id: str) -> None:

@@ -155,15 +155,15 @@ class Hub:
         return session
 
     async def _opened(self, transcript: Transcript, track_id: str | None, options: SourceOptions) -> LiveSession:
-        track = None
+        track, me = None, self.node_id()
         if track_id is not None:
             # Open again, so that a crash from here on is recovered from. One whose source never came is gone.
             with suppress(NotFound):
-                track = await self._store.update_track(track_id, state="open")
+                track = await self._store.update_track(track_id, state="open", held_by=me)
         if track is None:
             reserve = partial(self.voices.reserve, transcript.id)
             track_id, apart = None, self._settings.diarize
-            track = await new_track(self._store, transcript.id, options, tells_apart=apart, reserve=reserve)
+            track = await new_track(self._store, transcript.id, options, tells_apart=apart, reserve=reserve, held_by=me)
         # A peer that may never connect is no load before it does.
         session = await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
         if track_id is None:
@@ -194,7 +194,7 @@ class Hub:
             transcript = await self._store.get_transcript(track.transcript_id)
             spoken = None if transcript.language == "auto" else transcript.language
             session = await self._open(track, SourceOptions(spoken, lane=lane, source=track.source))
-            await self._status.recall_progress(transcript)
+            await self._status.recall_progress(transcript.id)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
             return session
 

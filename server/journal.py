@@ -33,7 +33,8 @@ Outcome = list[Event] | EarshotError
 
 @dataclass(slots=True)
 class _Pending:
-    news: Sequence[NewEvent]  # of one transcript, stored together
+    transcript_id: str
+    news: Sequence[NewEvent]  # of it, stored together
     done: asyncio.Future[Outcome]
     is_owed: bool  # stored in any case, whoever still waits for it
     is_given_up: bool = False  # its appender stopped waiting
@@ -151,15 +152,16 @@ class Journal:
             raise StoreUnavailable("the disk may hold no more events that wait for the store", retry_after_s=1.0)
         holder = self._node_id() if held else None
         news = [NewEvent.of(transcript_id, body, holder=holder) for body in bodies]
-        entry = _Pending(news, asyncio.get_running_loop().create_future(), is_owed)
+        entry = _Pending(transcript_id, news, asyncio.get_running_loop().create_future(), is_owed)
         self._pending.append(entry)
         self._woken.set()
         return entry
 
-    async def flushed(self) -> None:
-        """Returns when everything appended before is stored, or was given up. Raises ``StoreUnavailable`` when that
-        takes longer than an append may."""
-        waiting = {entry.done for entry in self._pending if not entry.is_given_up}
+    async def flushed(self, transcript_id: str | None = None) -> None:
+        """Returns when everything appended before, or that of one transcript, is stored, or was given up. Raises
+        ``StoreUnavailable`` when that takes longer than an append may."""
+        wanted = (entry for entry in self._pending if transcript_id in (None, entry.transcript_id))
+        waiting = {entry.done for entry in wanted if not entry.is_given_up}
         if waiting and (await asyncio.wait(waiting, timeout=self._append_deadline_s))[1]:
             raise StoreUnavailable("the store did not answer in time", retry_after_s=1.0)
 
@@ -331,14 +333,13 @@ class Journal:
                 await self._commit([entry], again=True)
             return
         # Only the type: the text may hold speech.
-        log.error("event cannot be stored", transcript=wanted[0].news[0].transcript_id, error=type(error).__name__)
+        log.error("event cannot be stored", transcript=wanted[0].transcript_id, error=type(error).__name__)
         self._settle(wanted[0], Internal("the event could not be stored"))
 
     def _finish(self, entry: _Pending, stored: Sequence[Event | None]) -> None:
         events = [event for event in stored if event is not None]
         if len(events) < len(stored):
-            transcript_id = entry.news[0].transcript_id
-            self._settle(entry, NotFound("no such transcript", details={"transcript_id": transcript_id}))
+            self._settle(entry, NotFound("no such transcript", details={"transcript_id": entry.transcript_id}))
             return
         for event in events:
             if isinstance(event.body, Transcribed):

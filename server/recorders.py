@@ -87,10 +87,12 @@ async def new_track(
     *,
     tells_apart: bool = True,
     reserve: Callable[[str], bool] = lambda label: True,
+    held_by: str | None = None,
 ) -> Track:
     """A track for it, with names of ours where it gave none.
 
-    ``tells_apart``: whether voices that a track mixes are told apart here at all; ``reserve``: as ``Voices.reserve``.
+    ``tells_apart``: whether voices that a track mixes are told apart here at all; ``reserve``: as ``Voices.reserve``;
+    ``held_by``: as for ``Store.create_track``.
     """
     tracks = await store.tracks_of(transcript_id)
     taken = {name for track in tracks for name in (track.name, track.speaker)}
@@ -112,6 +114,7 @@ async def new_track(
         track_id=options.track_id,
         model=options.model,
         voices=replace(options.voices, diarize=tells_apart and _mixes_voices(options)),
+        held_by=held_by,
     )
 
 

@@ -141,9 +141,12 @@ class Services:
             store = await Store.open(settings.database)
             stack.push_async_callback(store.close)
             spool = Spool(slot.path.with_suffix(SUFFIX), max_bytes=settings.spool_max_mb << 20)
-            # Before others hear that its predecessor is no more, and hear its sound again.
-            await store_left(slot.path.with_suffix(SUFFIX), store)
+            # Before others hear that their nodes are no more, and hear their sound again.
+            for place in (slot.path, *slot.left):
+                await store_left(place.with_suffix(SUFFIX), store)
+            await asyncio.to_thread(Fleeting.inherit, slot.path, slot.left)
             membership = await Membership.join(settings, store, slot, key=tokens.key)
+            slot.leave_left()
             stack.push_async_callback(membership.stop)
             holding = membership.holding
             duties = Duties(store.nodes, lambda: holding.node_id)
@@ -169,6 +172,7 @@ class Services:
                 node_id=lambda: holding.node_id,
                 spool=spool,
             )
+            holding.all_stored = journal.flushed
             journal.start()
             stack.push_async_callback(journal.stop)
             disk = DiskWriter(
@@ -246,7 +250,7 @@ class Services:
             await jobs.load()
             jobs.start_looking()
             stack.push_async_callback(jobs.stop)
-            fleeting = Fleeting(removal, slot.path.with_suffix(".fleeting"))
+            fleeting = Fleeting(removal, slot.path)
             stack.push_async_callback(fleeting.stop)
             await fleeting.load()
             retention = Retention(store, blobs, removal, reports)

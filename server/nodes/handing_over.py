@@ -4,6 +4,8 @@ Workers share one address, so no client can be told to go to another of them. In
 socket is passed on (unix(7), SCM_RIGHTS), with what was read of its present request. The other worker reads that as if
 it had come to it, and answers on the same socket, to the same client. Before, it is asked whether it goes by the name
 of the node that is looked for; nothing is passed on to whoever does not.
+
+Where a connection must stay, as one that was told something already, the other worker is asked to do what it is for.
 """
 
 from __future__ import annotations
@@ -13,11 +15,15 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
+
+from protocol.errors import EarshotError
 
 log = structlog.get_logger(__name__)
 
@@ -25,13 +31,17 @@ RECORD_MAX_BYTES = 1 << 20
 """Of a request that is not answered yet; one of which more was read stays, and is answered with where to go."""
 
 STEP_S = 2.0  # for each step of handing one over
-HEADER_MAX_BYTES = 4096
+DONE_S = 15.0  # for what another worker was asked to do: longer than an append may take
+HEADER_MAX_BYTES = ANSWER_MAX_BYTES = 4096
 AT_ONCE = 32
 _LENGTH = struct.Struct("!I")
 _YES, _NO, _THANKS = b"y", b"n", b"k"
 
 Adopt = Callable[[socket.socket, bytes, bool], Awaitable[None]]
 """Takes a connection over: its socket, what was read of its request, and whether its WebSocket was accepted already."""
+
+Obey = Callable[[str, str], Awaitable[None]]
+"""Does something with a transcript that is held here: its id, and what. Raises ``EarshotError``."""
 
 
 class Record:
@@ -68,11 +78,12 @@ def socket_of(folder: Path, index: int) -> Path:
 class HandingOver:
     """One worker's. ``node_id``: the name that it goes by now."""
 
-    def __init__(self, folder: Path, index: int, node_id: Callable[[], str], adopt: Adopt) -> None:
+    def __init__(self, folder: Path, index: int, node_id: Callable[[], str], adopt: Adopt, obey: Obey) -> None:
         self._folder = folder
         self._index = index
         self._node_id = node_id
         self._adopt = adopt
+        self._obey = obey
         self._task: asyncio.Task[None] | None = None
         self._taking: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -99,13 +110,27 @@ class HandingOver:
 
     async def hand_over(self, node_id: str, fd: int, record: bytes, *, is_answered: bool) -> bool:
         """To the worker that is this node. False where none beside us is, or it could not be done: it is still ours."""
-        for path in sorted(self._folder.glob("worker-*")):
-            if path == socket_of(self._folder, self._index):
-                continue
+        for path in self._others():
             async with self._turns:
                 if await asyncio.to_thread(_give, path, node_id, fd, record, is_answered):
                     return True
         return False
+
+    async def ask(self, node_id: str, transcript_id: str, what: str) -> bool:
+        """Have the worker that is this node do that. False where none beside us is, or it does not say that it did.
+        Raises what it raised."""
+        for path in self._others():
+            async with self._turns:
+                told = await asyncio.to_thread(_ask, path, node_id, transcript_id, what)
+            if told is not None:
+                if "error" in told:
+                    raise EarshotError.from_dict(told["error"])
+                return True
+        return False
+
+    def _others(self) -> list[Path]:
+        own = socket_of(self._folder, self._index)
+        return [path for path in sorted(self._folder.glob("worker-*")) if path != own]
 
     async def _take_all(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -121,18 +146,43 @@ class HandingOver:
         try:
             async with self._turns:
                 taken = await asyncio.to_thread(_take, giver, node_id)
-            if taken is not None:
+            if isinstance(taken, _Asked):
+                await self._answer(taken)
+            elif taken is not None:
                 await self._adopt(*taken)
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.warning("a connection could not be taken over", error=type(error).__name__)
 
+    async def _answer(self, asked: _Asked) -> None:
+        with asked.link as link:
+            told: dict[str, object] = {}
+            try:
+                await self._obey(asked.transcript_id, asked.what)
+            except EarshotError as error:
+                told["error"] = error.to_dict()
+            await asyncio.get_running_loop().sock_sendall(link, json.dumps(told).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    link: socket.socket  # waits for an answer, and then for its end
+    transcript_id: str
+    what: str
+
+
+def _ask(path: Path, node_id: str, transcript_id: str, what: str) -> dict[str, Any] | None:
+    with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as link:
+        _introduce(link, path, {"node_id": node_id, "transcript_id": transcript_id, "what": what})
+        if link.recv(1) == _YES:
+            link.settimeout(DONE_S)
+            told: dict[str, Any] = json.loads(_exactly(link, ANSWER_MAX_BYTES, short=True))
+            return told
+    return None
+
 
 def _give(path: Path, node_id: str, fd: int, record: bytes, is_answered: bool) -> bool:
-    header = json.dumps({"node_id": node_id, "is_answered": is_answered, "bytes": len(record)}).encode()
     with suppress(OSError), socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(STEP_S)
-        link.connect(os.fspath(path))
-        link.sendall(_LENGTH.pack(len(header)) + header)
+        _introduce(link, path, {"node_id": node_id, "is_answered": is_answered, "bytes": len(record)})
         if link.recv(1) != _YES:
             return False
         socket.send_fds(link, [_YES], [fd])
@@ -141,7 +191,14 @@ def _give(path: Path, node_id: str, fd: int, record: bytes, is_answered: bool) -
     return False
 
 
-def _take(giver: socket.socket, node_id: str) -> tuple[socket.socket, bytes, bool] | None:
+def _introduce(link: socket.socket, path: Path, header: Mapping[str, object]) -> None:
+    told = json.dumps(header).encode()
+    link.settimeout(STEP_S)
+    link.connect(os.fspath(path))
+    link.sendall(_LENGTH.pack(len(told)) + told)
+
+
+def _take(giver: socket.socket, node_id: str) -> tuple[socket.socket, bytes, bool] | _Asked | None:
     """Raises ``OSError``, and what reading a header that is none raises."""
     with giver:
         giver.settimeout(STEP_S)
@@ -152,6 +209,11 @@ def _take(giver: socket.socket, node_id: str) -> tuple[socket.socket, bytes, boo
         if header["node_id"] != node_id:
             giver.sendall(_NO)
             return None
+        if "what" in header:
+            giver.sendall(_YES)
+            asked = _Asked(giver.dup(), str(header["transcript_id"]), str(header["what"]))
+            asked.link.setblocking(False)
+            return asked
         if not 0 <= header["bytes"] <= RECORD_MAX_BYTES:
             raise ValueError("too much was read")
         giver.sendall(_YES)
@@ -169,10 +231,13 @@ def _take(giver: socket.socket, node_id: str) -> tuple[socket.socket, bytes, boo
         return connection, record, bool(header["is_answered"])
 
 
-def _exactly(link: socket.socket, length: int) -> bytes:
+def _exactly(link: socket.socket, length: int, *, short: bool = False) -> bytes:
+    """``short``: or all until the end."""
     data = bytearray()
     while len(data) < length:
         more = link.recv(min(1 << 16, length - len(data)))
+        if not more and short:
+            break
         if not more:
             raise ValueError("it broke off")
         data += more

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from protocol.errors import HeldElsewhere, NotFound
@@ -13,6 +13,10 @@ from server.store.node_store import Holder
 from server.store.store import Store
 
 COME_BACK_S = 1.0
+
+
+async def _nothing_left(_: str) -> None:
+    pass
 
 
 class Holding:
@@ -26,6 +30,8 @@ class Holding:
         self.node_id = node_id
         self._held: dict[str, float] = {}  # since when each was last asked for
         self._kept: Counter[str] = Counter()  # by how many, besides sessions
+        # Until all is stored that was told of one as its holder: nothing is taken from who holds it no more.
+        self.all_stored: Callable[[str], Awaitable[None]] = _nothing_left
 
     @property
     def held(self) -> frozenset[str]:
@@ -49,12 +55,12 @@ class Holding:
 
     @asynccontextmanager
     async def beginning(self, transcript_id: str) -> AsyncIterator[None]:
-        """As ``hold``, for a session that begins in it: a track that it does not find was perhaps forgotten by another
-        node, which took the transcript over meanwhile; that is raised then."""
+        """As ``hold``, for a session that begins in it: where another node took the transcript over meanwhile, and
+        perhaps forgot the track, that is raised, with where to go."""
         await self.hold(transcript_id)
         try:
             yield
-        except NotFound:
+        except (NotFound, HeldElsewhere):
             await self.hold(transcript_id)
             raise
 
@@ -84,9 +90,11 @@ class Holding:
             raise elsewhere(holder)
 
     async def let_go(self, transcript_id: str) -> None:
-        """Others may take it. Nothing happens where it is not held, or kept."""
-        if transcript_id in self._kept:
+        """Others may take it. Nothing happens where it is not held, or kept. Raises ``StoreUnavailable``, also while
+        what was told of it still waits for the store: then it is held as before."""
+        if transcript_id in self._kept or transcript_id not in self._held:
             return
+        await self.all_stored(transcript_id)
         since_s = self._held.pop(transcript_id, None)
         if since_s is None:
             return

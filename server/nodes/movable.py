@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import h11
-import uvicorn
 from uvicorn._types import ASGISendEvent
-from uvicorn.server import ServerState
 
 from server.connections import Asking, HttpConnection
 from server.nodes.handing_over import HandingOver, Record
@@ -35,18 +33,15 @@ class MovableWebSocket(WebSocketConnection):
     """Until the first message to the client: whatever was read until then, the other worker can read as well."""
 
     hands: HandingOver  # set by ``movable``
+    _is_accepted = False
+    _arrived: Arrived | None = None
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state | {"hand_over": self.hand_over}, _loop)
+    def given_to_doors(self) -> dict[str, Any]:
+        return {**super().given_to_doors(), "hand_over": self.hand_over, "ask": self.hands.ask}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._record = Record()
-        self._is_accepted = False
-        self._arrived: Arrived | None = None
+        super().connection_made(cast(asyncio.Transport, transport))
 
     def arrive(self, arrived: Arrived) -> None:
         """Its handshake was read; what came after it is read once it is accepted here as well."""
@@ -96,19 +91,13 @@ class MovableHttp(HttpConnection):
     """As long as nothing was answered to the present request."""
 
     hands: HandingOver  # set by ``movable``
+    arrived: Arrived | None = None
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state | {"hand_over": self.hand_over}, _loop)
-        self._record = Record()
-        self.arrived: Arrived | None = None
+    def given_to_doors(self) -> dict[str, Any]:
+        return {**super().given_to_doors(), "hand_over": self.hand_over}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._record = Record()
         super().connection_made(transport)
         if self.arrived is None:
             return

@@ -19,13 +19,21 @@ ID_MAX_BYTES = 64
 
 class Slot:
     """A locked file. ``close`` it last of all. ``gone``: the nodes of this folder that are no more; ``is_alone``: no
-    other process has this folder; ``path``: its own, beside which what is this process's alone may lie."""
+    other process has this folder; ``path``: its own, beside which what is this process's alone may lie; ``left``: those
+    that nobody has, and beside which something lies. They are locked, too, until ``leave_left``."""
 
-    def __init__(self, fd: int, path: Path, *, gone: tuple[str, ...], is_alone: bool) -> None:
+    def __init__(
+        self, fd: int, path: Path, *, gone: tuple[str, ...], is_alone: bool, left: dict[Path, int] | None = None
+    ) -> None:
         self._fd = fd
+        self._left = left or {}
         self.path = path
         self.gone = gone
         self.is_alone = is_alone
+
+    @property
+    def left(self) -> tuple[Path, ...]:
+        return tuple(self._left)
 
     @classmethod
     def take(cls, folder: Path) -> Self:
@@ -35,15 +43,19 @@ class Slot:
         mine: int | None = None
         path = folder
         gone: list[str] = []
+        left: dict[Path, int] = {}
         is_alone = True
         for number in sorted(names):
-            fd = _lock(folder / f"{number}.lock")
+            free = folder / f"{number}.lock"
+            fd = _lock(free)
             if fd is None:
                 is_alone = False
                 continue
             gone += _id_in(fd)
             if mine is None:
-                mine, path = fd, folder / f"{number}.lock"
+                mine, path = fd, free
+            elif _has_something_beside(free):
+                left[free] = fd
             else:
                 os.close(fd)
         for number in count():
@@ -53,7 +65,7 @@ class Slot:
                 path = folder / f"{number}.lock"
                 mine = _lock(path)  # None: another process was faster
         assert mine is not None, "the loop ends with one"
-        return cls(mine, path, gone=tuple(gone), is_alone=is_alone)
+        return cls(mine, path, gone=tuple(gone), is_alone=is_alone, left=left)
 
     def name(self, node_id: str) -> None:
         """The node that has it now. Blocking. Raises ``OSError``."""
@@ -61,8 +73,14 @@ class Slot:
         os.pwrite(self._fd, node_id.encode(), 0)
         os.fsync(self._fd)
 
+    def leave_left(self) -> None:
+        """They are anybody's. Idempotent."""
+        while self._left:
+            os.close(self._left.popitem()[1])
+
     def close(self) -> None:
         """Idempotent."""
+        self.leave_left()
         with suppress(OSError):
             os.close(self._fd)
         self._fd = -1
@@ -76,6 +94,11 @@ def _lock(path: Path) -> int | None:
         os.close(fd)
         return None
     return fd
+
+
+def _has_something_beside(lock: Path) -> bool:
+    beside = (each for each in lock.parent.glob(f"{lock.stem}.*") if each != lock)
+    return any(not each.is_dir() or any(each.iterdir()) for each in beside)
 
 
 def _id_in(fd: int) -> list[str]:

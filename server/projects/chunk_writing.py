@@ -1,6 +1,7 @@
 """Writing down the chunks that wait in the database: a few at a time, each until it is written down or has failed.
 
 Each try is counted where it begins, so that a chunk that ends its node is not tried by one after the other without end.
+One that is cut off by an orderly stop is none.
 One that was given up stays with its bytes: its host sees why, and has it tried again.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -118,6 +120,10 @@ class ChunkWriting:
             if not await self._has_waited(chunk, node_id):
                 return
         except HeldElsewhere:
+            raise
+        except asyncio.CancelledError:
+            with suppress(EarshotError):  # the store is away: then it counts
+                await self._conversations.postpone(chunk, pause_s=0.0, error=None, is_attempt=False)
             raise
         except EarshotError as error:
             # What is ours may pass: a node that was thought gone may have written at the same moment.

@@ -92,11 +92,11 @@ async def after(conn: AsyncConnection, transcript_id: str, seq: int, limit: int)
     return await aside(_event, rows.all())
 
 
-async def errors_of(conn: AsyncConnection, transcript_id: str, *, limit: int) -> list[Event]:
-    """The newest first."""
+async def latest(conn: AsyncConnection, transcript_id: str, kind: str, *, limit: int) -> list[Event]:
+    """Those of one ``kind`` (``EventBody.type``), the newest first."""
     rows = await conn.execute(
         sa.select(events)
-        .where(events.c.transcript_id == transcript_id, events.c.body.startswith('{"type":"error"'))
+        .where(events.c.transcript_id == transcript_id, events.c.body.startswith(f'{{"type":"{kind}"'))
         .order_by(events.c.seq.desc())
         .limit(limit)
     )

@@ -19,7 +19,7 @@ from protocol.states import OVER, TranscriptState
 from server.store import transcripts
 from server.store.changes import hold
 from server.store.database import Transaction
-from server.store.events import errors_of
+from server.store.events import latest
 from server.store.node_store import is_free_for
 from server.store.records import Transcript, storable
 from server.store.standing import Viewer, owned_by
@@ -142,7 +142,7 @@ class JobStore:
     async def errors(self, job_id: str) -> list[Failed]:
         """What its readers were told went wrong, the newest first; the last twenty."""
         async with self._read() as conn:
-            bodies = [event.body for event in await errors_of(conn, job_id, limit=ERRORS_LOOKED_AT)]
+            bodies = [event.body for event in await latest(conn, job_id, "error", limit=ERRORS_LOOKED_AT)]
         return [body for body in bodies if isinstance(body, Failed)]
 
 

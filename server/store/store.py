@@ -116,8 +116,6 @@ class Store:
         self._is_open = False
         await self._database.close()
 
-    # Whose things are.
-
     async def standing(self, kind: str, id_: str) -> Standing | None:
         """Whose the thing is and who may see it; None when there is none of this id."""
         async with self._read() as conn:
@@ -282,8 +280,9 @@ class Store:
         state: TrackState = "open",
         model: str | None = None,
         voices: VoicesAsked = AS_USUAL,
+        held_by: str | None = None,
     ) -> Track:
-        """A new track. Without ``path`` it is ``<transcript id>/<track id>``."""
+        """A new track. Without ``path`` it is ``<transcript id>/<track id>``. ``held_by``: as ``update_track``."""
         track_id = track_id or ids.new_track_id()
         track = Track(
             id=track_id,
@@ -300,7 +299,7 @@ class Store:
             **{**asdict(voices), "diarize": bool(voices.diarize)},
         )
         async with self._write() as conn:
-            return await tracks.create(conn, track, now=self._clock())
+            return await tracks.create(conn, track, now=self._clock(), held_by=held_by)
 
     async def get_track(self, track_id: str) -> Track:
         async with self._read() as conn:

@@ -21,7 +21,10 @@ def not_found(track_id: str) -> NotFound:
     return NotFound("no such track", details={"track_id": track_id})
 
 
-async def create(conn: AsyncConnection, track: Track, *, now: float) -> Track:
+async def create(conn: AsyncConnection, track: Track, *, now: float, held_by: str | None = None) -> Track:
+    """``held_by``: as for ``change``."""
+    if held_by is not None:
+        await check_held(conn, track.transcript_id, held_by)
     # The transcript's row is held, so that it cannot go between the look and the insert.
     check_takes_sound(await hold(conn, track.transcript_id))
     speaker = None if track.speaker is None else storable(track.speaker)

@@ -1,4 +1,4 @@
-"""How far journals have come, for those who wait for more. Every method is one transaction."""
+"""How far journals have come, for those who wait for more, and where they stand. Every method is one transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
+from protocol.events import StatusChanged
 from server.store.database import Transaction
+from server.store.events import latest
 from server.store.tables import transcripts
 
 
@@ -25,3 +27,9 @@ class WatchStore:
         )
         async with self._read() as conn:
             return {row.id: row.last_seq for row in await conn.execute(wanted)}
+
+    async def last_status(self, transcript_id: str) -> StatusChanged | None:
+        """What its journal told last of where it stands."""
+        async with self._read() as conn:
+            told = [event.body for event in await latest(conn, transcript_id, "status", limit=1)]
+        return next((body for body in told if isinstance(body, StatusChanged)), None)

@@ -5,68 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
-from tests.net.relay import HOST, Address
+from tests.net.relay import Address, TcpRelay
 
 
-class Balancer:
+class Balancer(TcpRelay):
     """On loopback. ``async with Balancer(targets) as balancer: balancer.address``."""
 
     def __init__(self, targets: Sequence[Address]) -> None:
+        super().__init__(targets[0])
         self._targets = list(targets)
-        self._next = 0
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def __aenter__(self) -> Balancer:
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def address(self) -> Address:
-        assert self._server is not None
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return host, port
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        there: asyncio.StreamWriter | None = None
-        try:
-            back, there = await self._connected()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(reader, there))
-                group.create_task(_pump(back, writer))
-        except* OSError:
-            pass  # one side is gone, so both are
-        finally:
-            for each in (writer, there):
-                if each is not None:
-                    each.transport.abort()
-
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """To the next target that is there. Raises ``OSError`` when none is."""
+    async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for _ in self._targets:
-            target = self._targets[self._next % len(self._targets)]
-            self._next += 1
+            self.target, *others = self._targets
+            self._targets = [*others, self.target]
             with contextlib.suppress(ConnectionRefusedError):
-                return await asyncio.open_connection(*target)
+                return await super().connected()
         raise ConnectionRefusedError
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()

@@ -323,6 +323,10 @@ class TcpRelay:
             writer.transport.abort()
         self._writers.clear()
 
+    async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the server. Raises ``OSError``."""
+        return await asyncio.open_connection(*self.target)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -333,7 +337,7 @@ class TcpRelay:
             if self.refusing:
                 self.reset_one(writer)
                 return
-            back_reader, back_writer = await asyncio.open_connection(*self.target)
+            back_reader, back_writer = await self.connected()
             self._writers.add(back_writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, back_writer))

@@ -6,16 +6,16 @@ It is ``/v1/transcripts/{id}/events``, too; a GET there answers with the stored 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, WebSocket
 from starlette.responses import JSONResponse, Response
 
-from protocol.errors import EarshotError, IllegalMove, InvalidMessage, SlowReader
+from protocol.errors import EarshotError, HeldElsewhere, InvalidMessage, SlowReader
 from protocol.wire import v1
 from server.auth import Action, authorize
-from server.doors.access import entry, metrics_of, services_of, settings_of
+from server.controls import control
+from server.doors.access import done_elsewhere, entry, metrics_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
 from server.services import Services
@@ -109,19 +109,11 @@ async def act(connection: SocketConnection, services: Services, action: v1.Actio
     transcript_id = connection.transcript_id
     if action is not v1.Action.GET_STATUS:
         authorize(connection.principal, Action.CHANGE, connection.resource)
-    match action:
-        case v1.Action.START:
-            # Processing begins by itself with the sound; all there is to start is what was paused.
-            with contextlib.suppress(IllegalMove):
-                await services.hub.unpause(transcript_id)
-        case v1.Action.PAUSE:
-            await services.hub.pause(transcript_id)
-        case v1.Action.RESUME:
-            await services.hub.unpause(transcript_id)
-        case v1.Action.STOP:
-            await services.hub.end(transcript_id)
-        case _:
-            pass
+    try:
+        await control(services.hub, transcript_id, action)
+    except HeldElsewhere as error:
+        if not await done_elsewhere(connection.websocket, error, transcript_id, action.value):
+            raise
     status, lag_ms = await services.hub.status(transcript_id)
     await connection.send(v1.render_status(status, lag_ms=lag_ms))
 

@@ -1,4 +1,4 @@
-"""A store, a track in it, and a bucket that is asked once each time, and again soon."""
+"""A store, a track in it, a bucket that is asked once each time, and again soon, and a Redis."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from server.nodes import copies as copies_module
 from server.nodes import shipping as shipping_module
 from server.store.records import Track
 from server.store.store import Store
+from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.s3 import S3Server
 from tests.server.databases import lay_sqlite_file
 
@@ -43,3 +44,13 @@ async def sound_store(tmp_path: Path) -> AsyncIterator[Store]:
 async def track(sound_store: Store) -> Track:
     transcript = await sound_store.create_transcript(name="moves")
     return await sound_store.create_track(transcript.id, source="stream", started_at=1.0)
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    try:
+        server = RedisServer()
+    except NoRedis as error:
+        pytest.skip(str(error))
+    with server:
+        yield server.url

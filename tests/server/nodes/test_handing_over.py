@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.errors import IllegalMove
 from server.nodes.handing_over import RECORD_MAX_BYTES, HandingOver, Record, socket_of
 
 DEADLINE_S = 20.0
@@ -19,10 +20,16 @@ DEADLINE_S = 20.0
 class Worker:
     def __init__(self, folder: Path, index: int) -> None:
         self.taken: asyncio.Queue[tuple[socket.socket, bytes, bool]] = asyncio.Queue()
-        self.hands = HandingOver(folder, index, lambda: f"nod_{index}", self._adopt)
+        self.asked: list[tuple[str, str]] = []
+        self.hands = HandingOver(folder, index, lambda: f"nod_{index}", self._adopt, self._obey)
 
     async def _adopt(self, connection: socket.socket, read: bytes, is_answered: bool) -> None:
         self.taken.put_nowait((connection, read, is_answered))
+
+    async def _obey(self, transcript_id: str, what: str) -> None:
+        self.asked.append((transcript_id, what))
+        if what == "stop":
+            raise IllegalMove("nothing is being recorded", details={"where": "there"})
 
 
 @pytest.fixture
@@ -66,6 +73,19 @@ async def test_a_node_that_is_nobody_here_takes_nothing(folder: Path, workers: l
         for node_id in ("nod_7", "nod_0"):  # nor does one give to itself
             assert not await workers[0].hands.hand_over(node_id, ours.fileno(), b"", is_answered=False)
     assert all(worker.taken.empty() for worker in workers)
+
+
+async def test_who_holds_a_transcript_is_asked_to_do_something_with_it_and_says_what_became_of_it(
+    folder: Path, workers: list[Worker]
+) -> None:
+    hands = workers[0].hands
+    async with asyncio.timeout(DEADLINE_S):
+        assert await hands.ask("nod_2", "a", "pause")
+        with pytest.raises(IllegalMove) as refused:
+            await hands.ask("nod_2", "a", "stop")
+        assert not await hands.ask("nod_7", "a", "pause")
+    assert refused.value.to_dict()["details"] == {"where": "there"}
+    assert [worker.asked for worker in workers] == [[], [], [("a", "pause"), ("a", "stop")]]
 
 
 async def test_one_that_breaks_off_or_says_nonsense_hurts_nobody(folder: Path, workers: list[Worker]) -> None:

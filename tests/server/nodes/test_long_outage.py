@@ -19,7 +19,6 @@ from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.fakes.seq_reader import SeqReader
 from tests.server.databases import Postgres, SocketRelay
-from tests.server.nodes.test_rolling_restart import redis_url
 from tests.server.nodes.test_sound_survives import (
     A_SECOND,
     DEADLINE_S,
@@ -32,7 +31,7 @@ from tests.server.nodes.test_sound_survives import (
     words_in,
 )
 
-__all__ = ["redis_url", "s3"]
+__all__ = ["s3"]
 
 OUTAGE_S = float(os.environ.get("EARSHOT_TEST_OUTAGE_S", "5"))
 BEFORE_S, AFTER_S, ROUND_S = 6, 4, 4

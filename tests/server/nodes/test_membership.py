@@ -16,6 +16,7 @@ from protocol.wire.stream import Control
 from server.live import SourceOptions
 from server.nodes.slot import Slot
 from server.services import Services
+from server.store.records import Track
 from tests.fakes.kept_node import until
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
 from tests.fakes.s3 import S3Server
@@ -158,6 +159,26 @@ async def test_who_comes_back_to_a_node_that_was_found_to_be_gone_is_told_to_go_
             await client.begin(resume=session.resume_token)
         assert refused.value.details["server_url"] == "http://n1:1"
         assert refused.value.retry_after_s
+
+
+async def test_no_track_begins_at_a_node_that_was_found_to_be_gone_meanwhile(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+        await gone(a)
+        client = Client(a, (await a.store.create_transcript()).id)
+        tracks_of = a.store.tracks_of
+
+        async def taken_over(transcript_id: str) -> list[Track]:
+            await b.store.nodes.leave(a.membership.holding.node_id)
+            await b.membership.holding.hold(transcript_id)
+            return await tracks_of(transcript_id)
+
+        monkeypatch.setattr(a.store, "tracks_of", taken_over)  # asked before a track begins
+        with pytest.raises(HeldElsewhere) as refused:
+            await client.begin()
+        assert refused.value.details["server_url"] == "http://n1:1"
+        assert await tracks_of(client.transcript_id) == []
 
 
 async def test_a_node_that_others_may_have_found_to_be_gone_acknowledges_nothing(

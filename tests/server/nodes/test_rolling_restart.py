@@ -17,7 +17,6 @@ from server.load.plan import Plan
 from server.load.report import document
 from server.load.running import Load
 from server.load.sound import load_sound
-from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
@@ -34,16 +33,6 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with S3Server() as running:
         yield running
-
-
-@pytest.fixture
-def redis_url() -> Iterator[str]:
-    try:
-        server = RedisServer()
-    except NoRedis as error:
-        pytest.skip(str(error))
-    with server:
-        yield server.url
 
 
 def free_ports(count: int) -> list[int]:

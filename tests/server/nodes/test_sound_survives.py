@@ -27,9 +27,7 @@ from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.fakes.seq_reader import SeqReader
 from tests.fakes.server_process import ServerProcess
-from tests.server.nodes.test_rolling_restart import free_ports, redis_url
-
-__all__ = ["redis_url"]
+from tests.server.nodes.test_rolling_restart import free_ports
 
 DEADLINE_S = 120.0
 PIECE_BYTES = 3200

@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -18,23 +17,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.net.rtc_client import Exchange, RtcClient
 
 DEADLINE_S = 30.0
-FIRST, SECOND, BESIDE = "alpha bravo charlie", "delta echo foxtrot", "golf hotel india"
+FIRST, SECOND, THIRD, BESIDE = "alpha bravo charlie", "delta echo foxtrot", "papa river window", "golf hotel india"
 BLOCK_BYTES = 6400
-
-
-@pytest.fixture
-def redis_url() -> Iterator[str]:
-    try:
-        server = RedisServer()
-    except NoRedis as error:
-        pytest.skip(str(error))
-    with server:
-        yield server.url
 
 
 def neighbouring_ports(count: int) -> int:
@@ -111,6 +100,28 @@ async def final_texts(socket: ClientConnection, count: int) -> list[str]:
     return texts
 
 
+async def answered(socket: ClientConnection, action: str) -> tuple[str, str]:
+    """What a reader is answered who asks for that: where it stands, and its sound."""
+    await socket.send(json.dumps({"action": action}))
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            message = json.loads(await socket.recv())
+            assert message["type"] != "error", message
+            if message["type"] == "status" and "seq" not in message:
+                return message["data"]["status"], message["data"]["audio"]
+
+
+def offering(url: str, transcript_id: str, **options: str) -> Exchange:
+    async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE_S) as http:
+            body = {"sdp": sdp, "type": type_, **options}
+            response = await http.post(f"{url}/v1/transcripts_webrtc/{transcript_id}/offer", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()["sdp"], response.json()["type"]
+
+    return exchange
+
+
 def pids_of(server: ServerProcess) -> dict[int, int]:
     """The latest process of each worker, by what the parent's log says."""
     lines = [json.loads(line) for line in server.log.splitlines() if '"worker started"' in line]
@@ -160,6 +171,16 @@ async def test_two_workers_are_one_server(tmp_path: Path, postgres_url: str, red
         # What follows on the same connection is answered there, too.
         assert (await http.get(f"http://{own[1]}/health")).json()["worker"] == 0
 
+        # A reader's own socket stays where it is, and what it asks for is done.
+        told = [await answered(listener, action) for action in ("get_status", "pause", "start")]
+        assert told == [("processing", "live"), ("paused", "paused"), ("processing", "live")]
+
+        # An offer goes there as well, and its sound comes to that worker's port.
+        async with RtcClient(scripted_sound(sentence(THIRD))) as peer:
+            await peer.connect(offering(f"http://{own[1]}", transcript_id, track="three"))
+            assert await live(0) == 2
+            assert await final_texts(listener, 1) == [THIRD]
+
         # One is killed in mid-speech.
         rest = scripted_sound(sentence("juliet kilo lima"))
         await speaker.say(rest[:24_000])
@@ -173,7 +194,7 @@ async def test_two_workers_are_one_server(tmp_path: Path, postgres_url: str, red
         await asyncio.gather(again.stop(), beside.stop())
         found = (await http.get(f"{server.url}/v1/transcripts/{transcript_id}/segments")).json()
         texts = sorted(segment["text"] for segment in found["items"])
-        assert texts == sorted([FIRST, SECOND, "juliet kilo lima"])
+        assert texts == sorted([FIRST, SECOND, THIRD, "juliet kilo lima"])
         found = (await http.get(f"{server.url}/v1/transcripts/{beside_id}/segments")).json()
         assert [segment["text"] for segment in found["items"]] == [BESIDE]
 

@@ -326,3 +326,24 @@ async def test_one_that_ends_every_node_that_tries_it_is_given_up(
         assert await ended(services, id_) == ""
         found = await services.store.conversations.chunk(id_, chunk.id)
         assert (found.state, found.error, found.is_given_up) == (ChunkState.FAILED, UNFORESEEN, True)
+
+
+async def test_a_try_that_a_stop_cuts_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or so many restarts in the middle of one chunk would give it up."""
+    begins = asyncio.Event()
+
+    async def endless(self: ChunkWriting, chunk: Chunk, node_id: str) -> None:
+        begins.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ChunkWriting, "_hear", endless)
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha")
+        await services.chunks.confirm(id_, chunk.id, said_at=None)
+        async with asyncio.timeout(30):
+            await begins.wait()
+        assert (await services.store.conversations.chunk(id_, chunk.id)).attempts == 1
+        await services.chunks.stop()
+        found = await services.store.conversations.chunk(id_, chunk.id)
+        assert (found.state, found.attempts) == (ChunkState.CONFIRMED, 0)
