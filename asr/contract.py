@@ -26,6 +26,7 @@ class SessionOptions(BaseModel):
     """What one session asks of the recogniser. ``lane`` orders work: live before file.
 
     ``heard_language``: found in the session's utterances so far; an utterance too short to tell is heard in it.
+    ``utterance_silence_ms``: the silence that ends an utterance; None: that of the worker's settings.
     ``diarize``: its voices are to be told apart, of which there are ``speakers_expected``, or ``max_speakers`` at most.
     """
 
@@ -36,6 +37,7 @@ class SessionOptions(BaseModel):
     interim: bool = True
     lane: str = "live"
     heard_language: str | None = None
+    utterance_silence_ms: int | None = None
     diarize: bool = False
     speakers_expected: int | None = None
     max_speakers: int | None = None

@@ -64,7 +64,7 @@ class InferenceLoop:
         self._saying = Saying(tell, self._voices)
         self._tell = tell
         self._clock = clock
-        self._silence_samples = settings.utterance_silence_ms * MS_SAMPLES
+        self._silence_ms = settings.utterance_silence_ms
         self._max_samples = int(min(settings.utterance_max_s, engine.info.utterance_max_s) * SAMPLE_RATE_HZ)
         self._cadence = Cadence(settings.interim_interval_ms / 1000)
         self._finals_max_samples = FINALS_MAX_SAMPLES if engine.info.device == "cpu" else None
@@ -96,8 +96,12 @@ class InferenceLoop:
             self.stopped = True
         elif isinstance(message, wire.Open):
             self._close(message.session_id)
+            silence_ms = message.options.utterance_silence_ms or self._silence_ms
             opened = ListeningSession(
-                message, self._hearing.open(), silence_samples=self._silence_samples, max_samples=self._max_samples
+                message,
+                self._hearing.open(),
+                silence_samples=silence_ms * MS_SAMPLES,
+                max_samples=self._max_samples,
             )
             self._sessions[message.session_id] = opened
             self._voices.open(message, opened)

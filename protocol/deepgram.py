@@ -6,6 +6,7 @@ What cannot be done and would be missed (``REFUSED``) is refused; what only chan
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ CHANNELS_MAX = 8
 RATE_MIN_HZ, RATE_MAX_HZ = 8_000, 48_000
 ENDPOINTING_MS = 10  # the original's default
 SILENCE_MAX_MS = 60_000
+PAUSE_MIN_MS = 200  # a shorter one would cut words from their sentence
 
 _ENCODINGS = {
     "linear16": Encoding.PCM_S16LE,
@@ -32,6 +34,13 @@ _ENCODINGS = {
 }
 _RATES_HZ = {Encoding.MULAW: 8_000, Encoding.ALAW: 8_000, Encoding.OPUS: 48_000}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+# Each means one thing. Terms, tags and languages to detect may be several.
+_GIVEN_ONCE = frozenset(
+    {"encoding", "sample_rate", "channels", "multichannel", "interim_results", "endpointing", "utterance_end_ms"}
+    | {"vad_events", "punctuate", "smart_format", "diarize", "diarize_model", "utterances", "language"}
+    | {"model", "version"}
+)
 
 # Whoever asks for these counts on something that would be missing from the answer, or still be in it.
 REFUSED = {
@@ -80,13 +89,22 @@ class ListenOptions:
         """How many channels are heard each by itself."""
         return self.channels if self.multichannel else 1
 
+    def pause_ms(self, house_ms: int) -> int:
+        """That ends what is heard in one piece: the ``endpointing``, where it is shorter than the house's pause."""
+        wanted_ms = self.endpointing_ms
+        return wanted_ms if wanted_ms is not None and PAUSE_MIN_MS <= wanted_ms < house_ms else house_ms
+
 
 def parse_query(query: Sequence[tuple[str, str]], *, live: bool) -> ListenOptions:
     """Raises ``BadInput``. What is unknown is ignored. ``live``: of the socket, else of a recording that is posted."""
+    for name, text in query:
+        if name in REFUSED and text.lower() not in ("false", ""):
+            raise BadInput(f"{name} is not supported: {REFUSED[name]}", details={"parameter": name})
+    counts = Counter(name for name, _ in query)
+    for name in _GIVEN_ONCE:
+        if counts[name] > 1:
+            raise BadInput(f"{name} is given {counts[name]} times: give it once", details={"parameter": name})
     last = dict(query)
-    for name, why in REFUSED.items():
-        if last.get(name, "false").lower() not in ("false", ""):
-            raise BadInput(f"{name} is not supported: {why}", details={"parameter": name})
     encoding = _encoding(last.get("encoding"))
     multichannel = _flag(last, "multichannel")
     if live and multichannel and encoding in (Encoding.CONTAINER, Encoding.OPUS):

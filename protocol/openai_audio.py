@@ -46,21 +46,15 @@ class Granularity(StrEnum):
     SEGMENT = "segment"
 
 
-class Asked(BaseModel):
-    """The fields of the form, besides its file. Others are ignored, such as ``temperature`` where nothing is drawn."""
+class Expected(BaseModel):
+    """What a client knows of the words before they are heard: the same for files and for Realtime sessions."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    model: str = Field(default="", max_length=200)
-    response_format: ResponseFormat = ResponseFormat.JSON
     language: Language | None = None
     languages: tuple[Language, ...] = Field(default=(), max_length=20)
     prompt: str = Field(default="", max_length=PROMPT_MAX_CHARS)
     keywords: tuple[str, ...] = Field(default=(), max_length=KEYWORDS_MAX)
-    temperature: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
-    timestamp_granularities: tuple[Granularity, ...] = ()
-    include: tuple[str, ...] = ()
-    stream: bool = False
 
     @property
     def spoken(self) -> str | None:
@@ -73,6 +67,17 @@ class Asked(BaseModel):
     def hotwords(self) -> tuple[str, ...]:
         wanted = (*(each[:KEYWORD_MAX_CHARS] for each in self.keywords), self.prompt.strip())
         return tuple(each for each in wanted if each.strip())[:KEYWORDS_MAX]
+
+
+class Asked(Expected):
+    """The fields of the form, besides its file. Others are ignored, such as ``temperature`` where nothing is drawn."""
+
+    model: str = Field(default="", max_length=200)
+    response_format: ResponseFormat = ResponseFormat.JSON
+    temperature: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
+    timestamp_granularities: tuple[Granularity, ...] = ()
+    include: tuple[str, ...] = ()
+    stream: bool = False
 
     @property
     def diarize(self) -> bool:

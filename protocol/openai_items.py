@@ -31,6 +31,7 @@ class _Item:
     was committed before it."""
 
     id: str = field(default_factory=lambda: new_id("item"))
+    start_samples: int = 0  # of a turn that the server found
     previous: str | None = None
     before: str = ""
     told: str = ""
@@ -41,13 +42,13 @@ class _Item:
 class _Asked:
     """Finals that are waited for: of a commit, which has an item where the client ends turns, or of a clear (None).
 
-    ``count``: items that were complete when it was asked for.
+    ``has_turn``: where the server finds the turns, one that began before ended since.
     """
 
     at_samples: int
-    count: int
     is_commit: bool
     item: _Item | None = None
+    has_turn: bool = False
 
 
 class Items:
@@ -58,19 +59,25 @@ class Items:
         self._open: dict[str, _Item] = {}  # by segment id; one at a time, but for those of several voices
         self._waiting: list[Segment] = []  # finals that no commit has asked for yet
         self._next = _Item()  # what the next commit will be, where the client ends turns
-        self._asked: deque[_Asked] = deque()  # bounded by those whom the server lets ask at once
+        self._asked: deque[_Asked] = deque()  # bounded by how many the server lets ask at once
         self._last: str | None = None  # the newest item that was committed
-        self._count = 0
         self._from_samples = 0  # what was said before is of no item: it was cleared
         self._committed_samples = 0
 
     def heard(self, segment: Segment) -> list[Json]:
         """An interim, or a final when it is told first: later versions of it are of no item."""
-        if segment.start_samples < self._from_samples:
+        asked = self._asked_for(segment.start_samples)
+        if segment.start_samples < self._from_samples and (asked is None or not asked.is_commit):
             return []
-        if self.session.turns is not None or segment.segment_id in self._open:
+        is_in_turn = self.session.turns is not None and (asked is None or asked.item is None)
+        if is_in_turn or segment.segment_id in self._open:
             return list(self._heard_in_turn(segment))
         return list(self._heard_for_commit(segment)) if segment.text else []
+
+    @property
+    def has_uncommitted(self) -> bool:
+        """Whether something was heard for a commit that did not come yet."""
+        return bool(self._waiting or self._next.before or self._next.told)
 
     def is_commit_empty(self, at_samples: int) -> bool:
         return at_samples - self._committed_samples < COMMIT_MIN_SAMPLES
@@ -78,7 +85,7 @@ class Items:
     def commit(self, at_samples: int) -> list[Json]:
         """All sound before ``at_samples`` is a turn. Its finals are to be asked for, and then ``finalized`` called."""
         self._committed_samples = at_samples
-        asked = _Asked(at_samples, self._count, is_commit=True)
+        asked = _Asked(at_samples, is_commit=True)
         self._asked.append(asked)
         if self.session.turns is not None:
             return []
@@ -93,10 +100,10 @@ class Items:
     def clear(self, at_samples: int) -> list[Json]:
         """What was said before is of no item. Finals are to be asked for as for a commit, so that a turn ends here."""
         self._from_samples = self._committed_samples = at_samples
-        self._open.clear()
+        self._open = {id_: item for id_, item in self._open.items() if self._asked_for(item.start_samples) is not None}
         self._waiting.clear()
         self._next = _Item()
-        self._asked.append(_Asked(at_samples, self._count, is_commit=False))
+        self._asked.append(_Asked(at_samples, is_commit=False))
         return [event("input_audio_buffer.cleared")]
 
     def finalized(self) -> list[Json]:
@@ -106,20 +113,17 @@ class Items:
         asked = self._asked.popleft()
         if asked.item is not None:
             return list(self._complete(asked.item))
-        if asked.is_commit and asked.count == self._count:  # there was nothing but silence
+        if asked.is_commit and not asked.has_turn:  # there was nothing but silence
             item = _Item()
             return [*self._commit(item), *self._complete(item)]
         return []
 
-    def not_finalized(self) -> None:
-        """They could not be asked for: take back the newest commit or clear, of which nothing was told."""
-        self._asked.pop()
-
-    def _item_of(self, segment: Segment) -> _Item | None:
-        return next((each.item for each in self._asked if segment.start_samples < each.at_samples), None)
+    def _asked_for(self, start_samples: int) -> _Asked | None:
+        return next((each for each in self._asked if start_samples < each.at_samples), None)
 
     def _heard_for_commit(self, segment: Segment) -> Iterator[Json]:
-        item = self._item_of(segment)
+        asked = self._asked_for(segment.start_samples)
+        item = asked.item if asked is not None else None
         if item is not None and segment.is_final:
             yield from self._add(item, segment)
         elif item is not None:
@@ -135,7 +139,7 @@ class Items:
         if item is None:
             if not segment.text:
                 return
-            item = self._open[segment.segment_id] = _Item()
+            item = self._open[segment.segment_id] = _Item(start_samples=segment.start_samples)
             started_ms = segment.start_samples // MS_SAMPLES
             yield event("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=item.id)
         is_over = segment.is_final or not segment.text  # an interim without text takes back what was shown
@@ -148,6 +152,8 @@ class Items:
         yield from self._commit(item)
         if segment.text:
             yield from self._add(item, segment)
+        if (asked := self._asked_for(segment.start_samples)) is not None:
+            asked.has_turn = True
         yield from self._complete(item)
 
     def _agree(self, item: _Item, text: str, language: str | None) -> Iterator[Json]:
@@ -184,7 +190,6 @@ class Items:
             )
 
     def _complete(self, item: _Item) -> Iterator[Json]:
-        self._count += 1
         if not self.session.is_beta:
             yield event("conversation.item.done", previous_item_id=item.previous, item=_view(item, "completed"))
         said = sum(segment.end_samples - segment.start_samples for segment in item.segments)

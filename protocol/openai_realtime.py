@@ -17,9 +17,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from protocol.errors import InvalidMessage, ParameterRefused
-from protocol.openai_audio import DIARIZES, KEYWORD_MAX_CHARS, KEYWORDS_MAX, PROMPT_MAX_CHARS
+from protocol.openai_audio import DIARIZES, Expected
 from protocol.wire.json_object import text_object
-from protocol.wire.stream import Encoding, Language
+from protocol.wire.stream import UTTERANCE_SILENCE_MAX_MS, UTTERANCE_SILENCE_MIN_MS, Encoding
 
 RATE_HZ = 24_000
 G711_RATE_HZ = 8_000
@@ -65,6 +65,7 @@ class Session:
     rate_hz: int = RATE_HZ
     transcription: Transcription = field(default_factory=lambda: Transcription())
     turns: dict[str, Any] | None = field(default_factory=lambda: dict(USUAL_TURNS))
+    house_silence_ms: int = 500  # that ends a turn, unless another is asked for
     noise_reduction: dict[str, Any] | None = None
     include: tuple[str, ...] = ()
 
@@ -73,32 +74,21 @@ class Session:
         return LOGPROBS in self.include
 
     @property
+    def silence_ms(self) -> int | None:
+        """That ends a turn which the server finds; None: the house's."""
+        wanted_ms = self.house_silence_ms if self.turns is None else int(self.turns["silence_duration_ms"])
+        return None if wanted_ms == self.house_silence_ms else wanted_ms
+
+    @property
     def diarize(self) -> bool:
         return DIARIZES in (self.transcription.model or "")
 
 
-class Transcription(BaseModel):
+class Transcription(Expected):
     """``delay`` and unknown fields change nothing: words are told as soon as they are agreed on."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
     model: str | None = Field(default=None, max_length=200)
-    language: Language | None = None
-    languages: tuple[Language, ...] = Field(default=(), max_length=20)
-    prompt: str = Field(default="", max_length=PROMPT_MAX_CHARS)
-    keywords: tuple[str, ...] = Field(default=(), max_length=KEYWORDS_MAX)
     delay: str | None = Field(default=None, max_length=20)
-
-    @property
-    def spoken(self) -> str | None:
-        if self.language is not None or not self.languages:
-            return self.language
-        return self.languages[0] if len(self.languages) == 1 else "auto"
-
-    @property
-    def hotwords(self) -> tuple[str, ...]:
-        wanted = (*(each[:KEYWORD_MAX_CHARS] for each in self.keywords), self.prompt.strip())
-        return tuple(each for each in wanted if each.strip())[:KEYWORDS_MAX]
 
     def told(self) -> dict[str, Any]:
         return {"model": self.model, "language": self.language, "prompt": self.prompt, **self._more()}
@@ -201,8 +191,7 @@ def updated(session: Session, asked: dict[str, Any], *, is_beta: bool) -> Sessio
     if update.format is not None:
         changes |= _format(update.format)
     if "turn_detection" in given:
-        turns = update.turn_detection
-        changes["turns"] = None if turns is None else {**USUAL_TURNS, **turns.model_dump(exclude_none=True)}
+        changes["turns"] = update.turn_detection and _turns(update.turn_detection, session.house_silence_ms)
     if "noise_reduction" in given:
         changes["noise_reduction"] = update.noise_reduction and update.noise_reduction.model_dump()
     if update.transcription is not None:
@@ -215,11 +204,8 @@ def updated(session: Session, asked: dict[str, Any], *, is_beta: bool) -> Sessio
 def _flat(asked: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """What was asked, by names that both dialects share; and the names as the client wrote them."""
     names, given = {}, {}
-    audio = asked.get("audio")
-    nested = audio.get("input") if isinstance(audio, dict) else None
-    for before, source, prefix in (("input_audio_", asked, ""), ("", nested or {}, "audio.input.")):
-        if not isinstance(source, dict):
-            raise ParameterRefused("session.audio.input is an object", param="session.audio.input")
+    heard = _object(_object(asked, "audio", "session.audio"), "input", "session.audio.input")
+    for before, source, prefix in (("input_audio_", asked, ""), ("", heard, "audio.input.")):
         for name in ("format", "transcription", "noise_reduction"):
             if before + name in source:
                 names[name], given[name] = prefix + before + name, source[before + name]
@@ -230,6 +216,21 @@ def _flat(asked: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     if isinstance(given.get("format"), str):
         given["format"] = {"type": given["format"]}
     return names, given
+
+
+def _object(within: dict[str, Any], name: str, param: str) -> dict[str, Any]:
+    """Null is as nothing at all."""
+    found = within.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise ParameterRefused(f"{param} is an object", param=param)
+    return found or {}
+
+
+def _turns(asked: _Turns, house_silence_ms: int) -> dict[str, Any]:
+    """As they are from now on: what is told of the silence is what holds."""
+    wanted_ms = house_silence_ms if asked.silence_duration_ms is None else asked.silence_duration_ms
+    silence_ms = max(UTTERANCE_SILENCE_MIN_MS, min(wanted_ms, UTTERANCE_SILENCE_MAX_MS))
+    return {**USUAL_TURNS, **asked.model_dump(exclude_none=True), "silence_duration_ms": silence_ms}
 
 
 def _format(asked: _Format) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.errors import AudioFormatError, InvalidMessage
 from protocol.wire.json_object import json_object
-from protocol.wire.stream import Encoding
+from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding
 
 HEADER_MAX_BYTES = 64 * 1024
 DATA_MAX_BYTES = 64 * 1024
 PAYLOAD_MAX_BYTES = 1 << 20
+PIECE_BYTES = 4096
+RATE_MIN_HZ, RATE_MAX_HZ, CHANNELS_MAX = 8_000, 48_000, 8
 HOTWORDS_MAX, HOTWORD_MAX_CHARS = 100, 100
 VERSION = "1.5.4"  # whose events these are
 _ENCODINGS = {2: Encoding.PCM_S16LE, 4: Encoding.PCM_S32LE}
@@ -48,7 +50,7 @@ def parse_header(line: bytes) -> Header:
     data_bytes, payload_bytes = message.get("data_length") or 0, message.get("payload_length") or 0
     if not isinstance(type_, str) or not isinstance(data, dict):
         raise InvalidMessage("an event has a type, and data that is an object")
-    if not _is_length(data_bytes, DATA_MAX_BYTES) or not _is_length(payload_bytes, PAYLOAD_MAX_BYTES):
+    if not _is_within(data_bytes, 0, DATA_MAX_BYTES) or not _is_within(payload_bytes, 0, PAYLOAD_MAX_BYTES):
         raise InvalidMessage(f"an event may have {DATA_MAX_BYTES} bytes of data, and {PAYLOAD_MAX_BYTES} of payload")
     return Header(type_, data, data_bytes, payload_bytes)
 
@@ -70,8 +72,11 @@ def start_data(asked: Mapping[str, Any], sound: Mapping[str, Any]) -> dict[str, 
     """
     width, rate, channels = sound.get("width", 2), sound.get("rate", 16_000), sound.get("channels", 1)
     encoding = _ENCODINGS.get(width) if isinstance(width, int) else None
-    if encoding is None or not isinstance(rate, int) or not isinstance(channels, int):
-        raise AudioFormatError("send samples of 2 or 4 bytes", details={"width": str(width)[:64]})
+    if encoding is None or not _is_within(rate, RATE_MIN_HZ, RATE_MAX_HZ) or not _is_within(channels, 1, CHANNELS_MAX):
+        raise AudioFormatError(
+            f"send samples of 2 or 4 bytes, of {RATE_MIN_HZ} to {RATE_MAX_HZ} Hz, on {CHANNELS_MAX} channels at most",
+            details={"width": str(width)[:64], "rate": str(rate)[:64], "channels": str(channels)[:64]},
+        )
     data: dict[str, Any] = {"encoding": encoding.value, "sample_rate": rate, "channels": channels, "interim": False}
     if language := asked.get("language"):
         data["language"] = str(language)[:16]
@@ -79,6 +84,22 @@ def start_data(asked: Mapping[str, Any], sound: Mapping[str, Any]) -> dict[str, 
     if terms:
         data["hotwords"] = terms[:HOTWORDS_MAX]
     return {**data, "diarize": False}
+
+
+def check_form(sound: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+    """Raises ``AudioFormatError`` for a chunk in another form than that in which its recording began."""
+    if sound.keys() & {"width", "rate", "channels"}:
+        form = start_data({}, sound)
+        if any(form[name] != start[name] for name in ("encoding", "sample_rate", "channels")):
+            raise AudioFormatError("all chunks are in the form of their audio-start: end it before another begins")
+
+
+def pieces(payload: bytes, start: Mapping[str, Any]) -> Iterator[bytes]:
+    """As our speaking socket takes them, whatever its server is set to; between them no sample is cut."""
+    frame_bytes = BYTES_PER_SAMPLE[Encoding(start["encoding"])] * start["channels"]
+    step = max(1, PIECE_BYTES // frame_bytes) * frame_bytes
+    for at in range(0, len(payload), step):
+        yield payload[at : at + step]
 
 
 def info(model: str, languages: Sequence[str], version: str) -> WyomingEvent:
@@ -119,5 +140,5 @@ def _texts(value: object) -> list[str]:
     return [text[:HOTWORD_MAX_CHARS] for text in texts if isinstance(text, str) and text.strip()]
 
 
-def _is_length(value: object, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+def _is_within(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -1,19 +1,20 @@
 """Transcripts that are there only while somebody waits for their words: clients of other services expect that nothing
 of it is kept.
 
-Each has a marker in the data folder from its beginning on, so that a crash leaves none of them behind.
+Each has a marker in the data folder from before its beginning on, so that a crash leaves none of them behind.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
 from protocol.errors import EarshotError, NotFound
-from protocol.ids import is_transcript_id
+from protocol.ids import is_transcript_id, new_transcript_id
 from server.removal import Removal
 
 log = structlog.get_logger(__name__)
@@ -42,10 +43,20 @@ class Fleeting:
         for name in await asyncio.to_thread(_names, self._folder):
             await self._remove(name)
 
-    async def began(self, transcript_id: str) -> None:
-        """It is to be gone when it is ``over``. Raises ``OSError`` where that cannot be written down."""
-        await asyncio.to_thread(_mark, self._folder, transcript_id)
-        self.ids.add(transcript_id)
+    @asynccontextmanager
+    async def beginning(self, *, kept: bool = False) -> AsyncIterator[str]:
+        """The id of a transcript that is made inside, and is to be gone when it is ``over``; one that is ``kept`` is
+        not. What comes to nothing goes at once. Raises ``OSError`` where the marker cannot be written."""
+        transcript_id = new_transcript_id()
+        if not kept:
+            await asyncio.to_thread(_mark, self._folder, transcript_id)
+            self.ids.add(transcript_id)
+        try:
+            yield transcript_id
+        except BaseException:
+            self.ids.discard(transcript_id)
+            await self._remove(transcript_id)
+            raise
 
     def over(self, transcript_id: str) -> None:
         """Nobody waits for it any more: what is still heard of it ends, and it goes, in the background. One that did
@@ -56,11 +67,6 @@ class Fleeting:
         task = asyncio.create_task(self._remove(transcript_id), name=f"remove {transcript_id}")
         self._removing.add(task)
         task.add_done_callback(self._removing.discard)
-
-    async def discard(self, transcript_id: str) -> None:
-        """One that never came to anything goes at once, also where it was to stay."""
-        self.ids.discard(transcript_id)
-        await self._remove(transcript_id)
 
     async def stop(self) -> None:
         """Until all that is over is gone."""

@@ -38,6 +38,7 @@ class SourceOptions:
     ``model``: the recogniser's by which a file is to be heard; None: whichever the house has.
     ``voices``: whether those that it mixes are to be told apart.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
+    ``utterance_silence_ms``: the silence that ends an utterance; None: the house's.
     ``let_in``: it began to come before the node began to leave, and may end.
     """
 
@@ -46,6 +47,7 @@ class SourceOptions:
     track: str | None = None
     hotwords: tuple[str, ...] = ()
     interim: bool = True
+    utterance_silence_ms: int | None = None
     lane: str = "live"
     source: SourceKind = "stream"
     takes_over: bool = False

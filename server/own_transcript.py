@@ -1,7 +1,7 @@
 """A transcript that one connection makes, speaks into and reads: for contracts that know no transcripts of their own.
 
 Nothing of it can be resumed: with the connection its sound ends. ``keep`` says whether the transcript stays, as any
-other, or goes with the connection, as whoever speaks such a contract expects.
+other, or goes with the connection, as whoever speaks such a contract expects. One to which no sound came never stays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import structlog
 
-from protocol.errors import EarshotError, SlowReader
+from protocol.errors import EarshotError
 from protocol.events import Event, Interim, Transcribed
 from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding, Start
 from protocol.words import Segment
@@ -22,10 +22,10 @@ from server.services import Services
 from server.settings import Settings
 from server.speaking import SpeakingSession
 from server.subscription import Subscription
+from server.telling import Telling
 
 log = structlog.get_logger(__name__)
 
-CATCH_UP_DEADLINE_S = 10.0  # as for the speaking socket: a store that is down must not hang us
 FINALS_KNOWN = 256  # of which a later revision is known for one
 _ARRAYS = {1: "B", 2: "H", 4: "I"}
 
@@ -35,15 +35,14 @@ Told = Callable[[Segment, bool], Awaitable[None]]
 class OwnTranscript:
     """Use ``begin``, then ``speak`` for each track; ``leave`` must be called in the end."""
 
-    def __init__(self, services: Services, settings: Settings, transcript_id: str, *, keep: bool) -> None:
+    def __init__(self, services: Services, settings: Settings, transcript_id: str, *, is_ours: bool) -> None:
         self.id = transcript_id
         self._services = services
         self._settings = settings
-        self._keep = keep
+        self._is_ours = is_ours  # else somebody made it before, and has more use for it
         self._speaking: list[SpeakingSession] = []
-        self._told_seq = 0
+        self._telling = Telling(services.store, transcript_id)
         self._finals: OrderedDict[str, None] = OrderedDict()  # the newest that were told
-        self._told_more = asyncio.Event()
         self._subscription: Subscription | None = None  # where its words are told here, too
 
     @classmethod
@@ -59,12 +58,11 @@ class OwnTranscript:
     ) -> OwnTranscript:
         """Raises ``BadInput`` for a language that is not known here, ``StoreUnavailable``."""
         services.jobs.check_language(None, language)
-        transcript = await services.store.create_transcript(
-            name=name, language=language or settings.language, owner=owner
-        )
-        if not keep:
-            await services.fleeting.began(transcript.id)
-        return cls(services, settings, transcript.id, keep=keep)
+        async with services.fleeting.beginning(kept=keep) as id_:
+            await services.store.create_transcript(
+                transcript_id=id_, name=name, language=language or settings.language, owner=owner
+            )
+        return cls(services, settings, id_, is_ours=True)
 
     async def speak(self, start: Start) -> SpeakingSession:
         """A track of it. Raises what ``SpeakingSession.begin`` raises."""
@@ -84,8 +82,7 @@ class OwnTranscript:
             elif isinstance(item, Event):
                 if isinstance(item.body, Transcribed) and self._is_new(item.body.segment):
                     await told(item.body.segment, True)
-                self._told_seq = max(self._told_seq, item.seq)
-                self._told_more.set()
+                self._telling.told(item.seq)
 
     def _is_new(self, final: Segment) -> bool:
         if final.segment_id in self._finals:
@@ -129,21 +126,13 @@ class OwnTranscript:
             if session.session.finishing is None:
                 session.session.end(None)
         self._services.fleeting.over(self.id)
-        if self._keep and not self._speaking:
+        if self._is_ours and not any(session.has_sound for session in self._speaking):
             with suppress(EarshotError):
                 await self._services.removal.discard(self.id)
 
     async def _until_told(self) -> None:
-        if self._subscription is None:
-            return
-        transcript = await self._services.store.get_transcript(self.id)
-        try:
-            async with asyncio.timeout(CATCH_UP_DEADLINE_S):
-                while transcript.last_seq > self._told_seq:
-                    self._told_more.clear()
-                    await self._told_more.wait()
-        except TimeoutError:
-            raise SlowReader("the last words could not be told in time") from None
+        if self._subscription is not None:
+            await self._telling.caught_up()
 
 
 class Channels:

@@ -227,6 +227,7 @@ class PeerSource:
             await talk.run(self.session)
         except EarshotError as error:
             self._send(self._rendered(error))
+            self.close_soon(error.code)  # there is no other way to be told what is heard
 
     def _rendered(self, error: EarshotError) -> dict[str, Any]:
         if self._talk is not None:

@@ -22,6 +22,7 @@ def session_options(settings: Settings, track: Track, options: SourceOptions) ->
         language=options.language or track_language(settings),
         hotwords=options.hotwords,
         interim=options.interim,
+        utterance_silence_ms=options.utterance_silence_ms,
         lane=options.lane,
         diarize=track.diarize and settings.diarize,
         speakers_expected=track.speakers_expected,

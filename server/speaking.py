@@ -145,6 +145,7 @@ class SpeakingSession:
 
     def __init__(self, hub: Hub, settings: Settings, session: LiveSession, source: _Source, send: Send) -> None:
         self.session = session
+        self.has_sound = False  # some came by this connection
         self._hub = hub
         self._settings = settings
         self._source = source
@@ -167,6 +168,7 @@ class SpeakingSession:
             track=start.track or (participant.id if participant else None),
             hotwords=start.hotwords,
             interim=start.interim,
+            utterance_silence_ms=start.utterance_silence_ms,
             voices=_voices_of(start),
         )
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
@@ -217,6 +219,7 @@ class SpeakingSession:
             self._is_late = True  # the node is leaving: nothing more is kept, and so not acknowledged either
             return
         self.session.alive()
+        self.has_sound = self.has_sound or bool(data)
         await self._source.feed(data)
         ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
         if ahead_s > FREE_AHEAD_S:

@@ -15,6 +15,8 @@ from websockets.frames import CloseCode, Frame
 # their bytes, so that these alone would not bound them.
 FRAGMENTS_MAX = 1024
 PONGS_WAITING_MAX_BYTES = 64 * 1024  # for a peer that sends pings and reads no answers
+# What a peer sends on that broke the protocol is thrown away for so long, and while it comes.
+LINGER_S, LINGER_MAX_S = 0.5, 10.0
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -31,6 +33,7 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state | self.given_to_doors(), _loop)
         self._heard_at_s = 0.0
         self._cut: asyncio.TimerHandle | None = None
+        self._lingers_until_s: float | None = None
 
     def given_to_doors(self) -> dict[str, Any]:
         """By name."""
@@ -47,6 +50,9 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at_s = self.loop.time()
+        if self._lingers_until_s is not None:
+            self._linger(self._lingers_until_s)
+            return
         super().data_received(data)
         self._cut_when_closing()
 
@@ -89,6 +95,25 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         if not self.close_sent:
             self.conn.fail(code, reason)
             self.handle_parser_exception()
+
+    def handle_parser_exception(self) -> None:
+        """As uvicorn's, but a peer that sends on shall read why: a close while bytes come is a reset, which takes the
+        answer back."""
+        assert self.conn.close_sent is not None, "it failed"
+        told = self.conn.close_sent
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": told.code, "reason": told.reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self._lingers_until_s = self.loop.time() + LINGER_MAX_S
+        self._linger(self._lingers_until_s)
+
+    def _linger(self, until_s: float) -> None:
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_at(min(self.loop.time() + LINGER_S, until_s), self.abort)
 
     def _cut_when_closing(self) -> None:
         """A close waits for a buffer that may never empty."""

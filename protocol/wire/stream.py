@@ -11,6 +11,7 @@ from protocol.errors import AudioFormatError, InvalidMessage
 from protocol.wire.v1 import parse_object
 
 MAX_CONTROL_BYTES = 16 * 1024  # hotwords are the longest thing in a start message
+UTTERANCE_SILENCE_MIN_MS, UTTERANCE_SILENCE_MAX_MS = 100, 5000
 
 
 Language = Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$|^auto$")]
@@ -71,6 +72,7 @@ class Start(BaseModel):
     resume: str | None = Field(default=None, max_length=128)
     events: bool = True
     interim: bool = True
+    utterance_silence_ms: int | None = Field(default=None, ge=UTTERANCE_SILENCE_MIN_MS, le=UTTERANCE_SILENCE_MAX_MS)
     hotwords: tuple[str, ...] = Field(default=(), max_length=200)
     diarize: bool | None = None
     speakers_expected: Speakers | None = None

@@ -65,8 +65,11 @@ class Bridge:
         assert task is not None
         self._clients.add(task)
         try:
+            client = _Client(self, reader, writer)
             if len(self._clients) <= CLIENTS_MAX:
-                await _Client(self, reader, writer).run()
+                await client.run()
+            else:
+                await client.write(wyoming.error("TOO_MANY", f"at most {CLIENTS_MAX} may be connected at once"))
         except GONE:
             pass
         finally:
@@ -128,7 +131,7 @@ class _Client:
                 await self._begin(event.data)
             case "audio-chunk":
                 speaking = self._speaking or await self._begin(event.data)
-                await speaking.say(event.payload)
+                await speaking.say(event)
             case "audio-stop" if self._speaking is not None:
                 speaking, self._speaking = self._speaking, None
                 await speaking.stop()
@@ -148,11 +151,12 @@ class _Client:
 class _Speaking:
     """One recording on its way to the server, and its words back."""
 
-    def __init__(self, bridge: Bridge, client: _Client, transcript_id: str, language: str | None) -> None:
+    def __init__(self, bridge: Bridge, client: _Client, transcript_id: str, start: Mapping[str, Any]) -> None:
         self._bridge = bridge
         self._client = client
         self._id = transcript_id
-        self._language = language
+        self._start = start
+        self._language: str | None = start.get("language")
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._finals: dict[str, str] = {}
@@ -161,28 +165,33 @@ class _Speaking:
     async def begin(cls, bridge: Bridge, client: _Client, start: dict[str, Any]) -> _Speaking:
         """Raises ``CommandFailed`` when the server has no place, or is gone."""
         id_ = await create_transcript(bridge.http, "Wyoming command", start.get("language"))
-        speaking = cls(bridge, client, id_, start.get("language"))
+        speaking = cls(bridge, client, id_, start)
         try:
-            await speaking._connect(start)
+            await speaking._connect()
+        except (OSError, TimeoutError):
+            await speaking.leave()
+            raise CommandFailed("The server does not answer.") from None
         except BaseException:
             await speaking.leave()
             raise
         return speaking
 
-    async def _connect(self, start: dict[str, Any]) -> None:
+    async def _connect(self) -> None:
         url = f"{self._bridge.address.websocket}/v1/transcripts_stream/{self._id}"
         self._socket = await connect(
             url, additional_headers=self._bridge.address.headers, compression=None, ping_interval=None, open_timeout=10
         )
-        await self._socket.send(json.dumps({"type": "start", "data": start}))
+        await self._socket.send(json.dumps({"type": "start", "data": self._start}))
         self._reading = asyncio.create_task(self._read(self._socket), name="wyoming words")
 
-    async def say(self, sound: bytes) -> None:
+    async def say(self, chunk: WyomingEvent) -> None:
         assert self._socket is not None, "begun"
         assert self._reading is not None, "begun"
+        wyoming.check_form(chunk.data, self._start)
         if not self._reading.done():
             with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(sound)
+                for piece in wyoming.pieces(chunk.payload, self._start):
+                    await self._socket.send(piece)
                 return
         await self._reading  # which knows why
         raise CommandFailed("The server ended the recording.")

@@ -131,9 +131,10 @@ class Jobs:
         language: str | None = None,
         voices: VoicesAsked = AS_USUAL,
         hotwords: tuple[str, ...] = (),
+        job_id: str | None = None,
     ) -> Job:
-        """Take the file at ``path`` over and begin. Raises what ``check_language``, ``check_model`` and
-        ``Intake.add_file`` raise; then there is no job, and the file stays where it is."""
+        """Take the file at ``path`` over and begin; ``job_id``: a new one that is known already. Raises what
+        ``check_language``, ``check_model`` and ``Intake.add_file`` raise; then there is no job, and the file stays."""
         self.check_language(model, language)
         heard_by = await self.check_model(model)
         job = await self._store.jobs.create(
@@ -143,6 +144,7 @@ class Jobs:
             diarize=voices.diarize is not False,
             filename=filename,
             node_id=self._holding.node_id,
+            job_id=job_id,
         )
         try:
             options = SourceOptions(language=language, model=heard_by, voices=voices, hotwords=hotwords, let_in=True)

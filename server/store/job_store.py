@@ -66,13 +66,15 @@ class JobStore:
         diarize: bool,
         filename: str,
         node_id: str | None = None,
+        job_id: str | None = None,
     ) -> Job:
-        """A job whose file is about to come, and its transcript; ``node_id``: who holds it from the beginning."""
+        """A job whose file is about to come, and its transcript; ``node_id``: who holds it from the beginning;
+        ``job_id``: a new one that is known already."""
         now = self._clock()
         async with self._write() as conn:
             transcript = await transcripts.create(
                 conn,
-                ids.new_transcript_id(),
+                job_id or ids.new_transcript_id(),
                 name=filename,
                 language=language,
                 owner=owner,

@@ -134,12 +134,13 @@ class Store:
         share_mode: ShareMode = "private",
         room_id: str | None = None,
         meeting_id: str | None = None,
+        transcript_id: str | None = None,
     ) -> Transcript:
-        """Raises ``NotFound`` for a room that there is not."""
+        """``transcript_id``: a new one that is known already. Raises ``NotFound`` for a room that there is not."""
         async with self._write() as conn:
             return await transcripts.create(
                 conn,
-                ids.new_transcript_id(),
+                transcript_id or ids.new_transcript_id(),
                 name=name,
                 language=language,
                 owner=owner,
@@ -362,8 +363,7 @@ class Store:
     async def append_events(self, batch: Sequence[NewEvent], *, again: bool = False) -> list[Event | None]:
         """Number and store a batch in one transaction, in order; None stands for a transcript that does not exist.
 
-        ``again``: the batch was tried before and the outcome is unknown; nothing is stored twice.
-        """
+        ``again``: the batch was tried before and the outcome is unknown; nothing is stored twice."""
         async with self._write() as conn:
             return await events.append(conn, batch, now=self._clock(), again=again)
 

@@ -14,13 +14,14 @@ def test_what_is_asked_for_is_understood() -> None:
         *(("model", "nova-3"), ("encoding", "linear16"), ("sample_rate", "48000"), ("channels", "2")),
         *(("multichannel", "true"), ("interim_results", "true"), ("endpointing", "300"), ("utterance_end_ms", "1000")),
         *(("vad_events", "true"), ("smart_format", "true"), ("diarize_model", "latest"), ("language", "en-US")),
-        *(("keyterm", "Earshot"), ("keywords", "snuffleupagus:5"), ("something", "unknown")),
+        *(("keyterm", "Earshot"), ("keywords", "snuffleupagus:5"), ("keyterm", "Opus"), ("something", "unknown")),
+        *(("tag", "one"), ("tag", "two")),
     ]
     options = parse_query(query, live=True)
     assert (options.encoding, options.sample_rate, options.tracks) == (Encoding.PCM_S16LE, 48_000, 2)
     assert (options.endpointing_ms, options.utterance_end_ms) == (300, 1000)
     assert (options.interim_results, options.vad_events, options.punctuate, options.diarize) == (True,) * 4
-    assert (options.hotwords, options.language) == (("Earshot", "snuffleupagus"), "en-US")
+    assert (options.hotwords, options.language) == (("Earshot", "snuffleupagus", "Opus"), "en-US")
 
 
 def test_what_is_left_out_is_as_in_the_original() -> None:
@@ -35,6 +36,8 @@ def test_what_is_left_out_is_as_in_the_original() -> None:
     "query",
     [
         *([(name, "true")] for name in REFUSED),
+        [("redact", "pci"), ("redact", "false")],
+        [("language", "en"), ("language", "de")],
         [("encoding", "amr-nb")],
         [("encoding", "linear16")],
         [("encoding", "linear16"), ("sample_rate", "1000")],

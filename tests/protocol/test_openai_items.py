@@ -102,6 +102,50 @@ def test_what_is_cleared_is_of_no_item() -> None:
     assert items.finalized() == []
 
 
+def test_each_commit_is_answered_where_the_server_finds_the_turns() -> None:
+    """What was said before one ends with it; of what was silent there is an item without text."""
+    items = Items(Session("sess_1", 0.0))
+    items.heard(segment("alpha"))
+    for at_samples in (16_000, 32_000, 48_000):
+        items.commit(at_samples)
+    events = items.heard(segment("alpha", 2, final=True))
+    events += items.finalized()
+    events += items.heard(segment("bravo", final=True, start=16_000, id_="seg_2"))
+    events += [*items.finalized(), *items.finalized()]
+    assert transcripts(events) == ["alpha", "bravo", ""]
+    assert [event["type"] for event in events].count("input_audio_buffer.committed") == 3
+
+
+def test_a_clear_takes_nothing_of_what_was_committed_before() -> None:
+    for session in (Session("sess_1", 0.0), replace(Session("sess_1", 0.0), turns=None)):
+        items = Items(session)
+        items.heard(segment("alpha"))
+        items.commit(8_000)
+        items.clear(24_000)
+        events = items.heard(segment("alpha bravo", 2, final=True))
+        events += items.heard(segment("charlie", final=True, start=16_000, id_="seg_2"))
+        events += [*items.finalized(), *items.finalized()]
+        assert transcripts(events) == ["alpha bravo"]
+
+
+def test_what_waits_for_a_commit_is_told_where_the_server_is_to_find_the_turns_from_now_on() -> None:
+    items = Items(replace(Session("sess_1", 0.0), turns=None))
+    items.heard(segment("alpha", final=True))
+    items.heard(segment("bravo", start=16_000, id_="seg_2"))
+    was_uncommitted, events = items.has_uncommitted, items.commit(24_000)
+    items.session = replace(items.session, turns={"type": "server_vad"})
+    assert (was_uncommitted, items.has_uncommitted) == (True, False)
+    events += items.heard(segment("bravo charlie", 2, final=True, start=16_000, id_="seg_2"))
+    events += [*items.finalized(), *items.heard(segment("delta", final=True, start=32_000, id_="seg_3"))]
+    assert transcripts(events) == ["alpha bravo charlie", "delta"]
+
+
+@pytest.mark.parametrize("asked", [{"audio": []}, {"audio": ""}, {"audio": {"input": []}}, {"audio": {"input": False}}])
+def test_sound_is_asked_for_in_objects(asked: Json) -> None:
+    with pytest.raises(ParameterRefused, match="is an object"):
+        updated(Session("sess_1", 0.0), asked, is_beta=False)
+
+
 def test_both_dialects_ask_for_the_same() -> None:
     before = Session("sess_1", 0.0)
     newer = updated(

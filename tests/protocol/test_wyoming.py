@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.errors import BadInput
-from protocol.wyoming import WyomingEvent, parse_header, render, start_data, transcript
+from protocol.errors import AudioFormatError, BadInput
+from protocol.wyoming import WyomingEvent, check_form, parse_header, pieces, render, start_data, transcript
 
 
 def test_an_event_is_a_line_with_data_and_payload_behind_it() -> None:
@@ -36,6 +36,16 @@ def test_what_was_asked_for_is_asked_of_the_server() -> None:
     data = start_data(asked, {"rate": 22050, "width": 2, "channels": 1})
     assert (data["encoding"], data["sample_rate"], data["language"]) == ("pcm_s16le", 22050, "de")
     assert data["hotwords"] == ["Küche", "Licht"]
-    with pytest.raises(BadInput):
-        start_data({}, {"width": 3})
+    for sound in ({"width": 3}, {"rate": 96_000}, {"rate": True}, {"channels": 0}, {"width": [2]}):
+        with pytest.raises(AudioFormatError):
+            start_data({}, sound)
+    check_form({"rate": 22050, "width": 2, "channels": 1}, data)
+    check_form({}, data)
+    with pytest.raises(AudioFormatError):
+        check_form({"rate": 16000, "width": 2, "channels": 1}, data)
+    assert [len(piece) for piece in pieces(bytes(10_000), {"encoding": "pcm_s16le", "channels": 3})] == [
+        4092,
+        4092,
+        1816,
+    ]
     assert transcript(["one", "two"], "en").data == {"text": "one two", "language": "en"}

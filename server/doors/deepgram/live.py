@@ -58,7 +58,8 @@ class DeepgramConnection(SocketConnection):
             name="Deepgram stream",
             language=options.language,
         )
-        self.sessions = [await self.transcript.speak(start) for start in starts_of(options)]
+        starts = starts_of(options, settings_of(websocket).utterance_silence_ms)
+        self.sessions = [await self.transcript.speak(start) for start in starts]
 
     async def release(self) -> None:
         if self.transcript is not None:
@@ -80,8 +81,8 @@ class DeepgramConnection(SocketConnection):
             pass
 
 
-def starts_of(options: ListenOptions) -> list[Start]:
-    """Of each track."""
+def starts_of(options: ListenOptions, silence_ms: int) -> list[Start]:
+    """Of each track. ``silence_ms``: that ends an utterance here."""
     channels = 1 if options.multichannel else options.channels
     return [
         Start(
@@ -90,6 +91,7 @@ def starts_of(options: ListenOptions) -> list[Start]:
             channels=channels,
             language=options.language,
             track=TRACK.format(number),
+            utterance_silence_ms=options.pause_ms(silence_ms),
             interim=options.interim_results or options.vad_events or options.utterance_end_ms is not None,
             hotwords=options.hotwords,
             diarize=options.diarize,
@@ -124,7 +126,7 @@ class _Listening:
                 channel=number,
                 channels=options.tracks,
                 metadata=told_with,
-                silence_ms=settings.utterance_silence_ms,
+                silence_ms=options.pause_ms(settings.utterance_silence_ms),
             )
             for number, session in enumerate(self._sessions)
         }

@@ -51,14 +51,12 @@ async def openai_call(request: Request) -> Response:
     offer, session = await _offered(request)
     services.jobs.check_language(None, session.transcription.spoken)
     spoken = session.transcription.spoken
-    made = await services.store.create_transcript(
-        name="", language=spoken or settings.language, owner=principal_of(request).id
-    )
-    try:
-        if not settings.openai_kept:
-            await services.fleeting.began(made.id)
+    async with services.fleeting.beginning(kept=settings.openai_kept) as id_:
+        await services.store.create_transcript(
+            transcript_id=id_, name="", language=spoken or settings.language, owner=principal_of(request).id
+        )
         described = await services.peers.answer(
-            made.id,
+            id_,
             offer,
             "offer",
             _options(session),
@@ -66,9 +64,6 @@ async def openai_call(request: Request) -> Response:
             resumable=False,
             talk=lambda send: _CallTalk(services, session, send),
         )
-    except BaseException:
-        await services.fleeting.discard(made.id)
-        raise
     location = f"/v1/realtime/calls/{CALL}{described.session_id.removeprefix(SESSION)}"
     headers = {"Location": location, "Cache-Control": "no-store"}
     return Response(described.sdp, 201, headers=headers, media_type=SDP)
@@ -138,7 +133,13 @@ def _fields(data: bytes, boundary: bytes) -> dict[str, bytes]:
 def _options(session: Session) -> SourceOptions:
     asked = session.transcription
     voices = VoicesAsked(diarize=session.diarize)
-    return SourceOptions(language=asked.spoken, hotwords=asked.hotwords, source="webrtc", voices=voices)
+    return SourceOptions(
+        language=asked.spoken,
+        hotwords=asked.hotwords,
+        utterance_silence_ms=session.silence_ms,
+        source="webrtc",
+        voices=voices,
+    )
 
 
 class _CallTalk:

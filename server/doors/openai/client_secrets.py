@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
-from protocol.openai_realtime import Session, new_id, session_view, updated
+from protocol.openai_realtime import session_view, updated
 from server.auth import Action
 from server.doors.access import entry, principal_of, services_of, settings_of
 from server.doors.errors import DOCUMENTED, parse_body
+from server.doors.openai.sessions import usual_session
 from server.doors.v1.asked import json_body
 from server.limits import read_body
 
@@ -42,8 +42,7 @@ async def openai_client_secret(request: Request) -> Response:
     """A secret that opens Realtime sessions for some minutes, as whoever made it, and does nothing else."""
     asked = parse_body(SecretAsked, await read_body(request))
     services, settings = services_of(request), settings_of(request)
-    session = Session(new_id("sess"), time.time() + settings.session_max_s)
-    session = updated(session, asked.session, is_beta=False)
+    session = updated(usual_session(settings, is_beta=False), asked.session, is_beta=False)
     secret, expires_at = await services.accounts.client_secrets.make(
         principal_of(request), asked.session, lasts_s=asked.expires_after.seconds
     )

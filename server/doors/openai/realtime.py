@@ -107,22 +107,19 @@ class _Realtime:
     async def _begin(self, asked: Session) -> SpeakingSession:
         spoken = asked.transcription.spoken
         owner = principal_of(self._connection.websocket).id
-        language = spoken or self._settings.language
-        made = await self._services.store.create_transcript(name="", language=language, owner=owner)
         self._start = Start(
             encoding=asked.encoding,
             sample_rate=asked.rate_hz,
             language=spoken,
             hotwords=asked.transcription.hotwords,
+            utterance_silence_ms=asked.silence_ms,
             diarize=asked.diarize,
         )
-        try:
-            if not self._settings.openai_kept:
-                await self._services.fleeting.began(made.id)
-            return await SpeakingSession.begin(self._services.hub, self._settings, made.id, self._start, _unheard)
-        except BaseException:
-            await self._services.fleeting.discard(made.id)
-            raise
+        async with self._services.fleeting.beginning(kept=self._settings.openai_kept) as id_:
+            await self._services.store.create_transcript(
+                transcript_id=id_, name="", language=spoken or self._settings.language, owner=owner
+            )
+            return await SpeakingSession.begin(self._services.hub, self._settings, id_, self._start, _unheard)
 
     def check_change(self, before: Session, after: Session) -> None:
         if self._speaking is not None and (before.encoding, before.rate_hz) != (after.encoding, after.rate_hz):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from protocol.errors import EarshotError, ParameterRefused, RateLimited, SlowReader
+from protocol.errors import EarshotError, ParameterRefused, RateLimited
 from protocol.events import Event, Interim, Transcribed
 from protocol.openai_errors import error_body, status_of
 from protocol.openai_items import Items
@@ -23,13 +24,14 @@ from protocol.openai_realtime import (
 )
 from server.doors.sockets import until_first
 from server.live import LiveSession
+from server.pipeline import TrackPipeline
 from server.services import Services
+from server.telling import Telling
 
 Json = dict[str, Any]
 Send = Callable[[Json], Awaitable[None]]
 
-FINALIZING_MAX = 4
-CATCH_UP_DEADLINE_S = 10.0  # finals that are stored are told within milliseconds; a store that is down must not hang us
+FINALIZING_MAX = 64  # commits and clears whose words are waited for; they are answered in their order
 
 
 class SoundOf(Protocol):
@@ -53,9 +55,9 @@ class Talk:
         self._saying = asyncio.Lock()  # what belongs together is told together
         self._live: LiveSession | None = None
         self._begun = asyncio.Event()
-        self._told_seq = 0
-        self._told_more = asyncio.Event()
-        self._finalizing: asyncio.Queue[None] = asyncio.Queue(maxsize=FINALIZING_MAX)
+        self._telling: Telling | None = None
+        self._finalizing: deque[asyncio.Task[None]] = deque()
+        self._is_asked = asyncio.Event()  # for finals
 
     @property
     def session(self) -> Session:
@@ -64,6 +66,7 @@ class Talk:
     def begun(self, live: LiveSession) -> None:
         """There is sound, or will be."""
         self._live = live
+        self._telling = Telling(self._services.store, live.transcript_id)
         self._begun.set()
 
     async def created(self) -> None:
@@ -99,12 +102,19 @@ class Talk:
         await self._finalize(self.items.commit)
 
     async def _finalize(self, ask: Callable[[int], list[Json]]) -> None:
-        if self._finalizing.full():
+        if len(self._finalizing) >= FINALIZING_MAX:
             raise RateLimited("wait until what was committed is transcribed before you commit more")
         async with self._saying:
             told = ask(self._position())
-            self._finalizing.put_nowait(None)
+            self._finalizing.append(asyncio.create_task(self._finals(), name="realtime finals"))
+            self._is_asked.set()
+            await asyncio.sleep(0)  # it asks for what came until now, and not for what comes next
             await self._send_all(told)
+
+    async def _finals(self) -> None:
+        """Until every word is stored of what came by now."""
+        if self._live is not None:
+            await self._live.pipeline.finalize()
 
     def _position(self) -> int:
         return self._live.pipeline.length_samples if self._live is not None else 0
@@ -114,21 +124,39 @@ class Talk:
         after = updated(before, asked.session, is_beta=asked.kind is Kind.UPDATE_BETA)
         self._services.jobs.check_language(None, after.transcription.spoken)
         self._sound.check_change(before, after)
+        if after.turns is not None and self.items.has_uncommitted:
+            await self._finalize(self.items.commit)  # else nobody would end this turn
         self.items.session = after
-        if self._live is not None and after.transcription != before.transcription:
-            pipeline = self._live.pipeline
-            wanted = {"language": after.transcription.spoken or pipeline.options.language}
-            changed = pipeline.options.model_copy(update={**wanted, "hotwords": after.transcription.hotwords})
-            await pipeline.change(self._services.asr, changed)
+        if self._live is not None:
+            await self._hear_as(after, self._live.pipeline)
         await self._say([session_event(after, "updated")])
+
+    async def _hear_as(self, asked: Session, pipeline: TrackPipeline) -> None:
+        before = pipeline.options
+        changes = {
+            "language": asked.transcription.spoken or before.language,
+            "hotwords": asked.transcription.hotwords,
+            "utterance_silence_ms": before.utterance_silence_ms if asked.turns is None else asked.silence_ms,
+        }
+        after = before.model_copy(update=changes)
+        if after != before:
+            if self._finalizing:
+                await asyncio.wait(self._finalizing)  # of the recogniser that was asked for them
+            await pipeline.change(self._services.asr, after)
 
     async def run(self) -> None:
         """Tell what is heard, for ever."""
-        await until_first(self._tell(), self._finish_turns())
+        try:
+            await until_first(self._tell(), self._finish_turns())
+        finally:
+            for finals in self._finalizing:
+                finals.cancel()
+            await asyncio.gather(*self._finalizing, return_exceptions=True)
 
     async def _tell(self) -> None:
         await self._begun.wait()
         assert self._live is not None, "begun"
+        assert self._telling is not None, "begun"
         subscription = self._services.journal.subscribe(
             self._live.transcript_id,
             after=0,
@@ -140,8 +168,7 @@ class Talk:
             async for item in subscription:
                 async with self._saying:
                     await self._send_all(self._heard(item))
-                self._told_seq = subscription.last_seq
-                self._told_more.set()
+                self._telling.told(subscription.last_seq)
 
     def _heard(self, item: Event | Interim) -> list[Json]:
         match item:
@@ -153,23 +180,15 @@ class Talk:
 
     async def _finish_turns(self) -> None:
         while True:
-            await self._finalizing.get()
-            if self._live is not None:
-                await self._live.pipeline.finalize()
-                await self._until_told(self._live.transcript_id)
-            async with self._saying:
-                await self._send_all(self.items.finalized())
-
-    async def _until_told(self, transcript_id: str) -> None:
-        """Every final that is stored by now."""
-        transcript = await self._services.store.get_transcript(transcript_id)
-        try:
-            async with asyncio.timeout(CATCH_UP_DEADLINE_S):
-                while transcript.last_seq > self._told_seq:
-                    self._told_more.clear()
-                    await self._told_more.wait()
-        except TimeoutError:
-            raise SlowReader("what was said could not be told in time; connect again") from None
+            await self._is_asked.wait()
+            self._is_asked.clear()
+            while self._finalizing:
+                await self._finalizing[0]
+                if self._telling is not None:
+                    await self._telling.caught_up()
+                async with self._saying:
+                    del self._finalizing[0]
+                    await self._send_all(self.items.finalized())
 
     async def _say(self, told: Iterable[Json]) -> None:
         async with self._saying:

@@ -81,19 +81,19 @@ async def openai_translation(request: Request) -> Response:
 
 async def _begun(request: Request, upload: Upload, asked: Asked) -> str:
     services = services_of(request)
-    job = await services.jobs.start(
-        upload.path,
-        filename=upload.filename,
-        owner=principal_of(request).id,
-        model=known_model(asked.model),
-        language=asked.spoken,
-        voices=VoicesAsked(diarize=asked.diarize),
-        hotwords=asked.hotwords,
-    )
-    upload.is_ours = False
-    if not settings_of(request).openai_kept:
-        await services.fleeting.began(job.id)
-    return job.id
+    async with services.fleeting.beginning(kept=settings_of(request).openai_kept) as job_id:
+        await services.jobs.start(
+            upload.path,
+            filename=upload.filename,
+            owner=principal_of(request).id,
+            model=known_model(asked.model),
+            language=asked.spoken,
+            voices=VoicesAsked(diarize=asked.diarize),
+            hotwords=asked.hotwords,
+            job_id=job_id,
+        )
+        upload.is_ours = False
+    return job_id
 
 
 async def _answered(services: Services, job_id: str, asked: Asked) -> Response:

@@ -52,7 +52,7 @@ class TelephonyConnection(SocketConnection):
         named = start.parameters.get("transcript_id")
         if named is not None:
             await admit(websocket, Action.SPEAK, "transcript_id", named)
-            self.transcript = OwnTranscript(services, settings, named, keep=True)
+            self.transcript = OwnTranscript(services, settings, named, is_ours=False)
             return
         self.transcript = await OwnTranscript.begin(
             services,

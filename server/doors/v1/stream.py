@@ -20,13 +20,13 @@ from server.services import Services
 from server.settings import Settings
 from server.speaking import SpeakingSession
 from server.subscription import Subscription
+from server.telling import Telling
 
 router = APIRouter()
 
 OUTGOING_MAX = 256  # answers to control messages; acks replace each other, so only a flood of controls fills it
 # What must come after the finals it speaks of.
 _AFTER_FINALS = frozenset({"finalized", "stopped"})
-CATCH_UP_DEADLINE_S = 10.0  # finals that are stored are told within milliseconds; a store that is down must not hang us
 
 
 @router.websocket("/v1/transcripts_stream/{transcript_id}")
@@ -79,9 +79,8 @@ class _Speaking:
         self.settings = settings
         self.outgoing = Outgoing()
         self.subscription: Subscription | None = None
-        self._told_seq = 0  # of the newest event that was sent, or from which the subscription began
+        self._telling = Telling(services.store, connection.transcript_id)
         self._stopping = False
-        self._told_more = asyncio.Event()
 
     async def run(self, start: Start) -> None:
         transcript_id = self.connection.transcript_id
@@ -89,10 +88,10 @@ class _Speaking:
             if start.events:
                 # Before the session begins, so that nothing it causes is missed; and from a seq that is known, because
                 # what was stored before it is not waited for.
-                self._told_seq = (await self.services.store.get_transcript(transcript_id)).last_seq
+                self._telling.told((await self.services.store.get_transcript(transcript_id)).last_seq)
                 self.subscription = self.services.journal.subscribe(
                     transcript_id,
-                    after=self._told_seq,
+                    after=self._telling.seq,
                     types=None,
                     queue_max=self.settings.subscriber_queue_max,
                     among=None,
@@ -154,21 +153,8 @@ class _Speaking:
 
     async def _send(self, message: dict[str, Any]) -> None:
         if message["type"] in _AFTER_FINALS and self.subscription is not None:
-            await self._until_finals_told()
+            await self._telling.caught_up()
         await self.connection.send(message)
-
-    async def _until_finals_told(self) -> None:
-        """Let the teller send every event that is stored by now."""
-        transcript = await self.services.store.get_transcript(self.connection.transcript_id)
-        if transcript.last_seq <= self._told_seq:
-            return
-        try:
-            async with asyncio.timeout(CATCH_UP_DEADLINE_S):
-                while transcript.last_seq > self._told_seq:
-                    self._told_more.clear()
-                    await self._told_more.wait()
-        except TimeoutError:
-            raise SlowReader("finals could not be told in time; read them again from the listening socket") from None
 
     async def _tell(self) -> None:
         if self.subscription is None:
@@ -176,8 +162,7 @@ class _Speaking:
             return
         async for item in self.subscription:
             await self.connection.tell(item)
-            self._told_seq = max(self._told_seq, self.subscription.last_seq)
-            self._told_more.set()
+            self._telling.told(self.subscription.last_seq)
 
     async def _ended(self, session: SpeakingSession) -> None:
         """Somebody else ended it: replaced, too long, deleted; or a reader stopped it, as if the client had."""

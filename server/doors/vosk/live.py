@@ -11,7 +11,7 @@ from collections import deque
 
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import Idle, InvalidMessage, SlowReader
+from protocol.errors import BadInput, Idle, InvalidMessage, SlowReader
 from protocol.vosk import Changed, Config, Control, Json, parse_text, partial, result
 from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding, Start
 from protocol.words import Segment
@@ -35,13 +35,16 @@ async def vosk(websocket: WebSocket) -> None:
 async def _listen(connection: SocketConnection) -> None:
     websocket = connection.websocket
     leaving_of(websocket).refuse_new()
+    keep = websocket.query_params.getlist("keep")
+    if len(keep) > 1:
+        raise BadInput("keep is given more than once", details={"parameter": "keep"})
     with metrics_of(websocket).subscribers.labels("vosk").track_inprogress():
         transcript = await OwnTranscript.begin(
             services_of(websocket),
             settings_of(websocket),
             owner=connection.principal.id,
             name="Vosk stream",
-            keep=websocket.query_params.get("keep", "").lower() in ("1", "true"),
+            keep=[each.lower() for each in keep] in (["1"], ["true"]),
         )
         try:
             await _Listening(connection, transcript).run()

@@ -192,7 +192,7 @@ async def test_what_is_there_for_the_moment_only_gets_none(tmp_path: Path) -> No
         live = await clocked(services, time.monotonic)
         text = ["The roof of the school leaks when it rains."] * WORDS_MIN
         fleeting, kept = await recorded(services, *text), await recorded(services, *text)
-        await services.fleeting.began(fleeting)
+        services.fleeting.ids.add(fleeting)
         assert await live.make_due() == 1
         for id_ in (fleeting, kept):
             await end(services, id_)

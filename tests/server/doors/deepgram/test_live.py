@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from protocol.states import TranscriptState
 from tests.fakes.calls import mulaw
 from tests.fakes.node import wait_for_state
-from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.running_app import DEADLINE_S, RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.media.made_files import make
 from tests.media.opus_sound import opus_packets
@@ -184,3 +184,9 @@ async def test_a_browser_gives_its_key_as_subprotocol(node: RunningApp) -> None:
         assert socket.subprotocol == "token"
         await socket.send('{"type": "CloseStream"}')
         assert (await rest(socket))[1] == 1000
+    async with asyncio.timeout(DEADLINE_S):  # there was no sound, so nothing is listed of it
+        while True:
+            listed = await node.http.get("/v1/transcripts", headers={"Authorization": f"Bearer {KEY}"})
+            if not listed.json()["total"]:
+                break
+            await asyncio.sleep(0.02)

@@ -17,7 +17,6 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from media import g711
 from tests.fakes.running_app import RunningApp
 from tests.fakes.scripted_sound import scripted_sound, sentence
-from tests.fakes.wav import wav_of
 from tests.server.doors.openai.conftest import TOKEN
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -188,18 +187,22 @@ async def gone(node: RunningApp) -> None:
     assert not list(node.settings.recordings_dir.iterdir())
 
 
-async def test_ten_at_once_get_their_own_words(node: RunningApp, openai: AsyncOpenAI) -> None:
-    said = ["alpha bravo", "charlie delta", "echo foxtrot", "golf hotel", "india juliet"]
-
-    async def live(text: str) -> str:
-        async with connected(node) as connection:
+async def test_commits_wait_for_each_other_and_have_their_own_words(node: RunningApp) -> None:
+    """However fast they come: whoever sends a recording in pieces waits for no answer between them."""
+    said = ["alpha bravo", "charlie", "delta echo", "foxtrot", "golf", "hotel india", "juliet", "kilo"]
+    async with connected(node) as connection:
+        await connection.session.update(session={"type": "transcription", "audio": {"input": {"turn_detection": None}}})
+        for text in said:
             await say(connection, spoken(sentence(text)))
             await connection.input_audio_buffer.commit()
-            return str((await until(connection, f"{ABOUT}.completed"))[-1]["transcript"])
-
-    async def of_file(text: str) -> str:
-        file = (f"{text}.wav", wav_of(scripted_sound(sentence(text))))
-        return (await openai.audio.transcriptions.create(model="whisper-1", file=file)).text
-
-    assert await asyncio.gather(*map(live, said), *map(of_file, said)) == [*said, *said]
+        heard = await until(connection, f"{ABOUT}.completed", len(said))
+        assert not of(heard, "error")
+        assert [event["transcript"] for event in of(heard, f"{ABOUT}.completed")] == said
+        # The end of a turn that was not committed is told where the server finds them from then on.
+        await say(connection, spoken(sentence("lima mike")))
+        await until(connection, f"{ABOUT}.delta")
+        await connection.session.update(
+            session={"type": "transcription", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+        )
+        assert (await until(connection, f"{ABOUT}.completed"))[-1]["transcript"] == "lima mike"
     await gone(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from protocol.states import TranscriptState
 from tests.fakes.calls import mulaw, telnyx_call, twilio_call
 from tests.fakes.node import wait_for_state
-from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.running_app import DEADLINE_S, RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 
 TOKEN = "canary-token-of-the-test"
@@ -83,6 +84,17 @@ async def test_a_call_that_breaks_off_is_written_down_all_the_same(node: Running
         for message in call:
             await socket.send(json.dumps(message))
     assert list((await words(node, id_)).values()) == ["alpha bravo"]
+
+
+async def test_a_call_without_sound_leaves_nothing_and_takes_nothing_away(node: RunningApp) -> None:
+    id_ = await node.new_transcript()
+    for asked in ({"transcript_id": id_}, {}):
+        assert await play(node, twilio_call({"inbound": b""}, {"token": TOKEN, **asked})) == 1000
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            if list((await transcripts(node)).values()) == [id_]:
+                break
+            await asyncio.sleep(0.02)
 
 
 async def test_nobody_is_heard_who_is_not_let_in(node: RunningApp) -> None:

@@ -16,8 +16,9 @@ from protocol.states import TranscriptState
 from protocol.wire.stream import Encoding, Start
 from server.doors.access import leaving_of
 from server.doors.sockets import SocketConnection
-from server.doors.v1.stream import CATCH_UP_DEADLINE_S, OUTGOING_MAX, Outgoing, slices_of
+from server.doors.v1.stream import OUTGOING_MAX, Outgoing, slices_of
 from server.speaking import SpeakingSession
+from server.telling import CATCH_UP_DEADLINE_S
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import Message, RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence

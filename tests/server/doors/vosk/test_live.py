@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,6 +55,15 @@ async def test_each_message_is_answered_and_nothing_is_kept_unless_it_is_asked_f
     assert " ".join(answer["text"] for answer in answers if answer.get("text")) == "alpha bravo charlie"
     listed = await node.http.get("/v1/transcripts", headers=AUTH)
     assert [item["name"] for item in listed.json()["items"]] == ["Vosk stream"]
+
+
+async def test_a_message_that_is_too_long_is_told_so_while_it_still_comes(node: RunningApp) -> None:
+    for message in ("x" * 8_000_000, bytes(8_000_000)):
+        async with connect(node.ws_url("/vosk"), additional_headers=AUTH, proxy=None) as socket:
+            with pytest.raises(ConnectionClosed, match="1009"):
+                await asyncio.gather(socket.send(message), socket.recv())
+    async with connect(node.ws_url("/vosk?keep=true&keep=false"), additional_headers=AUTH, proxy=None) as socket:
+        assert json.loads(await socket.recv())["data"]["code"] == "BAD_REQUEST"
 
 
 async def test_whoever_shows_no_token_is_not_heard(node: RunningApp) -> None:
