@@ -30,7 +30,8 @@ class Transcribed(_Body):
 class SpeakerTurn(_Body):
     """Somebody started to speak (``segment_ids`` empty), or segments already told belong to another speaker.
 
-    ``speaker_label``, ``voice`` and ``speaker_set`` are as in ``Segment``, and become those of the segments.
+    ``speaker_label``, ``voice``, ``speaker_set`` and ``taken_from`` are as in ``Segment``, and become those of the
+    segments.
     """
 
     type: Literal["diarization"] = "diarization"
@@ -45,6 +46,7 @@ class SpeakerTurn(_Body):
     segment_ids: tuple[str, ...] = ()
     voice: int | None = None
     speaker_set: bool = False
+    taken_from: int | None = None
 
 
 class StatusChanged(_Body):

@@ -98,6 +98,10 @@ def new_participant_id() -> str:
     return f"par_{secrets.token_hex(8)}"
 
 
+def new_merge_id() -> str:
+    return f"mrg_{secrets.token_hex(12)}"
+
+
 def new_enrolled_voice_id() -> str:
     return str(uuid.uuid4())
 

@@ -47,6 +47,8 @@ class Segment(BaseModel):
 
     ``voice``: which of the voices that its track mixes it is, a number from 0 (None: they are not told apart there),
     and ``speaker_confidence`` how sure that is, 0..1. ``speaker_set``: a person said whose it is, and nothing else may.
+    ``taken_from``: the voice that it was told as, where a person gave it to somebody new on the track, so that the two
+    are kept apart.
     """
 
     model_config = ConfigDict(frozen=True, **PARSED)
@@ -64,6 +66,7 @@ class Segment(BaseModel):
     voice: int | None = None
     speaker_confidence: float | None = None
     speaker_set: bool = False
+    taken_from: int | None = None
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
 

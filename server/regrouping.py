@@ -27,11 +27,13 @@ SCRIPTED, SCRIPTED_MODULE = "scripted", "asr.engines.scripted_voices"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A stretch of speech that a person gave to the voice with this number."""
+    """A stretch of speech that a person gave to the voice with this number. ``taken_from``: the one that it was told
+    as, where the two are to be kept apart."""
 
     start_samples: int
     end_samples: int
     voice: int
+    taken_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def regroup(
         fixed[(middles >= each.start_samples) & (middles < each.end_samples)] = each.voice
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
-    told = tell(windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, taken=taken)
+    apart = {(each.taken_from, each.voice) for each in said if each.taken_from is not None}
+    told = tell(
+        windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, apart=apart, taken=taken
+    )
     gone = frozenset(before) - {voice.speaker for voice in told.voices}
     return Regrouped(told.steps, _changed(mine, told.steps), told.voices, gone)
 

@@ -298,6 +298,8 @@ class Relabelling:
     ) -> list[Said]:
         """What people gave away. Whom they gave it to has a voice on this track from now on."""
         numbers = _numbers(track, labels)
+        called = {number: label for (of_track, number), label in labels.items() if of_track == track.id}
+        called |= {} if track.speaker is None else {0: track.speaker}
         said = []
         for segment in (stored.segment for stored in segments):
             if not segment.speaker_set or segment.label is None:
@@ -305,7 +307,10 @@ class Relabelling:
             if segment.label not in numbers:
                 numbers[segment.label] = next(new)
                 await self._voices.call(track, numbers[segment.label], segment.label)
-            said.append(Said(segment.start_samples, segment.end_samples, numbers[segment.label]))
+            mine = numbers[segment.label]
+            taken_from = None if segment.taken_from is None else numbers.get(called.get(segment.taken_from, ""))
+            apart = taken_from if taken_from != mine else None  # people made them one since
+            said.append(Said(segment.start_samples, segment.end_samples, mine, apart))
         return said
 
     async def _follow(

@@ -7,22 +7,24 @@ every version of a segment is kept. What is still being said follows at once (``
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Any
 
-from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Conflict, NotFound, ValidationFailed
 from protocol.events import SpeakerTurn, Transcribed
-from protocol.words import Segment, Word
+from protocol.words import Segment
+from server.between import Between
 from server.journal import Journal
 from server.locks import Locks
+from server.merging import join, part
 from server.segment_pages import segment_pages
 from server.speaker_cuts import cut
 from server.speaker_labels import label_of
+from server.store.merges import Merge
 from server.store.participants import Changes
 from server.store.records import Participant, StoredSegment, Track
 from server.store.store import Store
@@ -33,24 +35,28 @@ TURN_SEGMENTS_MAX = 200  # of one event, which is one transaction: half an hour 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """What an assignment or merge changed. ``rounded``: segments on its edge that could not be cut by words."""
+    """What an assignment or merge changed. ``rounded``: segments on its edge that could not be cut by words;
+    ``merge_id``: by which a merge is undone, if it can be."""
 
     speaker: str
     participant: Participant | None
     segments: int
     split: int = 0
     rounded: int = 0
+    merge_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A segment that is another's from now on, as it is; ``voice`` and ``speaker_set`` are as in ``Segment``."""
+    """A segment that is another's from now on, as it is; ``voice``, ``speaker_set`` and ``taken_from`` are as in
+    ``Segment``."""
 
     stored: StoredSegment
     label: str
     voice: int | None
     speaker_set: bool
     confidence: float = 1.0
+    taken_from: int | None = None
 
 
 class Speakers:
@@ -113,7 +119,7 @@ class Speakers:
         async with self._locks.of(transcript_id):
             async with self._voices.changing(transcript_id):
                 yield
-            await self._bring_up(transcript_id, lambda label: label)
+            await self._bring_up(transcript_id, lambda _, label: label)
 
     @asynccontextmanager
     async def _changing(self, transcript_id: str) -> AsyncIterator[Changes]:
@@ -139,7 +145,7 @@ class Speakers:
         if speaker_from == speaker_to:
             raise ValidationFailed("name two speakers, not one twice", details={"speaker": speaker_from})
         async with self._locks.of(transcript_id):
-            known = await self._labels(transcript_id)
+            known, mine = await self._labels(transcript_id, of=speaker_from)
             async with self._rows(transcript_id) as changes:
                 if participant_id is not None:
                     changes.get(participant_id)
@@ -148,13 +154,44 @@ class Speakers:
                     if label not in known:
                         raise NotFound("Speaker not found", details={"speaker": label, "known": sorted(known)[:50]})
                 first, second = changes.of_speaker(speaker_from), changes.of_speaker(speaker_to)
-                if first is not None and second is not None:
-                    first, second = await _joined(changes, first, second, participant_id)
-                if first is not None:
-                    second = await changes.change(first.id, speaker=speaker_to)
+                moved = replace(await changes.owned(speaker_from), segments=mine)
+                participant, stays = await join(changes, speaker_from, speaker_to, participant_id)
                 await changes.move_tracks(speaker_from, speaker_to)
-            moved = await self._bring_up(transcript_id, lambda label: speaker_to if label == speaker_from else label)
-            return Assigned(speaker_to, second, moved)
+                merge_id = await changes.note_merge(Merge(speaker_from, speaker_to, moved, first, second, stays))
+            count = await self._bring_up(transcript_id, lambda _, label: speaker_to if label == speaker_from else label)
+            return Assigned(speaker_to, participant, count, merge_id=merge_id)
+
+    async def unmerge(self, transcript_id: str, merge_id: str | None = None) -> Assigned:
+        """Undo the last merge, which must be ``merge_id`` where that is given: two voices again, each with the name,
+        tracks and segments that it had, as far as nobody changed them since, and with what came since.
+
+        The first has the label that it had, or the lowest free one where somebody else has that now. Raises
+        ``NotFound`` where nothing is left to undo, and ``Conflict`` where it is another merge that comes first.
+        """
+        async with self._locks.of(transcript_id):
+            known, _ = await self._labels(transcript_id)
+            async with self._rows(transcript_id) as changes:
+                merge = await changes.last_merge()
+                if merge is None:
+                    raise NotFound("no speakers were made one here, or that was undone already")
+                if merge_id not in (None, merge.id):
+                    raise Conflict("another merge comes first", details={"merge": merge.id})
+                label = merge.undone_as
+                if label is None:
+                    known |= {each.speaker for each in changes.all if each.speaker is not None}
+                    label = self._free_label(transcript_id, known, merge.speaker_from)
+                    await changes.undo_merge(merge, label)
+                participant = await part(changes, merge, label)
+            count = await self._bring_up(transcript_id, lambda stored, now: label if merge.takes_back(stored) else now)
+            async with self._store.changing_participants(transcript_id) as changes:
+                await changes.forget_merge(merge)
+            return Assigned(label, participant, count)
+
+    def _free_label(self, transcript_id: str, known: Collection[str], wanted: str) -> str:
+        for label in (wanted, *map(label_of, range(1, len(known) + 2))):
+            if label not in known and self._voices.reserve(transcript_id, label):
+                return label
+        raise AssertionError("more labels were tried than are known")
 
     async def assign(
         self,
@@ -174,7 +211,7 @@ class Speakers:
         if (speaker is None) == (participant_id is None):
             raise ValidationFailed("name a speaker or a participant, and not both")
         async with self._locks.of(transcript_id):
-            known = set[str]() if participant_id is None else await self._labels(transcript_id)
+            known = set[str]() if participant_id is None else (await self._labels(transcript_id))[0]
             async with self._rows(transcript_id) as changes:
                 participant = None if participant_id is None else changes.get(participant_id)
                 if participant is not None and participant.speaker is None:
@@ -185,11 +222,11 @@ class Speakers:
                 assert label is not None, "a participant has a speaker by now"
                 participant = participant or changes.of_speaker(label)
             self._voices.reserve(transcript_id, label)
-            between = _Between(from_s, to_s, await self._store.tracks_of(transcript_id), track)
+            between = Between(from_s, to_s, await self._store.tracks_of(transcript_id), track)
             return await self._give(transcript_id, between, label, participant)
 
     async def _give(
-        self, transcript_id: str, between: _Between, label: str, participant: Participant | None
+        self, transcript_id: str, between: Between, label: str, participant: Participant | None
     ) -> Assigned:
         await self._journal.flushed()
         names = await self.names(transcript_id)
@@ -210,16 +247,17 @@ class Speakers:
             if pieces is None:
                 rounded += not between.covers(segment)
                 if between.holds_half(segment):
-                    whole.append(Whole(stored, label, numbers.get(segment.track), True))
+                    whole.append(_given(stored, label, numbers))
             elif len(pieces) > 1:
-                given = {"voice": numbers.get(segment.track), "speaker_confidence": 1.0, "speaker_set": True}
+                voice, taken_from = _whose(segment, numbers)
+                given = {"voice": voice, "taken_from": taken_from, "speaker_confidence": 1.0, "speaker_set": True}
                 told = [
                     piece.said_by(label, names.get(label, label)).model_copy(update=given) if theirs else piece
                     for piece, theirs in pieces
                 ]
                 split.append([Transcribed(segment=each, track_started_at=stored.track_started_at) for each in told])
             elif pieces[0][1]:
-                whole.append(Whole(stored, label, numbers.get(segment.track), True))
+                whole.append(_given(stored, label, numbers))
         for events in split:
             await self._journal.append_all(transcript_id, events)
         await self.tell(transcript_id, whole, names)
@@ -227,7 +265,7 @@ class Speakers:
 
     # Segments.
 
-    async def _bring_up(self, transcript_id: str, relabel: Callable[[str], str]) -> int:
+    async def _bring_up(self, transcript_id: str, relabel: Callable[[StoredSegment, str], str]) -> int:
         """Give every segment the label that ``relabel`` makes of its own, and the name of that; how many changed."""
         await self._journal.flushed()
         names = await self.names(transcript_id)
@@ -235,19 +273,19 @@ class Speakers:
         async for stored in self._newest(transcript_id):
             before = stored.segment.label
             if before is not None:
-                label = relabel(before)
+                label = relabel(stored, before)
                 if (label, names.get(label, label)) != (before, stored.segment.speaker):
-                    changed.append(Whole(stored, label, stored.segment.voice, stored.segment.speaker_set))
+                    changed.append(_as(stored, label))
         await self.tell(transcript_id, changed, names)
         return len(changed)
 
     async def tell(self, transcript_id: str, changed: Iterable[Whole], names: Mapping[str, str]) -> None:
         """For whoever is ``alone`` with the transcript. ``names``: by label."""
-        groups: dict[tuple[str, str, int | None, bool], list[Whole]] = {}
+        groups: dict[tuple[str, str, int | None, bool, int | None], list[Whole]] = {}
         for each in changed:
-            key = (each.stored.segment.track, each.label, each.voice, each.speaker_set)
+            key = (each.stored.segment.track, each.label, each.voice, each.speaker_set, each.taken_from)
             groups.setdefault(key, []).append(each)
-        for (_, label, _, _), whole in groups.items():
+        for (_, label, *_), whole in groups.items():
             for at in range(0, len(whole), TURN_SEGMENTS_MAX):
                 turn = _turn(names.get(label, label), whole[at : at + TURN_SEGMENTS_MAX])
                 await self._journal.append(transcript_id, turn)
@@ -265,14 +303,18 @@ class Speakers:
         found = await self._store.participants_of(transcript_id)
         return {each.speaker: each.name for each in found if each.speaker is not None}
 
-    async def _labels(self, transcript_id: str) -> set[str]:
-        """Of the voices that were heard, or are."""
+    async def _labels(self, transcript_id: str, of: str | None = None) -> tuple[set[str], frozenset[str]]:
+        """Of the voices that were heard, or are; and the ids of segments ``of`` one that are known by no number."""
         await self._store.get_transcript(transcript_id)
         found = {track.speaker for track in await self._store.tracks_of(transcript_id)}
         found.update((await self._store.voices.labels_of(transcript_id)).values())
+        mine = set[str]()
         async for stored in self._newest(transcript_id):
-            found.add(stored.segment.label)
-        return {label for label in found if label}
+            segment = stored.segment
+            found.add(segment.label)
+            if segment.label == of and (segment.voice is None or segment.speaker_set):
+                mine.add(segment.segment_id)
+        return {label for label in found if label}, frozenset(mine)
 
     async def _newest(self, transcript_id: str) -> AsyncIterator[StoredSegment]:
         """Every segment. One that is missed as it comes carries what is right already, as ``Voices`` knew before."""
@@ -281,61 +323,27 @@ class Speakers:
                 yield stored
 
 
-class _Between:
-    """A stretch of a transcript's time, as its tracks count it; to the millisecond, as readers are told times."""
-
-    def __init__(self, from_s: float, to_s: float, tracks: Sequence[Track], only: str | None) -> None:
-        if to_s < from_s:
-            raise ValidationFailed("timestamp_to must not be before timestamp_from")
-        self._from_s, self._to_s = round(from_s, 3), round(to_s, 3)
-        began_at = min((track.started_at for track in tracks), default=0.0)
-        self._offsets_s = {track.id: track.started_at - began_at for track in tracks}
-        self._tracks = {track.id for track in tracks if only in (None, track.id, track.name)}
-        if only is not None and not self._tracks:
-            raise NotFound("no such track", details={"track": only[:64]})
-
-    def touches(self, segment: Segment) -> bool:
-        if segment.track not in self._tracks and segment.track in self._offsets_s:
-            return False
-        return self._at_s(segment, segment.start_samples) <= self._to_s and (
-            self._from_s <= self._at_s(segment, segment.end_samples)
-        )
-
-    def holds(self, segment: Segment, word: Word) -> bool:
-        return self._from_s <= self._at_s(segment, word.start_samples) <= self._to_s
-
-    def covers(self, segment: Segment) -> bool:
-        return self._shared_s(segment) >= self._length_s(segment)
-
-    def holds_half(self, segment: Segment) -> bool:
-        return self._shared_s(segment) * 2 >= self._length_s(segment)
-
-    def _shared_s(self, segment: Segment) -> float:
-        start_s, end_s = self._at_s(segment, segment.start_samples), self._at_s(segment, segment.end_samples)
-        return min(end_s, self._to_s) - max(start_s, self._from_s)
-
-    def _length_s(self, segment: Segment) -> float:
-        return self._at_s(segment, segment.end_samples) - self._at_s(segment, segment.start_samples)
-
-    def _at_s(self, segment: Segment, samples: int) -> float:
-        return round(self._offsets_s.get(segment.track, 0.0) + samples / SAMPLE_RATE_HZ, 3)
-
-
-async def _joined(
-    changes: Changes, first: Participant, second: Participant, staying_id: str | None
-) -> tuple[Participant | None, Participant | None]:
-    """Both are one person: who is left of them. An account or address that the other alone had goes along."""
-    if staying_id not in (first.id, second.id):
-        details = {"participants": [first.id, second.id]}
-        raise Conflict("Both speakers are assigned to participants", details=details)
-    stays, gone = (first, second) if staying_id == first.id else (second, first)
-    await changes.remove(gone.id)
-    stays = await changes.change(stays.id, email=stays.email or gone.email, user_id=stays.user_id or gone.user_id)
-    return (stays, None) if staying_id == first.id else (None, stays)
-
-
 def _is_its_own(track: Track, label: str) -> bool:
     return track.diarize and track.speaker == label
+
+
+def _as(stored: StoredSegment, label: str) -> Whole:
+    """Under another label, or name, and otherwise as it was."""
+    segment = stored.segment
+    return Whole(stored, label, segment.voice, segment.speaker_set, taken_from=segment.taken_from)
+
+
+def _given(stored: StoredSegment, label: str, numbers: Mapping[str, int]) -> Whole:
+    """To whom a person said. ``numbers``: of their voice, by track."""
+    voice, taken_from = _whose(stored.segment, numbers)
+    return Whole(stored, label, voice, True, taken_from=taken_from)
+
+
+def _whose(segment: Segment, numbers: Mapping[str, int]) -> tuple[int | None, int | None]:
+    """The voice that they are given to; and, where that was none of the track, the one that they were told as."""
+    voice = numbers.get(segment.track)
+    told_as = segment.voice if segment.taken_from is None else segment.taken_from
+    return voice, told_as if voice is None else None
 
 
 def _turn(name: str, whole: Sequence[Whole]) -> SpeakerTurn:
@@ -353,4 +361,5 @@ def _turn(name: str, whole: Sequence[Whole]) -> SpeakerTurn:
         segment_ids=tuple(segment.segment_id for segment in segments),
         voice=whole[0].voice,
         speaker_set=whole[0].speaker_set,
+        taken_from=whole[0].taken_from,
     )

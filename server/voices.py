@@ -36,8 +36,12 @@ class _Cast:
     last: str | None = None  # the label of who spoke last
 
     @property
+    def told(self) -> set[str]:
+        return {label for label in self.labels.values() if label} | {*self.voices.values()}
+
+    @property
     def taken(self) -> set[str]:
-        return {label for label in self.labels.values() if label} | {*self.voices.values()} | self.given
+        return self.told | self.given
 
     def allocate(self, key: Key) -> str:
         taken = self.taken
@@ -117,11 +121,11 @@ class Voices:
         return before != label
 
     def reserve(self, transcript_id: str, label: str) -> bool:
-        """For whoever gives that label to somebody in the store: no voice gets it. False when one has it already."""
+        """For whoever gives that label to somebody in the store: no voice gets it. False when one has it now."""
         cast = self._casts.get(transcript_id)
         if cast is None:
             return True
-        is_free = label not in cast.taken
+        is_free = label not in cast.told
         cast.given.add(label)
         return is_free
 

@@ -5,7 +5,8 @@
 
 What a person said of a step stays as it is: steps of one speaker are one group from the beginning, and never join those
 of another. Speakers keep the numbers by which the steps were told before, as far as the steps agree. Where one that a
-person gave a name would vanish in another, it is done once more, and what is surely of each that is named stays theirs.
+person gave a name would vanish in another, or one whose words a person gave to somebody new in that, it is done once
+more, and what is surely of each of them stays theirs.
 """
 
 from __future__ import annotations
@@ -61,10 +62,11 @@ def tell(
     before: Sequence[int] = (),
     fixed: Sequence[int] = (),
     named: Collection[int] = (),
+    apart: Collection[tuple[int, int]] = (),
     taken: int = 0,
 ) -> Told:
     """``before``: the speaker of each step as told so far; ``fixed``: as a person said; -1 where nobody did. ``named``:
-    speakers that people gave names, no two the same.
+    speakers that people gave names, no two the same. ``apart``: pairs of which the first does not vanish in the second.
 
     New speakers have numbers that are in neither and not below ``taken``. Of more than ``STEPS_MAX`` windows the caller
     gives the last. Ten hours of speech take some tens of seconds.
@@ -78,9 +80,10 @@ def tell(
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
     way = _way(windows, embeddings, said, earlier, lengths, info, options, first_new)
-    if swallowed(way.told, earlier, said, lengths, named):
+    if swallowed(way.told, earlier, said, lengths, named, apart):
+        held_apart = sorted({*named, *(number for pair in apart for number in pair)})
         for _ in range(ROUNDS_MAX):  # until the next pass would find the same
-            held = cores(embeddings, earlier, said, named)
+            held = cores(embeddings, earlier, said, held_apart)
             way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
             if np.array_equal(way.told, earlier):
                 break

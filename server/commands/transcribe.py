@@ -99,6 +99,7 @@ async def _run(wanted: object, form: ExportFormat) -> int:
     from server.commands.screens import open_screen
     from server.commands.sound_given import Wanted
     from server.exports import export
+    from server.speaker_figures import figures_data, figures_of
 
     assert isinstance(wanted, Wanted)
     stop = asyncio.Event()
@@ -112,7 +113,9 @@ async def _run(wanted: object, form: ExportFormat) -> int:
         loop.remove_signal_handler(signal.SIGINT)
         screen.close()
     if form is not ExportFormat.TXT:
-        sys.stdout.write(export(heard.segments, form, name=wanted.name, duration_samples=heard.duration_samples))
+        speakers = figures_data(figures_of(heard.segments, {}))["speakers"]
+        length = heard.duration_samples
+        sys.stdout.write(export(heard.segments, form, name=wanted.name, duration_samples=length, speakers=speakers))
         sys.stdout.flush()
     if heard.trouble:
         raise CommandFailed(heard.trouble)

@@ -11,7 +11,8 @@ from protocol.words import Segment, Word
 
 def segment_from(data: Mapping[str, Any]) -> Segment:
     """The segment in the ``data`` of a ``transcription`` message. Raises ``KeyError`` or ``ValueError`` for others."""
-    return Segment(
+    speaker = data.get("speaker") or None
+    segment = Segment(
         segment_id=data["segment_id"],
         track=data.get("track") or "",
         text=data["text"],
@@ -28,10 +29,11 @@ def segment_from(data: Mapping[str, Any]) -> Segment:
             )
             for word in data.get("words", ())
         ),
-        speaker=data.get("speaker") or None,
+        speaker_confidence=data.get("speaker_confidence"),
         language=data.get("language"),
         confidence=data.get("confidence", 1.0),
     )
+    return segment.said_by(data.get("speaker_label") or speaker, speaker)
 
 
 def _samples(seconds: float) -> int:

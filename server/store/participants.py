@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from protocol.errors import Conflict, NotFound, TooLarge
 from protocol.ids import new_participant_id
+from server.store import merges
 from server.store.changes import check_unlocked, hold
 from server.store.records import Participant, storable
 from server.store.tables import participants, tracks
@@ -82,11 +83,16 @@ class Changes:
         self, *, name: str, speaker: str | None = None, user_id: str | None = None, email: str | None = None
     ) -> Participant:
         """Raises ``Conflict`` when somebody else has the speaker, ``TooLarge`` when there are too many."""
-        if len(self.all) >= PARTICIPANTS_MAX:
-            raise TooLarge(f"a transcript may have {PARTICIPANTS_MAX} participants", details={"max": PARTICIPANTS_MAX})
         # Later than those before, whatever the clock says: their order is that of their adding.
         at = max([self._now, *(each.created_at + 1e-6 for each in self.all)])
-        made = _clean(Participant(new_participant_id(), self._transcript_id, speaker, name, user_id, email, at))
+        return await self.put_back(
+            _clean(Participant(new_participant_id(), self._transcript_id, speaker, name, user_id, email, at))
+        )
+
+    async def put_back(self, made: Participant) -> Participant:
+        """One that was removed, with its id. Raises as ``add``."""
+        if len(self.all) >= PARTICIPANTS_MAX:
+            raise TooLarge(f"a transcript may have {PARTICIPANTS_MAX} participants", details={"max": PARTICIPANTS_MAX})
         self._refuse_taken(made)
         await self._conn.execute(sa.insert(participants).values(**_values(made)))
         self.all.append(made)
@@ -140,6 +146,26 @@ class Changes:
             .where(track_voices.c.transcript_id == self._transcript_id, track_voices.c.label == speaker_from)
             .values(label=storable(speaker_to))
         )
+
+    async def owned(self, speaker: str) -> merges.Moved:
+        """Tracks and voices on tracks that are a speaker's."""
+        return await merges.owned(self._conn, self._transcript_id, speaker)
+
+    async def note_merge(self, merge: merges.Merge) -> str | None:
+        """Its id, by which it is undone; None where it cannot be."""
+        return await merges.note(self._conn, self._transcript_id, replace(merge, at=self._now))
+
+    async def last_merge(self) -> merges.Merge | None:
+        """The last that was not undone."""
+        return await merges.last(self._conn, self._transcript_id)
+
+    async def undo_merge(self, merge: merges.Merge, label: str) -> None:
+        """What still comes of the first is told as ``label`` again. Once segments do, too: ``forget_merge``."""
+        await merges.give_back(self._conn, self._transcript_id, merge, label)
+        await merges.note_undone(self._conn, self._transcript_id, merge, label)
+
+    async def forget_merge(self, merge: merges.Merge) -> None:
+        await merges.forget(self._conn, merge)
 
     async def recognise(self, speaker: str, voice_id: str, name: str) -> None:
         """A voice is called by the name of an enrolled one, unless people said who it is, or took that name away.

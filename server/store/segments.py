@@ -124,7 +124,7 @@ def _versions(events: Sequence[Event], newest: Mapping[Key, _Version]) -> Iterat
 def _of_turn(segment: Segment, turn: SpeakerTurn) -> Segment:
     """How sure it is whose voice it is stays as it was, where only a name is new."""
     label = turn.speaker if turn.speaker_label is None else turn.speaker_label
-    update: dict[str, Any] = {"voice": turn.voice, "speaker_set": turn.speaker_set}
+    update: dict[str, Any] = {"voice": turn.voice, "speaker_set": turn.speaker_set, "taken_from": turn.taken_from}
     if turn.speaker_set or turn.voice != segment.voice:
         update["speaker_confidence"] = turn.confidence
     return segment.said_by(label, turn.speaker).model_copy(update=update)

@@ -25,13 +25,13 @@ from server.store.standing import ShareMode
 from server.store.tables import events as all_events
 from server.store.tables import jobs, meetings, participants, passages, rooms, segments, tracks, transcripts, uploads
 from server.store.tracks import tracks_of
-from server.store.voice_tables import recognised_voices, track_voices, voice_prints
+from server.store.voice_tables import recognised_voices, speaker_merges, track_voices, voice_prints
 
 # What is of a transcript, and goes with it.
 PARTS = (
     *(all_events, segments, tracks, participants, passages, uploads, jobs, webhook_events, summary_jobs),
     *(bots, meeting_parts, meeting_participants, provider_parts, realtime_endpoints),
-    *(track_voices, voice_prints, recognised_voices),
+    *(track_voices, voice_prints, recognised_voices, speaker_merges),
 )
 SUMMARY_EMPTY: dict[str, Any] = {"summary": "", "topics": [], "action_items": [], "key_points": []}
 

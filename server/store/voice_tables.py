@@ -72,3 +72,17 @@ recognised_voices = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.PrimaryKeyConstraint("transcript_id", "label"),
 )
+
+# Speakers that people made one, ``number`` in their order; ``body``: what it takes to undo that (JSON). ``undone_as``:
+# it is being undone, and the first is called so again.
+speaker_merges = sa.Table(
+    "speaker_merges",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("transcript_id", sa.String(36), _of("transcripts"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("undone_as", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index(None, "transcript_id"),
+)

@@ -104,6 +104,14 @@ async def test_two_speakers_are_made_one_named_or_not(node: RunningApp, browser:
             await expect(page.locator(".line .name").nth(1)).to_have_text(first)
             await expect(page.locator(".speaker")).to_have_count(1)
             await expect(page.get_by_role("alert")).to_be_hidden()
+            if first == "Anna":
+                await expect(page.locator(".words-bar")).to_contain_text("“Anna 2” is the same person as “Anna” now.")
+                await page.get_by_role("button", name="Undo").click()
+                await expect(page.locator(".words-bar")).to_contain_text("They are two again")
+                assert await names(page) == [first, second, first]
+                assert len(await node.services.speakers.participants(transcript_id)) == 2
+                await merge.select_option("Speaker 1")
+                await expect(page.locator(".speaker")).to_have_count(1)
             await page.reload()
             await expect(page.locator(".line")).to_have_count(3)
             assert await names(page) == [first] * 3

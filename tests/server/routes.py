@@ -43,6 +43,8 @@ ROUTES: dict[tuple[str, str], Action] = {
     ("PATCH", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
     ("POST", "/v1/transcripts/{transcript_id}/speaker/assign"): Action.CHANGE,
     ("PATCH", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
+    ("PATCH", "/v1/transcripts/{transcript_id}/speaker/unmerge"): Action.CHANGE,
+    ("POST", "/v1/transcripts/{transcript_id}/speaker/unmerge"): Action.CHANGE,
     ("POST", "/v1/transcripts/{transcript_id}/speaker/merge"): Action.CHANGE,
     ("PATCH", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,
     ("POST", "/v1/transcripts/{transcript_id}/speaker/relabel"): Action.CHANGE,

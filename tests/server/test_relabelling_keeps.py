@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from server.bus import InProcessBus
 from server.journal import Journal
+from server.relabelling import Relabelled
 from server.store.store import Store
 from tests.server.databases import lay_sqlite_file
+from tests.server.spoken_prints import STEP_SAMPLES
 from tests.server.test_relabelling import empty_room
 
 SAID = st.lists(
@@ -88,5 +90,30 @@ async def test_voices_that_people_gave_different_names_stay_two(store: Store) ->
         assert [speaker for _, speaker in await room.shown()] == before
         await room.relabelling.relabel(room.id)
         assert len({speaker for _, speaker in await room.shown()}) == 1  # nobody says any more that they are two
+    finally:
+        await journal.stop()
+
+
+async def test_words_given_to_somebody_new_take_nobody_else_along(store: Store) -> None:
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    journal.start()
+    try:
+        room = await empty_room(store, journal)
+        speech = await room.speech("trk_1", "Speaker 1")
+        for _ in range(4):
+            await speech.say("one two three four five six", 0, 0)  # no encoder can tell them apart
+        end_s = 6 * STEP_SAMPLES / 16_000
+        for label in ("Speaker 2", "Speaker 3"):  # also where they were given away again
+            await room.speakers.assign(room.id, speaker=label, from_s=0.0, to_s=end_s)
+        for _ in range(2):
+            await room.relabelling.relabel(room.id)
+            assert [speaker for _, speaker in await room.shown()] == ["Speaker 3", *["Speaker 1"] * 3]
+        first = (await store.segments_of(room.id))[0].segment
+        assert (first.taken_from, first.speaker_set) == (0, True)
+        await room.speakers.add(room.id, name="Ben", speaker="Speaker 3")
+        assert (await store.segments_of(room.id))[0].segment.taken_from == 0  # a name changes nothing of that
+        await room.speakers.merge(room.id, "Speaker 1", "Speaker 3")
+        assert await room.relabelling.relabel(room.id) == Relabelled(voices=1)
+        assert {speaker for _, speaker in await room.shown()} == {"Ben"}
     finally:
         await journal.stop()

@@ -51,7 +51,7 @@ class SpeakerNames extends HTMLElement {
     const to = select.value;
     select.value = '';
     const into = others.find((other) => other.label === to)?.name;
-    if (to && confirm(t('speakers.merge.sure', { name, into }))) this.#tell('merge', { from, to });
+    if (to && confirm(t('speakers.merge.sure', { name, into }))) this.#tell('merge', { from, to, name, into });
   }
 
   #tell(type, detail) {

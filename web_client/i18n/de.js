@@ -178,7 +178,7 @@ export default {
   'speakers.hint': 'Ein neuer Name steht sofort an allen Zeilen, für alle, die mitlesen.',
   'speakers.merge': 'Dieselbe Person wie …',
   'speakers.merge.what': '„{name}“ ist dieselbe Person wie',
-  'speakers.merge.sure': 'Alle Zeilen von „{name}“ an „{into}“ geben? Sie lassen sich dann nicht mehr trennen.',
+  'speakers.merge.sure': 'Alle Zeilen von „{name}“ an „{into}“ geben?',
   'speakers.recognised': 'an der Stimme erkannt',
   'share.title': 'Teilen und aufbewahren',
   'share.who': 'Wer lesen darf',

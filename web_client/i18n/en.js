@@ -178,7 +178,7 @@ export default {
   'speakers.hint': 'A new name stands at all their lines at once, for everybody who reads along.',
   'speakers.merge': 'Same person as …',
   'speakers.merge.what': '“{name}” is the same person as',
-  'speakers.merge.sure': 'Give all lines of “{name}” to “{into}”? They cannot be told apart again.',
+  'speakers.merge.sure': 'Give all lines of “{name}” to “{into}”?',
   'speakers.recognised': 'recognised by voice',
   'share.title': 'Sharing and keeping',
   'share.who': 'Who may read it',

@@ -178,7 +178,7 @@ export default {
   'speakers.hint': 'Un nombre nuevo aparece enseguida en todas las líneas, para todos los que leen.',
   'speakers.merge': 'La misma persona que …',
   'speakers.merge.what': '«{name}» es la misma persona que',
-  'speakers.merge.sure': '¿Dar todas las líneas de «{name}» a «{into}»? Después no se podrán separar.',
+  'speakers.merge.sure': '¿Dar todas las líneas de «{name}» a «{into}»?',
   'speakers.recognised': 'reconocida por la voz',
   'share.title': 'Compartir y conservar',
   'share.who': 'Quién puede leerla',

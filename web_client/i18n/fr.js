@@ -178,7 +178,7 @@ export default {
   'speakers.hint': 'Un nouveau nom apparaît aussitôt à toutes les lignes, pour tous les lecteurs.',
   'speakers.merge': 'Même personne que …',
   'speakers.merge.what': '« {name} » est la même personne que',
-  'speakers.merge.sure': 'Donner toutes les lignes de « {name} » à « {into} » ? On ne pourra plus les séparer.',
+  'speakers.merge.sure': 'Donner toutes les lignes de « {name} » à « {into} » ?',
   'speakers.recognised': 'reconnue à la voix',
   'share.title': 'Partager et conserver',
   'share.who': 'Qui peut la lire',

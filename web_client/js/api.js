@@ -128,6 +128,8 @@ export async function mergeSpeakers(id, from, to) {
   return post(`${at(id)}/speaker/merge`, { speaker_from: from, speaker_to: to, ...(named && { participant: named.id }) });
 }
 
+export const unmergeSpeakers = (id, merge) => post(`${at(id)}/speaker/unmerge`, { merge });
+
 /** Call a voice by a name; without one it is called by its label again. */
 export async function nameSpeaker(id, label, name) {
   const known = (await participantsOf(id)).find((participant) => participant.speaker === label);

@@ -11,29 +11,15 @@ const UNDONE_MAX = 30; // changes that are taken back one by one
 
 /**
  * `words` is the page's; `people()` are those who speak, `[{label, name}]`; `change(action)` does it and shows what the
- * server says, and whether it worked. Returns the element to put on the page, and `allow(is)`.
+ * server says, and whether it worked; `done` says so. Returns the elements to put on the page, and `allow(is)`.
  */
-export function giving(id, { words, people, change }) {
+export function giving(id, { words, people, change, done }) {
   const form = document.createElement('who-said');
   const pick = h('button', { type: 'button', class: 'primary', onclick: () => ask(words.selected(range)) },
     icon(...ICONS.who), t('give.selected'));
-  const told = h('span', { role: 'status', dir: 'auto' });
-  const undo = h('button', { type: 'button', text: t('give.undo'), onclick: () => takeBack() });
-  const close = h('button', { type: 'button', class: 'quiet', text: t('give.close'), onclick: () => tell('') });
-  const done = h('div', { class: 'row' }, told, undo, close);
-  const element = h('div', { class: 'words-bar' }, show(pick, false), done, form);
   let range = null;
   let timer = 0;
   let isAllowed = false;
-  let before = null; // what the last gift is undone by: {owners, participant}
-
-  function tell(text, undoing = null) {
-    before = undoing;
-    told.textContent = text;
-    show(undo, Boolean(undoing));
-    show(close, Boolean(text));
-    done.classList.toggle('empty', !text);
-  }
 
   function looked() {
     const found = isAllowed ? words.selection() : null;
@@ -70,24 +56,25 @@ export function giving(id, { words, people, change }) {
     });
     if (!worked) return;
     const called = name || known.find(({ label }) => label === who)?.name || t('give.somebody');
-    const undoing = { participant, owners: owners.map((one) => ({ ...one, ...shifted(one, begins, words.offsets) })) };
-    tell(t('give.done', { words: quoteOf(all, from, to), name: called }), owners.length <= UNDONE_MAX ? undoing : null);
+    const before = owners.map((one) => ({ ...one, ...shifted(one, begins, words.offsets) }));
+    const undoing = before.length <= UNDONE_MAX ? () => takeBack(before, participant) : null;
+    done.tell(t('give.done', { words: quoteOf(all, from, to), name: called }), undoing);
   }
 
-  async function takeBack() {
-    const { owners, participant } = before;
+  async function takeBack(owners, participant) {
     const worked = await change(async () => {
       for (const { label, ...stretch } of owners) await assignWords(id, { speaker: label }, stretch);
       if (participant) await removeParticipant(id, participant.id);
     });
-    if (worked) tell(t('give.undone'));
+    if (worked) done.tell(t('give.undone'));
   }
 
   document.addEventListener('selectionchange', looked);
   words.addEventListener('who-said', ({ detail }) => ask([{ id: detail }]));
-  tell('');
+  show(pick, false);
   return {
-    element,
+    pick,
+    form,
     allow(is) {
       isAllowed = is;
       words.editable = is;

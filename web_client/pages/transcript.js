@@ -2,25 +2,18 @@
 // while it is being written, and what others set right at any time.
 
 import '../elements/download_links.js';
-import '../elements/known_voices.js';
 import '../elements/problem_note.js';
 import '../elements/share_choice.js';
 import '../elements/site_header.js';
-import '../elements/speaker_names.js';
 import '../elements/summary_view.js';
 import '../elements/topic_list.js';
 import '../elements/transcript_player.js';
-import '../elements/voice_pass.js';
 import '../elements/words_view.js';
 import { foldPanel } from '../elements/fold_panel.js';
-import {
-  allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, enrolVoice, forgetVoice, getTranscript, knownVoices, mergeSpeakers,
-  nameSpeaker, tellApart, topicsOf, whoAmI,
-} from '../js/api.js';
+import { allSegments, ApiError, changeTranscript, deleteSound, deleteTranscript, getTranscript, topicsOf, whoAmI } from '../js/api.js';
 import { dock } from '../js/dock.js';
 import { h, show } from '../js/dom.js';
 import { clock, when } from '../js/format.js';
-import { giving } from '../js/giving.js';
 import { heardOf, sounds, voicesOf } from '../js/heard.js';
 import { eventsOf, Listening } from '../js/listening.js';
 import { placeOf } from '../js/place.js';
@@ -30,11 +23,11 @@ import { tryingAgain } from '../js/state_words.js';
 import { t } from '../js/strings.js';
 import { talkPanel } from '../js/talk_panel.js';
 import { titleOf } from '../js/transcript_title.js';
+import { voicesPanel } from '../js/voices_panel.js';
 
 const id = decodeURIComponent(location.pathname.replace(/\/+$/, '').split('/').pop());
 const OVER = new Set(['completed', 'failed']);
 const READABLE = ['ended', 'failed', 'idle'];
-const SPEAKERS_EVERY_MS = 400; // words come faster than a list of speakers need be drawn
 
 const name = h('textarea', { class: 'title', rows: 1, maxlength: 200, dir: 'auto', 'aria-label': t('transcript.rename') }); // may be long
 const facts = h('p', { class: 'muted facts' });
@@ -43,9 +36,6 @@ const words = document.createElement('words-view');
 const player = document.createElement('transcript-player');
 const downloads = document.createElement('download-links');
 const problem = document.createElement('problem-note');
-const speakers = document.createElement('speaker-names');
-const known = document.createElement('known-voices');
-const pass = document.createElement('voice-pass');
 const topics = document.createElement('topic-list');
 const share = document.createElement('share-choice');
 const summary = document.createElement('summary-view');
@@ -55,10 +45,9 @@ show(remove, false); // until it is known what would be deleted, and that we may
 const lower = dock(player, hint);
 const brief = foldPanel(t('summary.title'), summary);
 const contents = foldPanel(t('topics.title'), topics);
-const voices = foldPanel(t('speakers.title'), speakers, pass, known);
 const sharing = foldPanel(t('share.title'), share);
 const talk = talkPanel(id, { words, player, length: () => now?.data.duration ?? 0, audible: () => !lower.hidden });
-const gift = giving(id, { words, people, change: changeSpeakers });
+const voices = voicesPanel(id, { words, transcript: () => now, mine: () => mine, wish, changed: showChanged, drawn: () => talk.draw() });
 const panels = h('div', { class: 'panels' }, brief.element, contents.element, talk.element, voices.element, sharing.element);
 
 let now = null; // the transcript as the server last told it
@@ -68,11 +57,8 @@ let loaded = ''; // what the player holds
 let offsets = new Map(); // where each track begins in what is played
 let standing = null; // what was told last of one that is not finished: {state, percent}
 let untie = null;
-let speakersTimer = 0;
-let spoken = []; // who speaks, as it was shown last
 let meeting = null; // a promise of its panel, where a bot attended it
 const acted = []; // what participants of that did
-let enrolled = null; // voices that are recognised, once they are known to us
 let isAsked = false; // whose a track is that began meanwhile
 
 function complain(error) {
@@ -118,69 +104,7 @@ function describe(transcript) {
     share.show(transcript, { audible: isAudible(transcript) && isReadable(transcript) });
     sharing.tell(t(`share.${transcript.share_mode}`));
   }
-  showSpeakers();
-}
-
-function showSpeakers() {
-  speakersTimer = 0;
-  const found = new Map();
-  let apart = false; // whether voices were told apart
-  for (const { speaker, speaker_label: label, speaker_confidence: sure, words: said, text } of words.segments) {
-    apart ||= sure != null;
-    if (!speaker) continue;
-    const voice = label || speaker;
-    if (!found.has(voice)) {
-      const colour = words.colourOf(speaker, voice);
-      found.set(voice, { label: voice, name: speaker, colour, words: 0, recognised: isRecognised(voice, speaker) });
-    }
-    found.get(voice).words += said?.length || text.split(/\s+/).filter(Boolean).length;
-  }
-  show(voices.element, found.size > 0);
-  voices.tell(String(found.size));
-  talk.draw();
-  spoken = [...found.values()];
-  const fixed = !mine || Boolean(now?.locked);
-  speakers.show(spoken, { fixed });
-  gift.allow(!fixed && found.size > 0);
-  pass.known = now ? (tracksOf(now).find((track) => track.speakers_expected || track.max_speakers) ?? {}) : {};
-  show(pass, apart && !fixed && !now?.audio_deleted);
-  // A voice is recognised by a name: who has none yet is named first.
-  const named = spoken.filter((each) => each.name !== each.label && !each.recognised);
-  known.show(enrolled && apart ? named : null, enrolled ?? []);
-}
-
-/** Whom words can be given to: who speaks, and who was given a voice and has said nothing yet. */
-function people() {
-  const silent = (now?.participants ?? []).filter(({ speaker }) => speaker && !spoken.some(({ label }) => label === speaker));
-  return [...spoken, ...silent.map(({ speaker: label, name: called }) => ({ label, name: called }))];
-}
-
-const isRecognised = (label, name) =>
-  Boolean(now?.participants?.some((each) => each.recognised && each.speaker === label && each.name === name));
-
-/** Voices that are recognised in later recordings are asked for when somebody looks who speaks. */
-async function showKnown() {
-  if (!mine || !voices.element.open) return;
-  enrolled = await knownVoices().catch(() => null);
-  showSpeakers();
-}
-
-async function enrol({ label, name }) {
-  problem.clear();
-  try {
-    await enrolVoice(id, label, name);
-    known.tell(t('voices.done', { name }));
-  } catch (error) {
-    const { heard_s: heard, needed_s: needed } = error.details ?? {};
-    if (needed === undefined) complain(error);
-    else known.tell(t('voices.short', { heard, needed }));
-  }
-  await showKnown();
-}
-
-async function forget({ id: voice, name }) {
-  if (await wish(() => forgetVoice(voice))) known.tell(t('voices.gone', { name }));
-  await showKnown();
+  voices.draw();
 }
 
 /** Whether a bot attended it: it brought sound, or words that others made of it. */
@@ -238,26 +162,10 @@ async function removeSound() {
   if (await wish(() => deleteSound(id))) readable(await getTranscript(id));
 }
 
-/** What was set right is told to all readers, and to us as to them; the answer is awaited so that it is shown at once. */
-async function changeSpeakers(action) {
-  const done = await wish(action);
-  if (done) {
-    await wish(async () => {
-      words.load(await allSegments(id));
-      const found = await getTranscript(id);
-      now = { ...now, participants: found.participants };
-      if (loaded) showDownloads(found); // sound is offered by who speaks
-    });
-  }
-  showSpeakers();
-  return done;
-}
-
-async function tellVoicesApart(asked) {
-  let done = null;
-  pass.begin();
-  await changeSpeakers(async () => (done = await tellApart(id, asked)));
-  pass.end(done);
+/** Somebody set right who speaks: sound is offered by that, too. */
+function showChanged(found) {
+  now = { ...now, participants: found.participants };
+  if (loaded) showDownloads(found);
 }
 
 function showDownloads(transcript) {
@@ -313,7 +221,7 @@ function follow(transcript) {
     }
     if (seq <= known) return; // it was loaded
     words.apply({ type, data });
-    speakersTimer ||= setTimeout(showSpeakers, SPEAKERS_EVERY_MS);
+    voices.drawSoon();
     if (type === 'summary') {
       // Where nobody gave it a name, its title becomes that which was made with the summary, at its end.
       const title = now.title || now.name || !OVER.has(now.status) ? now.title : data.title;
@@ -367,8 +275,8 @@ function missing(error) {
 
 async function open() {
   const foot = h('div', { class: 'row foot' }, downloads, remove);
-  document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower, gift.element);
-  for (const each of [lower, brief.element, contents.element, voices.element, sharing.element]) show(each, false);
+  document.querySelector('main').append(name, facts, progress, problem, panels, words, foot, lower, voices.bar);
+  for (const each of [lower, brief.element, contents.element, sharing.element]) show(each, false);
   name.addEventListener('change', rename);
   name.addEventListener('input', fitName);
   addEventListener('resize', fitName);
@@ -383,12 +291,6 @@ async function open() {
     const place = words.goTo(detail);
     if (place && !lower.hidden) player.cue(place.time, place.track);
   });
-  speakers.addEventListener('rename', ({ detail }) => changeSpeakers(() => nameSpeaker(id, detail.label, detail.name)));
-  speakers.addEventListener('merge', ({ detail }) => changeSpeakers(() => mergeSpeakers(id, detail.from, detail.to)));
-  pass.addEventListener('tell-apart', ({ detail }) => tellVoicesApart(detail));
-  voices.element.addEventListener('toggle', showKnown);
-  known.addEventListener('enrol', ({ detail }) => enrol(detail));
-  known.addEventListener('forget', ({ detail }) => forget(detail));
   share.addEventListener('change-to', async ({ detail }) => {
     const changed = await wish(async () => describe(await changeTranscript(id, detail)));
     if (changed) share.saved();

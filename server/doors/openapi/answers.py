@@ -91,6 +91,7 @@ ANSWERS: Mapping[str, Answer] = {
     "delete_participant": Answer(204, errors=(409,)),
     "assign_speaker": Answer(model=speaker_models.Assigned, errors=(409,)),
     "merge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
+    "unmerge_speakers": Answer(model=speaker_models.Assigned, errors=(409,)),
     "relabel_speakers": Answer(model=speaker_models.Relabelled, errors=(409,)),
     "enrol_voice": Answer(201, speaker_models.EnrolledVoice, headers=("Location",), errors=(404, 409)),
     "list_enrolled_voices": Answer(model=speaker_models.EnrolledVoices, errors=(404,)),

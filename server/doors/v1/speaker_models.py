@@ -18,7 +18,7 @@ class Participants(RootModel[list[Participant]]):
 
 
 class Assigned(Form):
-    """What an assignment or a merge did."""
+    """What an assignment, a merge, or the undoing of one did."""
 
     status: Literal["ok"]
     speaker: str
@@ -28,6 +28,9 @@ class Assigned(Form):
     split: int = Field(description="Segments that were cut, as others spoke in them, too.", ge=0)
     rounded: int = Field(
         description="Segments on the edge that could not be cut: they went, or stayed, as a whole.", ge=0
+    )
+    merge: str | None = Field(
+        description="By which a merge is undone; null where it was none, or is too long for that."
     )
 
 

@@ -1,4 +1,4 @@
-"""Who said what, set right: ``/v1/transcripts/{id}/speaker/assign``, ``/merge`` and ``/relabel``, by PATCH or POST."""
+"""Who said what, set right: ``assign``, ``merge``, ``unmerge`` and ``relabel`` of speakers, each by PATCH or POST."""
 
 from __future__ import annotations
 
@@ -62,6 +62,16 @@ class Merge(BaseModel):
     )
 
 
+class Unmerge(BaseModel):
+    """Which merge is undone: the last."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    merge: str | None = Field(
+        default=None, max_length=64, description="Its id: where another was made since, that is said, and nothing done."
+    )
+
+
 class Relabel(BaseModel):
     """What is known of how many speak; what is left out is not known. Later passes go by it, too."""
 
@@ -80,6 +90,7 @@ def assigned_view(done: Assigned) -> dict[str, Any]:
         "segments": done.segments,
         "split": done.split,
         "rounded": done.rounded,
+        "merge": done.merge_id,
     }
 
 
@@ -125,6 +136,20 @@ async def merge_speakers(request: Request, transcript_id: str) -> Response:
         participant_id=wanted.participant,
     )
     return JSONResponse(assigned_view(done))
+
+
+@router.post(
+    "/v1/transcripts/{transcript_id}/speaker/unmerge",
+    dependencies=[entry(Action.CHANGE)],
+    openapi_extra=json_body(Unmerge),
+)
+@router.patch(
+    "/v1/transcripts/{transcript_id}/speaker/unmerge", dependencies=[entry(Action.CHANGE)], include_in_schema=False
+)
+async def unmerge_speakers(request: Request, transcript_id: str) -> Response:
+    """Undo the last merge of two speakers: each has the name and the words again that they had."""
+    wanted = parse_body(Unmerge, await read_body(request))
+    return JSONResponse(assigned_view(await services_of(request).speakers.unmerge(transcript_id, wanted.merge)))
 
 
 @router.post(

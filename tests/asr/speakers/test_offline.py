@@ -137,6 +137,16 @@ def test_voices_with_different_names_are_two_however_alike() -> None:
     assert set(same[-20:]) == {5}
 
 
+def test_one_whose_words_were_given_to_somebody_new_does_not_vanish_in_that() -> None:
+    fixed, before = [7] * 6 + [UNKNOWN] * 54, [4] * 60
+    told = tell(windows(60), alike(30), INFO, EVERYBODY, before=before, fixed=fixed, taken=8)
+    assert set(labels(told)) == {7}
+    told = tell(windows(60), alike(30), INFO, EVERYBODY, before=before, fixed=fixed, apart=[(4, 7)], taken=8)
+    assert labels(told) == [7] * 30 + [4] * 30  # what is as theirs as what was given is theirs, too
+    again = tell(windows(60), alike(30), INFO, EVERYBODY, before=labels(told), fixed=fixed, apart=[(4, 7)], taken=8)
+    assert labels(again) == labels(told)
+
+
 def test_numbers_are_those_told_before() -> None:
     talk = [0] * 10 + [1] * 10 + [2] * 10
     before = [5] * 11 + [2] * 9 + [UNKNOWN] * 10

@@ -112,6 +112,8 @@ async def test_documents_and_what_the_server_keeps(server: ServerProcess, earsho
         vtt = (await http.get(f"/v1/transcripts/{transcript['id']}/export?format=vtt")).text
         kept = (await http.get(f"/v1/transcripts/{transcript['id']}/export?format=json")).json()
     assert document["duration"] == kept["duration"] == transcript["data"]["duration"] == 7.0
+    assert [document[part] for part in ("segments", "speakers")] == [kept[part] for part in ("segments", "speakers")]
+    assert all(part["speaker_confidence"] for part in document["segments"]), "voices were told apart"
     assert vtt.startswith("WEBVTT\n")
 
     code, out, err = await earshot("listen", transcript["id"], "--server", server.url)

@@ -40,6 +40,8 @@ export default {
   'count.exactly.group': 'Genau',
   'count.most': 'höchstens {count}',
   'count.most.group': 'Höchstens',
+  'speakers.merged': '„{name}“ und „{into}“ sind jetzt dieselbe Person.',
+  'speakers.unmerged': 'Sie sind wieder zwei, jede Person mit ihren Zeilen.',
   'pass.title': 'Stimmen noch einmal unterscheiden',
   'pass.do': 'Noch einmal unterscheiden',
   'pass.hint': 'Nach allem, was zu hören war. Was Sie benannt, jemandem gegeben oder zusammengelegt haben, bleibt.',

@@ -40,6 +40,8 @@ export default {
   'count.exactly.group': 'Exactly',
   'count.most': 'at most {count}',
   'count.most.group': 'At most',
+  'speakers.merged': '“{name}” is the same person as “{into}” now.',
+  'speakers.unmerged': 'They are two again, each with their own lines.',
   'pass.title': 'Tell the voices apart again',
   'pass.do': 'Tell apart again',
   'pass.hint': 'By everything that was heard. What you named, gave to somebody or made one stays.',

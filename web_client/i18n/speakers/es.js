@@ -40,6 +40,8 @@ export default {
   'count.exactly.group': 'Exactamente',
   'count.most': 'como mucho {count}',
   'count.most.group': 'Como mucho',
+  'speakers.merged': '«{name}» y «{into}» son ahora la misma persona.',
+  'speakers.unmerged': 'Vuelven a ser dos, cada una con sus líneas.',
   'pass.title': 'Distinguir de nuevo las voces',
   'pass.do': 'Distinguir de nuevo',
   'pass.hint': 'Según todo lo que se ha oído. Lo que usted nombró, asignó o unió se queda.',

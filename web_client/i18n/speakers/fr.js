@@ -40,6 +40,8 @@ export default {
   'count.exactly.group': 'Exactement',
   'count.most': 'au plus {count}',
   'count.most.group': 'Au plus',
+  'speakers.merged': '« {name} » et « {into} » sont maintenant la même personne.',
+  'speakers.unmerged': 'Ce sont de nouveau deux personnes, chacune avec ses lignes.',
   'pass.title': 'Distinguer à nouveau les voix',
   'pass.do': 'Distinguer à nouveau',
   'pass.hint': 'D’après tout ce qui a été entendu. Ce que vous avez nommé, attribué ou réuni reste.',

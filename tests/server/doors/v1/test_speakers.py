@@ -27,6 +27,7 @@ async def test_a_stretch_is_given_to_a_speaker_and_merged_back(client: httpx.Asy
         "segments": 1,
         "split": 1,
         "rounded": 0,
+        "merge": None,
     }
     assert await shown(client, path) == [
         ("hello there", "Speaker 1", "Speaker 1"),
@@ -74,6 +75,18 @@ async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, path: str)
     ):
         assert (await client.post(f"{path}/speaker/{place}", json=body)).status_code == status, (place, body)
     assert await shown(client, path) == before
+
+
+async def test_a_merge_is_undone(client: httpx.AsyncClient, path: str) -> None:
+    before = await shown(client, path)
+    body = {"speaker_from": 2, "speaker_to": 1}
+    merged = (await client.patch(f"{path}/speaker/merge", json=body)).json()
+    assert await shown(client, path) != before
+    assert (await client.post(f"{path}/speaker/unmerge", json={"merge": "mrg_other"})).status_code == 409
+    done = await client.post(f"{path}/speaker/unmerge", json={"merge": merged["merge"]})
+    assert (done.status_code, done.json()["speaker_number"], done.json()["merge"]) == (200, 2, None)
+    assert await shown(client, path) == before
+    assert (await client.patch(f"{path}/speaker/unmerge")).status_code == 404
 
 
 async def test_who_spoke_is_said_anew(client: httpx.AsyncClient, services: Services) -> None:
