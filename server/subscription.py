@@ -9,18 +9,20 @@ another node stored an event that has not been told here, or not yet. So does th
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from protocol.errors import EarshotError, NotFound, SlowReader
+from protocol.errors import EarshotError, NotFound, SlowReader, StoreUnavailable
 from protocol.events import Event, Interim, Transcribed
 from protocol.words import Segment
 from server.bus import Bus, Deleted, Message, Stored
 from server.store.store import Store
 
 PAGE_EVENTS = 200  # one query; an event with words is a few kB, so a page stays below a MB
+AGAIN_S = 1.0  # the store is away; not all readers at once
 FINALS_KNOWN = 64  # newest finals read in the store, whose interims may still be on their way from another node
 
 
@@ -34,7 +36,8 @@ class Subscription:
     Live events queue up to ``queue_max`` entries, policy ``close_slow``: an interim replaces the one of its segment
     that still waits, a final removes it, a final is never skipped, and one entry too many ends the iteration with
     ``SlowReader`` whose details name ``last_seq``. Ends with ``NotFound`` when there is no such transcript (any more),
-    with ``StoreUnavailable`` when the store cannot be read (iterating again goes on where it was).
+    with ``StoreUnavailable`` when the store cannot be read before it was ever live (iterating again goes on where it
+    was); later that is waited for.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class Subscription:
             if self._queue and not (self._is_behind and all(isinstance(key, str) for key in self._queue)):
                 return self._take_from_queue()
             if self._is_behind:
-                await self._read_page()
+                await self._read_on()
             else:
                 self._woken.clear()
                 self._is_asked = True
@@ -160,6 +163,15 @@ class Subscription:
         if self._seen is None and self.last_seq == 0:
             self.last_seq = transcript.last_seq
         self._look_behind()
+
+    async def _read_on(self) -> None:
+        try:
+            await self._read_page()
+        except StoreUnavailable:
+            if not self._was_live:
+                raise
+            # Who was told something already stays: coming again would find no more, and cost more.
+            await asyncio.sleep(random.uniform(0.5, 1.5) * AGAIN_S)
 
     async def _read_page(self) -> None:
         assert self._seen is not None, "only a reader that knows where it is can be behind"

@@ -87,7 +87,8 @@ class Listener:
             while True:
                 async with asyncio.timeout(SILENT_S):
                     message: dict[str, Any] = json.loads(await socket.recv())
-                patience.worked()
+                if message.get("type") != "error":
+                    patience.worked()
                 self._take(message)
         except ConnectionClosed:
             return

@@ -114,7 +114,7 @@ class Rest:
 def _refusal(answer: httpx.Response) -> tuple[str, float | None]:
     """The code of a refusal, and how long to stay away: None when trying again does not help."""
     code = str(_error(answer).get("code") or f"HTTP_{answer.status_code}")
-    if answer.status_code not in (429, 502, 503, 504):
+    if answer.status_code not in (421, 429, 502, 503, 504):  # 421: another node has it, or had it just now
         return code, None
     try:
         return code, min(max(float(answer.headers.get("Retry-After", 1.0)), 0.05), RETRY_AFTER_MAX_S)

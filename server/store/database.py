@@ -258,9 +258,14 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     except EarshotError:
         raise
     except (IntegrityError, DataError, ProgrammingError) as error:
-        log.error("database refused a statement", error=type(error.orig).__name__)
+        log.error("database refused a statement", error=_name_of(error))
         raise Internal("the store could not do this") from None
     except (DBAPIError, PoolTimeout, TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        known = error.orig if isinstance(error, DBAPIError) else error
-        log.warning("database unavailable", error=type(known).__name__)
+        log.warning("database unavailable", error=_name_of(error))
         raise StoreUnavailable("the store is unavailable; try again", retry_after_s=1.0) from None
+
+
+def _name_of(error: BaseException) -> str:
+    """Of what the driver raised: SQLAlchemy's own classes, and those it puts in the place of asyncpg's, say less."""
+    known = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return type(known.__cause__ or known).__name__

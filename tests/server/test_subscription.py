@@ -242,6 +242,27 @@ async def test_a_store_that_fails_is_told_and_the_reader_may_go_on(database_url:
     await second.close()
 
 
+async def test_who_was_told_something_waits_for_a_store_that_is_away(
+    database_url: str, bus: InProcessBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "AGAIN_S", 0.01)
+    store, second = await Store.open(database_url), await Store.open(database_url)
+    made = (await store.create_transcript()).id
+    await put(store, made, status())
+    reader = Journal(store, bus, commit_interval_s=0.0).subscribe(made, after=0)
+    assert await read(reader, 1) == [1]
+    waiting = asyncio.create_task(read(reader, 1))
+    await asyncio.sleep(0)  # live, and it waits for what comes
+    await put(second, made, status())
+    await store.close()
+    bus.publish(Stored(made, 2))
+    assert (await asyncio.wait([waiting], timeout=0.1))[0] == set()
+    reader._store = second
+    assert await waiting == [2]
+    reader.close()
+    await second.close()
+
+
 async def test_what_is_there_is_delivered_when_the_reader_asks_for_more(
     store: Store, journal: Journal, made: str
 ) -> None:

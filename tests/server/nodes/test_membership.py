@@ -71,6 +71,8 @@ async def test_who_comes_to_another_node_is_told_where_to_go(postgres_url: str, 
             with pytest.raises(HeldElsewhere) as refused:
                 await there.begin(**start)
             assert refused.value.details["server_url"] == "http://n0:1"
+        status, _ = await b.hub.status(client.transcript_id)
+        assert (status.state, status.audio) == (TranscriptState.RECORDING, "live")
         for call in (b.hub.end, b.hub.pause, b.hub.unpause):
             with pytest.raises(HeldElsewhere):
                 await call(client.transcript_id)
