@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -26,6 +27,7 @@ SPEAKING_IDLE_S = 30.0  # one that has begun to speak goes on, or says that it h
 WORDS_S = 60.0  # the rest of the words, when the sound has ended
 WRITE_S = 10.0
 LINGER_S = 2.0
+UNDELETED_MAX = 1000
 GONE = (OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -38,6 +40,7 @@ class Bridge:
         self.language = language
         self.keep = keep
         self._clients: set[asyncio.Task[None]] = set()
+        self._undeleted: deque[str] = deque(maxlen=UNDELETED_MAX)
 
     @contextlib.asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncIterator[int]:
@@ -51,6 +54,19 @@ class Bridge:
                 client.cancel()
             await asyncio.gather(*self._clients, return_exceptions=True)
             await server.wait_closed()
+
+    async def delete(self, transcript_id: str) -> None:
+        """What a server has still that is away is deleted when it is back."""
+        try:
+            await delete_transcript(self.http, transcript_id)
+        except CommandFailed:
+            self._undeleted.append(transcript_id)
+
+    async def delete_rest(self) -> None:
+        """The server answers: what cannot be deleted now is not there, or never can be."""
+        while self._undeleted:
+            with contextlib.suppress(CommandFailed):
+                await delete_transcript(self.http, self._undeleted.popleft())
 
     async def info(self) -> WyomingEvent:
         try:
@@ -71,6 +87,7 @@ class Bridge:
                 await client.run()
             else:
                 await client.fail("RATE_LIMITED", f"at most {CLIENTS_MAX} may be connected at once")
+            await client.linger()
         except GONE:
             pass
         finally:
@@ -109,10 +126,11 @@ class _Client:
             await self._writer.drain()
 
     async def fail(self, code: str, message: str) -> None:
-        """Tell it, and end. What the client sends still is thrown away: a close while it comes would take back what was
-        told."""
         await self.write(wyoming.error(code, message))
         self._writer.write_eof()
+
+    async def linger(self) -> None:
+        """What the client sends still is thrown away: a close while it comes would take back what was told."""
         async with asyncio.timeout(LINGER_S):
             while await self._reader.read(wyoming.HEADER_MAX_BYTES):
                 pass
@@ -177,6 +195,7 @@ class _Speaking:
         id_ = await create_transcript(bridge.http, "Wyoming command", start.get("language"))
         speaking = cls(bridge, client, id_, start)
         try:
+            await bridge.delete_rest()
             await speaking._connect()
         except (OSError, TimeoutError):
             await speaking.leave()
@@ -234,8 +253,7 @@ class _Speaking:
             await self._socket.close()
         if not self._bridge.keep and self._id:
             id_, self._id = self._id, ""
-            with contextlib.suppress(CommandFailed):
-                await delete_transcript(self._bridge.http, id_)
+            await self._bridge.delete(id_)
 
     async def _read(self, socket: ClientConnection) -> None:
         why = "The server closed the connection."

@@ -122,3 +122,17 @@ async def test_whoever_is_refused_reads_why_and_others_are_heard_on(tmp_path: Pa
         await until(speaking, "transcript-chunk")
         await speaking.write_event(audio.AudioChunk(rate=8000, width=2, channels=1, audio=bytes(100)).event())
         assert (await until(speaking, "error"))[-1].data["code"] == "AUDIO_FORMAT_ERROR"
+
+
+async def test_what_could_not_be_deleted_goes_with_the_next_command(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as (node, _):
+        bridge = Bridge(ServerAddress(f"http://127.0.0.1:{node.port}", TOKEN), node.http, language="en", keep=False)
+        left = await node.new_transcript()
+        right, node.http.headers["authorization"] = node.http.headers["authorization"], "Bearer wrong"
+        await bridge.delete(left)
+        node.http.headers["authorization"] = right
+        assert (await node.http.get("/v1/transcripts")).json()["total"] == 1
+        async with bridge.serving("127.0.0.1", 0) as port, client.AsyncTcpClient("127.0.0.1", port) as connection:
+            await say(connection, SOUND)
+            await until(connection, "transcript-stop")
+        assert (await node.http.get("/v1/transcripts")).json()["total"] == 0
