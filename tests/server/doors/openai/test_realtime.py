@@ -176,6 +176,24 @@ async def test_what_is_not_taken_is_told_and_the_session_goes_on(node: RunningAp
         assert (await socket.closed())[0] == 4001
 
 
+async def test_the_silence_that_ends_a_turn_is_the_one_that_is_asked_for(node: RunningApp) -> None:
+    async with connected(node) as connection:
+        for asked_ms, held_ms, turns in (
+            (9_000, 5_000, ["alpha bravo charlie delta echo"]),
+            (None, node.settings.utterance_silence_ms, ["alpha bravo charlie delta", "echo"]),
+        ):
+            turn_detection = {"type": "server_vad"} | ({} if asked_ms is None else {"silence_duration_ms": asked_ms})
+            session: Any = {"type": "transcription", "audio": {"input": {"turn_detection": turn_detection}}}
+            await connection.session.update(session=session)
+            [*_, updated] = await until(connection, "session.updated")
+            assert updated["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] == held_ms
+            await say(connection, spoken(TURNS))
+            await connection.input_audio_buffer.commit()
+            heard = await until(connection, f"{ABOUT}.completed", len(turns))
+            assert [event["transcript"] for event in of(heard, f"{ABOUT}.completed")] == turns
+    await gone(node)
+
+
 async def gone(node: RunningApp) -> None:
     """Nothing is kept of whoever is gone."""
     async with asyncio.timeout(DEADLINE_S):
