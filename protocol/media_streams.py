@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from protocol.errors import AudioFormatError, InvalidMessage
-from protocol.wire.json_object import json_object
+from protocol.wire.json_object import text_object
 from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding
 
 MESSAGE_MAX_BYTES = 64 * 1024  # a frame of 20 ms has some 300
@@ -75,7 +75,7 @@ def parse(text: str | bytes) -> CallStart | Media | Stop | None:
     """
     if len(text) > MESSAGE_MAX_BYTES:
         raise InvalidMessage(f"a message may hold {MESSAGE_MAX_BYTES} bytes")
-    message = json_object(text)
+    message = text_object(text)
     match message.get("event"):
         case "start":
             return _start(message)
@@ -204,11 +204,12 @@ def _media(media: Mapping[str, Any]) -> Media:
     track = str(media.get("track", "inbound"))
     if track not in ("inbound", "outbound"):
         raise InvalidMessage("a track is inbound or outbound", details={"track": track[:64]})
+    payload = media.get("payload", "")
     try:
-        payload = base64.b64decode(str(media.get("payload", "")), validate=True)
+        sound = base64.b64decode(payload if isinstance(payload, str) else "?", validate=True)
     except (binascii.Error, ValueError):
         raise InvalidMessage("payload is not base64") from None
-    return Media(track, _number(media.get("chunk")), _number(media.get("timestamp")), payload)
+    return Media(track, _number(media.get("chunk")), _number(media.get("timestamp")), sound)
 
 
 def _object(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -72,7 +72,7 @@ class Expected(BaseModel):
 class Asked(Expected):
     """The fields of the form, besides its file. Others are ignored, such as ``temperature`` where nothing is drawn."""
 
-    model: str = Field(default="", max_length=200)
+    model: str = Field(default="", max_length=200, pattern="^[^\\n]*$")  # of two there would be a line for each
     response_format: ResponseFormat = ResponseFormat.JSON
     temperature: float = Field(default=0.0, ge=0, le=1, allow_inf_nan=False)
     timestamp_granularities: tuple[Granularity, ...] = ()

@@ -17,6 +17,7 @@ CODES: Mapping[str, str] = {
     "AUDIO_FORMAT_ERROR": "unsupported_format",
     "INTERNAL_ERROR": "server_error",
 }
+RESTART, TRY_LATER = 1012, 1013
 
 
 def speaks_openai(path: str) -> bool:
@@ -27,6 +28,11 @@ def speaks_openai(path: str) -> bool:
 def status_of(status: int) -> int:
     """Their clients know a field that is wrong by 400."""
     return 400 if status == 422 else status
+
+
+def close_of_retryable(code: str) -> int:
+    """After which their clients connect again by themselves, as they do after none of ours, nor after an ``error``."""
+    return RESTART if code in ("DRAINING", "HELD_ELSEWHERE") else TRY_LATER
 
 
 def error_body(status: int, code: str, message: str, details: Mapping[str, Any]) -> dict[str, Any]:

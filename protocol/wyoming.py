@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.errors import AudioFormatError, InvalidMessage
-from protocol.wire.json_object import json_object
+from protocol.wire.json_object import text_object
 from protocol.wire.stream import BYTES_PER_SAMPLE, Encoding
 
 HEADER_MAX_BYTES = 64 * 1024
@@ -39,14 +39,14 @@ class Header:
 
     def event(self, data: bytes, payload: bytes) -> WyomingEvent:
         """With what followed. Raises ``InvalidMessage``."""
-        more = json_object(data) if data else {}
+        more = text_object(data) if data else {}
         return WyomingEvent(self.type, {**self.data, **more}, payload)
 
 
 def parse_header(line: bytes) -> Header:
     """Raises ``InvalidMessage``."""
-    message = json_object(line)
-    type_, data = message.get("type"), message.get("data", {})
+    message = text_object(line)
+    type_, data = message.get("type"), {} if message.get("data") is None else message["data"]
     data_bytes, payload_bytes = message.get("data_length") or 0, message.get("payload_length") or 0
     if not isinstance(type_, str) or not isinstance(data, dict):
         raise InvalidMessage("an event has a type, and data that is an object")

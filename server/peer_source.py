@@ -114,8 +114,8 @@ class PeerSource:
             self._send(self._rendered(self.sent_away))
             self.close_soon(self.sent_away.code)
             return
-        self._go(self._tell_events() if self._talk is None else self._run(self._talk), "events")
-        self._go(self._act_in_order(), "actions")
+        self._go(self._tell_events() if self._talk is None else self._let(self._talk.run(self.session)), "events")
+        self._go(self._act_in_order() if self._talk is None else self._let(self._act_in_order()), "actions")
 
     def on_message(self, text: str) -> None:
         try:
@@ -222,9 +222,9 @@ class PeerSource:
         except EarshotError as error:
             self._send(v1.render_error(error, recoverable=isinstance(error, BadInput) or error.retryable))
 
-    async def _run(self, talk: ChannelTalk) -> None:
+    async def _let(self, talk: Awaitable[None]) -> None:
         try:
-            await talk.run(self.session)
+            await talk
         except EarshotError as error:
             self._send(self._rendered(error))
             self.close_soon(error.code)  # there is no other way to be told what is heard

@@ -19,10 +19,10 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     return sent
 
 
-def text_object(text: str) -> dict[str, Any]:
+def text_object(text: str | bytes) -> dict[str, Any]:
     """As ``json_object``, where all of it can be stored and sent back: half of a surrogate pair is refused, too."""
     sent = json_object(text)
-    if "\\u" in text:
+    if b"\\u" in text if isinstance(text, bytes) else "\\u" in text:
         try:
             json.dumps(sent, ensure_ascii=False).encode()
         except UnicodeEncodeError:

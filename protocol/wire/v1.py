@@ -19,7 +19,7 @@ from protocol.events import (
     Transcribed,
 )
 from protocol.states import TranscriptState
-from protocol.wire.json_object import json_object
+from protocol.wire.json_object import text_object
 from protocol.words import Segment, Word
 
 MESSAGE_TYPES = ("transcription", "diarization", "status", "summary", "participant", "error", "ping")
@@ -168,7 +168,7 @@ def parse_object(text: str | bytes, *, limit_bytes: int = MAX_ACTION_BYTES) -> d
     """A control message, which is short. Raises ``InvalidMessage``."""
     if len(text) > limit_bytes:
         raise InvalidMessage(f"a control message may hold {limit_bytes} bytes", details={"bytes": len(text)})
-    return json_object(text)
+    return text_object(text)
 
 
 def parse_action(text: str | bytes) -> Action:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +26,8 @@ IDLE_S = 300.0  # a client that keeps its connection between two commands is ask
 SPEAKING_IDLE_S = 30.0  # one that has begun to speak goes on, or says that it has ended
 WORDS_S = 60.0  # the rest of the words, when the sound has ended
 WRITE_S = 10.0
+LINGER_S = 2.0
+UNDELETED_MAX = 1000
 GONE = (OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
@@ -37,6 +40,7 @@ class Bridge:
         self.language = language
         self.keep = keep
         self._clients: set[asyncio.Task[None]] = set()
+        self._undeleted: deque[str] = deque(maxlen=UNDELETED_MAX)
 
     @contextlib.asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncIterator[int]:
@@ -50,6 +54,19 @@ class Bridge:
                 client.cancel()
             await asyncio.gather(*self._clients, return_exceptions=True)
             await server.wait_closed()
+
+    async def delete(self, transcript_id: str) -> None:
+        """What a server has still that is away is deleted when it is back."""
+        try:
+            await delete_transcript(self.http, transcript_id)
+        except CommandFailed:
+            self._undeleted.append(transcript_id)
+
+    async def delete_rest(self) -> None:
+        """The server answers: what cannot be deleted now is not there, or never can be."""
+        while self._undeleted:
+            with contextlib.suppress(CommandFailed):
+                await delete_transcript(self.http, self._undeleted.popleft())
 
     async def info(self) -> WyomingEvent:
         try:
@@ -69,7 +86,8 @@ class Bridge:
             if len(self._clients) <= CLIENTS_MAX:
                 await client.run()
             else:
-                await client.write(wyoming.error("TOO_MANY", f"at most {CLIENTS_MAX} may be connected at once"))
+                await client.fail("RATE_LIMITED", f"at most {CLIENTS_MAX} may be connected at once")
+            await client.linger()
         except GONE:
             pass
         finally:
@@ -97,7 +115,7 @@ class _Client:
             code = failure.code if isinstance(failure, EarshotError) else "SERVER_FAILED"
             message = getattr(failure, "message", "") or "the server does not answer"
             with contextlib.suppress(*GONE):
-                await self.write(wyoming.error(code, message))
+                await self.fail(code, message)
         finally:
             if self._speaking is not None:
                 await self._speaking.leave()
@@ -106,6 +124,16 @@ class _Client:
         async with asyncio.timeout(WRITE_S):
             self._writer.write(wyoming.render(event))
             await self._writer.drain()
+
+    async def fail(self, code: str, message: str) -> None:
+        await self.write(wyoming.error(code, message))
+        self._writer.write_eof()
+
+    async def linger(self) -> None:
+        """What the client sends still is thrown away: a close while it comes would take back what was told."""
+        async with asyncio.timeout(LINGER_S):
+            while await self._reader.read(wyoming.HEADER_MAX_BYTES):
+                pass
 
     async def _read(self) -> WyomingEvent | None:
         async with asyncio.timeout(IDLE_S if self._speaking is None else SPEAKING_IDLE_S):
@@ -167,6 +195,7 @@ class _Speaking:
         id_ = await create_transcript(bridge.http, "Wyoming command", start.get("language"))
         speaking = cls(bridge, client, id_, start)
         try:
+            await bridge.delete_rest()
             await speaking._connect()
         except (OSError, TimeoutError):
             await speaking.leave()
@@ -181,7 +210,8 @@ class _Speaking:
         self._socket = await connect(
             url, additional_headers=self._bridge.address.headers, compression=None, ping_interval=None, open_timeout=10
         )
-        await self._socket.send(json.dumps({"type": "start", "data": self._start}))
+        with contextlib.suppress(ConnectionClosed):  # why, is read
+            await self._socket.send(json.dumps({"type": "start", "data": self._start}))
         self._reading = asyncio.create_task(self._read(self._socket), name="wyoming words")
 
     async def say(self, chunk: WyomingEvent) -> None:
@@ -223,20 +253,23 @@ class _Speaking:
             await self._socket.close()
         if not self._bridge.keep and self._id:
             id_, self._id = self._id, ""
-            with contextlib.suppress(CommandFailed):
-                await delete_transcript(self._bridge.http, id_)
+            await self._bridge.delete(id_)
 
     async def _read(self, socket: ClientConnection) -> None:
-        async for text in socket:
-            message = json.loads(text)
-            data = message.get("data") or {}
-            if message.get("type") == "stopped":
-                return
-            if message.get("type") == "error" and not data.get("recoverable", True):
-                raise CommandFailed(str(data.get("message", "the server refused")))
-            if message.get("type") == "transcription" and data.get("is_final"):
-                await self._final(str(data["segment_id"]), str(data["text"]))
-        raise CommandFailed("The server closed the connection.")
+        why = "The server closed the connection."
+        with contextlib.suppress(ConnectionClosed):
+            async for text in socket:
+                message = json.loads(text)
+                data = message.get("data") or {}
+                if message.get("type") == "stopped":
+                    return
+                if message.get("type") == "error":
+                    why = f"The server refused: {data.get('message', 'it does not say why')}"
+                    if not data.get("recoverable", True):
+                        break
+                if message.get("type") == "transcription" and data.get("is_final"):
+                    await self._final(str(data["segment_id"]), str(data["text"]))
+        raise CommandFailed(why)
 
     async def _final(self, segment_id: str, text: str) -> None:
         if not text or segment_id in self._finals:

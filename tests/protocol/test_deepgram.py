@@ -32,6 +32,12 @@ def test_what_is_left_out_is_as_in_the_original() -> None:
     assert parse_query([("encoding", "mulaw")], live=True).sample_rate == 8_000
 
 
+def test_a_pause_ends_what_is_heard_in_one_piece_where_it_cuts_no_sentence() -> None:
+    wanted = ("10", "199", "200", "499", "500", "2000", "false")
+    pauses = [parse_query([("endpointing", each)], live=True).pause_ms(500) for each in wanted]
+    assert pauses == [500, 500, 200, 499, 500, 500, 500]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -48,6 +48,7 @@ def test_both_are_understood_and_told_apart() -> None:
         {"event": "media", "media": {"track": "sideways", "payload": ""}},
         {"event": "media", "media": {"track": "inbound", "payload": "not base64!"}},
         {"event": "media", "media": {"track": "inbound", "payload": "A" * 70_000}},
+        *({"event": "media", "media": {"track": "inbound", "payload": payload}} for payload in (None, 1234, ["AAAA"])),
     ],
 )
 def test_what_is_no_such_message_is_refused(message: object) -> None:

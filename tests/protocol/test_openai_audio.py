@@ -54,6 +54,7 @@ def test_a_form_is_read_as_their_clients_write_it() -> None:
     ("fields", "param", "kind"),
     [
         ({"response_format": "docx"}, "response_format", "invalid_value"),
+        ({"model": "whisper-1\nwhisper-1"}, "model", "invalid_value"),
         ({"temperature": "nan"}, "temperature", "invalid_value"),
         ({"language": "no such language"}, "language", "invalid_value"),
         ({"timestamp_granularities[]": "letter"}, "timestamp_granularities[]", "invalid_value"),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, WebSocket
 
 from protocol.errors import EarshotError, Idle, ParameterRefused
+from protocol.openai_errors import close_of_retryable
 from protocol.openai_realtime import Session
 from protocol.wire.stream import BYTES_PER_SAMPLE, Start
 from server.auth import Action
 from server.doors.access import metrics_of, principal_of, services_of, settings_of
 from server.doors.openai.sessions import session_of
 from server.doors.openai.talk import Talk, error_event
-from server.doors.sockets import SocketConnection, serve_connection, text_of, until_first
+from server.doors.sockets import Gone, SocketConnection, serve_connection, text_of, until_first
 from server.doors.v1.stream import slices_of
 from server.speaking import SpeakingSession
 
@@ -35,6 +37,13 @@ class RealtimeConnection(SocketConnection):
 
     def rendered(self, error: EarshotError) -> dict[str, Any]:
         return error_event(error)
+
+    async def refuse(self, error: EarshotError, *, reason: str = "") -> None:
+        if not error.retryable:
+            await super().refuse(error, reason=reason)
+            return
+        with suppress(Gone):
+            await self.close(close_of_retryable(error.code), error.message)
 
 
 async def _realtime(connection: SocketConnection) -> None:

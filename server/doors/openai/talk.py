@@ -73,14 +73,14 @@ class Talk:
         await self._say([session_event(self.session, "created")])
 
     async def act(self, text: str) -> None:
-        """Do what an event asks; what is wrong with it is told, and the session goes on."""
+        """Do what an event asks; what is wrong with it is told, and the session goes on. Raises what is wrong here."""
         event_id = None
         try:
             message = parse_message(text)
             event_id = event_id_of(message)
             await self._do(parse_event(message))
         except EarshotError as error:
-            if error.http_status >= 500 and not error.retryable:
+            if error.http_status >= 500:
                 raise
             await self._say([error_event(error, event_id)])
 

@@ -48,9 +48,16 @@ def test_a_full_start() -> None:
 
 def test_what_is_known_of_voices() -> None:
     assert (start().diarize, start().speakers_expected) == (None, None)
-    parsed = start(diarize=False, speakers_expected=1, max_speakers=20)
+    parsed = start(diarize=False, speakers_expected=1, max_speakers=20, utterance_silence_ms=100)
     assert (parsed.diarize, parsed.speakers_expected, parsed.max_speakers) == (False, 1, 20)
-    for wrong in ({"speakers_expected": 0}, {"max_speakers": 21}, {"diarize": "perhaps"}):
+    assert (start().utterance_silence_ms, parsed.utterance_silence_ms) == (None, 100)
+    for wrong in (
+        {"utterance_silence_ms": 99},
+        {"utterance_silence_ms": 5001},
+        {"speakers_expected": 0},
+        {"max_speakers": 21},
+        {"diarize": "perhaps"},
+    ):
         with pytest.raises(InvalidMessage):
             start(**wrong)
 

@@ -27,8 +27,8 @@ SOUND = scripted_sound(sentence("alpha bravo", 0.5) + sentence("charlie", 2.5))
 
 
 @asynccontextmanager
-async def bridged(tmp_path: Path, *, keep: bool = False) -> AsyncIterator[tuple[RunningApp, int]]:
-    async with running_app(tmp_path, access_token=SecretStr(TOKEN)) as node:
+async def bridged(tmp_path: Path, *, keep: bool = False, **settings: Any) -> AsyncIterator[tuple[RunningApp, int]]:
+    async with running_app(tmp_path, access_token=SecretStr(TOKEN), **settings) as node:
         address = ServerAddress(f"http://127.0.0.1:{node.port}", TOKEN)
         node.http.headers.update(address.headers)
         async with Bridge(address, node.http, language="en", keep=keep).serving("127.0.0.1", 0) as port:
@@ -94,3 +94,45 @@ async def test_what_is_kept_and_what_cannot_be_heard(tmp_path: Path) -> None:
         writer.write(b'{"type": "audio-chunk", "payload_length": 99999999}\n')
         assert b"INVALID_MESSAGE" in await asyncio.wait_for(reader.read(), DEADLINE_S)
         writer.close()
+
+
+async def test_whoever_is_refused_reads_why_and_others_are_heard_on(tmp_path: Path) -> None:
+    async with (
+        bridged(tmp_path, sessions_max=1, admission_busy_max=0) as (node, port),
+        client.AsyncTcpClient("127.0.0.1", port) as speaking,
+    ):
+        await speaking.write_event(audio.AudioStart(rate=16000, width=2, channels=1).event())
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                if node.services.hub.sessions:
+                    break
+                await asyncio.sleep(0.02)
+        async with client.AsyncTcpClient("127.0.0.1", port) as connection:
+            await say(connection, SOUND)
+            (error,) = await until(connection, "error")
+            assert "place" in error.data["text"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"x" * 4_000_000)
+        assert b"INVALID_MESSAGE" in await asyncio.wait_for(reader.read(), DEADLINE_S)
+        writer.close()
+        # In one piece, which is longer than the server's messages; and then in another form.
+        await speaking.write_event(
+            audio.AudioChunk(rate=16000, width=2, channels=1, audio=SOUND + bytes(400_000)).event()
+        )
+        await until(speaking, "transcript-chunk")
+        await speaking.write_event(audio.AudioChunk(rate=8000, width=2, channels=1, audio=bytes(100)).event())
+        assert (await until(speaking, "error"))[-1].data["code"] == "AUDIO_FORMAT_ERROR"
+
+
+async def test_what_could_not_be_deleted_goes_with_the_next_command(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as (node, _):
+        bridge = Bridge(ServerAddress(f"http://127.0.0.1:{node.port}", TOKEN), node.http, language="en", keep=False)
+        left = await node.new_transcript()
+        right, node.http.headers["authorization"] = node.http.headers["authorization"], "Bearer wrong"
+        await bridge.delete(left)
+        node.http.headers["authorization"] = right
+        assert (await node.http.get("/v1/transcripts")).json()["total"] == 1
+        async with bridge.serving("127.0.0.1", 0) as port, client.AsyncTcpClient("127.0.0.1", port) as connection:
+            await say(connection, SOUND)
+            await until(connection, "transcript-stop")
+        assert (await node.http.get("/v1/transcripts")).json()["total"] == 0

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from media import g711
-from tests.fakes.running_app import RunningApp
+from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.server.doors.openai.conftest import TOKEN
 
@@ -174,6 +178,53 @@ async def test_what_is_not_taken_is_told_and_the_session_goes_on(node: RunningAp
     async with node.socket("/v1/realtime", subprotocols=["realtime", "openai-insecure-api-key.wrong"]) as socket:
         assert (await socket.receive())["error"]["code"] == "invalid_api_key"
         assert (await socket.closed())[0] == 4001
+
+
+async def test_the_silence_that_ends_a_turn_is_the_one_that_is_asked_for(node: RunningApp) -> None:
+    async with connected(node) as connection:
+        for asked_ms, held_ms, turns in (
+            (9_000, 5_000, ["alpha bravo charlie delta echo"]),
+            (None, node.settings.utterance_silence_ms, ["alpha bravo charlie delta", "echo"]),
+        ):
+            turn_detection = {"type": "server_vad"} | ({} if asked_ms is None else {"silence_duration_ms": asked_ms})
+            session: Any = {"type": "transcription", "audio": {"input": {"turn_detection": turn_detection}}}
+            await connection.session.update(session=session)
+            [*_, updated] = await until(connection, "session.updated")
+            assert updated["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] == held_ms
+            await say(connection, spoken(TURNS))
+            await connection.input_audio_buffer.commit()
+            heard = await until(connection, f"{ABOUT}.completed", len(turns))
+            assert [event["transcript"] for event in of(heard, f"{ABOUT}.completed")] == turns
+    await gone(node)
+
+
+async def rest(socket: ClientConnection) -> tuple[list[str], int]:
+    """The kinds of the events until its end, and its close code."""
+    kinds: list[str] = []
+    try:
+        while True:
+            kinds.append(json.loads(await socket.recv())["type"])
+    except ConnectionClosed as closed:
+        return kinds, closed.rcvd.code if closed.rcvd else 1006
+
+
+async def test_who_is_to_come_again_is_told_so_as_their_clients_know_it(tmp_path: Path) -> None:
+    """These give up after an event ``error``, and after close codes of our own."""
+    append = json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(4_800)).decode()})
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with running_app(tmp_path, access_token=TOKEN, sessions_max=1, admission_busy_max=0) as own:
+        url = own.ws_url("/v1/realtime")
+        speaking = await connect(url, additional_headers=headers, proxy=None)
+        await speaking.send(append)
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                if own.services.hub.sessions:
+                    break
+                await asyncio.sleep(0.02)
+        async with connect(url, additional_headers=headers, proxy=None) as one_too_many:
+            await one_too_many.send(append)
+            assert await rest(one_too_many) == (["session.created"], 1013)
+    assert await rest(speaking) == (["session.created"], 1012)
 
 
 async def gone(node: RunningApp) -> None:
