@@ -33,7 +33,7 @@ class Saying:
         words = self._inside_voiced(outcome, utterance.voiced)
         if words and outcome.language is not None:
             session.options = session.options.model_copy(update={"heard_language": outcome.language})
-        spoke = self._voices.said(session, utterance, words)
+        spoke = self._voices.said(session, utterance, words, _tags_of(words, outcome))
         self._heard(session, words, bounds, outcome.language, spoke, final=True)
 
     def so_far(self, session: ListeningSession, hypothesis: Hypothesis) -> None:
@@ -85,3 +85,9 @@ class Saying:
                 spoke=spoke,
             )
         )
+
+
+def _tags_of(words: tuple[Word, ...], outcome: Hypothesis) -> tuple[int, ...]:
+    """Of those that are left of its words."""
+    left = {id(word) for word in words}
+    return tuple(tag for word, tag in zip(outcome.words, outcome.tags, strict=False) if id(word) in left)

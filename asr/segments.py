@@ -143,7 +143,8 @@ def _voice(spoke: Sequence[Spoke | None]) -> dict[str, object]:
     if not known:
         return {}
     sure = sum(one.confidence for one in known) / len(known)
-    return {"voice": known[0].voice, "speaker_confidence": min(1.0, max(0.0, sure)), "speaker": known[0].name}
+    told = {"voice": known[0].voice, "speaker_confidence": min(1.0, max(0.0, sure)), "speaker": known[0].name}
+    return {**told, "of_one": all(one.of_one for one in known)}
 
 
 def _same(one: Segment, other: Segment) -> bool:

@@ -112,12 +112,14 @@ class TrackVoices:
             return ()
         return (self._spoke(step.speaker, len(words), step.confidence),)
 
-    def said(self, utterance: Utterance, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
-        """Of a final: who spoke its words; nothing when that is known of none of them."""
+    def said(self, utterance: Utterance, words: Sequence[Word], tags: Sequence[int] = ()) -> tuple[wire.Spoke, ...]:
+        """Of a final: who spoke its words; nothing when that is known of none of them. ``tags``: as of a hypothesis."""
         self._steps += self._online.finish()
-        found = turns(words, [step for step in self._steps if step.start_samples < utterance.end_samples])
+        found = turns(words, [step for step in self._steps if step.start_samples < utterance.end_samples], tags)
         return tuple(
-            self._spoke(turn.speaker, len(turn.words), turn.confidence) for turn in found if turn.speaker is not None
+            self._spoke(turn.speaker, len(turn.words), turn.confidence, of_one=turn.of_one)
+            for turn in found
+            if turn.speaker is not None
         )
 
     def found(self, found: wire.FoundVoices) -> None:
@@ -157,9 +159,9 @@ class TrackVoices:
             embeddings=packed_prints(np.array(rows)),
         )
 
-    def _spoke(self, voice: int, words: int, confidence: float) -> wire.Spoke:
+    def _spoke(self, voice: int, words: int, confidence: float, *, of_one: bool = False) -> wire.Spoke:
         name = next((known.name for known in self._online.voices if known.speaker == voice), None)
-        return wire.Spoke(voice=voice, words=words, confidence=round(confidence, 3), name=name)
+        return wire.Spoke(voice=voice, words=words, confidence=round(confidence, 3), name=name, of_one=of_one)
 
 
 def _speakers(info: EncoderInfo, opened: wire.Open) -> OnlineSpeakers:

@@ -311,13 +311,15 @@ class VoicesLane:
         voices = one.voices
         return self._guarded(one, lambda _: voices.so_far(words)) or ()
 
-    def said(self, session: ListeningSession, utterance: Utterance, words: Sequence[Word]) -> tuple[wire.Spoke, ...]:
-        """Whose the words of a final are, which is told next: its prints are told here."""
+    def said(
+        self, session: ListeningSession, utterance: Utterance, words: Sequence[Word], tags: Sequence[int] = ()
+    ) -> tuple[wire.Spoke, ...]:
+        """Whose the words of a final are, which is told next: its prints are told here. ``tags``: of a hypothesis."""
         one = self._sessions.get(session.session_id)
         if one is None or one.voices is None:
             return ()
         voices = one.voices
-        spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words))
+        spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words, tags))
         prints = self._guarded(one, lambda _: voices.forget(utterance, had_words=bool(words)))
         if prints is not None:
             self._tell(prints)

@@ -148,12 +148,14 @@ class Ready(_Message):
 
 
 class Spoke(_Message):
-    """So many words in a row are of this voice. ``name``: of the enrolled one that it was recognised as."""
+    """So many words in a row are of this voice. ``name``: of the enrolled one that it was recognised as; ``of_one``:
+    the engine told that they are of one speaker."""
 
     voice: int
     words: int
     confidence: float
     name: str | None = None
+    of_one: bool = False
 
 
 class VoicePrints(_Message):

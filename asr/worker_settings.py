@@ -42,6 +42,7 @@ class WorkerSettings:
     riva_model: str = ""
     riva_deadline_s: float = 10.0
     riva_hotword_boost: float = 20.0
+    riva_diarization: bool = False
 
     @property
     def shared_at(self) -> Path | None:

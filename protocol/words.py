@@ -22,13 +22,18 @@ class Word(BaseModel):
 
 
 class Hypothesis(BaseModel):
-    """What an engine says of one utterance now: ``committed`` words will not change, ``tentative`` ones may."""
+    """What an engine says of one utterance now: ``committed`` words will not change, ``tentative`` ones may.
+
+    ``tags``: of each word by which of the utterance's speakers it is, where the engine tells them apart, or all empty;
+    in the next utterance the same tag may be another's.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     committed: tuple[Word, ...] = ()
     tentative: tuple[Word, ...] = ()
     language: str | None = None
+    tags: tuple[int, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -47,6 +52,7 @@ class Segment(BaseModel):
 
     ``voice``: which of the voices that its track mixes it is, a number from 0 (None: they are not told apart there),
     and ``speaker_confidence`` how sure that is, 0..1. ``speaker_set``: a person said whose it is, and nothing else may.
+    ``of_one``: the recogniser itself told that all its words are of one speaker, so that no pass cuts it.
     ``taken_from``: the voice that it was told as, where a person gave it to somebody new on the track, so that the two
     are kept apart.
     """
@@ -66,6 +72,7 @@ class Segment(BaseModel):
     voice: int | None = None
     speaker_confidence: float | None = None
     speaker_set: bool = False
+    of_one: bool = False
     taken_from: int | None = None
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)

@@ -27,4 +27,5 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         riva_model=settings.riva_model,
         riva_deadline_s=settings.riva_deadline_s,
         riva_hotword_boost=settings.riva_hotword_boost,
+        riva_diarization=settings.riva_diarization,
     )

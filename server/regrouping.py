@@ -105,18 +105,19 @@ def info_of(encoder: str) -> EncoderInfo:
 
 
 def runs(segment: Segment, steps: Sequence[LabelledStep]) -> list[Run]:
-    """Whose the words of a segment are; none where no step is near. One whose words are not known is one run."""
+    """Whose the words of a segment are; none where no step is near. One run, where its words are not known, or known to
+    be of one speaker."""
     first = bisect.bisect_right(steps, segment.start_samples, key=lambda step: step.end_samples)
     near = steps[first : bisect.bisect_left(steps, _end(segment), key=lambda step: step.start_samples)]
     if not near:
         return []
-    if not segment.words:
+    if not segment.words or segment.of_one:
         shares: dict[int, int] = {}
         for step in near:
             shares[step.speaker] = shares.get(step.speaker, 0) + step.end_samples - step.start_samples
         voice = max(shares, key=lambda each: (shares[each], -each))
         sure = [step.confidence for step in near if step.speaker == voice]
-        return [Run(voice, 0, sum(sure) / len(sure))]
+        return [Run(voice, len(segment.words), sum(sure) / len(sure))]
     told = turns(segment.words, near)
     return [Run(turn.speaker, len(turn.words), turn.confidence) for turn in told if turn.speaker is not None]
 

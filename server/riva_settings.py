@@ -46,6 +46,12 @@ class RivaSettings(BaseSettings):
         description="How much Riva prefers a session's hotwords; what is good depends on its model.",
     )
 
+    riva_diarization: bool = Field(
+        False,
+        description="Whether Riva is asked to tell the speakers of an utterance apart, where voices are; only with a "
+        "model that was deployed for it, and for most of its speed.",
+    )
+
     @field_validator("riva_url")
     @classmethod
     def _is_host_and_port(cls, url: str) -> str:

@@ -246,7 +246,7 @@ class _Attempt:
             await asyncio.gather(sending, return_exceptions=True)
         if not self._all_sent:
             raise _Failed("it ended before the utterance did")
-        return Hypothesis(committed=self._words.words, language=self._words.language)
+        return Hypothesis(committed=self._words.words, language=self._words.language, tags=self._words.tags)
 
     async def _receive(self) -> None:
         stream = self._stream

@@ -74,8 +74,11 @@ def streaming_config(
     hotwords = [phrase for phrase in options.hotwords if phrase.strip()][:HOTWORDS_MAX]
     if hotwords:
         config.speech_contexts.add(phrases=hotwords, boost=settings.riva_hotword_boost)
-    # Speakers are not asked for: Riva's tags begin anew with each stream, and telling voices apart is the house's own
-    # work, by what it keeps of them (``asr.speakers``). Riva would pay for it with most of its speed.
+    if options.diarize and settings.riva_diarization:
+        most = options.speakers_expected or options.max_speakers
+        config.diarization_config.enable_speaker_diarization = True
+        if most is not None:
+            config.diarization_config.max_speaker_count = most
     return riva_asr_pb2.StreamingRecognitionConfig(
         config=config, interim_results=options.interim and options.lane == "live"
     )
@@ -89,13 +92,19 @@ class HeardWords:
 
     def __init__(self, start_samples: int) -> None:
         self._start_samples = start_samples
-        self._final: list[Word] = []
-        self._tentative: list[Word] = []
+        self._final: list[tuple[Word, int]] = []
+        self._tentative: list[tuple[Word, int]] = []
         self.language: str | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
-        return (*self._final, *self._tentative)
+        return tuple(word for word, _ in (*self._final, *self._tentative))
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """Of each word, of whom Riva says it is; empty where it told nothing of that."""
+        tags = tuple(tag for _, tag in (*self._final, *self._tentative))
+        return tags if any(tags) else ()
 
     def take(self, response: riva_asr_pb2.StreamingRecognizeResponse, sent_samples: int) -> None:
         """``sent_samples``: of the stream, by now; no word lies behind them."""
@@ -112,10 +121,11 @@ class HeardWords:
             if best.language_code:
                 self.language = best.language_code[0].split("-")[0].lower() or self.language
 
-    def _words(self, heard: riva_asr_pb2.SpeechRecognitionAlternative, end_samples: int) -> list[Word]:
+    def _words(self, heard: riva_asr_pb2.SpeechRecognitionAlternative, end_samples: int) -> list[tuple[Word, int]]:
+        """Each with the tag of its speaker."""
         before = self.words[-1].end_samples if self.words else self._start_samples
         if not heard.words:
-            return _spread(heard.transcript.split(), before, end_samples)
+            return [(word, 0) for word in _spread(heard.transcript.split(), before, end_samples)]
         words = []
         for info, text in zip(heard.words, _texts(heard), strict=True):
             start = min(max(self._start_samples + info.start_time * MS_SAMPLES, before), end_samples)
@@ -123,7 +133,8 @@ class HeardWords:
             before = end
             if text:
                 sure = _confidence(info.confidence or heard.confidence)
-                words.append(Word(text=text, start_samples=start, end_samples=end, confidence=sure))
+                word = Word(text=text, start_samples=start, end_samples=end, confidence=sure)
+                words.append((word, info.speaker_tag))
         return words
 
 

@@ -116,8 +116,9 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Words in a row by one speaker (None: nobody knows), and how sure that is."""
+    """Words in a row by one speaker (None: nobody knows), and how sure that is. ``of_one``: they have one tag."""
 
     speaker: int | None
     confidence: float
     words: tuple[Word, ...]
+    of_one: bool = False

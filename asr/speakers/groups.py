@@ -82,7 +82,10 @@ class Groups:
     def _alike(self, inverse: Embeddings) -> Embeddings:
         means = self.sums / np.maximum(self.counts, 1)[:, None].astype(np.float32)
         alike: Embeddings = (means @ means.T).astype(np.float32)
-        np.multiply(alike, np.minimum(self.scale * inverse[:, None] * inverse, 1), out=alike, where=alike > 0)
+        # To the last bit the same for (i, j) and (j, i): ``merges`` finds by it whose nearest group is gone.
+        share = np.minimum(self.scale * (inverse[:, None] * inverse), 1)
+        alike = np.maximum(alike, alike.T)
+        np.multiply(alike, share, out=alike, where=alike > 0)
         np.fill_diagonal(alike, -np.inf)
         tagged = self.tags != FREE
         alike[(self.tags[:, None] != self.tags) & tagged[:, None] & tagged] = -np.inf
@@ -104,7 +107,7 @@ class Groups:
         there = self.counts > 0
         row = np.full(len(self.counts), -np.inf, np.float32)
         row[there] = (self.sums[there] @ self.sums[i]) / (self.counts[there] * self.counts[i])
-        np.multiply(row, np.minimum(self.scale * inverse[i] * inverse, 1), out=row, where=row > 0)
+        np.multiply(row, np.minimum(self.scale * (inverse[i] * inverse), 1), out=row, where=row > 0)
         row[i] = -np.inf
         if self.tags[i] != FREE:
             row[(self.tags != FREE) & (self.tags != self.tags[i])] = -np.inf

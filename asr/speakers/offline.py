@@ -5,8 +5,8 @@
 
 What a person said of a step stays as it is: steps of one speaker are one group from the beginning, and never join those
 of another. Speakers keep the numbers by which the steps were told before, as far as the steps agree. Where one that a
-person gave a name would vanish in another, or one whose words a person gave to somebody new in that, it is done once
-more, and what is surely of each of them stays theirs.
+person gave a name would vanish in another, it is done once more, and what is surely of each that is named stays theirs.
+One whose words a person gave to somebody new does not vanish in that (asr.speakers.kept_apart).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from asr.speakers.contract import Embeddings, EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow, Voice
 from asr.speakers.groups import FREE, Groups, Ints, Merge, coarse, members
+from asr.speakers.kept_apart import TOLD_COUNTS, parted
 from asr.speakers.named_voices import cores, swallowed
 from asr.speakers.path import UNKNOWN, likeliest, numbers_kept, sureness
 
@@ -26,7 +27,6 @@ STEPS_MAX = 90_000  # 10 hours of speech at 0.4 s
 LARGE_SHARE = 0.04  # of all speech; what is smaller is more likely a mixture of two voices than a person
 LARGE_LEAST_SAMPLES = 24_000
 LARGE_MOST_SAMPLES = 96_000  # whoever spoke for so long is somebody
-TOLD_COUNTS = 0.05  # in cosines: of what was told before, where named voices are hardly to be told apart
 NOBODY = -2
 ROUNDS_MAX = 5  # of grouping, where voices must be kept apart
 
@@ -80,14 +80,15 @@ def tell(
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
     way = _way(windows, embeddings, said, earlier, lengths, info, options, first_new)
-    if swallowed(way.told, earlier, said, lengths, named, apart):
-        held_apart = sorted({*named, *(number for pair in apart for number in pair)})
+    if swallowed(way.told, earlier, said, lengths, named):
         for _ in range(ROUNDS_MAX):  # until the next pass would find the same
-            held = cores(embeddings, earlier, said, held_apart)
+            held = cores(embeddings, earlier, said, named)
             way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
             if np.array_equal(way.told, earlier):
                 break
             earlier = way.told
+    if apart:
+        way = way.told_as(parted(way.told, embeddings, windows, earlier, said, lengths, apart), embeddings)
     speakers, path, numbers = way.speakers, way.path, way.numbers
     sure = np.where(said != UNKNOWN, 1.0, sureness(way.scores, path))
     steps = tuple(
@@ -113,6 +114,19 @@ class _Way:
     @property
     def told(self) -> Ints:
         return np.asarray(self.numbers, np.int64)[self.path]
+
+    def told_as(self, told: Ints, embeddings: Embeddings) -> _Way:
+        """The same steps of the speakers with these numbers."""
+        if np.array_equal(told, self.told):
+            return self
+        names = {number: speaker.name for number, speaker in zip(self.numbers, self.speakers, strict=True)}
+        numbers, path = np.unique(told, return_inverse=True)
+        speakers = [
+            _Speaker(embeddings[path == at].sum(axis=0), number, names.get(number))
+            for at, number in enumerate(numbers.tolist())
+        ]
+        scores = embeddings @ np.array([speaker.centre for speaker in speakers]).T
+        return _Way(speakers, scores, path, numbers.tolist())
 
 
 def _way(

@@ -2,6 +2,9 @@
 
 A word is of whoever spoke in its middle. Steps are coarser than words, so a change moves by one short word into a pause
 beside it, and a single short word in the midst of somebody's speech is that person's. No word is lost or moved in time.
+
+Where the recogniser tells the speakers of an utterance apart, by tags that mean nothing beyond it, all words of one tag
+are of whom the steps say most of them are.
 """
 
 from __future__ import annotations
@@ -20,20 +23,25 @@ PAUSE_SAMPLES = 200 * MS_SAMPLES
 HEARD_BY_NEIGHBOUR = 0.5  # confidence of a word that no step was near to
 
 
-def turns(words: Sequence[Word], steps: Sequence[LabelledStep]) -> list[Turn]:
+def turns(words: Sequence[Word], steps: Sequence[LabelledStep], tags: Sequence[int] = ()) -> list[Turn]:
     """The words in their order as turns, of which no two neighbours have one speaker; None when no step is there.
 
-    ``steps``: in order, and not overlapping.
+    ``steps``: in order, and not overlapping. ``tags``: of each word; where all are 0, nobody told.
     """
     at = [_step(word, steps) for word in words]
     labels = _filled([None if step is None else step.speaker for step in at])
-    _move_into_pauses(labels, words)
-    _calm(labels, words)
+    tagged = len(tags) == len(words) and any(tags)
+    if tagged:
+        labels = _by_tags(labels, at, words, tags)
+    else:
+        _move_into_pauses(labels, words)
+        _calm(labels, words)
     told = []
     for speaker, run in groupby(range(len(words)), key=lambda i: labels[i]):
         chosen = list(run)
         confidence = sum(_confidence(at[i], speaker) for i in chosen) / len(chosen) if speaker is not None else 0.0
-        told.append(Turn(speaker, confidence, tuple(words[i] for i in chosen)))
+        of_one = tagged and len({tags[i] for i in chosen}) == 1
+        told.append(Turn(speaker, confidence, tuple(words[i] for i in chosen), of_one))
     return told
 
 
@@ -57,6 +65,18 @@ def _filled(labels: list[int | None]) -> list[int | None]:
         last = last if label is None else label
         filled.append(last)
     return filled
+
+
+def _by_tags(
+    labels: Sequence[int | None], at: Sequence[LabelledStep | None], words: Sequence[Word], tags: Sequence[int]
+) -> list[int | None]:
+    """Words that no step is near to count for less than any other."""
+    shares: dict[int, dict[int | None, int]] = {}
+    for label, step, word, tag in zip(labels, at, words, tags, strict=True):
+        of_tag = shares.setdefault(tag, {})
+        of_tag[label] = of_tag.get(label, 0) + (0 if step is None else 1 + word.end_samples - word.start_samples)
+    whose = {tag: max(of_tag, key=lambda label: of_tag[label]) for tag, of_tag in shares.items()}
+    return [whose[tag] for tag in tags]
 
 
 def _move_into_pauses(labels: list[int | None], words: Sequence[Word]) -> None:

@@ -106,6 +106,12 @@ def test_a_final_of_several_voices_is_a_segment_of_each_and_the_first_has_the_op
     assert book.open_segment is None
 
 
+def test_it_is_kept_that_the_recogniser_told_words_as_one_speakers() -> None:
+    spoke = [one.model_copy(update={"of_one": one.voice == 1}) for one in by((3, 1), (1, 2))]
+    parts = SegmentBook("trk", "en").heard(words("a", "b", "c"), None, final=True, spoke=spoke)
+    assert [part.of_one for part in parts] == [False, True]
+
+
 def test_an_interim_whose_voice_becomes_known_is_told_and_keeps_it() -> None:
     book = SegmentBook("trk", "en")
     assert told(book.heard(words("a"), None, final=False)).voice is None

@@ -84,7 +84,8 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
     """``with RivaServer() as server``; ``stop`` and ``start`` as often as wanted, always on the same port.
 
     ``faults`` strike the next streams that hold more than silence, one each. ``refuses``: all that is asked is answered
-    so. ``is_deaf``: nothing is answered. ``writes`` makes a transcript of words.
+    so. ``is_deaf``: nothing is answered. ``writes`` makes a transcript of words. ``tags``: whom it takes each word for,
+    where it is asked to tell speakers apart.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         self.refuses: grpc.StatusCode | None = None
         self.is_deaf = False
         self.has_times = True
+        self.tags: Callable[[str], int] = lambda _: 1
         self.lists_models = True
         self.asked: list[Asked] = []
         self.silences = 0
@@ -238,8 +240,10 @@ class RivaServer(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):  # type: igno
         if "multi" in self.languages:
             heard.language_code.append("de-DE")
         if asked.config.config.enable_word_time_offsets and self.has_times:
+            diarizes = asked.config.config.diarization_config.enable_speaker_diarization
             for word in words:
                 heard.words.add(
+                    speaker_tag=self.tags(word.text) if diarizes else 0,
                     word=word.text,
                     start_time=word.start_samples // MS_SAMPLES,
                     end_time=word.end_samples // MS_SAMPLES,

@@ -96,5 +96,7 @@ def steps(*speakers: int, start_samples: int = 0) -> list[LabelledStep]:
 def test_words_are_whose_steps_they_lie_in() -> None:
     assert runs(segment(6), steps(1, 1, 1, 2, 2, 2)) == [Run(1, 3, 0.5), Run(2, 3, 0.5)]
     assert runs(segment(6, with_words=False), steps(1, 1, 2, 2, 2, 2)) == [Run(2, 0, 0.5)]
+    told_as_one = segment(6).model_copy(update={"of_one": True})
+    assert runs(told_as_one, steps(1, 1, 2, 2, 2, 2)) == [Run(2, 6, 0.5)]
     assert runs(segment(3), steps(1, 1, start_samples=900_000)) == []
     assert runs(segment(3), []) == []

@@ -154,6 +154,26 @@ def test_what_a_session_asks_for_is_asked_of_riva(make_engine: MakeEngine, serve
     assert [each.interim_results for each in (first, second, third)] == [True, False, False]
 
 
+def test_riva_tells_speakers_apart_where_that_is_set_and_a_session_wants_it(
+    make_engine: MakeEngine, server: RivaServer
+) -> None:
+    server.tags = lambda word: 1 + (word > "charlie")
+    engine = make_engine(riva_diarization=True)
+    told = hear(engine, SessionOptions(diarize=True, max_speakers=4))
+    assert isinstance(told, Hypothesis)
+    assert (words(told), told.tags) == (TEXT, (1, 1, 1, 2, 2, 2, 2))
+    plain = hear(engine, SessionOptions())
+    assert isinstance(plain, Hypothesis)
+    assert plain.tags == ()
+    hear(engine, SessionOptions(diarize=True))
+    asked = [each.config.config.diarization_config for each in server.asked]
+    assert [(each.enable_speaker_diarization, each.max_speaker_count) for each in asked] == [
+        (True, 4),
+        (False, 0),
+        (True, 0),
+    ]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

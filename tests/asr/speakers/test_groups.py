@@ -63,6 +63,18 @@ def test_two_larger_groups_must_be_as_alike_as_each_is_to_itself() -> None:
     assert len(np.unique(members(np.arange(len(few)), made.merges(0.6)))) == 1
 
 
+@given(st.integers(0, 1000))
+def test_nor_do_larger_groups_of_two_tags_whatever_is_rounded(seed: int) -> None:
+    """What is as alike both ways was not so in the last bit, and groups were joined that had nothing to do with it."""
+    random = np.random.default_rng(seed)
+    count, tags = 12, np.array([at if at % 2 else FREE for at in range(12)])
+    rows = (random.normal(size=16) + 0.3 * random.normal(size=(count, 2 * LARGER, 16))).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    made = Groups(rows.sum(axis=1), np.full(count, 2 * LARGER), tags.copy(), scale=0.9)
+    made.merges(-1.0)
+    assert sorted(made.tags[made.counts > 0].tolist()) == [1, 3, 5, 7, 9, 11]
+
+
 def test_as_many_are_left_as_asked_for() -> None:
     made = singles([0, 0, 1, 1, 2, 2, 3])
     made.merges(-1.0, least=3)

@@ -78,3 +78,17 @@ def test_no_word_is_lost_and_neighbours_differ(lengths: list[tuple[int, int]], s
     assert all(a.speaker != b.speaker for a, b in itertools.pairwise(told))
     assert {turn.speaker for turn in told} <= {*speakers, None}
     assert all(0 <= turn.confidence <= 1 for turn in told)
+
+
+def test_words_of_one_tag_are_of_one_speaker_and_change_where_the_tags_do() -> None:
+    words = [word(f"w{i}", i * 400, i * 400 + 390) for i in range(6)]
+    heard = steps(0, 0, 1, 1, 5, 1)  # a step late, and a ghost
+    assert said(turns(words, heard)) == [(0, "w0 w1"), (1, "w2 w3 w4 w5")]
+    told = turns(words, heard, [7, 7, 7, 2, 2, 2])
+    assert [(turn.speaker, len(turn.words), turn.of_one) for turn in told] == [(0, 3, True), (1, 3, True)]
+    # What is one voice by all that was heard stays one, and may be cut later.
+    [turn] = turns(words, steps(0, 0, 0, 0, 0, 0), [7, 7, 7, 2, 2, 2])
+    assert (turn.speaker, turn.of_one) == (0, False)
+    for nothing in ([], [0] * 6, [1, 2]):
+        assert turns(words, heard, nothing) == turns(words, heard)
+    assert said(turns(words, [], [7, 7, 7, 2, 2, 2])) == [(None, "w0 w1 w2 w3 w4 w5")]
