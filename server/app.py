@@ -30,6 +30,7 @@ from server.metrics import Metrics
 from server.model_pulls import ModelPulls, fetch_model
 from server.rate_limits import RateLimits
 from server.request_context import RequestContext
+from server.route_starts import RouteStarts
 from server.services import Services
 from server.settings import Settings
 
@@ -121,6 +122,7 @@ def build_app(
     rest = (whip.router, blobs.router, debug.router, api_page.router, pages.router)
     for router in (health.router, *families, *of_others, *rest):
         app.router.routes.extend(router.routes)
+    app.router.middleware_stack = RouteStarts(app.router)
     # The last one added is the outermost.
     app.add_middleware(CatchErrors)
     if settings.allowed_origins:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from protocol.errors import EarshotError, Internal, Overloaded, StoreUnavailable
+from server.store.sqlite_connection import SqliteConnection
 
 log = structlog.get_logger(__name__)
 
@@ -149,16 +149,17 @@ def _limits() -> dict[str, str]:
 
 def _sqlite_engine(url: URL, *, connections: int, begin: str) -> AsyncEngine:
     engine = create_async_engine(
-        url, hide_parameters=True, pool_size=connections, max_overflow=0, pool_timeout=SQLITE_TURN_TIMEOUT_S
+        url,
+        hide_parameters=True,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=SQLITE_TURN_TIMEOUT_S,
+        connect_args={"async_creator_fn": SqliteConnection},
     )
 
     @sa.event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver starts no transaction of its own
-        # A task that is cancelled again, while its connection is being closed, stops the connection's thread a second
-        # time; the first close would then wait for ever for a thread that is gone.
-        driver = connection.driver_connection
-        driver.stop = functools.cache(driver.stop)
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout = {BUSY_TIMEOUT_MS}",

@@ -142,13 +142,6 @@ def feed(session: AsrSession, pcm: bytes, *, block_samples: int = 320) -> None:
         session.feed(Block(start + at // 2, pcm[at : at + 2 * block_samples]))
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what nobody announces."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine even a willing process may need longer than the grace."""

@@ -13,7 +13,8 @@ from asr.client import AsrClient
 from asr.contract import SessionOptions
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
-from tests.asr.conftest import WAIT_S, Heard, MakeClient, feed, nothing_recorded, open_session, settings, until
+from tests.asr.conftest import WAIT_S, Heard, MakeClient, feed, nothing_recorded, open_session, settings
+from tests.fakes.waiting import until
 from tests.fakes.worker import Cue, spoken
 
 

@@ -14,7 +14,8 @@ from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
 from asr.wire import Ran
 from protocol.blocks import Block
-from tests.asr.conftest import WAIT_S, Heard, MakeClient, feed, open_session, settings, until
+from tests.asr.conftest import WAIT_S, Heard, MakeClient, feed, open_session, settings
+from tests.fakes.waiting import until
 from tests.fakes.worker import Cue, command, spoken
 
 TWO = ("--workers-max", "2")

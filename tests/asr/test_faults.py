@@ -22,8 +22,9 @@ from asr.contract import SessionOptions
 from asr.session import LOST_MAX
 from asr.watch import Backoff
 from protocol.words import Segment
-from tests.asr.conftest import WAIT_S, Heard, feed, open_session, until
+from tests.asr.conftest import WAIT_S, Heard, feed, open_session
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.waiting import until
 
 TEXTS = ("alpha bravo charlie", "delta echo foxtrot golf", "hotel india")
 SESSIONS = 4

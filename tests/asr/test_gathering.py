@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from asr.gathering import GATHER_MAX_BYTES, GATHER_S, Gathering
+from tests.fakes.virtual_time import in_virtual_time
 
 
 class Written:
@@ -25,6 +26,7 @@ class Written:
             await self.changed.wait()
 
 
+@in_virtual_time
 async def test_the_first_goes_at_once_and_what_follows_goes_together() -> None:
     written = Written()
     for piece in (b"a", b"b", b"c"):
@@ -54,6 +56,7 @@ async def test_much_does_not_wait() -> None:
     assert [len(data) for data in written.writes] == [1, GATHER_MAX_BYTES]
 
 
+@in_virtual_time
 async def test_nothing_is_written_after_the_end() -> None:
     written = Written()
     for piece in (b"a", b"b"):

@@ -19,8 +19,9 @@ from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
 from protocol.words import Segment, Word
-from tests.asr.conftest import WAIT_S, WordsHeard, feed, nothing_recorded, until
+from tests.asr.conftest import WAIT_S, WordsHeard, feed, nothing_recorded
 from tests.asr.conftest import Heard as Told
+from tests.fakes.waiting import until
 
 DIARIZE = SessionOptions(diarize=True)
 

@@ -15,8 +15,9 @@ from asr.client import AsrClient, WorkerSettings
 from asr.link import SharedLink
 from asr.sharing import SharedEngines, links_in
 from asr.watch import Backoff
-from tests.asr.conftest import WAIT_S, Heard, feed, open_session, until
+from tests.asr.conftest import WAIT_S, Heard, feed, open_session
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 
 TEXTS = ("alpha bravo charlie", "delta echo foxtrot golf")
 BACKOFF = Backoff(first_s=0.05, cap_s=0.2)

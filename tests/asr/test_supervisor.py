@@ -17,7 +17,8 @@ from asr.link import ChildGone, Ending, WorkerLink
 from asr.supervisor import SessionMessage, Supervisor
 from asr.watch import Backoff
 from asr.wire import Audio, FromWorker, Open, Pong, Ran, Ready, Working
-from tests.asr.conftest import WAIT_S, settings, until
+from tests.asr.conftest import WAIT_S, settings
+from tests.fakes.waiting import until
 from tests.fakes.worker import Cue, command, spoken
 
 

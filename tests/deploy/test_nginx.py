@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.deploy.files import KUBERNETES, NGINX
 from tests.deploy.nginx import check, laid, make_certificate, program, running
 from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.waiting import until
 from tests.server.databases import NoPostgres, running_postgres
 
 pytestmark = pytest.mark.skipif(
@@ -211,9 +212,7 @@ async def test_what_is_for_us_alone_is_not_outside_and_nothing_is_kept_back_or_l
             yield bytes(1000)
 
         upload = asyncio.create_task(http.post(f"/v1/transcripts_audio/{id_}/upload", content=pieces()))
-        async with asyncio.timeout(30):
-            while not any(node.app.state.leaving.uploads.count for node in (all_of_it.a, all_of_it.b)):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: any(node.app.state.leaving.uploads.count for node in (all_of_it.a, all_of_it.b)))
         is_there.set()
         assert (await upload).status_code == 400  # it is no sound
         log = all_of_it.log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from pathlib import Path
@@ -69,10 +70,13 @@ async def test_files_are_dropped_and_become_text(node: RunningApp, browser: Brow
         dropped = await page.evaluate_handle(
             """(files) => {
               const carried = new DataTransfer();
-              for (const [name, bytes] of files) carried.items.add(new File([new Uint8Array(bytes)], name));
+              for (const [name, encoded] of files) {
+                const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+                carried.items.add(new File([bytes], name));
+              }
               return carried;
             }""",
-            [[each.name, list(each.read_bytes())] for each in (first, second)],
+            [[each.name, base64.b64encode(each.read_bytes()).decode()] for each in (first, second)],
         )
         await page.dispatch_event("main", "drop", {"dataTransfer": dropped})
         for name, words in (("water talk.wav", "good river morning alpha bravo"), ("second.wav", "stone garden")):

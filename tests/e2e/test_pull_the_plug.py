@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 
 pytestmark = pytest.mark.process
@@ -158,8 +159,7 @@ async def test_told_to_stop_it_makes_the_finals_and_leaves_in_good_order(tmp_pat
             for at in range(0, len(SOUND), MESSAGE_BYTES):
                 await socket.send(SOUND[at : at + MESSAGE_BYTES])
             hearing = asyncio.create_task(speaker.hear(socket))
-            while speaker.acked < len(SOUND) // 2:  # noqa: ASYNC110 - acks come by themselves
-                await asyncio.sleep(0.02)
+            await until(lambda: speaker.acked >= len(SOUND) // 2)
             assert await server.stop() == 0
             await hearing
         await server.start()

@@ -78,12 +78,6 @@ async def running_node(
         await disk.stop()
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not is_so():  # noqa: ASYNC110 - the bucket tells nobody
-            await asyncio.sleep(0.01)
-
-
 async def until_remote(store: Store, track: Track) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while not (await store.get_track(track.id)).is_remote:  # noqa: ASYNC110 - a round ends by itself

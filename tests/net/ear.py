@@ -46,7 +46,7 @@ class Ear:
     def last(self, seconds: float) -> Samples:
         return self.heard[-round(seconds * SAMPLE_RATE_HZ) :]
 
-    async def until_hears(self, *frequencies_hz: float, seconds: float = 0.4, timeout_s: float = 15.0) -> None:
+    async def until_hears(self, *frequencies_hz: float, seconds: float = 0.4, timeout_s: float = 60.0) -> None:
         """Until each of these tones was there at once, in the last ``seconds`` at half of its strength."""
         await self._until(
             lambda last: len(last) >= seconds * SAMPLE_RATE_HZ and all(level(last, f) > 0.5 for f in frequencies_hz),
@@ -54,9 +54,9 @@ class Ear:
             timeout_s,
         )
 
-    async def until_quiet(self, *frequencies_hz: float, seconds: float = 0.4, timeout_s: float = 15.0) -> None:
+    async def until_quiet(self, *frequencies_hz: float, seconds: float = 0.4, timeout_s: float = 60.0) -> None:
         """Until none of these tones was there in the last ``seconds``."""
-        await self._until(lambda last: all(level(last, f) < 0.02 for f in frequencies_hz), seconds, timeout_s)
+        await self._until(lambda last: all(level(last, f) < 0.05 for f in frequencies_hz), seconds, timeout_s)
 
     async def close(self) -> None:
         if self._task is not None:

@@ -42,13 +42,13 @@ class SoundTrack(MediaStreamTrack):
         self._pcm = pcm
         self._speed = speed
         self._endless = endless
-        self._began_s = 0.0
+        self.began_s = 0.0
 
     async def recv(self) -> Any:
         await self.begin.wait()
         loop = asyncio.get_running_loop()
         if not self.sent_samples:
-            self._began_s = loop.time()
+            self.began_s = loop.time()
         start = self.sent_samples
         piece = self._pcm[start * BYTES_PER_SAMPLE : (start + FRAME_SAMPLES) * BYTES_PER_SAMPLE]
         if not piece:
@@ -56,7 +56,7 @@ class SoundTrack(MediaStreamTrack):
             if not self._endless:
                 self.stop()
                 raise MediaStreamError
-        due_s = self._began_s + start / SAMPLE_RATE_HZ / self._speed
+        due_s = self.began_s + start / SAMPLE_RATE_HZ / self._speed
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         frame = av.AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
         frame.planes[0].update(piece.ljust(FRAME_SAMPLES * BYTES_PER_SAMPLE, b"\0"))
@@ -109,7 +109,7 @@ class RtcClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def connect(self, exchange: Exchange, *, timeout_s: float = 20.0) -> None:
+    async def connect(self, exchange: Exchange, *, timeout_s: float = 60.0) -> None:
         """Offer, let ``exchange`` fetch the answer, wait until connected and the channel is open; sound starts then."""
         self.pc.addTrack(self.track)
         self._take(self.pc.createDataChannel(self._label))
@@ -128,7 +128,7 @@ class RtcClient:
         await self._describe()
         return self.pc.localDescription.sdp, self.pc.localDescription.type
 
-    async def wait_connected(self, timeout_s: float = 20.0) -> None:
+    async def wait_connected(self, timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             await self._connected.wait()
             await self.opened.wait()
@@ -142,7 +142,7 @@ class RtcClient:
         assert self.channel is not None
         self.channel.send(text)
 
-    async def wait_message(self, wanted: Callable[[str], bool], *, timeout_s: float = 10.0) -> str:
+    async def wait_message(self, wanted: Callable[[str], bool], *, timeout_s: float = 60.0) -> str:
         """The first text, past or to come, for which ``wanted`` is true."""
         async with asyncio.timeout(timeout_s), self._changed:
             while True:

@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.fakes.waiting import until
 from tests.net.relay import Counts, TcpRelay, UdpRelay, Way
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
-        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.001)
 
 
 def carried(seed: int, count: int = 2_000, **faults: Any) -> tuple[list[bytes], Counts]:
@@ -46,7 +41,7 @@ async def test_later_and_overtaken_datagrams_all_come() -> None:
     with way.faults(delay_s=0.005, jitter_s=0.005, reorder=0.2, reorder_s=0.01):
         for index in range(200):
             way.carry(bytes([index]))
-    await eventually(lambda: len(out) == 200)
+    await until(lambda: len(out) == 200)
     assert sorted(out) == [bytes([index]) for index in range(200)]
     assert out != sorted(out)
 
@@ -87,10 +82,10 @@ async def test_datagrams_pass_between_two_that_only_know_the_relay() -> None:
             b.sendto(b"to a", relay.face_b)
             assert await loop.sock_recvfrom(a, 100) == (b"to a", relay.face_a)
             stranger.sendto(b"not me", relay.face_a)
-            await eventually(lambda: relay.to_b.counts.strangers == 1)
+            await until(lambda: relay.to_b.counts.strangers == 1)
             with relay.both(black_hole=True):
                 a.sendto(b"nowhere", relay.face_a)
-                await eventually(lambda: relay.to_b.counts.lost == 1)
+                await until(lambda: relay.to_b.counts.lost == 1)
 
 
 @pytest.fixture

@@ -56,8 +56,15 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._runner = asyncio.Runner()
         self._clean: str | None = None  # the database that is used again
+        self._cleaner: asyncpg.Connection | None = None  # stays: to learn of all tables costs more than to empty them
         self._as_migrated: list[tuple[str, int]] = []  # its counters
+
+    def close(self) -> None:
+        if self._cleaner is not None:
+            self._runner.run(self._cleaner.close())
+        self._runner.close()
 
     @contextlib.contextmanager
     def clean_database(self) -> Iterator[str]:
@@ -65,31 +72,28 @@ class Postgres:
         if self._clean is None:
             self._clean = f"test_{uuid.uuid4().hex}"
             self._run(f"CREATE DATABASE {self._clean}")
-            asyncio.run(self._migrate(self.url(self._clean)))
+            self._cleaner = self._runner.run(self._migrated(self._clean))
+        assert self._cleaner is not None
         try:
             yield self.url(self._clean)
         finally:
-            asyncio.run(self._clean_up(self._clean))
+            self._runner.run(self._clean_up(self._cleaner))
 
-    async def _migrate(self, url: str) -> None:
-        await (await Store.open(url)).close()
-        connection = await self._connect(self._clean)
-        self._as_migrated = [tuple(row) for row in await connection.fetch("SELECT name, value FROM counters")]
-        await connection.close()
-
-    async def _clean_up(self, database: str) -> None:
+    async def _migrated(self, database: str) -> asyncpg.Connection:
+        await (await Store.open(self.url(database))).close()
         connection = await self._connect(database)
-        try:
-            # What a test left behind may hold locks.
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            tables = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)]
-            await connection.execute("; ".join([*tables, "ALTER SEQUENCE passages_id_seq RESTART"]))
-            await connection.executemany("INSERT INTO counters (name, value) VALUES ($1, $2)", self._as_migrated)
-        finally:
-            await connection.close()
+        self._as_migrated = [tuple(row) for row in await connection.fetch("SELECT name, value FROM counters")]
+        return connection
+
+    async def _clean_up(self, connection: asyncpg.Connection) -> None:
+        # What a test left behind may hold locks.
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = [f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)]
+        await connection.execute("; ".join([*tables, "ALTER SEQUENCE passages_id_seq RESTART"]))
+        await connection.executemany("INSERT INTO counters (name, value) VALUES ($1, $2)", self._as_migrated)
 
     @contextlib.contextmanager
     def fresh_database(self) -> Iterator[str]:
@@ -112,7 +116,7 @@ class Postgres:
             finally:
                 await connection.close()
 
-        asyncio.run(run())
+        self._runner.run(run())
 
     async def _connect(self, database: str | None) -> asyncpg.Connection:
         return await asyncpg.connect(host=str(self.folder), user="postgres", database=database)
@@ -147,7 +151,8 @@ def running_postgres(*, is_durable: bool = False) -> Iterator[Postgres]:
             )
         try:
             asyncio.run(_wait_ready(folder, server))
-            yield Postgres(folder)
+            with contextlib.closing(Postgres(folder)) as postgres:
+                yield postgres
         finally:
             server.terminate()
             try:

@@ -15,6 +15,7 @@ from server.connections import Asking
 from server.leaving import Leaving
 from server.serving import Serving
 from tests.fakes.node import node_settings
+from tests.fakes.waiting import until
 
 DEADLINE_S = 20.0  # of the test; the server's own is given to each
 FOR_EVER_S = 3600.0
@@ -165,9 +166,7 @@ async def test_an_address_may_hold_only_so_many(folder: Path) -> None:
         assert (await other.answer()).startswith(b"HTTP/1.1 200 ")
         for peer in (*peers, other):
             await peer.close()
-        async with asyncio.timeout(DEADLINE_S):
-            while asking.count:  # noqa: ASYNC110 - the operating system tells the server, not us
-                await asyncio.sleep(0.01)
+        await until(lambda: not asking.count)
 
 
 def test_addresses_are_counted_apart() -> None:

@@ -20,6 +20,7 @@ from server.recordings import RECORDINGS_MAX
 from server.services import Services
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 from tests.server.spoken import status
 from tests.server.test_intake import EXPECTED as FILE_EXPECTED
@@ -181,9 +182,7 @@ async def test_a_session_that_closes_while_its_successor_waits_is_opened_again(t
         async with lock:
             coming = asyncio.create_task(client.begin(resume=token))
             speaking.lost("gone")
-            async with asyncio.timeout(10):
-                while speaking.session.state is not SessionState.CLOSED:  # noqa: ASYNC110 - its timer does it
-                    await asyncio.sleep(0.01)
+            await until(lambda: speaking.session.state is SessionState.CLOSED)
         await coming
         await client.say(SOUND[client.of("started")[1]["position"] * 2 :])
         await client.stop()

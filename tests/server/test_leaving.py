@@ -13,6 +13,7 @@ from server.settings import Settings
 from tests.fakes.node import running_services, texts, wait_for_state, words_of
 from tests.fakes.running_app import running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 
 PROMISED_S = 25.0
@@ -56,8 +57,7 @@ async def test_an_upload_under_way_comes_to_its_end_and_a_new_one_is_refused(tmp
         path = f"/v1/transcripts_audio/{id_}/upload"
         upload = asyncio.create_task(node.http.post(path, content=pieces()))
         async with asyncio.timeout(60):
-            while not list((tmp_path / "incoming").glob("*")):  # noqa: ASYNC110 - until its first bytes are there
-                await asyncio.sleep(0.01)
+            await until(lambda: any((tmp_path / "incoming").glob("*")))
             assert node.app.state.leaving.uploads.count == 1
             node.serving.stop()
             while (await node.http.get("/health")).status_code == 200:  # noqa: ASYNC110 - nor here

@@ -12,6 +12,7 @@ from starlette.types import Message
 from protocol.errors import BadInput, TooLarge, TooSlow, UnsupportedMedia
 from server import limits
 from server.limits import MessageRate, body_pieces, read_body
+from tests.fakes.virtual_time import in_virtual_time
 
 
 def request_of(
@@ -58,6 +59,7 @@ async def test_a_body_that_is_cut_off_is_bad_input() -> None:
         await read_body(request_of([b"abc"], cut=True), 5)
 
 
+@in_virtual_time
 async def test_a_small_body_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BODY_WHOLE_S", 0.05)
 
@@ -100,6 +102,7 @@ def window(monkeypatch: pytest.MonkeyPatch) -> None:
         [(0.0, b"x" * 10), (3600.0, b"")],
     ],
 )
+@in_virtual_time
 async def test_a_body_that_drips_is_given_up(pieces: Sequence[tuple[float, bytes]]) -> None:
     async with asyncio.timeout(2):
         with pytest.raises(TooSlow):
@@ -107,6 +110,7 @@ async def test_a_body_that_drips_is_given_up(pieces: Sequence[tuple[float, bytes
 
 
 @pytest.mark.usefixtures("window")
+@in_virtual_time
 async def test_a_body_that_keeps_its_pace_may_take_long_and_so_may_its_taker() -> None:
     slow = [(0.1, b"x" * 10)] * 8  # more than twice the window in all
     assert await read_body(request_in_time(slow), 10_000) == b"x" * 80

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +10,11 @@ import pytest
 
 from protocol.errors import Conflict, EngineFailed, NotFound
 from server.model_pulls import Fetch, ModelPulls, list_models
+from tests.fakes.waiting import until
 
 
 async def settled(pulls: ModelPulls) -> None:
-    async with asyncio.timeout(5):
-        while pulls.progress is not None and pulls.progress.state == "pulling":  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await until(lambda: pulls.progress is None or pulls.progress.state != "pulling")
 
 
 async def no_reload() -> None:
@@ -38,8 +36,7 @@ async def test_progress_is_told_and_the_recogniser_is_told_when_it_is_there(tmp_
 
     pulls = ModelPulls(tmp_path, fetch)
     assert pulls.begin("tiny", when_done=reload).state == "pulling"
-    while pulls.progress_of("tiny").done_bytes == 0:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    await until(lambda: pulls.progress_of("tiny").done_bytes > 0)
     assert pulls.progress_of("tiny").total_bytes == 10
     with pytest.raises(Conflict):
         pulls.begin("base", when_done=reload)

@@ -48,10 +48,10 @@ async def test_a_client_goes_on_over_another_network_and_is_heard_once(tmp_path:
             left_s = loop.time()
             async with RtcClient(rest) as after:
                 await after.connect(mobile.between(exchange))
-                late_s = loop.time() - left_s
                 await before.wait_message(lambda text: '"code":"REPLACED"' in text)
                 await before.closed.wait()
                 await after.wait_message(lambda text: "foxtrot" in text and '"is_final":true' in text)
+                late_s = after.track.began_s - left_s
                 after.send('{"cmd":"STOP"}')
                 await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
         words = await words_of(services, client.transcript_id)

@@ -23,6 +23,7 @@ from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.running_app import Message, RunningApp, Socket, running_app
 from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.waiting import until
 from tests.net.relay import TcpRelay
 from tests.server.databases import Postgres, SocketRelay
 
@@ -110,9 +111,7 @@ def spooled(services: Services) -> list[Path]:
 
 
 async def until_spooled(services: Services, text: str) -> None:
-    async with asyncio.timeout(60):
-        while not any(text in path.read_text() for path in spooled(services)):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+    await until(lambda: any(text in path.read_text() for path in spooled(services)))
 
 
 @pytest.mark.parametrize("how", ["cut", "silent"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import wave
@@ -16,6 +15,7 @@ from server.live import SourceOptions
 from tests.fakes.node import finals_of, new_client, running_services
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.waiting import until
 from tests.net.rtc_client import RtcClient
 
 BEFORE = sentence("alpha bravo", 0.4)
@@ -130,9 +130,7 @@ async def test_a_peer_pauses_on_its_channel_and_its_words_stay_in_time(tmp_path:
             await peer.wait_message(lambda text: '"status":"paused"' in text)
             [session] = services.hub.sessions.values()
             first = (await finals_of(services, client.transcript_id))[0].words[0].start_samples
-            async with asyncio.timeout(20):
-                while session.pipeline.length_samples < first + round(3.6 * SAMPLE_RATE_HZ):  # noqa: ASYNC110 - it tells nobody
-                    await asyncio.sleep(0.02)
+            await until(lambda: session.pipeline.length_samples >= first + round(3.6 * SAMPLE_RATE_HZ))
             peer.send('{"action": "resume"}')
             await peer.wait_message(lambda text: "foxtrot" in text and '"is_final":true' in text)
             peer.send('{"cmd": "STOP"}')

@@ -28,6 +28,7 @@ from server.store.store import Store
 from server.track_prints import TrackPrints
 from server.voices import Voices
 from tests.fakes.settings import settings_of
+from tests.fakes.waiting import until
 from tests.server.spoken import put
 from tests.server.spoken_prints import Speech, prints
 
@@ -385,8 +386,7 @@ async def test_one_that_waited_goes_by_what_was_asked_meanwhile(room: Room) -> N
     async with turn:
         asked = asyncio.create_task(room.relabelling.relabel(room.id, max_speakers=1))
         last = asyncio.create_task(room.relabelling.before_end(room.id))
-        while len(turn._waiters or ()) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await until(lambda: len(turn._waiters or ()) >= 2)
     assert (await asked).voices == 1
     await last
     assert len({speaker for _, speaker in await room.shown()}) == 1
@@ -396,8 +396,7 @@ async def test_only_so_many_wait_for_a_pass_they_asked_for(room: Room) -> None:
     turn = room.relabelling._turn
     async with turn:
         asked = [asyncio.create_task(room.relabelling.relabel(room.id)) for _ in range(ASKED_MAX)]
-        while len(turn._waiters or ()) < ASKED_MAX:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await until(lambda: len(turn._waiters or ()) >= ASKED_MAX)
         with pytest.raises(Overloaded):
             await room.relabelling.relabel(room.id)
     assert {done.voices for done in await asyncio.gather(*asked)} == {2}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from tests.fakes.node import words_of
 from tests.fakes.riva_server import RivaServer, reciting
 from tests.fakes.running_app import RunningApp, Socket, running_app
 from tests.fakes.spoken_sample import spoken_sample
+from tests.fakes.waiting import until
 
 WAIT_S = 60.0
 SAMPLE = spoken_sample()
@@ -60,12 +59,6 @@ async def health(node: RunningApp) -> dict[str, Any]:
     return body
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
 async def test_a_riva_server_that_dies_in_mid_speech_and_returns_loses_and_doubles_no_word(tmp_path: Path) -> None:
     with server() as riva:
         async with running_app(tmp_path, **options(riva)) as node:
@@ -75,8 +68,9 @@ async def test_a_riva_server_that_dies_in_mid_speech_and_returns_loses_and_doubl
                 await socket.send({"type": "start", "data": {"encoding": "pcm_s16le", "sample_rate": 16000}})
                 await socket.until("started")
                 await say(socket, 0.0, CUT_S)
-                await until_told(socket, is_final=True)
-                await until_told(socket, is_final=False)
+                await until_told_final(socket)
+                # And in the middle of the next one.
+                await until(lambda: len(riva.asked) == 2 and len(riva.asked[1].sound) > 0)
                 riva.stop()
                 await say(socket, CUT_S, len(SAMPLE.samples) / SAMPLE_RATE_HZ)
                 await until(lambda: is_away(node))
@@ -95,11 +89,8 @@ async def test_a_riva_server_that_dies_in_mid_speech_and_returns_loses_and_doubl
             assert node.services.asr.status.restarts == 0
 
 
-async def until_told(socket: Socket, *, is_final: bool) -> None:
-    async with asyncio.timeout(WAIT_S):
-        await socket.until(
-            lambda message: message["type"] == "transcription" and message["data"]["is_final"] is is_final
-        )
+async def until_told_final(socket: Socket) -> None:
+    await socket.until(lambda message: message["type"] == "transcription" and message["data"]["is_final"])
 
 
 async def is_away(node: RunningApp) -> bool:

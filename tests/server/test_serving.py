@@ -16,6 +16,7 @@ import pytest
 from server.leaving import FAULT_S, GOODBYE_S, LEFTOVERS_S
 from server.serving import EXIT_HARD, listen
 from tests.fakes.node import node_settings
+from tests.fakes.waiting import until
 
 SCRIPT = """
 import gc
@@ -99,8 +100,7 @@ async def test_told_twice_it_stops_at_once(tmp_path: Path) -> None:
             )
             await upload.drain()
             async with asyncio.timeout(30):
-                while not list((tmp_path / "incoming").glob("*")):  # noqa: ASYNC110 - until its first bytes are there
-                    await asyncio.sleep(0.02)
+                await until(lambda: any((tmp_path / "incoming").glob("*")))
                 server.send_signal(signal.SIGTERM)
                 while (await client.get("/health")).status_code == 200:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from media.webrtc.peer_contract import PeerSettings
 from protocol.blocks import BYTES_PER_SAMPLE, Block
 from protocol.states import SessionState
 
-LOCAL = PeerSettings(connect_deadline_s=10.0, loopback=True)
+LOCAL = PeerSettings(connect_deadline_s=60.0, loopback=True)
 
 
 class Listening:
@@ -46,7 +46,7 @@ class Listening:
         self.states.append((state, reason))
         self._changed.set()
 
-    async def until(self, true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    async def until(self, true: Callable[[], bool], timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not true():
                 self._changed.clear()

@@ -108,7 +108,7 @@ async def test_a_peer_outlives_a_black_hole(opened: Opened) -> None:
         with relay.both(black_hole=True):
             await asyncio.sleep(0.5)
         heard = listening.end_samples
-        await listening.until(lambda: listening.end_samples > heard + 3_200, timeout_s=3.0)
+        await listening.until(lambda: listening.end_samples > heard + 3_200)
         await peer.close()
     assert [state for state, _ in listening.states] == [SessionState.LIVE, SessionState.CLOSED]
 
@@ -120,7 +120,7 @@ async def test_a_peer_that_is_gone_is_closed(opened: Opened) -> None:
         await client.connect(relay.between(peer.answer))
         await listening.until(lambda: listening.end_samples > 0)
         with relay.both(black_hole=True):
-            await listening.until(lambda: listening.state is SessionState.CLOSED, timeout_s=4.0)
+            await listening.until(lambda: listening.state is SessionState.CLOSED)
     assert listening.states[-1][1] == "nothing heard from the peer"
     await peer.close()
 
@@ -136,7 +136,7 @@ async def test_who_forges_a_dead_peers_address_does_not_keep_it(opened: Opened, 
         ufrag = guard._seat.ufrag.encode()
         forged = (b"\x80\x6f" + bytes(40), b"\x16\xfe\xfd" + bytes(40), request(ufrag + b":x"), request(b"", kind=0x11))
         with relay.both(black_hole=True):
-            async with asyncio.timeout(4.0):
+            async with asyncio.timeout(60):
                 while listening.state is not SessionState.CLOSED:
                     for data in forged:
                         shared.lend().received(face, data, source)

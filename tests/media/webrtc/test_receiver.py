@@ -8,6 +8,7 @@ from aiortc.rtp import RtpPacket
 
 from media.webrtc.receiver import SSRC_MAX, OpusReceiver
 from protocol.blocks import Block
+from tests.fakes.virtual_time import in_virtual_time
 from tests.media.opus_sound import sweep_packets
 
 
@@ -35,6 +36,7 @@ class Heard:
         self.excess += 1
 
 
+@in_virtual_time
 async def test_a_hole_is_given_up_without_another_packet() -> None:
     heard = Heard()
     packets = sweep_packets(0.2)

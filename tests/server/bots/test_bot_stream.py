@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -17,7 +16,8 @@ from server.bots.bot_stream import PARTICIPANTS_MAX
 from server.bots.meeting_tracks import MIXED
 from server.endings import BOT_SESSION_MAX_S
 from server.live import LiveSession, SourceOptions
-from tests.fakes.node import DEADLINE_S, new_client, wait_for_state
+from tests.fakes.node import new_client, wait_for_state
+from tests.fakes.waiting import until
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, HOUR_S, PIECE_S, Meeting, acted, moment, say
 
 
@@ -226,16 +226,12 @@ async def test_a_meeting_is_longer_than_other_sessions(meeting: Meeting) -> None
     for each in services.hub.sessions.values():  # the bot's is looked at first
         each.opened_at_s -= services.settings.session_max_s + 1
     [other] = services.hub.sessions_of(client.transcript_id)
-    async with asyncio.timeout(DEADLINE_S):
-        while other.finishing is None:  # noqa: ASYNC110 - it ends by itself
-            await asyncio.sleep(0.05)
+    await until(lambda: other.finishing is not None)
     assert isinstance(other.ended_by, TooLarge)
     assert meeting.ended == []
     speaking.lost("of the test")
     session.opened_at_s -= BOT_SESSION_MAX_S
-    async with asyncio.timeout(DEADLINE_S):
-        while not meeting.ended:  # noqa: ASYNC110 - it is told by itself
-            await asyncio.sleep(0.05)
+    await until(lambda: bool(meeting.ended))
     assert isinstance(meeting.ended[0], TooLarge)
     await stream.lost("of the test")
 

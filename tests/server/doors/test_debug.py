@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from server.settings import Settings
 from tests.fakes.node import Client, new_client
 from tests.fakes.running_app import running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 
 TOKEN = "canary-token-of-the-loop"
 PLACES = ("/debug/loop", "/debug/loop.json")
@@ -77,9 +77,7 @@ async def speak(services: Services, text: str) -> Client:
 async def test_speech_becomes_steps_and_none_of_it_is_told(client: httpx.AsyncClient, services: Services) -> None:
     await services.asr.wait_ready()
     await speak(services, "river stone bridge")
-    async with asyncio.timeout(30):
-        while not services.loop.minute.steps():  # noqa: ASYNC110 - another process tells it, after the words
-            await asyncio.sleep(0.01)
+    await until(lambda: bool(services.loop.minute.steps()))  # which another process tells after the words
     told = (await client.get("/debug/loop.json")).json()
     number, worker, kind, ago_s, size, most, wait_ms, run_ms, samples, frames, listen_ms = told["steps"][-1]
     assert number == told["last"] >= 1

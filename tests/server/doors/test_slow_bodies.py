@@ -61,15 +61,15 @@ async def test_a_body_that_drips_is_answered_and_its_connection_closed(
 
 
 async def test_a_slow_upload_that_moves_is_taken_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_WINDOW_S", 1.0)
+    monkeypatch.setattr(limits, "BODY_WINDOW_S", 1.5)
     data = wav_of(scripted_sound(sentence("alpha bravo", 0.5)))
-    piece_bytes = len(data) // 8 + 1
-    assert piece_bytes < limits.BODY_WINDOW_BYTES  # several pieces make a window
+    piece_bytes = len(data) // 40 + 1
+    monkeypatch.setattr(limits, "BODY_WINDOW_BYTES", 2 * piece_bytes)  # which takes a tenth of a second
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(data), piece_bytes):
             yield data[at : at + piece_bytes]
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.05)
 
     async with running_app(tmp_path) as node:
         id_ = await node.new_transcript()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from server.language_models.language_model_settings import LanguageModelSettings
 from server.language_models.prompt import Message, Prompt
 from server.metrics import Metrics
 from tests.fakes.language_model import KEY, LanguageModelServer
+from tests.fakes.waiting import until
 
 QUESTION = Prompt("small", (Message("user", "canary-of-the-question"),), 100, 0.5)
 
@@ -29,15 +30,6 @@ async def no_pause(_seconds: float) -> None:
 
 def settings_for(url: str, **options: Any) -> LanguageModelSettings:
     return LanguageModelSettings(**{"llm_base_url": url, "llm_api_key": SecretStr(KEY), **options})
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    """Let others run until it is so."""
-    async with asyncio.timeout(20):
-        while True:
-            if ready():
-                return
-            await asyncio.sleep(0.001)
 
 
 async def failure(asked: Awaitable[object]) -> EarshotError:

@@ -22,7 +22,8 @@ from server.language_models.language_model_settings import LanguageModelSettings
 from server.language_models.prompt import Answer, Prompt, Usage
 from server.metrics import Metrics
 from tests.fakes.language_model import KEY, MODELS, LanguageModelServer
-from tests.server.language_models.asking import QUESTION, client_of, failure, until
+from tests.fakes.waiting import until
+from tests.server.language_models.asking import QUESTION, client_of, failure
 
 CANARIES = (KEY, "canary-of-the-question", "It was", "Incorrect", "CUDA")
 

@@ -8,7 +8,7 @@ import pytest
 
 from protocol.errors import LanguageModelUnavailable
 from server.language_models.turns import Turns
-from tests.server.language_models.asking import until
+from tests.fakes.waiting import until
 
 
 async def test_so_many_people_are_let_in() -> None:

@@ -14,9 +14,10 @@ from protocol.errors import StoreUnavailable
 from server.nodes.sound_pieces import key_of
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import KeptNode, running_node, steps, until
+from tests.fakes.kept_node import KeptNode, running_node, steps
 from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
+from tests.fakes.waiting import until
 from tests.media.test_recorder import sound
 
 

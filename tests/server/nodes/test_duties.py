@@ -14,8 +14,8 @@ from server.nodes.duties import Duties
 from server.reports.html import as_html
 from server.reports.reports import Reports
 from server.store.store import Store
-from tests.fakes.kept_node import until
 from tests.fakes.receiver import Receiver
+from tests.fakes.waiting import until
 from tests.server.bots.meetings import Meeting
 from tests.server.bots.test_endpoints import endpoint_of, meeting_with, talk, until_status
 from tests.server.nodes.test_membership import nodes

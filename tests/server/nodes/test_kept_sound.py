@@ -13,9 +13,10 @@ from protocol.blocks import Block
 from protocol.errors import StoreUnavailable
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import of_track, running_node, steps, until
+from tests.fakes.kept_node import of_track, running_node, steps
 from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
+from tests.fakes.waiting import until
 from tests.media.opus_sound import opus_blocks, sweep_packets
 from tests.media.test_recorder import heard, sound
 

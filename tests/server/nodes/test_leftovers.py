@@ -13,8 +13,9 @@ from server.nodes import shipping
 from server.nodes.sound_pieces import key_of
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import of_track, running_node, steps, until, until_remote
+from tests.fakes.kept_node import of_track, running_node, steps, until_remote
 from tests.fakes.s3 import S3Server
+from tests.fakes.waiting import until
 from tests.media.test_recorder import sound
 
 

@@ -17,10 +17,10 @@ from server.live import SourceOptions
 from server.nodes.slot import Slot
 from server.services import Services
 from server.store.records import Track
-from tests.fakes.kept_node import until
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
+from tests.fakes.waiting import until
 from tests.server.databases import Postgres, SocketRelay
 from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
 

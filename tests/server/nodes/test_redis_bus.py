@@ -21,6 +21,7 @@ from server.nodes.told import TOLD_MAX_BYTES, channel_of
 from server.store.store import Store
 from server.subscription import Subscription
 from tests.fakes.redis_server import NoRedis, RedisServer
+from tests.fakes.waiting import until
 from tests.server.databases import SocketRelay
 from tests.server.spoken import final, interim, status
 
@@ -39,12 +40,6 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
         pytest.skip(str(why))
     with server:
         yield server
-
-
-async def until(ready: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not ready():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0.01)
 
 
 @dataclass

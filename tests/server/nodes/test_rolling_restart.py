@@ -20,6 +20,7 @@ from server.load.sound import load_sound
 from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 from tests.net.balancer import Balancer
 
@@ -44,9 +45,7 @@ def free_ports(count: int) -> list[int]:
 async def until_words(load: Load, count: int) -> None:
     """Until so many finals were told since now, of whomever."""
     wanted = load.tally.final.count + count
-    async with asyncio.timeout(DEADLINE_S):
-        while load.tally.final.count < wanted:  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.05)
+    await until(lambda: load.tally.final.count >= wanted)
 
 
 async def until_ready(http: httpx.AsyncClient, url: str) -> None:

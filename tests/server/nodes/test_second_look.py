@@ -10,6 +10,7 @@ from protocol.errors import StoreUnavailable
 from server.bus import Deleted, Message, Stored
 from server.nodes import second_look
 from server.nodes.second_look import SecondLook
+from tests.fakes.waiting import until
 
 
 class Journals:
@@ -81,9 +82,7 @@ async def test_a_store_that_is_away_deletes_nothing() -> None:
     journals.is_away = True
     journals.every_s = 0.01
     async with looking(journals):
-        async with asyncio.timeout(20):
-            while len(journals.asked) < 3:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: len(journals.asked) >= 3)
         assert journals.told.empty()
         journals.is_away = False
         assert await journals.hears(1) == [Stored("a", 1)]

@@ -12,9 +12,10 @@ import pytest
 from server.nodes import shipping as shipping_module
 from server.store.records import Track
 from server.store.store import Store
-from tests.fakes.kept_node import of_track, running_node, steps, until, until_remote
+from tests.fakes.kept_node import of_track, running_node, steps, until_remote
 from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
+from tests.fakes.waiting import until
 from tests.media.test_recorder import sound
 
 

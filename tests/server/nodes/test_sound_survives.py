@@ -27,6 +27,7 @@ from tests.fakes.s3 import BUCKET, KEY_ID, REGION, SECRET, S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.fakes.seq_reader import SeqReader
 from tests.fakes.server_process import ServerProcess
+from tests.fakes.waiting import until
 from tests.server.nodes.test_rolling_restart import free_ports
 
 DEADLINE_S = 120.0
@@ -153,8 +154,7 @@ async def speak_through_a_death(nodes: Nodes, s3: S3Server, pcm: bytes) -> tuple
         before = acked
         await voice.say(10 * A_SECOND)
         [recording] = (nodes.folder / "a" / "recordings" / transcript_id).glob("trk_*")
-        while recording.stat().st_size < 8 * A_SECOND:  # noqa: ASYNC110 - on disk
-            await asyncio.sleep(0.02)
+        await until(lambda: recording.stat().st_size >= 8 * A_SECOND)
         await a.kill()
         shutil.rmtree(nodes.folder / "a")
         s3.faults_of.clear()

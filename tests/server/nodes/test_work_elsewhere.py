@@ -16,10 +16,10 @@ from server.jobs import jobs as jobs_module
 from server.services import Services
 from server.store.bot_store import Bot, NewBot
 from server.store.uploads import Chunk, ChunkedUpload
-from tests.fakes.kept_node import until
 from tests.fakes.node import texts, words_of
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 from tests.server.bots.meetings import Meeting
 from tests.server.jobs.test_jobs import begin as begin_job

@@ -43,10 +43,10 @@ class Node:
 
     async def work(self) -> None:
         """Send what is due, all of it."""
-        while True:
+        self.hooks.wake()
+        while self.hooks._woken.is_set():  # also by what was sent before the round that began it was over
+            self.hooks._woken.clear()
             await self.hooks.round()
-            if not self.hooks._busy:
-                return
             await self.hooks.sent()
 
     async def project(self) -> str:

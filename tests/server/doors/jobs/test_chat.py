@@ -14,8 +14,8 @@ from server.doors.jobs import reply_stream
 from server.services import Services
 from tests.fakes.language_model import KEY, MODELS, LanguageModelServer
 from tests.fakes.running_app import RunningApp
+from tests.fakes.waiting import until
 from tests.server.doors.jobs.test_summary import TRANSCRIPT
-from tests.server.language_models.asking import until
 from tests.server.projects.test_chunks import begun
 
 # As the document has it.

@@ -12,8 +12,8 @@ import pytest
 from server.doors.jobs.long_bodies import LONG_BYTES
 from server.language_models.language_models import LONG_BODIES, LONG_BODIES_WAITING
 from server.services import Services
+from tests.fakes.waiting import until
 from tests.server.doors.jobs.test_chat import ASKED
-from tests.server.language_models.asking import until
 
 LONG: dict[str, Any] = ASKED | {"full_text": "The soup is cold. " * (LONG_BYTES // 18 + 1)}
 

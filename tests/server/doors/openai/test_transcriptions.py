@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from openai import APIStatusError, AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError
 
 from tests.fakes.running_app import RunningApp
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,14 +98,6 @@ async def _asked(openai: AsyncOpenAI, *, stream: bool) -> None:
         return
     async for _ in await openai.audio.transcriptions.create(model="whisper-1", file=LONG, stream=True):
         pass
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.02)
 
 
 async def test_refusals_are_those_that_the_client_knows(node: RunningApp, openai: AsyncOpenAI) -> None:
