@@ -27,7 +27,7 @@ router = APIRouter()
 IDLE_S = 10.0  # the original's, told in its error
 TICK_S = 0.1
 MESSAGE_MAX_BYTES = 1 << 20  # files are sent in large pieces, too
-FINALIZING_MAX = 4
+FINALIZING_MAX = 64  # each is answered; one more ends the stream
 
 
 @router.websocket("/v1/listen")

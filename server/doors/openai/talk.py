@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
-from protocol.errors import EarshotError, ParameterRefused, RateLimited
+from protocol.errors import EarshotError, ParameterRefused
 from protocol.events import Event, Interim, Transcribed
 from protocol.openai_errors import error_body, status_of
 from protocol.openai_items import Items
@@ -31,7 +31,7 @@ from server.telling import Telling
 Json = dict[str, Any]
 Send = Callable[[Json], Awaitable[None]]
 
-FINALIZING_MAX = 64  # commits and clears whose words are waited for; they are answered in their order
+FINALIZING_MAX = 64  # commits and clears whose words are waited for; then what the client sends next waits, too
 
 
 class SoundOf(Protocol):
@@ -58,6 +58,7 @@ class Talk:
         self._telling: Telling | None = None
         self._finalizing: deque[asyncio.Task[None]] = deque()
         self._is_asked = asyncio.Event()  # for finals
+        self._room = asyncio.Semaphore(FINALIZING_MAX)
 
     @property
     def session(self) -> Session:
@@ -102,8 +103,7 @@ class Talk:
         await self._finalize(self.items.commit)
 
     async def _finalize(self, ask: Callable[[int], list[Json]]) -> None:
-        if len(self._finalizing) >= FINALIZING_MAX:
-            raise RateLimited("wait until what was committed is transcribed before you commit more")
+        await self._room.acquire()
         async with self._saying:
             told = ask(self._position())
             self._finalizing.append(asyncio.create_task(self._finals(), name="realtime finals"))
@@ -188,6 +188,7 @@ class Talk:
                     await self._telling.caught_up()
                 async with self._saying:
                     del self._finalizing[0]
+                    self._room.release()
                     await self._send_all(self.items.finalized())
 
     async def _say(self, told: Iterable[Json]) -> None:

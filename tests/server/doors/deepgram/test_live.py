@@ -105,6 +105,9 @@ async def test_finalize_is_answered_also_when_nothing_is_pending_and_keepalive_k
             answer = json.loads(await socket.recv())
             assert (answer["from_finalize"], answer["is_final"], texts([answer])) == (True, True, [text])
         assert answer["metadata"]["request_id"] == request_id
+        for _ in range(20):  # nobody has to wait for the answer
+            await socket.send('{"type": "Finalize"}')
+        assert [json.loads(await socket.recv())["from_finalize"] for _ in range(20)] == [True] * 20
         await socket.send('{"type": "KeepAlive"}')
         told, code, reason = await rest(socket)  # and then nothing more comes
         assert [message["type"] for message in told] == ["Error"]

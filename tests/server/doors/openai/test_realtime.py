@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from media import g711
+from server.doors.openai import talk
 from tests.fakes.running_app import RunningApp, running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.server.doors.openai.conftest import TOKEN
@@ -238,8 +239,11 @@ async def gone(node: RunningApp) -> None:
     assert not list(node.settings.recordings_dir.iterdir())
 
 
-async def test_commits_wait_for_each_other_and_have_their_own_words(node: RunningApp) -> None:
+async def test_commits_wait_for_each_other_and_have_their_own_words(
+    node: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However fast they come: whoever sends a recording in pieces waits for no answer between them."""
+    monkeypatch.setattr(talk, "FINALIZING_MAX", 3)
     said = ["alpha bravo", "charlie", "delta echo", "foxtrot", "golf", "hotel india", "juliet", "kilo"]
     async with connected(node) as connection:
         await connection.session.update(session={"type": "transcription", "audio": {"input": {"turn_detection": None}}})
