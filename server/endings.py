@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from protocol.errors import Draining, HeldElsewhere, StoreUnavailable, TooLarge
@@ -17,6 +18,7 @@ CHECK_INTERVAL_S = 0.5
 BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
 IDLE_S = 5.0
 RETRY_STORE_S = 1.0
+PAUSE_MAX_S = 3.0  # so long a node that stops waits for a pause of who speaks
 SETTLING_S = 5.0  # so long a node that stops waits for what is at its end
 
 T = TypeVar("T")
@@ -40,15 +42,28 @@ async def watch(sessions: Mapping[str, LiveSession], settings: Settings) -> None
 async def drain(sessions: Sequence[LiveSession], deadline_s: float) -> bool:
     """Finish them; whether all finals came in time. Sources are told last."""
     leaving = Draining("the server is about to stop; connect again")
-    for session in sessions:
-        if session.track.source == "webrtc":
-            session.end(leaving)  # at once: what a peer says from here on it must keep for another connection
-    # A file goes on at the next start; everybody else gets the words of what was said.
-    finishing = [session.finish_soon(finals=session.track.source != "file") for session in sessions]
-    late = (await asyncio.wait(finishing, timeout=deadline_s))[1] if finishing else set()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + deadline_s
+    pause_s = min(PAUSE_MAX_S, deadline_s / 3)
+    finishing = await asyncio.gather(*(_finishing(session, leaving, pause_s) for session in sessions))
+    late = (await asyncio.wait(finishing, timeout=max(0.0, until_s - loop.time())))[1] if finishing else set()
     for session in sessions:
         session.end(leaving)
     return not late
+
+
+async def _finishing(session: LiveSession, leaving: Draining, pause_s: float) -> asyncio.Task[None]:
+    """Begin to finish one: who speaks, between two words, if they make a pause in time. Else the word is cut, and each
+    half heard as another."""
+    is_file = session.track.source == "file"
+    if session.is_sounding and not is_file:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await session.pipeline.pause()
+    if session.track.source == "webrtc":
+        session.end(leaving)  # what a peer says from here on it must keep for another connection
+    # A file goes on at the next start; everybody else gets the words of what was said.
+    return session.finish_soon(finals=not is_file)
 
 
 async def release(sessions: Sequence[LiveSession]) -> None:

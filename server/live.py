@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 OnEnded = Callable[[EarshotError | None], None]
 
 RESTED_AFTER_S = 10.0  # who sent nothing for so long is no load
+SOUNDING_S = 0.5
 PLACE_STEP_SAMPLES = 5 * MS_SAMPLES // 2  # sources begin at multiples of Opus' shortest packet: gaps are whole packets
 
 
@@ -154,6 +155,11 @@ class LiveSession:
         if self.declared_samples is None:
             return None
         return max(self.declared_samples, self.pipeline.length_samples)
+
+    @property
+    def is_sounding(self) -> bool:
+        """Sound comes just now."""
+        return self.state is SessionState.LIVE and time.monotonic() - self._sound_at_s < SOUNDING_S
 
     @property
     def is_empty(self) -> bool:

@@ -19,7 +19,7 @@ from asr.contract import SessionOptions
 from asr.wire import HeardVoice, VoicePrints
 from media.recorder import TrackRecorder
 from media.recording import Recording
-from protocol.blocks import Block, seconds
+from protocol.blocks import MS_SAMPLES, Block, seconds
 from protocol.errors import EarshotError, EngineFailed, NotFound, StoreUnavailable
 from protocol.events import EventBody, Failed, Interim, SpeakerTurn, Transcribed
 from protocol.words import Segment
@@ -36,6 +36,8 @@ EngineState = Literal["ok", "degraded"]
 
 # A journal that takes nothing more makes finals wait; they are given again at this pace and never dropped.
 RETRY_STORE_S = 1.0
+# What the recogniser keeps of silence, 400 ms, and what may have come since it last said how far it is.
+PAUSE_SAMPLES = 800 * MS_SAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class TrackPipeline:
         self._finals_wake = asyncio.Event()
         self._finals_told = asyncio.Event()
         self._finals_told.set()
+        self._pauses = asyncio.Event()  # whoever speaks made a pause
         self._teller: asyncio.Task[None] | None = None
         self._engine_state_changed = on_engine_state
         self._voice_recognised = on_recognised
@@ -182,6 +185,12 @@ class TrackPipeline:
         await self._asr.finalize()
         await self._finals_told.wait()
 
+    async def pause(self) -> None:
+        """Until whoever speaks makes a pause, as far as the recogniser has listened; at once where it does not."""
+        if self._asr is not None:
+            self._pauses.clear()
+            await self._pauses.wait()
+
     async def finish(self, *, finals: bool = True) -> None:
         """Finals of the rest (unless the words are not wanted any more), then let go of everything. Idempotent."""
         try:
@@ -240,7 +249,9 @@ class TrackPipeline:
         self._finals_wake.set()
 
     def on_settled(self, samples: int) -> None:
-        """Nothing to do: a final's end is where a recovery goes on, and silence costs a recovery next to nothing."""
+        """A final's end is where a recovery goes on: silence costs it next to nothing."""
+        if self.length_samples - samples <= PAUSE_SAMPLES:
+            self._pauses.set()
 
     def on_engine_state(self, state: EngineState) -> None:
         self._engine_state_changed(state)

@@ -286,6 +286,7 @@ async def test_a_final_waits_for_a_slow_store_and_is_told_once(services: Service
     assert client.speaking is not None
     await client.speaking.session.pipeline.finalize()
     await client.stop()
+    await wait_for_state(services, client.transcript_id, TranscriptState.ENDED)
     assert await words_of(services, client.transcript_id) == EXPECTED
     events = await events_of(services, client.transcript_id)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))

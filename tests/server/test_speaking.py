@@ -12,6 +12,7 @@ import pytest
 from protocol.errors import AudioFormatError, Conflict, Draining, EarshotError, NotFound, Overloaded, Replaced
 from protocol.states import TranscriptState
 from protocol.wire.stream import Control
+from server import endings, live
 from server.live import SourceOptions
 from server.services import Services
 from tests.fakes.node import (
@@ -210,6 +211,25 @@ async def test_draining_ends_sessions_with_their_words_and_refuses_new_ones(serv
     assert await words_of(services, client.transcript_id) == EXPECTED
     with pytest.raises(Draining):
         await client.begin()
+
+
+async def test_draining_waits_for_a_pause_of_who_speaks(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that is cut is heard as two, one before and one after the connection."""
+    monkeypatch.setattr(endings, "PAUSE_MAX_S", 60.0)
+    monkeypatch.setattr(live, "SOUNDING_S", 60.0)
+    words = sentence("alpha bravo charlie delta", 0.5)
+    sound = scripted_sound(words, length_s=5.0)
+    third = scripted_words(words)[2]
+    in_a_word = third.start_samples + third.end_samples  # bytes of the sound up to its middle
+    client = await new_client(services)
+    await client.begin()
+    await client.say(sound[:in_a_word])
+    draining = asyncio.create_task(services.hub.drain(180.0))
+    for _ in range(20):  # turns of the loop, in which who does not wait ends the session
+        await asyncio.sleep(0)
+    await client.say(sound[in_a_word:])
+    assert await draining
+    assert texts(await words_of(services, client.transcript_id)) == "alpha bravo charlie delta"
 
 
 async def test_what_comes_while_a_node_is_leaving_is_not_acknowledged_and_goes_on_elsewhere(
