@@ -63,7 +63,7 @@ async def test_one_of_two_is_recognised_and_the_other_is_not(speech_data: Path, 
     sound = read_sound(folder / "conv2.flac")
     rows = map(str.split, (folder / "conv2.tight.rttm").read_text().splitlines())
     turns = [(float(row[3]), float(row[3]) + float(row[4]), row[7]) for row in rows]
-    async with running_services(tmp_path, engine="embedded-en", engine_workers=1) as services:
+    async with running_services(tmp_path, engine="embedded-en") as services:
         first, segments = await written(services, sound[: HALF_S * 16_000])
         (speaker, label), _ = labels(segments, turns, 0.0).most_common(1)[0]
         voice = await services.enrolment.enrol(first, label, name="Ann")
