@@ -98,7 +98,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "DATA_DIR": str(folder / "data"),
         "ENGINE": "embedded-en",
         "PORT": "0",
-        "WORKERS": "1",
+        "ENGINE_WORKERS": "1",
         "ADMISSION_BUSY_MAX": "0",
         "DISK_RESERVE_MB": "0",
     }

@@ -22,10 +22,11 @@ DEADLINE_S = 90.0
 
 
 def node_settings(data_dir: Path, **options: Any) -> Settings:
-    """Settings of a node for tests: scripted engine, quick syncs, no reserve of disk."""
+    """Settings of a node for tests: scripted engine, one process of it, quick syncs, no reserve of disk."""
     defaults: dict[str, Any] = {
         "data_dir": data_dir,
         "engine": "scripted",
+        "engine_workers": 1,
         "record_sync_interval_ms": 100,
         "record_write_interval_ms": 20,
         "disk_reserve_mb": 0,

@@ -56,7 +56,7 @@ def configuration(*, is_long: bool) -> str:
     # Whether other methods are refused is walked elsewhere (tests/server/doors/test_spellings.py), for all of them.
     refused = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "429"]
     tables.append(f"[checks.negative_data_rejection]\nexpected-statuses = {refused}\n")
-    tables.append('[phases.coverage]\nunexpected-methods = ["TRACE"]\n')
+    tables.append("[phases.coverage]\nunexpected-methods = []\n")
     # Each operation is asked without rights and with wrong ones, in each way that it names. Keys beside the good token,
     # which nobody looks at, are a fifth of all cases.
     tables.append(f"[generation]\nwith-security-parameters = {str(is_long).lower()}\n")

@@ -110,73 +110,70 @@ class Things:
 
 
 async def make_things(node: RunningApp) -> Things:
+    return Things(await made_things(node, "private"), await made_things(node, "semi-private"))
+
+
+async def made_things(node: RunningApp, share_mode: str) -> dict[str, str]:
     async with node.services.store._write() as conn:
-        made = []
-        for share_mode in ("private", "semi-private"):
-            ids = {parameter: str(uuid.uuid4()) for parameter in THINGS}
-            made.append(ids)
-            transcript = {"name": "", "state": "idle", "language": "en", "last_seq": 0, "segments": 0, "words": 0}
-            times = {"created_at": 1.0, "updated_at": 1.0}
-            common = {"owner": "anna", "share_mode": share_mode}
-            await conn.execute(sa.insert(transcripts).values(id=ids["transcript_id"], **transcript, **times, **common))
-            room = {"name": ids["room_name"], "platform": "builtin", "is_locked": False, "language": "en"}
-            await conn.execute(
-                sa.insert(rooms).values(
-                    id=ids["room_id"], settings=json.dumps(chosen("builtin", {}, {})), **room, **times, **common
-                )
+        ids = {parameter: str(uuid.uuid4()) for parameter in THINGS}
+        transcript = {"name": "", "state": "idle", "language": "en", "last_seq": 0, "segments": 0, "words": 0}
+        times = {"created_at": 1.0, "updated_at": 1.0}
+        common = {"owner": "anna", "share_mode": share_mode}
+        await conn.execute(sa.insert(transcripts).values(id=ids["transcript_id"], **transcript, **times, **common))
+        room = {"name": ids["room_name"], "platform": "builtin", "is_locked": False, "language": "en"}
+        await conn.execute(
+            sa.insert(rooms).values(
+                id=ids["room_id"], settings=json.dumps(chosen("builtin", {}, {})), **room, **times, **common
             )
-            meeting = {"owner": "anna", "platform": "builtin", "room_url": "", "state": "active", "created_at": 1.0}
-            await conn.execute(
-                sa.insert(meetings).values(
-                    id=ids["meeting_id"],
-                    room_id=ids["room_id"],
-                    transcript_id=ids["transcript_id"],
-                    starts_at=1.0,
-                    ends_at=2.0e9,
-                    **meeting,
-                )
+        )
+        meeting = {"owner": "anna", "platform": "builtin", "room_url": "", "state": "active", "created_at": 1.0}
+        await conn.execute(
+            sa.insert(meetings).values(
+                id=ids["meeting_id"],
+                room_id=ids["room_id"],
+                transcript_id=ids["transcript_id"],
+                starts_at=1.0,
+                ends_at=2.0e9,
+                **meeting,
             )
-            await conn.execute(sa.insert(transcripts).values(id=ids["job_id"], **transcript, **times, **common))
-            job = {"model": "scripted", "diarize": True, "filename": "", "created_at": 1.0}
-            await conn.execute(sa.insert(jobs).values(transcript_id=ids["job_id"], **job))
-            await conn.execute(sa.insert(transcripts).values(id=ids["recording_id"], **transcript, **times, **common))
-            bot = {"name": "", "metadata": "{}", "token_hash": uuid.uuid4().hex, "created_at": 1.0}
-            await conn.execute(sa.insert(bots).values(id=ids["bot_id"], transcript_id=ids["recording_id"], **bot))
-            project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
-            await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
-            await conn.execute(
-                sa.insert(transcripts).values(id=ids["conversation_id"], **transcript, **times, **common)
+        )
+        await conn.execute(sa.insert(transcripts).values(id=ids["job_id"], **transcript, **times, **common))
+        job = {"model": "scripted", "diarize": True, "filename": "", "created_at": 1.0}
+        await conn.execute(sa.insert(jobs).values(transcript_id=ids["job_id"], **job))
+        await conn.execute(sa.insert(transcripts).values(id=ids["recording_id"], **transcript, **times, **common))
+        bot = {"name": "", "metadata": "{}", "token_hash": uuid.uuid4().hex, "created_at": 1.0}
+        await conn.execute(sa.insert(bots).values(id=ids["bot_id"], transcript_id=ids["recording_id"], **bot))
+        project = {"owner": "anna", "name": "", "language": "en", "is_open": True, "portal": "{}"}
+        await conn.execute(sa.insert(projects).values(id=ids["project_id"], **project, **times))
+        await conn.execute(sa.insert(transcripts).values(id=ids["conversation_id"], **transcript, **times, **common))
+        conversation: dict[str, object] = {
+            "name": "",
+            "tags": "[]",
+            "source": "PORTAL_AUDIO",
+            "created_at": 1.0,
+            "seen_at": 1.0,
+        }
+        conversation |= {"redacts": False}
+        await conn.execute(
+            sa.insert(conversations).values(id=ids["conversation_id"], project_id=ids["project_id"], **conversation)
+        )
+        webhook: dict[str, object] = {"name": "", "url": "http://0.0.0.0/", "secret": "x", "events": "[]"}
+        webhook |= {"project_id": ids["project_id"], "status": "draft"}
+        await conn.execute(sa.insert(webhooks).values(id=ids["webhook_id"], **webhook, **times))
+        summary = {"owner": "anna", "state": "completed", "body": "", "progress": 100, "attempts": 1}
+        result = {"summary": "s", "topics": [], "length": 1, "model_used": "extractive"}
+        await conn.execute(
+            sa.insert(summary_jobs).values(id=ids["summary_id"], result=json.dumps(result), created_at=1.0, **summary)
+        )
+        voice = {"owner": "anna", "name": "", "encoder": "scripted", "dim": 1, "embedding": b"\0\x3c"}
+        await conn.execute(
+            sa.insert(enrolled_voices).values(
+                id=ids["voice_id"], heard_samples=1, transcript_id=ids["transcript_id"], created_at=1.0, **voice
             )
-            conversation: dict[str, object] = {
-                "name": "",
-                "tags": "[]",
-                "source": "PORTAL_AUDIO",
-                "created_at": 1.0,
-                "seen_at": 1.0,
-            }
-            conversation |= {"redacts": False}
-            await conn.execute(
-                sa.insert(conversations).values(id=ids["conversation_id"], project_id=ids["project_id"], **conversation)
-            )
-            webhook: dict[str, object] = {"name": "", "url": "http://0.0.0.0/", "secret": "x", "events": "[]"}
-            webhook |= {"project_id": ids["project_id"], "status": "draft"}
-            await conn.execute(sa.insert(webhooks).values(id=ids["webhook_id"], **webhook, **times))
-            summary = {"owner": "anna", "state": "completed", "body": "", "progress": 100, "attempts": 1}
-            result = {"summary": "s", "topics": [], "length": 1, "model_used": "extractive"}
-            await conn.execute(
-                sa.insert(summary_jobs).values(
-                    id=ids["summary_id"], result=json.dumps(result), created_at=1.0, **summary
-                )
-            )
-            voice = {"owner": "anna", "name": "", "encoder": "scripted", "dim": 1, "embedding": b"\0\x3c"}
-            await conn.execute(
-                sa.insert(enrolled_voices).values(
-                    id=ids["voice_id"], heard_samples=1, transcript_id=ids["transcript_id"], created_at=1.0, **voice
-                )
-            )
-            key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
-            await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
-    return Things(*made)
+        )
+        key = {"owner": "anna", "name": "", "scopes": "read", "created_at": 1.0}
+        await conn.execute(sa.insert(api_keys).values(id=ids["key_id"], hash=uuid.uuid4().hex, **key))
+    return ids
 
 
 @pytest.fixture
@@ -240,7 +237,10 @@ async def test_every_route_answers_everybody_as_its_action_says(node: RunningApp
                 unknown = {parameter: str(uuid.uuid4()) for parameter in THINGS}
                 assert await ask(node, method, filled(template, unknown), who) == found, where
             if wanted is YES and is_thing and changes(method, action):
-                things = await make_things(node)
+                if who == "reader":
+                    things.shared = await made_things(node, "semi-private")
+                else:
+                    things.private = await made_things(node, "private")
 
 
 NOT_THERE = {"transcript_id": (404, "no such transcript"), "key_id": (404, "no such API key")}
