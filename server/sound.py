@@ -128,7 +128,8 @@ class Sound:
         tracks = await store.tracks_of(self.transcript_id)
         if self.track is None or len(tracks) == 1:
             return title
-        names = track_names(tracks, await store.participants_of(self.transcript_id))
+        labels = await store.voices.labels_of(self.transcript_id)
+        names = track_names(tracks, await store.participants_of(self.transcript_id), labels)
         return part_stem(title, names.get(self.track.id, ""), self.transcript_id)
 
     async def peaks(self, count: int) -> list[float]:

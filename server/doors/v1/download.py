@@ -77,7 +77,8 @@ async def _sounds(services: Services, transcript: Transcript) -> AsyncIterator[E
         return
     tracks = await services.store.tracks_of(transcript.id)
     forms = await forms_of(services, tracks)
-    names = track_names(tracks, await services.store.participants_of(transcript.id))
+    labels = await services.store.voices.labels_of(transcript.id)
+    names = track_names(tracks, await services.store.participants_of(transcript.id), labels)
     for track in tracks:
         with suppress(NotFound):  # it was removed meanwhile
             file = await _sound(services, track, forms[track.id])
