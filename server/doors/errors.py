@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 PROBLEM_MAX_CHARS = 200  # a field may be called anything
+_CHOICES = frozenset({"constrained-int", "constrained-str", "int", "str"})  # pydantic's, of what a field may be
 
 _CODES = {
     400: "BAD_REQUEST",
@@ -112,7 +113,7 @@ def validation_failed(problems: list[Any]) -> ValidationFailed:
     """From pydantic's ``errors()``. The offending values are left out: they may be secrets, or not JSON."""
     details = [
         {
-            "field": ".".join(str(part) for part in item["loc"]),
+            "field": ".".join(str(part) for part in item["loc"] if part not in _CHOICES),
             "problem": item["msg"].removeprefix("Value error, "),  # what we say ourselves
         }
         for item in problems

@@ -79,6 +79,9 @@ async def test_what_is_no_participant_is_refused(client: httpx.AsyncClient, path
     ]
     for body in bodies:
         assert (await client.post(f"{path}/participants", json=body)).status_code == 422, body
+    refused = await client.post(f"{path}/participants", json={"name": "A", "speaker": -1})
+    fields = {each["field"] for each in refused.json()["error"]["details"]["problems"]}
+    assert fields == {"speaker"}  # and not what it might have been instead
     assert (await client.get(f"{path}/participants")).json() == []
 
 
