@@ -70,7 +70,7 @@ class EarshotError(Exception):
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> EarshotError:
-        """As another process of ours told it by ``to_dict``. Raises ``KeyError``."""
+        """As another process of ours told it by ``to_dict``, in which ``retry_after_s`` is not. Raises ``KeyError``."""
         kinds = [cls]
         for kind in kinds:
             if kind.code == told["code"]:

@@ -33,9 +33,8 @@ async def join(
 
 async def part(changes: Changes, merge: Merge, label: str) -> Participant | None:
     """Whoever was the first is so again, now under ``label``, as far as nobody changed that since; who that is."""
-    both = merge.first is not None and merge.second is not None
-    if merge.first is not None and (not both or merge.stays == merge.first.id):
-        moved = next((each for each in changes.all if each.id == merge.first.id), None)
+    if merge.first is not None and merge.stays in (None, merge.first.id):
+        moved = _now(changes, merge.first)
         if moved is not None and moved.speaker == merge.speaker_to:
             await changes.change(moved.id, speaker=label)
     if merge.first is not None and merge.second is not None:
@@ -43,16 +42,19 @@ async def part(changes: Changes, merge: Merge, label: str) -> Participant | None
         kept, gone = (merge.first, merge.second) if first_stays else (merge.second, merge.first)
         await _take_back(changes, kept, gone)
         whose = merge.speaker_to if first_stays else label
-        free = changes.of_speaker(whose) is None and all(each.id != gone.id for each in changes.all)
-        if free:
+        if changes.of_speaker(whose) is None and _now(changes, gone) is None:
             await changes.put_back(replace(gone, speaker=whose))
     return changes.of_speaker(label)
 
 
 async def _take_back(changes: Changes, kept: Participant, gone: Participant) -> None:
     """What the one got of the other when they were made one."""
-    now = next((each for each in changes.all if each.id == kept.id), None)
+    now = _now(changes, kept)
     if now is not None:
         email = kept.email if now.email == (kept.email or gone.email) else now.email
         user_id = kept.user_id if now.user_id == (kept.user_id or gone.user_id) else now.user_id
         await changes.change(now.id, email=email, user_id=user_id)
+
+
+def _now(changes: Changes, before: Participant) -> Participant | None:
+    return next((each for each in changes.all if each.id == before.id), None)

@@ -58,6 +58,9 @@ class ChannelTalk(Protocol):
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 MakeTalk = Callable[[Send], ChannelTalk]
 
+Unwelcome = Callable[[], Coroutine[Any, Any, None]]
+"""Waits until somebody who was let in would not be let in any more, and raises why (``EarshotError``)."""
+
 
 class PeerSource:
     """One peer as the source of one session. What comes from the wire arrives on the loop and never blocks it."""
@@ -162,6 +165,21 @@ class PeerSource:
         await asyncio.wait([self.session.finish_soon()], timeout=self._settings.drain_deadline_s)
         await asyncio.sleep(0)  # the last events are on their way to the channel
         self.close_soon("stopped")
+
+    def watch(self, unwelcome: Unwelcome) -> None:
+        """End the peer when whoever speaks by it is ``unwelcome``; with another credential they may come back."""
+        self._go(self._turn_away(unwelcome), "watch")
+
+    async def _turn_away(self, unwelcome: Unwelcome) -> None:
+        try:
+            await unwelcome()
+        except EarshotError as error:
+            if self.sent_away is not None:
+                return
+            self.session.lost(self.ended, error.code)
+            self.ended(error)
+            if not self.resumable:
+                self.session.finish_soon()
 
     async def refuse(self) -> None:
         """The handshake failed: nothing of this session is worth keeping, unless it is another's, too."""

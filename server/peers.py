@@ -21,7 +21,7 @@ from server.live import SourceOptions
 from server.metrics import Metrics
 from server.nodes.holding import Holding
 from server.peer_places import PeerPlace, PeerPlaces
-from server.peer_source import Described, MakeTalk, PeerSource
+from server.peer_source import Described, MakeTalk, PeerSource, Unwelcome
 from server.room_sounds import RoomSounds
 from server.settings import Settings
 from server.turn import own_stun
@@ -79,6 +79,7 @@ class Peers:
         resumable: bool = True,
         room: str | None = None,
         talk: MakeTalk | None = None,
+        unwelcome: Unwelcome | None = None,
     ) -> Described:
         """Our answer to a client's offer; its peer is counted by ``address``.
 
@@ -86,7 +87,8 @@ class Peers:
         name says (``options.track``), so each participant needs one: who joins again by it takes the place of the one
         before, whose session ends.
 
-        ``talk``: what is said on the data channel, where that is not our own messages.
+        ``talk``: what is said on the data channel, where that is not our own messages. ``unwelcome``: its peer ends
+        when that raises.
 
         Unless ``resumable``, the client is not told the resume token: its session ends with its connection.
         Raises ``SdpError``, ``TooLarge``, ``TooManyPeers``, whatever ``Hub.attach`` raises, and ``Replaced`` when
@@ -98,6 +100,8 @@ class Peers:
         source = await self._source(
             transcript_id, options, resume_token, address, answering, resumable=resumable, room=room, talk=talk
         )
+        if unwelcome is not None:
+            source.watch(unwelcome)
         return source.described
 
     async def offer(
@@ -107,9 +111,12 @@ class Peers:
         *,
         resume_token: str | None = None,
         address: str = UNKNOWN,
+        unwelcome: Unwelcome | None = None,
     ) -> Described:
         """Our offer; the client's answer comes by ``accept``. Raises as ``answer``."""
         source = await self._source(transcript_id, options, resume_token, address, lambda peer: peer.offer())
+        if unwelcome is not None:
+            source.watch(unwelcome)
         return source.described
 
     async def accept(self, transcript_id: str, session_id: str, sdp: str, type: str) -> None:

@@ -48,7 +48,7 @@ class AccountSettings(BaseSettings):
         3600.0, ge=60, le=7 * 86400, description="Keys of an issuer are fetched anew after so long."
     )
     auth_recheck_s: float = Field(
-        10.0, ge=0.2, le=300, description="An open socket of a key that is revoked ends within this."
+        10.0, ge=0.2, le=300, description="An open socket or WebRTC peer of a key that is revoked ends within this."
     )
     ticket_s: float = Field(30.0, ge=1, le=300, description="So long a ticket for a socket's handshake holds.")
     api_keys_max: int = Field(50, ge=0, le=1000, description="API keys of one person at once.")

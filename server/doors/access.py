@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
-from protocol.errors import EarshotError, HeldElsewhere
+from protocol.errors import EarshotError, HeldElsewhere, StoreUnavailable
 from server.accounts import bot_tokens, tickets
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
@@ -18,10 +22,13 @@ from server.auth import CREATES, PUBLIC, SAFE_METHODS, Action, authorize, check_
 from server.client_address import client_address, is_proxy, networks_of
 from server.leaving import Leaving
 from server.metrics import Metrics
+from server.peer_source import Unwelcome
 from server.rate_limits import RateLimits, Stand
 from server.services import Services
 from server.settings import Settings
 from server.store.standing import Standing
+
+log = structlog.get_logger(__name__)
 
 HandOver = Callable[[str], Awaitable[bool]]
 Ask = Callable[[str, str, str], Awaitable[bool]]
@@ -176,20 +183,32 @@ def _bot_token(connection: HTTPConnection) -> str | None:
     return connection.query_params.get(bot_tokens.PARAMETER) if is_bots else None
 
 
-async def recheck(connection: HTTPConnection, action: Action) -> None:
+def unwelcome_of(connection: HTTPConnection, action: Action) -> Unwelcome | None:
+    """For whoever stays after they were let in; None where there will never be anything to look at again."""
+    principal, resource = principal_of(connection), resource_of(connection)
+    lasts = principal.expires_at is None and principal.key_id is None
+    is_settled = lasts and (resource is None or _is_own(principal, resource))
+    return None if is_settled else partial(_until_unwelcome, connection, action)
+
+
+async def _until_unwelcome(connection: HTTPConnection, action: Action) -> None:
+    every_s, expires_at = settings_of(connection).auth_recheck_s, principal_of(connection).expires_at
+    while True:
+        left_s = every_s if expires_at is None else expires_at - time.time()
+        await asyncio.sleep(max(0.0, min(every_s, left_s)))
+        try:
+            await _recheck(connection, action)
+        except StoreUnavailable:
+            log.warning("somebody's rights could not be looked at again; that is tried until they are")
+
+
+async def _recheck(connection: HTTPConnection, action: Action) -> None:
     """Look again at somebody who is in since long: whether their token or key holds, and whether what is somebody
     else's is still shared with them. Raises what ``enter`` raises."""
     services, principal, resource = services_of(connection), principal_of(connection), resource_of(connection)
     await services.accounts.recheck(principal)
     if resource is not None and not _is_own(principal, resource):
         authorize(principal, action, await _resource(connection))
-
-
-def is_settled(connection: HTTPConnection) -> bool:
-    """Whether there will never be anything to look at again."""
-    principal, resource = principal_of(connection), resource_of(connection)
-    lasts = principal.expires_at is None and principal.key_id is None
-    return lasts and (resource is None or _is_own(principal, resource))
 
 
 def _is_own(principal: Principal, resource: Resource) -> bool:

@@ -16,7 +16,7 @@ import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from uvicorn.protocols.utils import ClientDisconnected
 
-from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage, StoreUnavailable
+from protocol.errors import EarshotError, Forbidden, Internal, InvalidMessage
 from protocol.events import Event, Interim
 from protocol.wire import v1
 from server.accounts.credentials import SCHEMES
@@ -27,11 +27,10 @@ from server.doors.access import (
     check_page,
     enter,
     handed_over,
-    is_settled,
     leaving_of,
-    recheck,
     resource_of,
     settings_of,
+    unwelcome_of,
 )
 from server.doors.told_texts import ToldTexts, as_text
 from server.limits import MessageRate
@@ -244,10 +243,11 @@ async def _serve(
     with leaving.sockets:
         try:
             leaving.refuse_new()
-            if is_settled(websocket):
+            unwelcome = unwelcome_of(websocket, action)
+            if unwelcome is None:
                 await speak(connection)
             else:
-                await until_first(speak(connection), _until_unwelcome(connection, action))
+                await until_first(speak(connection), unwelcome())
             await connection.close()
         except Gone:
             pass
@@ -261,19 +261,6 @@ async def _serve(
             log.exception("unexpected error on a socket")
             request_id = websocket.scope["state"]["request_id"]
             await connection.refuse(Internal("something went wrong on our side", details={"request_id": request_id}))
-
-
-async def _until_unwelcome(connection: SocketConnection, action: Action) -> None:
-    """Until whoever was let in would not be let in any more; then raises why."""
-    every_s = settings_of(connection.websocket).auth_recheck_s
-    expires_at = connection.principal.expires_at
-    while True:
-        left_s = every_s if expires_at is None else expires_at - time.time()
-        await asyncio.sleep(max(0.0, min(every_s, left_s)))
-        try:
-            await recheck(connection.websocket, action)
-        except StoreUnavailable:
-            log.warning("a socket's rights could not be looked at again; that is tried until they are")
 
 
 def _reason(error: EarshotError) -> str:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from protocol.errors import InvalidMessage
 from server.auth import Action
-from server.doors.access import address_of, entry, leaving_of, principal_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, principal_of, services_of, settings_of, unwelcome_of
 from server.doors.errors import DOCUMENTED, validation_failed
 from server.doors.v1.voices import FIELDS
 from server.doors.v1.webrtc import Offer
@@ -58,7 +58,7 @@ ANSWERED: dict[str, Any] = {
 async def speak(request: Request, transcript_id: str) -> Response:
     """Answer an offer: a new track of the transcript. At the same time as others when it names a track or speaker."""
     options, offer = await _asked(request)
-    return await _answer(request, transcript_id, offer, options)
+    return await _answer(request, Action.SPEAK, transcript_id, offer, options)
 
 
 @router.post("/whip", dependencies=[entry(Action.CREATE)], **ANSWERED)
@@ -69,7 +69,7 @@ async def speak_anew(request: Request) -> Response:
     language = options.language or settings_of(request).language
     transcript = await services.store.create_transcript(name="", language=language, owner=principal_of(request).id)
     try:
-        return await _answer(request, transcript.id, offer, options)
+        return await _answer(request, Action.CREATE, transcript.id, offer, options)
     except BaseException:
         await services.removal.discard(transcript.id)
         raise
@@ -145,9 +145,12 @@ async def _asked(request: Request) -> tuple[SourceOptions, str]:
     return asked.options(), await _text(request, settings_of(request))
 
 
-async def _answer(request: Request, transcript_id: str, offer: str, options: SourceOptions) -> Response:
+async def _answer(request: Request, action: Action, transcript_id: str, offer: str, options: SourceOptions) -> Response:
     peers, address = services_of(request).peers, address_of(request)
-    described = await peers.answer(transcript_id, offer, "offer", options, address=address, resumable=False)
+    unwelcome = unwelcome_of(request, action)
+    described = await peers.answer(
+        transcript_id, offer, "offer", options, address=address, resumable=False, unwelcome=unwelcome
+    )
     headers = {
         # Without a host: whatever stands between knows the one that the client used.
         "Location": f"/whip/{transcript_id}/{described.session_id}",

@@ -2,7 +2,11 @@
 
 aiosqlite goes to the thread for a cursor, for the statement, for its rows and for the cursor's end, one after the
 other; and each way there and back costs more than most of our statements. Here a statement is one visit, with all its
-rows, which SQLAlchemy would take at once anyway.
+rows, which SQLAlchemy would take at once anyway. Measured in microseconds of the process's CPU, on two cores that had
+other work: a statement takes 175 to 270 in place of 430 to 450, and the GET of one transcript a fifth less.
+
+aiosqlite has no public way for that: its private ``_thread``, ``_conn`` and ``_execute`` are taken. One of another
+version that has them no more fails with the first connection, and not later.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ class SqliteConnection:
 
     def __init__(self, database: str, **options: Any) -> None:
         self._driver = aiosqlite.connect(database, **options)
+        # As SQLAlchemy's own way to connect does it: what is not closed keeps no process from its end.
         self._driver._thread.daemon = True
         # A task that is cancelled again, while its connection is being closed, stops the connection's thread a second
         # time; the first close would then wait for ever for a thread that is gone.

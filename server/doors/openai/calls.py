@@ -19,6 +19,7 @@ from server.doors.access import (
     principal_of,
     services_of,
     settings_of,
+    unwelcome_of,
 )
 from server.doors.errors import DOCUMENTED
 from server.doors.openai.sessions import session_of
@@ -63,6 +64,7 @@ async def openai_call(request: Request) -> Response:
             address=address_of(request),
             resumable=False,
             talk=lambda send: _CallTalk(services, session, send),
+            unwelcome=unwelcome_of(request, Action.TALK),
         )
     location = f"/v1/realtime/calls/{CALL}{described.session_id.removeprefix(SESSION)}"
     headers = {"Location": location, "Cache-Control": "no-store"}

@@ -108,7 +108,7 @@ async def list_api_keys(request: Request) -> Response:
     "/v1/user/api-keys/{key_id}", status_code=204, dependencies=[entry(Action.KEYS)], include_in_schema=False
 )
 async def revoke_api_key(request: Request, key_id: str) -> Response:
-    """Requests with it are refused from now on; sockets that it opened end within ``auth_recheck_s``."""
+    """Requests with it are refused from now on; sockets and peers that it opened end within ``auth_recheck_s``."""
     await services_of(request).accounts.api_keys.revoke(key_id)
     return Response(status_code=204)
 

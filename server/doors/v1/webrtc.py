@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from protocol.errors import TooLarge
 from protocol.wire.stream import Language, TrackName
 from server.auth import Action
-from server.doors.access import address_of, entry, leaving_of, services_of, settings_of
+from server.doors.access import address_of, entry, leaving_of, services_of, settings_of, unwelcome_of
 from server.doors.errors import DOCUMENTED, parse_body
 from server.doors.v1.asked import json_body
 from server.doors.v1.voices import WithVoices
@@ -93,14 +93,20 @@ async def offer(request: Request, transcript_id: str) -> Response:
     leaving_of(request).refuse_new()
     services = services_of(request)
     wanted = await read_description(Offer, request)
-    options, address = wanted.options(), address_of(request)
+    options, address, unwelcome = wanted.options(), address_of(request), unwelcome_of(request, Action.SPEAK)
     if wanted.sdp:
         described = await services.peers.answer(
-            transcript_id, wanted.sdp, wanted.type, options, resume_token=wanted.resume_token, address=address
+            transcript_id,
+            wanted.sdp,
+            wanted.type,
+            options,
+            resume_token=wanted.resume_token,
+            address=address,
+            unwelcome=unwelcome,
         )
     else:
         described = await services.peers.offer(
-            transcript_id, options, resume_token=wanted.resume_token, address=address
+            transcript_id, options, resume_token=wanted.resume_token, address=address, unwelcome=unwelcome
         )
     body = {
         "sdp": described.sdp,

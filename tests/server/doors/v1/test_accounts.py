@@ -16,12 +16,16 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from protocol.ids import new_transcript_id
+from protocol.states import SessionState
 from server.accounts.api_keys import PREFIX
 from server.logs import set_up_logs
 from server.settings import Settings, SettingsError, load_settings
 from server.store.tables import transcripts
 from tests.fakes.issuer import SECRET, bearer, token
 from tests.fakes.running_app import RunningApp, running_app
+from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
+from tests.net.rtc_client import RtcClient
 from tests.server.test_logs import restored_logging
 
 ANNA, BERT = bearer(token("anna", name="Anna Berg")), bearer(token("bert"))
@@ -215,6 +219,30 @@ async def test_a_socket_ends_with_the_key_that_opened_it_and_with_what_was_share
         assert (await reader.closed())[0] == 4004
         await owner.send({"action": "get_status"})
         await owner.until("status")
+
+
+async def test_a_peer_ends_with_the_key_that_opened_it_and_its_session_waits_for_another(node: RunningApp) -> None:
+    made = await make_key(node, ANNA)
+    path = f"/v1/transcripts_webrtc/{await transcript_of(node, ANNA)}/offer"
+    session_id = ""
+
+    async def exchange(sdp: str, type_: str) -> tuple[str, str]:
+        nonlocal session_id
+        headers = {"X-API-Key": made["key"]}
+        answer = (await node.http.post(path, json={"sdp": sdp, "type": type_}, headers=headers)).json()
+        session_id = answer["session_id"]
+        return answer["sdp"], answer["type"]
+
+    async with RtcClient(scripted_sound(sentence("alpha", 0.3))) as client:
+        await client.connect(exchange)
+        session = next(each for each in node.services.hub.sessions.values() if each.session_id == session_id)
+        await until(lambda: session.state is SessionState.LIVE)
+        assert (await node.http.delete(f"/v1/api-keys/{made['id']}", headers=ANNA)).status_code == 204
+        told = await client.wait_message(lambda text: json.loads(text)["type"] == "error")
+        assert json.loads(told)["data"]["code"] == "NOT_AUTHORISED"
+        await client.closed.wait()
+        assert session.state is SessionState.RESUMING
+        await until(lambda: node.services.peers.places.count == 0)
 
 
 async def share(node: RunningApp, transcript_id: str, mode: str) -> None:
