@@ -38,8 +38,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Regrouped:
-    """``steps`` in their order, none over another. ``changed``: the steps of those prints that tell others now, by
-    where these begin. ``voices``: all that speak; ``gone``: numbers that steps had before, and that are nobody's now.
+    """``steps`` in their order, none over another. ``changed``: the steps of those prints that are others' now, by
+    where these begin: of each its own voice, also where a count made it one with somebody's who has a name.
+    ``voices``: all that speak; ``gone``: numbers that steps had before, and that are nobody's now.
     """
 
     steps: Sequence[LabelledStep]
@@ -90,7 +91,7 @@ def regroup(
         windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, apart=apart, taken=taken
     )
     gone = frozenset(before) - {voice.speaker for voice in told.voices}
-    return Regrouped(told.steps, _changed(mine, told.steps), told.voices, gone)
+    return Regrouped(told.steps, _changed(mine, told.own), told.voices, gone)
 
 
 def info_of(encoder: str) -> EncoderInfo:
@@ -138,11 +139,11 @@ def _last_of_one_encoder(prints: Sequence[StoredPrints]) -> list[StoredPrints]:
     return mine[::-1]
 
 
-def _changed(prints: Sequence[StoredPrints], told: Sequence[LabelledStep]) -> dict[int, Sequence[Step]]:
+def _changed(prints: Sequence[StoredPrints], own: Sequence[int]) -> dict[int, Sequence[Step]]:
     changed: dict[int, Sequence[Step]] = {}
     at = 0
     for each in prints:
-        now = tuple((start, end, told[at + row].speaker) for row, (start, end, _) in enumerate(each.steps))
+        now = tuple((start, end, own[at + row]) for row, (start, end, _) in enumerate(each.steps))
         at += len(each.steps)
         if now != each.steps:
             changed[each.start_samples] = now

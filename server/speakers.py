@@ -221,6 +221,7 @@ class Speakers:
                 label = speaker if participant is None else participant.speaker
                 assert label is not None, "a participant has a speaker by now"
                 participant = participant or changes.of_speaker(label)
+                participant = None if participant is None else await changes.confirm(participant)
             self._voices.reserve(transcript_id, label)
             between = Between(from_s, to_s, await self._store.tracks_of(transcript_id), track)
             return await self._give(transcript_id, between, label, participant)

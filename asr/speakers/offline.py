@@ -6,21 +6,31 @@
 What a person said of a step stays as it is: steps of one speaker are one group from the beginning, and never join those
 of another. Speakers keep the numbers by which the steps were told before, as far as the steps agree. Where one that a
 person gave a name would vanish in another, it is done once more, and what is surely of each that is named stays theirs.
+Where a count is too low for those with names and others besides, the others join them at the very end, as they are:
+whoever is named is known by their own voice still, and a later pass parts them again.
 One whose words a person gave to somebody new does not vanish in that (asr.speakers.kept_apart).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from asr.speakers.contract import Embeddings, EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow, Voice
+from asr.speakers.contract import (
+    SPEAKERS_MAX,
+    Embeddings,
+    EncoderInfo,
+    LabelledStep,
+    SpeakerOptions,
+    SpeechWindow,
+    Voice,
+)
 from asr.speakers.groups import FREE, Groups, Ints, Merge, coarse, members
 from asr.speakers.kept_apart import TOLD_COUNTS, parted
-from asr.speakers.named_voices import cores, swallowed
+from asr.speakers.named_voices import absorbed, cores, joined, swallowed
 from asr.speakers.path import UNKNOWN, likeliest, numbers_kept, sureness
 
 STEPS_MAX = 90_000  # 10 hours of speech at 0.4 s
@@ -33,10 +43,12 @@ ROUNDS_MAX = 5  # of grouping, where voices must be kept apart
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """The steps in their order, and the speakers in them by number."""
+    """The steps in their order, and the speakers in them by number. ``own``: of each step the number to give as
+    ``before`` next time; another than is told where a count alone made somebody one with a speaker who has a name."""
 
     steps: tuple[LabelledStep, ...]
     voices: tuple[Voice, ...]
+    own: tuple[int, ...] = ()
 
 
 @dataclass(eq=False)
@@ -79,16 +91,16 @@ def tell(
     earlier = np.asarray(before, np.int64) if len(before) else np.full(count, UNKNOWN)
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
-    way = _way(windows, embeddings, said, earlier, lengths, info, options, first_new)
-    if swallowed(way.told, earlier, said, lengths, named):
-        for _ in range(ROUNDS_MAX):  # until the next pass would find the same
-            held = cores(embeddings, earlier, said, named)
-            way = _way(windows, embeddings, held, earlier, lengths, info, options, first_new, staying=TOLD_COUNTS)
-            if np.array_equal(way.told, earlier):
-                break
-            earlier = way.told
+    talk = _Talk(windows, embeddings, earlier, lengths, info, options, first_new, options.expected or 0, options.limit)
+    way = _named_kept(talk, said, named)
+    own = told = way.told
+    if named and len(way.speakers) > options.limit:
+        keep = {*named, *said[said != UNKNOWN].tolist()}
+        told = joined(own, embeddings, keep, options.limit, info.cut / info.own)
     if apart:
-        way = way.told_as(parted(way.told, embeddings, windows, earlier, said, lengths, apart), embeddings)
+        kept_apart = parted(told, embeddings, windows, earlier, said, lengths, apart)
+        own, told = np.where(kept_apart != told, kept_apart, own), kept_apart
+    way = way.told_as(told, embeddings)
     speakers, path, numbers = way.speakers, way.path, way.numbers
     sure = np.where(said != UNKNOWN, 1.0, sureness(way.scores, path))
     steps = tuple(
@@ -99,7 +111,26 @@ def tell(
     voices = (
         Voice(numbers[i], speaker.name, speaker.centre, int(heard[i])) for i, speaker in enumerate(speakers) if heard[i]
     )
-    return Told(steps, tuple(sorted(voices, key=lambda voice: voice.speaker)))
+    return Told(steps, tuple(sorted(voices, key=lambda voice: voice.speaker)), tuple(own.tolist()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Talk:
+    """What is grouped. ``earlier``: of whom each step was told before. ``least``, ``most``: so many speakers."""
+
+    windows: Sequence[SpeechWindow]
+    embeddings: Embeddings
+    earlier: Ints
+    lengths: Ints
+    info: EncoderInfo
+    options: SpeakerOptions
+    first_new: int
+    least: int
+    most: int
+
+    def uncounted(self) -> _Talk:
+        """However many more speak than there are to be: nobody is made one with another by a count."""
+        return replace(self, most=SPEAKERS_MAX)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,39 +160,51 @@ class _Way:
         return _Way(speakers, scores, path, numbers.tolist())
 
 
-def _way(
-    windows: Sequence[SpeechWindow],
-    embeddings: Embeddings,
-    held: Ints,
-    earlier: Ints,
-    lengths: Ints,
-    info: EncoderInfo,
-    options: SpeakerOptions,
-    first_new: int,
-    *,
-    staying: float = 0.0,
-) -> _Way:
+def _named_kept(talk: _Talk, said: Ints, named: Collection[int]) -> _Way:
+    """None of ``named`` vanishes in another, or takes somebody else along because of a count: there may be more
+    speakers than that."""
+    way = _way(talk, said)
+    if swallowed(way.told, talk.earlier, said, talk.lengths, named):
+        if talk.most < SPEAKERS_MAX:
+            told = np.bincount(talk.earlier[talk.earlier != UNKNOWN], talk.lengths[talk.earlier != UNKNOWN])
+            voices = int(np.count_nonzero(told >= LARGE_LEAST_SAMPLES))
+            talk = replace(talk.uncounted(), least=max(talk.least, min(voices, SPEAKERS_MAX)))
+        for _ in range(ROUNDS_MAX):  # until the next pass would find the same
+            held = cores(talk.embeddings, talk.earlier, said, named)
+            way = _way(talk, held, staying=TOLD_COUNTS)
+            if np.array_equal(way.told, talk.earlier):
+                break
+            talk = replace(talk, earlier=way.told)
+    elif talk.most < SPEAKERS_MAX and absorbed(way.told, talk.earlier, said, talk.lengths, named):
+        more = _way(talk.uncounted(), said)
+        if not swallowed(more.told, talk.earlier, said, talk.lengths, named):
+            return more
+    return way
+
+
+def _way(talk: _Talk, held: Ints, *, staying: float = 0.0) -> _Way:
     """``held``: of each step whose it is, whatever it is like; -1 where that is free. ``staying``: so much more like
     whoever it was told of is each step taken to be."""
-    speakers = _named(_speakers(embeddings, held, lengths, info, options), info, options)
-    scores = embeddings @ np.array([speaker.centre for speaker in speakers]).T
+    speakers = _named(_speakers(talk, held), talk.info, talk.options)
+    scores = talk.embeddings @ np.array([speaker.centre for speaker in speakers]).T
     tags = [speaker.tag for speaker in speakers]
-    as_told = scores + np.float32(staying) * (earlier[:, None] == [tag if tag != UNKNOWN else NOBODY for tag in tags])
-    path = likeliest(as_told, windows, np.array([tags.index(tag) if tag != UNKNOWN else UNKNOWN for tag in held]))
-    return _Way(speakers, scores, path, numbers_kept(path, tags, earlier, lengths, first_new))
+    told = [tag if tag != UNKNOWN else NOBODY for tag in tags]
+    as_told = scores + np.float32(staying) * (talk.earlier[:, None] == told)
+    fixed = np.array([tags.index(tag) if tag != UNKNOWN else UNKNOWN for tag in held])
+    path = likeliest(as_told, talk.windows, fixed)
+    return _Way(speakers, scores, path, numbers_kept(path, tags, talk.earlier, talk.lengths, talk.first_new))
 
 
-def _speakers(
-    embeddings: Embeddings, said: Ints, lengths: Ints, info: EncoderInfo, options: SpeakerOptions
-) -> list[_Speaker]:
-    groups, into = coarse(embeddings, said, info.cut, info.cut / info.own)
+def _speakers(talk: _Talk, said: Ints) -> list[_Speaker]:
+    info, lengths = talk.info, talk.lengths
+    groups, into = coarse(talk.embeddings, said, info.cut, info.cut / info.own)
     into = groups.gather(into)
     sizes = np.bincount(into, lengths, len(groups.counts)).astype(np.int64)
     large = int(np.clip(LARGE_SHARE * lengths.sum(), LARGE_LEAST_SAMPLES, LARGE_MOST_SAMPLES))
     start = Groups(groups.sums.copy(), groups.counts.copy(), groups.tags.copy())
     merges = groups.merges(-1.0)
     tagged = (start.tags != FREE) & (start.counts > 0)  # a group that joined another of its tag is none any more
-    chosen = merges[: _enough(merges, sizes, tagged, large, info.cut, options)]
+    chosen = merges[: _enough(merges, sizes, tagged, large, talk)]
     into = members(np.arange(len(sizes)), chosen)
     sizes = np.bincount(into, sizes, len(sizes)).astype(np.int64)
     speakers = []
@@ -173,9 +216,7 @@ def _speakers(
     return kept or [max(speakers, key=lambda one: one[0])[1]]
 
 
-def _enough(
-    merges: list[Merge], sizes: Ints, tagged: npt.NDArray[np.bool_], large: int, cut: float, options: SpeakerOptions
-) -> int:
+def _enough(merges: list[Merge], sizes: Ints, tagged: npt.NDArray[np.bool_], large: int, talk: _Talk) -> int:
     """How many of the merges to make: those above the cut; more or fewer where the number of speakers is known."""
     sizes, tagged = sizes.copy(), tagged.copy()
     counts = [int(np.count_nonzero((sizes >= large) | tagged))]
@@ -184,11 +225,11 @@ def _enough(
         tagged[merge.kept] |= tagged[merge.gone]
         sizes[merge.gone], tagged[merge.gone] = 0, False
         counts.append(int(np.count_nonzero((sizes >= large) | tagged)))
-    chosen = next((i for i, merge in enumerate(merges) if merge.alike < cut), len(merges))
-    if options.expected is not None and counts[chosen] < options.expected:
-        fewer = [i for i in range(chosen + 1) if counts[i] >= options.expected]
+    chosen = next((i for i, merge in enumerate(merges) if merge.alike < talk.info.cut), len(merges))
+    if counts[chosen] < talk.least:
+        fewer = [i for i in range(chosen + 1) if counts[i] >= talk.least]
         chosen = fewer[-1] if fewer else max(range(chosen + 1), key=lambda i: (counts[i], i))
-    return next((i for i in range(chosen, len(counts)) if counts[i] <= options.limit), len(merges))
+    return next((i for i in range(chosen, len(counts)) if counts[i] <= talk.most), len(merges))
 
 
 def _named(speakers: list[_Speaker], info: EncoderInfo, options: SpeakerOptions) -> list[_Speaker]:

@@ -187,6 +187,17 @@ class Changes:
         await self._conn.execute(sa.insert(recognised_voices).values(**values))
         self.all[self.all.index(made)] = replace(made, recognised=True)
 
+    async def confirm(self, participant: Participant) -> Participant:
+        """A person goes by who was recognised: from now on it is as if people had given that name."""
+        if not participant.recognised:
+            return participant
+        assert participant.speaker is not None, "who is recognised has a voice"
+        mine = self._recognition(participant.speaker)
+        await self._conn.execute(sa.update(recognised_voices).where(mine).values(participant_id=""))
+        confirmed = replace(participant, recognised=False)
+        self.all[self.all.index(participant)] = confirmed
+        return confirmed
+
     async def unrecognise(self, speaker: str) -> None:
         """It is not that voice after all. What people made of the name stays."""
         before = self.of_speaker(speaker)

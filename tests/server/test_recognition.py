@@ -101,6 +101,21 @@ async def test_what_people_say_of_it_stays(services: Services) -> None:
     assert [(each.name, each.recognised) for each in await people(services, other)] == [("Zoe", False)]
 
 
+@pytest.mark.parametrize("by", ["participant", "label"])
+async def test_whoever_is_given_words_is_left_alone_by_passes(services: Services, by: str) -> None:
+    await enrolled(services)
+    client = await said(services, TALK)
+    [ann] = await people(services, client)
+    whom = {"participant_id": ann.id} if by == "participant" else {"speaker": ann.speaker}
+    given = await services.speakers.assign(client.transcript_id, from_s=0.0, to_s=3.0, **whom)
+    assert given.participant is not None
+    assert not given.participant.recognised
+    for _ in range(2):
+        await services.relabelling.relabel(client.transcript_id, speakers_expected=2)
+        assert await shown(services, client.transcript_id) == [(FIRST, "Ann"), *FOUND[1:]]
+        assert await people(services, client) == [given.participant]
+
+
 async def test_what_was_recognised_wrongly_is_taken_back(services: Services) -> None:
     voice = await enrolled(services)
     client = await said(services, TALK)

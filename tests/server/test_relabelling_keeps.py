@@ -117,3 +117,28 @@ async def test_words_given_to_somebody_new_take_nobody_else_along(store: Store) 
         assert {speaker for _, speaker in await room.shown()} == {"Ben"}
     finally:
         await journal.stop()
+
+
+async def test_a_count_that_is_too_low_moves_no_name_and_a_right_one_gives_back_who_has_none(store: Store) -> None:
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    journal.start()
+    try:
+        room = await empty_room(store, journal)
+        speech = await room.speech("trk_1", "Speaker 1")
+        await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3"})
+        for voice in (0, 1, 2) * 3:
+            await speech.say("one two three four five six", voice, voice)
+        for name, speaker in (("Rob", "Speaker 2"), ("Alan", "Speaker 3")):
+            await room.speakers.add(room.id, name=name, speaker=speaker)
+        for count in ({"max_speakers": 2}, {"speakers_expected": 2}, {"speakers_expected": 1}):
+            await room.relabelling.relabel(room.id, **count)
+            assert (await room.relabelling.relabel(room.id, **count)).segments == 0
+            said_by = [speaker for _, speaker in await room.shown()]
+            assert (said_by[1::3], said_by[2::3]) == (["Rob"] * 3, ["Alan"] * 3)
+            assert len({*said_by[::3]}) == 1
+            assert {*said_by[::3]} < {"Rob", "Alan"}
+        for count in ({"speakers_expected": 3}, {}):
+            await room.relabelling.relabel(room.id, **count)
+            assert [speaker for _, speaker in await room.shown()] == ["Speaker 1", "Rob", "Alan"] * 3
+    finally:
+        await journal.stop()

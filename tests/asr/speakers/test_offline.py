@@ -137,6 +137,27 @@ def test_voices_with_different_names_are_two_however_alike() -> None:
     assert set(same[-20:]) == {5}
 
 
+def test_a_count_that_is_too_low_joins_nobody_who_has_a_name_and_takes_no_name_along() -> None:
+    talk = ([0] * 12 + [1] * 11 + [2] * 12) * 2
+    near = said_by(talk)
+    near[np.array(talk) == 1] += 0.4 * voice(2)  # the two that have names are the nearest of all
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+
+    def told(options: SpeakerOptions, before: Sequence[int]) -> Told:
+        return tell(windows(len(talk)), near, INFO, options, before=before, named=(1, 2))
+
+    for few in (SpeakerOptions(most=2), SpeakerOptions(expected=2), SpeakerOptions(expected=1)):
+        before: Sequence[int] = talk
+        for _ in range(3):
+            found = told(few, before)
+            assert [now for now, own in zip(labels(found), talk, strict=True) if own] == [own for own in talk if own]
+            assert len({now for now, own in zip(labels(found), talk, strict=True) if not own} - {1, 2}) == 0
+            assert len(found.voices) == 2
+            before = found.own
+        for enough in (SpeakerOptions(expected=3), EVERYBODY):
+            assert labels(told(enough, before)) == talk
+
+
 def test_one_whose_words_were_given_to_somebody_new_does_not_vanish_in_that() -> None:
     fixed, before = [7] * 6 + [UNKNOWN] * 54, [4] * 60
     told = tell(windows(60), alike(30), INFO, EVERYBODY, before=before, fixed=fixed, taken=8)
