@@ -41,6 +41,7 @@ _OPTIONS = (
     # A channel that is made anew because nothing comes through the old one shall not take over its socket.
     ("grpc.use_local_subchannel_pool", 1),
 )
+_ASKED_WHY_TIMES = 5
 _TROUBLES = {
     grpc.StatusCode.UNAVAILABLE: "cannot be reached",
     grpc.StatusCode.DEADLINE_EXCEEDED: "does not answer",
@@ -109,7 +110,7 @@ class RivaLink:
                 with contextlib.suppress(_Unimplemented):
                     answer = await self._models()
                 languages = served_languages(answer, self._settings.riva_model) if answer else ()
-                await self._hear_silence(languages)
+                await self._try_a_stream(languages)
         except TimeoutError:
             return Found(f"does not answer within {LOOK_DEADLINE_S:g} s")
         except grpc.aio.AioRpcError as error:
@@ -154,13 +155,32 @@ class RivaLink:
                 raise _Unimplemented from error
             raise
 
-    async def _hear_silence(self, languages: tuple[str, ...]) -> None:
+    async def _try_a_stream(self, languages: tuple[str, ...]) -> None:
+        try:
+            await self._hear(_SILENCE, languages)
+        except grpc.aio.AioRpcError as error:
+            if is_hidden(error):
+                await self._tell_why(languages)
+            raise
+
+    async def _tell_why(self, languages: tuple[str, ...]) -> None:
+        """A refusal that came while we were sending is seen when less is sent, sooner or later."""
+        for _ in range(_ASKED_WHY_TIMES):
+            try:
+                await self._hear(b"", languages)
+                return
+            except grpc.aio.AioRpcError as error:
+                if not is_hidden(error):
+                    raise
+
+    async def _hear(self, sound: bytes, languages: tuple[str, ...]) -> None:
         call = self.stub.StreamingRecognize(metadata=self.metadata)
         try:
             config = streaming_config(SessionOptions(interim=False), self._settings, languages)
             with contextlib.suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # reading says why
                 await begin(call, config, carefully=True)
-                await call.write(riva_asr_pb2.StreamingRecognizeRequest(audio_content=_SILENCE))
+                if sound:
+                    await call.write(riva_asr_pb2.StreamingRecognizeRequest(audio_content=sound))
                 await call.done_writing()
             while await call.read() is not grpc.aio.EOF:
                 pass

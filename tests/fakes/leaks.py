@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+ENDED_WITHIN_S = 10.0
 
 
 @contextmanager
@@ -22,10 +25,20 @@ def no_thread_left() -> Iterator[None]:
     before = _threads()
     yield
     left = _threads() - before
+    deadline = time.monotonic() + ENDED_WITHIN_S
     for thread in left:
-        thread.join(timeout=10.0)
+        _join(thread, deadline)
     still = [thread.name for thread in left if thread.is_alive()]
     assert not still, f"leaked threads: {still}"
+
+
+def _join(thread: threading.Thread, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        try:
+            thread.join(timeout=ENDED_WITHIN_S)
+            return
+        except RuntimeError:  # another thread is just starting it: it cannot be joined yet
+            time.sleep(0.001)
 
 
 def _threads() -> set[threading.Thread]:

@@ -21,13 +21,13 @@ WALL_TIME = {
     "server/archive.py": 1,  # the times of an archive's files
     "server/chunked_uploads.py": 2,  # whose uploads nobody goes on with since a day, restarts or not
     "server/commands/bot.py": 1,  # the time of day that the bot tells which it plays
+    "server/doors/access.py": 1,  # when a token ends
     "server/doors/deepgram/live.py": 1,  # the time of a connection that its metadata tells
     "server/doors/deepgram/recorded.py": 1,  # the same of a recording
     "server/doors/health.py": 1,  # the time that a look at the node's health was taken
     "server/doors/jobs/job_views.py": 1,  # of a job that there is not: it is known to be none at this moment
-    "server/doors/openai/client_secrets.py": 1,  # until when the session lasts that a secret is for, as it is told
-    "server/doors/openai/sessions.py": 1,  # the same of a session
-    "server/doors/sockets.py": 2,  # the timestamp that a ping shows, and when a token ends
+    "server/doors/openai/sessions.py": 1,  # until when the session lasts that a secret is for, as it is told
+    "server/doors/sockets.py": 1,  # the timestamp that a ping shows
     "server/doors/v1/accounts.py": 1,  # whether a key's end is in the future
     "server/doors/v1/download.py": 1,  # the time of an archive's documents
     "server/live.py": 1,  # where in a track that was begun before a restart now is: once a session

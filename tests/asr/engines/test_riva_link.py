@@ -43,3 +43,11 @@ def test_a_look_says_what_is_the_matter(server: RivaServer, monkeypatch: pytest.
     assert find_riva(settings(server)).trouble == "does not answer within 0.2 s"
     server.stop()
     assert find_riva(settings(server)).trouble == "cannot be reached"
+
+
+def test_a_refusal_that_comes_while_sound_is_sent_is_told_all_the_same(
+    server: RivaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr.engines.riva_link.REFUSED_WITHIN_S", 0.001)  # about as long as the answer takes
+    server.refuses = grpc.StatusCode.UNIMPLEMENTED
+    assert {find_riva(settings(server)).trouble for _ in range(50)} == {"is no server of Riva's speech recognition"}

@@ -230,7 +230,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             *("report_subscriptions", "report_digests", "reports", "summary_jobs"),
             *("webhook_deliveries", "webhook_events", "webhooks"),
             *("nodes", "duties", "gone_sound"),
-            *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints"),
+            *("recognised_voices", "enrolled_voices", "track_voices", "voice_prints", "speaker_merges"),
             *("chunks", "conversations", "project_tags", "projects"),
         ):
             await conn.exec_driver_sql(f"DROP TABLE {later}")
