@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from protocol.errors import EarshotError
+from protocol.errors import EarshotError, TryLater
 
 log = structlog.get_logger(__name__)
 
@@ -117,15 +117,19 @@ class HandingOver:
         return False
 
     async def ask(self, node_id: str, transcript_id: str, what: str) -> bool:
-        """Have the worker that is this node do that. False where none beside us is, or it does not say that it did.
-        Raises what it raised."""
+        """Have the worker that is this node do that. False where none beside us is. Raises what it raised, and
+        ``TryLater`` where it does not say in time, or at all, what became of it."""
+        header = {"node_id": node_id, "transcript_id": transcript_id, "what": what}
         for path in self._others():
             async with self._turns:
-                told = await asyncio.to_thread(_ask, path, node_id, transcript_id, what)
-            if told is not None:
-                if "error" in told:
-                    raise EarshotError.from_dict(told["error"])
-                return True
+                link = await asyncio.to_thread(_meet, path, header)
+                if link is None:
+                    continue
+                with link:
+                    told = await _answer_of(link)
+            if "error" in told:
+                raise EarshotError.from_dict(told["error"])
+            return True
         return False
 
     def _others(self) -> list[Path]:
@@ -170,14 +174,27 @@ class _Asked:
     what: str
 
 
-def _ask(path: Path, node_id: str, transcript_id: str, what: str) -> dict[str, Any] | None:
-    with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as link:
-        _introduce(link, path, {"node_id": node_id, "transcript_id": transcript_id, "what": what})
+def _meet(path: Path, header: Mapping[str, object]) -> socket.socket | None:
+    """A link to whoever says yes to this; it does not block."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as link:
+        _introduce(link, path, header)
         if link.recv(1) == _YES:
-            link.settimeout(DONE_S)
-            told: dict[str, Any] = json.loads(_exactly(link, ANSWER_MAX_BYTES, short=True))
-            return told
+            link.setblocking(False)
+            return link.dup()
     return None
+
+
+async def _answer_of(link: socket.socket) -> dict[str, Any]:
+    """Without a thread: what is asked for may take long. Raises ``TryLater``."""
+    loop = asyncio.get_running_loop()
+    data = bytearray()
+    with suppress(TimeoutError, OSError, ValueError):
+        async with asyncio.timeout(DONE_S):
+            while len(data) <= ANSWER_MAX_BYTES and (more := await loop.sock_recv(link, ANSWER_MAX_BYTES)):
+                data += more
+        told: dict[str, Any] = json.loads(data)
+        return told
+    raise TryLater("the worker that holds this did not say what became of it; look how it stands, and ask again")
 
 
 def _give(path: Path, node_id: str, fd: int, record: bytes, is_answered: bool) -> bool:
@@ -231,13 +248,10 @@ def _take(giver: socket.socket, node_id: str) -> tuple[socket.socket, bytes, boo
         return connection, record, bool(header["is_answered"])
 
 
-def _exactly(link: socket.socket, length: int, *, short: bool = False) -> bytes:
-    """``short``: or all until the end."""
+def _exactly(link: socket.socket, length: int) -> bytes:
     data = bytearray()
     while len(data) < length:
         more = link.recv(min(1 << 16, length - len(data)))
-        if not more and short:
-            break
         if not more:
             raise ValueError("it broke off")
         data += more

@@ -6,13 +6,15 @@ import asyncio
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from protocol.errors import IllegalMove
-from server.nodes.handing_over import RECORD_MAX_BYTES, HandingOver, Record, socket_of
+from protocol.errors import IllegalMove, TryLater
+from server.nodes.handing_over import DONE_S, RECORD_MAX_BYTES, HandingOver, Record, socket_of
 
 DEADLINE_S = 20.0
 
@@ -21,6 +23,8 @@ class Worker:
     def __init__(self, folder: Path, index: int) -> None:
         self.taken: asyncio.Queue[tuple[socket.socket, bytes, bool]] = asyncio.Queue()
         self.asked: list[tuple[str, str]] = []
+        self.is_asked, self.may_obey = asyncio.Event(), asyncio.Event()
+        self.may_obey.set()
         self.hands = HandingOver(folder, index, lambda: f"nod_{index}", self._adopt, self._obey)
 
     async def _adopt(self, connection: socket.socket, read: bytes, is_answered: bool) -> None:
@@ -28,6 +32,8 @@ class Worker:
 
     async def _obey(self, transcript_id: str, what: str) -> None:
         self.asked.append((transcript_id, what))
+        self.is_asked.set()
+        await self.may_obey.wait()
         if what == "stop":
             raise IllegalMove("nothing is being recorded", details={"where": "there"})
 
@@ -86,6 +92,21 @@ async def test_who_holds_a_transcript_is_asked_to_do_something_with_it_and_says_
         assert not await hands.ask("nod_7", "a", "pause")
     assert refused.value.to_dict()["details"] == {"where": "there"}
     assert [worker.asked for worker in workers] == [[], [], [("a", "pause"), ("a", "stop")]]
+
+
+async def test_while_one_does_what_it_was_asked_no_thread_waits_and_one_that_ends_is_said_to_have_said_nothing(
+    workers: list[Worker],
+) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))  # one that asks, one that is asked
+    workers[2].may_obey.clear()
+    async with asyncio.timeout(DEADLINE_S):
+        asking = asyncio.create_task(workers[0].hands.ask("nod_2", "a", "pause"))
+        await workers[2].is_asked.wait()
+        both = threading.Barrier(2)
+        await asyncio.gather(*(asyncio.to_thread(both.wait, DONE_S / 2) for _ in range(2)))
+        await workers[2].hands.stop()
+        with pytest.raises(TryLater):
+            await asking
 
 
 async def test_one_that_breaks_off_or_says_nonsense_hurts_nobody(folder: Path, workers: list[Worker]) -> None:
