@@ -89,10 +89,10 @@ class ListenOptions:
         """How many channels are heard each by itself."""
         return self.channels if self.multichannel else 1
 
-    def pause_ms(self, house_ms: int) -> int:
+    def pause_ms(self, default_ms: int) -> int:
         """That ends what is heard in one piece: the ``endpointing``, where it is shorter than the house's pause."""
         wanted_ms = self.endpointing_ms
-        return wanted_ms if wanted_ms is not None and PAUSE_MIN_MS <= wanted_ms < house_ms else house_ms
+        return wanted_ms if wanted_ms is not None and PAUSE_MIN_MS <= wanted_ms < default_ms else default_ms
 
 
 def parse_query(query: Sequence[tuple[str, str]], *, live: bool) -> ListenOptions:

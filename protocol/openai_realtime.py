@@ -65,7 +65,7 @@ class Session:
     rate_hz: int = RATE_HZ
     transcription: Transcription = field(default_factory=lambda: Transcription())
     turns: dict[str, Any] | None = field(default_factory=lambda: dict(USUAL_TURNS))
-    house_silence_ms: int = 500  # that ends a turn, unless another is asked for
+    default_silence_ms: int = 500  # that ends a turn, unless another is asked for
     noise_reduction: dict[str, Any] | None = None
     include: tuple[str, ...] = ()
 
@@ -76,8 +76,8 @@ class Session:
     @property
     def silence_ms(self) -> int | None:
         """That ends a turn which the server finds; None: the house's."""
-        wanted_ms = self.house_silence_ms if self.turns is None else int(self.turns["silence_duration_ms"])
-        return None if wanted_ms == self.house_silence_ms else wanted_ms
+        wanted_ms = self.default_silence_ms if self.turns is None else int(self.turns["silence_duration_ms"])
+        return None if wanted_ms == self.default_silence_ms else wanted_ms
 
     @property
     def diarize(self) -> bool:
@@ -191,7 +191,7 @@ def updated(session: Session, asked: dict[str, Any], *, is_beta: bool) -> Sessio
     if update.format is not None:
         changes |= _format(update.format)
     if "turn_detection" in given:
-        changes["turns"] = update.turn_detection and _turns(update.turn_detection, session.house_silence_ms)
+        changes["turns"] = update.turn_detection and _turns(update.turn_detection, session.default_silence_ms)
     if "noise_reduction" in given:
         changes["noise_reduction"] = update.noise_reduction and update.noise_reduction.model_dump()
     if update.transcription is not None:
@@ -226,9 +226,9 @@ def _object(within: dict[str, Any], name: str, param: str) -> dict[str, Any]:
     return found or {}
 
 
-def _turns(asked: _Turns, house_silence_ms: int) -> dict[str, Any]:
+def _turns(asked: _Turns, default_silence_ms: int) -> dict[str, Any]:
     """As they are from now on: what is told of the silence is what holds."""
-    wanted_ms = house_silence_ms if asked.silence_duration_ms is None else asked.silence_duration_ms
+    wanted_ms = default_silence_ms if asked.silence_duration_ms is None else asked.silence_duration_ms
     silence_ms = max(UTTERANCE_SILENCE_MIN_MS, min(wanted_ms, UTTERANCE_SILENCE_MAX_MS))
     return {**USUAL_TURNS, **asked.model_dump(exclude_none=True), "silence_duration_ms": silence_ms}
 

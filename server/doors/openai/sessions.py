@@ -24,7 +24,7 @@ def usual_session(settings: Settings, *, is_beta: bool) -> Session:
         time.time() + settings.session_max_s,
         is_beta=is_beta,
         turns={**USUAL_TURNS, "silence_duration_ms": silence_ms},
-        house_silence_ms=silence_ms,
+        default_silence_ms=silence_ms,
     )
 
 
