@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from server.store.store import Store
 from tests.bench.fan_out_server import WAYS, said
 from tests.bench.figures import Figures, percentile
 from tests.bench.node import cores
-from tests.server.databases import running_postgres
+from tests.server.databases import fresh_postgres
 
 APPENDERS = 64  # sessions that each wait for their event to be stored before they tell the next
 CONNECTING_AT_ONCE = 50
@@ -61,11 +61,8 @@ async def measure(figures: Figures, *, quick: bool) -> None:
 async def _store_events(figures: Figures, *, seconds: float) -> None:
     with tempfile.TemporaryDirectory(prefix="earshot-bench-") as folder:
         await _rate(figures, f"sqlite+aiosqlite:///{folder}/earshot.db", "sqlite", seconds)
-    with ExitStack() as stack:  # in threads: it has loops of its own
-        postgres = await asyncio.to_thread(stack.enter_context, running_postgres(is_durable=True))
-        url = await asyncio.to_thread(stack.enter_context, postgres.fresh_database())
+    async with fresh_postgres() as url:
         await _rate(figures, url, "postgresql", seconds)
-        await asyncio.to_thread(stack.close)
 
 
 async def _rate(figures: Figures, url: str, name: str, seconds: float) -> None:

@@ -6,12 +6,10 @@ database needs to look through all text for the word (``LIKE``), which is what t
 
 from __future__ import annotations
 
-import asyncio
 import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from itertools import accumulate
 
 import httpx
@@ -25,11 +23,13 @@ from server.store.database import transaction
 from server.store.records import NewEvent
 from server.store.store import Store
 from server.store.tables import passages, transcripts
+from tests.bench.capacity import say
 from tests.bench.figures import Figures, percentile
 from tests.bench.node import Node, cores
-from tests.server.databases import running_postgres
+from tests.server.databases import fresh_postgres
 
 AT_ONCE = 500  # transcripts of one transaction
+TOLD_EVERY = 20_000
 SEGMENTS = 3
 WORDS = 12
 VOCABULARY = 20_000  # words, of which the nth comes with a share of 1/n, as in speech
@@ -42,14 +42,11 @@ async def measure(figures: Figures, *, count: int, asked: int) -> None:
     figures.add(listed_transcripts=count, listed_segments=count * SEGMENTS)
     with tempfile.TemporaryDirectory(prefix="earshot-bench-") as folder:
         await _of(figures, f"sqlite+aiosqlite:///{folder}/earshot.db", "sqlite", count=count, asked=asked)
-    with ExitStack() as stack:  # in threads: it has loops of its own
-        postgres = await asyncio.to_thread(stack.enter_context, running_postgres(is_durable=True))
-        url = await asyncio.to_thread(stack.enter_context, postgres.fresh_database())
+    async with fresh_postgres() as url:
         await _of(figures, url, "postgresql", count=count, asked=asked)
-        await asyncio.to_thread(stack.close)
     figures.notes.append(
         f"Transcripts of {SEGMENTS} finals of {WORDS} words each, of {VOCABULARY} words of which the nth comes with a "
-        f"share of 1/n, seed {SEED}. A common word is in about a third of them, a rare one in a few."
+        f"share of 1/n, seed {SEED}. The common word is in nearly all of them, the rare one in a few."
     )
     figures.notes.append(
         "Asked one after the other, over HTTP: the newest fifty, the page in the middle, those that have ended, and "
@@ -60,6 +57,7 @@ async def measure(figures: Figures, *, count: int, asked: int) -> None:
 
 async def _of(figures: Figures, url: str, name: str, *, count: int, asked: int) -> None:
     began_s = time.perf_counter()
+    say(f"{name}: {count} transcripts are made, which takes some minutes")
     vocabulary = await _fill(url, count)
     figures.add(**{f"{name}_filled_per_s": count / (time.perf_counter() - began_s)})
     common, rare = vocabulary[0], vocabulary[VOCABULARY // 2]
@@ -75,6 +73,7 @@ async def _of(figures: Figures, url: str, name: str, *, count: int, asked: int) 
             "search_two": lambda: f"/v1/transcripts/search?q={common}+{vocabulary[200]}",
         }
         for question, path in questions.items():
+            say(f"{name}: {question.replace('_', ' ')}")
             spent_ms = await _asked(http, path, asked)
             figures.add(
                 **{
@@ -121,6 +120,8 @@ async def _fill(url: str, count: int) -> Sequence[str]:
     async with store._database.patient() as engine:
         for begun in range(0, count, AT_ONCE):
             now = 1_700_000_000.0 + YEAR_S * begun / count
+            if begun % TOLD_EVERY == 0 and begun:
+                say(f"  {begun}")
             async with transaction(engine) as conn:
                 made = [
                     {

@@ -269,3 +269,15 @@ class SocketRelay:
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+
+@contextlib.asynccontextmanager
+async def fresh_postgres() -> AsyncIterator[str]:
+    """The URL of an empty database of a server of its own, durable as where it matters. In threads, as those have
+    event loops of their own. Raises ``NoPostgres``."""
+    stack = contextlib.ExitStack()
+    try:
+        postgres = await asyncio.to_thread(stack.enter_context, running_postgres(is_durable=True))
+        yield await asyncio.to_thread(stack.enter_context, postgres.fresh_database())
+    finally:
+        await asyncio.to_thread(stack.close)
