@@ -16,17 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from protocol.words import Segment
 from server.store.listing import Wanted, conditions
 from server.store.records import Transcript
-from server.store.search_words import Term, spelled
+from server.store.search_hits import Conditions, found_of, has
+from server.store.search_words import Term
 from server.store.tables import passages, segments, tracks, transcripts
 from server.store.transcripts import records, selected
 
 SNIPPETS_MAX = 3
-# Passages with one term; of a word that everybody says, the newest count: more take longer than anybody waits.
-HITS_MAX = 200_000
-POINTS = {"title": 1000, "name": 1000, "summary": 400, "segment": 200}
 HALF_POINTS = 1000  # give the rank 0.5
-
-Conditions = Sequence[sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +53,9 @@ async def search(
     are. No terms: none."""
     if terms is not None and not terms:
         return [], 0
-    found = None if terms is None else _found(conn.dialect.name, terms)
-    ordered = _ordered(found, len(terms or ()), list(conditions(wanted)))
+    where = list(conditions(wanted))
+    found = None if terms is None else await found_of(conn, terms, where)
+    ordered = _ordered(found, len(terms or ()), where)
     page = ordered.limit(limit).offset(offset).cte("page")
     rows = (await conn.execute(_with_best(page, found))).all()
     if not rows:
@@ -93,7 +90,7 @@ def _ordered(found: sa.CTE | None, terms: int, wanted: Conditions) -> sa.Select[
         )
         return columns.where(*wanted).order_by(transcripts.c.created_at.desc(), transcripts.c.id)
     # Who has all terms is asked before anything is asked of a transcript: a word may stand in most of the passages.
-    has_all = [sa.func.max(sa.case((found.c[_has(n)] > 0, 1), else_=0)) == 1 for n in range(terms if terms > 1 else 0)]
+    has_all = [sa.func.max(sa.case((found.c[has(n)] > 0, 1), else_=0)) == 1 for n in range(terms if terms > 1 else 0)]
     ranked = (
         sa.select(
             found.c.transcript_id,
@@ -110,49 +107,6 @@ def _ordered(found: sa.CTE | None, terms: int, wanted: Conditions) -> sa.Select[
         .where(*wanted)
         .order_by(ranked.c.points.desc(), transcripts.c.created_at.desc(), transcripts.c.id)
     )
-
-
-def _has(term: int) -> str:
-    return f"has_{term}"
-
-
-def _found(dialect: str, terms: Sequence[Term]) -> sa.CTE:
-    """A row for each passage with any of the terms; with several, also which. One that holds two of them gives four
-    times the points of one that holds one."""
-    points = sa.case(POINTS, value=passages.c.kind, else_=0)
-    if len(terms) == 1:
-        hits = _hits_of(dialect, terms[0], 0).subquery()
-        columns = sa.select(passages.c.id, passages.c.transcript_id, points.label("points"))
-        return columns.join(hits, hits.c.id == passages.c.id).cte("found")
-    each = sa.union_all(*(_hits_of(dialect, term, number) for number, term in enumerate(terms))).subquery()
-    has = [sa.func.max(sa.case((each.c.term == n, 1), else_=0)).label(_has(n)) for n in range(len(terms))]
-    counted = sa.select(each.c.id, sa.func.count().label("terms"), *has).group_by(each.c.id).subquery()
-    return (
-        sa.select(
-            *(passages.c.id, passages.c.transcript_id, (points * counted.c.terms * counted.c.terms).label("points")),
-            *(counted.c[_has(n)] for n in range(len(terms))),
-        )
-        .join(counted, counted.c.id == passages.c.id)
-        .cte("found")
-    )
-
-
-def _hits_of(dialect: str, term: Term, number: int) -> sa.Select[tuple[int, int]]:
-    """Passages with the term, each once."""
-    if dialect == "sqlite":
-        index = sa.table("passages_index", sa.column("rowid", sa.Integer))
-        phrase = " ".join(map(spelled, term.words))
-        asked = f'"{phrase}"{"*" if term.is_prefix else ""}'
-        match = sa.literal_column("passages_index").op("MATCH", is_comparison=True)(asked)
-        newest = sa.select(index.c.rowid.label("id")).where(match).order_by(index.c.rowid.desc()).limit(HITS_MAX)
-    else:
-        asked = " <-> ".join(map(spelled, term.words)) + (":*" if term.is_prefix else "")
-        match = sa.literal_column("passages.lexemes").op("@@", is_comparison=True)(
-            sa.func.to_tsquery(sa.literal_column("'simple'::regconfig"), asked)
-        )
-        newest = sa.select(passages.c.id).where(match).order_by(passages.c.id.desc()).limit(HITS_MAX)
-    hits = newest.subquery()
-    return sa.select(hits.c.id, sa.literal(number, sa.Integer).label("term"))
 
 
 def _with_best(page: sa.CTE, found: sa.CTE | None) -> sa.Select[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from protocol.errors import Overloaded
 from protocol.events import SpeakerTurn, Summarised, Transcribed
+from server.store import search_hits
 from server.store import store as store_module
 from server.store.database import transaction, within
 from server.store.listing import EVERYTHING, Wanted
@@ -90,6 +91,18 @@ async def test_both_databases_find_the_same_in_the_same_order(store: Store, libr
     for query, expected in FOUND:
         assert await names(store, library, query) == expected, query
     assert await names(store, library, "") == list(reversed(LIBRARY))
+
+
+async def test_what_is_read_without_the_index_is_found_the_same(
+    store: Store, library: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = {query: await store.search(parse_query(query)) for query, _ in FOUND}
+    monkeypatch.setattr(search_hits, "HITS_MAX", 0)  # as if very many said each of the words
+    for query, expected in FOUND:
+        assert await names(store, library, query) == expected, query
+        assert await store.search(parse_query(query)) == everything[query], query
+    for query in HOSTILE:
+        await store.search(parse_query(query))
 
 
 async def test_no_query_is_an_error(store: Store, library: dict[str, str]) -> None:
