@@ -22,6 +22,8 @@ READ_MAX_TRANSCRIPTS = 2000
 READ_MAX_SEGMENTS = 200_000
 POINTS = {"title": 1000, "name": 1000, "summary": 400, "segment": 200}
 
+_INDEX = sa.table("passages_index", sa.column("rowid", sa.Integer))  # SQLite's, which is in order of it
+
 Conditions = Sequence[sa.ColumnElement[bool]]
 
 
@@ -82,9 +84,10 @@ def _read(terms: Sequence[Term], transcript_ids: Sequence[str]) -> sa.CTE:
 
 def _looked_up(dialect: str, terms: Sequence[Term], wanted: Conditions) -> sa.CTE:
     """In the index. ``wanted``: of a term that more hold, the newest that are wanted; none: the newest of all."""
+    age = _INDEX.c.rowid if dialect == "sqlite" else passages.c.id
     hits = []
     for number, term in enumerate(terms):
-        newest = _hits(dialect, term).order_by(passages.c.id.desc()).limit(HITS_MAX)
+        newest = _hits(dialect, term).order_by(age.desc()).limit(HITS_MAX)
         if wanted:
             newest = newest.join(transcripts, transcripts.c.id == passages.c.transcript_id).where(*wanted)
         one = newest.subquery()
@@ -108,10 +111,9 @@ def _hits(dialect: str, term: Term) -> sa.Select[Any]:
     """``id``, ``transcript_id`` and ``kind`` of the passages with the term, each once."""
     columns = sa.select(passages.c.id, passages.c.transcript_id, passages.c.kind)
     if dialect == "sqlite":
-        index = sa.table("passages_index", sa.column("rowid", sa.Integer))
         asked = f'"{_in_a_row(term, " ")}"{"*" if term.is_prefix else ""}'
         match = sa.literal_column("passages_index").op("MATCH", is_comparison=True)(asked)
-        return columns.join(index, index.c.rowid == passages.c.id).where(match)
+        return columns.join(_INDEX, _INDEX.c.rowid == passages.c.id).where(match)
     asked = _in_a_row(term, " <-> ") + (":*" if term.is_prefix else "")
     match = sa.literal_column("passages.lexemes").op("@@", is_comparison=True)(
         sa.func.to_tsquery(sa.literal_column("'simple'::regconfig"), asked)
