@@ -12,6 +12,7 @@ from typing import TextIO
 
 import structlog
 
+from server.log_repeats import LogRepeats
 from server.settings import Settings
 
 # Loggers that would show what must not be shown, and the least level they may speak at. uvicorn's INFO line of a
@@ -57,6 +58,7 @@ def set_up_logs(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *_SHARED,
+            LogRepeats(),
             structlog.processors.StackInfoRenderer(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import structlog
 
-from protocol.errors import EarshotError
+from protocol.errors import EarshotError, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,8 @@ async def repeat(
         woken.clear()  # before: what wakes in the middle of a round is for the next one
         try:
             await work()
+        except StoreUnavailable:
+            log.debug("a round waits for the store", round=name)  # which says itself that it is away
         except EarshotError as error:
             log.warning("a round failed; there will be another", round=name, code=error.code)
         except Exception:

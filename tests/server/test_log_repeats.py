@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+import structlog
+
+from server.log_repeats import EVERY_S, REMEMBERED_MAX, LogRepeats
+
+
+class Log:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._repeats = LogRepeats(lambda: self.now_s)
+
+    def says(self, event: str, method: str = "warning", **fields: object) -> int | None:
+        """Whether it is written: how often it is said to have been said."""
+        try:
+            line = self._repeats(None, method, {"event": event, "timestamp": self.now_s, **fields})
+        except structlog.DropEvent:
+            return None
+        times = line.get("times", 1)
+        assert isinstance(times, int)
+        return times
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def test_what_is_said_again_and_again_is_written_now_and_then_and_counted(log: Log) -> None:
+    written = []
+    for log.now_s in range(0, 2 * round(EVERY_S) + 1, 10):
+        written.append(log.says("away", error="refused", request_id=f"req_{log.now_s}"))
+    assert written == [1, None, None, 3, None, None, 3]
+    log.now_s += 2 * EVERY_S
+    assert log.says("away", error="refused") == 1
+
+
+def test_whatever_differs_or_is_worse_is_written(log: Log) -> None:
+    for _ in range(2):
+        assert log.says("away", method="error") == 1
+        assert log.says("away", method="info") == 1
+        assert log.says("away", exc_info=True) == 1
+    assert [log.says("away", transcript=name) for name in ("a", "b", "a")] == [1, 1, None]
+
+
+def test_no_more_is_remembered_than_may_be(log: Log) -> None:
+    for number in range(REMEMBERED_MAX + 1):
+        assert log.says("away", transcript=number) == 1
+    assert [log.says("away", transcript=number) for number in (REMEMBERED_MAX, 1, 0)] == [None, None, 1]
