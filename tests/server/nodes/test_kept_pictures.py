@@ -12,6 +12,7 @@ import pytest
 from media import picture_file
 from protocol.errors import NotFound
 from server.bots.video_parts import VideoParts, pictures_path
+from server.nodes import picture_tails as tails_module
 from server.nodes import shipping as shipping_module
 from server.nodes.sound_pieces import folder_of
 from server.store.meeting_part_store import MeetingPart
@@ -142,6 +143,7 @@ async def test_the_end_of_a_part_goes_at_once(
         await until_sent(node, bucket, first)
         assert in_bucket(bucket, second) == b""
         assert not node.sound.pictures.is_going(first.path)
+        assert await node.sound._leftovers.pictures.send() == 0, "the other one is on its way"
         await parts.close(is_over=True)
         await parts.sent()
         assert in_bucket(bucket, second) == pictures_path(node.settings, second).read_bytes()
@@ -202,6 +204,7 @@ async def test_where_a_part_ends_that_nobody_ended_is_read_from_its_last_pieces(
     tmp_path: Path, sound_store: Store, meeting: str, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shipping_module, "PIECE_BYTES", 60)  # pictures are cut anywhere
+    monkeypatch.setattr(tails_module, "FRESH_S", 0.0)
     async with running_node(tmp_path / "a", sound_store, bucket) as first:
         await sound_store.nodes.hold(meeting, first.node_id)
         parts = video(first, meeting)
@@ -221,7 +224,6 @@ async def test_where_a_part_ends_that_nobody_ended_is_read_from_its_last_pieces(
             assert all(key == "" for _, key, _ in bucket.requests[before:]), "it has not grown"
             await show(parts, 2.5)
             await until_sent(first, bucket, part)
-            monkeypatch.setattr("server.nodes.picture_tails.FRESH_S", 0.0)
             assert await last_ms(part) == 2500
             last_key = max(key for key in bucket.objects if part.id in key)
             del bucket.objects[last_key]  # as if it had not arrived
