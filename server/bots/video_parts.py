@@ -72,8 +72,8 @@ class VideoParts:
     async def take(self, picture: Picture, at_s: float) -> None:
         """A picture at that time of the recording; one that comes late is left out.
 
-        Raises ``InvalidMessage`` and ``AudioFormatError`` for what is no picture, ``TooLarge``, and ``Overloaded``
-        while the disk does not take it.
+        Raises ``InvalidMessage`` and ``AudioFormatError`` for what is no picture, ``TooLarge``, ``Overloaded`` while
+        the disk does not take it, and ``Conflict`` where the bucket may keep none.
         """
         record = PictureRecord(round(at_s * 1000), _FORMATS[picture.format], picture.data)
         kind = _kind_of(record)
@@ -169,6 +169,8 @@ class VideoParts:
         if self._count >= PARTS_MAX or len(self._open) >= OPEN_MAX:
             raise TooLarge(f"a connection shows {PARTS_MAX} stretches of video, {OPEN_MAX} at once")
         await asyncio.to_thread(admit_sound, self._settings)
+        if self._count == 0:
+            await self._kept.check(self._transcript_id)
         await self._measure()
         participant_id, surface = of
         start_s = record.at_ms / 1000

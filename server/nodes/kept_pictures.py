@@ -21,8 +21,9 @@ from server.nodes.copies import Copies
 from server.nodes.picture_tails import PictureTails
 from server.nodes.shipping import Shipment, Shipping
 from server.settings import Settings
-from server.store.kept_picture_store import KeptPictureStore
+from server.store.changes import check_takes_sound
 from server.store.meeting_part_store import MeetingPart
+from server.store.store import Store
 
 AT_ONCE = 2  # pieces on their way: sound goes beside them
 
@@ -34,13 +35,14 @@ class KeptPictures:
     def __init__(
         self,
         settings: Settings,
-        rows: KeptPictureStore,
+        store: Store,
         bucket: Blobs | None,
         folder: str,
         node_id: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._rows = rows
+        self._store = store
+        self._rows = store.kept.pictures
         self._bucket = bucket
         self._folder = folder
         self._node_id = node_id
@@ -58,6 +60,12 @@ class KeptPictures:
         await self._shipping.stop()
 
     # For who records.
+
+    async def check(self, transcript_id: str) -> None:
+        """Before the first part of a connection: what goes to the bucket may stay there. Raises ``Conflict`` where none
+        may be kept, ``NotFound``, ``StoreUnavailable``."""
+        if self._bucket is not None:
+            check_takes_sound(await self._store.get_transcript(transcript_id))
 
     def begin(self, part: MeetingPart) -> tuple[MeetingPart, Shipment | None]:
         """A new one, as it is to be stored: its file, which is empty as yet, grows here."""

@@ -46,7 +46,7 @@ class KeptSound:
         node_id: Callable[[], str],
     ) -> None:
         self.recordings = Recordings(settings.recordings_dir)
-        self.pictures = KeptPictures(settings, store.kept.pictures, bucket, folder, node_id)
+        self.pictures = KeptPictures(settings, store, bucket, folder, node_id)
         self._store = store
         self._disk = disk
         self._folder = folder

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media import picture_file
-from protocol.errors import NotFound
+from protocol.errors import Conflict, NotFound
 from server.bots.video_parts import VideoParts, pictures_path
 from server.nodes import picture_tails as tails_module
 from server.nodes import shipping as shipping_module
@@ -21,6 +21,7 @@ from tests.fakes.kept_node import KeptNode, running_node
 from tests.fakes.pictures import still
 from tests.fakes.s3 import S3Server
 from tests.fakes.waiting import until
+from tests.server.bots.meetings import BEN
 from tests.server.bots.test_video_parts import picture
 
 
@@ -170,6 +171,8 @@ async def test_pictures_that_are_deleted_leave_the_bucket_and_are_had_nowhere(
             await shown_at(second, part)
         await first.sound._leftovers.remove()
         await show(parts, 1.5)  # what still comes goes nowhere
+        with pytest.raises(Conflict):
+            await video(first, meeting).take(picture(2.0, who=BEN), 2.0)
         await parts.close(is_over=True)
         await parts.sent()
         assert dict(bucket.objects) == {}
