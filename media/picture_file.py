@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from io import BytesIO
 from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ MARK = b"\x9ePic"
 _HEAD = struct.Struct("<II")
 _ABOUT = struct.Struct("<QB")
 HEADER_BYTES = len(MARK) + _HEAD.size + _ABOUT.size
+_MARKS_MAX = 64  # that are looked at: more stand within a picture only on purpose
 
 
 class PictureFormat(IntEnum):
@@ -88,6 +90,18 @@ def last(path: Path) -> tuple[PictureRecord | None, bool]:
         raise
     except OSError as error:
         raise disk_error(error, "reading pictures") from error
+
+
+def last_in(end: bytes) -> PictureRecord | None:
+    """The last whole record of a file, of which this is the end, wherever that begins."""
+    at_bytes = len(end)
+    for _ in range(_MARKS_MAX):
+        at_bytes = end.rfind(MARK, 0, at_bytes)
+        if at_bytes < 0:
+            break
+        if (record := _next(BytesIO(end[at_bytes:]))) is not None:
+            return record
+    return None
 
 
 def _end_of(file: BinaryIO, at_bytes: int) -> int | None:

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +88,11 @@ def _last_ms(records: list[int], end_ms: int | None) -> int:
 
 def _encode(pictures: Path, file: Any, end_ms: int | None) -> None:
     times_ms = [record.at_ms for record in _in_order(pictures)]
-    ends_ms = dict(pairwise([*times_ms, _last_ms(times_ms, end_ms)]))
+    ends_ms = [*times_ms[1:], _last_ms(times_ms, end_ms)]
     began_ms = times_ms[0]
     with _output(file) as output:
         stream = None
-        for record in _in_order(pictures):
+        for record, until_ms in zip(_in_order(pictures), ends_ms, strict=False):  # more may have come meanwhile
             frame = stills.decode(record.format, record.data)
             if frame is None:
                 continue  # the one before is shown a little longer
@@ -114,7 +114,7 @@ def _encode(pictures: Path, file: Any, end_ms: int | None) -> None:
             )
             shown.pts, shown.time_base = (record.at_ms - began_ms) * _TICKS_PER_MS, _TIME_BASE
             for packet in stream.encode(shown):
-                packet.duration = (ends_ms[record.at_ms] - record.at_ms) * _TICKS_PER_MS
+                packet.duration = (until_ms - record.at_ms) * _TICKS_PER_MS
                 output.mux(packet)
         if stream is None:
             raise NotFound("none of the pictures of this part can be decoded")

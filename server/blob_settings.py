@@ -17,12 +17,13 @@ _ENDPOINT = r"^$|^https?://[A-Za-z0-9.\[\]:-]+$"
 
 
 class BlobSettings(AccountSettings):
-    """Where the chunks of conversations lie until they are written down, and sound besides."""
+    """Where the chunks of conversations lie until they are written down, and sound and pictures besides."""
 
     blobs_url: str = Field(
         "",
         pattern=_PLACE,
-        description="Bucket for uploaded chunks and all sound, such as s3://bucket or s3://bucket/prefix; empty: none.",
+        description="Bucket for uploaded chunks, all sound and pictures of meetings, such as s3://bucket or "
+        "s3://bucket/prefix; empty: none.",
     )
     s3_endpoint: str = Field(
         "", pattern=_ENDPOINT, description="Address of the storage that has the bucket; empty: that of its region."

@@ -115,7 +115,7 @@ class BotStream:
         self._is_separate: bool | None = None  # participants' own sound came; None: not looked yet
         self._people = ToldParticipants(store.meeting_participants, transcript_id, is_new=began is None)
         self._parts = SoundParts(store.meeting_parts, transcript_id)
-        self._video = VideoParts(settings, store.meeting_parts, transcript_id)
+        self._video = VideoParts(settings, store.meeting_parts, hub.sound.pictures, transcript_id)
         self._provided = ProviderLog(store.provider_parts, transcript_id, clock)
         self._told = ToldWords(hub, store, journal, self._behind, transcript_id, lambda: self._voices)
         self._outage = Outage(self._take, clock)
@@ -192,7 +192,7 @@ class BotStream:
         """The meeting is over, also for those that spoke by a connection before: returns when all words are told."""
         await self._quieten(is_over=True)
         await complete(self._hub, self._store, self._transcript_id)
-        await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()))
+        await asyncio.gather(*(voice.session.stop() for voice in self._voices.values()), self._video.sent())
 
     async def lost(self, reason: str) -> None:
         """The connection is gone, and may come back. Idempotent."""
@@ -200,6 +200,7 @@ class BotStream:
             await self._quieten(is_over=False)
             for voice in self._voices.values():
                 voice.session.lost(self._ended, reason)
+            await self._video.sent()
 
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as

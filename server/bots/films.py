@@ -13,5 +13,6 @@ from server.store.meeting_part_store import MeetingPart
 async def film_of(services: Services, part: MeetingPart) -> SoundFile:
     """Of a camera's or a screen's part that has its end: MP4, made when it is asked for first. Raises ``NotFound``
     where nothing is left that can be shown, ``Overloaded``, ``StoreUnavailable``."""
+    await services.hub.sound.pictures.fetch(part)
     path = await services.derived.film(pictures_path(services.settings, part), part.end_s)
     return replace(await plain_file("original", path), media_type="video/mp4", suffix="mp4")

@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from media import picture_file
 from protocol.blocks import seconds
 from protocol.errors import NotFound
 from server.bots.meeting_tracks import name_of
-from server.bots.video_parts import LAST_S, pictures_path
+from server.bots.video_parts import LAST_S
 from server.hub import Hub
-from server.settings import Settings
 from server.store.meeting_part_store import MeetingPart, PartKind
 from server.store.records import Track
 from server.store.store import Store
@@ -25,8 +23,7 @@ from server.store.store import Store
 class PartEnds:
     """Raises what the store raises."""
 
-    def __init__(self, settings: Settings, store: Store, hub: Hub) -> None:
-        self._settings = settings
+    def __init__(self, store: Store, hub: Hub) -> None:
         self._store = store
         self._hub = hub
 
@@ -63,11 +60,8 @@ class PartEnds:
         return seconds(track.length_samples)
 
     async def _pictures_end_s(self, part: MeetingPart) -> float:
-        with suppress(FileNotFoundError):
-            last, _ = await asyncio.to_thread(picture_file.last, pictures_path(self._settings, part))
-            if last is not None:
-                return last.at_ms / 1000 + LAST_S
-        return part.start_s
+        last_ms = await self._hub.sound.pictures.last_ms(part)
+        return part.start_s if last_ms is None else last_ms / 1000 + LAST_S
 
 
 def with_ends(parts: Iterable[MeetingPart], until: dict[str, float]) -> list[MeetingPart]:

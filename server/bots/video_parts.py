@@ -1,9 +1,9 @@
 """Stretches in which a participant's camera or screen was shown, and their pictures on disk.
 
 A part ends when its bot says so (the camera is off, the participant left), when no picture comes for a while, and when
-the pictures become of another kind or size. It goes on after a connection was lost. Each is stored when it begins and
-when its end is known; else it ends where its pictures do. What is on disk is what came; it becomes a film when somebody
-asks for it.
+the pictures become of another kind or size. It goes on after a connection was lost, at the same node. Each is stored
+when it begins and when its end is known; else it ends where its pictures do. What is on disk is what came, and goes to
+the bucket, where there is one; it becomes a film when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from protocol.participants import ParticipantAction
 from protocol.wire.bot_items import Picture, Surface
 from server.admission import admit_sound
 from server.bots.write_behind import WriteBehind
+from server.nodes.kept_pictures import KeptPictures
+from server.nodes.shipping import Shipment
 from server.settings import Settings
-from server.store.meeting_part_store import MeetingPart, MeetingPartStore
+from server.store.meeting_part_store import PICTURES, MeetingPart, MeetingPartStore
 
-SUFFIX = ".pictures"
 MESSAGE_MAX_BYTES = PICTURE_MAX_BYTES * 4 // 3 + 64 * 1024  # a picture in base64, and who shows it
 GAP_S = 10.0  # a shared screen on which nothing moves sends few pictures
 LAST_S = 1.0  # how long the last picture of a part is shown where nobody says until when
@@ -47,6 +48,7 @@ class _Open:
     part: MeetingPart
     kind: tuple[object, ...]  # of its pictures: the format, and of stills their size
     last_ms: int
+    shipment: Shipment | None
     length_bytes: int = 0
     is_resumed: bool = False  # it was begun by a connection before, and nothing came by this one yet
 
@@ -54,22 +56,24 @@ class _Open:
 class VideoParts:
     """Of one connection, for one task but for ``tick``."""
 
-    def __init__(self, settings: Settings, store: MeetingPartStore, transcript_id: str) -> None:
+    def __init__(self, settings: Settings, store: MeetingPartStore, kept: KeptPictures, transcript_id: str) -> None:
         self._settings = settings
         self._store = store
+        self._kept = kept
         self._transcript_id = transcript_id
         self._folder = settings.recordings_dir / transcript_id
         self._open: dict[_Of, _Open] = {}
         self._before: dict[_Of, MeetingPart] | None = None  # what nobody ended so far; None: not looked at yet
         self._written = WriteBehind(store.put, every_s=RETRIED_EVERY_S, what="parts of video")
+        self._shipments: list[Shipment] = []
         self._count = 0
         self._length_bytes: int | None = None  # of the recording's pictures; None: not looked at yet
 
     async def take(self, picture: Picture, at_s: float) -> None:
         """A picture at that time of the recording; one that comes late is left out.
 
-        Raises ``InvalidMessage`` and ``AudioFormatError`` for what is no picture, ``TooLarge``, and ``Overloaded``
-        while the disk does not take it.
+        Raises ``InvalidMessage`` and ``AudioFormatError`` for what is no picture, ``TooLarge``, ``Overloaded`` while
+        the disk does not take it, and ``Conflict`` where the bucket may keep none.
         """
         record = PictureRecord(round(at_s * 1000), _FORMATS[picture.format], picture.data)
         kind = _kind_of(record)
@@ -96,6 +100,8 @@ class VideoParts:
         except StoreUnavailable as error:  # the sound goes on, for which there is its own
             raise Overloaded(error.message) from error
         opened.length_bytes += size_bytes
+        if opened.shipment is not None:
+            opened.shipment.synced(0, opened.length_bytes)
         self._length_bytes += size_bytes
         opened.last_ms = record.at_ms
         opened.is_resumed = False
@@ -121,6 +127,12 @@ class VideoParts:
             self.pause()
         self._open.clear()
         await self._written.close()
+        for shipment in self._shipments:
+            shipment.let_go()
+
+    async def sent(self) -> None:
+        """After ``close``: as much of it as can be is in the bucket, which is waited for as for the end of a track."""
+        await asyncio.gather(*(shipment.end() for shipment in self._shipments))
 
     async def _opened(self, of: _Of) -> _Open | None:
         """What is shown of them just now, also since before a connection was lost."""
@@ -130,8 +142,8 @@ class VideoParts:
             self._before = {
                 (id_, kind): part for (id_, kind), part in newest.items() if kind != "audio" and part.end_s is None
             }
-        part = self._before.pop(of, None)
-        if part is not None and of not in self._open:
+        part = self._before.get(of)
+        if part is not None and of not in self._open and self._kept.is_ours(part):
             with suppress(FileNotFoundError):
                 path = pictures_path(self._settings, part)
                 last, is_whole = await asyncio.to_thread(picture_file.last, path)
@@ -139,8 +151,15 @@ class VideoParts:
                     await self._measure()
                     kind = _kind_of(last) if is_whole else ()  # nothing is read behind what was cut
                     length_bytes = (await asyncio.to_thread(path.stat)).st_size
-                    self._open[of] = _Open(part, kind, last.at_ms, length_bytes, is_resumed=True)
+                    shipment = self._noted(await self._kept.go_on(part, length_bytes))
+                    self._open[of] = _Open(part, kind, last.at_ms, shipment, length_bytes, is_resumed=True)
+        self._before.pop(of, None)
         return self._open.get(of)
+
+    def _noted(self, shipment: Shipment | None) -> Shipment | None:
+        if shipment is not None:
+            self._shipments.append(shipment)
+        return shipment
 
     async def _measure(self) -> None:
         if self._length_bytes is None:
@@ -150,12 +169,16 @@ class VideoParts:
         if self._count >= PARTS_MAX or len(self._open) >= OPEN_MAX:
             raise TooLarge(f"a connection shows {PARTS_MAX} stretches of video, {OPEN_MAX} at once")
         await asyncio.to_thread(admit_sound, self._settings)
+        if self._count == 0:
+            await self._kept.check(self._transcript_id)
         await self._measure()
         participant_id, surface = of
         start_s = record.at_ms / 1000
-        part = MeetingPart(new_meeting_part_id(), self._transcript_id, surface, participant_id, start_s)
+        part, shipment = self._kept.begin(
+            MeetingPart(new_meeting_part_id(), self._transcript_id, surface, participant_id, start_s)
+        )
         self._count += 1
-        opened = self._open[of] = _Open(part, kind, record.at_ms)
+        opened = self._open[of] = _Open(part, kind, record.at_ms, self._noted(shipment))
         self._written.put(part.id, part, at_once=True)
         return opened
 
@@ -165,11 +188,13 @@ class VideoParts:
             last_s = opened.last_ms / 1000
             end_s = max(last_s + 0.001, min(at_s, last_s + GAP_S))
             self._written.put(opened.part.id, replace(opened.part, end_s=end_s), at_once=True)
+            if opened.shipment is not None:
+                opened.shipment.let_go()
 
 
 def pictures_path(settings: Settings, part: MeetingPart) -> Path:
     """Where its pictures are."""
-    return settings.recordings_dir / part.transcript_id / f"{part.id}{SUFFIX}"
+    return settings.recordings_dir / part.path
 
 
 def _kind_of(record: PictureRecord) -> tuple[object, ...]:
@@ -185,4 +210,4 @@ def _kind_of(record: PictureRecord) -> tuple[object, ...]:
 def _length_bytes(folder: Path) -> int:
     """Of all pictures that the recording has; makes its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return sum(path.stat().st_size for path in folder.glob(f"*{SUFFIX}"))
+    return sum(path.stat().st_size for path in folder.glob(f"*{PICTURES}"))

@@ -13,11 +13,11 @@ import structlog
 from media.recorder import DiskWriter, TrackRecorder
 from protocol.errors import EarshotError, StoreUnavailable
 from server.blobs import Blobs
-from server.files import storage_error
 from server.locks import Locks
 from server.nodes.copies import Copies
 from server.nodes.duties import Duties
 from server.nodes.folder_id import folder_id
+from server.nodes.kept_pictures import KeptPictures
 from server.nodes.leftovers import Leftovers
 from server.nodes.shipping import Shipment, Shipping
 from server.nodes.sound_pieces import folder_of, key_of
@@ -43,8 +43,10 @@ class KeptSound:
         bucket: Blobs | None,
         folder: str,
         is_ours: Callable[[], bool],
+        node_id: Callable[[], str],
     ) -> None:
         self.recordings = Recordings(settings.recordings_dir)
+        self.pictures = KeptPictures(settings, store, bucket, folder, node_id)
         self._store = store
         self._disk = disk
         self._folder = folder
@@ -53,8 +55,9 @@ class KeptSound:
         self._task: asyncio.Task[None] | None = None
         if bucket is not None:
             self._shipping = Shipping(bucket, interval_s=settings.record_remote_interval_s, is_ours=is_ours)
-            self._copies = Copies(settings.data_dir, settings.recordings_dir, bucket, self.recordings.let_go)
-            self._leftovers = Leftovers(store, bucket, settings.recordings_dir, folder)
+            copies = settings.data_dir / "copies"
+            self._copies = Copies(copies, settings.recordings_dir, bucket, self.recordings.let_go)
+            self._leftovers = Leftovers(store, bucket, settings.recordings_dir, folder, is_going=self.pictures.is_going)
 
     @classmethod
     async def start(
@@ -69,9 +72,11 @@ class KeptSound:
     ) -> Self:
         """``is_ours``: as for ``Shipping``. Raises ``OSError``."""
         folder = await asyncio.to_thread(folder_id, settings.data_dir)
-        sound = cls(settings, store, disk, None if blobs.is_embedded else blobs, folder, is_ours)
+        bucket = None if blobs.is_embedded else blobs
+        sound = cls(settings, store, disk, bucket, folder, is_ours, lambda: duties.node_id)
         if sound._bucket is not None:
             sound._shipping.start()
+            sound.pictures.start()
             sound._leftovers.start(duties)
             sweep = repeat(sound.delete_unused, every_s=ROUND_S, name="copies of sound")
             sound._task = asyncio.create_task(sweep, name="copies of sound")
@@ -82,6 +87,7 @@ class KeptSound:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             await self._leftovers.stop()
+            await self.pictures.stop()
             await self._shipping.stop()
 
     async def open(self, track: Track, *, held_by: str | None = None) -> TrackRecorder:
@@ -158,33 +164,22 @@ class KeptSound:
         return self._bucket is not None and track.kept_in not in (None, self._folder)
 
     async def remove(self, path: str) -> None:
-        """Of a track, by its ``path``, or of a transcript, by its id: what the store noted as gone is removed from the
-        bucket; now, or where that cannot be, later."""
+        """Of a track, by its ``path``, or of a transcript with its pictures, by its id: what the store noted as gone is
+        removed from the bucket; now, or where that cannot be, later."""
         try:
             if self._bucket is None:
                 await self._store.kept.forget_gone(path)
             else:
                 await self._shipping.drop(path)
+                await self.pictures.drop(path)
                 await self._bucket.delete_prefix(folder_of(path))
         except EarshotError as error:
             log.warning("sound is still to be removed from the bucket", code=error.code)
 
     async def delete_unused(self) -> int:
-        """Copies of sound of others that nobody asked for lately; how many there were."""
-        count = 0
-        try:
-            unused = await asyncio.to_thread(self._copies.unused)
-        except OSError as error:
-            raise storage_error(error) from error
-        for track_id, path in unused.items():
-            async with self._locks.of(track_id), self._copies.alone(track_id, path):
-                found = await self._store.kept.folders([track_id])
-                is_ours = track_id in found and found[track_id] in (None, self._folder)
-                if not is_ours:
-                    await self._copies.delete(path)
-                    count += 1
-                await self._copies.forget(track_id)
-        return count
+        """Copies of what others recorded that nobody asked for lately; how many there were."""
+        count = await self._copies.delete_unused(self._store.kept, self._folder, self._locks)
+        return count + await self.pictures.delete_unused()
 
     async def _is_here(self, track: Track) -> bool:
         if track.kept_in is None:

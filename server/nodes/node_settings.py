@@ -51,7 +51,8 @@ class NodeSettings(BaseSettings):
         10.0,
         ge=1.0,
         le=60.0,
-        description="New sound goes to the bucket so often, where there is one; what is lost at most with a machine.",
+        description="New sound and pictures go to the bucket so often, where there is one; what is lost at most with a "
+        "machine.",
     )
     spool_max_mb: int = Field(
         64,

@@ -1,8 +1,8 @@
-"""The sound of tracks that are recorded now, on its way to the bucket, piece by piece.
+"""What is recorded now, sound of tracks or pictures of meetings, on its way to the bucket, piece by piece.
 
-One task looks who is due, and a few pieces go at a time. While the bucket is away sound stays where it is, in files,
-and what is acknowledged to clients waits. So it does while another node may have begun to go on with a track: what is
-sent after that is cut off.
+One task looks who is due, and a few pieces go at a time. While the bucket is away all of it stays where it is, in
+files, and what is acknowledged to clients waits. So it does while another node may have begun to go on with a track:
+what is sent after that is cut off.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ class Shipment:
     async def end(self) -> None:
         await self._shipping.end(self)
 
+    def let_go(self) -> None:
+        self._shipping.let_go(self)
+
     @property
     def waits(self) -> bool:
         """Something of it is not in the bucket, as far as is known."""
@@ -99,11 +102,21 @@ class Shipment:
 
 
 class Shipping:
-    """All shipments of this process. After ``start`` you must ``stop``. ``is_ours``: whether no other node can have
-    begun to go on with what is recorded here."""
+    """All shipments of this process of one kind. After ``start`` you must ``stop``. ``is_ours``: whether no other node
+    can have begun to go on with what is recorded here. ``what`` they are of is for the log."""
 
-    def __init__(self, blobs: Blobs, *, interval_s: float, is_ours: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        *,
+        interval_s: float,
+        is_ours: Callable[[], bool] = lambda: True,
+        at_once: int = AT_ONCE,
+        what: str = "sound",
+    ) -> None:
         self._blobs = blobs
+        self._at_once = at_once
+        self._what = what
         self._interval_s = interval_s
         self.is_ours = is_ours
         self._shipments: set[Shipment] = set()
@@ -114,7 +127,7 @@ class Shipping:
         self._resumes_s = 0.0  # when the bucket is tried again after it failed
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="ship sound")
+        self._task = asyncio.create_task(self._run(), name=f"ship {self._what}")
 
     async def stop(self) -> None:
         tasks = [each for each in (self._task, *self._puts) if each is not None]
@@ -125,6 +138,18 @@ class Shipping:
     def add(self, shipment: Shipment) -> None:
         shipment.due_s = asyncio.get_running_loop().time() + self._interval_s
         self._shipments.add(shipment)
+
+    def let_go(self, shipment: Shipment) -> None:
+        """Send the rest at once, or when the bucket is back; nobody waits for it. Who cannot wait any longer for it all
+        the same says ``end``."""
+        shipment.is_ending = True
+        if not shipment.waits:
+            self._shipments.discard(shipment)
+        self._woken.set()
+
+    def has(self, path: str) -> bool:
+        """Whether something of it is still to be sent, or may come."""
+        return any(each.path == path for each in self._shipments)
 
     async def end(self, shipment: Shipment) -> None:
         """Send the rest at once. Returns when it has arrived; or after ``END_S``, and it is for ``Leftovers``."""
@@ -167,7 +192,7 @@ class Shipping:
             now_s = loop.time()
             self._tell_late()
             for shipment in sorted(self._shipments, key=lambda each: (not each.is_ending, each.due_s)):
-                if len(self._puts) >= AT_ONCE or now_s < self._resumes_s:
+                if len(self._puts) >= self._at_once or now_s < self._resumes_s:
                     break
                 if shipment.is_due(now_s):
                     self._send_soon(shipment)
@@ -188,6 +213,8 @@ class Shipping:
         def sent(put: asyncio.Task[None]) -> None:
             self._puts.discard(put)
             shipment.put = None
+            if shipment.is_ending and not shipment.waits:
+                self._shipments.discard(shipment)
             shipment.changed.set()
             self._woken.set()
 
@@ -201,18 +228,18 @@ class Shipping:
             else:
                 await self._send_piece(shipment, shipment.sent_bytes)
         except OSError as error:
-            log.error("sound cannot be read", path=shipment.path, error=type(error).__name__)
+            log.error("a recording cannot be read", path=shipment.path, error=type(error).__name__)
             self._shipments.discard(shipment)
             return
         except EarshotError as error:
             self._resumes_s = loop.time() + RETRY_S
             if not self._is_away:
                 self._is_away = True
-                log.warning("sound waits for the bucket", code=error.code, tracks=len(self._shipments))
+                log.warning("waiting for the bucket", what=self._what, code=error.code, count=len(self._shipments))
             return
         if self._is_away:
             self._is_away = False
-            log.info("sound goes to the bucket again")
+            log.info("the bucket is back", what=self._what)
         shipment.tell()
 
     async def _catch_up(self, shipment: Shipment) -> None:

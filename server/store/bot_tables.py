@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 from server.store.tables import metadata
 
+_PICTURES_LEFT = sa.text("NOT is_remote AND kind <> 'audio'")
+
 # A bot, and the transcript that it makes, with which it goes. ``began_at``: when its recording did, which all its times
 # are counted from, by its clock, which was ``ahead_s`` ahead of ours; ``left_at``: since when nothing more is taken;
 # ``paused_at``: since when what it sends is not recorded. ``signing_secret``: with which it signs that it connects.
@@ -31,7 +33,9 @@ bots = sa.Table(
 )
 
 # Stretches of one participant's sound, camera or screen, in seconds since the recording began. ``end_s`` None: it goes
-# on, or nobody said that it ended.
+# on, or nobody said that it ended. Of pictures, where there is a bucket: the data folder that has them (``kept_in``;
+# NULL: nobody said), the node that lets them grow (``kept_by``), how many times one began to, and whether all of them
+# are in the bucket.
 meeting_parts = sa.Table(
     "meeting_parts",
     metadata,
@@ -41,7 +45,12 @@ meeting_parts = sa.Table(
     sa.Column("participant_id", sa.BigInteger, nullable=False),
     sa.Column("start_s", sa.Double, nullable=False),
     sa.Column("end_s", sa.Double),
+    sa.Column("kept_in", sa.String(36)),
+    sa.Column("kept_by", sa.String(36)),
+    sa.Column("kept_turn", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("is_remote", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "transcript_id", "start_s"),
+    sa.Index("ix_meeting_parts_left", "kept_in", "id", sqlite_where=_PICTURES_LEFT, postgresql_where=_PICTURES_LEFT),
 )
 
 # What was told of a participant last, with whatever message (``told``, JSON).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from server.store.tables import transcripts
 
 PartKind = Literal["audio", "webcam", "screenshare"]
 PART_KINDS: Sequence[PartKind] = get_args(PartKind)
+PICTURES = ".pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,21 @@ class MeetingPart:
     participant_id: int
     start_s: float
     end_s: float | None = None
+    # Of pictures, where there is a bucket: as ``Track`` has them, and the node that lets the file grow.
+    kept_in: str | None = field(default=None, compare=False)
+    kept_by: str | None = field(default=None, compare=False)
+    kept_turn: int = field(default=0, compare=False)
+    is_remote: bool = field(default=False, compare=False)
+
+    @property
+    def path(self) -> str:
+        """Of its pictures, relative to the folder of recordings."""
+        return f"{self.transcript_id}/{self.id}{PICTURES}"
+
+    @property
+    def is_whole(self) -> bool:
+        """All of them are in the bucket, and no more come."""
+        return self.is_remote
 
 
 class MeetingPartStore:
@@ -59,7 +75,7 @@ class MeetingPartStore:
         own = sa.select(meeting_parts).where(meeting_parts.c.transcript_id == transcript_id)
         async with self._read() as conn:
             rows = await conn.execute(own.order_by(meeting_parts.c.start_s, meeting_parts.c.id))
-            return [_part(row) for row in rows]
+            return [part_of(row) for row in rows]
 
     async def get(self, part_id: str) -> MeetingPart:
         """Raises ``NotFound``, too, where its transcript is in the bin."""
@@ -70,7 +86,7 @@ class MeetingPartStore:
             row = (await conn.execute(wanted)).one_or_none()
         if row is None:
             raise NotFound("there is no such part")
-        return _part(row)
+        return part_of(row)
 
 
 def _living(transcript_id: Any) -> sa.Select[Any]:
@@ -79,5 +95,5 @@ def _living(transcript_id: Any) -> sa.Select[Any]:
     )
 
 
-def _part(row: sa.Row[Any]) -> MeetingPart:
+def part_of(row: sa.Row[Any]) -> MeetingPart:
     return MeetingPart(**row._mapping)

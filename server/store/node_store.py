@@ -218,6 +218,11 @@ def is_free_for(node_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
 
 
+def is_held() -> sa.ColumnElement[bool]:
+    """A transcript that some node holds that is there."""
+    return transcripts.c.held_by.in_(_there())
+
+
 def is_there(node_id: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(nodes.c.id == node_id, nodes.c.left_at.is_(None))
 

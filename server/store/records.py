@@ -96,6 +96,11 @@ class Track:
     kept_turn: int = field(default=0, compare=False)
     is_remote: bool = field(default=False, compare=False)
 
+    @property
+    def is_whole(self) -> bool:
+        """All of its sound is in the bucket, and no more comes."""
+        return self.state != "open" and self.is_remote
+
 
 @dataclass(frozen=True, slots=True)
 class Participant:

@@ -15,6 +15,7 @@ from server.blobs import Blobs
 from server.nodes.duties import Duties
 from server.nodes.kept_sound import KeptSound
 from server.nodes.sound_pieces import folder_of
+from server.settings import Settings
 from server.store.records import Track
 from server.store.store import Store
 from tests.fakes.node import DEADLINE_S, node_settings
@@ -29,6 +30,8 @@ class KeptNode:
     sound: KeptSound
     blobs: Blobs
     store: Store
+    settings: Settings
+    node_id: str
 
     def path(self, track: Track) -> Path:
         return self.sound.recordings.path_of(track)
@@ -71,7 +74,7 @@ async def running_node(
     await store.nodes.join(node_id, url="", keys_digest="k")
     kept = await KeptSound.start(settings, store, disk, blobs, Duties(store.nodes, lambda: node_id), is_ours=is_ours)
     try:
-        yield KeptNode(kept, blobs, store)
+        yield KeptNode(kept, blobs, store, settings, node_id)
     finally:
         await kept.stop()
         await store.nodes.leave(node_id)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from media.picture_file import HEADER_BYTES, PictureFormat, PictureRecord, append, last, read
+from media.picture_file import HEADER_BYTES, MARK, PictureFormat, PictureRecord, append, last, last_in, read
 from protocol.errors import StoreUnavailable
 
 RECORDS = [
@@ -43,6 +44,19 @@ def test_the_last_one_is_found_wherever_it_was_cut(path: Path) -> None:
         path.write_bytes(data[:cut])
         before = [record for record, end in zip(RECORDS, ends, strict=True) if end <= cut]
         assert last(path) == (before[-1] if before else None, cut in (0, *ends))
+
+
+def test_the_last_one_is_found_in_any_end_of_a_file(path: Path) -> None:
+    data = path.read_bytes()
+    ends = [sum(HEADER_BYTES + len(each.data) for each in RECORDS[: number + 1]) for number in range(len(RECORDS))]
+    for begin, cut in product(range(len(data)), repeat=2):
+        there = [
+            record
+            for record, start, end in zip(RECORDS, [0, *ends], ends, strict=False)
+            if begin <= start and end <= cut
+        ]
+        assert last_in(data[begin:cut]) == (there[-1] if there else None)
+    assert last_in(data + MARK * 3 + b"...") == RECORDS[-1]  # as a picture may have them within
 
 
 def test_nothing_is_read_from_what_is_damaged_on(path: Path) -> None:

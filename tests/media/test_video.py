@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from media import video
 from media.picture_file import PictureFormat, PictureRecord, append
 from media.video import nal_types, write_mp4
 from protocol.errors import NotFound
@@ -52,6 +53,18 @@ def test_what_two_connections_wrote_is_shown_once(tmp_path: Path, format_: Pictu
     film = made(kept(tmp_path, format_, first, second, third, first, second, fourth), 5.0)
     assert [at_s for at_s, _ in shown(str(film))] == [pytest.approx(at_s, abs=0.001) for at_s in (0, 1, 2, 3)]
     assert length_s(str(film)) == pytest.approx(4.0, abs=0.001)
+
+
+def test_pictures_that_come_while_a_film_is_made_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last_ms = video._last_ms
+
+    def another(records: list[int], end_ms: int | None) -> int:
+        kept(tmp_path, PictureFormat.PNG, (3.0, still(200)))
+        return last_ms(records, end_ms)
+
+    monkeypatch.setattr(video, "_last_ms", another)
+    film = made(kept(tmp_path, PictureFormat.PNG, (1.0, still(40)), (2.0, still(120))), None)
+    assert [at_s for at_s, _ in shown(str(film))] == [0.0, 1.0]
 
 
 def test_a_damaged_picture_leaves_the_one_before(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ async def download_document(request: Request, document: Document, token: Token) 
 
 
 def _ends(services: Services) -> PartEnds:
-    return PartEnds(services.settings, services.store, services.hub)
+    return PartEnds(services.store, services.hub)
 
 
 async def _part(services: Services, part_id: str) -> tuple[Bot, MeetingPart]:

@@ -30,7 +30,7 @@ async def record_of(meeting: Meeting, *documents: Document) -> MeetingRecord:
     assert meeting.began_at is not None
     services = meeting.services
     wanted = documents or get_args(Document)
-    ends = PartEnds(services.settings, services.store, services.hub)
+    ends = PartEnds(services.store, services.hub)
     parts = [] if OF_PARTS.isdisjoint(wanted) else await ends.parts_of(meeting.id, meeting.began_at)
     return await MeetingRecord.read(services.store, meeting.id, meeting.began_at, parts, wanted)
 

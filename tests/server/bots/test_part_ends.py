@@ -39,7 +39,7 @@ async def test_what_a_crash_left(meeting: Meeting) -> None:
     missing = MeetingPart(new_meeting_part_id(), meeting.id, "screenshare", BEN.id, 2.0)
     await store.meeting_parts.put([cut, nothing, missing])
 
-    ends = PartEnds(meeting.services.settings, store, meeting.services.hub)
+    ends = PartEnds(store, meeting.services.hub)
     found = {each.id: each for each in await ends.parts_of(meeting.id, BEGAN_AT)}
     assert found[camera.id].end_s == 4.5
     assert found[cut.id].end_s == pytest.approx(2.9, abs=0.05)

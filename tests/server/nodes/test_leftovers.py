@@ -81,7 +81,7 @@ async def test_a_piece_that_arrives_late_takes_nothing_back(
         recorder.append(sound(1600, 3200))
         await node.end(track, recorder)  # the first piece is still on its way
         bucket.held.clear()
-        assert await leftovers.send() == 1
+        assert await leftovers.sound.send() == 1
         first_put = next(iter(node.sound._shipping._puts))
         bucket.let_go.set()
         await asyncio.wait([first_put])
@@ -100,5 +100,5 @@ async def test_sound_that_is_sent_after_it_was_deleted_is_taken_back(
             del bucket.objects[key]
         found = await sound_store.get_track(track.id)
         await sound_store.remove_audio(track.transcript_id)  # by another node, behind the back of this one
-        await node.sound._leftovers._send(found)
+        await node.sound._leftovers.sound.send_one(found)
         assert dict(bucket.objects) == {}

@@ -1,7 +1,9 @@
-"""Whole nodes that share a database and a bucket: sound of one is heard, gone on with and deleted at the other."""
+"""Whole nodes that share a database and a bucket: sound of one is heard, gone on with and deleted at the other, and
+what cameras showed is a film there."""
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,13 +15,20 @@ import pytest
 from protocol.states import TranscriptState
 from server import blobs as blobs_module
 from server import recovery as recovery_module
+from server.bots.signatures import new_secret
 from server.live import SourceOptions
+from server.nodes import shipping as shipping_module
 from server.services import Services
+from server.store.bot_store import NewBot
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
+from tests.fakes.pictures import h264, length_s, shown
 from tests.fakes.running_app import AppClient, in_process
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.fakes.waiting import until
 from tests.media.opus_sound import opus_packets
+from tests.server.bots.meetings import Meeting
+from tests.server.bots.test_video_parts import picture
 from tests.server.databases import lay_sqlite_file
 from tests.server.projects.test_chunk_removal import confirmed, heard
 from tests.server.projects.test_chunks import begun, ended
@@ -153,6 +162,37 @@ async def test_a_recording_is_completed_once_the_bucket_is_back_that_was_away_wh
         answer = await http.get(f"/v1/transcripts/{client.transcript_id}/audio")
         assert answer.content[44:] == SOUND
         assert texts(await words_of(second, client.transcript_id)) == "alpha bravo charlie"
+
+
+async def test_a_camera_is_a_film_at_another_node_where_its_first_one_is_gone(
+    node: Running, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping_module, "END_S", 0.05)
+    monkeypatch.setattr(shipping_module, "LOOK_S", 0.01)
+    async with node("a") as first:
+        bot = await first.store.bots.create(NewBot("Notes", None, {}, None, None, new_secret()), language="en")
+        stream = Meeting(first, bot.transcript.id, bot.id).connect()
+        async with first.attending.connected(bot, stream):
+            pieces = h264([40, 120, 200])
+            for at_s, piece in zip((1.0, 1.5), pieces, strict=False):
+                await stream.take(picture(at_s, piece, form="h264"))
+            [recorded] = (first.settings.recordings_dir / bot.transcript.id).glob("*.pictures")
+            whole_bytes = recorded.stat().st_size
+            await until(
+                lambda: sum(len(data) for key, data in s3.objects.items() if recorded.name in key) == whole_bytes
+            )
+            await first.hub.sound.pictures.stop()  # from here on nothing of it arrives
+            await stream.take(picture(2.0, pieces[2], form="h264"))
+            await stream.lost("away")
+        await wait_for_state(first, bot.transcript.id, TranscriptState.ENDED)
+    (tmp_path / "a").rename(tmp_path / "gone")
+    async with node("b") as second, in_process(second.settings, second) as http:
+        listed = (await http.get(f"/api/v1/video_separate/{bot.transcript.id}/")).json()
+        [part] = (await http.get(listed["data"]["download_url"])).json()
+        assert (part["type"], part["duration"]) == ("webcam", 1.5)  # a second after the last picture that is left
+        film = (await http.get(part["download_url"])).content
+        assert length_s(io.BytesIO(film)) == pytest.approx(1.5, abs=0.001)
+        assert [at_s for at_s, _ in shown(io.BytesIO(film))] == [0.0, 0.5]
 
 
 async def test_sound_is_deleted_everywhere(node: Running, s3: S3Server) -> None:
