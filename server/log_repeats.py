@@ -44,4 +44,6 @@ class LogRepeats:
         if now_s - said.written_at_s < EVERY_S:
             raise structlog.DropEvent
         times, said.times, said.written_at_s = said.times, 0, now_s
-        return line | {"times": times} if times > 1 else line
+        if times > 1:
+            line["times"] = times
+        return line
