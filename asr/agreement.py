@@ -1,4 +1,4 @@
-"""When words of a re-decoding engine stop changing: commit policies, and ours, LocalAgreement-2.
+"""When words of a re-decoding engine stop changing: what a commit policy is, and ours, LocalAgreement-2.
 
 Words on which two hypotheses in a row agree are committed (Liu et al. 2020; Macháček et al. 2023). Case and punctuation
 do not count for agreement and stay in the text.
@@ -6,12 +6,11 @@ do not count for agreement and stay in the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from asr.guards import fold
 from protocol.blocks import MS_SAMPLES
-from protocol.errors import EngineFailed
 from protocol.words import Word
 
 _ROUGH_SAMPLES = 100 * MS_SAMPLES
@@ -35,20 +34,6 @@ class CommitPolicy(Protocol):
 
         ``committed``: all that this policy had committed before, oldest first, perhaps with better times by now.
         """
-
-
-def commit_policy(name: str) -> Callable[[], CommitPolicy]:
-    """What makes a policy for each utterance: ``local-agreement`` or ``whisper-streaming``.
-
-    Raises ``EngineFailed`` when the package of the policy is not here.
-    """
-    if name == "whisper-streaming":
-        from asr.whisper_streaming_policy import WhisperStreamingPolicy
-
-        return WhisperStreamingPolicy
-    if name != "local-agreement":
-        raise EngineFailed(f"no commit policy is called {name!r}; there are local-agreement and whisper-streaming")
-    return LocalAgreement
 
 
 class LocalAgreement:

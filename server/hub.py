@@ -27,7 +27,7 @@ from server.nodes.kept_sound import KeptSound
 from server.pipeline import TrackPipeline
 from server.places import Places
 from server.recognition import of_nobody
-from server.recorders import Place, admit_recorder, new_track
+from server.recorders import admit_recorder, new_track
 from server.resume import ResumeTokens
 from server.rounds import repeat
 from server.session_options import session_options
@@ -167,7 +167,7 @@ class Hub:
         # A peer that may never connect is no load before it does.
         session = await self._open(track, options, listen=track_id is not None or options.source != "webrtc")
         if track_id is None:
-            session.recorder_place = Place.wanted(options)
+            session.recorder_place = options.place
         return session
 
     async def _tell_begun(self, session: LiveSession) -> None:

@@ -19,7 +19,7 @@ from protocol.errors import EarshotError, Replaced
 from protocol.ids import new_session_id
 from protocol.states import SESSION_MOVES, SessionState, move
 from server.pipeline import TrackPipeline
-from server.recorders import Place
+from server.recorder_place import Place
 from server.store.records import AS_USUAL, SourceKind, Track, VoicesAsked
 
 log = structlog.get_logger(__name__)
@@ -57,6 +57,11 @@ class SourceOptions:
     started_at: float | None = None
     model: str | None = None
     voices: VoicesAsked = AS_USUAL
+
+    @property
+    def place(self) -> Place:
+        """Where it wants to record."""
+        return Place(self.track or None, self.speaker or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,14 @@ class LiveSession:
         # Told how far the track is durable; belongs to the connection that is attached.
         self.on_durable: Callable[[int], None] | None = None
         pipeline.recorder.on_durable(self._durable)
+
+    def is_at(self, place: Place) -> bool:
+        """Whether it records there."""
+        if place.track:
+            return self.track.name == place.track
+        if place.speaker:
+            return self.track.speaker == place.speaker
+        return self.recorder_place.is_own
 
     @property
     def track(self) -> Track:

@@ -8,56 +8,20 @@ source to come back: whoever has the resume token comes back, and everybody else
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Self
 
 from protocol.errors import Conflict, NotFound, Replaced
 from protocol.states import SessionState
-
-if TYPE_CHECKING:
-    from server.live import LiveSession, SourceOptions
-    from server.store.records import SourceKind, Track
-    from server.store.store import Store
+from server.live import LiveSession, SourceOptions
+from server.recorder_place import Place
+from server.store.records import SourceKind, Track
+from server.store.store import Store
 
 ONE_MICROPHONE: frozenset[SourceKind] = frozenset({"webrtc", "stream", "file"})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a source called its track and its speaker; nothing of both is the transcript's own recorder."""
-
-    track: str | None = None
-    speaker: str | None = None
-
-    @classmethod
-    def wanted(cls, options: SourceOptions) -> Self:
-        return cls(options.track or None, options.speaker or None)
-
-    @classmethod
-    def of(cls, track: Track) -> Self:
-        """As it can still be told from the record: names that we gave say that none was given."""
-        speaker = track.speaker or ""
-        return cls(
-            None if re.fullmatch(r"track-\d+", track.name) else track.name,
-            None if re.fullmatch(r"Speaker \d+", speaker) else speaker,
-        )
-
-    @property
-    def is_own(self) -> bool:
-        """Nothing was named."""
-        return not self.track and not self.speaker
-
-    def is_that_of(self, session: LiveSession) -> bool:
-        if self.track:
-            return session.track.name == self.track
-        if self.speaker:
-            return session.track.speaker == self.speaker
-        return session.recorder_place.is_own
 
 
 async def admit_recorder(
@@ -69,12 +33,12 @@ async def admit_recorder(
     """
     if options.source == "file":
         return
-    place = Place.wanted(options)
+    place = options.place
     if track_id is not None:
         with suppress(NotFound):  # one whose source never came is gone
             place = Place.of(await store.get_track(track_id))
     for session in live:
-        if place.is_that_of(session):
+        if session.is_at(place):
             if not options.takes_over:
                 raise _taken(session)
             session.end(Replaced("this participant joined the room by another connection"))

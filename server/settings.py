@@ -24,12 +24,11 @@ from server.client_address import networks_of
 from server.client_settings import ClientSettings
 from server.jobs.job_settings import JobSettings
 from server.language_models.language_model_settings import LanguageModelSettings
-from server.nodes.node_settings import NodeSettings, check_database_of_workers, check_ports_of_workers
+from server.network_settings import NetworkSettings, parts
+from server.nodes.node_settings import NodeSettings, check_database_of_workers
 from server.projects.project_settings import ProjectSettings
 from server.riva_settings import RivaSettings
 from server.speaker_settings import SpeakerSettings
-from server.turn import check_stun_url, check_turn_url
-from server.udp import check_udp_port, port_range, public_address
 from server.webhooks.webhook_settings import WebhookSettings
 
 PREFIX = "EARSHOT_"
@@ -56,6 +55,7 @@ class Settings(
     ClientSettings,
     JobSettings,
     LanguageModelSettings,
+    NetworkSettings,
     NodeSettings,
     ProjectSettings,
     RivaSettings,
@@ -202,68 +202,6 @@ class Settings(
     whereby_url: str = Field("https://api.whereby.dev/v1", description="Address of Whereby's API.")
     whereby_deadline_s: float = Field(10.0, ge=0.1, le=60, description="Longest wait for one answer of Whereby.")
 
-    # The network of WebRTC.
-    ice_servers: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="STUN server URLs for clients, comma-separated; the server asks the first that is UDP, too."
-    )
-    turn_urls: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="TURN URLs for clients, comma-separated, such as turns:turn.example.org:443?transport=tcp."
-    )
-    turn_secret: SecretStr | None = Field(
-        None,
-        validate_default=True,
-        description="Secret shared with the TURN server (coturn: use-auth-secret) for time-limited credentials.",
-    )
-    turn_credential_s: int = Field(
-        6 * 3600, ge=60, le=7 * 86400, description="So long a client's TURN credentials hold."
-    )
-    udp_port: int = Field(0, ge=0, le=65535, description="UDP port that all WebRTC peers share; 0 takes a free one.")
-    udp_port_range: str = Field(
-        "",
-        validate_default=True,
-        description="UDP ports such as 40000-40100, one for each WebRTC peer, in place of udp_port.",
-    )
-    udp_receive_buffer_kb: int = Field(
-        4096,
-        ge=64,
-        le=1 << 20,
-        description="Receive buffer asked of the system for the shared UDP port; less may be given.",
-    )
-    public_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
-        (),
-        description="IP addresses, comma-separated, that WebRTC clients are told in place of this machine's own (NAT).",
-    )
-    private_clients: bool = Field(
-        True, description="Whether WebRTC clients may be reached at private addresses, such as 192.168.1.20."
-    )
-    direct_tap: bool = Field(
-        True,
-        description="Sound is taken from the UDP socket, past aiortc's queues, which is cheaper; false: through them.",
-    )
-    opus_wideband: bool = Field(
-        True, description="WebRTC clients are asked for speech at 16 kHz, which is all that recognisers hear."
-    )
-    opus_dtx: bool = Field(True, description="WebRTC clients are asked to send next to nothing while nobody speaks.")
-    opus_packet_ms: int = Field(
-        20,
-        ge=20,
-        le=60,
-        multiple_of=20,
-        description="Packet length (20, 40, 60) asked of WebRTC clients; longer: cheaper.",
-    )
-    peer_gone_after_s: float = Field(
-        18.0,
-        ge=1.0,
-        le=120.0,
-        description="A WebRTC peer of which no sound and no ICE check comes for so long is closed.",
-    )
-    peers_connecting_max: int = Field(
-        64, ge=1, le=10_000, description="WebRTC peers at once that are not connected yet; one more gets 503."
-    )
-    peers_per_address_max: int = Field(
-        32, ge=1, le=10_000, description="WebRTC peers at once from one client address; one more gets 503."
-    )
-
     @property
     def database(self) -> str:
         """The database's URL. Holds a password: never logged."""
@@ -317,16 +255,11 @@ class Settings(
         "allowed_origins",
         "allowed_hosts",
         "trusted_proxies",
-        "ice_servers",
-        "turn_urls",
-        "public_addresses",
         mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return parts(value)
 
     @field_validator("whereby_url")
     @classmethod
@@ -334,50 +267,6 @@ class Settings(
         from server.accounts.keys_of_issuer import check_issuer_url  # here: it brings a client of HTTP along
 
         return check_issuer_url(url)
-
-    @field_validator("udp_port")
-    @classmethod
-    def _is_udp_port(cls, port: int) -> int:
-        check_udp_port(port)
-        return port
-
-    @field_validator("udp_port_range")
-    @classmethod
-    def _is_port_range(cls, text: str, info: ValidationInfo) -> str:
-        check_ports_of_workers(info.data.get("udp_port", 0), port_range(text), info.data.get("workers", 1))
-        return text
-
-    @field_validator("public_addresses")
-    @classmethod
-    def _are_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(public_address(address) for address in addresses))
-
-    @field_validator("ice_servers")
-    @classmethod
-    def _are_stun(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            check_stun_url(url)
-        return urls
-
-    @field_validator("turn_urls")
-    @classmethod
-    def _are_turn(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        for url in urls:
-            check_turn_url(url)
-        return urls
-
-    @field_validator("turn_secret")
-    @classmethod
-    def _goes_with_turn_urls(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if "turn_urls" not in info.data:  # wrong themselves, and told
-            return secret
-        if secret is not None and not secret.get_secret_value():
-            raise ValueError("must not be empty")
-        if info.data["turn_urls"] and secret is None:
-            raise ValueError("turn_urls need it: without the secret no client gets credentials")
-        if secret is not None and not info.data["turn_urls"]:
-            raise ValueError("it is of no use without turn_urls")
-        return secret
 
 
 def load_settings(**options: object) -> Settings:

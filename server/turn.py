@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import base64
 import hmac
-import re
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from server.settings import Settings
-
-_HOST_AND_PORT = r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?"
-_STUN = re.compile(rf"stuns?:{_HOST_AND_PORT}")
-_TURN = re.compile(rf"turns?:{_HOST_AND_PORT}(?:\?transport=(?:udp|tcp))?")
+from server.network_settings import NetworkSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class IceServer:
     credential: str | None = None
 
 
-def ice_servers(settings: Settings) -> tuple[IceServer, ...]:
+def ice_servers(settings: NetworkSettings) -> tuple[IceServer, ...]:
     """What a client's peer connection should use. Its credentials hold for ``turn_credential_s`` from now on."""
     servers: list[IceServer] = []
     if settings.ice_servers:
@@ -70,20 +63,3 @@ def link_headers(servers: Sequence[IceServer]) -> tuple[str, ...]:
 def own_stun(urls: Sequence[str]) -> tuple[str, ...]:
     """The first URL that our own side can ask for its address: aioice takes one, over UDP, by a name or IPv4."""
     return tuple(url for url in urls if url.startswith("stun:") and "[" not in url)[:1]
-
-
-def check_stun_url(url: str) -> None:
-    """Raises ValueError, which says what is expected."""
-    _check(_STUN, url, "stun:host, stun:host:port or stuns:host:port")
-
-
-def check_turn_url(url: str) -> None:
-    """Raises ValueError, which says what is expected."""
-    _check(_TURN, url, "turn:host:port or turns:host:port, with ?transport=udp or ?transport=tcp or nothing")
-
-
-def _check(pattern: re.Pattern[str], url: str, expected: str) -> None:
-    match = pattern.fullmatch(url)
-    if match is None or (match[1] is not None and not 1 <= int(match[1]) <= 65535):
-        # Not echoed: a URL with a user and a password in it is one of the mistakes that are made here.
-        raise ValueError(f"each URL must look like {expected}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,14 @@ def test_modules_are_short() -> None:
 def test_queues_are_bounded() -> None:
     found = modules(*ROOMS, "web_client")
     assert [wrong for module in found for wrong in unbounded_queues(module, (ROOT / module).read_text())] == []
+
+
+def test_no_modules_import_each_other() -> None:
+    """Also not by way of others, nor within functions or for types alone."""
+    files = [module for module in modules(*ROOMS) if not module.endswith("__init__.py")]  # those hand names on
+    names = {module.removesuffix(".py").replace("/", "."): module for module in files}
+    imported = {name: names.keys() & set(imports(file, (ROOT / file).read_text())) for name, file in names.items()}
+    TopologicalSorter(imported).prepare()  # raises CycleError, which names a circle
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
 
         assert choice.path is not None
         return SherpaEngine(choice.path, choice.model)
-    from asr.agreement import commit_policy
     from asr.commit import CommittingEngine
+    from asr.commit_policies import commit_policy
     from asr.engines.whisper import WhisperEngine
 
     assert choice.path is not None

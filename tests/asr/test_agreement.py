@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.agreement import CommitPolicy, LocalAgreement, already_said, commit_policy
+from asr.agreement import CommitPolicy, LocalAgreement, already_said
 from asr.commit import CommittingEngine
 from asr.contract import SessionOptions, Step
 from asr.guards import fold
-from protocol.errors import EngineFailed
 from protocol.words import Word
 from tests.asr.said import said, text
 from tests.asr.test_commit import Readings
@@ -170,13 +167,3 @@ def test_of_any_hypotheses_an_engine_only_adds_and_its_final_is_the_last_one(hyp
             committed = hypothesis.committed
     assert hypothesis.committed == said(" ".join(hypotheses[-1]))
     assert not hypothesis.tentative
-
-
-def test_a_policy_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert commit_policy("local-agreement") is LocalAgreement
-    with pytest.raises(EngineFailed, match="no commit policy is called 'eager'"):
-        commit_policy("eager")
-    monkeypatch.setitem(sys.modules, "whisper_streaming", None)
-    monkeypatch.delitem(sys.modules, "asr.whisper_streaming_policy", raising=False)
-    with pytest.raises(EngineFailed, match="pip install --no-deps whisper-streaming"):
-        commit_policy("whisper-streaming")

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.agreement import CommitPolicy, LocalAgreement, commit_policy
+from asr.agreement import CommitPolicy, LocalAgreement
 from asr.commit import CommittingEngine
+from asr.commit_policies import commit_policy
 from asr.contract import SessionOptions, Step
 from asr.guards import fold
 from protocol.words import Word

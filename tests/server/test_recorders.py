@@ -15,7 +15,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from protocol.errors import Conflict
 from protocol.states import TranscriptState
 from server.live import SourceOptions
-from server.recorders import Place, new_track
+from server.recorders import new_track
 from server.store.records import VoicesAsked
 from server.store.store import Store
 from tests.fakes.node import Client, new_client, running_services, wait_for_state
@@ -232,12 +232,6 @@ async def test_which_places_there_are(tmp_path: Path) -> None:
                 assert not is_same, (first, second)
             except Conflict:
                 assert is_same, (first, second)
-
-
-def test_a_place_of_nothing_named() -> None:
-    assert Place().is_own
-    assert not Place(track="a").is_own
-    assert not Place(speaker="Anna").is_own
 
 
 @pytest.mark.parametrize(

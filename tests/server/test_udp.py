@@ -15,40 +15,15 @@ from server.commands import checks
 from server.commands.failure import CommandFailed
 from server.commands.serve import check_udp
 from server.services import Services
-from server.settings import SettingsError, load_settings
-from server.udp import port_range, public_address, udp_settings
+from server.settings import load_settings
+from server.udp import udp_settings
 from tests.fakes.node import node_settings
 from tests.fakes.running_app import running_app
 from tests.net.free_ports import free_range
 from tests.net.strangers import candidates, rubbish, throw
 
 
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"udp_port_range": "40000"}, "udp_port_range: write it as two ports"),
-        ({"udp_port_range": "a-b"}, "udp_port_range: write it as two ports"),
-        ({"udp_port_range": "-40000"}, "udp_port_range: write it as two ports"),
-        ({"udp_port_range": "40100-40000"}, "udp_port_range: the first port is above the last; write 40000-40100"),
-        ({"udp_port_range": "1000-2000"}, "udp_port_range: ports are from 1024 to 65535"),
-        ({"udp_port_range": "60000-70000"}, "udp_port_range: ports are from 1024 to 65535"),
-        ({"udp_port": 500}, "udp_port: of the ports below 1024 browsers write to 80 and 443 only"),
-        ({"public_addresses": "example.org"}, "public_addresses: each must be an IPv4 or IPv6 address"),
-        ({"public_addresses": "192.0.2.1:5000"}, "public_addresses: each must be an IPv4 or IPv6 address"),
-        ({"public_addresses": "0.0.0.0"}, "public_addresses: each must be an address that clients can reach"),
-        ({"public_addresses": "fe80::1%eth0"}, "public_addresses: each must be an address that clients can reach"),
-    ],
-)
-def test_settings_that_cannot_be_fail_the_start(options: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError) as error:
-        load_settings(**options)
-    assert str(error.value).startswith(told)
-
-
 def test_settings_as_media_takes_them(tmp_path: Path) -> None:
-    assert port_range("") is None
-    assert port_range("40000-40000") == (40000, 40000)
-    assert public_address("2001:DB8:0::1") == "2001:db8::1"
     settings = load_settings(public_addresses=" 192.0.2.1, 2001:DB8::1,192.0.2.1", host="0.0.0.0", udp_port=443)
     assert udp_settings(settings).public_addresses == ("192.0.2.1", "2001:db8::1")
     assert (udp_settings(settings).port, udp_settings(settings).loopback) == (443, False)

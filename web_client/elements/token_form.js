@@ -2,11 +2,13 @@
 
 import { h } from '../js/dom.js';
 import { t } from '../js/strings.js';
-import { isSendable } from '../js/token.js';
 
 class TokenForm extends HTMLElement {
-  /** Resolves to the token, or to an empty string when the form was closed. `again`: the one we had was refused. */
-  ask(again) {
+  /**
+   * Resolves to the token, or to an empty string when the form was closed. `again`: the one we had was refused;
+   * `isSendable`: whether a text can be one.
+   */
+  ask({ again, isSendable }) {
     const input = h('input', {
       type: 'password', id: 'token', name: 'token', autocomplete: 'current-password', required: true,
       'aria-describedby': 'token-why',

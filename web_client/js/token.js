@@ -3,7 +3,7 @@
 const KEY = 'earshot.token';
 
 /** Whether a header can carry it: visible ASCII in one piece, which all tokens and keys are. */
-export const isSendable = (value) => /^[!-~]+$/.test(value);
+const isSendable = (value) => /^[!-~]+$/.test(value);
 
 export function token() {
   const kept = sessionStorage.getItem(KEY) ?? '';
@@ -27,7 +27,7 @@ export function askForToken() {
     const form = document.createElement('token-form');
     document.body.append(form);
     try {
-      const value = await form.ask(token() !== '');
+      const value = await form.ask({ again: token() !== '', isSendable });
       if (value) keep(value);
       return Boolean(value);
     } finally {
