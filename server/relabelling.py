@@ -24,6 +24,7 @@ from asr.voice_prints import packed_mean
 from asr.wire import HeardVoice
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Conflict, EarshotError, HeldElsewhere, NotFound, Overloaded
+from protocol.states import OVER
 from server.hub import Hub
 from server.journal import Journal
 from server.live import LiveSession
@@ -190,7 +191,8 @@ class Relabelling:
         """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
         voices are told apart in it, or what they were known by went with its sound), ``Overloaded``,
         ``StoreUnavailable``, ``HeldElsewhere``."""
-        check_unlocked(await self._store.get_transcript(transcript_id))
+        transcript = await self._store.get_transcript(transcript_id)
+        check_unlocked(transcript)
         if self._asked >= ASKED_MAX:
             raise Overloaded("others wait for who spoke to be said anew; try again later", retry_after_s=10)
         self._asked += 1
@@ -199,6 +201,8 @@ class Relabelling:
             done = await self._pass(transcript_id, last=True, asked=asked)
         finally:
             self._asked -= 1
+        if done is None and transcript.state not in OVER:
+            raise Conflict("no voices have been told apart in this yet; ask again when more of it was heard")
         if done is None:
             raise Conflict("no voices were told apart in this, or what they were known by is gone")
         self._failed.discard(transcript_id)
