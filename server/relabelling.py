@@ -12,7 +12,6 @@ made again, finds the same, and tells what is left to tell. None fails a transcr
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -27,6 +26,7 @@ from protocol.errors import Conflict, EarshotError, HeldElsewhere, NotFound, Ove
 from protocol.states import OVER
 from server.hub import Hub
 from server.journal import Journal
+from server.known_labels import behind_the_first, known_labels
 from server.live import LiveSession
 from server.nodes.duties import Duties
 from server.nodes.holding import Holding
@@ -34,7 +34,7 @@ from server.recognition import Recognition
 from server.regrouping import Regrouped, Said, regroup
 from server.rounds import repeat
 from server.segment_pages import segment_pages
-from server.segment_turns import all_runs, most, pieces_of, told_of, turns_of, unheard
+from server.segment_turns import again_one, all_runs, most, pieces_of, told_of, turns_of, unheard
 from server.settings import Settings
 from server.spare_labels import tidied
 from server.speakers import Speakers, Whole
@@ -255,7 +255,8 @@ class Relabelling:
         asked = await self._recognition.known(track.transcript_id, prints[-1].encoder)
         options = replace(_options(track, last=last), known=asked)
         named = await self._named(track, labels)
-        found = await asyncio.to_thread(regroup, prints, said, options, named=named, taken=next(new))
+        behind = None if self._is_live(track) else await behind_the_first(self._store, track, segments, labels, others)
+        found = await asyncio.to_thread(regroup, prints, said, options, named=named, taken=next(new), behind=behind)
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
@@ -329,9 +330,17 @@ class Relabelling:
         heard |= {stored.segment.label or "" for stored, each in zip(guessed, turns, strict=True) if not each}
         renamed = await self._tidy(track, segments, heard, others)
         names = await self._speakers.names(track.transcript_id)
+        runs = {stored.segment.segment_id: each for stored, each in zip(guessed, said, strict=True)}
+        new_labels = {voice: renamed.get(label or "", label) for voice, label in labels.items()}
+        again = await asyncio.to_thread(again_one, segments, runs, found.steps, new_labels)
+        for one in again:
+            await self._journal.append_all(track.transcript_id, one.told(names))
+        one_again = {piece.segment.segment_id for one in again for piece in one.pieces}
         whole: list[Whole] = []
         split = 0
         for stored, each in zip(guessed, turns, strict=True):
+            if stored.segment.segment_id in one_again:
+                continue
             mine = [replace(turn, label=renamed.get(turn.label, turn.label)) for turn in each]
             pieces = pieces_of(stored.segment, mine) if len(mine) > 1 else None
             if pieces is not None:
@@ -342,25 +351,23 @@ class Relabelling:
                 if before != (turn.label, names.get(turn.label, turn.label)):
                     whole.append(Whole(stored, turn.label, turn.voice, False, turn.confidence))
         await self._speakers.tell(track.transcript_id, whole, names)
-        return Relabelled(len({*labels.values()}), len(whole) + split, split)
+        return Relabelled(len({*labels.values()}), len(whole) + split + len(one_again), split)
 
     async def _tidy(
         self, track: Track, segments: Sequence[StoredSegment], heard: Collection[str], others: Collection[str]
     ) -> Mapping[str, str]:
         """Once nobody is heard any more: the new label of each that moves up into a gap."""
-        if any(session.transcript_id == track.transcript_id for session in self._hub.sessions.values()):
+        if self._is_live(track):
             return {}
         labels = await self._store.voices.labels_of(track.transcript_id)
-        kept = {*others, *await self._speakers.names(track.transcript_id)}
-        kept |= {label for (of_track, _), label in labels.items() if of_track != track.id}
-        kept |= {label for label, voices in Counter(labels.values()).items() if voices > 1}  # that people made one
-        kept |= {other.speaker for other in await self._store.tracks_of(track.transcript_id) if other.speaker}
-        kept |= {stored.segment.label for stored in segments if stored.segment.speaker_set and stored.segment.label}
-        kept |= (await self._store.voices.enrolled.recognised_in(track.transcript_id)).keys()
+        kept = {*others, *await known_labels(self._store, track, segments, labels), track.speaker or ""}
         mine = {number: label for (of_track, number), label in labels.items() if of_track == track.id}
         tidy = tidied(mine, heard=heard, kept=kept)
         await self._voices.tidy(track, tidy.forgotten, tidy.renamed)
         return tidy.renamed
+
+    def _is_live(self, track: Track) -> bool:
+        return any(session.transcript_id == track.transcript_id for session in self._hub.sessions.values())
 
     async def _mark(self, track: Track, through_samples: int) -> None:
         await self._store.voices.grouped(track.id, through_samples)

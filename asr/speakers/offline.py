@@ -164,21 +164,23 @@ def _named_kept(talk: _Talk, said: Ints, named: Collection[int]) -> _Way:
     """None of ``named`` vanishes in another, or takes somebody else along because of a count: there may be more
     speakers than that."""
     way = _way(talk, said)
-    if swallowed(way.told, talk.earlier, said, talk.lengths, named):
-        if talk.most < SPEAKERS_MAX:
-            told = np.bincount(talk.earlier[talk.earlier != UNKNOWN], talk.lengths[talk.earlier != UNKNOWN])
-            voices = int(np.count_nonzero(told >= LARGE_LEAST_SAMPLES))
-            talk = replace(talk.uncounted(), least=max(talk.least, min(voices, SPEAKERS_MAX)))
-        for _ in range(ROUNDS_MAX):  # until the next pass would find the same
-            held = cores(talk.embeddings, talk.earlier, said, named)
-            way = _way(talk, held, staying=TOLD_COUNTS)
-            if np.array_equal(way.told, talk.earlier):
-                break
-            talk = replace(talk, earlier=way.told)
-    elif talk.most < SPEAKERS_MAX and absorbed(way.told, talk.earlier, said, talk.lengths, named):
-        more = _way(talk.uncounted(), said)
-        if not swallowed(more.told, talk.earlier, said, talk.lengths, named):
-            return more
+    is_counted = talk.most < SPEAKERS_MAX
+    if not swallowed(way.told, talk.earlier, said, talk.lengths, named):
+        if not is_counted or not absorbed(way.told, talk.earlier, said, talk.lengths, named):
+            return way
+        way = _way(talk.uncounted(), said)
+        if not swallowed(way.told, talk.earlier, said, talk.lengths, named):
+            return way
+    if is_counted:
+        told = np.bincount(talk.earlier[talk.earlier != UNKNOWN], talk.lengths[talk.earlier != UNKNOWN])
+        voices = int(np.count_nonzero(told >= LARGE_LEAST_SAMPLES))
+        talk = replace(talk.uncounted(), least=max(talk.least, min(voices, SPEAKERS_MAX)))
+    for _ in range(ROUNDS_MAX):  # until the next pass would find the same
+        held = cores(talk.embeddings, talk.earlier, said, named)
+        way = _way(talk, held, staying=TOLD_COUNTS)
+        if np.array_equal(way.told, talk.earlier):
+            break
+        talk = replace(talk, earlier=way.told)
     return way
 
 
@@ -233,18 +235,23 @@ def _enough(merges: list[Merge], sizes: Ints, tagged: npt.NDArray[np.bool_], lar
 
 
 def _named(speakers: list[_Speaker], info: EncoderInfo, options: SpeakerOptions) -> list[_Speaker]:
-    """Names for those that are a known voice; two that are the same one become one, unless a person set them apart."""
+    """Names for those that are a known voice; two that are the same one become one, unless a person set them apart, or
+    so many are expected: then it is the one that is most like it."""
+    as_alike: list[tuple[float, _Speaker]] = []
     for speaker in speakers:
         alike = [float(speaker.centre @ voice.embedding) for voice in options.known]
         if alike and max(alike) >= info.known:
             speaker.name = options.known[int(np.argmax(alike))].name
+        as_alike.append((max(alike, default=0.0), speaker))
+    too_many = len(speakers) - (options.expected or 1)
     kept: list[_Speaker] = []
-    for speaker in speakers:
+    for _, speaker in sorted(as_alike, key=lambda one: -one[0]):
         same = next((one for one in kept if speaker.name is not None and one.name == speaker.name), None)
         if same is None:
             kept.append(speaker)
-        elif FREE in (same.tag, speaker.tag):
+        elif FREE in (same.tag, speaker.tag) and too_many > 0:
             same.sum, same.tag = same.sum + speaker.sum, max(same.tag, speaker.tag)
+            too_many -= 1
         else:
             kept.append(_Speaker(speaker.sum, speaker.tag))
     return kept
