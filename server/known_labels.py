@@ -1,4 +1,5 @@
-"""Labels of speakers that a pass leaves where they are: somebody else's, or known to people."""
+"""Which voices of a track have which label, and which labels a pass leaves where they are: somebody else's, or known
+to people."""
 
 from __future__ import annotations
 
@@ -43,3 +44,12 @@ async def behind_the_first(
         if of_track == track.id and at is not None and at > first and label not in known and number not in taken_from:
             behind.append((at, number))
     return [number for _, number in sorted(behind)]
+
+
+def numbers_by_label(track: Track, labels: Mapping[tuple[str, int], str]) -> dict[str, list[int]]:
+    """The numbers of the track's voices, in order: several, where people made them one."""
+    found = {} if track.speaker is None else {track.speaker: [0]}
+    for (of_track, number), label in sorted(labels.items()):
+        if of_track == track.id:
+            found.setdefault(label, []).append(number)
+    return found

@@ -64,12 +64,14 @@ def regroup(
     options: SpeakerOptions,
     *,
     named: Collection[int] = (),
+    ones: Sequence[Collection[int]] = (),
     taken: int,
     behind: Sequence[int] | None = None,
 ) -> Regrouped:
     """Those of the encoder that the last are of, ``STEPS_MAX`` steps of them at most; what came before stays as it is.
 
-    ``named``: voices that people gave names, no two the same; none of them vanishes in another.
+    ``named``: voices that people gave names; none of them vanishes in another. ``ones``: numbers that people made one
+    speaker, who counts as one where it is said how many speak.
     New voices get numbers from ``taken`` on. ``behind``: where number 0 is nobody's any more, the first of these who
     speaks has it, or else the first who is new; None: nobody.
     Takes 0.3 s for ten minutes of speech, some tens of seconds for ten hours.
@@ -90,9 +92,25 @@ def regroup(
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
     apart = {(each.taken_from, each.voice) for each in said if each.taken_from is not None}
-    told = tell(
-        windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, apart=apart, taken=taken
-    )
+    more = sum(max(0, len(set(numbers) & set(before)) - 1) for numbers in ones)
+    one_of = {number: min(numbers) for numbers in ones for number in numbers}
+    while True:
+        told = tell(
+            windows,
+            embeddings,
+            info,
+            options,
+            before=before,
+            fixed=fixed.tolist(),
+            named=named,
+            apart=apart,
+            taken=taken,
+            more=more,
+        )
+        speakers = {one_of.get(voice.speaker, voice.speaker) for voice in told.voices}
+        if not more or len(speakers) <= options.limit:
+            break
+        more -= 1
     if behind is not None and 0 not in told.own:
         told = _moved_up(told, [*behind, *sorted({*told.own} - {*before})])
     gone = frozenset(before) - {voice.speaker for voice in told.voices}

@@ -26,7 +26,7 @@ from protocol.errors import Conflict, EarshotError, HeldElsewhere, NotFound, Ove
 from protocol.states import OVER
 from server.hub import Hub
 from server.journal import Journal
-from server.known_labels import behind_the_first, known_labels
+from server.known_labels import behind_the_first, known_labels, numbers_by_label
 from server.live import LiveSession
 from server.nodes.duties import Duties
 from server.nodes.holding import Holding
@@ -256,7 +256,10 @@ class Relabelling:
         options = replace(_options(track, last=last), known=asked)
         named = await self._named(track, labels)
         behind = None if self._is_live(track) else await behind_the_first(self._store, track, segments, labels, others)
-        found = await asyncio.to_thread(regroup, prints, said, options, named=named, taken=next(new), behind=behind)
+        ones = list(numbers_by_label(track, labels).values())
+        found = await asyncio.to_thread(
+            regroup, prints, said, options, named=named, ones=ones, taken=next(new), behind=behind
+        )
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
@@ -291,12 +294,12 @@ class Relabelling:
 
     async def _named(self, track: Track, labels: Mapping[tuple[str, int], str]) -> list[int]:
         """Voices of the track that people call by different names, so that they are different ones."""
-        numbers = _numbers(track, labels)
-        found: dict[str, int] = {}
+        numbers = numbers_by_label(track, labels)
+        found: dict[str, list[int]] = {}
         for each in await self._store.participants_of(track.transcript_id):
             if each.speaker in numbers and not each.recognised:
                 found.setdefault(each.name.casefold(), numbers[each.speaker])
-        return sorted(set(found.values()))
+        return sorted({number for mine in found.values() for number in mine})
 
     async def _said(
         self, track: Track, segments: Sequence[StoredSegment], labels: Mapping[tuple[str, int], str], new: Iterator[int]
@@ -400,8 +403,7 @@ class _Passed:
 
 def _numbers(track: Track, labels: Mapping[tuple[str, int], str]) -> dict[str, int]:
     """By label: the lowest number of a voice of the track that is called so."""
-    numbers = {label: number for (of_track, number), label in sorted(labels.items())[::-1] if of_track == track.id}
-    return numbers if track.speaker is None else numbers | {track.speaker: 0}
+    return {label: numbers[0] for label, numbers in numbers_by_label(track, labels).items()}
 
 
 def _options(track: Track, *, last: bool) -> SpeakerOptions:

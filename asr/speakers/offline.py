@@ -76,11 +76,13 @@ def tell(
     named: Collection[int] = (),
     apart: Collection[tuple[int, int]] = (),
     taken: int = 0,
+    more: int = 0,
 ) -> Told:
     """``before``: the speaker of each step as told so far; ``fixed``: as a person said; -1 where nobody did. ``named``:
     speakers that people gave names, no two the same. ``apart``: pairs of which the first does not vanish in the second.
 
-    New speakers have numbers that are in neither and not below ``taken``. Of more than ``STEPS_MAX`` windows the caller
+    New speakers have numbers that are in neither and not below ``taken``. ``more``: so many more than ``options`` say
+    there may be, as people made them one with others. Of more than ``STEPS_MAX`` windows the caller
     gives the last. Ten hours of speech take some tens of seconds.
     """
     count = len(windows)
@@ -91,12 +93,13 @@ def tell(
     earlier = np.asarray(before, np.int64) if len(before) else np.full(count, UNKNOWN)
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
-    talk = _Talk(windows, embeddings, earlier, lengths, info, options, first_new, options.expected or 0, options.limit)
+    most = min(options.limit + more, SPEAKERS_MAX)
+    talk = _Talk(windows, embeddings, earlier, lengths, info, options, first_new, options.expected or 0, most)
     way = _named_kept(talk, said, named)
     own = told = way.told
-    if named and len(way.speakers) > options.limit:
+    if named and len(way.speakers) > most:
         keep = {*named, *said[said != UNKNOWN].tolist()}
-        told = joined(own, embeddings, keep, options.limit, info.cut / info.own)
+        told = joined(own, embeddings, keep, most, info.cut / info.own)
     if apart:
         kept_apart = parted(told, embeddings, windows, earlier, said, lengths, apart)
         own, told = np.where(kept_apart != told, kept_apart, own), kept_apart

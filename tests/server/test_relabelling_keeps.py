@@ -175,3 +175,25 @@ async def test_what_was_cut_for_a_wrong_count_is_one_again(store: Store) -> None
         assert left == ["one two three four,  five six", "seven", "eight\nnine ten eleven twelve"]
     finally:
         await journal.stop()
+
+
+async def test_speakers_that_people_made_one_count_as_one(store: Store) -> None:
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    journal.start()
+    try:
+        room = await empty_room(store, journal)
+        speech = await room.speech("trk_1", "Speaker 1")
+        await room.call("trk_1", {1: "Speaker 2", 2: "Speaker 3"})
+        for voice in (0, 1, 2) * 3:
+            await speech.say("one two three four five six", voice, voice)
+        await room.speakers.merge(room.id, "Speaker 3", "Speaker 1")
+        for name in (None, "Cora"):
+            if name is not None:
+                await room.speakers.add(room.id, name=name, speaker="Speaker 1")
+            for count in (2, 3):
+                assert await room.relabelling.relabel(room.id, speakers_expected=count) == Relabelled(voices=2)
+        await room.speakers.unmerge(room.id)
+        assert [speaker for _, speaker in await room.shown()] == ["Cora", "Speaker 2", "Speaker 3"] * 3
+        assert (await room.relabelling.relabel(room.id, max_speakers=1)).voices == 1
+    finally:
+        await journal.stop()
