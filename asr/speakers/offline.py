@@ -238,8 +238,8 @@ def _enough(merges: list[Merge], sizes: Ints, tagged: npt.NDArray[np.bool_], lar
 
 
 def _named(speakers: list[_Speaker], info: EncoderInfo, options: SpeakerOptions) -> list[_Speaker]:
-    """Names for those that are a known voice; two that are the same one become one, unless a person set them apart, or
-    so many are expected: then it is the one that is most like it."""
+    """Names for those that are a known voice; two that are the same one, and as like each other, become one, unless a
+    person set them apart, or so many are expected: then it is the one that is most like it."""
     as_alike: list[tuple[float, _Speaker]] = []
     for speaker in speakers:
         alike = [float(speaker.centre @ voice.embedding) for voice in options.known]
@@ -252,7 +252,7 @@ def _named(speakers: list[_Speaker], info: EncoderInfo, options: SpeakerOptions)
         same = next((one for one in kept if speaker.name is not None and one.name == speaker.name), None)
         if same is None:
             kept.append(speaker)
-        elif FREE in (same.tag, speaker.tag) and too_many > 0:
+        elif FREE in (same.tag, speaker.tag) and too_many > 0 and float(same.centre @ speaker.centre) >= info.known:
             same.sum, same.tag = same.sum + speaker.sum, max(same.tag, speaker.tag)
             too_many -= 1
         else:
