@@ -119,8 +119,18 @@ class ParameterRefused(BadInput):
 
 
 class ValidationFailed(BadInput):
+    """``problems`` in its details: of each field that is wrong its name and why. Where none are given it is one, the
+    message, of ``details["field"]`` or else of the whole."""
+
     code = "VALIDATION_ERROR"
     http_status = 422
+
+    def __init__(
+        self, message: str, *, details: Mapping[str, Any] | None = None, retry_after_s: float | None = None
+    ) -> None:
+        given = details or {}
+        problems = [{"field": given.get("field", ""), "problem": message}]
+        super().__init__(message, details={"problems": problems, **given}, retry_after_s=retry_after_s)
 
 
 class TooLarge(BadInput):

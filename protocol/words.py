@@ -55,6 +55,8 @@ class Segment(BaseModel):
     ``of_one``: the recogniser itself told that all its words are of one speaker, so that no pass cuts it.
     ``taken_from``: the voice that it was told as, where a person gave it to somebody new on the track, so that the two
     are kept apart.
+    ``cut_from``: of what was cut off where another speaks, the id of the segment whose words these were; ``cut_gap`` is
+    the space that stood before them there.
     """
 
     model_config = ConfigDict(frozen=True, **PARSED)
@@ -74,6 +76,8 @@ class Segment(BaseModel):
     speaker_set: bool = False
     of_one: bool = False
     taken_from: int | None = None
+    cut_from: str | None = None
+    cut_gap: str = ""
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
 

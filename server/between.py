@@ -15,7 +15,8 @@ class Between:
 
     def __init__(self, from_s: float, to_s: float, tracks: Sequence[Track], only: str | None) -> None:
         if to_s < from_s:
-            raise ValidationFailed("timestamp_to must not be before timestamp_from")
+            details = {"field": "timestamp_to"}
+            raise ValidationFailed("timestamp_to must not be before timestamp_from", details=details)
         self._from_s, self._to_s = round(from_s, 3), round(to_s, 3)
         began_at = min((track.started_at for track in tracks), default=0.0)
         self._offsets_s = {track.id: track.started_at - began_at for track in tracks}

@@ -80,14 +80,15 @@ class OwnTranscript:
             if isinstance(item, Interim):
                 await told(item.segment, False)
             elif isinstance(item, Event):
-                if isinstance(item.body, Transcribed) and self._is_new(item.body.segment):
+                if isinstance(item.body, Transcribed) and self._is_new(item.body):
                     await told(item.body.segment, True)
                 self._telling.told(item.seq)
 
-    def _is_new(self, final: Segment) -> bool:
-        if final.segment_id in self._finals:
+    def _is_new(self, told: Transcribed) -> bool:
+        """As it was heard: what a pass or a person cuts from it later, or makes of it, was told."""
+        if not told.heard_samples or told.segment.segment_id in self._finals:
             return False
-        self._finals[final.segment_id] = None
+        self._finals[told.segment.segment_id] = None
         if len(self._finals) > FINALS_KNOWN:
             self._finals.popitem(last=False)
         return True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from asr.speakers.contract import EncoderInfo, LabelledStep, SpeakerOptions, SpeechWindow, Voice
 from asr.speakers.embedded import EMBEDDED
 from asr.speakers.fetched import FETCHED
-from asr.speakers.offline import STEPS_MAX, tell
+from asr.speakers.offline import STEPS_MAX, Told, tell
 from asr.speakers.turns import turns
 from asr.voice_prints import prints_of
 from protocol.words import Segment
@@ -64,12 +64,17 @@ def regroup(
     options: SpeakerOptions,
     *,
     named: Collection[int] = (),
+    ones: Sequence[Collection[int]] = (),
     taken: int,
+    behind: Sequence[int] | None = None,
 ) -> Regrouped:
     """Those of the encoder that the last are of, ``STEPS_MAX`` steps of them at most; what came before stays as it is.
 
-    ``named``: voices that people gave names, no two the same; none of them vanishes in another.
-    New voices get numbers from ``taken`` on. Takes 0.3 s for ten minutes of speech, some tens of seconds for ten hours.
+    ``named``: voices that people gave names; none of them vanishes in another. ``ones``: numbers that people made one
+    speaker, who counts as one where it is said how many speak.
+    New voices get numbers from ``taken`` on. ``behind``: where number 0 is nobody's any more, the first of these who
+    speaks has it, or else the first who is new; None: nobody.
+    Takes 0.3 s for ten minutes of speech, some tens of seconds for ten hours.
     Raises ``ValueError`` for prints that are none, or of an encoder that is not known.
     """
     mine = _last_of_one_encoder(prints)
@@ -87,11 +92,40 @@ def regroup(
     before = [voice for _, _, voice in steps]
     info = info_of(mine[-1].encoder)
     apart = {(each.taken_from, each.voice) for each in said if each.taken_from is not None}
-    told = tell(
-        windows, embeddings, info, options, before=before, fixed=fixed.tolist(), named=named, apart=apart, taken=taken
-    )
+    more = sum(max(0, len(set(numbers) & set(before)) - 1) for numbers in ones)
+    one_of = {number: min(numbers) for numbers in ones for number in numbers}
+    while True:
+        told = tell(
+            windows,
+            embeddings,
+            info,
+            options,
+            before=before,
+            fixed=fixed.tolist(),
+            named=named,
+            apart=apart,
+            taken=taken,
+            more=more,
+        )
+        speakers = {one_of.get(voice.speaker, voice.speaker) for voice in told.voices}
+        if not more or len(speakers) <= options.limit:
+            break
+        more -= 1
+    if behind is not None and 0 not in told.own:
+        told = _moved_up(told, [*behind, *sorted({*told.own} - {*before})])
     gone = frozenset(before) - {voice.speaker for voice in told.voices}
     return Regrouped(told.steps, _changed(mine, told.own), told.voices, gone)
+
+
+def _moved_up(told: Told, behind: Sequence[int]) -> Told:
+    """The first of ``behind`` who speaks has number 0."""
+    number = next((each for each in behind if each in told.own), None)
+    if number is None:
+        return told
+    steps = tuple(replace(step, speaker=0) if step.speaker == number else step for step in told.steps)
+    voices = [replace(voice, speaker=0) if voice.speaker == number else voice for voice in told.voices]
+    own = tuple(0 if each == number else each for each in told.own)
+    return Told(steps, tuple(sorted(voices, key=lambda voice: voice.speaker)), own)
 
 
 def info_of(encoder: str) -> EncoderInfo:

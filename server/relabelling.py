@@ -12,7 +12,6 @@ made again, finds the same, and tells what is left to tell. None fails a transcr
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -24,8 +23,10 @@ from asr.voice_prints import packed_mean
 from asr.wire import HeardVoice
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import Conflict, EarshotError, HeldElsewhere, NotFound, Overloaded
+from protocol.states import OVER
 from server.hub import Hub
 from server.journal import Journal
+from server.known_labels import behind_the_first, known_labels, numbers_by_label
 from server.live import LiveSession
 from server.nodes.duties import Duties
 from server.nodes.holding import Holding
@@ -33,7 +34,7 @@ from server.recognition import Recognition
 from server.regrouping import Regrouped, Said, regroup
 from server.rounds import repeat
 from server.segment_pages import segment_pages
-from server.segment_turns import all_runs, most, pieces_of, told_of, turns_of, unheard
+from server.segment_turns import again_one, all_runs, most, pieces_of, told_of, turns_of, unheard
 from server.settings import Settings
 from server.spare_labels import tidied
 from server.speakers import Speakers, Whole
@@ -190,7 +191,8 @@ class Relabelling:
         """Now, and later passes by what is known now of how many speak. Raises ``NotFound``, ``Conflict`` (locked, no
         voices are told apart in it, or what they were known by went with its sound), ``Overloaded``,
         ``StoreUnavailable``, ``HeldElsewhere``."""
-        check_unlocked(await self._store.get_transcript(transcript_id))
+        transcript = await self._store.get_transcript(transcript_id)
+        check_unlocked(transcript)
         if self._asked >= ASKED_MAX:
             raise Overloaded("others wait for who spoke to be said anew; try again later", retry_after_s=10)
         self._asked += 1
@@ -199,6 +201,8 @@ class Relabelling:
             done = await self._pass(transcript_id, last=True, asked=asked)
         finally:
             self._asked -= 1
+        if done is None and transcript.state not in OVER:
+            raise Conflict("no voices have been told apart in this yet; ask again when more of it was heard")
         if done is None:
             raise Conflict("no voices were told apart in this, or what they were known by is gone")
         self._failed.discard(transcript_id)
@@ -251,7 +255,11 @@ class Relabelling:
         asked = await self._recognition.known(track.transcript_id, prints[-1].encoder)
         options = replace(_options(track, last=last), known=asked)
         named = await self._named(track, labels)
-        found = await asyncio.to_thread(regroup, prints, said, options, named=named, taken=next(new))
+        behind = None if self._is_live(track) else await behind_the_first(self._store, track, segments, labels, others)
+        ones = list(numbers_by_label(track, labels).values())
+        found = await asyncio.to_thread(
+            regroup, prints, said, options, named=named, ones=ones, taken=next(new), behind=behind
+        )
         changed = list(found.changed.items())
         for at in range(0, len(changed), WRITTEN_AT_ONCE):
             await self._store.voices.regroup(track, dict(changed[at : at + WRITTEN_AT_ONCE]))
@@ -286,12 +294,12 @@ class Relabelling:
 
     async def _named(self, track: Track, labels: Mapping[tuple[str, int], str]) -> list[int]:
         """Voices of the track that people call by different names, so that they are different ones."""
-        numbers = _numbers(track, labels)
-        found: dict[str, int] = {}
+        numbers = numbers_by_label(track, labels)
+        found: dict[str, list[int]] = {}
         for each in await self._store.participants_of(track.transcript_id):
             if each.speaker in numbers and not each.recognised:
                 found.setdefault(each.name.casefold(), numbers[each.speaker])
-        return sorted(set(found.values()))
+        return sorted({number for mine in found.values() for number in mine})
 
     async def _said(
         self, track: Track, segments: Sequence[StoredSegment], labels: Mapping[tuple[str, int], str], new: Iterator[int]
@@ -325,9 +333,17 @@ class Relabelling:
         heard |= {stored.segment.label or "" for stored, each in zip(guessed, turns, strict=True) if not each}
         renamed = await self._tidy(track, segments, heard, others)
         names = await self._speakers.names(track.transcript_id)
+        runs = {stored.segment.segment_id: each for stored, each in zip(guessed, said, strict=True)}
+        new_labels = {voice: renamed.get(label or "", label) for voice, label in labels.items()}
+        again = await asyncio.to_thread(again_one, segments, runs, found.steps, new_labels)
+        for one in again:
+            await self._journal.append_all(track.transcript_id, one.told(names))
+        one_again = {piece.segment.segment_id for one in again for piece in one.pieces}
         whole: list[Whole] = []
         split = 0
         for stored, each in zip(guessed, turns, strict=True):
+            if stored.segment.segment_id in one_again:
+                continue
             mine = [replace(turn, label=renamed.get(turn.label, turn.label)) for turn in each]
             pieces = pieces_of(stored.segment, mine) if len(mine) > 1 else None
             if pieces is not None:
@@ -338,25 +354,23 @@ class Relabelling:
                 if before != (turn.label, names.get(turn.label, turn.label)):
                     whole.append(Whole(stored, turn.label, turn.voice, False, turn.confidence))
         await self._speakers.tell(track.transcript_id, whole, names)
-        return Relabelled(len({*labels.values()}), len(whole) + split, split)
+        return Relabelled(len({*labels.values()}), len(whole) + split + len(one_again), split)
 
     async def _tidy(
         self, track: Track, segments: Sequence[StoredSegment], heard: Collection[str], others: Collection[str]
     ) -> Mapping[str, str]:
         """Once nobody is heard any more: the new label of each that moves up into a gap."""
-        if any(session.transcript_id == track.transcript_id for session in self._hub.sessions.values()):
+        if self._is_live(track):
             return {}
         labels = await self._store.voices.labels_of(track.transcript_id)
-        kept = {*others, *await self._speakers.names(track.transcript_id)}
-        kept |= {label for (of_track, _), label in labels.items() if of_track != track.id}
-        kept |= {label for label, voices in Counter(labels.values()).items() if voices > 1}  # that people made one
-        kept |= {other.speaker for other in await self._store.tracks_of(track.transcript_id) if other.speaker}
-        kept |= {stored.segment.label for stored in segments if stored.segment.speaker_set and stored.segment.label}
-        kept |= (await self._store.voices.enrolled.recognised_in(track.transcript_id)).keys()
+        kept = {*others, *await known_labels(self._store, track, segments, labels), track.speaker or ""}
         mine = {number: label for (of_track, number), label in labels.items() if of_track == track.id}
         tidy = tidied(mine, heard=heard, kept=kept)
         await self._voices.tidy(track, tidy.forgotten, tidy.renamed)
         return tidy.renamed
+
+    def _is_live(self, track: Track) -> bool:
+        return any(session.transcript_id == track.transcript_id for session in self._hub.sessions.values())
 
     async def _mark(self, track: Track, through_samples: int) -> None:
         await self._store.voices.grouped(track.id, through_samples)
@@ -389,8 +403,7 @@ class _Passed:
 
 def _numbers(track: Track, labels: Mapping[tuple[str, int], str]) -> dict[str, int]:
     """By label: the lowest number of a voice of the track that is called so."""
-    numbers = {label: number for (of_track, number), label in sorted(labels.items())[::-1] if of_track == track.id}
-    return numbers if track.speaker is None else numbers | {track.speaker: 0}
+    return {label: numbers[0] for label, numbers in numbers_by_label(track, labels).items()}
 
 
 def _options(track: Track, *, last: bool) -> SpeakerOptions:

@@ -143,7 +143,7 @@ class Speakers:
         has that id, whoever the speakers are.
         """
         if speaker_from == speaker_to:
-            raise ValidationFailed("name two speakers, not one twice", details={"speaker": speaker_from})
+            raise ValidationFailed("name two speakers, not one twice", details={"field": "speaker_to"})
         async with self._locks.of(transcript_id):
             known, mine = await self._labels(transcript_id, of=speaker_from)
             async with self._rows(transcript_id) as changes:
@@ -318,10 +318,12 @@ class Speakers:
         return {label for label in found if label}, frozenset(mine)
 
     async def _newest(self, transcript_id: str) -> AsyncIterator[StoredSegment]:
-        """Every segment. One that is missed as it comes carries what is right already, as ``Voices`` knew before."""
+        """Every segment that says something. One that is missed as it comes carries what is right already, as
+        ``Voices`` knew before."""
         async for page in segment_pages(self._store, transcript_id):
             for stored in page:
-                yield stored
+                if stored.segment.text:
+                    yield stored
 
 
 def _is_its_own(track: Track, label: str) -> bool:

@@ -76,11 +76,13 @@ def tell(
     named: Collection[int] = (),
     apart: Collection[tuple[int, int]] = (),
     taken: int = 0,
+    more: int = 0,
 ) -> Told:
     """``before``: the speaker of each step as told so far; ``fixed``: as a person said; -1 where nobody did. ``named``:
     speakers that people gave names, no two the same. ``apart``: pairs of which the first does not vanish in the second.
 
-    New speakers have numbers that are in neither and not below ``taken``. Of more than ``STEPS_MAX`` windows the caller
+    New speakers have numbers that are in neither and not below ``taken``. ``more``: so many more than ``options`` say
+    there may be, as people made them one with others. Of more than ``STEPS_MAX`` windows the caller
     gives the last. Ten hours of speech take some tens of seconds.
     """
     count = len(windows)
@@ -91,12 +93,13 @@ def tell(
     earlier = np.asarray(before, np.int64) if len(before) else np.full(count, UNKNOWN)
     lengths = np.array([window.end_samples - window.start_samples for window in windows])
     first_new = max(taken, int(said.max()) + 1, int(earlier.max()) + 1)
-    talk = _Talk(windows, embeddings, earlier, lengths, info, options, first_new, options.expected or 0, options.limit)
+    most = min(options.limit + more, SPEAKERS_MAX)
+    talk = _Talk(windows, embeddings, earlier, lengths, info, options, first_new, options.expected or 0, most)
     way = _named_kept(talk, said, named)
     own = told = way.told
-    if named and len(way.speakers) > options.limit:
+    if named and len(way.speakers) > most:
         keep = {*named, *said[said != UNKNOWN].tolist()}
-        told = joined(own, embeddings, keep, options.limit, info.cut / info.own)
+        told = joined(own, embeddings, keep, most, info.cut / info.own)
     if apart:
         kept_apart = parted(told, embeddings, windows, earlier, said, lengths, apart)
         own, told = np.where(kept_apart != told, kept_apart, own), kept_apart
@@ -164,21 +167,23 @@ def _named_kept(talk: _Talk, said: Ints, named: Collection[int]) -> _Way:
     """None of ``named`` vanishes in another, or takes somebody else along because of a count: there may be more
     speakers than that."""
     way = _way(talk, said)
-    if swallowed(way.told, talk.earlier, said, talk.lengths, named):
-        if talk.most < SPEAKERS_MAX:
-            told = np.bincount(talk.earlier[talk.earlier != UNKNOWN], talk.lengths[talk.earlier != UNKNOWN])
-            voices = int(np.count_nonzero(told >= LARGE_LEAST_SAMPLES))
-            talk = replace(talk.uncounted(), least=max(talk.least, min(voices, SPEAKERS_MAX)))
-        for _ in range(ROUNDS_MAX):  # until the next pass would find the same
-            held = cores(talk.embeddings, talk.earlier, said, named)
-            way = _way(talk, held, staying=TOLD_COUNTS)
-            if np.array_equal(way.told, talk.earlier):
-                break
-            talk = replace(talk, earlier=way.told)
-    elif talk.most < SPEAKERS_MAX and absorbed(way.told, talk.earlier, said, talk.lengths, named):
-        more = _way(talk.uncounted(), said)
-        if not swallowed(more.told, talk.earlier, said, talk.lengths, named):
-            return more
+    is_counted = talk.most < SPEAKERS_MAX
+    if not swallowed(way.told, talk.earlier, said, talk.lengths, named):
+        if not is_counted or not absorbed(way.told, talk.earlier, said, talk.lengths, named):
+            return way
+        way = _way(talk.uncounted(), said)
+        if not swallowed(way.told, talk.earlier, said, talk.lengths, named):
+            return way
+    if is_counted:
+        told = np.bincount(talk.earlier[talk.earlier != UNKNOWN], talk.lengths[talk.earlier != UNKNOWN])
+        voices = int(np.count_nonzero(told >= LARGE_LEAST_SAMPLES))
+        talk = replace(talk.uncounted(), least=max(talk.least, min(voices, SPEAKERS_MAX)))
+    for _ in range(ROUNDS_MAX):  # until the next pass would find the same
+        held = cores(talk.embeddings, talk.earlier, said, named)
+        way = _way(talk, held, staying=TOLD_COUNTS)
+        if np.array_equal(way.told, talk.earlier):
+            break
+        talk = replace(talk, earlier=way.told)
     return way
 
 
@@ -233,18 +238,23 @@ def _enough(merges: list[Merge], sizes: Ints, tagged: npt.NDArray[np.bool_], lar
 
 
 def _named(speakers: list[_Speaker], info: EncoderInfo, options: SpeakerOptions) -> list[_Speaker]:
-    """Names for those that are a known voice; two that are the same one become one, unless a person set them apart."""
+    """Names for those that are a known voice; two that are the same one, and as like each other, become one, unless a
+    person set them apart, or so many are expected: then it is the one that is most like it."""
+    as_alike: list[tuple[float, _Speaker]] = []
     for speaker in speakers:
         alike = [float(speaker.centre @ voice.embedding) for voice in options.known]
         if alike and max(alike) >= info.known:
             speaker.name = options.known[int(np.argmax(alike))].name
+        as_alike.append((max(alike, default=0.0), speaker))
+    too_many = len(speakers) - (options.expected or 1)
     kept: list[_Speaker] = []
-    for speaker in speakers:
+    for _, speaker in sorted(as_alike, key=lambda one: -one[0]):
         same = next((one for one in kept if speaker.name is not None and one.name == speaker.name), None)
         if same is None:
             kept.append(speaker)
-        elif FREE in (same.tag, speaker.tag):
+        elif FREE in (same.tag, speaker.tag) and too_many > 0 and float(same.centre @ speaker.centre) >= info.known:
             same.sum, same.tag = same.sum + speaker.sum, max(same.tag, speaker.tag)
+            too_many -= 1
         else:
             kept.append(_Speaker(speaker.sum, speaker.tag))
     return kept

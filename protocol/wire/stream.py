@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from protocol.errors import AudioFormatError, InvalidMessage
 from protocol.wire.v1 import parse_object
@@ -54,7 +54,21 @@ class Participant(BaseModel):
     name: str | None = None
 
 
-class Start(BaseModel):
+class HowManySpeak(BaseModel):
+    """Part of a message or body: what is known of how many voices a recording mixes."""
+
+    speakers_expected: Speakers | None = Field(default=None, description="So many speak, if that is known.")
+    max_speakers: Speakers | None = Field(default=None, description="No more than so many speak.")
+
+    @field_validator("max_speakers")
+    @classmethod
+    def _holds_those_expected(cls, most: int | None, info: ValidationInfo) -> int | None:
+        if most is not None and most < (info.data.get("speakers_expected") or 0):
+            raise ValueError("fewer than speakers_expected")
+        return most
+
+
+class Start(HowManySpeak):
     """The first message. Unknown fields are ignored. ``resume`` is the token of an earlier ``started``.
 
     ``diarize``: whether voices are told apart; None: where it is one channel, and no participant's.
@@ -75,8 +89,6 @@ class Start(BaseModel):
     utterance_silence_ms: int | None = Field(default=None, ge=UTTERANCE_SILENCE_MIN_MS, le=UTTERANCE_SILENCE_MAX_MS)
     hotwords: tuple[str, ...] = Field(default=(), max_length=200)
     diarize: bool | None = None
-    speakers_expected: Speakers | None = None
-    max_speakers: Speakers | None = None
 
 
 class Control(StrEnum):

@@ -69,8 +69,9 @@ class EndpointEvents:
 
     async def _said(self, segment: Segment, track_started_at: float) -> Message | None:
         name = recall_events.FINAL if segment.is_final else recall_events.PARTIAL
-        # A later revision of a final, and what is taken back, have no form there.
-        if name not in self._wanted or not segment.words or segment.segment_id in self._finals:
+        # A later revision of a final, what is cut off from one, and what is taken back, have no form there.
+        is_told = segment.cut_from is not None or segment.segment_id in self._finals
+        if name not in self._wanted or not segment.words or is_told:
             return None
         if segment.is_final:
             self._finals[segment.segment_id] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from bisect import bisect_right, insort
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ async def hear_remotely(wanted: Wanted, screen: Screen, stop: asyncio.Event, tot
     address = ServerAddress(wanted.server or "", token.get_secret_value() if token else None)
     async with httpx.AsyncClient(base_url=address.http, headers=address.headers, timeout=30.0) as http:
         transcript_id = await create_transcript(http, wanted.name, wanted.language)
-        words = _Words(screen)
+        words = Words(screen)
         client, feed = _client(wanted, address, transcript_id, words, screen, total_s)
         try:
             trouble = await _speak(client, feed, words, stop)
@@ -55,7 +56,7 @@ def _client(
     wanted: Wanted,
     address: ServerAddress,
     transcript_id: str,
-    words: _Words,
+    words: Words,
     screen: Screen,
     total_s: float | None,
 ) -> tuple[SpeakingClient, ThreadFeed[bytes]]:
@@ -79,7 +80,7 @@ def _client(
     return client, feed
 
 
-async def _speak(client: SpeakingClient, feed: ThreadFeed[bytes], words: _Words, stop: asyncio.Event) -> str:
+async def _speak(client: SpeakingClient, feed: ThreadFeed[bytes], words: Words, stop: asyncio.Event) -> str:
     """Says what went wrong, or nothing."""
     speaking = asyncio.create_task(client.speak())
     stopping = asyncio.create_task(stop.wait())
@@ -117,12 +118,13 @@ def _sound(wanted: Wanted) -> tuple[dict[str, Any], Outbox, ThreadFeed[bytes], i
     return start, Outbox(BYTES_PER_SAMPLE), feed, rate_hz
 
 
-class _Words:
-    """Messages to the screen; each final once, however often it is told."""
+class Words:
+    """Messages to the screen; each word once, however often it is told."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self.told: set[str] = set()
+        self._spans: dict[str, list[tuple[int, int]]] = {}  # of what was told, by track, in order
 
     def take(self, message: Mapping[str, Any]) -> None:
         if message.get("type") == "transcription":
@@ -133,6 +135,18 @@ class _Words:
                 self._screen.interim(segment)
 
     def final(self, segment: Segment) -> None:
-        if segment.segment_id not in self.told:
-            self.told.add(segment.segment_id)
+        if segment.segment_id in self.told:
+            return
+        self.told.add(segment.segment_id)
+        if segment.text and not self._is_cut_off(segment):
+            insort(self._spans.setdefault(segment.track, []), (segment.start_samples, segment.end_samples))
             self._screen.final(segment)
+        else:
+            self._screen.interim(segment.model_copy(update={"text": ""}))
+
+    def _is_cut_off(self, segment: Segment) -> bool:
+        """Whether its words were told, of another, from which a pass cut them since."""
+        spans = self._spans.get(segment.track, [])
+        middle = (segment.start_samples + segment.end_samples) // 2
+        at = bisect_right(spans, middle, key=lambda span: span[0]) - 1
+        return at >= 0 and middle < spans[at][1]

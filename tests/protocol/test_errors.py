@@ -40,10 +40,18 @@ def test_each_has_statuses_of_its_kind(kind: type[EarshotError]) -> None:
 
 @pytest.mark.parametrize("kind", ALL)
 def test_each_says_what_it_carries(kind: type[EarshotError]) -> None:
-    error = kind("do this instead", details={"field": 1}, retry_after_s=2.0)
-    assert error.to_dict() == {"code": kind.code, "message": "do this instead", "details": {"field": 1}}
+    details = {"field": 1, "problems": [2]}
+    error = kind("do this instead", details=details, retry_after_s=2.0)
+    assert error.to_dict() == {"code": kind.code, "message": "do this instead", "details": details}
     assert str(error) == "do this instead"
     assert error.retry_after_s == 2.0
+
+
+def test_what_is_wrong_with_fields_is_always_in_a_list() -> None:
+    problem = {"field": "", "problem": "nothing to change"}
+    assert errors.ValidationFailed("nothing to change").details == {"problems": [problem]}
+    details = errors.ValidationFailed("no", details={"field": "name", "possible": []}).details
+    assert details == {"field": "name", "possible": [], "problems": [{"field": "name", "problem": "no"}]}
 
 
 def test_details_are_a_copy() -> None:

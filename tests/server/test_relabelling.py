@@ -344,37 +344,6 @@ async def test_while_it_grows_a_pass_comes_after_so_much_new_speech(room: Room) 
     assert told == [([0, 1, number], frozenset(), "scripted")]
 
 
-async def test_once_nobody_is_heard_any_more_numbers_have_no_gaps(store: Store, journal: Journal) -> None:
-    """``Speaker 2`` and ``Speaker 4`` were mixtures, of which nothing is left."""
-    room = await empty_room(store, journal)
-    speech = await room.speech("trk_1", "Speaker 1")
-    await room.call("trk_1", {number: f"Speaker {number + 1}" for number in (1, 2, 3, 4)})
-    for number, heard in ((0, 0), (1, 0), (2, 1), (3, 1), (4, 2), (0, 0), (2, 1), (2, 1), (4, 2)):
-        await speech.say("one two three four five six", number, heard)
-    room.sessions["ses_1"] = SimpleNamespace(transcript_id=room.id, track=SimpleNamespace(id="another"), pipeline=None)
-    await room.relabelling.relabel(room.id)
-    assert {speaker for _, speaker in await room.shown()} == {"Speaker 1", "Speaker 3", "Speaker 5"}
-    room.sessions.clear()
-    await room.speakers.add(room.id, name="Eve", speaker="Speaker 5")
-    assert (await room.relabelling.relabel(room.id)).segments == 4
-    assert [speaker for _, speaker in await room.shown()] == [
-        *("Speaker 1", "Speaker 1", "Speaker 2", "Speaker 2", "Eve", "Speaker 1", "Speaker 2", "Speaker 2", "Eve")
-    ]
-    assert await store.voices.labels_of(room.id) == {("trk_1", 2): "Speaker 2", ("trk_1", 4): "Speaker 5"}
-    assert (await room.relabelling.relabel(room.id)).segments == 0
-
-
-async def test_a_label_that_people_made_of_two_moves_into_no_gap(room: Room) -> None:
-    speech = Speech(room.store, room.id, "trk_1", at_samples=10 * 16_000 * 2, count=9)
-    await room.call("trk_1", {2: "Speaker 3", 3: "Speaker 4", 4: "Speaker 5"})
-    for number in (3, 4):
-        await speech.say("one two three four five six", number, number)
-    await room.speakers.merge(room.id, "Speaker 5", "Speaker 4")
-    await room.relabelling.relabel(room.id)
-    assert [speaker for _, speaker in await room.shown()][-2:] == ["Speaker 4", "Speaker 4"]
-    assert 2 not in {number for _, number in await room.store.voices.labels_of(room.id)}
-
-
 async def test_voices_without_words_get_no_label(room: Room) -> None:
     await room.store.voices.keep(room.id, prints("trk_1", 20 * 16_000, [5] * 6, [5] * 6))
     assert (await room.relabelling.relabel(room.id)).voices == 2

@@ -28,7 +28,7 @@ TOLD = frozenset({"transcription", "status"})
 
 
 async def finals(services: Services, job_id: str) -> AsyncGenerator[Segment, None]:
-    """Each final as it is told first, until the end. Raises why it failed."""
+    """Each final as it was heard, whatever passes make of it later, until the end. Raises why it failed."""
     after = 0
     while True:
         queue_max = services.settings.subscriber_queue_max
@@ -37,8 +37,9 @@ async def finals(services: Services, job_id: str) -> AsyncGenerator[Segment, Non
             async with subscription:
                 async for item in subscription:
                     match item:
-                        case Event(body=Transcribed(segment=segment)) if segment.revision == 1 and segment.text.strip():
-                            yield segment
+                        case Event(body=Transcribed(segment=segment, heard_samples=heard)) if heard:
+                            if segment.text.strip():
+                                yield segment
                         case Event(body=StatusChanged(state=TranscriptState.ENDED)):
                             return
                         case Event(body=StatusChanged(state=TranscriptState.FAILED)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -25,7 +26,18 @@ LABEL_MAX_CHARS = 200
 # A label as segments carry it, or the number in "Speaker 1".
 Speaker = Annotated[StrictInt, Field(ge=0, le=9999)] | Annotated[str, Field(min_length=1, max_length=LABEL_MAX_CHARS)]
 
-Address = Annotated[str, Field(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$|^$")]
+ADDRESS = r"^[^@\s]+@[^@\s]+$"
+
+
+def _address(email: str) -> str:
+    if not re.search(ADDRESS, email):
+        raise ValueError("not an e-mail address")
+    return email
+
+
+Address = Annotated[
+    str, Field(max_length=320, json_schema_extra={"pattern": ADDRESS + "|^$"}), AfterValidator(_address)
+]
 
 
 def _not_blank(name: str) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
-from protocol.wire.stream import Speakers
+from protocol.wire.stream import HowManySpeak
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED, parse_body
@@ -72,13 +72,10 @@ class Unmerge(BaseModel):
     )
 
 
-class Relabel(BaseModel):
+class Relabel(HowManySpeak):
     """What is known of how many speak; what is left out is not known. Later passes go by it, too."""
 
     model_config = ConfigDict(extra="ignore")
-
-    speakers_expected: Speakers | None = Field(default=None, description="So many speak.")
-    max_speakers: Speakers | None = Field(default=None, description="No more than so many speak.")
 
 
 def assigned_view(done: Assigned) -> dict[str, Any]:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from protocol.wire.stream import Speakers
+from protocol.wire.stream import HowManySpeak
 from server.doors.errors import validation_failed
 from server.store.records import VoicesAsked
 
 FIELDS = ("diarize", "speakers_expected", "max_speakers")
 
 
-class WithVoices(BaseModel):
+class WithVoices(HowManySpeak):
     """Part of a body."""
 
     diarize: bool | None = Field(
         default=None,
         description="Whether to tell voices apart; left out: where one microphone is heard and no speaker is named.",
     )
-    speakers_expected: Speakers | None = Field(default=None, description="So many speak, if that is known.")
-    max_speakers: Speakers | None = Field(default=None, description="No more than so many speak.")
 
     @property
     def voices(self) -> VoicesAsked:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -198,6 +199,37 @@ def test_known_voices_are_named() -> None:
     known = (KnownVoice("Ada", voice(1)), KnownVoice("Bob", voice(9)))
     told = passed([0] * 10 + [1] * 10, SpeakerOptions(known=known))
     assert [(one.speaker, one.name) for one in told.voices] == [(0, None), (1, "Ada")]
+
+
+@pytest.mark.parametrize(("share", "of_known", "is_one"), [(1.3, 0.4, True), (9.0, 0.6, False)])
+def test_two_that_are_like_one_known_voice_are_one_where_they_are_as_alike_and_no_more_are_expected(
+    share: float, of_known: float, is_one: bool
+) -> None:
+    between = voice(1) + np.float32(of_known) * voice(2)
+    known = (KnownVoice("Ada", between / np.linalg.norm(between)),)
+    near = said_by([1] * 22 + [3] * 10)
+    near[12:22] += share * voice(2)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+
+    def told(options: SpeakerOptions) -> list[tuple[int, str | None]]:
+        found = tell(windows(len(near)), near, INFO, replace(options, known=known))
+        return [(one.speaker, one.name) for one in found.voices]
+
+    three = [(0, "Ada"), (1, None), (2, None)]
+    assert told(EVERYBODY) == (three[:2] if is_one else three)
+    assert told(SpeakerOptions(expected=3)) == three
+
+
+def test_a_count_takes_nobody_along_with_a_name_whose_words_were_given_away_wrongly() -> None:
+    talk = [0] * 10 + [1] * 26 + [0] * 10
+    near = said_by(talk)
+    fixed = [UNKNOWN] * 20 + [0] * 4 + [UNKNOWN] * 22  # some of the second one's, to the first, who has a name
+    before: Sequence[int] = [own if said == UNKNOWN else said for own, said in zip(talk, fixed, strict=True)]
+    once = tell(windows(len(talk)), near, INFO, EVERYBODY, before=before, fixed=fixed, named=(0,))
+    few = tell(windows(len(talk)), near, INFO, SpeakerOptions(most=1), before=once.own, fixed=fixed, named=(0,))
+    assert set(labels(few)) == {0}
+    again = tell(windows(len(talk)), near, INFO, EVERYBODY, before=few.own, fixed=fixed, named=(0,))
+    assert labels(again) == labels(once) == list(before)
 
 
 def test_many_steps_are_no_other_than_few(monkeypatch: pytest.MonkeyPatch) -> None:

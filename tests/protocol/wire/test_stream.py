@@ -56,6 +56,7 @@ def test_what_is_known_of_voices() -> None:
         {"utterance_silence_ms": 5001},
         {"speakers_expected": 0},
         {"max_speakers": 21},
+        {"speakers_expected": 3, "max_speakers": 2},
         {"diarize": "perhaps"},
     ):
         with pytest.raises(InvalidMessage):

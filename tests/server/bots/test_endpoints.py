@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from protocol.events import Event
 from protocol.participants import ParticipantAction
 from server.bots import endpoints as endpoints_module
+from server.bots.endpoint_events import EndpointEvents
 from server.bots.endpoints import Endpoints
 from server.bots.signatures import Verifier, new_secret
 from server.services import Services
@@ -22,6 +24,7 @@ from server.store.endpoint_store import Endpoint, EndpointStatus, EndpointType, 
 from tests.fakes.node import running_services
 from tests.fakes.receiver import Receiver
 from tests.server.bots.meetings import ADA, BEN, Meeting, acted, say
+from tests.server.spoken import final
 
 DEADLINE_S = 60.0
 WANTED = ("transcript.data", "participant_events.join", "participant_events.chat_message")
@@ -336,3 +339,16 @@ async def test_a_transcript_that_is_deleted_is_told_no_more(services: Services, 
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("endpoint")]
         await asyncio.wait_for(asyncio.gather(*tasks), DEADLINE_S)
     assert len(receiver.received) == 1
+
+
+async def test_what_is_cut_from_a_final_later_is_told_no_more(services: Services) -> None:
+    meeting = await meeting_with(services, "https://example.org/")
+    events = EndpointEvents(services.store, meeting.id, 1000.0, ["transcript.data"])
+    whole = final(text="one two")
+    rest = final("seg_2", "two").segment.model_copy(update={"cut_from": "seg_1"})
+    told = [whole, final(text="one", revision=2), whole.model_copy(update={"segment": rest})]
+    messages = [
+        await events.message(Event(transcript_id=meeting.id, seq=seq, at=1000.0, body=body))
+        for seq, body in enumerate(told, start=1)
+    ]
+    assert [message is not None for message in messages] == [True, False, False]

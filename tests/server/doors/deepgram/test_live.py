@@ -114,6 +114,20 @@ async def test_finalize_is_answered_also_when_nothing_is_pending_and_keepalive_k
         assert (code, reason[:8]) == (1011, "NET-0001")
 
 
+async def test_what_is_cut_from_a_result_later_is_no_result(node: RunningApp) -> None:
+    async with connected(node, RAW) as socket:
+        assert socket.response is not None
+        request_id = socket.response.headers["dg-request-id"]
+        await socket.send(scripted_sound(sentence("alpha bravo", 0.3), length_s=1.5))
+        await socket.send('{"type": "Finalize"}')
+        assert texts([json.loads(await socket.recv())]) == ["alpha bravo"]
+        done = await node.services.speakers.assign(request_id, speaker="Speaker 2", from_s=0.6, to_s=0.7)
+        assert done.split == 1
+        await socket.send('{"type": "CloseStream"}')
+        told, _, _ = await rest(socket)
+    assert "".join(texts(told)) == ""
+
+
 async def test_channels_are_heard_each_alone(node: RunningApp) -> None:
     left = scripted_sound(sentence("alpha", 0.5), length_s=3)
     right = scripted_sound(sentence("bravo", 1.5), length_s=3)

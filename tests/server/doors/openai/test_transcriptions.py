@@ -7,10 +7,14 @@ import asyncio
 import pytest
 from openai import APIStatusError, AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError
 
+from protocol.events import EventBody, StatusChanged
+from protocol.states import TranscriptState
+from server.doors.openai.hearing import finals
 from tests.fakes.running_app import RunningApp
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.waiting import until
 from tests.fakes.wav import wav_of
+from tests.server.spoken import final
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,6 +78,17 @@ async def test_a_stream_is_what_the_whole_would_be(openai: AsyncOpenAI) -> None:
             text = event.text
     assert deltas == ["alpha bravo", " charlie"]
     assert text == SAID
+
+
+async def test_what_a_pass_cuts_is_streamed_once(node: RunningApp) -> None:
+    services = node.services
+    made = await services.store.create_transcript()
+    heard = final(text="alpha bravo").model_copy(update={"heard_samples": 16_000})
+    told: list[EventBody] = [heard, final(text="alpha", revision=2), final("seg_2", "bravo")]
+    for body in (*told, StatusChanged(state=TranscriptState.ENDED)):
+        await services.journal.append(made.id, body)
+    assert [segment.text async for segment in finals(services, made.id)] == ["alpha bravo"]
+    await services.store.destroy_transcript(made.id)
 
 
 @pytest.mark.parametrize("stream", [False, True])

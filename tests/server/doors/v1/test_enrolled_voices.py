@@ -76,8 +76,10 @@ async def test_without_consent_nothing_is_kept(
 ) -> None:
     body = {name: value for name, value in asked(speech, consent=consent).items() if value is not None}
     answer = await client.post("/v1/voices", json=body)
-    assert (answer.status_code, answer.json()["error"]["details"]) == (422, {"field": "consent"})
-    assert "ask the person" in answer.json()["error"]["message"]
+    assert answer.status_code == 422
+    [problem] = answer.json()["error"]["details"]["problems"]
+    assert problem == {"field": "consent", "problem": answer.json()["error"]["message"]}
+    assert "ask the person" in problem["problem"]
     assert (await client.get("/v1/voices")).json()["items"] == []
 
 

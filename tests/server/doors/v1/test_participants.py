@@ -82,6 +82,8 @@ async def test_what_is_no_participant_is_refused(client: httpx.AsyncClient, path
     refused = await client.post(f"{path}/participants", json={"name": "A", "speaker": -1})
     fields = {each["field"] for each in refused.json()["error"]["details"]["problems"]}
     assert fields == {"speaker"}  # and not what it might have been instead
+    refused = await client.post(f"{path}/participants", json={"name": "A", "email": "no address"})
+    assert refused.json()["error"]["details"]["problems"] == [{"field": "email", "problem": "not an e-mail address"}]
     assert (await client.get(f"{path}/participants")).json() == []
 
 

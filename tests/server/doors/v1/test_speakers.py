@@ -73,7 +73,9 @@ async def test_what_cannot_be_done_is_said(client: httpx.AsyncClient, path: str)
         ("merge", {"speaker_from": 1, "speaker_to": 1}, 422),
         ("merge", {"speaker_from": 1, "speaker_to": 9}, 404),
     ):
-        assert (await client.post(f"{path}/speaker/{place}", json=body)).status_code == status, (place, body)
+        answer = await client.post(f"{path}/speaker/{place}", json=body)
+        assert answer.status_code == status, (place, body)
+        assert status != 422 or answer.json()["error"]["details"]["problems"][0]["problem"], (place, body)
     assert await shown(client, path) == before
 
 
@@ -95,7 +97,8 @@ async def test_who_spoke_is_said_anew(client: httpx.AsyncClient, services: Servi
     await services.store.create_track(
         transcript_id, source="stream", started_at=1000.0, track_id="trk_9", voices=VoicesAsked(diarize=True)
     )
-    assert (await client.post(place, json={})).status_code == 409  # nothing was heard
+    refused = await client.post(place, json={})  # nothing was heard
+    assert (refused.status_code, "yet" in refused.json()["error"]["message"]) == (409, True)
     speech = Speech(services.store, transcript_id, "trk_9")
     for text, heard in (("one two three four", 0), ("five six seven eight", 1)):
         await speech.say(text, 0, heard)
@@ -105,6 +108,9 @@ async def test_who_spoke_is_said_anew(client: httpx.AsyncClient, services: Servi
     assert done.json()["voices"] == 1
     for wrong in ({"speakers_expected": 0}, {"max_speakers": 21}, {"max_speakers": "many"}):
         assert (await client.post(place, json=wrong)).status_code == 422
+    refused = await client.post(place, json={"speakers_expected": 3, "max_speakers": 2})
+    problems = [{"field": "max_speakers", "problem": "fewer than speakers_expected"}]
+    assert refused.json()["error"]["details"] == {"problems": problems}
 
 
 async def test_what_is_assigned_while_somebody_speaks_brings_a_pass(
