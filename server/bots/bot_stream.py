@@ -202,6 +202,11 @@ class BotStream:
                 voice.session.lost(self.over, reason)
             await self._video.sent()
 
+    async def finish(self) -> None:
+        """After it is over: what is known of what came is stored, if the store was away, when it is back."""
+        behind = (self._people, self._parts, self._video, self._provided)
+        await asyncio.gather(*(each.finish() for each in behind))
+
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
         fast as it comes."""
