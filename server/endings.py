@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from protocol.errors import Draining, HeldElsewhere, StoreUnavailable, TooLarge
+from protocol.errors import Draining, EarshotError, HeldElsewhere, StoreUnavailable, TooLarge
 from server.live import LiveSession
 from server.locks import Locks
 from server.nodes.holding import Holding
@@ -95,10 +95,14 @@ async def settled(settling: Collection[asyncio.Task[None]]) -> None:
         await asyncio.gather(*settling, return_exceptions=True)
 
 
-async def lose(sessions: dict[str, LiveSession]) -> None:
-    """Another node may go on with them by now: they end here, and their sources are told to connect again."""
+async def lose(sessions: dict[str, LiveSession], bots: Mapping[str, Callable[[EarshotError], None]]) -> None:
+    """Another node may go on with them by now: they end here, and their sources are told to connect again; so are bots
+    that only show something. ``bots``: what sends each away."""
+    elsewhere = HeldElsewhere("another node goes on with this: connect again", retry_after_s=1.0)
+    for send_away in list(bots.values()):
+        send_away(elsewhere)
     for session in list(sessions.values()):
-        session.end(HeldElsewhere("another node goes on with this: connect again", retry_after_s=1.0), finals=False)
+        session.end(elsewhere, finals=False)
         await session.abort()
         sessions.pop(session.session_id, None)
 

@@ -76,7 +76,8 @@ class Hub:
         self.node_id: Callable[[], str] = lambda: holding.node_id
         self._status = StatusTeller(store, journal, asr, self._sessions, node_id=self.node_id)
         self._rounds: list[asyncio.Task[None]] = []
-        self.kept_open: set[str] = set()  # whose bots are here: more is to come of these, also while nobody speaks
+        # Whose bots are here, and what sends one away: more is to come of these, also while nobody speaks.
+        self.kept_open: dict[str, Callable[[EarshotError], None]] = {}
         self.draining = False
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
         self.recognised: Callable[[Track, int, str], None] = lambda track, number, voice_id: None
@@ -409,7 +410,7 @@ class Hub:
 
     async def lose(self) -> None:
         """Others may go on with all that was held here."""
-        await endings.lose(self._sessions)
+        await endings.lose(self._sessions, self.kept_open)
 
     def _live_of(self, transcript_id: str) -> list[LiveSession]:
         return [session for session in self._of(transcript_id) if session.is_live]

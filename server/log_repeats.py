@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,22 +29,31 @@ class LogRepeats:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._said: dict[tuple[tuple[str, str], ...], _Said] = {}
+        self._lock = threading.Lock()  # threads log, too
 
     def __call__(self, logger: Any, method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
         if method != "warning" or line.get("exc_info"):
             return line
         key = tuple((name, str(value)) for name, value in sorted(line.items()) if name not in _OF_THE_MOMENT)
+        with self._lock:
+            times = self._times(key)
+        if times is None:
+            raise structlog.DropEvent
+        if times > 1:
+            line["times"] = times
+        return line
+
+    def _times(self, key: tuple[tuple[str, str], ...]) -> int | None:
+        """None: it is not to be written now."""
         now_s = self._clock()
         said = self._said.get(key)
         if said is None:
             if len(self._said) >= REMEMBERED_MAX:
                 del self._said[next(iter(self._said))]
             self._said[key] = _Said(now_s)
-            return line
+            return 1
         said.times += 1
         if now_s - said.written_at_s < EVERY_S:
-            raise structlog.DropEvent
+            return None
         times, said.times, said.written_at_s = said.times, 0, now_s
-        if times > 1:
-            line["times"] = times
-        return line
+        return times

@@ -117,8 +117,7 @@ class Removal:
                 raise Conflict("Transcript must be soft-deleted first", details={"transcript_id": transcript_id})
             if found.deleted_at is None:
                 check_unlocked(found)  # before anything ends
-            for session in self._hub.sessions_of(transcript_id):
-                await self._hub.drop(session)
+            await self._drop_sessions(transcript_id)
             await self._store.destroy_transcript(transcript_id)
             self._journal.deleted(transcript_id)
             await self.remove_files(transcript_id)
@@ -184,7 +183,7 @@ class Removal:
 
     async def end_deleted(self) -> None:
         """What is live here of transcripts that another node deleted."""
-        live = {session.transcript_id for session in self._hub.sessions.values()}
+        live = {session.transcript_id for session in self._hub.sessions.values()} | self._hub.kept_open.keys()
         if not live:
             return
         there = await self._store.watch.last_seqs(live)
@@ -193,17 +192,31 @@ class Removal:
                 found = await self._store.get_transcript(transcript_id, including_deleted=True)
             except NotFound:
                 async with self._hub.lock_of(transcript_id):
-                    for session in self._hub.sessions_of(transcript_id):
-                        await self._hub.drop(session)
+                    await self._drop_sessions(transcript_id)
                     await self.remove_files(transcript_id)
                 continue
             if found.deleted_at is not None:
                 self._end_sessions(transcript_id)
 
     def _end_sessions(self, transcript_id: str) -> None:
+        self._send_away(transcript_id)
         for session in self._hub.sessions_of(transcript_id):
             # A file stops where it is, and goes on when the transcript is restored.
-            session.end(NotFound("the transcript was deleted"), finals=session.track.source != "file")
+            session.end(_deleted(), finals=session.track.source != "file")
+
+    async def _drop_sessions(self, transcript_id: str) -> None:
+        self._send_away(transcript_id)
+        for session in self._hub.sessions_of(transcript_id):
+            await self._hub.drop(session)
+
+    def _send_away(self, transcript_id: str) -> None:
+        """Its bot, which may have no session: one that shows something, and nobody speaks."""
+        if (send_away := self._hub.kept_open.get(transcript_id)) is not None:
+            send_away(_deleted())
+
+
+def _deleted() -> NotFound:
+    return NotFound("the transcript was deleted")
 
 
 def _folders(folder: Path) -> list[str]:

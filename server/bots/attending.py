@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
-from protocol.errors import NotFound
+from protocol.errors import EarshotError, NotFound
 from protocol.states import TranscriptState
 from server.bots.bot_stream import BotStream
 from server.bots.completion import complete
@@ -42,7 +43,7 @@ class Attending:
         ``NotFound``, ``HeldElsewhere``."""
         transcript_id, is_here = bot.transcript.id, False
         self._streams[bot.id].add(stream)  # at once: who tells it to leave finds it
-        self._hub.kept_open.add(transcript_id)
+        self._hub.kept_open[transcript_id] = partial(self._send_away, bot.id)
         try:
             async with self._holding.kept(transcript_id, self._hub.lock_of(transcript_id)):
                 is_here = True
@@ -53,7 +54,7 @@ class Attending:
             streams.discard(stream)
             if not streams:
                 self._streams.pop(bot.id)
-                self._hub.kept_open.discard(transcript_id)
+                self._hub.kept_open.pop(transcript_id, None)
                 if is_here:
                     with suppress(NotFound):
                         await self._gone(bot)
@@ -74,6 +75,10 @@ class Attending:
         if not streams:
             await complete(self._hub, self._store, bot.transcript.id)
         return bot
+
+    def _send_away(self, bot_id: str, error: EarshotError) -> None:
+        for stream in list(self._streams.get(bot_id, ())):
+            stream.over(error)
 
     async def _gone(self, bot: Bot) -> None:
         """It is not connected any more. One that was told to leave meanwhile does not come back."""

@@ -199,8 +199,13 @@ class BotStream:
         if self._phase < _Phase.CLOSED:
             await self._quieten(is_over=False)
             for voice in self._voices.values():
-                voice.session.lost(self._ended, reason)
+                voice.session.lost(self.over, reason)
             await self._video.sent()
+
+    async def finish(self) -> None:
+        """After it is over: what is known of what came is stored, if the store was away, when it is back."""
+        behind = (self._people, self._parts, self._video, self._provided)
+        await asyncio.gather(*(each.finish() for each in behind))
 
     def end(self) -> None:
         """Its bot leaves: whoever runs the connection is told to ``stop`` when nothing more comes, which is taken as
@@ -288,7 +293,7 @@ class BotStream:
             try:
                 voice.session.feed(block)
             except StoreUnavailable as error:  # the disk takes nothing: another connection may do better
-                self._ended(error)
+                self.over(error)
 
     async def _begin(self, name: str, sound: Sound) -> _Voice:
         """A track for it, or the one that it had before the connection was lost."""
@@ -303,7 +308,7 @@ class BotStream:
         token = None if before is None else self._tokens.make(self._transcript_id, before.id)
         options = SourceOptions(track=name, source="bot", started_at=self._clock.began_at, language=self._language)
         session = await self._attached(name, options, token)
-        session.attach(self._ended)
+        session.attach(self.over)
         participant_id = None if sound.participant is None else sound.participant.id
         if participant_id is not None:
             offset_s = session.track.started_at - self._clock.began_at
@@ -354,8 +359,8 @@ class BotStream:
                 voice.is_settled_again = False
                 await voice.session.pipeline.finalize()
 
-    def _ended(self, error: EarshotError | None) -> None:
-        """One of the sessions was ended by our side: the whole connection is over."""
+    def over(self, error: EarshotError | None) -> None:
+        """Our side ends it, or one of its sessions: the whole connection is over, and nothing more is taken."""
         if self._phase < _Phase.OVER:
             self._phase = _Phase.OVER
             self._tell_ended(error)

@@ -63,3 +63,7 @@ class ProviderLog:
     async def close(self) -> None:
         """What was taken is stored."""
         await self._written.close()
+
+    async def finish(self) -> None:
+        """As ``WriteBehind.finish``."""
+        await self._written.finish()

@@ -62,6 +62,10 @@ class SoundParts:
             self._end(participant_id)
         await self._written.close()
 
+    async def finish(self) -> None:
+        """As ``WriteBehind.finish``."""
+        await self._written.finish()
+
     def _end(self, participant_id: int) -> None:
         if participant_id in self._newest:
             part, end_s = self._newest[participant_id]

@@ -44,5 +44,9 @@ class ToldParticipants:
         """What was told is stored. Idempotent."""
         await self._written.close()
 
+    async def finish(self) -> None:
+        """As ``WriteBehind.finish``."""
+        await self._written.finish()
+
     async def _put(self, participants: list[MeetingParticipant]) -> None:
         await self._store.put(self._transcript_id, participants)

@@ -130,6 +130,10 @@ class VideoParts:
         for shipment in self._shipments:
             shipment.let_go()
 
+    async def finish(self) -> None:
+        """As ``WriteBehind.finish``."""
+        await self._written.finish()
+
     async def sent(self) -> None:
         """After ``close``: as much of it as can be is in the bucket, which is waited for as for the end of a track."""
         await asyncio.gather(*(shipment.end() for shipment in self._shipments))

@@ -13,6 +13,9 @@ from protocol.errors import EarshotError
 
 T = TypeVar("T")
 
+LATE_MAX_S = 900.0
+LATE_EVERY_S = 5.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,6 +33,7 @@ class WriteBehind(Generic[T]):
         self._written_s = time.monotonic()
         self._writing: asyncio.Task[None] | None = None
         self._is_urgent = False
+        self._is_away = False  # the store, when it was tried last
 
     @property
     def waiting(self) -> int:
@@ -53,6 +57,13 @@ class WriteBehind(Generic[T]):
             await asyncio.gather(self._writing, return_exceptions=True)
         await self._flush()
 
+    async def finish(self) -> None:
+        """After ``close``: what the store was away for is written when it is back, within ``LATE_MAX_S``."""
+        until_s = time.monotonic() + LATE_MAX_S
+        while self._waiting and self._is_away and time.monotonic() < until_s:
+            await asyncio.sleep(LATE_EVERY_S)
+            await self._flush()
+
     def _begin(self) -> None:
         if self._writing is None or self._writing.done():
             self._written_s = time.monotonic()
@@ -70,6 +81,8 @@ class WriteBehind(Generic[T]):
             return
         try:
             await self._write(list(waiting.values()))
+            self._is_away = False
         except EarshotError as error:
             log.warning("not written yet", what=self._what, count=len(waiting), code=error.code)
             self._waiting = waiting | self._waiting
+            self._is_away = error.retryable

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from media import picture_file
+from protocol.errors import StoreUnavailable
 from server.admission import admit_sound
 from server.blobs import Blobs
 from server.locks import Locks
@@ -98,7 +99,8 @@ class KeptPictures:
     async def fetch(self, part: MeetingPart) -> None:
         """Make its file here as whole as it can be had; before anybody looks at it.
 
-        Raises ``StoreUnavailable``, ``DiskFull``, ``Overloaded``, and ``NotFound`` where no pictures of it may be kept.
+        Raises ``StoreUnavailable``, also while nothing of it has come to the bucket, ``DiskFull``, ``Overloaded``, and
+        ``NotFound`` where no pictures of it may be kept.
         """
         if self._bucket is None or await self._is_here(part):
             return
@@ -106,7 +108,8 @@ class KeptPictures:
             part = await self._rows.get(part.id)
             if not await self._is_here(part):
                 await asyncio.to_thread(admit_sound, self._settings)
-                await self._copies.refresh(part)
+                if not await self._copies.refresh(part) and not part.is_remote:
+                    raise StoreUnavailable("these pictures are still at the node that recorded them: ask again later")
 
     async def last_ms(self, part: MeetingPart) -> int | None:
         """When its last picture came, since the recording began; None where there is none. Raises

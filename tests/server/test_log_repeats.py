@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import structlog
 
@@ -48,3 +51,15 @@ def test_no_more_is_remembered_than_may_be(log: Log) -> None:
     for number in range(REMEMBERED_MAX + 1):
         assert log.says("away", transcript=number) == 1
     assert [log.says("away", transcript=number) for number in (REMEMBERED_MAX, 1, 0)] == [None, None, 1]
+
+
+def test_threads_that_say_many_things_at_once_are_not_in_each_others_way() -> None:
+    switched_s = sys.getswitchinterval()
+    log = Log()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            said = [threads.submit(log.says, f"{number}") for number in range(40 * REMEMBERED_MAX)]
+    finally:
+        sys.setswitchinterval(switched_s)
+    assert {each.result() for each in said} == {1}

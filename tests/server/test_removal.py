@@ -11,10 +11,14 @@ import pytest
 from protocol.errors import Conflict, NotFound
 from protocol.events import StatusChanged
 from protocol.states import TranscriptState
+from server.bots.signatures import new_secret
 from server.removal import DAY_S, SOUNDLESS, Removal
 from server.services import Services
+from server.store.bot_store import NewBot
 from tests.fakes.node import Client, events_of, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.scripted_sound import scripted_sound, sentence
+from tests.server.bots.meetings import Meeting
+from tests.server.bots.test_video_parts import picture
 from tests.server.test_intake import EXPECTED as FILE_EXPECTED
 from tests.server.test_intake import WORDS as FILE_WORDS
 from tests.server.test_intake import write_wav
@@ -56,6 +60,32 @@ async def test_what_is_live_on_a_deleted_one_ends_with_its_words_kept(services: 
     assert texts(await words_of(services, client.transcript_id)) == "alpha bravo"
     await client.begin()  # and it can go on
     await client.stop()
+
+
+@pytest.mark.parametrize("how", ["into the bin", "for good", "for good by another node"])
+async def test_a_bot_that_only_shows_something_is_sent_away_from_a_deleted_one(services: Services, how: str) -> None:
+    bot = await services.store.bots.create(NewBot("Notes", None, {}, None, None, new_secret()), language="en")
+    meeting = Meeting(services, bot.transcript.id, bot.id)
+    stream = meeting.connect()
+    folder = services.settings.recordings_dir / meeting.id
+    async with services.attending.connected(bot, stream):
+        await stream.take(picture(1.0))
+        assert not services.hub.sessions
+        assert len(list(folder.iterdir())) == 1
+        if how == "into the bin":
+            await services.removal.delete(meeting.id)
+        elif how == "for good":
+            await services.removal.discard(meeting.id)
+        else:
+            await services.store.destroy_transcript(meeting.id)
+            await services.removal.end_deleted()
+        assert [type(error) for error in meeting.ended] == [NotFound]
+        await stream.take(picture(2.0))
+        await stream.lost("sent away")
+    assert folder.exists() == (how == "into the bin")
+    if how == "into the bin":
+        await services.removal.restore(meeting.id)
+        assert (await services.store.get_transcript(meeting.id)).state is TranscriptState.ENDED
 
 
 async def test_a_file_that_is_not_heard_to_its_end_goes_on_when_it_is_restored(

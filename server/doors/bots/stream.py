@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 
 import structlog
 from fastapi import APIRouter, WebSocket
 
-from protocol.errors import BadInput, Conflict, EarshotError, Overloaded
+from protocol.errors import BadInput, Conflict, Draining, EarshotError, Overloaded
 from protocol.wire import v1
 from protocol.wire.bots import BotMessages
 from server.auth import Action
@@ -53,6 +54,8 @@ async def _stream(connection: SocketConnection) -> None:
                 await until_first(_hear(connection, stream), _tick(stream), until_over, connection.wait_leaving())
             finally:
                 await stream.lost("connection lost")
+                with suppress(Draining):  # what is not stored by then is lost
+                    await until_first(stream.finish(), connection.wait_leaving())
 
 
 def _opened(services: Services, bot: Bot, ended: asyncio.Future[EarshotError | None]) -> BotStream:

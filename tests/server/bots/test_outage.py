@@ -14,10 +14,11 @@ from protocol.errors import StoreUnavailable
 from protocol.events import ParticipantActed
 from protocol.participants import MeetingParticipant, ParticipantAction
 from protocol.wire.bot_items import Head, Moment, Sound
-from server.bots import outage
+from server.bots import outage, write_behind
 from tests.fakes.node import events_of
 from tests.server.bots.meetings import ADA, BEGAN_AT, BEN, Meeting, acted, moment, say
 from tests.server.bots.test_told_words import spoken, told
+from tests.server.bots.test_video_parts import parts_of, picture
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +95,19 @@ async def test_what_tells_no_time_keeps_that_at_which_it_came(
     at_s = {text: at_s for text, _, at_s in await meeting.words()}
     assert at_s["two"] == pytest.approx(10.0, abs=1.5)
     assert at_s["three"] == pytest.approx(70.0, abs=1.5)
+
+
+async def test_what_is_known_of_a_connection_that_ended_meanwhile_is_stored_later(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_behind, "LATE_EVERY_S", 0.0)
+    stream = meeting.connect()
+    await stream.take(picture(1.0))
+    with store_away(monkeypatch):
+        await stream.take(picture(1.5, surface="screenshare"))
+        await stream.lost("of the test")
+    await stream.finish()
+    assert [kind for kind, *_ in await parts_of(meeting)] == ["webcam", "screenshare"]
 
 
 async def test_only_so_much_waits(meeting: Meeting, monkeypatch: pytest.MonkeyPatch) -> None:

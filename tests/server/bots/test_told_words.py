@@ -141,7 +141,7 @@ async def test_what_comes_after_its_final_is_not_shown_again(meeting: Meeting) -
 
 
 async def test_while_readers_paused_the_transcript_nothing_is_taken(meeting: Meeting) -> None:
-    meeting.services.hub.kept_open.add(meeting.id)  # as a connection does
+    meeting.services.hub.kept_open[meeting.id] = lambda error: None  # as a connection does
     stream = meeting.connect()
     await stream.take(told(ADA, 1.0, "one"))
     await meeting.services.hub.pause(meeting.id)
@@ -149,7 +149,7 @@ async def test_while_readers_paused_the_transcript_nothing_is_taken(meeting: Mee
     await stream.take(ProviderData({"text": "two"}))
     await meeting.services.hub.unpause(meeting.id)
     await stream.take(told(ADA, 3.0, "three"))
-    meeting.services.hub.kept_open.discard(meeting.id)
+    meeting.services.hub.kept_open.pop(meeting.id)
     await stream.stop()
     assert [text for _, text, _ in await spoken(meeting)] == ["one", "three"]
     kept = await meeting.services.store.provider_parts.of_transcript(meeting.id)
@@ -203,13 +203,13 @@ async def test_what_may_change_is_shown_until_it_is_final(meeting: Meeting) -> N
 
 
 async def test_the_transcript_is_recorded_while_they_come(meeting: Meeting) -> None:
-    meeting.services.hub.kept_open.add(meeting.id)  # as a connection does
+    meeting.services.hub.kept_open[meeting.id] = lambda error: None  # as a connection does
     stream = meeting.connect()
     await stream.take(told(ADA, 1.0, "hello"))
     state = (await meeting.services.store.get_transcript(meeting.id)).state
     assert STATUS_OF_STATE[state] == "processing"
     assert state is TranscriptState.RECORDING
-    meeting.services.hub.kept_open.discard(meeting.id)
+    meeting.services.hub.kept_open.pop(meeting.id)
     await stream.stop()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media import picture_file
-from protocol.errors import AudioFormatError, BadInput, InvalidMessage, Overloaded, TooLarge
+from protocol.errors import AudioFormatError, BadInput, InvalidMessage, NotFound, Overloaded, TooLarge
 from protocol.participants import ParticipantAction
 from protocol.wire.bot_items import Picture, PictureFormat, Surface
 from server.bots import video_parts
@@ -75,6 +75,18 @@ async def test_a_part_is_a_film_of_its_length(meeting: Meeting) -> None:
     made_at = film.stat().st_mtime_ns
     await film_of(meeting.services, part)
     assert film.stat().st_mtime_ns == made_at  # once
+
+
+async def test_what_another_node_removed_for_privacy_is_shown_no_more(meeting: Meeting) -> None:
+    stream = meeting.connect()
+    await stream.take(picture(1.0))
+    await stream.stop()
+    part = await the_part(meeting)
+    await film_of(meeting.services, part)
+    await meeting.services.store.remove_audio(meeting.id)
+    assert kept(meeting, part).exists()  # until this node looks what may not be kept
+    with pytest.raises(NotFound, match="privacy"):
+        await film_of(meeting.services, part)
 
 
 async def test_a_stream_of_video_begins_with_a_key_frame(meeting: Meeting) -> None:

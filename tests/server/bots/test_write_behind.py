@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from protocol.errors import StoreUnavailable
+import pytest
+
+from protocol.errors import EarshotError, NotFound, StoreUnavailable
+from server.bots import write_behind
 from server.bots.write_behind import WriteBehind
 
 
@@ -27,6 +30,28 @@ async def test_what_fails_is_tried_with_the_next() -> None:
     await behind.close()
     await behind.close()
     assert written == [["new", "b"]]
+
+
+async def test_what_the_store_was_away_for_is_written_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_behind, "LATE_EVERY_S", 0.0)
+    answers: list[EarshotError | None] = [StoreUnavailable("away"), StoreUnavailable("away"), None]
+    written: list[list[str]] = []
+
+    async def write(items: list[str]) -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+        written.append(items)
+
+    behind = WriteBehind(write, every_s=1000.0, what="letters")
+    behind.put("a", "a")
+    await behind.close()
+    await behind.finish()
+    assert (written, behind.waiting) == ([["a"]], 0)
+    answers.append(NotFound("deleted"))
+    behind.put("b", "b")
+    await behind.close()
+    await behind.finish()  # nobody waits for what will not come back
+    assert (written, answers) == ([["a"]], [])
 
 
 async def test_nothing_waits_for_what_is_being_written() -> None:

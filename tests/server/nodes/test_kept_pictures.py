@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from media import picture_file
-from protocol.errors import Conflict, NotFound
+from protocol.errors import Conflict, NotFound, StoreUnavailable
 from server.bots.video_parts import VideoParts, pictures_path
 from server.nodes import picture_tails as tails_module
 from server.nodes import shipping as shipping_module
@@ -108,6 +108,9 @@ async def test_a_bucket_that_is_away_holds_up_nothing_and_has_all_of_it_when_it_
         await show(parts, 2.0)
         [part] = await stored(sound_store, meeting)
         assert in_bucket(bucket, part) == b""
+        async with running_node(tmp_path / "early", sound_store, bucket) as other:
+            with pytest.raises(StoreUnavailable, match="ask again"):
+                await other.sound.pictures.fetch(part)
         bucket.faults_of.clear()
         await until_sent(node, bucket, part)
         bucket.faults_of["PUT"] = deque([503] * 10_000)
