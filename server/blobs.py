@@ -320,7 +320,7 @@ def _listing(found: list[Listed], *, is_whole: bool) -> Listing:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    log.error("blobs unavailable", error=type(error).__name__)
+    log.warning("blobs unavailable", error=type(error).__name__)
     return StoreUnavailable("files cannot be stored or read now; try again", retry_after_s=1.0)
 
 
