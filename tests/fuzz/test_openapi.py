@@ -41,6 +41,7 @@ WITH_MEANING = (
     "POST /api/v1/bot",  # where endpoints may lead
     "PATCH /v1/transcripts/{transcript_id}/speaker/assign",
     "PATCH /v1/transcripts/{transcript_id}/speaker/merge",
+    "POST /v1/transcripts/{transcript_id}/speaker/relabel",  # no fewer than are expected
     *("POST /v1/transcripts_webrtc/{transcript_id}/offer", "POST /v1/transcripts_webrtc/{transcript_id}/answer"),
     *("POST /api/transcribe", "POST /api/retranslate/segment", "POST /api/retranslate/segment-from-full"),
     *("POST /whip", "POST /whip/{transcript_id}", "PATCH /whip/{transcript_id}/{session_id}"),
