@@ -119,6 +119,7 @@ class Decoder16k:
             raise OSError("no libopus")
         error = ctypes.c_int()
         self._library = library
+        self._opus_decode = library.opus_decode
         self._state = library.opus_decoder_create(SAMPLE_RATE_HZ, 1, ctypes.byref(error))
         if not self._state or error.value:
             raise OSError(f"libopus error {error.value}")
@@ -134,27 +135,33 @@ class Decoder16k:
         # An empty packet would be taken as a lost one.
         if not packet:
             raise AudioFormatError("an empty Opus packet")
-        return self._run(packet, PACKET_MAX_SAMPLES, recover=False)
+        length = self._opus_decode(self._state, packet, len(packet), self._buffer_address, PACKET_MAX_SAMPLES, 0)
+        if length < 0:
+            raise _undecodable(length)
+        return self._buffer.raw[: length * BYTES_PER_SAMPLE]
 
     def conceal(self, samples: int) -> bytes:
         parts = []
         while samples > 0:
             # libopus conceals in steps of its last packet's length; 20 ms at a time fades as meant.
             step = min(samples, 20 * MS_SAMPLES)
-            parts.append(self._run(None, step, recover=False))
+            parts.append(self._made_up(None, step))
             samples -= step
         return b"".join(parts)
 
     def recover(self, packet: bytes, samples: int) -> bytes:
-        return self._run(packet, samples, recover=True)
+        return self._made_up(packet, samples)
 
-    def _run(self, packet: bytes | None, samples: int, *, recover: bool) -> bytes:
-        length = self._library.opus_decode(
-            self._state, packet, len(packet or b""), self._buffer_address, samples, 1 if recover else 0
-        )
+    def _made_up(self, packet: bytes | None, samples: int) -> bytes:
+        is_recovered = 0 if packet is None else 1
+        length = self._opus_decode(self._state, packet, len(packet or b""), self._buffer_address, samples, is_recovered)
         if length < 0:
-            raise AudioFormatError("an Opus packet that cannot be decoded", details={"error": length})
-        return ctypes.string_at(self._buffer_address, length * BYTES_PER_SAMPLE)
+            raise _undecodable(length)
+        return self._buffer.raw[: length * BYTES_PER_SAMPLE]
+
+
+def _undecodable(error: int) -> AudioFormatError:
+    return AudioFormatError("an Opus packet that cannot be decoded", details={"error": error})
 
 
 class AvDecoder16k:

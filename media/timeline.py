@@ -77,6 +77,11 @@ class OpusTimeline:
         self._last_s = 0.0
 
     @property
+    def holds(self) -> bool:
+        """Whether anything is held back."""
+        return bool(self._held)
+
+    @property
     def deadline_s(self) -> float | None:
         """When ``poll`` is due: the clock's value after which what is held back no longer waits; None for never."""
         if not self._held:
@@ -90,15 +95,15 @@ class OpusTimeline:
 
     def push(self, sequence: int, timestamp: int, payload: bytes, now_s: float) -> list[Block]:
         """Take one packet (16-bit sequence, 32-bit timestamp as on the wire); returns what can be heard now."""
-        packet = _Packet(sequence & 0xFFFF, timestamp & 0xFFFFFFFF, payload, now_s)
         self.stats.packets += 1
+        if sequence == self._next and not (self._held or self._suspects):  # nearly all of them
+            self._next = (sequence + 1) & 0xFFFF
+            return self._deliver(timestamp, payload, now_s)
+        packet = _Packet(sequence & 0xFFFF, timestamp & 0xFFFFFFFF, payload, now_s)
         if self._next is None:
             self._begin(packet)
         assert self._next is not None
         ahead = (packet.sequence - self._next) & 0xFFFF
-        if not (ahead or self._held or self._suspects):  # nearly all of them
-            self._next = (packet.sequence + 1) & 0xFFFF
-            return self._deliver(packet, lost=False)
         if ahead >= 0x8000:
             ahead -= 0x10000
         if ahead > AHEAD_MAX_PACKETS or ahead < -LATE_MAX_PACKETS:
@@ -169,7 +174,7 @@ class OpusTimeline:
         blocks: list[Block] = []
         while self._next is not None and (packet := self._held.pop(self._next, None)) is not None:
             self._next = (self._next + 1) & 0xFFFF
-            blocks += self._deliver(packet, lost=False)
+            blocks += self._deliver(packet.timestamp, packet.payload, packet.arrived_s)
         return blocks
 
     def _waiting_since_s(self) -> float:
@@ -185,46 +190,47 @@ class OpusTimeline:
         self._patience.gave_up(expected, missing, self._waiting_since_s())
         packet = self._held.pop(nearest)
         self._next = (nearest + 1) & 0xFFFF
-        return self._deliver(packet, lost=nearest != expected) + self._drain()
+        after_a_hole = nearest != expected
+        return self._deliver(packet.timestamp, packet.payload, packet.arrived_s, lost=after_a_hole) + self._drain()
 
-    def _deliver(self, packet: _Packet, *, lost: bool) -> list[Block]:
-        length_samples = packet_samples(packet.payload)
+    def _deliver(self, timestamp: int, payload: bytes, arrived_s: float, *, lost: bool = False) -> list[Block]:
+        length_samples = packet_samples(payload)
         if not length_samples:
             self.stats.broken += 1
             return []
-        position = self._place(packet, length_samples)
+        position = self._place(timestamp, arrived_s, length_samples)
         if position is None:
             self.stats.refused += 1
             return []
         blocks: list[Block] = []
         if position > self._end_samples:
-            blocks = self._fill(position, packet.payload, length_samples, lost=lost)
+            blocks = self._fill(position, payload, length_samples, lost=lost)
         try:
-            decoded = Block(position, self._decoder.decode(packet.payload), (packet.payload,))
+            decoded = Block(position, self._decoder.decode(payload), (payload,))
         except AudioFormatError:
             self.stats.broken += 1
             decoded = silence(position, position + length_samples, ())
-        sound = decoded.after(self._end_samples)
+        sound = decoded if position >= self._end_samples else decoded.after(self._end_samples)
         if sound is not None and sound.pcm:
             blocks.append(sound)
-            self._end_samples = sound.end_samples
+            self._end_samples = sound.start_samples + len(sound.pcm) // BYTES_PER_SAMPLE
         self.stats.length_samples = self._end_samples
         return blocks
 
-    def _place(self, packet: _Packet, length_samples: int) -> int | None:
+    def _place(self, timestamp: int, arrived_s: float, length_samples: int) -> int | None:
         """Where the packet begins on the track, in samples; None when the wall's clock is against it."""
         end = self._end_samples
-        step = (packet.timestamp - self._anchor_timestamp) & 0xFFFFFFFF
+        step = (timestamp - self._anchor_timestamp) & 0xFFFFFFFF
         if step >= 0x80000000:
             step -= 0x100000000
         ticks = self._anchor_ticks + step
-        limit = int(max(0.0, packet.arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
+        limit = int(max(0.0, arrived_s - self._began_s) * SAMPLE_RATE_HZ) * RATE_MAX + SLACK_SAMPLES
         gap = ticks // TICKS_PER_SAMPLE - end
         if -STEP_SAMPLES < gap < STEP_SAMPLES and end + length_samples <= limit and not self._rebase:
-            self._anchor(packet, ticks)  # nearly all of them
+            self._anchor(timestamp, arrived_s, ticks)  # nearly all of them
             return end
         position = self._in_steps(ticks // TICKS_PER_SAMPLE)
-        waited_samples = int(max(0.0, packet.arrived_s - self._last_s) * SAMPLE_RATE_HZ)
+        waited_samples = int(max(0.0, arrived_s - self._last_s) * SAMPLE_RATE_HZ)
         if step > 0 and self._was_heard(position, length_samples, waited_samples):
             return None
         if (
@@ -238,15 +244,15 @@ class OpusTimeline:
             ticks = position * TICKS_PER_SAMPLE
             if position + length_samples > limit:
                 return None
-        self._anchor(packet, ticks)
+        self._anchor(timestamp, arrived_s, ticks)
         return position + min(max(0, end - position), LATE_MAX_SAMPLES)
 
-    def _anchor(self, packet: _Packet, ticks: int) -> None:
+    def _anchor(self, timestamp: int, arrived_s: float, ticks: int) -> None:
         self._rebase = False
-        self._anchor_timestamp = packet.timestamp
+        self._anchor_timestamp = timestamp
         self._anchor_ticks = ticks
-        if packet.arrived_s > self._last_s:
-            self._last_s = packet.arrived_s
+        if arrived_s > self._last_s:
+            self._last_s = arrived_s
 
     def _was_heard(self, position: int, length_samples: int, waited_samples: int) -> bool:
         """Whether packets bring the same time again: each is longer than its timestamps are apart, and so was the wait.

@@ -310,7 +310,10 @@ class WebRtcPeer:
         if self._state is SessionState.CLOSED:
             return
         for block in blocks:
-            self._tell(self._listener.on_block, block)
+            try:
+                self._listener.on_block(block)
+            except Exception:
+                self._fail()
 
     def _on_excess(self) -> None:
         self._close_soon("too many RTP sources")
@@ -342,13 +345,16 @@ class WebRtcPeer:
         self._tell(self._listener.on_state, state, reason)
 
     def _tell(self, callback: Any, *arguments: object) -> None:
-        # Called from within aiortc's tasks: an error of ours must not look like one of the network's.
         try:
             callback(*arguments)
         except Exception:
-            log.exception("a peer's listener failed")
-            if self._state is not SessionState.CLOSED:
-                self._close_soon("internal error")
+            self._fail()
+
+    def _fail(self) -> None:
+        # Called from within aiortc's tasks: an error of ours must not look like one of the network's.
+        log.exception("a peer's listener failed")
+        if self._state is not SessionState.CLOSED:
+            self._close_soon("internal error")
 
     # The end.
 

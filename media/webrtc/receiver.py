@@ -21,7 +21,6 @@ from aiortc.rtp import RtcpSrPacket
 from media.opus import open_decoder
 from media.timeline import OpusTimeline
 from media.webrtc.reports import Reception
-from media.webrtc.rtp import RtpPacket
 from media.webrtc.tap import DtlsTransport, Tap, can_tap
 from media.webrtc.udp_mux import Reason
 from protocol.blocks import Block
@@ -119,9 +118,7 @@ class OpusReceiver:
     # What the router calls.
 
     async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self._take(
-            RtpPacket(packet.payload_type, packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload)
-        )
+        self._take(packet.sequence_number, packet.timestamp, packet.ssrc, packet.payload)
 
     async def _handle_rtcp_packet(self, packet: Any) -> None:
         reception = self._reception
@@ -133,20 +130,21 @@ class OpusReceiver:
 
     # The way of one packet.
 
-    def _take(self, packet: RtpPacket) -> None:
+    def _take(self, sequence: int, timestamp: int, ssrc: int, payload: bytes) -> None:
         now_s = self.packet_s = self._loop.time()
         if self._ended:
             return
         reception = self._reception
-        if reception is None or packet.ssrc != reception.ssrc:
-            reception = self._follow(packet.ssrc, now_s)
+        if reception is None or ssrc != reception.ssrc:
+            reception = self._follow(ssrc, now_s)
             if reception is None:
                 return
-        reception.add(packet.sequence, packet.timestamp, now_s)
-        blocks = self.timeline.push(packet.sequence, packet.timestamp, packet.payload, now_s)
+        reception.add(sequence, timestamp, now_s)
+        blocks = self.timeline.push(sequence, timestamp, payload, now_s)
         if blocks:
             self._on_blocks(blocks)
-        self._arm()
+        if self._timer is not None or self.timeline.holds:
+            self._arm()
         if now_s >= reception.report_due_s:
             self._report(reception, now_s)
 

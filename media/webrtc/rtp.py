@@ -12,7 +12,7 @@ from typing import NamedTuple
 from protocol.errors import InvalidMessage
 
 HEADER_BYTES = 12
-_HEADER = struct.Struct("!BBHII")
+HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
 
 
@@ -34,7 +34,7 @@ def second_bytes(payload_types: set[int]) -> frozenset[int]:
 
 def render(payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool) -> bytes:
     """One packet, not yet protected. ``marker``: sound begins here, after silence."""
-    return _HEADER.pack(0x80, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc) + payload
+    return HEADER.pack(0x80, payload_type | (0x80 if marker else 0), sequence, timestamp, ssrc) + payload
 
 
 def parse(data: bytes) -> RtpPacket:
@@ -42,9 +42,7 @@ def parse(data: bytes) -> RtpPacket:
     size = len(data)
     if size < HEADER_BYTES:
         raise InvalidMessage("an RTP packet shorter than its header")
-    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-    if first == 0x80:  # as browsers send it without header extensions, which we refuse
-        return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, data[HEADER_BYTES:])
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
     if first >> 6 != 2:
         raise InvalidMessage("not RTP version 2")
     at = HEADER_BYTES + 4 * (first & 0x0F)

@@ -17,15 +17,12 @@ from typing import Any, Protocol
 import pylibsrtp
 import structlog
 
-from media.webrtc.rtp import HEADER_BYTES, RtpPacket, parse, second_bytes
+from media.webrtc.rtp import HEADER_BYTES, second_bytes
+from media.webrtc.srtp import Fields, SrtpSession, opener
 from media.webrtc.upstream import DIRECT_NAMES, ROUTER_NAMES
 from protocol.errors import InvalidMessage
 
 log = structlog.get_logger(__name__)
-
-
-class SrtpSession(Protocol):
-    def unprotect(self, packet: bytes) -> bytes: ...
 
 
 class DtlsTransport(Protocol):
@@ -41,13 +38,16 @@ class DtlsTransport(Protocol):
 
 
 class Tap:
-    """Takes packets of some payload types and hands them over, parsed. ``refuse`` is called for what was none."""
+    """Takes packets of some payload types and hands their fields over: sequence, timestamp, source and payload.
+
+    ``refuse`` is called for what was none.
+    """
 
     def __init__(
         self,
         transport: DtlsTransport,
         payload_types: set[int],
-        take: Callable[[RtpPacket], None],
+        take: Callable[[int, int, int, bytes], None],
         refuse: Callable[[], None],
     ) -> None:
         self.taken = 0
@@ -55,21 +55,25 @@ class Tap:
         self._second_bytes = second_bytes(payload_types)
         self._take = take
         self._refuse = refuse
+        self._session: SrtpSession | None = None
+        self._opened: Callable[[bytes], Fields] | None = None
 
     def on_rtp(self, data: bytes) -> bool:
         """A datagram whose first byte says RTP or RTCP. True when it was ours; else it is aiortc's to look at."""
         if len(data) < HEADER_BYTES or data[1] not in self._second_bytes:
             return False
         session = self._transport._rx_srtp
-        if session is None:
-            return False
+        if session is not self._session or self._opened is None:
+            if session is None:
+                return False
+            self._session, self._opened = session, opener(session)
         try:
-            packet = parse(session.unprotect(data))
+            sequence, timestamp, ssrc, payload = self._opened(data)
         except (pylibsrtp.Error, ValueError, InvalidMessage):  # forged, repeated, too long; none at all
             self._refuse()
             return True
         self.taken += 1
-        self._take(packet)
+        self._take(sequence, timestamp, ssrc, payload)
         return True
 
 

@@ -1,4 +1,4 @@
-"""What we use of aiortc and aioice without their promise, and the releases in which it was read.
+"""What we use of aiortc, aioice and pylibsrtp without their promise, and the releases in which it was read.
 
 Of aioice, in ``guard``: ``Connection.get_component_candidates``, ``.data_received``, ``._local_username``,
 ``._protocols``, ``._queue``, ``._query_consent_task``, ``._closing``; ``StunProtocol.connection_made``,
@@ -12,6 +12,9 @@ Of aiortc: ``RTCIceTransport._connection``, by which ``peer`` gets to aioice; ``
 nothing in ``_send_rtp`` waits; ``DIRECT_NAMES`` in ``tap``, without
 which sound comes by the router; ``__local_certificate`` of the DTLS transport and ``_create_ssl_context`` of the
 certificate in ``ciphers``, without which peers with RSA certificates may not connect.
+
+Of pylibsrtp, in ``srtp``: ``SRTP_NAMES`` of its session, and ``ffi`` and ``lib`` of its ``_binding``, without which
+packets are opened by its own way.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-READ_IN = {"aiortc": (1, 16), "aioice": (0, 13)}
+READ_IN = {"aiortc": (1, 16), "aioice": (0, 13), "pylibsrtp": (1, 0)}
 """Major and minor number."""
 ROUTER_NAMES = ("_register_rtp_receiver", "_unregister_rtp_receiver", "_send_rtp")
 DIRECT_NAMES = ("_rx_srtp",)
+SRTP_NAMES = ("_srtp", "_cdata", "_buffer")
 
 
 @functools.cache

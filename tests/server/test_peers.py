@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from media.webrtc.rtp import RtpPacket
 from protocol.errors import EarshotError, HeldElsewhere, NotFound, Replaced, SdpError
 from protocol.states import SessionState, TranscriptState
 from server.live import SourceOptions
@@ -127,7 +126,7 @@ async def test_what_waits_for_a_lost_packet_is_heard_when_our_side_ends(services
         # One packet is missing, and the next is there. The loop does not turn, so the client's own do not come between.
         before = pipeline.length_samples
         sequence, timestamp = timeline._next + 1, timeline._anchor_timestamp + 2 * 960
-        receiver._take(RtpPacket(111, sequence, timestamp, reception.ssrc, sweep_packets(0.2)[0]))
+        receiver._take(sequence, timestamp, reception.ssrc, sweep_packets(0.2)[0])
         assert pipeline.length_samples == before
         if ending == "by the client":
             await services.peers.end(client.transcript_id, described.session_id)

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from media.webrtc import tap as tap_module
-from media.webrtc.rtp import RtpPacket
+from media.webrtc.srtp import Fields
 from media.webrtc.tap import Tap, can_tap
 from media.webrtc.upstream import DIRECT_NAMES, ROUTER_NAMES
 from tests.media.webrtc.conftest import Opened
@@ -93,10 +93,11 @@ class Transport:
         return packet[:-1]
 
 
-def tapped(transport: Any) -> tuple[Tap, list[RtpPacket], list[bool]]:
-    taken: list[RtpPacket] = []
+def tapped(transport: Any) -> tuple[Tap, list[Fields], list[bool]]:
+    taken: list[Fields] = []
     refused: list[bool] = []
-    return Tap(transport, {111}, taken.append, lambda: refused.append(True)), taken, refused
+    tap = Tap(transport, {111}, lambda *fields: taken.append(fields), lambda: refused.append(True))
+    return tap, taken, refused
 
 
 HEADER = b"\x80\x6f\x00\x01" + bytes(7) + b"\x02"
@@ -105,7 +106,7 @@ HEADER = b"\x80\x6f\x00\x01" + bytes(7) + b"\x02"
 def test_only_what_is_ours_is_taken() -> None:
     tap, taken, refused = tapped(Transport())
     assert tap.on_rtp(HEADER + b"sound\x07")
-    assert taken == [RtpPacket(111, 1, 0, 2, b"sound")]
+    assert taken == [(1, 0, 2, b"sound")]
     for other in (b"\x80", HEADER[:11], b"\x80\x60" + HEADER[2:], b"\x80\xc8" + HEADER[2:] + bytes(16)):
         assert not tap.on_rtp(other)
     # Ours by its header, and forged, cut or overlong: gone, and aiortc need not try.
