@@ -11,6 +11,7 @@ import binascii
 import re
 import sys
 from array import array
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,6 +25,7 @@ MESSAGE_MAX_BYTES = 64 * 1024  # a frame of 20 ms has some 300
 TEXT_MAX_CHARS = 200
 PARAMETERS_MAX = 50
 TRACKS_MAX = 2
+HEARD_MAX = 500  # chunks of which it is known that they were heard: ten seconds
 AHEAD_MAX = 10  # chunks that came before one that is missing still; then it is not waited for any more
 GAP_MIN_MS, GAP_MAX_MS = 60, 10 * 60_000
 
@@ -94,14 +96,19 @@ class Order:
     def __init__(self) -> None:
         self._next: int | None = None
         self._ahead: dict[int, Media] = {}
+        self._heard: deque[int] = deque(maxlen=HEARD_MAX)
 
     def take(self, media: Media) -> list[Media]:
-        """What can be heard now. One that comes too late to be waited for is heard as it comes."""
+        """What can be heard now. One that comes too late to be waited for is heard as it comes, and one that comes
+        again is not."""
         if media.chunk is None:
             return [media]
         if self._next is None:
             self._next = media.chunk
         if media.chunk < self._next:
+            if media.chunk in self._heard:
+                return []
+            self._heard.append(media.chunk)
             return [media]
         self._ahead[media.chunk] = media
         found = self._ready()
@@ -120,6 +127,7 @@ class Order:
         found = []
         while self._next in self._ahead:
             found.append(self._ahead.pop(self._next))
+            self._heard.append(self._next)
             self._next += 1
         return found
 
