@@ -66,7 +66,9 @@ class OwnTranscript:
 
     async def speak(self, start: Start) -> SpeakingSession:
         """A track of it. Raises what ``SpeakingSession.begin`` raises."""
-        session = await SpeakingSession.begin(self._services.hub, self._settings, self.id, start, lambda message: None)
+        session = await SpeakingSession.begin(
+            self._services.hub, self._settings, self.id, start, lambda message: None, comes_back=False
+        )
         self._speaking.append(session)
         return session
 

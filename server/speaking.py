@@ -159,8 +159,18 @@ class SpeakingSession:
         self._is_late = False  # sound came that is not kept any more
 
     @classmethod
-    async def begin(cls, hub: Hub, settings: Settings, transcript_id: str, start: Start, send: Send) -> SpeakingSession:
-        """Attach, and say ``started``. Raises what ``Hub.attach`` raises, ``AudioFormatError``, ``Conflict``."""
+    async def begin(
+        cls,
+        hub: Hub,
+        settings: Settings,
+        transcript_id: str,
+        start: Start,
+        send: Send,
+        *,
+        comes_back: bool = True,
+    ) -> SpeakingSession:
+        """Attach, and say ``started``. ``comes_back``: as in ``SourceOptions``. Raises what ``Hub.attach`` raises,
+        ``AudioFormatError``, ``Conflict``."""
         participant = start.participant
         options = SourceOptions(
             language=start.language,
@@ -170,6 +180,7 @@ class SpeakingSession:
             interim=start.interim,
             utterance_silence_ms=start.utterance_silence_ms,
             voices=_voices_of(start),
+            comes_back=comes_back,
         )
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
         try:
@@ -273,7 +284,7 @@ class SpeakingSession:
         """
         finished = await self.session.stop()
         self._detach()
-        if self._is_late:
+        if self._is_late or self.session.is_left_open:
             raise Draining("the server is about to stop: connect again, and send what was not acknowledged")
         failure = self.session.failure or self.session.source_error
         if failure is not None:
