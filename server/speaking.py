@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from media.container_stream import ContainerDecoder
@@ -146,6 +146,7 @@ class SpeakingSession:
     def __init__(self, hub: Hub, settings: Settings, session: LiveSession, source: _Source, send: Send) -> None:
         self.session = session
         self.has_sound = False  # some came by this connection
+        self.before_sound: Callable[[], Awaitable[None]] | None = None  # the first that does
         self._hub = hub
         self._settings = settings
         self._source = source
@@ -230,7 +231,10 @@ class SpeakingSession:
             self._is_late = True  # the node is leaving: nothing more is kept, and so not acknowledged either
             return
         self.session.alive()
-        self.has_sound = self.has_sound or bool(data)
+        if data and not self.has_sound:
+            if self.before_sound is not None:
+                await self.before_sound()
+            self.has_sound = True
         await self._source.feed(data)
         ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
         if ahead_s > FREE_AHEAD_S:

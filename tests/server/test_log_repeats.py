@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 import structlog
@@ -29,6 +32,10 @@ class Log:
         times = line.get("times", 1)
         assert isinstance(times, int)
         return times
+
+
+def is_told(lines: Sequence[Mapping[str, Any]], waiting: int) -> bool:
+    return any(line.get("waiting") == waiting for line in lines)
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ async def test_that_events_wait_is_one_warning_however_many_they_are(sqlite_url:
         journal.start()
         for count in (1, 2, 3):
             given = journal.give(made, [status("waits")])
-            await until(lambda wanted=count: any(line.get("waiting") == wanted for line in lines))
+            await until(partial(is_told, lines, count))
         store._is_open = True
         await journal.outcome(given, patient=True)
         await journal.stop()
