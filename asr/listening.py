@@ -50,7 +50,8 @@ class ListeningSession:
         self.guess: tuple[Utterance, Hypothesis | EngineFailed] | None = None
         self._pcm = bytearray()
         self._pcm_samples = opened.start_samples  # index of the first sample in _pcm
-        self._ends: deque[tuple[int, int]] = deque()  # (position, marker) asked for and not yet listened up to
+        # (position, marker, only to the pause before it) asked for and not yet listened up to.
+        self._ends: deque[tuple[int, int, bool]] = deque()
         self._alone_until_samples = opened.alone_until_samples
         self._told_settled = opened.start_samples
         self._told_through = opened.start_samples
@@ -86,8 +87,8 @@ class ListeningSession:
         known_bytes = (self.position_samples - start_samples) * BYTES_PER_SAMPLE
         self._pcm += pcm[known_bytes:] if known_bytes else pcm
 
-    def finalize(self, marker: int) -> None:
-        self._ends.append((self.position_samples, marker))
+    def finalize(self, marker: int, *, to_pause: bool = False) -> None:
+        self._ends.append((self.position_samples, marker, to_pause))
 
     @property
     def ready_frames(self) -> int:
@@ -110,8 +111,9 @@ class ListeningSession:
             if ended is not None:
                 self.owed.append(Owed(ended, None, now_s))
         while self._ends and self._ends[0][0] - self.utterances.listened_samples < FRAME_SAMPLES:
-            position, marker = self._ends.popleft()
-            ended = self.utterances.finalize(position)
+            position, marker, to_pause = self._ends.popleft()
+            end = self.utterances.finalize_to_pause if to_pause else self.utterances.finalize
+            ended = end(position)
             if ended is not None:
                 self.owed.append(Owed(ended, None, now_s))
             self.owed.append(Owed(None, marker, now_s))

@@ -112,7 +112,7 @@ class InferenceLoop:
             if isinstance(message, wire.Audio):
                 session.take(message.start_samples, payload)
             elif isinstance(message, wire.Finalize):
-                session.finalize(message.marker)
+                session.finalize(message.marker, to_pause=message.to_pause)
             elif isinstance(message, wire.FoundVoices):
                 self._voices.found(message)
                 return

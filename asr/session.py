@@ -59,6 +59,7 @@ class _Waiting:
     number: int
     position_samples: int
     done: asyncio.Future[None]
+    to_pause: bool
     asked: bool = False
 
 
@@ -148,9 +149,10 @@ class AsrSession:
             self._progress.clear()
             await self._progress.wait()
 
-    async def finalize(self) -> int:
+    async def finalize(self, *, to_pause: bool = False) -> int:
         """Have finals made of all sound fed so far; returns its end once the listener was given all of them.
 
+        ``to_pause``: as in ``wire.Finalize``; then ``settled_samples`` says how far that is.
         Over restarts it waits on: set a deadline around it. Raises ``EngineFailed`` when the session is closed.
         """
         if self._closed:
@@ -160,7 +162,7 @@ class AsrSession:
             return position_samples
         self._markers += 1
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(self._markers, position_samples, done)
+        waiting = _Waiting(self._markers, position_samples, done, to_pause)
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -331,7 +333,8 @@ class AsrSession:
             self._tell(self._listener.on_settled, self._backlog.settled_samples)
             self._skip, self._opened = None, False
         for waiting in [waiting for waiting in self._waiting if waiting.number == number]:
-            self._all_told(waiting.position_samples)
+            if not waiting.to_pause:
+                self._all_told(waiting.position_samples)
             if not waiting.done.done():
                 waiting.done.set_result(None)
 
@@ -382,7 +385,7 @@ class AsrSession:
         waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
         if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:
             waiting.asked = True
-            await link.send(Finalize(**named, marker=waiting.number))
+            await link.send(Finalize(**named, marker=waiting.number, to_pause=waiting.to_pause))
             return True
         if self._skip is not None or not self._worth_sending(waiting):
             return False

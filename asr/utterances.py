@@ -11,6 +11,7 @@ last voiced frame, or where it was cut. Utterances never overlap.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from protocol.blocks import MS_SAMPLES
 
@@ -22,6 +23,7 @@ CONFIRMING_FRAMES = 3  # 96 ms: shorter than the shortest word, longer than a cl
 FORCED_FRAMES = 2  # at a forced end less proof is enough: the rest of the word will never come
 ONSET = 0.5  # silero's own default threshold
 STAY = 0.35  # and its hysteresis, 0.15 below
+BETWEEN_WORDS_SAMPLES = 6 * FRAME_SAMPLES  # 192 ms without voice: no stop consonant is as long
 CUT_WITHIN_SAMPLES = 6 * 16_000  # how far back from the cap a quiet place is looked for
 
 
@@ -118,6 +120,19 @@ class Utterances:
         self._begin_anew(position_samples)
         return None if start_samples is None or not enough else _utterance(start_samples, position_samples, spans)
 
+    def finalize_to_pause(self, position_samples: int) -> Utterance | None:
+        """As ``finalize`` where nobody speaks just there. Else end what is open in its last pause between two words, if
+        it has one: a word that goes on behind ``position_samples`` stays whole, and open."""
+        start_samples, spans = self._start_samples, self._spans
+        if start_samples is None or self.listened_samples - spans[-1][1] >= BETWEEN_WORDS_SAMPLES:
+            return self.finalize(position_samples)
+        pauses = ((before[1], after[0]) for before, after in pairwise(spans))
+        pause = next((each for each in reversed(list(pauses)) if each[1] - each[0] >= BETWEEN_WORDS_SAMPLES), None)
+        if pause is None or sum(end - begin for begin, end in spans if end <= pause[0]) < FORCED_FRAMES * FRAME_SAMPLES:
+            return None
+        first = (sum(pause) // 2 - self._onset_samples) // FRAME_SAMPLES
+        return self._end_at(start_samples, self._onset_samples + first * FRAME_SAMPLES, first)
+
     def _judge(self, start_samples: int) -> Utterance | None:
         silent_samples = self.listened_samples - self._spans[-1][1]
         if not self._confirmed:
@@ -138,17 +153,23 @@ class Utterances:
         """End the utterance in the middle of its quietest recent frame and open the next one there."""
         oldest = max(start_samples + self._max_samples // 2, self.listened_samples - CUT_WITHIN_SAMPLES)
         first = max(0, -((self._onset_samples - oldest) // FRAME_SAMPLES))
-        levels, voiced = self._levels, self._voiced
+        levels = self._levels
         # Of equally quiet frames the last; a frame's neighbours count, so that no stop consonant passes for a pause.
         quietest = min(range(first, len(levels)), key=lambda i: (_level_around(levels, i), -i))
         after_samples = self._onset_samples + (quietest + 1) * FRAME_SAMPLES
         cut_samples = after_samples - FRAME_SAMPLES // 2
+        return self._end_at(start_samples, cut_samples, quietest + 1)
+
+    def _end_at(self, start_samples: int, cut_samples: int, first: int) -> Utterance:
+        """End the utterance there, and open the next one, if there is voice from the frame ``first`` on."""
+        first_samples = self._onset_samples + first * FRAME_SAMPLES
+        levels, voiced = self._levels[first:], self._voiced[first:]
         ended = Utterance(start_samples, cut_samples, _clipped(self._spans, cut_samples))
         self._begin_anew(cut_samples)
-        if any(voiced[quietest + 1 :]):
-            self._start_samples, self._onset_samples = cut_samples, after_samples
-            for i in range(quietest + 1, len(levels)):
-                self._keep(after_samples + (i - quietest - 1) * FRAME_SAMPLES, levels[i], voiced=voiced[i])
+        if any(voiced):
+            self._start_samples, self._onset_samples = cut_samples, first_samples
+            for i, (level, is_voiced) in enumerate(zip(levels, voiced, strict=True)):
+                self._keep(first_samples + i * FRAME_SAMPLES, level, voiced=is_voiced)
             self._confirmed = self._voiced_count >= CONFIRMING_FRAMES
         return ended
 

@@ -78,12 +78,16 @@ class FoundVoices(_Message):
 
 
 class Finalize(_Message):
-    """To the worker: make finals of all sound so far, then answer with a ``Marker`` of the same number."""
+    """To the worker: make finals of all sound so far, then answer with a ``Marker`` of the same number.
+
+    ``to_pause``: only up to the last pause between words; the words behind it may go on, and stay open.
+    """
 
     type: Literal["finalize"] = "finalize"
     session_id: str
     generation: int
     marker: int
+    to_pause: bool = False
 
 
 class Close(_Message):

@@ -53,8 +53,8 @@ async def drain(sessions: Sequence[LiveSession], deadline_s: float) -> bool:
 
 
 async def _finishing(session: LiveSession, leaving: Draining, pause_s: float) -> asyncio.Task[None]:
-    """Begin to finish one: who speaks, between two words, if they make a pause in time. Else the word is cut, and each
-    half heard as another."""
+    """Begin to finish one: who speaks, in a pause, if they make one in time. Else the next node hears who comes back
+    from their last pause on, and has both halves of the word; of others it is cut, and each half heard as another."""
     is_file = session.track.source == "file"
     if session.is_sounding and not is_file:
         with suppress(TimeoutError):
@@ -63,7 +63,7 @@ async def _finishing(session: LiveSession, leaving: Draining, pause_s: float) ->
     if session.track.source == "webrtc":
         session.end(leaving)  # what a peer says from here on it must keep for another connection
     # A file goes on at the next start; everybody else gets the words of what was said.
-    return session.finish_soon(finals=not is_file)
+    return session.finish_soon(finals=not is_file, at_pause=session.comes_back)
 
 
 async def release(sessions: Sequence[LiveSession]) -> None:

@@ -15,6 +15,7 @@ import structlog
 
 from protocol.errors import EarshotError, NotFound
 from protocol.ids import is_transcript_id, new_transcript_id
+from server.files import storage_error
 from server.removal import Removal
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,16 @@ class Fleeting:
             self.ids.discard(transcript_id)
             await self._remove(transcript_id)
             raise
+
+    async def keep(self, transcript_id: str) -> None:
+        """It stays after all, from now on. Nothing happens where it did not begin as such. Raises
+        ``StoreUnavailable``."""
+        if transcript_id in self.ids:
+            self.ids.discard(transcript_id)
+            try:
+                await asyncio.to_thread((self._folder / transcript_id).unlink, missing_ok=True)
+            except OSError as error:
+                raise storage_error(error) from error
 
     def over(self, transcript_id: str) -> None:
         """Nobody waits for it any more: what is still heard of it ends, and it goes, in the background. One that did

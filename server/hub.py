@@ -14,11 +14,12 @@ import structlog
 from asr.client import AsrClient
 from media.recording import Recording
 from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound, StoreUnavailable
-from protocol.events import Failed, StatusChanged
+from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server import endings
 from server.admission import admit_sound
 from server.journal import Journal
+from server.left_open import LeftOpen
 from server.live import LiveSession, SourceOptions
 from server.locks import Locks
 from server.metrics import Metrics
@@ -75,6 +76,7 @@ class Hub:
         self._locks = Locks()  # attaching, pausing and ending happen one after the other for each transcript
         self.node_id: Callable[[], str] = lambda: holding.node_id
         self._status = StatusTeller(store, journal, asr, self._sessions, node_id=self.node_id)
+        self._left_open = LeftOpen(holding, self._locks, self._status)
         self._rounds: list[asyncio.Task[None]] = []
         # Whose bots are here, and what sends one away: more is to come of these, also while nobody speaks.
         self.kept_open: dict[str, Callable[[EarshotError], None]] = {}
@@ -131,7 +133,7 @@ class Hub:
             if track_id is not None:
                 await self._let_finish(transcript_id, track_id)
             async with self._locks.of(transcript_id):
-                session = next((s for s in self._of(transcript_id) if s.track.id == track_id), None)
+                session = next((s for s in self.sessions_of(transcript_id) if s.track.id == track_id), None)
                 if session is None:
                     async with self._holding.beginning(transcript_id):
                         await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
@@ -194,7 +196,8 @@ class Hub:
             lane = "file" if track.source == "file" else "live"
             transcript = await self._store.get_transcript(track.transcript_id)
             spoken = None if transcript.language == "auto" else transcript.language
-            session = await self._open(track, SourceOptions(spoken, lane=lane, source=track.source))
+            options = SourceOptions(spoken, lane=lane, source=track.source, comes_back=track.source == "stream")
+            session = await self._open(track, options)
             await self._status.recall_progress(transcript.id)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
             return session
@@ -203,7 +206,7 @@ class Hub:
         """A session of the track that is just finishing must let go of its recorder before there is another."""
         while closed := [
             session
-            for session in self._of(transcript_id)
+            for session in self.sessions_of(transcript_id)
             if session.track.id == track_id and session.state is SessionState.CLOSED
         ]:
             await asyncio.wait([session.finish_soon() for session in closed])
@@ -238,6 +241,7 @@ class Hub:
             resume_grace_s=self._settings.resume_grace_s,
             # A file comes as fast as it is heard, and who is muted in a meeting sends nothing: they do not stall.
             stalled_after_s=math.inf if options.source in ("file", "bot") else self._settings.stalled_after_s,
+            comes_back=options.comes_back and self.sound.is_for_all,
         )
         self._sessions[session.session_id] = session
         pipeline.start(self._asr, session_options(self._settings, track, options), listen=listen)
@@ -254,6 +258,7 @@ class Hub:
 
     async def _finish(self, session: LiveSession, finals: bool) -> None:
         transcript_id, track = session.transcript_id, session.track
+        finals = finals and not (session.ends_at_pause and await self._left_open.leaves(session))
         if finals:
             with logged(transcript_id):
                 async with self._locks.of(transcript_id):
@@ -263,6 +268,8 @@ class Hub:
             await session.pipeline.finish(finals=finals)
             if finals and session.is_empty:
                 await endings.patiently(lambda: self.forget_track(track))
+            elif session.is_left_open:
+                session.pipeline.take_back()
             elif finals:
                 length_samples, mine = session.pipeline.length_samples, self._holding.node_id
                 done = partial(self._store.update_track, track.id, held_by=mine)
@@ -272,11 +279,11 @@ class Hub:
         except EarshotError as error:
             log.error("session did not finish well", session=session.session_id, code=error.code)
             session.failure = error
-            await self._fail(transcript_id, error)
+            await self._status.tell_failed(transcript_id, error)
         # An engine that could hear nothing at all has failed, whatever it was that ended.
         failed = session.failure is not None or (session.pipeline.given_up > 0 and not session.pipeline.segments)
         self._sessions.pop(session.session_id, None)
-        if finals:
+        if finals or session.is_left_open:
             task = asyncio.current_task()
             assert task is not None
             self._settling.add(task)
@@ -287,8 +294,7 @@ class Hub:
     async def forget_track(self, track: Track) -> None:
         """A track whose source never came, so that those that tried in vain do not pile up, or stand before others."""
         await self._store.delete_track(track.id, held_by=self._holding.node_id)
-        path = self.recording_path(track)
-        self.let_go(path)
+        self.let_go(path := self.recording_path(track))
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def settle(self, transcript_id: str, *, failed: bool = False) -> None:
@@ -296,11 +302,13 @@ class Hub:
 
         Before that is told, ``before_end`` says once more who spoke: whoever waits for the end reads that.
         """
-        is_over = not self._of(transcript_id) and not await self._is_kept_open(transcript_id)
+        if await self._left_open.settle(transcript_id, lambda: bool(self.sessions_of(transcript_id))):
+            return
+        is_over = not self.sessions_of(transcript_id) and not await self._is_kept_open(transcript_id)
         if is_over and self.before_end is not None:
             await self.before_end(transcript_id)
         async with self._locks.of(transcript_id):
-            if self._of(transcript_id):
+            if self.sessions_of(transcript_id):
                 return
             try:
                 await self._holding.hold(transcript_id)
@@ -329,11 +337,6 @@ class Hub:
         """More is to come of it, also while nobody is there."""
         return transcript_id in self.kept_open or await self._store.conversations.is_unclosed(transcript_id)
 
-    async def _fail(self, transcript_id: str, error: EarshotError) -> None:
-        with logged(transcript_id):
-            failed = Failed(code=error.code, message=error.message, recoverable=error.retryable)
-            await self._journal.append(transcript_id, failed)
-
     # How a transcript goes: its lock is the caller's to hold.
 
     def lock_of(self, transcript_id: str) -> asyncio.Lock:
@@ -341,7 +344,7 @@ class Hub:
         return self._locks.of(transcript_id)
 
     def sessions_of(self, transcript_id: str) -> list[LiveSession]:
-        return self._of(transcript_id)
+        return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
 
     async def drop(self, session: LiveSession) -> None:
         """End it without finals: there is nobody to tell them."""
@@ -362,7 +365,7 @@ class Hub:
 
     async def status(self, transcript_id: str) -> tuple[StatusChanged, int]:
         """Where the transcript stands now, and its lag in ms."""
-        lag_ms = max((session.pipeline.lag_ms for session in self._of(transcript_id)), default=0)
+        lag_ms = max((session.pipeline.lag_ms for session in self.sessions_of(transcript_id)), default=0)
         return await self._status.now(transcript_id), lag_ms
 
     async def tell_progress(self, transcript_id: str) -> None:
@@ -413,7 +416,4 @@ class Hub:
         await endings.lose(self._sessions, self.kept_open)
 
     def _live_of(self, transcript_id: str) -> list[LiveSession]:
-        return [session for session in self._of(transcript_id) if session.is_live]
-
-    def _of(self, transcript_id: str) -> list[LiveSession]:
-        return [session for session in self._sessions.values() if session.transcript_id == transcript_id]
+        return [session for session in self.sessions_of(transcript_id) if session.is_live]

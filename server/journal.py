@@ -271,7 +271,7 @@ class Journal:
                 events = iter(await self._store.append_events(news, again=again))
             except StoreUnavailable:
                 again = True
-                log.warning("events wait for the store", events=len(wanted), pending=len(self._pending))
+                log.warning("events wait for the store", waiting=len(self._pending))
                 self._is_away = True
                 await self._keep_in_spool()
                 if self._is_stopping:

@@ -40,6 +40,7 @@ class SourceOptions:
     ``voices``: whether those that it mixes are to be told apart.
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
     ``utterance_silence_ms``: the silence that ends an utterance; None: the house's.
+    ``comes_back``: who loses a speaking socket comes back to its session, and sends what was not acknowledged.
     ``let_in``: it began to come before the node began to leave, and may end.
     """
 
@@ -52,6 +53,7 @@ class SourceOptions:
     lane: str = "live"
     source: SourceKind = "stream"
     takes_over: bool = False
+    comes_back: bool = False
     let_in: bool = False
     track_id: str | None = None
     started_at: float | None = None
@@ -98,6 +100,7 @@ class LiveSession:
         on_audio_state: Callable[[LiveSession], None],
         resume_grace_s: float,
         stalled_after_s: float,
+        comes_back: bool = False,
     ) -> None:
         self.session_id = new_session_id()
         self.resume_token = resume_token
@@ -107,6 +110,9 @@ class LiveSession:
         self._resume_grace_s = resume_grace_s
         self._stalled_after_s = stalled_after_s
         self.recorder_place = Place.of(pipeline.track)
+        self.comes_back = comes_back
+        self.ends_at_pause = False  # words that may go on are not its to tell
+        self.is_left_open = False  # as there are some: whoever goes on with the track hears them whole
 
         self.state = SessionState.CONNECTING
         self._heard = False  # whether any sound ever came
@@ -273,9 +279,11 @@ class LiveSession:
             on_ended(error)
         self.finish_soon(finals=finals)
 
-    def finish_soon(self, *, finals: bool = True) -> asyncio.Task[None]:
-        """Begin to finish, in the background; a second call joins the first."""
+    def finish_soon(self, *, finals: bool = True, at_pause: bool = False) -> asyncio.Task[None]:
+        """Begin to finish, in the background; a second call joins the first. ``at_pause``: its source goes on
+        elsewhere, perhaps in the middle of a word."""
         if self.finishing is None:
+            self.ends_at_pause = at_pause
             if self._grace is not None:
                 self._grace.cancel()
             if self.state is not SessionState.CLOSED:

@@ -12,7 +12,8 @@ import structlog
 
 EVERY_S = 30.0
 REMEMBERED_MAX = 200
-_OF_THE_MOMENT = frozenset({"timestamp", "request_id"})
+# Fields that make no other warning of it: how it stood at the moment is said of the one that is written.
+_OF_THE_MOMENT = frozenset({"timestamp", "request_id", "waiting"})
 
 
 @dataclass(slots=True)

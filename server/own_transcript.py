@@ -1,7 +1,8 @@
 """A transcript that one connection makes, speaks into and reads: for contracts that know no transcripts of their own.
 
 Nothing of it can be resumed: with the connection its sound ends. ``keep`` says whether the transcript stays, as any
-other, or goes with the connection, as whoever speaks such a contract expects. One to which no sound came never stays.
+other, or goes with the connection, as whoever speaks such a contract expects. One to which no sound came never stays,
+also where the connection was cut off by a crash.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -35,11 +37,14 @@ Told = Callable[[Segment, bool], Awaitable[None]]
 class OwnTranscript:
     """Use ``begin``, then ``speak`` for each track; ``leave`` must be called in the end."""
 
-    def __init__(self, services: Services, settings: Settings, transcript_id: str, *, is_ours: bool) -> None:
+    def __init__(
+        self, services: Services, settings: Settings, transcript_id: str, *, is_ours: bool, keep: bool = True
+    ) -> None:
         self.id = transcript_id
         self._services = services
         self._settings = settings
         self._is_ours = is_ours  # else somebody made it before, and has more use for it
+        self._keep = keep
         self._speaking: list[SpeakingSession] = []
         self._telling = Telling(services.store, transcript_id)
         self._finals: OrderedDict[str, None] = OrderedDict()  # the newest that were told
@@ -58,15 +63,19 @@ class OwnTranscript:
     ) -> OwnTranscript:
         """Raises ``BadInput`` for a language that is not known here, ``StoreUnavailable``."""
         services.jobs.check_language(None, language)
-        async with services.fleeting.beginning(kept=keep) as id_:
+        async with services.fleeting.beginning() as id_:
             await services.store.create_transcript(
                 transcript_id=id_, name=name, language=language or settings.language, owner=owner
             )
-        return cls(services, settings, id_, is_ours=True)
+        return cls(services, settings, id_, is_ours=True, keep=keep)
 
     async def speak(self, start: Start) -> SpeakingSession:
         """A track of it. Raises what ``SpeakingSession.begin`` raises."""
-        session = await SpeakingSession.begin(self._services.hub, self._settings, self.id, start, lambda message: None)
+        session = await SpeakingSession.begin(
+            self._services.hub, self._settings, self.id, start, lambda message: None, comes_back=False
+        )
+        if self._keep:
+            session.before_sound = partial(self._services.fleeting.keep, self.id)
         self._speaking.append(session)
         return session
 
@@ -126,10 +135,10 @@ class OwnTranscript:
             session.lost("connection lost")
             if session.session.finishing is None:
                 session.session.end(None)
-        self._services.fleeting.over(self.id)
         if self._is_ours and not any(session.has_sound for session in self._speaking):
             with suppress(EarshotError):
                 await self._services.removal.discard(self.id)
+        self._services.fleeting.over(self.id)
 
     async def _until_told(self) -> None:
         if self._subscription is not None:

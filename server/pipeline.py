@@ -130,6 +130,10 @@ class TrackPipeline:
         before = self._asr
         self._listen(asr, options, before.settled_samples)
         await before.close()
+        self.take_back()
+
+    def take_back(self) -> None:
+        """What was shown of words that are heard anew is shown no more."""
         for interim in self._journal.interims(self.track.transcript_id):
             if interim.segment.track == self.track.id:
                 taken_back = interim.segment.model_copy(update={"text": "", "words": ()})
@@ -184,6 +188,15 @@ class TrackPipeline:
             return  # nothing came as yet, or all is told
         await self._asr.finalize()
         await self._finals_told.wait()
+
+    async def finalize_to_pause(self) -> bool:
+        """As ``finalize``, but of words that may go on behind the sound fed so far there are none. Whether there are no
+        such words."""
+        if self._asr is None:
+            return True
+        await self._asr.finalize(to_pause=True)
+        await self._finals_told.wait()
+        return self._asr.settled_samples >= self._asr.fed_samples
 
     async def pause(self) -> None:
         """Until whoever speaks makes a pause, as far as the recogniser has listened; at once where it does not."""

@@ -311,6 +311,7 @@ class Services:
 
     async def drain(self) -> None:
         """Refuse new sessions and wait for the finals of those there are, no longer than the setting allows."""
+        self.membership.is_leaving = True
         if not await self.hub.drain(self.settings.drain_deadline_s):
             log.warning("some finals are still due; they come at the next start")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from media.container_stream import ContainerDecoder
@@ -146,6 +146,7 @@ class SpeakingSession:
     def __init__(self, hub: Hub, settings: Settings, session: LiveSession, source: _Source, send: Send) -> None:
         self.session = session
         self.has_sound = False  # some came by this connection
+        self.before_sound: Callable[[], Awaitable[None]] | None = None  # the first that does
         self._hub = hub
         self._settings = settings
         self._source = source
@@ -159,8 +160,18 @@ class SpeakingSession:
         self._is_late = False  # sound came that is not kept any more
 
     @classmethod
-    async def begin(cls, hub: Hub, settings: Settings, transcript_id: str, start: Start, send: Send) -> SpeakingSession:
-        """Attach, and say ``started``. Raises what ``Hub.attach`` raises, ``AudioFormatError``, ``Conflict``."""
+    async def begin(
+        cls,
+        hub: Hub,
+        settings: Settings,
+        transcript_id: str,
+        start: Start,
+        send: Send,
+        *,
+        comes_back: bool = True,
+    ) -> SpeakingSession:
+        """Attach, and say ``started``. ``comes_back``: as in ``SourceOptions``. Raises what ``Hub.attach`` raises,
+        ``AudioFormatError``, ``Conflict``."""
         participant = start.participant
         options = SourceOptions(
             language=start.language,
@@ -170,6 +181,7 @@ class SpeakingSession:
             interim=start.interim,
             utterance_silence_ms=start.utterance_silence_ms,
             voices=_voices_of(start),
+            comes_back=comes_back,
         )
         session = await hub.attach(transcript_id, options, resume_token=start.resume)
         try:
@@ -219,7 +231,10 @@ class SpeakingSession:
             self._is_late = True  # the node is leaving: nothing more is kept, and so not acknowledged either
             return
         self.session.alive()
-        self.has_sound = self.has_sound or bool(data)
+        if data and not self.has_sound:
+            if self.before_sound is not None:
+                await self.before_sound()
+            self.has_sound = True
         await self._source.feed(data)
         ahead_s = self._sent_s() - (time.monotonic() - self._began_at_s)
         if ahead_s > FREE_AHEAD_S:
@@ -273,7 +288,7 @@ class SpeakingSession:
         """
         finished = await self.session.stop()
         self._detach()
-        if self._is_late:
+        if self._is_late or self.session.is_left_open:
             raise Draining("the server is about to stop: connect again, and send what was not acknowledged")
         failure = self.session.failure or self.session.source_error
         if failure is not None:

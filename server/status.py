@@ -14,7 +14,7 @@ import structlog
 from asr.client import AsrClient
 from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.errors import EarshotError, HeldElsewhere, IllegalMove, NotFound
-from protocol.events import StatusChanged
+from protocol.events import Failed, StatusChanged
 from protocol.states import UNFINISHED, SessionState, TranscriptState
 from server.journal import Journal
 from server.live import LiveSession
@@ -112,6 +112,11 @@ class StatusTeller:
             log.debug("state not moved", transcript=transcript_id, **error.details)
         except (NotFound, HeldElsewhere):
             pass  # deleted meanwhile, or another node goes on with it
+
+    async def tell_failed(self, transcript_id: str, error: EarshotError) -> None:
+        with logged(transcript_id):
+            failed = Failed(code=error.code, message=error.message, recoverable=error.retryable)
+            await self._journal.append(transcript_id, failed)
 
     def is_progress_due(self, transcript_id: str) -> bool:
         """Whether so much more is worked through that readers should know: in steps, and at most one a second."""

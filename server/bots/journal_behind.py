@@ -40,4 +40,4 @@ class JournalBehind:
         waiting = {each for each in self._waiting if not each.done()}
         self._waiting.clear()
         if waiting and (late := (await asyncio.wait(waiting, timeout=GOODBYE_S))[1]):
-            log.warning("events of a meeting are not stored yet", transcript=self._transcript_id, count=len(late))
+            log.warning("events of a meeting are not stored yet", transcript=self._transcript_id, waiting=len(late))

@@ -65,7 +65,10 @@ class VideoParts:
         self._open: dict[_Of, _Open] = {}
         self._before: dict[_Of, MeetingPart] | None = None  # what nobody ended so far; None: not looked at yet
         self._written = WriteBehind(store.put, every_s=RETRIED_EVERY_S, what="parts of video")
-        self._shipments: list[Shipment] = []
+        self._grew: WriteBehind[tuple[MeetingPart, Shipment]] = WriteBehind(
+            kept.grew, every_s=RETRIED_EVERY_S, what="ends of pictures"
+        )
+        self._shipments: list[tuple[MeetingPart, Shipment]] = []
         self._count = 0
         self._length_bytes: int | None = None  # of the recording's pictures; None: not looked at yet
 
@@ -127,16 +130,18 @@ class VideoParts:
             self.pause()
         self._open.clear()
         await self._written.close()
-        for shipment in self._shipments:
+        for part, shipment in self._shipments:
             shipment.let_go()
+            self._grew.put(part.id, (part, shipment))
+        await self._grew.close()
 
     async def finish(self) -> None:
         """As ``WriteBehind.finish``."""
-        await self._written.finish()
+        await asyncio.gather(self._written.finish(), self._grew.finish())
 
     async def sent(self) -> None:
         """After ``close``: as much of it as can be is in the bucket, which is waited for as for the end of a track."""
-        await asyncio.gather(*(shipment.end() for shipment in self._shipments))
+        await asyncio.gather(*(shipment.end() for _, shipment in self._shipments))
 
     async def _opened(self, of: _Of) -> _Open | None:
         """What is shown of them just now, also since before a connection was lost."""
@@ -155,14 +160,14 @@ class VideoParts:
                     await self._measure()
                     kind = _kind_of(last) if is_whole else ()  # nothing is read behind what was cut
                     length_bytes = (await asyncio.to_thread(path.stat)).st_size
-                    shipment = self._noted(await self._kept.go_on(part, length_bytes))
+                    shipment = self._noted(part, await self._kept.go_on(part, length_bytes))
                     self._open[of] = _Open(part, kind, last.at_ms, shipment, length_bytes, is_resumed=True)
         self._before.pop(of, None)
         return self._open.get(of)
 
-    def _noted(self, shipment: Shipment | None) -> Shipment | None:
+    def _noted(self, part: MeetingPart, shipment: Shipment | None) -> Shipment | None:
         if shipment is not None:
-            self._shipments.append(shipment)
+            self._shipments.append((part, shipment))
         return shipment
 
     async def _measure(self) -> None:
@@ -182,7 +187,7 @@ class VideoParts:
             MeetingPart(new_meeting_part_id(), self._transcript_id, surface, participant_id, start_s)
         )
         self._count += 1
-        opened = self._open[of] = _Open(part, kind, record.at_ms, self._noted(shipment))
+        opened = self._open[of] = _Open(part, kind, record.at_ms, self._noted(part, shipment))
         self._written.put(part.id, part, at_once=True)
         return opened
 

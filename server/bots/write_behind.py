@@ -83,6 +83,6 @@ class WriteBehind(Generic[T]):
             await self._write(list(waiting.values()))
             self._is_away = False
         except EarshotError as error:
-            log.warning("not written yet", what=self._what, count=len(waiting), code=error.code)
+            log.warning("not written yet", what=self._what, waiting=len(waiting), code=error.code)
             self._waiting = waiting | self._waiting
             self._is_away = error.retryable

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from fastapi.params import Depends as DependsMarker
 from starlette.requests import HTTPConnection
 
-from protocol.errors import EarshotError, HeldElsewhere, StoreUnavailable
+from protocol.errors import EarshotError, HeldElsewhere, StoreUnavailable, TryLater
 from server.accounts import bot_tokens, tickets
 from server.accounts.accounts import Shown
 from server.accounts.credentials import secrets_of
@@ -66,6 +66,17 @@ async def handed_over(connection: HTTPConnection, error: EarshotError) -> bool:
     if hand_over is None or not isinstance(error, HeldElsewhere) or not error.node_id:
         return False
     return await hand_over(error.node_id)
+
+
+def plainly(connection: HTTPConnection, error: EarshotError) -> EarshotError:
+    """The error as it is told a client. Where it says to go to the address that the client is at, as of a worker beside
+    us that hangs, there is nothing to do but to come again."""
+    here = settings_of(connection).node_url.rstrip("/")
+    if not here or not isinstance(error, HeldElsewhere) or error.details.get("server_url") != here:
+        return error
+    wait_s = error.retry_after_s
+    message = "the process of this server that has this transcript does not answer just now: ask again"
+    return TryLater(message, details={"retry_after_s": wait_s}, retry_after_s=wait_s)
 
 
 async def done_elsewhere(connection: HTTPConnection, error: HeldElsewhere, transcript_id: str, action: str) -> bool:

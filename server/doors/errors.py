@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from protocol.errors import EarshotError, Internal, ValidationFailed
 from protocol.openai_errors import error_body, speaks_openai, status_of
-from server.doors.access import handed_over
+from server.doors.access import handed_over, plainly
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +151,7 @@ async def _on_earshot_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, EarshotError)
     if await handed_over(request, error):
         return Unanswered()
+    error = plainly(request, error)
     if error.http_status >= 500 and not error.retryable:
         # Of what others did wrong we know the reason; of our own faults we want to know where.
         log.error("request failed", code=error.code, exc_info=error if isinstance(error, Internal) else None)

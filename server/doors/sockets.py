@@ -28,6 +28,7 @@ from server.doors.access import (
     enter,
     handed_over,
     leaving_of,
+    plainly,
     resource_of,
     settings_of,
     unwelcome_of,
@@ -254,6 +255,7 @@ async def _serve(
         except EarshotError as error:
             if await handed_over(websocket, error):
                 return
+            error = plainly(websocket, error)
             if error.http_status >= 500 and not error.retryable:
                 log.error("socket failed", code=error.code, exc_info=error)
             await connection.refuse(error, reason=_reason(error))

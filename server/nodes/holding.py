@@ -89,9 +89,10 @@ class Holding:
         if holder is not None and holder.node_id != self.node_id:
             raise elsewhere(holder)
 
-    async def let_go(self, transcript_id: str) -> None:
-        """Others may take it. Nothing happens where it is not held, or kept. Raises ``StoreUnavailable``, also while
-        what was told of it still waits for the store: then it is held as before."""
+    async def let_go(self, transcript_id: str, *, unfinished: bool = False) -> None:
+        """Others may take it; one that is ``unfinished`` they do as if this node were gone. Nothing happens where it is
+        not held, or kept. Raises ``StoreUnavailable``, also while what was told of it still waits for the store: then
+        it is held as before."""
         if transcript_id in self._kept or transcript_id not in self._held:
             return
         await self.all_stored(transcript_id)
@@ -99,7 +100,7 @@ class Holding:
         if since_s is None:
             return
         try:
-            await self._store.nodes.let_go(transcript_id, self.node_id)
+            await self._store.nodes.let_go(transcript_id, self.node_id, unfinished=unfinished)
         except BaseException:
             self._held.setdefault(transcript_id, since_s)  # to be let go of later
             raise

@@ -9,7 +9,7 @@ there when that node starts again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -85,6 +85,11 @@ class KeptPictures:
             return None
         turn = await self._rows.take(part.id, self._folder, node_id=self._node_id())
         return self._shipment(replace(part, kept_turn=turn), length_bytes, begin_bytes=None)
+
+    async def grew(self, shipments: Sequence[tuple[MeetingPart, Shipment]]) -> None:
+        """Nothing more comes into these files by these. A process of this folder that stood still for longer than its
+        lease had no say while another one sent what there was. Raises ``StoreUnavailable``."""
+        await self._rows.grew([(part.id, shipment.turn) for part, shipment in shipments])
 
     def is_going(self, path: str) -> bool:
         """Whether it grows here, or is on its way to the bucket."""

@@ -51,6 +51,8 @@ class KeptSound:
         self._disk = disk
         self._folder = folder
         self._bucket = bucket
+        # Whichever node goes on with a track has its sound.
+        self.is_for_all = bucket is not None or settings.database.startswith("sqlite")
         self._locks = Locks()  # by track
         self._task: asyncio.Task[None] | None = None
         if bucket is not None:

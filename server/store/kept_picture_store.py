@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from protocol.errors import NotFound
@@ -11,6 +13,8 @@ from server.store.kept_rows import KeptRows
 from server.store.meeting_part_store import MeetingPart, part_of
 from server.store.node_store import is_held
 from server.store.tables import transcripts
+
+AT_ONCE = 100  # parts of one statement
 
 # Who let it grow last still holds the recording: more may come, also of a part that a connection before has ended.
 _GROWS = sa.exists().where(
@@ -40,6 +44,22 @@ class KeptPictureStore(KeptRows[MeetingPart]):
         if turn is None:
             raise _not_found()
         return int(turn)
+
+    async def grew(self, turns: Sequence[tuple[str, int]]) -> None:
+        """Under these turns nothing more comes into the files of these parts. Where another turn has begun, by which
+        the file was sent as whole while it still grew, the rest is left to be sent."""
+        columns = meeting_parts.c
+        async with self._write() as conn:
+            for at in range(0, len(turns), AT_ONCE):
+                lapsed = [
+                    sa.and_(columns.id == id_, columns.kept_turn > turn) for id_, turn in turns[at : at + AT_ONCE]
+                ]
+                await conn.execute(
+                    # The next one, so that whoever sends it just now does not say that all has arrived.
+                    sa.update(meeting_parts)
+                    .where(sa.or_(*lapsed))
+                    .values(kept_turn=columns.kept_turn + 1, is_remote=False)
+                )
 
     async def get(self, part_id: str) -> MeetingPart:
         """Raises ``NotFound`` where no pictures of it may be kept."""

@@ -18,6 +18,7 @@ from server.store.node_tables import duties, nodes
 from server.store.project_tables import chunks
 from server.store.tables import tracks, transcripts
 
+LEFT = "left"  # in place of a node, of which there is none of that name
 FORGOTTEN_AFTER_S = 86_400.0  # rows of nodes that are no more
 
 
@@ -125,13 +126,14 @@ class NodeStore:
             )
             return frozenset(rows.scalars())
 
-    async def let_go(self, transcript_id: str, node_id: str) -> None:
-        """It works on it no more. Nothing happens where it does not hold it."""
+    async def let_go(self, transcript_id: str, node_id: str, *, unfinished: bool = False) -> None:
+        """It works on it no more; others ``adopt`` one that is ``unfinished``. Nothing happens where it does not hold
+        it."""
         async with self._write() as conn:
             await conn.execute(
                 sa.update(transcripts)
                 .where(transcripts.c.id == transcript_id, transcripts.c.held_by == node_id)
-                .values(held_by=None)
+                .values(held_by=LEFT if unfinished else None)
             )
 
     async def adopt(self, node_id: str, *, limit: int, unheld: bool = False) -> list[str]:

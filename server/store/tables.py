@@ -18,6 +18,7 @@ metadata = sa.MetaData(
 )
 
 _UNSUMMED = sa.text("words <> summed_words")
+_LISTED = sa.text("deleted_at IS NULL")
 _NOT_REMOTE = sa.text("NOT is_remote")
 
 transcripts = sa.Table(
@@ -54,6 +55,12 @@ transcripts = sa.Table(
     sa.Column("state_at", sa.Double),  # since when its state is what it is; None: since it was made
     sa.Column("held_by", sa.String(36)),  # the node that alone works on it now
     sa.Index("ix_transcripts_unsummed", "id", sqlite_where=_UNSUMMED, postgresql_where=_UNSUMMED),
+    sa.Index(
+        "ix_transcripts_listed",
+        *("state", "created_at", "id", "deleted_at"),
+        sqlite_where=_LISTED,
+        postgresql_where=_LISTED,
+    ),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state"),
     sa.Index(None, "held_by"),

@@ -68,6 +68,49 @@ def test_pre_roll_never_reaches_into_the_utterance_before() -> None:
     assert second.start_samples >= first.end_samples
 
 
+def test_to_a_pause_it_ends_between_two_words_and_the_word_that_goes_on_stays_whole() -> None:
+    utterances = gate()
+    feed(utterances, "." * 20 + "#" * 5 + "." * 2 + "#" * 5 + "." * 8 + "#" * 4)
+    ended = utterances.finalize_to_pause(44 * FRAME_SAMPLES + 3)
+    cut_samples = 36 * FRAME_SAMPLES  # in the middle of the pause: the two frames before are no pause
+    assert ended is not None
+    assert (ended.end_samples, ended.voiced[-1][1]) == (cut_samples, 32 * FRAME_SAMPLES)
+    assert utterances.open_samples == utterances.settled_samples == cut_samples
+    assert utterances.finalize_to_pause(44 * FRAME_SAMPLES + 3) is None, "of the rest nothing ends"
+    [rest] = feed(utterances, "#" * 3 + "." * 16)
+    assert (rest.start_samples, rest.voiced) == (cut_samples, ((40 * FRAME_SAMPLES, 47 * FRAME_SAMPLES),))
+
+
+def test_to_a_pause_nothing_ends_in_speech_without_one() -> None:
+    utterances = gate()
+    feed(utterances, "." * 20 + "#" * 9 + "." * 5 + "#" * 9)
+    begun = utterances.open_samples
+    assert begun is not None
+    assert utterances.finalize_to_pause(43 * FRAME_SAMPLES) is None
+    assert utterances.open_samples == utterances.settled_samples == begun
+
+
+def test_to_a_pause_all_is_told_where_nobody_speaks() -> None:
+    utterances = gate()
+    feed(utterances, "." * 20 + "#" * 9 + "." * 6)
+    ended = utterances.finalize_to_pause(35 * FRAME_SAMPLES + 3)
+    assert ended is not None
+    assert ended.voiced == ((20 * FRAME_SAMPLES, 29 * FRAME_SAMPLES),)
+    assert utterances.settled_samples == 35 * FRAME_SAMPLES + 3
+    feed(utterances, "." * 40)
+    assert utterances.finalize_to_pause(75 * FRAME_SAMPLES) is None
+    assert utterances.settled_samples == 75 * FRAME_SAMPLES
+
+
+def test_to_a_pause_a_word_that_just_begins_stays_open() -> None:
+    utterances = gate()
+    feed(utterances, "." * 50 + "##")
+    assert utterances.finalize_to_pause(52 * FRAME_SAMPLES) is None
+    assert utterances.settled_samples == 50 * FRAME_SAMPLES - PRE_ROLL_SAMPLES
+    [utterance] = feed(utterances, "##" + "." * 16)
+    assert utterance.voiced == ((50 * FRAME_SAMPLES, 54 * FRAME_SAMPLES),)
+
+
 def test_a_long_utterance_is_cut_where_it_was_quietest() -> None:
     utterances = gate(max_samples=100 * FRAME_SAMPLES)
     ended = feed(utterances, "#" * 70) + feed(utterances, "#" * 3, level=10.0) + feed(utterances, "#" * 40)

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
+from server.bus import InProcessBus
+from server.journal import Journal
 from server.log_repeats import EVERY_S, REMEMBERED_MAX, LogRepeats
+from server.store.store import Store
+from tests.fakes.waiting import until
+from tests.server.spoken import status
 
 
 class Log:
@@ -23,6 +32,10 @@ class Log:
         times = line.get("times", 1)
         assert isinstance(times, int)
         return times
+
+
+def is_told(lines: Sequence[Mapping[str, Any]], waiting: int) -> bool:
+    return any(line.get("waiting") == waiting for line in lines)
 
 
 @pytest.fixture
@@ -45,6 +58,24 @@ def test_whatever_differs_or_is_worse_is_written(log: Log) -> None:
         assert log.says("away", method="info") == 1
         assert log.says("away", exc_info=True) == 1
     assert [log.says("away", transcript=name) for name in ("a", "b", "a")] == [1, 1, None]
+
+
+async def test_that_events_wait_is_one_warning_however_many_they_are(sqlite_url: str, log: Log) -> None:
+    store = await Store.open(sqlite_url)
+    made = (await store.create_transcript()).id
+    journal = Journal(store, InProcessBus(), commit_interval_s=0.0)
+    store._is_open = False
+    with capture_logs() as lines:
+        journal.start()
+        for count in (1, 2, 3):
+            given = journal.give(made, [status("waits")])
+            await until(partial(is_told, lines, count))
+        store._is_open = True
+        await journal.outcome(given, patient=True)
+        await journal.stop()
+    await store.close()
+    said = [line for line in lines if "waiting" in line]
+    assert [log.says(**line) for line in said] == [1] + [None] * (len(said) - 1)
 
 
 def test_no_more_is_remembered_than_may_be(log: Log) -> None:

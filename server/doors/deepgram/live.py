@@ -25,6 +25,7 @@ from server.speaking import SpeakingSession
 router = APIRouter()
 
 IDLE_S = 10.0  # the original's, told in its error
+QUIET_MAX_S = 600.0  # without sound, whatever else comes: others want the place
 TICK_S = 0.1
 MESSAGE_MAX_BYTES = 1 << 20  # files are sent in large pieces, too
 FINALIZING_MAX = 64  # each is answered; one more ends the stream
@@ -135,6 +136,7 @@ class _Listening:
         self._piece_bytes = options.sample_rate * options.channels * BYTES_PER_SAMPLE[options.encoding] if raw else 0
         self._hasher = hashlib.sha256()
         self._created_s = time.time()
+        self._sound_at_s = time.monotonic()
         self._finalizing: set[asyncio.Task[None]] = set()
         self._telling = asyncio.Lock()  # what one thing leads to is told in one piece
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -182,6 +184,7 @@ class _Listening:
                     raise Idle(f"neither sound nor a message came for {self._idle_s:g} s; send KeepAlive") from None
 
     async def _sound(self, message: bytes) -> None:
+        self._sound_at_s = time.monotonic()
         self._hasher.update(message)
         if self._channels is None:
             await self._sessions[0].audio(message)
@@ -200,6 +203,8 @@ class _Listening:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            if time.monotonic() - self._sound_at_s > QUIET_MAX_S:
+                raise Idle(f"no sound came for {QUIET_MAX_S:g} s; connect again")
             for session in self._sessions:
                 pipeline = session.session.pipeline
                 turns = self._turns[pipeline.track.id]

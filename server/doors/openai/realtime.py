@@ -128,7 +128,8 @@ class _Realtime:
             await self._services.store.create_transcript(
                 transcript_id=id_, name="", language=spoken or self._settings.language, owner=owner
             )
-            return await SpeakingSession.begin(self._services.hub, self._settings, id_, self._start, _unheard)
+            hub, settings = self._services.hub, self._settings
+            return await SpeakingSession.begin(hub, settings, id_, self._start, _unheard, comes_back=False)
 
     def check_change(self, before: Session, after: Session) -> None:
         if self._speaking is not None and (before.encoding, before.rate_hz) != (after.encoding, after.rate_hz):

@@ -73,7 +73,7 @@ ANSWERS: Mapping[str, Answer] = {
         201, transcript_models.Transcript, headers=("Location", "ETag"), errors=(404, 409, 507)
     ),
     "get_transcript": Answer(model=transcript_models.TranscriptWithWords, headers=("ETag",)),
-    "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412)),
+    "change_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409, 412, 421)),
     "delete_transcript": Answer(204, errors=(409,)),
     "restore_transcript": Answer(model=transcript_models.Transcript, headers=("ETag",), errors=(409,)),
     "destroy_transcript": Answer(204, errors=(409,)),
@@ -133,11 +133,11 @@ ANSWERS: Mapping[str, Answer] = {
     "waveform": Answer(model=models.Waveform, errors=(409,)),
     "short_waveform": Answer(model=models.Waveform, errors=(409,)),
     # WebRTC.
-    "offer": Answer(model=models.SessionDescription, errors=(409,)),
-    "answer": Answer(model=models.AnswerTaken, errors=(409,)),
+    "offer": Answer(model=models.SessionDescription, errors=(409, 421)),
+    "answer": Answer(model=models.AnswerTaken, errors=(409, 421)),
     "ice_servers_for_clients": Answer(model=models.IceServers, errors=(409,)),
     "speak": Answer(
-        201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)
+        201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409, 421)
     ),
     "speak_anew": Answer(
         201, media=("application/sdp",), schema=TEXT, headers=("Location", "ETag", "Link"), errors=(406, 409)

@@ -15,7 +15,7 @@ from protocol.errors import EarshotError, HeldElsewhere, InvalidMessage, SlowRea
 from protocol.wire import v1
 from server.auth import Action, authorize
 from server.controls import control
-from server.doors.access import done_elsewhere, entry, metrics_of, services_of, settings_of
+from server.doors.access import done_elsewhere, entry, metrics_of, plainly, services_of, settings_of
 from server.doors.errors import DOCUMENTED
 from server.doors.sockets import SocketConnection, serve_socket, text_of, until_first
 from server.services import Services
@@ -101,7 +101,7 @@ async def _obey(connection: SocketConnection, services: Services) -> None:
         except EarshotError as error:
             if error.http_status >= 500 and not error.retryable:
                 raise
-            await connection.send(v1.render_error(error, recoverable=True))
+            await connection.send(v1.render_error(plainly(connection.websocket, error), recoverable=True))
 
 
 async def act(connection: SocketConnection, services: Services, action: v1.Action) -> None:

@@ -95,6 +95,38 @@ async def test_what_a_killed_node_had_comes_when_it_starts_again(
         assert (await sound_store.meeting_parts.get(part.id)).is_whole
 
 
+@pytest.mark.parametrize("is_sending", [False, True], ids=["sent", "being sent"])
+async def test_what_comes_while_another_process_of_the_folder_sends_it_as_whole_comes_to_the_bucket_too(
+    tmp_path: Path, sound_store: Store, meeting: str, bucket: S3Server, is_sending: bool
+) -> None:
+    async with running_node(tmp_path / "a", sound_store, bucket) as first:
+        await sound_store.nodes.hold(meeting, first.node_id)
+        parts = video(first, meeting)
+        await show(parts, 1.0, 1.5)
+        [part] = await stored(sound_store, meeting)
+        await until_sent(first, bucket, part)
+        await first.sound.pictures.stop()
+        await show(parts, 2.0)
+        await sound_store.nodes.leave(first.node_id)  # as others find after it stood still
+        async with running_node(tmp_path / "a", sound_store, bucket) as neighbour:
+            await neighbour.sound._leftovers.stop()
+            left, rows = neighbour.sound._leftovers.pictures, sound_store.kept.pictures
+            turn = await rows.next_turn(part.id, 1) if is_sending else None
+            if not is_sending:
+                assert await left.send() == 1
+                assert (await sound_store.meeting_parts.get(part.id)).is_whole
+            await show(parts, 2.5)
+            await parts.close(is_over=False)
+            if turn is not None:
+                await rows.arrived(part.id, turn)
+            assert not (await sound_store.meeting_parts.get(part.id)).is_whole
+            assert await left.send() == 1
+            assert (await sound_store.meeting_parts.get(part.id)).is_whole
+            assert await left.send() == 0
+    async with running_node(tmp_path / "b", sound_store, bucket) as other:
+        assert await shown_at(other, part) == [1000, 1500, 2000, 2500]
+
+
 async def test_a_bucket_that_is_away_holds_up_nothing_and_has_all_of_it_when_it_is_back(
     tmp_path: Path, sound_store: Store, meeting: str, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from protocol.states import TranscriptState
+from server.doors.deepgram import live
 from tests.fakes.calls import mulaw
 from tests.fakes.node import wait_for_state
 from tests.fakes.running_app import DEADLINE_S, RunningApp, running_app
@@ -112,6 +113,14 @@ async def test_finalize_is_answered_also_when_nothing_is_pending_and_keepalive_k
         told, code, reason = await rest(socket)  # and then nothing more comes
         assert [message["type"] for message in told] == ["Error"]
         assert (code, reason[:8]) == (1011, "NET-0001")
+
+
+async def test_no_place_is_kept_by_keepalive_alone(node: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "QUIET_MAX_S", 0.0)
+    async with connected(node, RAW) as socket:
+        await socket.send('{"type": "KeepAlive"}')
+        [told], code, reason = await rest(socket)
+    assert (told["description"], code, reason[:8]) == ("no sound came for 0 s; connect again", 1011, "NET-0001")
 
 
 async def test_what_is_cut_from_a_result_later_is_no_result(node: RunningApp) -> None:

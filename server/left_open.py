@@ -1,0 +1,56 @@
+"""What a node that stops leaves to the next one: words in the middle of which it would have to end.
+
+Whoever speaks without a pause gets their finals up to the last one. The rest of the track is not heard as yet, and the
+track stays open: the source that comes back goes on with it at another node, or that one finishes it when none comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from protocol.errors import EngineFailed, NotFound, StoreUnavailable
+from protocol.states import TranscriptState
+from server.live import LiveSession
+from server.locks import Locks
+from server.nodes.holding import Holding
+from server.status import StatusTeller
+
+log = structlog.get_logger(__name__)
+
+
+class LeftOpen:
+    """The transcripts of which something is left. ``locks``: by transcript."""
+
+    def __init__(self, holding: Holding, locks: Locks, status: StatusTeller) -> None:
+        self._holding = holding
+        self._locks = locks
+        self._status = status
+        self._ids: set[str] = set()  # of a node that stops: no more than it had sessions
+
+    async def leaves(self, session: LiveSession) -> bool:
+        """Have its finals made up to its last pause; whether words are left."""
+        session.is_left_open = True
+        with suppress(EngineFailed):  # all of it is
+            session.is_left_open = not await session.pipeline.finalize_to_pause()
+        if session.is_left_open:
+            self._ids.add(session.transcript_id)
+            samples = session.pipeline.length_samples - session.pipeline.settled_samples
+            log.info("words are left for the next node", track=session.track.id, samples=samples)
+        return session.is_left_open
+
+    async def settle(self, transcript_id: str, is_in_use: Callable[[], bool]) -> bool:
+        """Whether something of it is left open. Then it comes to no end here, and with its last session it is anybody's
+        to go on with."""
+        if transcript_id not in self._ids:
+            return False
+        async with self._locks.of(transcript_id):
+            if not is_in_use():
+                with suppress(NotFound):
+                    if (await self._status.now(transcript_id)).state is TranscriptState.PROCESSING:
+                        await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
+                with suppress(StoreUnavailable):  # then it is so when this node is gone
+                    await self._holding.let_go(transcript_id, unfinished=True)
+        return True
