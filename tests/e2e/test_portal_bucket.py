@@ -11,11 +11,12 @@ from playwright.async_api import expect
 
 from tests.e2e import test_portal_page as portal
 from tests.e2e.browser import microphone, visiting
+from tests.fakes.buckets import no_other_bucket
 from tests.fakes.running_app import running_app
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.wav import wav_of
-from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
+from tests.server.projects.test_chunks_in_bucket import bucket
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
