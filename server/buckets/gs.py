@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 GOOGLES = "https://storage.googleapis.com"
 ACCOUNT_MAX_BYTES = 64 * 1024
 ACCOUNT_HAS = ("client_email", "private_key")
+FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
 def gs_bucket(place: Place, options: GSOptions, patience: Patience) -> Bucket:
@@ -34,6 +36,8 @@ def gs_bucket(place: Place, options: GSOptions, patience: Patience) -> Bucket:
     elif options.service_account_key:
         config["service_account_key"] = options.service_account_key
         _check_account(options.service_account_key, "gs_service_account_key")
+    elif path := os.environ.get(FILE_VARIABLE):
+        _check_login(_read(path))
     store = GCSStore(
         place.bucket,
         prefix=place.prefix or None,
@@ -46,18 +50,30 @@ def gs_bucket(place: Place, options: GSOptions, patience: Patience) -> Bucket:
     return Bucket(place, store, store, options.public_endpoint, takes_plain_put=is_googles)
 
 
+def _check_login(text: str) -> None:
+    kind = _object(text).get("type")
+    if kind not in ("service_account", "authorized_user"):
+        raise BadInput(f"{FILE_VARIABLE} names the file of a service account or of a login by gcloud, of no other kind")
+
+
 def _read(path: str) -> str:
     try:
         with Path(path).open(encoding="utf-8") as file:
             return file.read(ACCOUNT_MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise BadInput(f"the service account's file {path} cannot be read ({type(error).__name__})") from None
+        raise BadInput(f"the file {path}, which says who asks, cannot be read ({type(error).__name__})") from None
 
 
 def _check_account(text: str, where: str) -> None:
-    try:
-        account = json.loads(text)
-    except ValueError:
-        account = None
-    if not isinstance(account, dict) or not all(isinstance(account.get(name), str) for name in ACCOUNT_HAS):
+    account = _object(text)
+    if not all(isinstance(account.get(name), str) for name in ACCOUNT_HAS):
         raise BadInput(f"{where} has no key of a service account: make one as JSON, and give it unchanged")
+
+
+def _object(text: str) -> dict[str, object]:
+    """Of JSON; empty for what is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

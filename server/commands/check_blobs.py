@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from protocol.errors import BadInput, EarshotError, NotFound
 
@@ -64,3 +65,37 @@ async def _trouble_with_signed(blobs: Blobs) -> str:
     except httpx.HTTPError as error:
         return f"putting fails ({type(error).__name__})"
     return "" if answer.is_success else f"putting to a signed address is answered with {answer.status_code}"
+
+
+def pages_refused(settings: Settings) -> str:
+    """Why pages of ours cannot put to the bucket, which has no CORS rule for them; empty: they can, or need not."""
+    return asyncio.run(_pages_refused(settings))
+
+
+async def _pages_refused(settings: Settings) -> str:
+    import httpx
+
+    from server.blobs import Blobs
+    from server.projects.upload_targets import come_to_us
+
+    parts = urlsplit(settings.public_url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            blobs = await Blobs.open(settings.blobs_url, settings.bucket)
+            if not settings.public_url or come_to_us(blobs, settings.blobs_uploads_to):
+                return ""
+            names = ",".join(sorted({"content-type", *blobs.put_headers}))
+            asked = {
+                "Origin": origin,
+                "Access-Control-Request-Method": "PUT",
+                "Access-Control-Request-Headers": names,
+            }
+            async with httpx.AsyncClient() as client:
+                url = await blobs.presigned_put(KEY, expires_s=60)
+                answer = await client.options(url, headers=asked)
+    except (EarshotError, httpx.HTTPError, TimeoutError) as error:
+        return f"whether pages may put there cannot be found out ({type(error).__name__})"
+    if answer.headers.get("Access-Control-Allow-Origin") in ("*", origin):
+        return ""
+    return f"no CORS rule lets pages of {origin} PUT there with {names}"

@@ -39,7 +39,11 @@ async def test_places_that_cannot_be(place: str) -> None:
         ("s3://sound", S3Options(access_key_id="a"), "or neither"),
         ("s3://sound", S3Options(secret_access_key="a"), "or neither"),
         ("s3://sound", GSOptions(), "another kind"),
-        ("gs://sound", GSOptions(service_account_path="/no/such/file"), "/no/such/file cannot be read"),
+        (
+            "gs://sound",
+            GSOptions(service_account_path="/no/such/file"),
+            "the file /no/such/file, which says .* cannot be read",
+        ),
         ("gs://sound", GSOptions(service_account_key="{}"), "gs_service_account_key has no key of a service account"),
         ("gs://sound", GSOptions(service_account_key="no JSON"), "has no key of a service account"),
         ("gs://sound", GSOptions(service_account_key="{}", service_account_path="x"), "set one of the two"),
@@ -76,6 +80,13 @@ async def test_the_environment_names_accounts(tmp_path: Path, monkeypatch: pytes
     url = await blobs.presigned_put("r", expires_s=60)
     assert url.startswith("https://storage.googleapis.com/sound/r?X-Goog-")
     assert blobs.takes_plain_put
+    for text, told in (('{"type": "external_account"}', "of no other kind"), ("no JSON", "of no other kind")):
+        file.write_text(text)
+        with pytest.raises(BadInput, match=told):
+            await Blobs.open("gs://sound")
+    file.unlink()
+    with pytest.raises(BadInput, match="which says who asks, cannot be read"):
+        await Blobs.open("gs://sound")
 
 
 @pytest.mark.parametrize(

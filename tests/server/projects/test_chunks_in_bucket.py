@@ -208,6 +208,18 @@ def test_the_doctor_tries_the_bucket(storage: S3Server, tmp_path: Path, monkeypa
     assert "still there" in checks.blobs(good).found
 
 
+def test_the_doctor_knows_whether_pages_may_put_there(storage: S3Server, tmp_path: Path) -> None:
+    settings = node_settings(tmp_path, **bucket(storage, public_url="https://speech.example"))
+    storage.let_pages_put("https://other.example")
+    found = checks.blobs(settings)
+    assert (found.level, "no CORS rule lets pages of https://speech.example" in found.found) == ("warn", True), found
+    storage.let_pages_put("https://speech.example")
+    assert checks.blobs(settings).level == "ok"
+    storage.let_pages_put("https://other.example")
+    settings = settings.model_copy(update={"blobs_uploads_to": "server"})
+    assert checks.blobs(settings).level == "ok"
+
+
 @pytest.mark.parametrize(("kind", "uploads_to"), [("az", "auto"), ("s3", "server"), ("gs", "server")])
 async def test_chunks_come_to_the_server_that_takes_them_there(
     kind: str, uploads_to: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
