@@ -1,7 +1,7 @@
 """Kept files by key. A key is a path of plain names; where the bytes lie is this module's business.
 
-That is a folder of ours, or a bucket of a storage that speaks S3. Into the folder we write ourselves, so that what was
-put survives a power cut; a bucket promises that by its answer.
+That is a folder of ours, or a bucket of another's storage (server/buckets). Into the folder we write ourselves, so that
+what was put survives a power cut; a bucket promises that by its answer.
 """
 
 from __future__ import annotations
@@ -10,32 +10,31 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
-from urllib.parse import urlsplit
 
 import obstore
 import structlog
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, S3Store
+from obstore.store import LocalStore, ObjectStore
 
 from protocol.errors import BadInput, Internal, NotFound, StoreUnavailable
 from server.blob_folder import move_into, new_partial, pieces_of, put_into, remove_partial, write_all
+from server.buckets.bucket import Bucket
+from server.buckets.opening import open_bucket
+from server.buckets.options import BucketOptions, Patience
 from server.files import storage_error
 from server.limits import too_large
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import S3Config
 
 log = structlog.get_logger(__name__)
 
 # Letters, digits, "-", "_" and, not at the start, "."; so no key leaves the folder or hides in it.
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}){0,7}")
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 PIECE_BYTES = 1 << 20  # of a blob that is copied
 # Of a file that goes to a bucket: what is larger goes in parts, of which so many are held at a time. S3 takes 10 000
@@ -43,7 +42,7 @@ PIECE_BYTES = 1 << 20  # of a blob that is copied
 PART_BYTES = 8 << 20
 PARTS_AT_ONCE = 2
 LISTED_MAX = 1000  # as many as S3 lists, and deletes, at once
-EXPIRES_MAX_S = 7 * 24 * 3600  # of what is signed for S3 (Signature Version 4)
+EXPIRES_MAX_S = 7 * 24 * 3600  # of what is signed for S3 and Google (Signature Version 4)
 
 CONNECT_S = 5
 SILENCE_S = 30  # of a bucket that sends or takes nothing
@@ -53,22 +52,6 @@ RETRYING_S = 30
 
 T = TypeVar("T")
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Options:
-    """How a bucket is reached. Without keys those of the environment are taken, as S3's own tools do.
-
-    ``endpoint``: such as ``https://s3.lan:9000``; empty: that of the region. ``public_endpoint``: as clients reach the
-    same, where they do by another name; addresses are signed for it. ``virtual_hosted``: the endpoint is the bucket's.
-    """
-
-    endpoint: str = ""
-    public_endpoint: str = ""
-    region: str = "us-east-1"
-    access_key_id: str = field(default="", repr=False)
-    secret_access_key: str = field(default="", repr=False)
-    virtual_hosted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +79,23 @@ class Blobs:
     is a ``Conflict``.
     """
 
-    def __init__(self, store: ObjectStore, *, folder: Path | None = None, signer: S3Store | None = None) -> None:
+    def __init__(self, store: ObjectStore, *, folder: Path | None = None, bucket: Bucket | None = None) -> None:
         self._store = store
         self._folder = folder
-        self._signer = signer
+        self._bucket = bucket
 
     @classmethod
-    async def open(cls, place: str | Path, s3: S3Options | None = None) -> Self:
-        """Blobs at ``place``: a folder, which is made, or ``s3://bucket`` or ``s3://bucket/prefix``.
+    async def open(cls, place: str | Path, options: BucketOptions | None = None) -> Self:
+        """Blobs at ``place``: a folder, which is made, or ``s3://bucket``, ``gs://bucket`` or ``az://container``, each
+        with a prefix or without.
 
-        Nothing is asked of a bucket yet. Raises ``BadInput`` for a place that cannot be.
+        Nothing is asked of a bucket yet. Raises ``BadInput`` for a place that cannot be, or for options that cannot.
         """
-        if isinstance(place, str) and "://" in place:
-            return cls._in_bucket(place, s3 or S3Options())
-        return await cls.local(Path(place))
+        if not (isinstance(place, str) and "://" in place):
+            return await cls.local(Path(place))
+        patience = Patience(CONNECT_S, SILENCE_S, REQUEST_S, RETRIES_MAX, RETRYING_S)
+        bucket = await asyncio.to_thread(open_bucket, place, options, patience)
+        return cls(bucket.store, bucket=bucket)
 
     @classmethod
     async def local(cls, folder: Path) -> Self:
@@ -121,31 +107,27 @@ class Blobs:
             raise _unavailable(error) from None
         return cls(store, folder=folder)
 
-    @classmethod
-    def _in_bucket(cls, url: str, options: S3Options) -> Self:
-        parts = urlsplit(url)
-        prefix = parts.path.strip("/")
-        is_good = parts.scheme == "s3" and BUCKET.fullmatch(parts.netloc) and not parts.query and not parts.fragment
-        if not is_good or (prefix and KEY.fullmatch(prefix) is None):
-            raise BadInput("blobs lie in a folder, or at s3://bucket/prefix")
-        if bool(options.access_key_id) is not bool(options.secret_access_key):
-            raise BadInput("a bucket has an access key and its secret, or neither")
-        store = _s3_store(parts.netloc, prefix, options, options.endpoint)
-        if not options.public_endpoint:
-            return cls(store, signer=store)
-        return cls(store, signer=_s3_store(parts.netloc, prefix, options, options.public_endpoint))
-
     @property
     def is_embedded(self) -> bool:
         """Whether they lie in a folder of ours, whose addresses are ours to sign: server/blob_urls.py."""
         return self._folder is not None
+
+    @property
+    def takes_plain_put(self) -> bool:
+        """Whether any client may put to a presigned address that knows nothing else; of a bucket only."""
+        return self._bucket is not None and self._bucket.takes_plain_put
+
+    @property
+    def put_headers(self) -> Mapping[str, str]:
+        """What a ``PUT`` to a presigned address must have besides its content type."""
+        return {} if self._bucket is None else self._bucket.put_headers
 
     async def put(self, key: str, data: bytes) -> None:
         """Store ``data`` under ``key``; what was there is replaced at once or not at all."""
         if self._folder is not None:
             await _locally(put_into, self._folder, _checked(key), (data,))
         else:
-            await self._do(key, obstore.put_async(self._store, _checked(key), data))
+            await self._send(key, obstore.put_async(self._store, _checked(key), data))
 
     async def put_file(self, key: str, path: Path) -> None:
         """As ``put``, what is in the file at ``path``, of which little is in memory at a time."""
@@ -155,7 +137,7 @@ class Blobs:
             sent = obstore.put_async(
                 self._store, _checked(key), path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
             )
-            await self._do(key, sent)
+            await self._send(key, sent)
 
     async def take_file(self, key: str, path: Path) -> None:
         """As ``put_file``, and the file is gone from ``path``, where it stays when this fails.
@@ -254,17 +236,23 @@ class Blobs:
         return deleted
 
     async def presigned_put(self, key: str, *, expires_s: int) -> str:
-        """A URL that a plain ``PUT`` of the body goes to, from anywhere, within ``expires_s`` seconds.
+        """A URL that a ``PUT`` of the body with ``put_headers`` goes to, from anywhere, within ``expires_s`` seconds.
 
         Of a bucket only. It binds the method, the key and the time, but neither type nor length: whoever takes what was
         put looks at that (``copy_to``). Raises ``BadInput`` for a life outside of 1 to ``EXPIRES_MAX_S``.
         """
-        if self._signer is None:
+        if self._bucket is None:
             raise Internal("these blobs lie in a folder, whose addresses BlobUrls signs")
         if not 1 <= expires_s <= EXPIRES_MAX_S:
             raise BadInput("an address lives for 1 s or more, not without end", details={"max_s": EXPIRES_MAX_S})
-        signed = obstore.sign_async(self._signer, "PUT", _checked(key), timedelta(seconds=expires_s))
-        return str(await self._do(key, signed))
+        return await self._do(key, self._bucket.signed_put(_checked(key), expires_s=expires_s))
+
+    async def _send(self, key: str, call: Awaitable[object]) -> None:
+        try:
+            await self._do(key, call)
+        except NotFound:
+            log.error("there is no such bucket, or no upload of several parts any more")
+            raise _unavailable(BaseError()) from None
 
     @staticmethod
     async def _do(key: str, call: Awaitable[T]) -> T:
@@ -274,31 +262,6 @@ class Blobs:
             raise NotFound("no such blob", details={"key": key}) from None
         except (BaseError, OSError) as error:
             raise _unavailable(error) from None
-
-
-def _s3_store(bucket: str, prefix: str, options: S3Options, endpoint: str) -> S3Store:
-    config: S3Config = {"region": options.region, "virtual_hosted_style_request": options.virtual_hosted}
-    if endpoint:
-        config["endpoint"] = endpoint
-    if options.access_key_id:
-        config["access_key_id"] = options.access_key_id
-        config["secret_access_key"] = options.secret_access_key
-    try:
-        return S3Store(
-            bucket,
-            prefix=prefix or None,
-            config=config,
-            client_options={
-                "allow_http": endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=CONNECT_S),
-                "read_timeout": timedelta(seconds=SILENCE_S),
-                "timeout": timedelta(seconds=REQUEST_S),
-            },
-            retry_config={"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=RETRYING_S)},
-        )
-    except (BaseError, ValueError) as error:
-        log.error("blobs unavailable", error=type(error).__name__)
-        raise BadInput("this bucket cannot be: see its endpoint and its keys") from None
 
 
 def _checked(key: str) -> str:

@@ -135,7 +135,7 @@ class Services:
             unsubscribe_tokens = await asyncio.to_thread(
                 UnsubscribeTokens.load, settings.data_dir / "reports.key", shared
             )
-            blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.s3)
+            blobs = await Blobs.open(settings.blobs_url or settings.data_dir / "blobs", settings.bucket)
             ports = UdpPorts.open(udp_settings(settings))
             stack.callback(ports.close)
             store = await Store.open(settings.database)
@@ -208,7 +208,7 @@ class Services:
             webhooks = Webhooks(settings, store, metrics)
             webhooks.start()
             stack.push_async_callback(webhooks.stop)
-            targets = UploadTargets(blobs, blob_urls)
+            targets = UploadTargets(blobs, blob_urls, settings.blobs_uploads_to)
             typed = await asyncio.to_thread(
                 TypedWords.load,
                 store,

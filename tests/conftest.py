@@ -14,6 +14,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 import asr.child
+from tests.fakes.azurite import Azurite, new_azurite
 from tests.fakes.leaks import no_task_left, no_thread_left
 from tests.fakes.warm_commands import WarmCommands
 from tests.fakes.warm_workers import WarmWorkers
@@ -80,6 +81,14 @@ def warm_workers() -> Iterator[None]:
         workers.close()
     finally:
         WarmCommands.ready.close()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azure's storage, where npm installed it."""
+    running = new_azurite()
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")

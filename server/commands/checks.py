@@ -351,13 +351,17 @@ async def _counts_in(redis_url: str) -> bool:
 
 
 def blobs(settings: Settings) -> Check:
-    from server.commands.check_blobs import trouble_with
+    from server.commands.check_blobs import pages_refused, trouble_with
 
     if not settings.blobs_url:
         return Check("Chunks", "ok", f"uploaded chunks lie in {settings.data_dir.absolute() / 'blobs'}")
     if trouble := trouble_with(settings):
-        todo = "Check EARSHOT_BLOBS_URL and the EARSHOT_S3_ settings, and what the key may do."
+        kind = settings.blobs_url.partition("://")[0].upper()
+        todo = f"Check EARSHOT_BLOBS_URL and the EARSHOT_{kind}_ settings, and what the key may do."
         return Check("Chunks", "fail", f"{settings.blobs_url}: {trouble}", todo)
+    if trouble := pages_refused(settings):
+        todo = "Add one, as docs/operations.md shows, or set EARSHOT_BLOBS_UPLOADS_TO to server."
+        return Check("Chunks", "warn", f"{settings.blobs_url}: {trouble}", todo)
     return Check("Chunks", "ok", f"uploaded chunks lie in {settings.blobs_url}, which takes them")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from protocol import ids
 from protocol.errors import BadInput, NotFound, TooLarge
 from server.blobs import Blobs
+from server.limits import too_large
 from server.settings import Settings
 from server.store.conversation_records import Chunk
 
@@ -17,21 +18,30 @@ CHANGED = "Its bytes are no longer those that were confirmed: upload those again
 
 
 class ChunkBytes:
-    """Raises ``NotFound`` where nothing was uploaded, ``StoreUnavailable``."""
+    """Raises ``NotFound`` where nothing was uploaded, ``StoreUnavailable``. ``come_to_us``: they are put to this
+    server, which can then tell others from those that were confirmed."""
 
-    def __init__(self, settings: Settings, blobs: Blobs) -> None:
+    def __init__(self, settings: Settings, blobs: Blobs, *, come_to_us: bool) -> None:
         self._settings = settings
         self._blobs = blobs
+        self._come_to_us = come_to_us
 
     async def check(self, chunk: Chunk, length_bytes: int) -> str | None:
-        """Raises ``BadInput`` for other bytes than were announced, or confirmed. Returns their SHA-256 where they are
-        on this machine, or it is needed anyway."""
+        """Raises ``BadInput`` for other bytes than were announced, or confirmed, ``TooLarge`` for more than a chunk may
+        have; more than is allowed are removed. Returns their SHA-256 where others may be put to us, or it is needed
+        anyway."""
+        assert chunk.key is not None
+        most = self._settings.chunk_max_mb * MEBIBYTE
+        if length_bytes > min(most, chunk.length_bytes or most):  # which no address of a bucket binds
+            await self._blobs.delete(chunk.key)
+        if length_bytes > most:
+            raise too_large(most)
         if chunk.length_bytes is not None and chunk.length_bytes != length_bytes:
             raise BadInput(
                 "these are not as many bytes as were announced: upload the chunk again",
                 details={"announced_bytes": chunk.length_bytes, "uploaded_bytes": length_bytes},
             )
-        if chunk.sha256 is None and not self._blobs.is_embedded:
+        if chunk.sha256 is None and not self._come_to_us:
             return None
         sha256 = await self._sha256(chunk)
         if chunk.sha256 not in (None, sha256):

@@ -87,7 +87,7 @@ class Chunks:
         self._on_closed = on_closed
         self._clock = clock
         self._removal = ChunkRemoval(settings, store, blobs, reports, intake, hub, journal)
-        self._bytes = ChunkBytes(settings, blobs)
+        self._bytes = ChunkBytes(settings, blobs, come_to_us=targets.are_ours)
         self._turns = ChunkTurns(store, hub, holding)
         self.writing = ChunkWriting(
             store,
@@ -167,7 +167,7 @@ class Chunks:
         """Its bytes are there; again, it changes nothing, unless others were put there meanwhile.
 
         Raises ``NotFound`` for a chunk that is not of this conversation, ``BadInput`` where the bytes are not there, or
-        are not those that were announced: upload them again.
+        are not those that were announced: upload them again. ``TooLarge``: no chunk may have so many.
         """
         async with self._locks.of(chunk_id):
             chunk = await self._confirm(conversation_id, chunk_id, said_at)

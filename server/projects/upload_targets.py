@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Literal
 
 from protocol.errors import NotFound, StoreUnavailable
 from server.admission import admit_sound
@@ -17,10 +18,12 @@ CHECK_S = 5.0  # recorders wait for some 8 s
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``url``: what is put goes there; a path of ours, or an address of a bucket. ``fields``: of a form that is posted
-    there instead, before its ``file``; empty where no form is taken, as by a bucket."""
+    """``url``: what is put goes there; a path of ours, or an address of a bucket. ``headers``: of the ``PUT``.
+    ``fields``: of a form that is posted there instead, before its ``file``; empty where no form is taken, as by a
+    bucket."""
 
     url: str
+    headers: dict[str, str]
     fields: dict[str, str] = field(default_factory=dict)
 
     def address(self, base_url: str) -> str:
@@ -28,18 +31,33 @@ class Target:
         return self.url if "://" in self.url else base_url.rstrip("/") + self.url
 
 
-class UploadTargets:
-    """Signs them, and says whether there is a place at all."""
+UploadsTo = Literal["auto", "bucket", "server"]
 
-    def __init__(self, blobs: Blobs, blob_urls: BlobUrls) -> None:
+
+def come_to_us(blobs: Blobs, uploads_to: UploadsTo) -> bool:
+    """Whether clients put to this server, which takes it to where blobs lie."""
+    if blobs.is_embedded or uploads_to == "server":
+        return True
+    return uploads_to == "auto" and not blobs.takes_plain_put
+
+
+class UploadTargets:
+    """Signs them, and says whether there is a place at all.
+
+    ``are_ours``: they are addresses of this server, wherever blobs lie, so it knows what is put before it keeps it.
+    """
+
+    def __init__(self, blobs: Blobs, blob_urls: BlobUrls, uploads_to: UploadsTo = "auto") -> None:
         self._blobs = blobs
         self._blob_urls = blob_urls
-        self._origin: str | None = "" if blobs.is_embedded else None  # not known yet
+        self.are_ours = come_to_us(blobs, uploads_to)
+        self._origin: str | None = "" if self.are_ours else None  # not known yet
 
     async def check(self, settings: Settings) -> None:
         """Raises ``Overloaded``, ``StoreUnavailable`` where nothing can be kept just now."""
+        if self.are_ours:
+            admit_sound(settings)  # on its way to a bucket it lies on our disk
         if self._blobs.is_embedded:
-            admit_sound(settings)
             return
         try:
             async with asyncio.timeout(CHECK_S):
@@ -66,11 +84,13 @@ class UploadTargets:
 
         A bucket binds neither length nor type: whoever takes what was put looks at it.
         """
-        if not self._blobs.is_embedded:
-            return Target(await self._blobs.presigned_put(key, expires_s=expires_s))
+        headers = {"Content-Type": content_type}
+        if not self.are_ours:
+            url = await self._blobs.presigned_put(key, expires_s=expires_s)
+            return Target(url, {**headers, **self._blobs.put_headers})
         urls = self._blob_urls
         url = urls.put_url(key, content_type=content_type, length_max_bytes=length_max_bytes, expires_s=expires_s)
         fields = urls.form_fields(
             key, content_type=content_type, length_max_bytes=length_max_bytes, expires_s=expires_s
         )
-        return Target(url, fields)
+        return Target(url, headers, fields)

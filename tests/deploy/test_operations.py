@@ -44,6 +44,8 @@ NOT_RUN = {
     "kubectl create": "it needs a cluster",
     "kubectl apply": "it needs a cluster",
     "kubectl rollout": "it needs a cluster",
+    "gcloud storage": "it needs an account of Google's cloud",
+    "az storage": "it needs an account of Azure",
 }
 
 

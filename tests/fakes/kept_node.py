@@ -19,7 +19,7 @@ from server.settings import Settings
 from server.store.records import Track
 from server.store.store import Store
 from tests.fakes.node import DEADLINE_S, node_settings
-from tests.fakes.s3 import BUCKET, S3Server
+from tests.fakes.s3 import S3Server
 from tests.media.test_recorder import heard, sound
 
 
@@ -66,7 +66,7 @@ async def running_node(
 ) -> AsyncIterator[KeptNode]:
     settings = node_settings(data_dir).model_copy(update={"record_remote_interval_s": interval_s})
     settings.recordings_dir.mkdir(parents=True, exist_ok=True)
-    place = data_dir / "blobs" if s3 is None else f"s3://{BUCKET}/of/earshot"
+    place = data_dir / "blobs" if s3 is None else f"{s3.place}/of/earshot"
     blobs = await Blobs.open(place, None if s3 is None else s3.options())
     disk = DiskWriter(write_interval_s=0.005, sync_interval_s=0.02)
     disk.start()

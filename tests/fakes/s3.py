@@ -14,9 +14,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -26,7 +27,7 @@ from moto.s3.models import S3Backend, s3_backends
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
-from server.blobs import S3Options
+from server.buckets.options import BucketOptions, S3Options
 
 BUCKET, REGION, KEY_ID = "sound", "eu-west-9", "KEYOFTHETESTS"
 SECRET = "a/secret+of the=tests"
@@ -41,7 +42,11 @@ class S3Server:
     """A context manager, one at a time. ``objects`` is what lies in the bucket, ``requests`` what was asked: method,
     key, body's length. ``faults``: statuses that the next requests are answered with; ``faults_of``: those of one
     method. ``cut``: these keys are never sent whole. ``held``: requests of these methods wait for ``let_go``.
+
+    Those of other kinds of storage do as it does.
     """
+
+    kind = "s3"
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, int]] = []
@@ -51,19 +56,22 @@ class S3Server:
         self.held: set[str] = set()
         self.let_go = threading.Event()
         self.keeps_deleted = False  # says that they are deleted, and keeps them
+        self._open()
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="storage")
+
+    def _open(self) -> None:
         self._backend: S3Backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
         self._backend.reset()
         self._backend.create_bucket(BUCKET, REGION)
-        self.objects = Objects(self._backend)
+        self.objects: MutableMapping[str, bytes] = Objects(self._backend)
         self._moto = werkzeug_app.create_backend_app("s3")
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="s3")
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def options(self, **changed: Any) -> S3Options:
+    def options(self, **changed: Any) -> BucketOptions:
         asked = {"endpoint": self.endpoint, "region": REGION, "access_key_id": KEY_ID, "secret_access_key": SECRET}
         return S3Options(**(asked | changed))
 
@@ -72,7 +80,7 @@ class S3Server:
             BUCKET, [{"AllowedMethod": "PUT", "AllowedOrigin": origin, "AllowedHeader": "content-type"}]
         )
 
-    def __enter__(self) -> S3Server:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -84,26 +92,38 @@ class S3Server:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def place(self) -> str:
+        return f"{self.kind}://{BUCKET}"
+
+    def settings(self, **changed: Any) -> dict[str, Any]:
+        """Of a server whose blobs lie here."""
+        asked = {
+            "blobs_url": f"{self.place}/of/earshot",
+            "s3_endpoint": self.endpoint,
+            "s3_region": REGION,
+            "s3_access_key_id": KEY_ID,
+            "s3_secret_access_key": SECRET,
+        }
+        return asked | changed
+
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         method, parts = environ["REQUEST_METHOD"], urlsplit(environ["RAW_URI"])
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        key = unquote(parts.path).removeprefix("/").partition("/")[2]
+        asked = Asked(method, parts.path, parts.query, headers_of(environ), body)
+        key = self._key_of(asked)
         self.requests.append((method, key, len(body)))
         if method in self.held:
             self.let_go.wait(HELD_MAX_S)
         if faults := self.faults or self.faults_of.get(method):
             status = faults.popleft()
-            refusal = _refusal(status, "SlowDown" if status == 503 else "AsTold")
-            refusal.headers["Access-Control-Allow-Origin"] = "*"  # pages may read why
-            return refusal(environ, start)
-        if method != "OPTIONS" and not is_signed(method, parts.path, query, _headers(environ), body):
-            return _refusal(403, "SignatureDoesNotMatch")(environ, start)
-        if method == "GET" and not key:
-            environ["QUERY_STRING"] += f"&max-keys={PAGE}"
+            refused = refusal(status, "SlowDown" if status == 503 else "AsTold")
+            refused.headers["Access-Control-Allow-Origin"] = "*"  # pages may read why
+            return refused(environ, start)
+        if method != "OPTIONS" and not self._is_signed(asked):
+            return refusal(403, "SignatureDoesNotMatch")(environ, start)
         kept = dict(self.objects) if self.keeps_deleted else {}
-        response = Response.from_app(self._moto, environ, buffered=True)
+        response = self._serve(asked, key, environ)
         for name, data in kept.items():
             self.objects[name] = data
         if key in self.cut and method == "GET":
@@ -111,6 +131,33 @@ class S3Server:
             response.set_data(whole[: len(whole) // 2])
             response.headers["Content-Length"] = str(len(whole))
         return response(environ, start)
+
+    def _key_of(self, asked: Asked) -> str:
+        return unquote(asked.path).removeprefix("/").partition("/")[2]
+
+    def _is_signed(self, asked: Asked) -> bool:
+        return is_signed(asked.method, asked.path, asked.params, asked.headers, asked.body)
+
+    def _serve(self, asked: Asked, key: str, environ: WSGIEnvironment) -> Response:
+        environ["wsgi.input"] = io.BytesIO(asked.body)
+        if asked.method == "GET" and not key:
+            environ["QUERY_STRING"] += f"&max-keys={PAGE}"
+        return Response.from_app(self._moto, environ, buffered=True)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came: ``path`` and ``query`` are still encoded, the names of ``headers`` small."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def params(self) -> dict[str, str]:
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 class Objects(MutableMapping[str, bytes]):
@@ -146,11 +193,11 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def _refusal(status: int, code: str) -> Response:
+def refusal(status: int, code: str) -> Response:
     return Response(f"<Error><Code>{code}</Code></Error>", status, mimetype="application/xml")
 
 
-def _headers(environ: WSGIEnvironment) -> dict[str, str]:
+def headers_of(environ: WSGIEnvironment) -> dict[str, str]:
     named = {name.removeprefix("HTTP_"): value for name, value in environ.items() if name.startswith("HTTP_")}
     named |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if name in environ}
     return {name.replace("_", "-").lower(): value for name, value in named.items()}

@@ -48,7 +48,7 @@ function errorOf(status, retryAfter, text) {
 /**
  * Send a request; asks for the access token when the server wants one. Raises ApiError.
  * `secret` goes along in place of the access token; with it, or with `ask: false`, nobody is asked for one.
- * `nobody`: as somebody without an account, whatever token this tab has. `bytes`, a Blob, goes in place of `json`.
+ * `nobody`: as somebody without an account, whatever token this tab has. `bytes`, a Blob, goes in place of `json`; `headers` go along.
  * `keepalive`: the request outlives the page. `slow`: it may take any time, as sound does. `isThere`: another node sent us to this address.
  */
 export async function request(method, path, options = {}) {
@@ -56,6 +56,7 @@ export async function request(method, path, options = {}) {
   const { ask = !secret && !nobody } = options;
   const headers = nobody ? {} : secret ? { Authorization: `Bearer ${secret}` } : authorization();
   if (json !== undefined) headers['Content-Type'] = 'application/json';
+  Object.assign(headers, options.headers);
   const ends = [signal, slow ? null : AbortSignal.timeout(deadlineMs)].filter(Boolean);
   let response;
   try {

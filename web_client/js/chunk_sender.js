@@ -126,7 +126,7 @@ export class ChunkSender extends EventTarget {
     for (let refused = 0; ; refused += 1) {
       try {
         if (!chunk.upload) await this.#announce(chunk, file);
-        await put(chunk.upload.url, file);
+        await put(chunk.upload.url, file, chunk.upload.headers);
         await confirmUpload(this.#id, chunk.upload.id, iso(chunk.atMs));
         return;
       } catch (error) {
@@ -150,10 +150,10 @@ export class ChunkSender extends EventTarget {
   }
 
   async #announce(chunk, file) {
-    const { chunk_id: id, upload_url: url } = await announce(this.#id, {
+    const { chunk_id: id, upload_url: url, headers } = await announce(this.#id, {
       filename: `chunk-${chunk.number}`, content_type: file.type, size_bytes: file.size, sha256: await digestOf(file),
     });
-    chunk.upload = { id, url };
+    chunk.upload = { id, url, headers };
     this.#uploads.set(chunk.number, chunk.upload);
     await this.#store.update(chunk).catch(() => {}); // a device that is full must be able to send
   }

@@ -19,9 +19,9 @@ export const sendText = (id, content, timestamp) => post(conversation(id, 'uploa
 export const finish = (id, expectedChunks) => post(conversation(id, 'finish'), { expected_chunks: expectedChunks }, NOBODY);
 export const ping = (id) => post(conversation(id, 'ping'), {}, NOBODY);
 
-/** Put the bytes to where the server said. On this server itself the way that this page came is the one that works. */
-export async function put(address, bytes) {
+/** Put the bytes to where the server said, with the headers that it named. On this server itself the way that this page came is the one that works. */
+export async function put(address, bytes, headers = {}) {
   const url = new URL(address, location.href);
   const place = url.host === location.host ? url.pathname + url.search : url.href;
-  await request('PUT', place, { ...NOBODY, bytes, deadlineMs: PUT_DEADLINE_MS });
+  await request('PUT', place, { ...NOBODY, bytes, headers, deadlineMs: PUT_DEADLINE_MS });
 }

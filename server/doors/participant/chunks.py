@@ -93,7 +93,7 @@ async def delete_chunk_in_project(request: Request, project_id: str, conversatio
 
 @router.post("/api/participant/conversations/{conversation_id}/check-s3", dependencies=[entry(Action.CONTRIBUTE)])
 async def check_storage(request: Request, conversation_id: str) -> Response:
-    """An address to try a ``PUT`` at, of ``probe`` as ``text/plain``, before anything is recorded.
+    """An address to try a ``PUT`` at, of ``probe`` with ``probe_headers``, before anything is recorded.
 
     503 where this server knows already that nothing can be kept now.
     """
@@ -105,7 +105,8 @@ async def check_storage(request: Request, conversation_id: str) -> Response:
         length_max_bytes=PROBE_MAX_BYTES,
         expires_s=PROBE_S,
     )
-    return JSONResponse({"ok": True, "probe_url": target.address(base_url_of(request))})
+    address = target.address(base_url_of(request))
+    return JSONResponse({"ok": True, "probe_url": address, "probe_headers": target.headers})
 
 
 @router.post(
@@ -114,7 +115,7 @@ async def check_storage(request: Request, conversation_id: str) -> Response:
     openapi_extra=json_body(UploadUrl),
 )
 async def get_upload_url(request: Request, conversation_id: str) -> Response:
-    """Announce a chunk: an address to ``PUT`` it to with that content type, and what to confirm it by.
+    """Announce a chunk: an address to ``PUT`` it to with these ``headers``, and what to confirm it by.
 
     ``fields``, where there are any, are for clients that post a form there instead, with the chunk as ``file`` after
     them. A bucket takes the ``PUT`` alone.
@@ -137,7 +138,7 @@ async def get_upload_url(request: Request, conversation_id: str) -> Response:
         "key": chunk.key,
         "file_url": address.partition("?")[0],
         "method": "PUT",
-        "headers": {"Content-Type": wanted.content_type},
+        "headers": target.headers,
         "fields": target.fields,
     }
     return JSONResponse(view)

@@ -51,11 +51,12 @@ class Chunks(RootModel[list[Chunk]]):
 class Probe(Form):
     ok: bool
     probe_url: str = Field(description="Where to PUT a few bytes as text/plain.")
+    probe_headers: dict[str, str] = Field(description="What to send with that PUT.")
 
 
 class UploadUrl(Form):
     chunk_id: str = Field(description="What to confirm it by.")
-    upload_url: str = Field(description="Where to PUT the bytes, with the content type that was asked for.")
+    upload_url: str = Field(description="Where to PUT the bytes, with these headers.")
     key: str
     file_url: str
     method: Literal["PUT"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,22 +12,21 @@ from server.nodes import copies as copies_module
 from server.nodes import shipping as shipping_module
 from server.store.records import Track
 from server.store.store import Store
+from tests.fakes.buckets import no_other_bucket, storage_of
 from tests.fakes.redis_server import NoRedis, RedisServer
 from tests.fakes.s3 import S3Server
 from tests.server.databases import lay_sqlite_file
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """One that is asked once each time, and again soon."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """One that is asked once each time, and again soon; of S3, or of the kind that is its parameter."""
+    no_other_bucket(monkeypatch)
     monkeypatch.setattr(blobs_module, "RETRIES_MAX", 0)
     monkeypatch.setattr(shipping_module, "RETRY_S", 0.02)
     monkeypatch.setattr(shipping_module, "LOOK_S", 0.01)
     monkeypatch.setattr(copies_module, "FRESH_S", 0.0)
-    with S3Server() as running:
+    with storage_of(getattr(request, "param", "s3"), request) as running:
         yield running
 
 

@@ -13,6 +13,7 @@ from protocol.blocks import Block
 from protocol.errors import StoreUnavailable
 from server.store.records import Track
 from server.store.store import Store
+from tests.fakes.buckets import KINDS
 from tests.fakes.kept_node import of_track, running_node, steps
 from tests.fakes.node import DEADLINE_S
 from tests.fakes.s3 import S3Server
@@ -24,7 +25,9 @@ LIMITS = DecodeLimits(bytes_max=1 << 26, duration_max_s=600)
 PACKETS = sweep_packets(2.0)
 
 
-@pytest.mark.parametrize("kind", ["samples", "opus", "both"])
+@pytest.mark.parametrize(
+    ("bucket", "kind"), [("s3", "samples"), ("s3", "opus"), *((each, "both") for each in KINDS)], indirect=["bucket"]
+)
 async def test_another_node_goes_on_after_the_last_piece_and_every_sample_stays(
     tmp_path: Path, sound_store: Store, track: Track, bucket: S3Server, kind: str
 ) -> None:

@@ -17,12 +17,13 @@ from server.live import SourceOptions
 from server.nodes.slot import Slot
 from server.services import Services
 from server.store.records import Track
+from tests.fakes.buckets import no_other_bucket
 from tests.fakes.node import Client, node_settings, wait_for_state, words_of
 from tests.fakes.s3 import S3Server
 from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 from tests.fakes.waiting import until
 from tests.server.databases import Postgres, SocketRelay
-from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
+from tests.server.projects.test_chunks_in_bucket import bucket
 
 SENTENCE = sentence("alpha bravo charlie delta", 0.5) + sentence("echo foxtrot golf", 3.0)
 EXPECTED = [(word.text, word.start_samples) for word in scripted_words(SENTENCE)]

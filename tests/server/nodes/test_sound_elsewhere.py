@@ -20,6 +20,7 @@ from server.live import SourceOptions
 from server.nodes import shipping as shipping_module
 from server.services import Services
 from server.store.bot_store import NewBot
+from tests.fakes.buckets import no_other_bucket
 from tests.fakes.node import Client, new_client, running_services, texts, wait_for_state, words_of
 from tests.fakes.pictures import h264, length_s, shown
 from tests.fakes.running_app import AppClient, in_process
@@ -32,7 +33,7 @@ from tests.server.bots.test_video_parts import picture
 from tests.server.databases import lay_sqlite_file
 from tests.server.projects.test_chunk_removal import confirmed, heard
 from tests.server.projects.test_chunks import begun, ended
-from tests.server.projects.test_chunks_in_bucket import bucket, no_other_bucket
+from tests.server.projects.test_chunks_in_bucket import bucket
 from tests.server.test_intake import EXPECTED as FILE_EXPECTED
 from tests.server.test_intake import WORDS as FILE_WORDS
 from tests.server.test_intake import write_wav

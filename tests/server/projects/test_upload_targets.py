@@ -13,7 +13,8 @@ import pytest
 
 from server import blobs as blobs_module
 from server.blob_urls import BlobUrls
-from server.blobs import Blobs, S3Options
+from server.blobs import Blobs
+from server.buckets.options import S3Options
 from server.projects.upload_targets import UploadTargets
 
 
