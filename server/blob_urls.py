@@ -1,4 +1,4 @@
-"""Signed addresses of the embedded folder of blobs: whoever holds one may put that one blob, until it expires.
+"""Signed addresses of this server for blobs: whoever holds one may put that one blob, until it expires.
 
 The address itself says what it is good for, and a keyed digest (HMAC-SHA256, RFC 2104) over all of that makes it ours:
 the method, the key, the greatest length, the type of the content and the end of its life. So nothing about addresses

@@ -1,6 +1,7 @@
 """Putting a blob to an address that we signed (server/blob_urls.py): whoever holds one needs no account.
 
-For the folder that is embedded. A bucket takes the same ``PUT`` at addresses of its own. Nothing is given out here.
+For the folder that is embedded, and for buckets to which clients do not put themselves (blobs_uploads_to). Others take
+the same ``PUT`` at addresses of their own. Nothing is given out here.
 Clients of neighbouring systems post a form in place of the ``PUT``, with fields that are signed as the query is.
 """
 

@@ -14,7 +14,7 @@ from obstore.store import AzureStore
 from werkzeug.wrappers import Response
 
 from server.buckets.options import AzureOptions, BucketOptions
-from tests.fakes.azurite import ACCOUNT, KEY, Azurite
+from tests.fakes.azurite import ACCOUNT, ANSWER_S, KEY, Azurite
 from tests.fakes.s3 import BUCKET, PAGE, Asked, S3Server
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
@@ -33,7 +33,7 @@ class AzureServer(S3Server):
     def _open(self) -> None:
         self._azurite.ask("PUT", f"/{self._container}", "restype=container")
         self.objects = Objects(self._azurite.endpoint, self._container)
-        self._client = httpx.Client(trust_env=False, timeout=30)
+        self._client = httpx.Client(trust_env=False, timeout=ANSWER_S)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

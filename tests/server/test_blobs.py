@@ -17,6 +17,8 @@ import pytest
 from protocol.errors import BadInput, Conflict, DiskFull, Internal, NotFound, StoreUnavailable, TooLarge
 from server import blobs as blobs_module
 from server.blobs import KEY, PART_BYTES, Blobs
+from tests.fakes.azure import AzureServer
+from tests.fakes.azurite import Azurite, container_signature
 from tests.fakes.buckets import KINDS, no_other_bucket, storage_of
 from tests.fakes.gcs import service_account
 from tests.fakes.s3 import PAGE, S3Server
@@ -314,6 +316,23 @@ async def test_wrong_keys_are_refused_and_not_told(storage: S3Server) -> None:
         assert wrong not in repr(refused.value.to_dict())
     assert wrong not in repr(options)
     assert dict(storage.objects) == {}
+
+
+async def test_a_shared_access_signature_is_enough_for_all_but_addresses(
+    azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_other_bucket(monkeypatch)
+    with AzureServer(azurite) as storage:
+        token = container_signature(storage.place.partition("://")[2])
+        blobs = await Blobs.open(storage.place, storage.options(access_key="", sas_token=f"?{token}"))
+        for at in range(PAGE + 2):
+            await blobs.put(f"r/{at}", b"0123")
+        assert await blobs.range("r/1", 1, 3) == b"12"
+        assert len((await blobs.listed("r")).blobs) == PAGE + 2
+        await blobs.delete("r/1")
+        assert await blobs.delete_prefix("r") == PAGE + 1
+        with pytest.raises(StoreUnavailable):
+            await blobs.presigned_put("r/1", expires_s=60)
 
 
 async def test_a_bucket_that_is_not_there_takes_nothing(storage: S3Server) -> None:
