@@ -167,7 +167,7 @@ async def test_each_chunk_is_in_the_text_once_while_nodes_die_at_random(
 async def test_what_is_said_into_a_transcript_ends_when_another_node_deletes_it(
     postgres_url: str, tmp_path: Path
 ) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], deleted_kept_days=0) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], deleted_kept_days=0, node_lease_s=120) as (a, b):
         client = await speaking(a, scripted_sound(sentence("alpha bravo", 0.1), length_s=2.0))
         with pytest.raises(Conflict, match="still being recorded"):
             await b.removal.delete_sound(client.transcript_id)

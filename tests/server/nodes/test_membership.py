@@ -65,7 +65,7 @@ async def gone(services: Services) -> None:
 
 
 async def test_who_comes_to_another_node_is_told_where_to_go(postgres_url: str, tmp_path: Path) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         client = await speaking(a, scripted_sound(SENTENCE))
         there = Client(b, client.transcript_id)
         for start in ({}, {"resume": client.of("started")[0]["resume_token"]}):
@@ -122,7 +122,7 @@ async def test_what_a_node_held_that_is_gone_is_taken_over_and_it_writes_no_more
 
 
 async def test_a_source_is_sent_away_by_a_node_that_was_found_to_be_gone(postgres_url: str, tmp_path: Path) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         client = await speaking(a, scripted_sound(SENTENCE)[:64000])
         await gone(a)
         was = a.membership.holding.node_id
@@ -138,7 +138,7 @@ async def test_a_source_is_sent_away_by_a_node_that_was_found_to_be_gone(postgre
 async def test_who_comes_back_to_a_node_that_was_found_to_be_gone_is_told_to_go_elsewhere(
     moment: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         client = Client(a, (await a.store.create_transcript()).id)
         await client.begin()
         [session] = a.hub.sessions.values()
@@ -167,7 +167,7 @@ async def test_who_comes_back_to_a_node_that_was_found_to_be_gone_is_told_to_go_
 async def test_no_track_begins_at_a_node_that_was_found_to_be_gone_meanwhile(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"]) as (a, b):
+    async with nodes(postgres_url, [tmp_path / "a", tmp_path / "b"], node_lease_s=120) as (a, b):
         await gone(a)
         client = Client(a, (await a.store.create_transcript()).id)
         tracks_of = a.store.tracks_of
