@@ -224,6 +224,20 @@ async def test_a_marker_follows_the_sound_before_it_and_is_asked_again_after_a_r
     assert session.settled_samples == 800
 
 
+async def test_a_marker_behind_a_pause_settles_nothing_that_is_left(bench: Bench) -> None:
+    session = bench.session(Told())
+    link = Remembering()
+    session.attach(link, 1)
+    feed(session, bytes(2 * 800))
+    finalizing = asyncio.create_task(session.finalize(to_pause=True))
+    await settle_down()
+    assert [message.to_pause for message in link.said if isinstance(message, Finalize)] == [True]
+    session.on_message(settled(session, 1, 500))
+    session.on_message(Marker(session_id=session.session_id, generation=1, marker=1))
+    await finalizing
+    assert session.settled_samples == 500
+
+
 async def test_finalize_with_nothing_unheard_returns_at_once(bench: Bench) -> None:
     session = bench.session(Told())
     assert await session.finalize() == 0

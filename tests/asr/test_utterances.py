@@ -3,7 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr import wire
 from asr.utterances import FRAME_SAMPLES, PRE_ROLL_SAMPLES, TAIL_SAMPLES, Utterance, Utterances
+from tests.asr.test_loop import Bench
+from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 
 SILENCE_FRAMES = 16
 MAX_SAMPLES = 20 * 16_000
@@ -109,6 +112,22 @@ def test_to_a_pause_a_word_that_just_begins_stays_open() -> None:
     assert utterances.settled_samples == 50 * FRAME_SAMPLES - PRE_ROLL_SAMPLES
     [utterance] = feed(utterances, "##" + "." * 16)
     assert utterance.voiced == ((50 * FRAME_SAMPLES, 54 * FRAME_SAMPLES),)
+
+
+def test_a_word_that_is_left_behind_a_pause_is_heard_whole_by_whoever_goes_on() -> None:
+    words = sentence("good morning") + sentence("river stone", 1.7)
+    pcm, in_a_word = scripted_sound(words), scripted_words(words)[2].start_samples + 1920
+    before, after = Bench(), Bench()
+    before.open()
+    before.audio(0, pcm[: 2 * in_a_word])
+    before.loop.take(wire.Finalize(session_id="s", generation=1, marker=1, to_pause=True))
+    before.idle()
+    left = before.of(wire.Settled)[-1].samples
+    after.open(start=left)
+    after.audio(left, pcm[2 * left :])
+    after.finalize()
+    after.idle()
+    assert before.words() + after.words() == scripted_words(words)
 
 
 def test_a_long_utterance_is_cut_where_it_was_quietest() -> None:
