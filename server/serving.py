@@ -157,7 +157,8 @@ class Serving:
         try:
             # The services keep the deadline themselves; the second one is for a bug in that.
             async with asyncio.timeout(self.settings.drain_deadline_s + FAULT_S):
-                await self.app.state.services.drain()
+                if self.app.state.services is not None:  # else it was told so while it was starting still
+                    await self.app.state.services.drain()
         except TimeoutError:
             log.error("finals were not ready in time; their sound is kept and heard at the next start")
         except Exception:
@@ -173,6 +174,8 @@ class Serving:
         assert self._server is not None
         while not self._server.started:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.02)
+        if self._stopping is not None:  # told so while it was starting: nobody comes any more
+            return
         if self._entrance is not None:
             self._on_ready()
             self._entrance.open(self._server)

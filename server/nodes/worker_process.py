@@ -22,13 +22,15 @@ log = structlog.get_logger(__name__)
 
 COMMAND = (sys.executable, "-m", "server.nodes.worker_run")
 HEARD_WITHIN_S = 5.0  # it tells how it fares every second
+LOOK_EVERY_S = 1.0
+HANGS_AFTER_S = 20.0  # or twice a lease: for long by then others could have what it held, but for its open files
 READ_BYTES = 64 * 1024
 LINE_MAX_BYTES = 4096
 
 
 class WorkerProcess:
     """``start`` once, then ``wait`` for its end. ``on_told``: something about it changed. ``on_reload``: it asked for
-    the inference processes to be started anew."""
+    the inference processes to be started anew. ``look`` is called every ``LOOK_EVERY_S``."""
 
     def __init__(self, orders: WorkerOrders, on_told: Callable[[], None], on_reload: Callable[[], None]) -> None:
         self.index = orders.index
@@ -42,6 +44,8 @@ class WorkerProcess:
         self._heard_at_s = 0.0
         self._connections = 0  # as it told
         self._given = 0  # since then
+        self._silent_looks = 0
+        self._silent_looks_max = round(max(HANGS_AFTER_S, 2 * orders.settings.node_lease_s) / LOOK_EVERY_S)
         self.udp = ""
 
     @property
@@ -104,6 +108,18 @@ class WorkerProcess:
         self._given += 1
         return True
 
+    def look(self) -> None:
+        """End one that hangs: it writes first where it does. Looks are counted, not seconds: where all of the machine
+        stood still, nobody hangs."""
+        if not self.is_ready:
+            return
+        self._silent_looks += 1
+        if self._silent_looks == self._silent_looks_max:
+            log.error("worker hangs; it is ended", server_worker=self.index, pid=self.pid)
+            self.send(signal.SIGABRT)
+        elif self._silent_looks > self._silent_looks_max:
+            self.send(signal.SIGKILL)
+
     def send(self, number: signal.Signals) -> None:
         # Not ``send_signal``: see ``asr.child``.
         if self._process is not None and self._process.returncode is None:
@@ -130,6 +146,7 @@ class WorkerProcess:
 
     def _hear(self, told: dict[str, object]) -> None:
         self._heard_at_s = time.monotonic()
+        self._silent_looks = 0
         if told.get("ready"):
             self._ready_at_s = self._heard_at_s
             self.udp = str(told.get("udp", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import json
 import socket
 import sys
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 when it was told to leave, 1 when it could not start, as of a server that is alone."""
+    faulthandler.enable()  # one that is ended because it hangs writes where it does
     parser = argparse.ArgumentParser(prog="server.nodes.worker_run")
     parser.add_argument("--fd", type=int, required=True, help="the socket to the process that starts it, inherited")
     parent = socket.socket(fileno=parser.parse_args(arguments).fd)

@@ -2,8 +2,8 @@
 
 This process serves nobody. It owns the inference processes (``asr.sharing``), listens, and gives each connection to the
 worker that has the fewest (``server.nodes.entrance``). A worker that dies is started again after a while; what it held
-others take over, or its successor. When this process is told to stop, each worker drains as a server that is alone
-would, at the same time; when it dies, so do the workers.
+others take over, or its successor. One that hangs is ended first: it would keep its files open. When this process is
+told to stop, each worker drains as a server that is alone would, at the same time; when it dies, so do the workers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from asr.watch import Backoff
 from server.leaving import leaves_within_s
 from server.logs import set_up_logs
 from server.nodes.worker_orders import WorkerOrders, settings_of
-from server.nodes.worker_process import WorkerProcess
+from server.nodes.worker_process import LOOK_EVERY_S, WorkerProcess
 from server.recogniser import worker_settings
 from server.serving import EXIT_HARD, event_loop, listen
 from server.settings import Settings
@@ -78,13 +78,16 @@ class Workers:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._on_signal)
             keeping = [asyncio.create_task(self._keep(index, engines)) for index in range(self._settings.workers)]
-            giving = asyncio.create_task(self._give_out(listening), name="give out")
+            beside = [
+                asyncio.create_task(self._give_out(listening), name="give out"),
+                asyncio.create_task(self._watch(), name="watch"),
+            ]
             try:
                 await asyncio.gather(*keeping)
             finally:
-                for task in (*keeping, giving):
+                for task in (*keeping, *beside):
                     task.cancel()
-                await asyncio.gather(*keeping, giving, return_exceptions=True)
+                await asyncio.gather(*keeping, *beside, return_exceptions=True)
                 await engines.stop()
                 for number in (signal.SIGTERM, signal.SIGINT):
                     loop.remove_signal_handler(number)
@@ -115,6 +118,13 @@ class Workers:
             log.error("worker lost", server_worker=index, how=how, restart_in_s=delay_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), delay_s)
+
+    async def _watch(self) -> None:
+        """While they leave, they have a deadline of their own."""
+        while not self._leaving.is_set():
+            await asyncio.sleep(LOOK_EVERY_S)
+            for worker in self._workers.values():
+                worker.look()
 
     def _look(self) -> None:
         """One of them told something, or is gone."""

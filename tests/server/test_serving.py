@@ -9,12 +9,15 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from server.leaving import FAULT_S, GOODBYE_S, LEFTOVERS_S
-from server.serving import EXIT_HARD, listen
+from server.services import Services
+from server.serving import EXIT_HARD, Serving, listen
 from tests.fakes.node import node_settings
 from tests.fakes.waiting import until
 
@@ -121,6 +124,29 @@ async def test_a_stop_that_does_not_end_is_cut_short_and_is_still_a_stop(tmp_pat
             _, log = await server.communicate()
     assert server.returncode == 0
     assert b"stopping took too long" in log
+
+
+async def test_one_that_is_told_to_stop_while_it_starts_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+    real = Services.start
+
+    async def slowly(*args: Any, **options: Any) -> Services:
+        begun.set()
+        await may_go_on.wait()
+        return await real(*args, **options)
+
+    monkeypatch.setattr(Services, "start", slowly)
+    serving = Serving(node_settings(tmp_path, port=0))
+    with capture_logs() as lines:
+        running = asyncio.create_task(serving.run(handle_signals=False))
+        async with asyncio.timeout(60):
+            await begun.wait()
+            serving.stop()
+            assert serving._stopping is not None
+            await serving._stopping
+            may_go_on.set()
+            await running
+    assert [line for line in lines if line["log_level"] in ("warning", "error")] == []
 
 
 @pytest.mark.process
