@@ -6,6 +6,8 @@
 # WebRTC is UDP, here on the same number as TCP. The container does not know the address that clients see, so it must be
 # told (several, comma-separated); without it, or without the UDP port, the page falls back to audio over WebSocket. With
 # --network host neither -p nor the address is needed.
+#
+# It is gone 25 s after it was told to stop, and docker stop kills after 10: docker stop -t 30, or run it with --stop-timeout 30.
 
 # Bookworm: what was linked here also runs above the newer C library of the CUDA image.
 FROM python:3.11-slim-bookworm AS build

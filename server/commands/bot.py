@@ -80,8 +80,13 @@ async def _simulate(
 
     token = load().access_token
     address = ServerAddress(server, token.get_secret_value() if token else None)
-    options: dict[str, Any] = {"headers": address.headers, "trust_env": False, "timeout": REQUEST_DEADLINE_S}
-    async with httpx.AsyncClient(base_url=address.http, **options) as http:
+    async with httpx.AsyncClient(
+        base_url=address.http,
+        headers=address.headers,
+        trust_env=False,  # no proxy of the environment's
+        verify=httpx.create_ssl_context(),  # but whom SSL_CERT_FILE trusts, as the sockets do
+        timeout=REQUEST_DEADLINE_S,
+    ) as http:
         try:
             runs = [_play(http, parts, dialect, reconnects_s, number, is_alone=bots == 1) for number in range(bots)]
             await asyncio.gather(*runs)

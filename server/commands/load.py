@@ -117,7 +117,12 @@ async def _run(plan: Plan, form: str) -> int:
     from server.load.running import Load
 
     limits = httpx.Limits(max_connections=CONNECTIONS_MAX)
-    async with httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(REQUEST_S, pool=None), limits=limits) as http:
+    async with httpx.AsyncClient(
+        trust_env=False,  # no proxy of the environment's
+        verify=httpx.create_ssl_context(),  # but whom SSL_CERT_FILE trusts, as the sockets do
+        timeout=httpx.Timeout(REQUEST_S, pool=None),
+        limits=limits,
+    ) as http:
         load = Load(plan, http)
         loop = asyncio.get_running_loop()
         # The first Ctrl-C asks everybody to stop; the second does not wait for the words.

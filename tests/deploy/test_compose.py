@@ -140,5 +140,12 @@ def test_nothing_may_do_more_than_it_must(project: Yaml, name: str) -> None:
     assert set(service.get("ports", ())) <= {"80:8080", "443:8443", "40001:40001/udp", "40002:40002/udp"}
 
 
+def test_what_lies_in_memory_is_asked_for_as_docker_and_podman_both_take_it(project: Yaml) -> None:
+    mounts = [mount for service in project["services"].values() for mount in service.get("tmpfs", ())]
+    options = {option.partition("=")[0] for mount in mounts for option in mount.partition(":")[2].split(",") if option}
+    assert len(mounts) > 5
+    assert options <= {"mode", "size"}  # Podman knows no uid=
+
+
 def test_all_services_are_looked_at(project: Yaml) -> None:
     assert len(project["services"]) == 8

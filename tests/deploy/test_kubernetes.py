@@ -104,10 +104,10 @@ def test_nodes_are_counted_by_the_load_and_leave_one_by_one() -> None:
     rules = documents(KUBERNETES / "optional" / "adapter-rules.yaml")[0]["rules"]["custom"]
     assert [rule["name"]["as"] for rule in rules] == [metric]
     assert resources()["PodDisruptionBudget", "earshot"]["spec"]["maxUnavailable"] == 1
-    # nginx chooses among as many as there may be.
+    # nginx chooses among those that there are: it asks for the service's port by its name.
     conf = (KUBERNETES / "nginx.conf").read_text()
-    slots = re.findall(r"server earshot-(\d+)\.earshot-nodes\.earshot\.svc", conf)
-    assert slots == [str(number) for number in range(scaler["maxReplicas"])]
+    [port] = resources()["Service", "earshot-nodes"]["spec"]["ports"]
+    assert f"server earshot-nodes.earshot.svc.cluster.local service={port['name']} " in conf
     assert resources()["StatefulSet", "earshot"]["spec"]["serviceName"] == "earshot-nodes"
     assert resources()["Service", "earshot-nodes"]["spec"]["clusterIP"] == "None"
 
@@ -152,6 +152,8 @@ def test_the_monitor_asks_a_service_for_the_figures() -> None:
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
     assert endpoint["path"] == "/metrics"
     assert endpoint["authorization"]["credentials"]["key"] in SECRETS
+    job = service["metadata"]["labels"][monitor["jobLabel"]]
+    assert f'up{{job="{job}"}}' in (DEPLOY / "prometheus" / "alerts.yaml").read_text()
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl here, which has kustomize")
@@ -172,3 +174,10 @@ def test_kustomize_puts_them_together(tmp_path: Path) -> None:
     [stateful] = [each for each in found if each["kind"] == "StatefulSet"]
     sources = stateful["spec"]["template"]["spec"]["containers"][0]["envFrom"]
     assert {next(iter(source.values()))["name"] for source in sources} <= made_names
+    # So does the monitor, where it is wanted.
+    wanted = folder / "kustomization.yaml"
+    wanted.write_text(wanted.read_text().replace("# - optional/monitor.yaml", "- optional/monitor.yaml"))
+    made = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert made.returncode == 0, made.stderr
+    [monitor] = [each for each in yaml.safe_load_all(made.stdout) if each["kind"] == "ServiceMonitor"]
+    assert monitor["spec"]["endpoints"][0]["authorization"]["credentials"]["name"] in made_names

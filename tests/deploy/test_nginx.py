@@ -44,9 +44,8 @@ def test_the_one_of_kubernetes_is_taken(tmp_path: Path) -> None:
     """But for finding nodes by their names again and again, which needs nginx 1.27.3 and a cluster."""
     make_certificate(tmp_path)
     names = {" resolve;": ";", "resolver kube-dns.kube-system.svc.cluster.local": "resolver 127.0.0.1"}
-    domain = "earshot-nodes.earshot.svc.cluster.local"
-    slots = {f"server earshot-{number}.{domain}": "server 127.0.0.1" for number in range(8)}
-    conf = laid(KUBERNETES / "nginx.conf", tmp_path, {**own_ports(*free_ports(2)), **names, **slots})
+    service = {"server earshot-nodes.earshot.svc.cluster.local service=http": "server 127.0.0.1:8000"}
+    conf = laid(KUBERNETES / "nginx.conf", tmp_path, {**own_ports(*free_ports(2)), **names, **service})
     assert check(conf) == ""
     conf.write_text(conf.read_text().replace("consistent", "persistent"))
     assert "persistent" in check(conf)
