@@ -81,6 +81,7 @@ def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
         "track": segment.track,
         "language": segment.language,
         "revision": segment.revision,
+        "cut_from": segment.cut_from,
     }
 
 

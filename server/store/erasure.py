@@ -79,7 +79,7 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str, 
             sa.update(transcripts)
             .where(transcripts.c.id == transcript_id)
             .values(
-                segments=transcripts.c.segments - len(newest),
+                segments=transcripts.c.segments - sum(row.words > 0 for row in newest),
                 words=transcripts.c.words - sum(row.words for row in newest),
             )
         )

@@ -58,6 +58,7 @@ class Segment(Form):
     track: str
     language: str | None
     revision: int = Field(ge=1)
+    cut_from: str | None = Field(description="Of what another speaks: the segment that its words were cut from.")
 
 
 class SegmentPage(Page):
