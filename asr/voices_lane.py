@@ -6,6 +6,8 @@ more than ``FINAL_BATCHES`` times as many for all finals of a step; the others a
 those around are. Finals of files wait for their windows, which cost them little; so does the very first final for the
 encoder to load.
 
+Windows that held two voices, as is found out beside all that (``asr.changes_lane``), are embedded again, in parts.
+
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """
 
@@ -21,10 +23,12 @@ import structlog
 from pydantic import BaseModel
 
 from asr import wire
+from asr.changes_lane import ChangesLane
 from asr.contract import Samples
 from asr.encoder_loading import EncoderLoading
 from asr.listening import ListeningSession
 from asr.speakers.contract import Embeddings, SpeechWindow
+from asr.speakers.segmentation import Span
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
 from protocol.words import Word
@@ -68,6 +72,8 @@ class VoicesLane:
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
         self._pending: dict[str, _Session] = {}  # those with windows
+        self._again: dict[str, _Session] = {}  # those with parts of windows
+        self._changes = ChangesLane(clock, lambda session: self._tell_working([session]))
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
         self._has_waited = False  # for that
@@ -85,6 +91,7 @@ class VoicesLane:
             "voice_windows_dropped": self._dropped,
             "voice_failures": self._failures,
             "no_encoder": self._failure,
+            **self._changes.figures(),
         }
 
     def open(self, opened: wire.Open, session: ListeningSession) -> None:
@@ -107,6 +114,8 @@ class VoicesLane:
     def close(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
         self._pending.pop(session_id, None)
+        self._again.pop(session_id, None)
+        self._changes.forget(session_id)
 
     def listened(self, session: ListeningSession) -> None:
         """More was listened to: note what is due of it. To be called before its finals are said."""
@@ -122,6 +131,7 @@ class VoicesLane:
         one.voices.plan(one.session, self._clock())
         if one.voices.pending:
             self._pending[one.session.session_id] = one
+        self._changes.note(one.session, one.voices, self._loading)
 
     def _note_loaded(self) -> bool:
         """True when the encoder is there. When it turns out that it never will be, nobody waits for it any more."""
@@ -139,7 +149,10 @@ class VoicesLane:
 
     def next_due_s(self) -> float | None:
         """When the windows of live sessions have waited for others long enough."""
-        return min((_due_s(one) + GATHER_S for one in self._live()), default=None)
+        dues_s = [_due_s(one) + GATHER_S for one in self._live()]
+        if (look_s := self._changes.next_due_s()) is not None:
+            dues_s.append(look_s)
+        return min(dues_s, default=None)
 
     def turn(self, files: Iterable[str]) -> bool:
         """Embed one batch, if one is due: of live sessions, or of ``files`` whose finals are next. False: none is.
@@ -168,7 +181,36 @@ class VoicesLane:
         owing = [one for one in wanted if one.voices is not None and one.voices.due_before(_owed_samples(one))]
         if owing:
             self._embed(owing, now_s)
-        return bool(owing)
+        return bool(owing) or self._look(wanted)
+
+    def _look(self, files: Sequence[_Session]) -> bool:
+        """At changes of voices; first what came of the last look."""
+        if self._loading is None or self._loading.encoder is None:
+            return False
+        if self._again:
+            _, one = self._again.popitem()
+            self._guarded(one, self._embed_again)
+            return True
+        entries = [(one.session, one.voices) for one in files if one.voices is not None]
+        if (looked_at := self._changes.turn(entries, self._loading)) is not None:
+            self._note_again(self._sessions[looked_at.session_id])
+        return looked_at is not None
+
+    def _note_again(self, one: _Session) -> None:
+        if one.voices is not None and one.voices.parts_due():
+            self._again[one.session.session_id] = one
+
+    def _embed_again(self, one: _Session) -> None:
+        assert one.voices is not None
+        began_s = self._clock()
+        sounds = {part: one.voices.part_sound(part, one.session) for part in one.voices.parts_due()[: self._batch_max]}
+        there = [_Window(one, part, sound) for part, sound in sounds.items() if sound is not None]
+        if not there:
+            return
+        for window, row in zip(there, self._rows(there), strict=True):
+            one.voices.part_embedded(window.window, row)
+        self._note_again(one)
+        self._ran(len(there), 0.0, began_s)
 
     def _wait_for_encoder(self) -> bool:
         if self._loading is None:  # in vain
@@ -225,16 +267,19 @@ class VoicesLane:
                 self._pending.pop(one.session.session_id, None)
         if windows:
             self._run(windows)
-        done_s = self._clock()
-        self._windows += len(windows)
-        self._seconds += done_s - now_s
+        self._ran(len(windows), waited_s, now_s)
+
+    def _ran(self, size: int, waited_s: float, began_s: float) -> None:
+        took_s = self._clock() - began_s
+        self._windows += size
+        self._seconds += took_s
         self._tell(
             wire.Ran(
                 kind="voices",
-                size=len(windows),
+                size=size,
                 batch_max=self._batch_max,
                 wait_ms=round(1000 * waited_s, 3),
-                run_ms=round(1000 * (done_s - now_s), 3),
+                run_ms=round(1000 * took_s, 3),
             )
         )
 
@@ -282,14 +327,17 @@ class VoicesLane:
     def _rows(self, windows: Sequence[_Window]) -> Embeddings:
         assert self._loading is not None
         assert self._loading.encoder is not None
-        those = {(w.one.session.session_id, w.one.session.generation): None for w in windows}
-        self._tell(wire.Working(sessions=(), voices=tuple(those)))
+        self._tell_working([window.one.session for window in windows])
         rows = self._loading.encoder.embed([window.sound for window in windows])
         if rows.shape != (len(windows), self._loading.encoder.info.dim):
             raise ValueError("as many embeddings as windows are wanted")
         if not np.isfinite(rows).all():
             raise ValueError("an embedding is no number")
         return rows
+
+    def _tell_working(self, sessions: Iterable[ListeningSession]) -> None:
+        those = dict.fromkeys((session.session_id, session.generation) for session in sessions)
+        self._tell(wire.Working(sessions=(), voices=tuple(those)))
 
     def _give(self, windows: Sequence[_Window], rows: Embeddings) -> None:
         for window, row in zip(windows, rows, strict=True):
@@ -313,17 +361,22 @@ class VoicesLane:
 
     def said(
         self, session: ListeningSession, utterance: Utterance, words: Sequence[Word], tags: Sequence[int] = ()
-    ) -> tuple[wire.Spoke, ...]:
-        """Whose the words of a final are, which is told next: its prints are told here. ``tags``: of a hypothesis."""
+    ) -> tuple[tuple[wire.Spoke, ...], tuple[Span, ...]]:
+        """Whose the words of a final are, which is told next, and where two speak at once: its prints are told here.
+        ``tags``: of a hypothesis."""
         one = self._sessions.get(session.session_id)
         if one is None or one.voices is None:
-            return ()
+            return (), ()
         voices = one.voices
+        if self._loading is not None:
+            self._changes.said(voices, utterance, self._loading)
+        self._again.pop(session.session_id, None)
+        overlaps: tuple[Span, ...] | None = self._guarded(one, lambda _: voices.overlaps(utterance))
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words, tags))
         prints = self._guarded(one, lambda _: voices.forget(utterance, had_words=bool(words)))
         if prints is not None:
             self._tell(prints)
-        return spoke or ()
+        return spoke or (), overlaps or ()
 
     # Failing.
 

@@ -42,7 +42,8 @@ def cut(segment: Segment, who: Callable[[Word], Who]) -> list[tuple[Segment, Who
         }
         if not first:
             update |= {"cut_from": segment.cut_from or segment.segment_id, "cut_gap": gap}
-        pieces.append((segment.model_copy(update=update), whose))
+        piece = segment.model_copy(update=update)
+        pieces.append((piece.overlapped(segment.overlap) if segment.overlap else piece, whose))
     return pieces
 
 
@@ -55,6 +56,7 @@ def joined(pieces: Sequence[Segment]) -> Segment:
             "text": first.text + "".join(piece.cut_gap + piece.text for piece in pieces[1:]),
             "words": tuple(word for piece in pieces for word in piece.words),
             "end_samples": max(piece.end_samples for piece in pieces),
+            "overlap": tuple(span for piece in pieces for span in piece.overlap),
         }
     )
 

@@ -31,6 +31,7 @@ def segment_from(data: Mapping[str, Any]) -> Segment:
         ),
         speaker_confidence=data.get("speaker_confidence"),
         cut_from=data.get("cut_from"),
+        overlap=tuple((_samples(start), _samples(end)) for start, end in data.get("overlap", ())),
         language=data.get("language"),
         confidence=data.get("confidence", 1.0),
     )

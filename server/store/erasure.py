@@ -27,7 +27,7 @@ AT_ONCE = 500  # parameters of one statement
 
 def without_words(segment: Segment, *, revision: int | None = None) -> Segment:
     """The same place, and nothing that was said there."""
-    changed: dict[str, Any] = {"text": "", "words": ()}
+    changed: dict[str, Any] = {"text": "", "words": (), "overlap": ()}
     return segment.model_copy(update=changed if revision is None else {**changed, "revision": revision})
 
 
