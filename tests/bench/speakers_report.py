@@ -30,13 +30,18 @@ MEANINGS = {
     "speakers_streams": "live streams at once, with voices told apart and without",
     "speakers_interim_p50_ms_without": "end of a word sent to the word told, without, median, ms",
     "speakers_interim_p50_ms_with": "the same with",
+    "speakers_interim_p50_ms_segmented": "the same with segmentation, too",
     "speakers_interim_p95_ms_without": "the same without, 95th percentile, ms",
     "speakers_interim_p95_ms_with": "the same with",
+    "speakers_interim_p95_ms_segmented": "the same with segmentation, too",
     "speakers_final_p95_ms_without": "end of speech sent to its final told, without, 95th percentile, ms",
     "speakers_final_p95_ms_with": "the same with",
+    "speakers_final_p95_ms_segmented": "the same with segmentation, too",
     "speakers_inference_cpu_ms_per_stream_second_without": "inference process, ms of processor per stream and second",
     "speakers_inference_cpu_ms_per_stream_second_with": "the same with voices told apart",
+    "speakers_inference_cpu_ms_per_stream_second_segmented": "the same with segmentation, too",
     "speakers_words_wrong_with": "words lost, added or changed, with",
+    "speakers_words_wrong_segmented": "the same with segmentation, too",
     "passes_cpu_ms_per_stream_second": "passes now and then and the last one, the same",
 }
 

@@ -33,10 +33,15 @@ class Segmented:
     parts_s: float
 
 
-def network() -> SegmentationNetwork | None:
-    """That of ``EARSHOT_TEST_DATA``; None where there is none."""
+def segmentation_folder() -> Path | None:
+    """Where ``EARSHOT_TEST_DATA`` has the network; None where it has none."""
     folder = Path(os.environ.get("EARSHOT_TEST_DATA") or "/nowhere") / FOLDER
-    return SegmentationNetwork(folder) if (folder / FILE).is_file() else None
+    return folder if (folder / FILE).is_file() else None
+
+
+def network() -> SegmentationNetwork | None:
+    folder = segmentation_folder()
+    return None if folder is None else SegmentationNetwork(folder)
 
 
 def segmented(
