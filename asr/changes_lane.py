@@ -1,7 +1,8 @@
-"""Where voices change is looked for beside everything else: when no word and no window is due, and never for long.
+"""Where voices change is looked for beside everything else, when no word and no window is due.
 
-What was not looked at when an utterance's final is said is left out: no word waits for it. No more than ``SHARE_MAX``
-of the time goes into it for live sessions, by a rest after each look; files wait for theirs, which costs them little.
+For live sessions no more than ``SHARE_MAX`` of the time goes into it, by a rest after each look. Within that a final
+that comes alone may wait for one look, where there was no time in the pause before it; what is not looked at by then is
+left out. Files wait for theirs, which costs them little.
 
 What fails costs the changes of all, and neither voices nor words.
 """
@@ -62,15 +63,21 @@ class ChangesLane:
 
     def turn(self, files: Iterable[Entry], loading: EncoderLoading) -> ListeningSession | None:
         """Look at one stretch of sound, of a live session or of ``files``: of whom it was. None: none is due now."""
-        began_s = self._clock()
-        if self._due and began_s >= self._rests_until_s:
+        if self._due and self._clock() >= self._rests_until_s:
             session, voices = self._due.pop(next(iter(self._due)))
-            if self._look(session, voices, loading):
-                done_s = self._clock()
-                self._rests_until_s = done_s + (done_s - began_s) * (1 / SHARE_MAX - 1)
+            if self.look_now(session, voices, loading):
                 self.note(session, voices, loading)
                 return session
         return next((session for session, voices in files if self._look(session, voices, loading)), None)
+
+    def look_now(self, session: ListeningSession, voices: TrackVoices, loading: EncoderLoading) -> bool:
+        """At what is due of a live session, unless it is time to rest."""
+        began_s = self._clock()
+        if began_s < self._rests_until_s or not self._look(session, voices, loading):
+            return False
+        done_s = self._clock()
+        self._rests_until_s = done_s + (done_s - began_s) * (1 / SHARE_MAX - 1)
+        return True
 
     def _look(self, session: ListeningSession, voices: TrackVoices, loading: EncoderLoading) -> bool:
         network, due = self._network(loading), voices.chunk_due(session)

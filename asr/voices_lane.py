@@ -6,7 +6,8 @@ more than ``FINAL_BATCHES`` times as many for all finals of a step; the others a
 those around are. Finals of files wait for their windows, which cost them little; so does the very first final for the
 encoder to load.
 
-Windows that held two voices, as is found out beside all that (``asr.changes_lane``), are embedded again, in parts.
+Windows that held two voices, as is found out beside all that (``asr.changes_lane``), are embedded again, in parts; one
+batch of them is made up for at a final, too.
 
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """
@@ -31,6 +32,7 @@ from asr.speakers.contract import Embeddings, SpeechWindow
 from asr.speakers.segmentation import Span
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
+from asr.voiced_session import VoicedSession
 from protocol.words import Word
 
 log = structlog.get_logger(__name__)
@@ -45,18 +47,9 @@ FIRST_S = 0.5  # what the very first final waits for it: sound is not kept, and 
 LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
 
 
-@dataclass(slots=True)
-class _Session:
-    """``voices`` once the encoder is there."""
-
-    session: ListeningSession
-    opened: wire.Open
-    voices: TrackVoices | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    one: _Session
+    one: VoicedSession
     window: SpeechWindow
     sound: Samples
 
@@ -70,9 +63,9 @@ class VoicesLane:
         self._loading = loading
         self._tell = tell
         self._clock = clock
-        self._sessions: dict[str, _Session] = {}
-        self._pending: dict[str, _Session] = {}  # those with windows
-        self._again: dict[str, _Session] = {}  # those with parts of windows
+        self._sessions: dict[str, VoicedSession] = {}
+        self._pending: dict[str, VoicedSession] = {}  # those with windows
+        self._again: dict[str, VoicedSession] = {}  # those with parts of windows
         self._changes = ChangesLane(clock, lambda session: self._tell_working([session]))
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
@@ -97,7 +90,7 @@ class VoicesLane:
     def open(self, opened: wire.Open, session: ListeningSession) -> None:
         if not opened.options.diarize or self._loading is None:
             return
-        self._sessions[session.session_id] = _Session(session, opened)
+        self._sessions[session.session_id] = VoicedSession(session, opened)
         if not self._loading.begun:
             self._is_loading = True
             self._tell(wire.EncoderLoading(over=False))
@@ -123,7 +116,7 @@ class VoicesLane:
         if one is not None and self._note_loaded():
             self._guarded(one, self._plan)
 
-    def _plan(self, one: _Session) -> None:
+    def _plan(self, one: VoicedSession) -> None:
         assert self._loading is not None
         assert self._loading.encoder is not None
         if one.voices is None:
@@ -149,7 +142,7 @@ class VoicesLane:
 
     def next_due_s(self) -> float | None:
         """When the windows of live sessions have waited for others long enough."""
-        dues_s = [_due_s(one) + GATHER_S for one in self._live()]
+        dues_s = [one.due_s + GATHER_S for one in self._live()]
         if (look_s := self._changes.next_due_s()) is not None:
             dues_s.append(look_s)
         return min(dues_s, default=None)
@@ -169,8 +162,8 @@ class VoicesLane:
         now_s = self._clock()
         live = self._live()
         waiting = sum(len(one.voices.pending) for one in live if one.voices is not None)
-        if live and (waiting >= self._batch_max or min(map(_due_s, live)) + GATHER_S <= now_s):
-            self._embed(sorted(live, key=_due_s), now_s)
+        if live and (waiting >= self._batch_max or min(one.due_s for one in live) + GATHER_S <= now_s):
+            self._embed(sorted(live, key=lambda one: one.due_s), now_s)
             return True
         wanted = [self._sessions[name] for name in files if name in self._sessions]
         if self._is_loading and not self._note_loaded() and wanted:
@@ -178,12 +171,12 @@ class VoicesLane:
         for one in wanted:
             if one.voices is None:
                 self.listened(one.session)
-        owing = [one for one in wanted if one.voices is not None and one.voices.due_before(_owed_samples(one))]
+        owing = [one for one in wanted if one.voices is not None and one.voices.due_before(one.owed_samples)]
         if owing:
             self._embed(owing, now_s)
         return bool(owing) or self._look(wanted)
 
-    def _look(self, files: Sequence[_Session]) -> bool:
+    def _look(self, files: Sequence[VoicedSession]) -> bool:
         """At changes of voices; first what came of the last look."""
         if self._loading is None or self._loading.encoder is None:
             return False
@@ -196,11 +189,11 @@ class VoicesLane:
             self._note_again(self._sessions[looked_at.session_id])
         return looked_at is not None
 
-    def _note_again(self, one: _Session) -> None:
+    def _note_again(self, one: VoicedSession) -> None:
         if one.voices is not None and one.voices.parts_due():
             self._again[one.session.session_id] = one
 
-    def _embed_again(self, one: _Session) -> None:
+    def _embed_again(self, one: VoicedSession) -> None:
         assert one.voices is not None
         began_s = self._clock()
         sounds = {part: one.voices.part_sound(part, one.session) for part in one.voices.parts_due()[: self._batch_max]}
@@ -237,6 +230,16 @@ class VoicesLane:
         while late:
             self._embed([one for one, _ in late], self._clock(), ends)
             late = [(one, end) for one, end in late if self._is_late(one, end)]
+        if len(owed) == 1 and (alone := self._sessions.get(owed[0][0].session_id)) is not None:
+            self._look_late(alone)
+
+    def _look_late(self, one: VoicedSession) -> None:
+        """At a final that comes alone: at what there was no time for in the pause before it, within the same share."""
+        if one.voices is not None and self._loading is not None:
+            if self._changes.look_now(one.session, one.voices, self._loading):
+                self._note_again(one)
+            if self._again.pop(one.session.session_id, None) is not None:
+                self._guarded(one, self._embed_again)
 
     def _wait_once(self, sessions: Sequence[ListeningSession]) -> None:
         """As sound comes the encoder is there before the first pause; not where it comes faster than it was spoken."""
@@ -246,7 +249,7 @@ class VoicesLane:
             for session in sessions:
                 self.listened(session)
 
-    def _is_late(self, one: _Session, end_samples: int) -> bool:
+    def _is_late(self, one: VoicedSession, end_samples: int) -> bool:
         is_here = one.session.session_id in self._sessions
         return is_here and one.voices is not None and one.voices.due_before(end_samples) > 0
 
@@ -255,12 +258,12 @@ class VoicesLane:
         encoder = self._loading.encoder if self._loading is not None else None
         return min(BATCH_MAX, encoder.info.batch_windows) if encoder is not None else BATCH_MAX
 
-    def _live(self) -> list[_Session]:
+    def _live(self) -> list[VoicedSession]:
         return [one for one in self._pending.values() if one.session.options.lane == "live"]
 
-    def _embed(self, those: Sequence[_Session], now_s: float, ends: Mapping[str, int] | None = None) -> None:
+    def _embed(self, those: Sequence[VoicedSession], now_s: float, ends: Mapping[str, int] | None = None) -> None:
         """One step of the encoder, one window of each in turn; no more than those before its end, if it has one."""
-        waited_s = now_s - min(map(_due_s, those))
+        waited_s = now_s - min(one.due_s for one in those)
         windows = self._taken(those, ends or {})
         for one in those:
             if one.voices is None or not one.voices.pending:
@@ -283,10 +286,10 @@ class VoicesLane:
             )
         )
 
-    def _taken(self, those: Sequence[_Session], ends: Mapping[str, int]) -> list[_Window]:
+    def _taken(self, those: Sequence[VoicedSession], ends: Mapping[str, int]) -> list[_Window]:
         windows: list[_Window] = []
 
-        def take(one: _Session) -> None:
+        def take(one: VoicedSession) -> None:
             assert one.voices is not None
             found = one.voices.next_sound(one.session)
             if found is None:
@@ -294,7 +297,7 @@ class VoicesLane:
             else:
                 windows.append(_Window(one, *found))
 
-        rounds = zip_longest(*([one] * _count(one, ends.get(one.session.session_id)) for one in those))
+        rounds = zip_longest(*([one] * one.count(ends.get(one.session.session_id)) for one in those))
         for one in [one for one in chain.from_iterable(rounds) if one is not None][: self._batch_max]:
             if one.session.session_id in self._sessions:
                 self._guarded(one, take)
@@ -343,7 +346,7 @@ class VoicesLane:
         for window, row in zip(windows, rows, strict=True):
             if window.one.session.session_id in self._sessions:
 
-                def give(one: _Session, window: _Window = window, row: Embeddings = row) -> None:
+                def give(one: VoicedSession, window: _Window = window, row: Embeddings = row) -> None:
                     assert one.voices is not None
                     one.voices.embedded(window.window, row)
 
@@ -380,14 +383,14 @@ class VoicesLane:
 
     # Failing.
 
-    def _guarded(self, one: _Session, call: Callable[[_Session], T]) -> T | None:
+    def _guarded(self, one: VoicedSession, call: Callable[[VoicedSession], T]) -> T | None:
         try:
             return call(one)
         except Exception as error:
             self._give_up(one, error)
             return None
 
-    def _give_up(self, one: _Session, error: Exception) -> None:
+    def _give_up(self, one: VoicedSession, error: Exception) -> None:
         log.error("voices of a session are no longer told apart", error=type(error).__name__)
         self._failures += 1
         self.close(one.session.session_id)
@@ -397,21 +400,5 @@ class VoicesLane:
         self._failures += len(self._sessions)
         self._failure = reason
         self._loading = None
-        self._sessions.clear()
-        self._pending.clear()
-
-
-def _due_s(one: _Session) -> float:
-    assert one.voices is not None
-    return one.voices.pending[0].due_s if one.voices.pending else float("inf")
-
-
-def _count(one: _Session, end_samples: int | None) -> int:
-    """Of its windows: all, or those before an end."""
-    assert one.voices is not None
-    return len(one.voices.pending) if end_samples is None else one.voices.due_before(end_samples)
-
-
-def _owed_samples(one: _Session) -> int:
-    """The end of the oldest utterance whose final is owed."""
-    return next((owed.utterance.end_samples for owed in one.session.owed if owed.utterance is not None), 0)
+        for session_id in list(self._sessions):
+            self.close(session_id)

@@ -149,6 +149,20 @@ def test_live_it_takes_no_more_than_its_share_and_what_is_left_out_is_counted() 
         assert [text for text, _ in bench.whose(name)] == [*FIRST.split(), *SECOND.split()] * 2
 
 
+def test_where_no_pause_was_seen_a_final_waits_for_one_look_within_the_same_share() -> None:
+    for talks, looks in ((1, 1), (4, 1)):
+        bench, network = bench_with(0.04)
+        bench.open(options=LIVE)
+        bench.audio(0, said_by(*TALK) * talks)
+        bench.finalize()
+        bench.idle()
+        assert len(bench.finals()) == talks
+        assert len(network.looks) == looks
+        assert bench.pong().segmentations_left_out == talks - looks
+        assert bench.whose() == as_expected(*TALK) * talks
+    assert bench.now_s == pytest.approx(0.04)
+
+
 def test_a_file_waits_for_it_and_leaves_nothing_out() -> None:
     bench, network = bench_with(0.2)
     bench.open("file", OF_FILE)
