@@ -56,9 +56,21 @@ def joined(pieces: Sequence[Segment]) -> Segment:
             "text": first.text + "".join(piece.cut_gap + piece.text for piece in pieces[1:]),
             "words": tuple(word for piece in pieces for word in piece.words),
             "end_samples": max(piece.end_samples for piece in pieces),
-            "overlap": tuple(span for piece in pieces for span in piece.overlap),
+            "overlap": _overlap(pieces),
         }
     )
+
+
+def _overlap(pieces: Sequence[Segment]) -> tuple[tuple[int, int], ...]:
+    """Of the whole: what went over a cut is one again."""
+    found: list[tuple[int, int]] = []
+    cuts = {(before.end_samples, after.start_samples) for before, after in pairwise(pieces)}
+    for start, end in (span for piece in pieces for span in piece.overlap):
+        if found and (found[-1][1], start) in cuts:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _texts(segment: Segment, lengths: Sequence[int]) -> list[tuple[str, str]] | None:
