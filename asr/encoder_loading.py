@@ -60,12 +60,12 @@ class EncoderLoading:
             reason = _reason(error)
             log.error("the encoder of voices cannot be used", reason=reason)
             self.failure = f"the encoder of voices cannot be used: {reason}"
-        self._over.set()
         if self.encoder is not None and self._load_segmentation is not None:
             try:
                 self.segmentation = self._load_segmentation()
             except Exception as error:
                 log.error("changes of voices are not looked for", reason=_reason(error))
+        self._over.set()
 
 
 def _reason(error: Exception) -> str:
