@@ -88,11 +88,11 @@ class ChangesLane:
         self._begins(session)
         try:
             found = decoded(network.hear(session.sound(start_samples, end_samples)), start_samples)
+            voices.changes(utterance_samples, (start_samples, end_samples), found)
         except Exception as error:
             log.error("changes of voices are no longer looked for", error=type(error).__name__)
             self._has_failed, self._due = True, {}
             return False
-        voices.changes(utterance_samples, (start_samples, end_samples), found)
         self._looks += 1
         self._seconds += self._clock() - began_s
         return True

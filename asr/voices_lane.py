@@ -371,8 +371,8 @@ class VoicesLane:
         if one is None or one.voices is None:
             return (), ()
         voices = one.voices
-        if self._loading is not None:
-            self._changes.said(voices, utterance, self._loading)
+        if (loading := self._loading) is not None:
+            self._guarded(one, lambda _: self._changes.said(voices, utterance, loading))
         self._again.pop(session.session_id, None)
         overlaps: tuple[Span, ...] | None = self._guarded(one, lambda _: voices.overlaps(utterance))
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words, tags))
