@@ -42,7 +42,7 @@ class EngineStatus:
     ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the workers themselves have not worked
     through; ``steps`` and ``step_s`` count since each worker's start. ``workers`` are ready, of ``workers_wanted``;
     ``pid`` is the first of ``pids``. ``encoder``: by which voices are told apart, None when they are not, for want of
-    the reason in ``no_encoder``.
+    the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for, or None.
     """
 
     state: WorkerState
@@ -66,6 +66,7 @@ class EngineStatus:
     each: tuple[WorkerStatus, ...] = ()
     encoder: str | None = None
     no_encoder: str = ""
+    segmentation: str | None = None
 
 
 class AsrClient:
@@ -211,6 +212,7 @@ class AsrClient:
             each=each,
             encoder=ready.encoder if ready and not no_encoder else None,
             no_encoder=no_encoder,
+            segmentation=ready.segmentation if ready and not no_encoder else None,
         )
 
     def open(

@@ -8,25 +8,40 @@ from collections.abc import Callable
 import structlog
 
 from asr.speakers.contract import SpeakerEncoder
+from asr.speakers.segmentation import SpeakerSegmentation
 from protocol.errors import EarshotError
 
 log = structlog.get_logger(__name__)
 
 
 class EncoderLoading:
-    """``load`` runs in a thread, or in ``begin`` itself where there is none; the encoder is the loop's after that."""
+    """``load`` runs in a thread, or in ``begin`` itself where there is none; the encoder is the loop's after that.
 
-    def __init__(self, load: Callable[[], SpeakerEncoder], *, in_thread: bool = True) -> None:
+    ``load_segmentation``: of what says where voices change, which is done without when it cannot be used.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], SpeakerEncoder],
+        *,
+        in_thread: bool = True,
+        load_segmentation: Callable[[], SpeakerSegmentation] | None = None,
+    ) -> None:
         self._load = load
+        self._load_segmentation = load_segmentation
         self._in_thread = in_thread
         self._over = threading.Event()
         self.begun = False
         self.encoder: SpeakerEncoder | None = None
+        self.segmentation: SpeakerSegmentation | None = None
         self.failure = ""
 
     @property
     def over(self) -> bool:
         return self._over.is_set()
+
+    def with_segmentation(self, load: Callable[[], SpeakerSegmentation]) -> EncoderLoading:
+        return EncoderLoading(self._load, in_thread=self._in_thread, load_segmentation=load)
 
     def begin(self) -> None:
         self.begun = True
@@ -42,7 +57,16 @@ class EncoderLoading:
         try:
             self.encoder = self._load()
         except Exception as error:
-            reason = error.message if isinstance(error, EarshotError) else type(error).__name__
+            reason = _reason(error)
             log.error("the encoder of voices cannot be used", reason=reason)
             self.failure = f"the encoder of voices cannot be used: {reason}"
+        if self.encoder is not None and self._load_segmentation is not None:
+            try:
+                self.segmentation = self._load_segmentation()
+            except Exception as error:
+                log.error("changes of voices are not looked for", reason=_reason(error))
         self._over.set()
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, EarshotError) else type(error).__name__

@@ -11,13 +11,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from protocol.errors import EarshotError, EngineFailed, NotFound
 
-Kind = Literal["recogniser", "speaker encoder"]
+Kind = Literal["recogniser", "speaker encoder", "speaker segmentation"]
 Progress = Callable[[str, int, int], None]  # file, bytes so far, bytes in all (0: not known)
 
 NOTE = "earshot-model.json"
@@ -138,6 +138,17 @@ CATALOGUE: dict[str, Model] = {
             27,
             "CC-BY-4.0",
             "tells voices apart; heavier than campplus, and its thresholds were not measured",
+        ),
+        replace(
+            _encoder(
+                "pyannote-segmentation",
+                "csukuangfj/sherpa-onnx-pyannote-segmentation-3-0",
+                "model.int8.onnx",
+                2,
+                "MIT",
+                "says where voices change and where two speak at once, beside any encoder",
+            ),
+            kind="speaker segmentation",
         ),
     )
 }

@@ -33,8 +33,8 @@ class Saying:
         words = self._inside_voiced(outcome, utterance.voiced)
         if words and outcome.language is not None:
             session.options = session.options.model_copy(update={"heard_language": outcome.language})
-        spoke = self._voices.said(session, utterance, words, _tags_of(words, outcome))
-        self._heard(session, words, bounds, outcome.language, spoke, final=True)
+        spoke, overlaps = self._voices.said(session, utterance, words, _tags_of(words, outcome))
+        self._heard(session, words, bounds, outcome.language, spoke, overlaps, final=True)
 
     def so_far(self, session: ListeningSession, hypothesis: Hypothesis) -> None:
         start = session.utterances.open_samples
@@ -43,7 +43,7 @@ class Saying:
         if words or session.told:  # an interim without words takes back what was told
             session.told = bool(words)
             spoke = self._voices.so_far(session, words)
-            self._heard(session, words, (start, session.stream_samples), hypothesis.language, spoke, final=False)
+            self._heard(session, words, (start, session.stream_samples), hypothesis.language, spoke, (), final=False)
 
     def _give_up(self, session: ListeningSession, bounds: tuple[int, int], reason: str) -> None:
         self._tell(
@@ -68,6 +68,7 @@ class Saying:
         bounds: tuple[int, int],
         language: str | None,
         spoke: tuple[wire.Spoke, ...],
+        overlaps: tuple[tuple[int, int], ...],
         *,
         final: bool,
     ) -> None:
@@ -83,6 +84,7 @@ class Saying:
                 through_samples=bounds[1],
                 language=language or (asked if asked != "auto" else None),
                 spoke=spoke,
+                overlaps=overlaps,
             )
         )
 

@@ -81,7 +81,13 @@ class SegmentBook:
         return self._open
 
     def heard(
-        self, words: Sequence[Word], language: str | None, *, final: bool, spoke: Sequence[Spoke] = ()
+        self,
+        words: Sequence[Word],
+        language: str | None,
+        *,
+        final: bool,
+        spoke: Sequence[Spoke] = (),
+        overlaps: Sequence[tuple[int, int]] = (),
     ) -> list[Segment]:
         """What to tell now, if anything: a version of the open segment, or of a new one.
 
@@ -99,7 +105,8 @@ class SegmentBook:
         if before is not None and not final and _same(before, first):
             return []
         self._open = None if final else first
-        return [first, *(self._segment(part, spoken, glued=glued, final=final) for part in parts[1:])]
+        told = [first, *(self._segment(part, spoken, glued=glued, final=final) for part in parts[1:])]
+        return [segment.overlapped(overlaps) for segment in told] if overlaps else told
 
     def _segment(
         self, part: _Part, language: str | None, *, glued: bool, final: bool, before: Segment | None = None

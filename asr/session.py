@@ -278,7 +278,9 @@ class AsrSession:
         self._through_samples = max(self._through_samples, heard.through_samples)
         if heard.final and heard.words and heard.language is not None:  # for the next worker, and behind a long hole
             self._options = self._options.model_copy(update={"heard_language": heard.language})
-        segments = self._book.heard(heard.words, heard.language, final=heard.final, spoke=heard.spoke)
+        segments = self._book.heard(
+            heard.words, heard.language, final=heard.final, spoke=heard.spoke, overlaps=heard.overlaps
+        )
         # At once, not only when the worker says so: should it end in between, these words are not said twice.
         # And before they are told, so that who is told reads a position that has them.
         progress = heard.final and self._settle(heard.through_samples)

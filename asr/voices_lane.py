@@ -6,6 +6,9 @@ more than ``FINAL_BATCHES`` times as many for all finals of a step; the others a
 those around are. Finals of files wait for their windows, which cost them little; so does the very first final for the
 encoder to load.
 
+Windows that held two voices, as is found out beside all that (``asr.changes_lane``), are embedded again, in parts; one
+batch of them is made up for at a final, too.
+
 Whatever fails here costs a session its voices, or all of them theirs, and never a word.
 """
 
@@ -21,12 +24,15 @@ import structlog
 from pydantic import BaseModel
 
 from asr import wire
+from asr.changes_lane import ChangesLane
 from asr.contract import Samples
 from asr.encoder_loading import EncoderLoading
 from asr.listening import ListeningSession
 from asr.speakers.contract import Embeddings, SpeechWindow
+from asr.speakers.segmentation import Span
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
+from asr.voiced_session import VoicedSession
 from protocol.words import Word
 
 log = structlog.get_logger(__name__)
@@ -41,18 +47,9 @@ FIRST_S = 0.5  # what the very first final waits for it: sound is not kept, and 
 LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
 
 
-@dataclass(slots=True)
-class _Session:
-    """``voices`` once the encoder is there."""
-
-    session: ListeningSession
-    opened: wire.Open
-    voices: TrackVoices | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Window:
-    one: _Session
+    one: VoicedSession
     window: SpeechWindow
     sound: Samples
 
@@ -66,8 +63,10 @@ class VoicesLane:
         self._loading = loading
         self._tell = tell
         self._clock = clock
-        self._sessions: dict[str, _Session] = {}
-        self._pending: dict[str, _Session] = {}  # those with windows
+        self._sessions: dict[str, VoicedSession] = {}
+        self._pending: dict[str, VoicedSession] = {}  # those with windows
+        self._again: dict[str, VoicedSession] = {}  # those with parts of windows
+        self._changes = ChangesLane(clock, lambda session: self._tell_working([session]))
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
         self._has_waited = False  # for that
@@ -85,12 +84,13 @@ class VoicesLane:
             "voice_windows_dropped": self._dropped,
             "voice_failures": self._failures,
             "no_encoder": self._failure,
+            **self._changes.figures(),
         }
 
     def open(self, opened: wire.Open, session: ListeningSession) -> None:
         if not opened.options.diarize or self._loading is None:
             return
-        self._sessions[session.session_id] = _Session(session, opened)
+        self._sessions[session.session_id] = VoicedSession(session, opened)
         if not self._loading.begun:
             self._is_loading = True
             self._tell(wire.EncoderLoading(over=False))
@@ -107,6 +107,8 @@ class VoicesLane:
     def close(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)
         self._pending.pop(session_id, None)
+        self._again.pop(session_id, None)
+        self._changes.forget(session_id)
 
     def listened(self, session: ListeningSession) -> None:
         """More was listened to: note what is due of it. To be called before its finals are said."""
@@ -114,7 +116,7 @@ class VoicesLane:
         if one is not None and self._note_loaded():
             self._guarded(one, self._plan)
 
-    def _plan(self, one: _Session) -> None:
+    def _plan(self, one: VoicedSession) -> None:
         assert self._loading is not None
         assert self._loading.encoder is not None
         if one.voices is None:
@@ -122,6 +124,7 @@ class VoicesLane:
         one.voices.plan(one.session, self._clock())
         if one.voices.pending:
             self._pending[one.session.session_id] = one
+        self._changes.note(one.session, one.voices, self._loading)
 
     def _note_loaded(self) -> bool:
         """True when the encoder is there. When it turns out that it never will be, nobody waits for it any more."""
@@ -139,7 +142,10 @@ class VoicesLane:
 
     def next_due_s(self) -> float | None:
         """When the windows of live sessions have waited for others long enough."""
-        return min((_due_s(one) + GATHER_S for one in self._live()), default=None)
+        dues_s = [one.due_s + GATHER_S for one in self._live()]
+        if (look_s := self._changes.next_due_s()) is not None:
+            dues_s.append(look_s)
+        return min(dues_s, default=None)
 
     def turn(self, files: Iterable[str]) -> bool:
         """Embed one batch, if one is due: of live sessions, or of ``files`` whose finals are next. False: none is.
@@ -156,8 +162,8 @@ class VoicesLane:
         now_s = self._clock()
         live = self._live()
         waiting = sum(len(one.voices.pending) for one in live if one.voices is not None)
-        if live and (waiting >= self._batch_max or min(map(_due_s, live)) + GATHER_S <= now_s):
-            self._embed(sorted(live, key=_due_s), now_s)
+        if live and (waiting >= self._batch_max or min(one.due_s for one in live) + GATHER_S <= now_s):
+            self._embed(sorted(live, key=lambda one: one.due_s), now_s)
             return True
         wanted = [self._sessions[name] for name in files if name in self._sessions]
         if self._is_loading and not self._note_loaded() and wanted:
@@ -165,10 +171,39 @@ class VoicesLane:
         for one in wanted:
             if one.voices is None:
                 self.listened(one.session)
-        owing = [one for one in wanted if one.voices is not None and one.voices.due_before(_owed_samples(one))]
+        owing = [one for one in wanted if one.voices is not None and one.voices.due_before(one.owed_samples)]
         if owing:
             self._embed(owing, now_s)
-        return bool(owing)
+        return bool(owing) or self._look(wanted)
+
+    def _look(self, files: Sequence[VoicedSession]) -> bool:
+        """At changes of voices; first what came of the last look."""
+        if self._loading is None or self._loading.encoder is None:
+            return False
+        if self._again:
+            _, one = self._again.popitem()
+            self._guarded(one, self._embed_again)
+            return True
+        entries = [(one.session, one.voices) for one in files if one.voices is not None]
+        if (looked_at := self._changes.turn(entries, self._loading)) is not None:
+            self._note_again(self._sessions[looked_at.session_id])
+        return looked_at is not None
+
+    def _note_again(self, one: VoicedSession) -> None:
+        if one.voices is not None and one.voices.parts_due():
+            self._again[one.session.session_id] = one
+
+    def _embed_again(self, one: VoicedSession) -> None:
+        assert one.voices is not None
+        began_s = self._clock()
+        sounds = {part: one.voices.part_sound(part, one.session) for part in one.voices.parts_due()[: self._batch_max]}
+        there = [_Window(one, part, sound) for part, sound in sounds.items() if sound is not None]
+        if not there:
+            return
+        for window, row in zip(there, self._rows(there), strict=True):
+            one.voices.part_embedded(window.window, row)
+        self._note_again(one)
+        self._ran(len(there), 0.0, began_s)
 
     def _wait_for_encoder(self) -> bool:
         if self._loading is None:  # in vain
@@ -195,6 +230,16 @@ class VoicesLane:
         while late:
             self._embed([one for one, _ in late], self._clock(), ends)
             late = [(one, end) for one, end in late if self._is_late(one, end)]
+        if len(owed) == 1 and (alone := self._sessions.get(owed[0][0].session_id)) is not None:
+            self._look_late(alone)
+
+    def _look_late(self, one: VoicedSession) -> None:
+        """At a final that comes alone: at what there was no time for in the pause before it, within the same share."""
+        if one.voices is not None and self._loading is not None:
+            if self._changes.look_now(one.session, one.voices, self._loading):
+                self._note_again(one)
+            if self._again.pop(one.session.session_id, None) is not None:
+                self._guarded(one, self._embed_again)
 
     def _wait_once(self, sessions: Sequence[ListeningSession]) -> None:
         """As sound comes the encoder is there before the first pause; not where it comes faster than it was spoken."""
@@ -204,7 +249,7 @@ class VoicesLane:
             for session in sessions:
                 self.listened(session)
 
-    def _is_late(self, one: _Session, end_samples: int) -> bool:
+    def _is_late(self, one: VoicedSession, end_samples: int) -> bool:
         is_here = one.session.session_id in self._sessions
         return is_here and one.voices is not None and one.voices.due_before(end_samples) > 0
 
@@ -213,35 +258,38 @@ class VoicesLane:
         encoder = self._loading.encoder if self._loading is not None else None
         return min(BATCH_MAX, encoder.info.batch_windows) if encoder is not None else BATCH_MAX
 
-    def _live(self) -> list[_Session]:
+    def _live(self) -> list[VoicedSession]:
         return [one for one in self._pending.values() if one.session.options.lane == "live"]
 
-    def _embed(self, those: Sequence[_Session], now_s: float, ends: Mapping[str, int] | None = None) -> None:
+    def _embed(self, those: Sequence[VoicedSession], now_s: float, ends: Mapping[str, int] | None = None) -> None:
         """One step of the encoder, one window of each in turn; no more than those before its end, if it has one."""
-        waited_s = now_s - min(map(_due_s, those))
+        waited_s = now_s - min(one.due_s for one in those)
         windows = self._taken(those, ends or {})
         for one in those:
             if one.voices is None or not one.voices.pending:
                 self._pending.pop(one.session.session_id, None)
         if windows:
             self._run(windows)
-        done_s = self._clock()
-        self._windows += len(windows)
-        self._seconds += done_s - now_s
+        self._ran(len(windows), waited_s, now_s)
+
+    def _ran(self, size: int, waited_s: float, began_s: float) -> None:
+        took_s = self._clock() - began_s
+        self._windows += size
+        self._seconds += took_s
         self._tell(
             wire.Ran(
                 kind="voices",
-                size=len(windows),
+                size=size,
                 batch_max=self._batch_max,
                 wait_ms=round(1000 * waited_s, 3),
-                run_ms=round(1000 * (done_s - now_s), 3),
+                run_ms=round(1000 * took_s, 3),
             )
         )
 
-    def _taken(self, those: Sequence[_Session], ends: Mapping[str, int]) -> list[_Window]:
+    def _taken(self, those: Sequence[VoicedSession], ends: Mapping[str, int]) -> list[_Window]:
         windows: list[_Window] = []
 
-        def take(one: _Session) -> None:
+        def take(one: VoicedSession) -> None:
             assert one.voices is not None
             found = one.voices.next_sound(one.session)
             if found is None:
@@ -249,7 +297,7 @@ class VoicesLane:
             else:
                 windows.append(_Window(one, *found))
 
-        rounds = zip_longest(*([one] * _count(one, ends.get(one.session.session_id)) for one in those))
+        rounds = zip_longest(*([one] * one.count(ends.get(one.session.session_id)) for one in those))
         for one in [one for one in chain.from_iterable(rounds) if one is not None][: self._batch_max]:
             if one.session.session_id in self._sessions:
                 self._guarded(one, take)
@@ -282,8 +330,7 @@ class VoicesLane:
     def _rows(self, windows: Sequence[_Window]) -> Embeddings:
         assert self._loading is not None
         assert self._loading.encoder is not None
-        those = {(w.one.session.session_id, w.one.session.generation): None for w in windows}
-        self._tell(wire.Working(sessions=(), voices=tuple(those)))
+        self._tell_working([window.one.session for window in windows])
         rows = self._loading.encoder.embed([window.sound for window in windows])
         if rows.shape != (len(windows), self._loading.encoder.info.dim):
             raise ValueError("as many embeddings as windows are wanted")
@@ -291,11 +338,15 @@ class VoicesLane:
             raise ValueError("an embedding is no number")
         return rows
 
+    def _tell_working(self, sessions: Iterable[ListeningSession]) -> None:
+        those = dict.fromkeys((session.session_id, session.generation) for session in sessions)
+        self._tell(wire.Working(sessions=(), voices=tuple(those)))
+
     def _give(self, windows: Sequence[_Window], rows: Embeddings) -> None:
         for window, row in zip(windows, rows, strict=True):
             if window.one.session.session_id in self._sessions:
 
-                def give(one: _Session, window: _Window = window, row: Embeddings = row) -> None:
+                def give(one: VoicedSession, window: _Window = window, row: Embeddings = row) -> None:
                     assert one.voices is not None
                     one.voices.embedded(window.window, row)
 
@@ -313,28 +364,33 @@ class VoicesLane:
 
     def said(
         self, session: ListeningSession, utterance: Utterance, words: Sequence[Word], tags: Sequence[int] = ()
-    ) -> tuple[wire.Spoke, ...]:
-        """Whose the words of a final are, which is told next: its prints are told here. ``tags``: of a hypothesis."""
+    ) -> tuple[tuple[wire.Spoke, ...], tuple[Span, ...]]:
+        """Whose the words of a final are, which is told next, and where two speak at once: its prints are told here.
+        ``tags``: of a hypothesis."""
         one = self._sessions.get(session.session_id)
         if one is None or one.voices is None:
-            return ()
+            return (), ()
         voices = one.voices
+        if (loading := self._loading) is not None:
+            self._guarded(one, lambda _: self._changes.said(voices, utterance, loading))
+        self._again.pop(session.session_id, None)
+        overlaps: tuple[Span, ...] | None = self._guarded(one, lambda _: voices.overlaps(utterance))
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words, tags))
         prints = self._guarded(one, lambda _: voices.forget(utterance, had_words=bool(words)))
         if prints is not None:
             self._tell(prints)
-        return spoke or ()
+        return spoke or (), overlaps or ()
 
     # Failing.
 
-    def _guarded(self, one: _Session, call: Callable[[_Session], T]) -> T | None:
+    def _guarded(self, one: VoicedSession, call: Callable[[VoicedSession], T]) -> T | None:
         try:
             return call(one)
         except Exception as error:
             self._give_up(one, error)
             return None
 
-    def _give_up(self, one: _Session, error: Exception) -> None:
+    def _give_up(self, one: VoicedSession, error: Exception) -> None:
         log.error("voices of a session are no longer told apart", error=type(error).__name__)
         self._failures += 1
         self.close(one.session.session_id)
@@ -344,21 +400,5 @@ class VoicesLane:
         self._failures += len(self._sessions)
         self._failure = reason
         self._loading = None
-        self._sessions.clear()
-        self._pending.clear()
-
-
-def _due_s(one: _Session) -> float:
-    assert one.voices is not None
-    return one.voices.pending[0].due_s if one.voices.pending else float("inf")
-
-
-def _count(one: _Session, end_samples: int | None) -> int:
-    """Of its windows: all, or those before an end."""
-    assert one.voices is not None
-    return len(one.voices.pending) if end_samples is None else one.voices.due_before(end_samples)
-
-
-def _owed_samples(one: _Session) -> int:
-    """The end of the oldest utterance whose final is owed."""
-    return next((owed.utterance.end_samples for owed in one.session.owed if owed.utterance is not None), 0)
+        for session_id in list(self._sessions):
+            self.close(session_id)

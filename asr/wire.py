@@ -134,7 +134,7 @@ class Ready(_Message):
     """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen.
 
     ``streaming``: see ``asr.contract.EngineInfo``. ``encoder``: by which voices can be told apart; None: they cannot,
-    for want of the reason in ``no_encoder``.
+    for want of the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for.
     """
 
     type: Literal["ready"] = "ready"
@@ -149,6 +149,7 @@ class Ready(_Message):
     batch_max: int = 1
     encoder: str | None = None
     no_encoder: str = ""
+    segmentation: str | None = None
 
 
 class Spoke(_Message):
@@ -181,7 +182,8 @@ class VoicePrints(_Message):
 class Heard(_Message):
     """From the worker: the words of the open utterance of a session.
 
-    ``spoke``: whose the words are, all of them in order; empty where voices are not told apart.
+    ``spoke``: whose the words are, all of them in order; empty where voices are not told apart. ``overlaps``: where two
+    speak at once in a final's utterance, as ``(start_samples, end_samples)``.
 
     ``final``: the utterance ended and these are its words, none of them will change (none at all: it was not speech).
     ``through_samples``: all sound before it went into this.
@@ -197,6 +199,7 @@ class Heard(_Message):
     through_samples: int
     language: str | None = None
     spoke: tuple[Spoke, ...] = ()
+    overlaps: tuple[tuple[int, int], ...] = ()
 
 
 class Settled(_Message):
@@ -282,6 +285,8 @@ class Pong(_Message):
     ``interim_ms``: how often a session gets an interim now. ``waiting``: steps wanted now and not begun.
     ``voice_windows`` of sound were embedded in ``voice_ms``, ``voice_windows_dropped`` were not for want of time;
     ``voice_failures``: times that a session's voices were no longer told apart because something failed.
+    ``segmentations``: stretches of sound in which changes of voices were looked for in ``segmentation_ms``;
+    ``segmentations_left_out``: finals before which there was no time for that.
     ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be. ``away``: why an engine on
     another machine hears nothing now.
     """
@@ -303,6 +308,9 @@ class Pong(_Message):
     voice_ms: float = 0.0
     voice_windows_dropped: int = 0
     voice_failures: int = 0
+    segmentations: int = 0
+    segmentation_ms: float = 0.0
+    segmentations_left_out: int = 0
     no_encoder: str = ""
     away: str = ""
 

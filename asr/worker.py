@@ -141,6 +141,7 @@ def _ready(choice: Choice, engine: StreamingEngine, encoder: EncoderChoice) -> w
         batch_max=engine.batch_max,
         encoder=encoder.name,
         no_encoder=encoder.reason,
+        segmentation=encoder.segmentation,
     )
 
 
@@ -167,9 +168,11 @@ def run(link: socket.socket, settings: WorkerSettings) -> int:
     try:
         settings = _with_credentials(settings, inbox)
         choice, engine = _load(settings)
-        encoder = choose_encoder(choice, settings.models_dir, settings.speaker_encoder)
+        encoder = choose_encoder(choice, settings.models_dir, settings.speaker_encoder, settings.speaker_segmentation)
         if encoder.notice:
             log.warning("a fetched encoder of voices is passed over", reason=encoder.notice)
+        if encoder.no_segmentation:
+            log.warning("changes of voices are not looked for", reason=encoder.no_segmentation)
         loop = InferenceLoop(engine, _voice_activity(choice), settings, tell, time.monotonic, encoder.loading)
         gc.collect()
         gc.freeze()  # all of it stays to the end, and steps do not wait while the collector looks at it again

@@ -16,7 +16,7 @@ class WorkerSettings:
     ``engine`` is ``auto``, a model's name from the catalogue, or ``scripted`` (tests). ``step_deadline_s``,
     ``start_deadline_s`` and ``memory_max_mb`` (0: no limit) are kept by the supervisor, in ``asr.client``. ``workers``:
     how many processes (0: as many as the engine is good for here); ``index`` says which of them this is, and so its
-    device. ``commit_policy``: a name that ``asr.agreement`` knows. ``speaker_encoder``: see
+    device. ``commit_policy``: a name that ``asr.agreement`` knows. ``speaker_encoder``, ``speaker_segmentation``: see
     ``asr.engines.choose_encoder``. ``shared_in``: the folder of the sockets at which other servers come to the
     processes (``asr.sharing``), empty where nobody does. ``riva_...``: of the engine ``riva`` (``asr.engines.riva``).
     """
@@ -29,6 +29,7 @@ class WorkerSettings:
     interim_interval_ms: int = 300
     commit_policy: str = "local-agreement"
     speaker_encoder: str = "auto"
+    speaker_segmentation: str = "auto"
     step_deadline_s: float = 30.0
     start_deadline_s: float = 180.0
     memory_max_mb: int = 0

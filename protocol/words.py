@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +58,7 @@ class Segment(BaseModel):
     are kept apart.
     ``cut_from``: of what was cut off where another speaks, the id of the segment whose words these were; ``cut_gap`` is
     the space that stood before them there.
+    ``overlap``: where two speak at once in it, as ``(start_samples, end_samples)``, in order.
     """
 
     model_config = ConfigDict(frozen=True, **PARSED)
@@ -78,12 +80,19 @@ class Segment(BaseModel):
     taken_from: int | None = None
     cut_from: str | None = None
     cut_gap: str = ""
+    overlap: tuple[tuple[int, int], ...] = ()
     language: str | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
 
     @property
     def label(self) -> str | None:
         return self.speaker if self.speaker_label is None else self.speaker_label
+
+    def overlapped(self, spans: Iterable[tuple[int, int]]) -> Self:
+        """With what of ``spans`` is in it as where two speak at once."""
+        start, end = self.start_samples, self.end_samples
+        inside = tuple((max(a, start), min(b, end)) for a, b in spans if a < end and b > start)
+        return self.model_copy(update={"overlap": inside})
 
     def said_by(self, label: str | None, name: str | None) -> Self:
         """The same words of the voice ``label``, shown as ``name``."""

@@ -83,6 +83,14 @@ class EngineMetrics:
         self._dropped = Counter(
             "earshot_engine_interims_dropped", "Interims left out because the cadence was stretched.", registry=r
         )
+        self._changes = Counter(
+            "earshot_engine_segmentations", "Stretches of sound in which changes of voices were looked for.", registry=r
+        )
+        self._changes_left_out = Counter(
+            "earshot_engine_segmentations_left_out",
+            "Finals before which there was no time to look for changes of voices.",
+            registry=r,
+        )
         self._guards = Counter(
             "earshot_engine_guard_hits", "Times a guard against invented text struck.", ["guard"], registry=r
         )
@@ -104,6 +112,11 @@ class EngineMetrics:
         self._dropped.inc(interims_dropped)
         for guard, hits in guard_hits.items():
             self._guards.labels(guard).inc(hits)
+
+    def looked_for_changes(self, *, times: int, left_out: int) -> None:
+        """So many more than when last told."""
+        self._changes.inc(times)
+        self._changes_left_out.inc(left_out)
 
     def lost(self, worker: int, times: int) -> None:
         self._lost.labels(str(worker)).inc(times)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.wire.v1 import rounded_confidence
+from protocol.wire.v1 import overlap_data, rounded_confidence
 from protocol.words import Segment, Word
 from server.export_formats import ExportFormat
 
@@ -236,8 +236,9 @@ def _moved(segment: Segment, by_samples: int) -> Segment:
         )
         for word in segment.words
     )
+    overlap = tuple((start + by_samples, end + by_samples) for start, end in segment.overlap)
     moved = {"start_samples": segment.start_samples + by_samples, "end_samples": segment.end_samples + by_samples}
-    return segment.model_copy(update={**moved, "words": words})
+    return segment.model_copy(update={**moved, "words": words, "overlap": overlap})
 
 
 def _cues_of(segment: Segment) -> list[Cue]:
@@ -336,6 +337,7 @@ def _segment_json(segment: Segment) -> dict[str, Any]:
         "language": segment.language,
         "track": segment.track,
         "revision": segment.revision,
+        "overlap": overlap_data(segment),
         "words": [
             {
                 "text": printable(word.text),

@@ -67,6 +67,10 @@ class LoopWatch:
             interims_dropped=max(0, pong.interims_dropped - seen.pong.interims_dropped),
             guard_hits=guard_hits,
         )
+        self._metrics.looked_for_changes(
+            times=max(0, pong.segmentations - seen.pong.segmentations),
+            left_out=max(0, pong.segmentations_left_out - seen.pong.segmentations_left_out),
+        )
         for guard in guard_hits:
             self.minute.note(worker.index, "guard", guard)
         seen.pong = pong

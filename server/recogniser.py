@@ -16,6 +16,7 @@ def worker_settings(settings: Settings) -> WorkerSettings:
         interim_interval_ms=settings.interim_interval_ms,
         commit_policy=settings.commit_policy,
         speaker_encoder=settings.speaker_encoder,
+        speaker_segmentation=settings.speaker_segmentation,
         step_deadline_s=settings.engine_step_deadline_s,
         start_deadline_s=settings.engine_start_deadline_s,
         memory_max_mb=settings.engine_memory_max_mb,

@@ -15,17 +15,14 @@ async def segment_pages(
 ) -> AsyncIterator[list[StoredSegment]]:
     """Up to ``limit`` (None: all) of the final segments from ``offset`` on, by time, at most 200 at once.
 
-    One that comes in between two reads moves those behind it: none is given twice, and it may itself be missed.
+    One that comes or is taken back in between two reads may itself be missed or given, and moves no other.
     """
-    end = None if limit is None else offset + limit
-    told: set[str] = set()
-    while end is None or offset < end:
-        wanted = PIECE_SEGMENTS if end is None else min(PIECE_SEGMENTS, end - offset)
-        page = await store.segments_of(transcript_id, offset=offset, limit=wanted)
-        new = [stored for stored in page if stored.segment.segment_id not in told]
-        told.update(stored.segment.segment_id for stored in new)
-        if new:
-            yield new
+    last: StoredSegment | None = None
+    while limit is None or limit > 0:
+        wanted = PIECE_SEGMENTS if limit is None else min(PIECE_SEGMENTS, limit)
+        page = await store.segments_of(transcript_id, offset=0 if last else offset, limit=wanted, after=last)
+        if page:
+            yield page
         if len(page) < wanted:
             return
-        offset += len(page)
+        last, limit = page[-1], None if limit is None else limit - len(page)

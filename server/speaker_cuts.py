@@ -42,7 +42,8 @@ def cut(segment: Segment, who: Callable[[Word], Who]) -> list[tuple[Segment, Who
         }
         if not first:
             update |= {"cut_from": segment.cut_from or segment.segment_id, "cut_gap": gap}
-        pieces.append((segment.model_copy(update=update), whose))
+        piece = segment.model_copy(update=update)
+        pieces.append((piece.overlapped(segment.overlap) if segment.overlap else piece, whose))
     return pieces
 
 
@@ -55,8 +56,21 @@ def joined(pieces: Sequence[Segment]) -> Segment:
             "text": first.text + "".join(piece.cut_gap + piece.text for piece in pieces[1:]),
             "words": tuple(word for piece in pieces for word in piece.words),
             "end_samples": max(piece.end_samples for piece in pieces),
+            "overlap": _overlap(pieces),
         }
     )
+
+
+def _overlap(pieces: Sequence[Segment]) -> tuple[tuple[int, int], ...]:
+    """Of the whole: what went over a cut is one again."""
+    found: list[tuple[int, int]] = []
+    cuts = {(before.end_samples, after.start_samples) for before, after in pairwise(pieces)}
+    for start, end in (span for piece in pieces for span in piece.overlap):
+        if found and (found[-1][1], start) in cuts:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _texts(segment: Segment, lengths: Sequence[int]) -> list[tuple[str, str]] | None:

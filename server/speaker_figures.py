@@ -96,7 +96,12 @@ def figures_of(segments: Iterable[Segment], track_offsets: Mapping[str, int]) ->
     ]
 
 
-def figures_data(found: Sequence[SpeakerFigures]) -> dict[str, Any]:
+def overlap_samples(segments: Iterable[Segment]) -> int:
+    """For how long two speak at once at one microphone, as far as that was looked for."""
+    return sum(end - start for segment in segments for start, end in segment.overlap)
+
+
+def figures_data(found: Sequence[SpeakerFigures], overlap_samples: int = 0) -> dict[str, Any]:
     """As answers and documents have it; times in seconds."""
     speakers = [
         {
@@ -114,7 +119,8 @@ def figures_data(found: Sequence[SpeakerFigures]) -> dict[str, Any]:
         }
         for each in found
     ]
-    return {"talk_time": _s(sum(each.talk_samples for each in found)), "speakers": speakers}
+    talk_samples = sum(each.talk_samples for each in found)
+    return {"talk_time": _s(talk_samples), "overlap_s": _s(overlap_samples), "speakers": speakers}
 
 
 def _s(samples: int) -> float:

@@ -17,6 +17,11 @@ class SpeakerSettings(BaseSettings):
         description="By what voices are told apart: auto (a fetched encoder, or else the embedded one), embedded, "
         "or a name from `earshot models list`.",
     )
+    speaker_segmentation: str = Field(
+        "auto",
+        description="By what is looked for where voices change and where two speak at once: auto (a fetched model, or "
+        "else nothing), off, or a name from `earshot models list`.",
+    )
     relabel_interval_s: float = Field(
         180.0,
         ge=10.0,

@@ -12,8 +12,11 @@ from asr.engines.choose import Choice, damage_told
 from asr.models import CATALOGUE
 from asr.speakers.contract import SpeakerEncoder
 from asr.speakers.fetched import FETCHED
+from asr.speakers.segmentation import NAME as SEGMENTATION
+from asr.speakers.segmentation import SpeakerSegmentation
 
-AUTO, EMBEDDED = "auto", "embedded"
+AUTO, EMBEDDED, OFF = "auto", "embedded", "off"
+SCRIPTED = "scripted"
 REAL_VOICES = "scripted-real-voices"  # words that cost nothing, and voices as anywhere
 _GET = "pip install --no-deps resemblyzer"
 
@@ -22,16 +25,44 @@ _GET = "pip install --no-deps resemblyzer"
 class EncoderChoice:
     """``name`` of the encoder and how it is loaded; both None when there is none, for the ``reason``.
 
-    ``notice`` is not empty when a better one is here and cannot be used.
+    ``notice`` is not empty when a better one is here and cannot be used. ``segmentation``: by what changes of voices
+    are looked for, None where they are not; ``no_segmentation``: why not by that which was asked for.
     """
 
     name: str | None
     loading: EncoderLoading | None
     reason: str = ""
     notice: str = ""
+    segmentation: str | None = None
+    no_segmentation: str = ""
 
 
-def choose_encoder(engine: Choice, models_dir: Path, wanted: str = AUTO) -> EncoderChoice:
+def choose_encoder(engine: Choice, models_dir: Path, wanted: str = AUTO, segmentation: str = AUTO) -> EncoderChoice:
+    """The encoder for ``wanted``, and by what changes of voices are looked for: ``auto`` (the network, where it was
+    fetched), ``off`` or a name."""
+    chosen = _encoder(engine, models_dir, wanted)
+    if chosen.loading is None or segmentation == OFF:
+        return chosen
+    if chosen.name == SCRIPTED:
+        return _scripted_segmentation(chosen) if segmentation == SCRIPTED else chosen
+    path = models_dir / SEGMENTATION
+    if segmentation == AUTO and not path.is_dir():
+        return chosen
+    if reason := _no_segmentation(segmentation, path):
+        return replace(chosen, no_segmentation=reason)
+    loading = chosen.loading.with_segmentation(partial(_network, path))
+    return replace(chosen, loading=loading, segmentation=SEGMENTATION)
+
+
+def _no_segmentation(wanted: str, path: Path) -> str:
+    if wanted not in (AUTO, SEGMENTATION):
+        return f"nothing that says where voices change is called {wanted!r}; there is {SEGMENTATION}"
+    if not path.is_dir():
+        return f"{SEGMENTATION} is not on this machine: fetch it with `earshot models pull {SEGMENTATION}`"
+    return damage_told(CATALOGUE[SEGMENTATION], path)
+
+
+def _encoder(engine: Choice, models_dir: Path, wanted: str) -> EncoderChoice:
     """The encoder for ``wanted``: ``auto``, ``embedded`` (that of the wheel) or a model's name.
 
     ``auto`` takes one that was fetched, or else the embedded one. One that is named is never another: the prints of two
@@ -43,7 +74,7 @@ def choose_encoder(engine: Choice, models_dir: Path, wanted: str = AUTO) -> Enco
 
         if reason := missing(engine.model):
             return EncoderChoice(None, None, reason)
-        return EncoderChoice("scripted", EncoderLoading(lambda: ScriptedEncoder(engine.model), in_thread=False))
+        return EncoderChoice(SCRIPTED, EncoderLoading(lambda: ScriptedEncoder(engine.model), in_thread=False))
     if wanted not in (AUTO, EMBEDDED):
         return _named(wanted, models_dir)
     passed_over: list[str] = []
@@ -94,3 +125,16 @@ def _resemblyzer() -> SpeakerEncoder:
     from asr.speakers.resemblyzer import ResemblyzerEncoder
 
     return ResemblyzerEncoder()
+
+
+def _network(path: Path) -> SpeakerSegmentation:
+    from asr.speakers.segmentation_network import SegmentationNetwork
+
+    return SegmentationNetwork(path)
+
+
+def _scripted_segmentation(chosen: EncoderChoice) -> EncoderChoice:
+    from asr.engines.scripted_voices import ScriptedSegmentation
+
+    assert chosen.loading is not None
+    return replace(chosen, loading=chosen.loading.with_segmentation(ScriptedSegmentation), segmentation=SCRIPTED)

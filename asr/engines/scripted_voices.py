@@ -20,6 +20,7 @@ import numpy as np
 from asr.contract import Samples
 from asr.engines.scripted import CELL_SAMPLES, CRASH_STATUS
 from asr.speakers.contract import Embeddings, EncoderInfo
+from asr.speakers.segmentation import FIRST_SAMPLES, POWERSET, SHIFT_SAMPLES, VOICES, Scores
 from protocol.blocks import MS_SAMPLES, SAMPLE_RATE_HZ
 from protocol.errors import EngineFailed, ModelDamaged
 
@@ -81,6 +82,27 @@ class ScriptedEncoder:
                 raise MemoryError
             case "nan":
                 row[:] = np.nan
+
+
+class ScriptedSegmentation:
+    """Who hums speaks: the first three voices that there are, two of them where both hum."""
+
+    def hear(self, sound: Samples) -> Scores:
+        frames = max(1, len(sound) // SHIFT_SAMPLES)
+        active = np.zeros((frames, len(HUMS_HZ)), bool)
+        for frame in range(frames):
+            middle = frame * SHIFT_SAMPLES + FIRST_SAMPLES
+            cell = sound[max(0, middle - CELL_SAMPLES // 2) :][:CELL_SAMPLES].astype(np.float64)
+            if len(cell) == CELL_SAMPLES and np.sqrt(np.mean(cell**2)) >= _LEAST_RMS:
+                power = np.abs(np.fft.rfft(cell)) ** 2
+                hums = power[[hz // (SAMPLE_RATE_HZ // CELL_SAMPLES) for hz in HUMS_HZ]]
+                active[frame] = hums >= _LEAST * power[1:].sum()
+        there = np.flatnonzero(active.any(axis=0))[:VOICES].tolist()
+        scores = np.full((frames, len(POWERSET)), -10.0, np.float32)
+        for frame in range(frames):
+            speaking = tuple(place for place, voice in enumerate(there) if active[frame, voice])[:2]
+            scores[frame, POWERSET.index(speaking)] = 0.0
+        return scores
 
 
 def _hums(window: Samples) -> Embeddings:

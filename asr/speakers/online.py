@@ -8,7 +8,7 @@ make a speaker. What is kept is the means and the steps not told yet, however lo
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ AHEAD = 2  # steps that are heard before one is told
 NEW_STEPS = 2  # of somebody new in a row before it is believed
 FULL_SHARE = 0.8  # of a window; by what is shorter no voice is learned
 LEARN_MARGIN = 0.05  # so much more like its speaker than like the next best, to be learned
+AGAIN_MARGIN = 0.05  # so much more like another than like whom it was told of
 REMEMBERED = 60.0  # windows whose mean a voice is; it may drift
 SHORT_MALUS = 0.15  # to somebody new, of a window that is not full
 FEW_BONUS = 0.04  # to a voice of one window, half of it to one of two: their means are not yet where they will be
@@ -103,6 +104,22 @@ class OnlineSpeakers:
         while self._steps:
             told.append(self._tell())
         return told
+
+    def again(self, step: LabelledStep, window: SpeechWindow, embedding: Embeddings) -> LabelledStep:
+        """A part of a ``step`` that was told, by a window that holds one voice: whoever of those heard it is most like.
+
+        Nobody is learned by it, and nobody is new; where it is hardly more like another, it stays whose it was.
+        """
+        heard = [speaker for speaker in self._speakers if speaker.number is not None]
+        alike = [float(embedding @ speaker.centre) for speaker in heard]
+        own = next((i for i, speaker in enumerate(heard) if speaker.number == step.speaker), None)
+        who = max(range(len(heard)), key=lambda i: alike[i] + (AGAIN_MARGIN if i == own else 0.0), default=None)
+        if who is None:
+            return replace(step, start_samples=window.start_samples, end_samples=window.end_samples)
+        sure = float(sureness(np.array([alike], np.float32), np.array([who]))[0])
+        number = heard[who].number
+        assert number is not None
+        return LabelledStep(window.start_samples, window.end_samples, number, sure)
 
     def adopt(self, voices: Sequence[Voice], *, gone: Collection[int] = (), taken: int = 0) -> None:
         """Go on with the voices that a later pass found, by their numbers; numbers below ``taken`` are not given again.

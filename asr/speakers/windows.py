@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.contract import Samples
 from asr.speakers.contract import EncoderInfo, SpeechWindow
@@ -101,10 +102,16 @@ class Levels:
 
     def normal(self, window: Samples) -> Samples:
         """The next window, at its level: s16, clipped."""
-        sound = window.astype(np.float32)
+        self._heard(window.astype(np.float32))
+        return self.again(window)
+
+    def again(self, window: Samples) -> Samples:
+        """A part of what came already, at the level of now."""
+        gain = LEVEL / max(float(np.sqrt(self._power)), QUIETEST)
+        levelled: Samples = np.clip(np.rint(window * np.float32(gain)), -32768, 32767).astype(np.int16)
+        return levelled
+
+    def _heard(self, sound: npt.NDArray[np.float32]) -> None:
         power = float(np.dot(sound, sound)) / max(len(sound), 1)
         self._heard_samples = min(self._heard_samples + len(sound), LEVEL_REMEMBERED_SAMPLES)
         self._power += (power - self._power) * len(sound) / max(self._heard_samples, 1)
-        gain = LEVEL / max(float(np.sqrt(self._power)), QUIETEST)
-        levelled: Samples = np.clip(np.rint(sound * np.float32(gain)), -32768, 32767).astype(np.int16)
-        return levelled

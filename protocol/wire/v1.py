@@ -63,6 +63,11 @@ def rounded_confidence(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 3)
 
 
+def overlap_data(segment: Segment) -> list[list[float]]:
+    """Where two speak at once, as ``[start, end]`` in seconds."""
+    return [[_s(start), _s(end)] for start, end in segment.overlap]
+
+
 def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
     """The ``data`` of a ``transcription`` message; ``timestamp`` is the epoch second of the first word."""
     first = segment.words[0].start_samples if segment.words else segment.start_samples
@@ -81,6 +86,8 @@ def segment_data(segment: Segment, track_started_at: float) -> dict[str, Any]:
         "track": segment.track,
         "language": segment.language,
         "revision": segment.revision,
+        "cut_from": segment.cut_from,
+        "overlap": overlap_data(segment),
     }
 
 

@@ -127,14 +127,21 @@ def voices(settings: Settings) -> Check:
         return Check("Voices", "ok", "not told apart: the setting diarize is false")
     try:
         engine = choose(settings.engine, settings.language, settings.models_dir)
-        chosen = choose_encoder(engine, settings.models_dir, settings.speaker_encoder)
+        chosen = choose_encoder(engine, settings.models_dir, settings.speaker_encoder, settings.speaker_segmentation)
     except EarshotError:
         return Check("Voices", "ok", "not looked for without a recogniser")
     if chosen.name is None:
         todo = "Everybody at one microphone is Speaker 1 until then; EARSHOT_DIARIZE=false says that this is wanted."
         return Check("Voices", "warn", chosen.reason, todo)
     found = f"told apart at one microphone, by {chosen.name}"
-    return Check("Voices", "warn" if chosen.notice else "ok", found, chosen.notice)
+    if chosen.segmentation is not None:
+        found += f"; where they change and overlap by {chosen.segmentation}"
+    trouble = " ".join(filter(None, (chosen.notice, _sentence(chosen.no_segmentation))))
+    return Check("Voices", "warn" if trouble else "ok", found, trouble)
+
+
+def _sentence(text: str) -> str:
+    return text and f"{text[:1].upper()}{text[1:]}."
 
 
 def fetched_models(settings: Settings) -> Check:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from bisect import bisect_right, insort
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,8 +122,7 @@ class Words:
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self.told: set[str] = set()
-        self._spans: dict[str, list[tuple[int, int]]] = {}  # of what was told, by track, in order
+        self.told: dict[str, int] = {}  # up to where each was told
 
     def take(self, message: Mapping[str, Any]) -> None:
         if message.get("type") == "transcription":
@@ -137,16 +135,10 @@ class Words:
     def final(self, segment: Segment) -> None:
         if segment.segment_id in self.told:
             return
-        self.told.add(segment.segment_id)
-        if segment.text and not self._is_cut_off(segment):
-            insort(self._spans.setdefault(segment.track, []), (segment.start_samples, segment.end_samples))
+        self.told[segment.segment_id] = segment.end_samples
+        # Words cut off were told with those that they were cut from, unless these came without them already.
+        was_told = segment.start_samples < self.told.get(segment.cut_from or "", 0)
+        if segment.text and not was_told:
             self._screen.final(segment)
         else:
             self._screen.interim(segment.model_copy(update={"text": ""}))
-
-    def _is_cut_off(self, segment: Segment) -> bool:
-        """Whether its words were told, of another, from which a pass cut them since."""
-        spans = self._spans.get(segment.track, [])
-        middle = (segment.start_samples + segment.end_samples) // 2
-        at = bisect_right(spans, middle, key=lambda span: span[0]) - 1
-        return at >= 0 and middle < spans[at][1]

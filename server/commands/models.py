@@ -10,7 +10,7 @@ import typer
 from server.commands.failure import USAGE, CommandFailed
 from server.commands.options import load
 
-models = typer.Typer(help="List, fetch and remove recognisers and encoders of voices.", no_args_is_help=True)
+models = typer.Typer(help="List, fetch and remove recognisers and what tells voices apart.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="The server's data folder.")]
 Name = Annotated[str, typer.Argument(help="A name from `earshot models list`.")]
@@ -29,7 +29,8 @@ def list_models(data_dir: DataDir = None) -> None:
     settings = load(data_dir=data_dir)
     here = {model.name for model in present(settings.models_dir)}
     engine = choose("auto", settings.language, settings.models_dir)
-    chosen = (engine.name, choose_encoder(engine, settings.models_dir).name)
+    encoder = choose_encoder(engine, settings.models_dir)
+    chosen = (engine.name, encoder.name, encoder.segmentation)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Name", "Here", "Size", "Languages", "Licence"):
         table.add_column(title, no_wrap=True)

@@ -30,6 +30,8 @@ def segment_from(data: Mapping[str, Any]) -> Segment:
             for word in data.get("words", ())
         ),
         speaker_confidence=data.get("speaker_confidence"),
+        cut_from=data.get("cut_from"),
+        overlap=tuple((_samples(start), _samples(end)) for start, end in data.get("overlap", ())),
         language=data.get("language"),
         confidence=data.get("confidence", 1.0),
     )

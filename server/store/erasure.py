@@ -27,7 +27,7 @@ AT_ONCE = 500  # parameters of one statement
 
 def without_words(segment: Segment, *, revision: int | None = None) -> Segment:
     """The same place, and nothing that was said there."""
-    changed: dict[str, Any] = {"text": "", "words": ()}
+    changed: dict[str, Any] = {"text": "", "words": (), "overlap": ()}
     return segment.model_copy(update=changed if revision is None else {**changed, "revision": revision})
 
 
@@ -79,7 +79,7 @@ async def erase_track(conn: AsyncConnection, transcript_id: str, track_id: str, 
             sa.update(transcripts)
             .where(transcripts.c.id == transcript_id)
             .values(
-                segments=transcripts.c.segments - len(newest),
+                segments=transcripts.c.segments - sum(row.words > 0 for row in newest),
                 words=transcripts.c.words - sum(row.words for row in newest),
             )
         )

@@ -127,6 +127,10 @@ class StoredSegment:
     track_started_at: float
     seq: int
 
+    @property
+    def starts_at(self) -> float:
+        return self.track_started_at + self.segment.start_samples / SAMPLE_RATE_HZ
+
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from protocol.blocks import SAMPLE_RATE_HZ
 from protocol.events import Event, SpeakerTurn, Transcribed
 from protocol.states import OVER
 from protocol.words import Segment
@@ -44,13 +43,18 @@ class _Version:
     def words(self) -> int:
         return len(self.segment.words) or len(self.segment.text.split())
 
+    @property
+    def says(self) -> bool:
+        """False where it was taken back."""
+        return self.words > 0
+
     def row(self) -> dict[str, Any]:
         return {
             "transcript_id": self.transcript_id,
             "segment_id": self.segment.segment_id,
             "seq": self.seq,
             "newest": self.newest,
-            "starts_at": self.track_started_at + self.segment.start_samples / SAMPLE_RATE_HZ,
+            "starts_at": StoredSegment(self.segment, self.track_started_at, self.seq).starts_at,
             "track_started_at": self.track_started_at,
             "words": self.words,
             "body": self.segment.model_dump_json(),
@@ -74,10 +78,10 @@ async def write_segments(conn: AsyncConnection, events: Sequence[Event]) -> None
         if before is not None and before.segment.revision > version.segment.revision:
             version.newest = False  # an older revision that came late: kept, but not what readers see
             continue
-        if before is None:
-            more_segments[version.transcript_id] += 1
-        else:
+        more_segments[version.transcript_id] += version.says
+        if before is not None:
             before.newest = False
+            more_segments[version.transcript_id] -= before.says
             more_words[version.transcript_id] -= before.words
             if before.is_stored:
                 superseded.append(before)
@@ -199,14 +203,16 @@ async def _count(conn: AsyncConnection, more_segments: Counter[str], more_words:
         )
 
 
-async def segments_of(conn: AsyncConnection, transcript_id: str, offset: int, limit: int) -> list[StoredSegment]:
-    rows = await conn.execute(
-        sa.select(segments)
-        .where(segments.c.transcript_id == transcript_id, segments.c.newest.is_(True))
-        .order_by(segments.c.starts_at, segments.c.segment_id)
-        .offset(offset)
-        .limit(limit)
-    )
+async def segments_of(
+    conn: AsyncConnection, transcript_id: str, *, offset: int, limit: int, after: StoredSegment | None
+) -> list[StoredSegment]:
+    """Those that were taken back are none any more."""
+    own = sa.and_(segments.c.transcript_id == transcript_id, segments.c.newest.is_(True), segments.c.words > 0)
+    place = sa.tuple_(segments.c.starts_at, segments.c.segment_id)
+    wanted = sa.select(segments).where(own).order_by(*place.clauses).offset(offset).limit(limit)
+    if after is not None:
+        wanted = wanted.where(place > (after.starts_at, after.segment.segment_id))
+    rows = await conn.execute(wanted)
     return await aside(_stored_segment, rows.all())
 
 

@@ -377,15 +377,16 @@ class Store:
     ) -> tuple[list[Hit], int]:
         """Transcripts that have all of the words, the best first, and how many there are; None: whatever they say.
 
-        Raises ``Overloaded`` when that takes longer than anybody should wait.
-        """
+        Raises ``Overloaded`` when that takes longer than anybody should wait."""
         async with self._read() as conn, within(conn, SEARCH_MAX_S):
             return await search(conn, terms, wanted, limit=limit, offset=offset)
 
-    async def segments_of(self, transcript_id: str, *, offset: int = 0, limit: int = 1000) -> list[StoredSegment]:
-        """The newest revision of each, by time; there are ``Transcript.segments`` of them in all."""
+    async def segments_of(
+        self, id_: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | None = None
+    ) -> list[StoredSegment]:
+        """The newest revision of each that has words, by time; ``Transcript.segments`` in all. ``after``: behind it."""
         async with self._read() as conn:
-            return await segments.segments_of(conn, transcript_id, offset, limit)
+            return await segments.segments_of(conn, id_, offset=offset, limit=limit, after=after)
 
     async def is_heard(self, transcript_id: str, label: str) -> bool:
         """Whether a segment is of the speaker with this label."""

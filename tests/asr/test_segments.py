@@ -106,6 +106,16 @@ def test_a_final_of_several_voices_is_a_segment_of_each_and_the_first_has_the_op
     assert book.open_segment is None
 
 
+def test_where_two_speak_at_once_is_told_of_each_segment_that_it_is_in() -> None:
+    parts = SegmentBook("trk", "en").heard(
+        words("a", "b", "c", "d"), None, final=True, spoke=by((3, 2), (1, 2)), overlaps=[(50, 250), (1000, 2000)]
+    )
+    assert [(part.start_samples, part.end_samples, part.overlap) for part in parts] == [
+        (0, 190, ((50, 190),)),
+        (200, 390, ((200, 250),)),
+    ]
+
+
 def test_it_is_kept_that_the_recogniser_told_words_as_one_speakers() -> None:
     spoke = [one.model_copy(update={"of_one": one.voice == 1}) for one in by((3, 1), (1, 2))]
     parts = SegmentBook("trk", "en").heard(words("a", "b", "c"), None, final=True, spoke=spoke)

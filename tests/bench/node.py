@@ -7,10 +7,11 @@ import contextlib
 import functools
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -87,6 +88,11 @@ class Node:
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[None] | None = None
         self.url = ""
+
+    def put_models(self, folders: Mapping[str, Path]) -> None:
+        """Before it begins: what is in these folders is there as if it was fetched under these names."""
+        for name, folder in folders.items():
+            shutil.copytree(folder, Path(self._folder.name) / "models" / name, copy_function=shutil.copyfile)
 
     async def __aenter__(self) -> Self:
         serve = ["-m", "server.cli", "serve"]

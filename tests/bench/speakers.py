@@ -22,6 +22,7 @@ from asr.speakers.contract import Embeddings, EncoderInfo, LabelledStep, Speaker
 from asr.speakers.offline import Told
 from asr.speakers.online import OnlineSpeakers
 from asr.speakers.resemblyzer import ResemblyzerEncoder
+from asr.speakers.segmentation import Span
 from asr.speakers.windows import GAP_SAMPLES, Levels, SpeechWindows
 from asr.utterances import FRAME_SAMPLES, Utterances
 from asr.vad import SileroVoiceActivity, levels
@@ -32,6 +33,7 @@ from tests.bench.conversations import Conversation, conversations
 from tests.bench.der import DiarizationError, Spoken, diarization_error
 from tests.bench.figures import Figures
 from tests.bench.mfcc import MfccEncoder
+from tests.bench.speakers_segmented import Parts, Segmented, network, segmented, with_second
 
 COLLARS_S = (0.25, 0.0)
 EVERY_S = Settings().relabel_interval_s  # of speech, between two passes
@@ -49,6 +51,7 @@ class Heard:
     utterances: list[tuple[int, int]]
     windows: list[SpeechWindow]
     sounds: list[Samples]
+    rows: Embeddings = field(default_factory=lambda: np.zeros((0, ResemblyzerEncoder.info.dim), np.float32))
 
 
 @dataclass
@@ -59,26 +62,32 @@ class Score:
 
 async def measure(figures: Figures, *, quick: bool) -> None:
     kinds = {"kinds": QUICK_KINDS} if quick else {}
-    found = [hear(conversation) for conversation in conversations("test", **kinds)]
-    if not found:
+    all_heard = [hear(conversation) for conversation in conversations("test", **kinds)]
+    if not all_heard:
         figures.notes.append("EARSHOT_TEST_DATA names no recordings: there was nothing to hear.")
         return
     scores: dict[tuple[str, str], Score] = defaultdict(Score)
     encoder = ResemblyzerEncoder()
+    segmentation = network()
     spent: dict[str, float] = defaultdict(float)
     mfcc = _chosen_mfcc([hear(conversation) for conversation in conversations("dev", **kinds)])
-    for heard in found:
+    for heard in all_heard:
         for way, steps in _ways(heard, encoder, mfcc, spent):
             score(scores[heard.conversation.kind, way], heard, steps)
+        if segmentation is not None:
+            found = segmented(heard.conversation.samples, heard.utterances, heard.windows, segmentation, encoder)
+            spent["segmentation"] += found.looks_s + found.parts_s
+            score_segmented(scores, heard, encoder.info, found)
     _figures(figures, scores)
-    sound_s = sum(len(heard.conversation.samples) for heard in found) / SAMPLE_RATE_HZ
+    sound_s = sum(len(heard.conversation.samples) for heard in all_heard) / SAMPLE_RATE_HZ
     figures.add(
-        conversations=len(found),
+        conversations=len(all_heard),
         conversation_sound_s=sound_s,
         voice_cpu_ms_per_stream_second=spent["embed"] * 1000 / sound_s,
         speakers_cpu_ms_per_stream_second=spent["tell"] * 1000 / sound_s,
         passes_cpu_ms_per_stream_second=spent["pass"] * 1000 / sound_s,
-        window_cpu_ms=spent["embed"] * 1000 / sum(len(heard.windows) for heard in found),
+        segmentation_cpu_ms_per_stream_second=spent["segmentation"] * 1000 / sound_s,
+        window_cpu_ms=spent["embed"] * 1000 / sum(len(heard.windows) for heard in all_heard),
     )
     figures.notes += [
         f"Thresholds were chosen on other voices than these; the baseline's, on the same: cut {mfcc.info.cut:g}, "
@@ -116,7 +125,7 @@ def _ways(
     heard: Heard, encoder: ResemblyzerEncoder, mfcc: MfccEncoder, spent: dict[str, float]
 ) -> Iterator[tuple[str, Sequence[LabelledStep]]]:
     began = time.process_time()
-    rows = _one_by_one(encoder, heard.sounds)
+    rows = heard.rows = _one_by_one(encoder, heard.sounds)
     spent["embed"] += time.process_time() - began
     truth = [_true_speaker(window, heard.conversation.spoken) for window in heard.windows]
     yield "right", _labelled(heard.windows, truth)
@@ -132,6 +141,13 @@ def _ways(
     yield "mfcc_last", last
 
 
+def score_segmented(scores: dict[tuple[str, str], Score], heard: Heard, info: EncoderInfo, found: Segmented) -> None:
+    live, last = tell(heard.windows, heard.rows, info, SpeakerOptions(), parts=found.parts)
+    told = {"live": (live, ()), "last": (last, ()), "overlap": (last, found.overlaps)}
+    for way, (steps, overlaps) in told.items():
+        score(scores.setdefault((heard.conversation.kind, f"segmented_{way}"), Score()), heard, steps, overlaps)
+
+
 def _one_by_one(encoder: SpeakerEncoder, sounds: Sequence[Samples]) -> Embeddings:
     rows = [encoder.embed([sound]) for sound in sounds]
     return np.concatenate(rows) if rows else np.zeros((0, encoder.info.dim), np.float32)
@@ -143,16 +159,31 @@ def tell(
     info: EncoderInfo,
     options: SpeakerOptions,
     spent: dict[str, float] | None = None,
+    parts: Parts | None = None,
 ) -> tuple[list[LabelledStep], Sequence[LabelledStep]]:
-    """What is told live, passes at their times, and what the last pass says."""
+    """What is told live, passes at their times, and what the last pass says. ``parts``: instead of some windows."""
     spent = spent if spent is not None else defaultdict(float)
     online, told, now, end_samples = OnlineSpeakers(info, options), list[LabelledStep](), list[int](), 0
     heard_samples = ungrouped_samples = 0
+    kept: list[tuple[SpeechWindow, Embeddings]] = []
+
+    def parted(steps: Sequence[LabelledStep]) -> list[LabelledStep]:
+        found: list[LabelledStep] = []
+        for step in steps:
+            at = len(done)
+            done.append(step)
+            mine = (parts or {}).get(at, ())
+            kept.extend(mine or [(windows[at], rows[at])])
+            found += [online.again(step, part, row) for part, row in mine] or [step]
+        return found
+
+    done: list[LabelledStep] = []
 
     def anew(options: SpeakerOptions) -> Told:
         began = time.process_time()
-        count = len(now)
-        found = offline.tell(windows[:count], rows[:count], info, options, before=now, taken=online.taken)
+        there = [window for window, _ in kept]
+        embeddings = np.array([row for _, row in kept]) if kept else rows[:0]
+        found = offline.tell(there, embeddings, info, options, before=now, taken=online.taken)
         spent["pass"] += time.process_time() - began
         return found
 
@@ -160,6 +191,7 @@ def tell(
         began = time.process_time()
         fresh = online.finish() if window.start_samples - end_samples >= GAP_SAMPLES else []
         fresh += online.push(window, row)
+        fresh = parted(fresh)
         spent["tell"] += time.process_time() - began
         end_samples = window.end_samples
         told += fresh
@@ -171,7 +203,7 @@ def tell(
             found = anew(SpeakerOptions(most=options.limit))
             online.adopt(found.voices, gone=set(now) - {voice.speaker for voice in found.voices})
             now = [step.speaker for step in found.steps]
-    fresh = online.finish()
+    fresh = parted(online.finish())
     told += fresh
     now += [step.speaker for step in fresh]
     return told, anew(options).steps
@@ -194,8 +226,8 @@ def _chosen_mfcc(dev: Sequence[Heard]) -> MfccEncoder:
     return plain
 
 
-def score(into: Score, heard: Heard, steps: Sequence[LabelledStep]) -> None:
-    told = _spoken(steps)
+def score(into: Score, heard: Heard, steps: Sequence[LabelledStep], overlaps: Sequence[Span] = ()) -> None:
+    told = with_second(_spoken(steps), overlaps)
     reference = heard.conversation.spoken
     into.errors = [
         before + diarization_error(reference, told, collar_s)

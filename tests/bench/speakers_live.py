@@ -13,9 +13,11 @@ from statistics import median
 import httpx
 
 from asr.engines.choose_encoder import REAL_VOICES
+from asr.speakers.segmentation import NAME
 from tests.bench import streams
 from tests.bench.figures import Figures
 from tests.bench.node import Node
+from tests.bench.speakers_segmented import segmentation_folder
 
 STREAMS = 20
 SECONDS = 30.0
@@ -35,25 +37,27 @@ WANTED = {
 async def measure(figures: Figures, *, quick: bool) -> None:
     """Rounds of both in turns, so that whatever else the machine does falls on both; the median of each."""
     count = 4 if quick else STREAMS
-    rounds: dict[bool, list[Figures]] = {False: [], True: []}
+    network = segmentation_folder()
+    rounds: dict[str, list[Figures]] = {"without": [], "with": [], **({"segmented": []} if network else {})}
     for _ in range(1 if quick else ROUNDS):
-        for diarize, found in rounds.items():
+        for kind, found in rounds.items():
             one = Figures("round", "")
             await streams.measure(
                 one,
-                stream_with(diarize),
+                stream_with(kind != "without"),
                 count=count,
                 seconds=12.0 if quick else SECONDS,
                 engine=REAL_VOICES,
                 every_s=EVERY_S,
                 beside=_warm,
+                models={NAME: network} if network and kind == "segmented" else {},
             )
             found.append(one)
     figures.add(speakers_streams=count)
     compare(figures, rounds)
     figures.notes.append(
         f"Words with and without: {count} streams of the scripted engine and the real encoder, loaded before, on one "
-        f"core. In each a sentence of 1.4 s begins every {EVERY_S:g} s; the median of {len(rounds[True])} rounds of "
+        f"core. In each a sentence of 1.4 s begins every {EVERY_S:g} s; the median of {len(rounds['with'])} rounds of "
         "each kind, in turns."
     )
 
@@ -62,13 +66,14 @@ def stream_with(diarize: bool) -> streams.OpenStream:
     return partial(streams.WebSocketStream, start={"diarize": diarize})
 
 
-def compare(figures: Figures, rounds: Mapping[bool, Sequence[Figures]]) -> None:
-    """The median of each figure over the rounds with voices told apart, and over those without."""
+def compare(figures: Figures, rounds: Mapping[str, Sequence[Figures]]) -> None:
+    """The median of each figure over the rounds of each kind: with voices told apart, without, and with segmentation,
+    too."""
     for theirs, ours in WANTED.items():
-        for diarize, found in rounds.items():
+        for kind, found in rounds.items():
             values = [one.values[theirs] for one in found if theirs in one.values]
             if values:
-                figures.add(**{f"speakers_{ours}_{'with' if diarize else 'without'}": median(values)})
+                figures.add(**{f"speakers_{ours}_{kind}": median(values)})
 
 
 async def _warm(node: Node, http: httpx.AsyncClient) -> None:

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -110,16 +111,18 @@ async def measure(
     every_s: float = SENTENCE_EVERY_S,
     beside: Beside = _nothing,
     after: Beside = _nothing,
+    models: Mapping[str, Path] | None = None,
 ) -> None:
     """``count`` streams for ``seconds``, into ``figures``. Not ``pinned``: the server may use every core.
 
     ``every_s``: in each of them a sentence begins.
 
     ``beside``: what else the server is asked for before they begin, and is busy with meanwhile; ``after``: what is
-    waited for in the end.
+    waited for in the end. ``models``: folders of fetched ones, by name.
     """
     pair = cores() if pinned else None
     node = Node(engine, pair[0] if pair else None, sessions_max=count + 1)
+    node.put_models(models or {})
     async with node, node.http() as http:
         idle = await _idle(node)
         streams = []

@@ -11,8 +11,9 @@ from tests.bench.conversations import DIGITS, KINDS, RECORDED, SYNTHETIC, VOICES
 from tests.bench.figures import Figures
 from tests.bench.mfcc import MfccEncoder
 from tests.bench.report import report
-from tests.bench.speakers import Score, _figures, _ways, hear, measure, score
+from tests.bench.speakers import Score, _figures, _ways, hear, measure, score, score_segmented
 from tests.bench.speakers_report import WAYS
+from tests.bench.speakers_segmented import Segmented
 from tests.fakes.spoken_sample import spoken_sample
 
 
@@ -34,11 +35,14 @@ def test_no_voice_is_in_both_halves() -> None:
 def test_two_voices_are_told_apart_and_all_ways_are_in_the_document(tmp_path: Path) -> None:
     heard = hear(sample())
     mfcc = MfccEncoder(heard.sounds, cut=0.2, new_speaker=0.3)
-    scores = {}
+    scores: dict[tuple[str, str], Score] = {}
     for way, steps in _ways(heard, ResemblyzerEncoder(), mfcc, {"embed": 0.0, "tell": 0.0, "pass": 0.0}):
         scores["sample", way] = Score()
         score(scores["sample", way], heard, steps)
+    nothing = Segmented({}, (), looks=0, looks_s=0.0, parts_s=0.0)
+    score_segmented(scores, heard, ResemblyzerEncoder.info, nothing)
     assert {way for _, way in scores} == set(WAYS)
+    assert scores["sample", "segmented_last"] == scores["sample", "last"]
     for way in ("live", "last", "last_count_known", "right"):
         assert scores["sample", way].errors[0].confused_s == 0
         assert scores["sample", way].count_errors == [0]

@@ -36,8 +36,9 @@ def test_each_figure_is_a_median_with_and_one_without() -> None:
         return [Figures("round", "", dict.fromkeys(WANTED, value)) for value in values]
 
     figures = Figures("speakers", "Speakers")
-    compare(figures, {False: rounds(1.0, 9.0, 2.0), True: [*rounds(4.0, 3.0, 8.0), Figures("round", "")]})
-    assert set(figures.values.values()) == {2.0, 4.0}
-    assert len(figures.values) == 2 * len(WANTED)
-    told = {name for name in MEANINGS if name.endswith(("_with", "_without"))}
+    found = {"without": rounds(1.0, 9.0, 2.0), "with": [*rounds(4.0, 3.0, 8.0), Figures("round", "")]}
+    compare(figures, found | {"segmented": rounds(5.0)})
+    assert set(figures.values.values()) == {2.0, 4.0, 5.0}
+    assert len(figures.values) == 3 * len(WANTED)
+    told = {name for name in MEANINGS if name.endswith(("_with", "_without", "_segmented"))}
     assert told <= set(figures.values)

@@ -28,7 +28,9 @@ SPOKE = (
 
 async def tell(node: RunningApp, transcript_id: str, *talk: tuple[str, float, float], track: str = "trk_1") -> None:
     for who, from_s, to_s in talk:
-        spoken = Transcribed(segment=said(who, from_s, to_s, track=track), track_started_at=1000.0)
+        # Somebody else speaks from 5.5 s to 9.5 s, too.
+        segment = said(who, from_s, to_s, track=track).overlapped([(88_000, 152_000)])
+        spoken = Transcribed(segment=segment, track_started_at=1000.0)
         await put(node.services.store, transcript_id, spoken)
 
 
@@ -68,6 +70,11 @@ async def test_two_speakers_are_compared_and_set_right_live(node: RunningApp, br
         await expect(rows.first).to_have_text("Speaker 10:0620:04655")
         await expect(page.locator("talk-view [role=status]")).to_contain_text("a microphone of their own")
         await assert_sound_page(page)
+        both = page.locator(".word.overlap")
+        await expect(both).to_have_count(3)
+        await expect(both.first).to_have_attribute("title", "Two speak at once here, at 0:05")
+        figures = (await node.http.get(f"/v1/transcripts/{transcript_id}/speaker/figures")).json()
+        assert figures["overlap_s"] == 2.0
 
         went = page.evaluate(
             "() => new Promise((done) =>"

@@ -85,11 +85,13 @@ def test_json_has_words_with_times_in_seconds() -> None:
 
 
 def test_tracks_that_began_later_are_put_in_their_place() -> None:
-    said = [segment("second", 0, 1, track="trk_b"), segment("first", 1, 2)]
+    both = segment("second", 0, 1, track="trk_b").model_copy(update={"overlap": ((8000, 12_000),)})
+    said = [both, segment("first", 1, 2)]
     assert export(said, ExportFormat.TXT, track_offsets={"trk_b": 5 * 16_000}) == "first\nsecond\n"
     document = json.loads(export(said, ExportFormat.JSON, track_offsets={"trk_b": 5 * 16_000}))
     assert [s["start"] for s in document["segments"]] == [1.0, 5.0]
     assert document["segments"][1]["words"][0]["start"] == 5.0
+    assert [s["overlap"] for s in document["segments"]] == [[], [[5.5, 5.75]]]
 
 
 def test_a_long_segment_becomes_cues_that_can_be_read() -> None:

@@ -31,6 +31,17 @@ async def test_a_segment_that_comes_between_two_reads_is_not_given_twice(store: 
     assert found == [["seg_10", "seg_11", "seg_12", "seg_13"], ["seg_14"]]
 
 
+async def test_one_that_is_taken_back_between_two_reads_hides_no_other(store: Store) -> None:
+    made = (await store.create_transcript()).id
+    await said(store, made, *range(6))
+    found: list[str] = []
+    async for page in segment_pages(store, made):
+        if not found:
+            await put(store, made, final("seg_1", "", start_samples=SECOND, revision=2))
+        found += [stored.segment.segment_id for stored in page]
+    assert found == [f"seg_{at}" for at in range(6)]
+
+
 async def test_a_part_of_them(store: Store) -> None:
     made = (await store.create_transcript()).id
     await said(store, made, *range(9))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.words import Segment, Word
-from server.speaker_cuts import cut
+from server.speaker_cuts import cut, joined
 from tests.server.spoken import segment
 
 
@@ -31,6 +31,15 @@ def test_the_middle_is_cut_out_and_signs_stay_with_their_words() -> None:
     assert len({first.segment_id, second.segment_id, third.segment_id}) == 3
     assert (second.revision, third.revision) == (1, 1)
     assert [(p.start_samples, p.end_samples) for p, _ in pieces] == [(0, 1900), (2000, 3900), (4000, 5500)]
+
+
+def test_where_two_speak_at_once_stays_where_it_was_and_is_the_same_once_the_pieces_are_one() -> None:
+    overlap = ((500, 2500), (3000, 3500), (5200, 5400))
+    told = spoken("one two three four five", ["one", "two", "three", "four", "five"])
+    told = told.model_copy(update={"overlap": overlap})
+    pieces = [piece for piece, _ in cut(told, lambda word: word.text in ("three", "four")) or []]
+    assert [piece.overlap for piece in pieces] == [((500, 1900),), ((2000, 2500), (3000, 3500)), ((5200, 5400),)]
+    assert joined(pieces).overlap == overlap
 
 
 def test_what_is_all_of_one_kind_is_left_as_it_is() -> None:

@@ -300,7 +300,8 @@ function isWithin(range, word) {
 function moved(segment, by) {
   if (!by) return segment;
   const later = ({ start, end }) => ({ start: start + by, end: end + by });
-  return { ...segment, ...later(segment), words: segment.words?.map((word) => ({ ...word, ...later(word) })) };
+  const words = segment.words?.map((word) => ({ ...word, ...later(word) }));
+  return { ...segment, ...later(segment), words, overlap: segment.overlap?.map(([from, to]) => [from + by, to + by]) };
 }
 
 customElements.define('words-view', WordsView);

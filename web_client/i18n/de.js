@@ -42,6 +42,7 @@ export default {
   'words.live': 'Neueste Worte',
   'words.back': 'Zurück zum Geschehen',
   'words.who': 'Wer das sagte, bei {time}',
+  'words.overlap': 'Hier sprechen zwei zugleich, bei {time}',
 
   'state.idle': 'Bereit.',
   'state.opening': 'Warte auf das Mikrofon. Der Browser fragt vielleicht, ob es erlaubt ist.',

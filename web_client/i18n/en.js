@@ -42,6 +42,7 @@ export default {
   'words.live': 'Newest words',
   'words.back': 'Back to live',
   'words.who': 'Who said this, at {time}',
+  'words.overlap': 'Two speak at once here, at {time}',
 
   'state.idle': 'Ready.',
   'state.opening': 'Waiting for the microphone. Your browser may ask you to allow it.',

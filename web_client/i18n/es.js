@@ -42,6 +42,7 @@ export default {
   'words.live': 'Últimas palabras',
   'words.back': 'Volver al directo',
   'words.who': 'Quién dijo esto, en {time}',
+  'words.overlap': 'Aquí hablan dos a la vez, en {time}',
 
   'state.idle': 'Listo.',
   'state.opening': 'Esperando al micrófono. Quizá el navegador le pida permiso.',

@@ -42,6 +42,7 @@ export default {
   'words.live': 'Derniers mots',
   'words.back': 'Revenir au direct',
   'words.who': 'Qui a dit cela, à {time}',
+  'words.overlap': 'Deux personnes parlent en même temps ici, à {time}',
 
   'state.idle': 'Prêt.',
   'state.opening': 'En attente du microphone. Votre navigateur vous demande peut-être de l’autoriser.',

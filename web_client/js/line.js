@@ -34,6 +34,7 @@ export class Line {
     this.#time.setAttribute('aria-label', t('play.from', { time: clock(segment.start) }));
     this.#who.setAttribute('aria-label', t('words.who', { time: clock(segment.start) }));
     this.#show(tokensOf(segment), segment.is_final);
+    this.#markOverlap(segment.overlap ?? []);
   }
 
   /** Keep the words that stay; only what changed is put in anew, and fades in once. */
@@ -55,6 +56,16 @@ export class Line {
     });
     this.#shown = texts;
     this.#hold(final);
+  }
+
+  /** Words that somebody else speaks into. `overlap`: from and to, in seconds. */
+  #markOverlap(overlap) {
+    for (const span of this.#words.children) {
+      const [start, end] = [Number(span.dataset.start), Number(span.dataset.end)];
+      const both = overlap.some(([from, to]) => from < end && start < to);
+      span.classList.toggle('overlap', both);
+      if (both) span.title = t('words.overlap', { time: clock(start) });
+    }
   }
 
   /** An interim that becomes shorter leaves its height, so that nothing below jumps; a final takes what it needs. */
@@ -86,8 +97,9 @@ export function tokensOf(segment) {
   return segment.text.split(/\s+/).filter(Boolean).map((text) => ({ text, start: segment.start }));
 }
 
-function time(span, { start }) {
+function time(span, { start, end }) {
   if (!Number.isFinite(start)) return;
   span.dataset.start = start;
+  span.dataset.end = end ?? start;
   span.title = clock(start);
 }

@@ -24,7 +24,7 @@ router = APIRouter()
 LEVEL_MAX_DB = 1000.0  # far beyond what there is, and no number without end
 PAGES_MAX = 8  # of one conversation; whoever knows its id takes none of its host's readers' places
 TOLD = frozenset({"transcription", "status"})
-HOSTS = ("speaker", "speaker_label", "speaker_confidence")  # who speaks is for the host to say
+HOSTS = ("speaker", "speaker_label", "speaker_confidence", "cut_from", "overlap")  # who speaks is for the host to say
 
 
 @router.websocket("/api/participant/conversations/{conversation_id}/events")

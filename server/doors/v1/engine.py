@@ -42,7 +42,7 @@ async def models(request: Request) -> Response:
     """The models there are to choose from, which of them are here, and the pull that runs or ran last."""
     found = await asyncio.to_thread(list_models, settings_of(request).models_dir)
     status = services_of(request).asr.status
-    in_use = (status.model, status.encoder)
+    in_use = (status.model, status.encoder, status.segmentation)
     items = [{**model, "in_use": model["name"] in in_use} for model in found]
     of_openai = {"object": "list", "data": await models_for_openai(request)}
     pull = progress_view(pulls_of(request).progress)

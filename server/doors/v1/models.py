@@ -58,6 +58,10 @@ class Segment(Form):
     track: str
     language: str | None
     revision: int = Field(ge=1)
+    cut_from: str | None = Field(description="Of what another speaks: the segment that its words were cut from.")
+    overlap: list[tuple[float, float]] = Field(
+        description="Where two speak at once: from and to, seconds on the track."
+    )
 
 
 class SegmentPage(Page):
@@ -120,6 +124,7 @@ class Engine(Form):
     notice: str
     encoder: str | None = Field(description="By which voices at one microphone are told apart; null: they are not.")
     no_encoder: str = Field(description="Why they are not.")
+    segmentation: str | None = Field(description="By which is looked for where voices change; null: nobody looks.")
     workers: int = Field(ge=0)
     workers_wanted: int = Field(ge=0)
     restarts: int = Field(ge=0)
@@ -128,7 +133,7 @@ class Engine(Form):
 
 class Model(Form):
     name: str
-    kind: Literal["recogniser", "speaker encoder"]
+    kind: Literal["recogniser", "speaker encoder", "speaker segmentation"]
     engine: str
     size_mb: int = Field(ge=0)
     languages: list[str] = Field(description="Empty: about a hundred.")

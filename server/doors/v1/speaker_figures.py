@@ -11,7 +11,7 @@ from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.documents import conversation_of, json_bytes
-from server.speaker_figures import figures_data, figures_of
+from server.speaker_figures import figures_data, figures_of, overlap_samples
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 
@@ -24,5 +24,9 @@ async def speaker_figures(request: Request, transcript_id: str) -> Response:
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     said = await conversation_of(services, transcript, segments_max=SEGMENTS_MAX)
-    body = await asyncio.to_thread(lambda: json_bytes(figures_data(figures_of(said.segments, said.offsets))))
+
+    def made() -> bytes:
+        return json_bytes(figures_data(figures_of(said.segments, said.offsets), overlap_samples(said.segments)))
+
+    body = await asyncio.to_thread(made)
     return Response(body, media_type="application/json")

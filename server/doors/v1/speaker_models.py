@@ -85,6 +85,7 @@ class FiguresOfSpeaker(Form):
 
 class SpeakersFigures(Form):
     talk_time: float = Field(description="Seconds of words of all.", ge=0)
+    overlap_s: float = Field(description="So long two speak at once at one microphone, where that is looked for.", ge=0)
     speakers: list[FiguresOfSpeaker] = Field(description="In the order in which they first spoke.")
 
 

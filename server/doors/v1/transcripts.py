@@ -302,7 +302,7 @@ async def list_segments(
     page: PageNumber = 1,
     size: Annotated[int, Query(ge=1, le=SEGMENTS_PAGE_MAX, description="Segments on a page.")] = 100,
 ) -> Response:
-    """The final segments in the order of time, each in its newest revision. One without text was taken back."""
+    """The final segments in the order of time, each in its newest revision. One that was taken back is none."""
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     items: list[bytes] = []

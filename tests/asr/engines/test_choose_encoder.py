@@ -10,6 +10,8 @@ import asr.engines.choose_encoder
 from asr.engines.choose import Choice, choose
 from asr.engines.choose_encoder import REAL_VOICES, choose_encoder
 from asr.speakers.fetched import FETCHED
+from asr.speakers.segmentation import FILE
+from asr.speakers.segmentation import NAME as SEGMENTATION
 from tests.fakes.tiny_encoder import build_tiny_encoder
 
 NOWHERE = Path("nowhere")
@@ -112,3 +114,31 @@ def test_a_fetched_file_that_is_no_encoder_fails_when_it_is_loaded(tmp_path: Pat
     choice.loading.wait(30)
     assert choice.loading.encoder is None
     assert "`earshot models remove campplus`" in choice.loading.failure
+
+
+def test_changes_of_voices_are_looked_for_where_the_network_was_fetched_and_unless_it_is_off(tmp_path: Path) -> None:
+    engine = named("embedded-en")
+    nothing = choose_encoder(engine, tmp_path)
+    assert (nothing.segmentation, nothing.no_segmentation) == (None, "")
+    asked = choose_encoder(engine, tmp_path, segmentation=SEGMENTATION)
+    assert (asked.name, asked.segmentation) == ("resemblyzer", None)
+    assert f"earshot models pull {SEGMENTATION}" in asked.no_segmentation
+    path = tmp_path / SEGMENTATION
+    path.mkdir()
+    assert "is damaged" in choose_encoder(engine, tmp_path).no_segmentation
+    (path / FILE).write_bytes(b"nothing")
+    for wanted, found in (("auto", SEGMENTATION), (SEGMENTATION, SEGMENTATION), ("off", None), ("nonsense", None)):
+        assert choose_encoder(engine, tmp_path, segmentation=wanted).segmentation == found
+    assert choose_encoder(named("scripted"), tmp_path).segmentation is None
+
+
+def test_a_file_that_is_no_network_costs_changes_alone(tmp_path: Path) -> None:
+    (tmp_path / SEGMENTATION).mkdir()
+    (tmp_path / SEGMENTATION / FILE).write_bytes(b"nothing")
+    loading = choose_encoder(named("embedded-en"), tmp_path).loading
+    assert loading is not None
+    loading.begin()
+    loading.wait(30)
+    assert loading.encoder is not None
+    assert loading.failure == ""
+    assert loading.segmentation is None

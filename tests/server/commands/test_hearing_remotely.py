@@ -36,3 +36,11 @@ def test_what_a_pass_cuts_or_takes_back_is_printed_no_second_time() -> None:
         event = Event(transcript_id="t", seq=1, at=0.0, body=Transcribed(segment=said, track_started_at=0.0))
         words.take(render(event))
     assert screen.finals == ["one two three", "four"]
+
+
+def test_what_was_cut_while_nobody_listened_is_printed_piece_by_piece() -> None:
+    screen = Lines()
+    words = Words(screen)
+    for piece, _ in cut(segment(text="one two three"), lambda word: word.text) or []:
+        words.final(piece)
+    assert screen.finals == ["one", "two", "three"]

@@ -23,5 +23,7 @@ def test_who_said_it_is_read_as_it_was_told(label: str | None, name: str | None)
         speaker_confidence=0.75,
         language="en",
         confidence=0.5,
+        cut_from="seg_0",
+        overlap=((8000, 12_000),),
     ).said_by(label, name)
     assert segment_from(segment_data(told, 1000.0)) == told

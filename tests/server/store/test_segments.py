@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from protocol.events import SpeakerTurn
+from protocol.events import SpeakerTurn, Transcribed
 from server.store.store import Store
 from server.store.tables import segments
 from tests.server.spoken import final, put
@@ -33,6 +33,19 @@ async def test_a_new_revision_replaces_and_the_old_one_is_kept(store: Store, dat
         count = await conn.execute(sa.select(sa.func.count()).where(segments.c.segment_id == "seg_1"))
         assert count.scalar_one() == 3
     await engine.dispose()
+
+
+async def test_what_was_taken_back_is_listed_and_counted_no_more(store: Store) -> None:
+    made = (await store.create_transcript()).id
+    await put(store, made, final(), final("seg_2", "gone soon", start_samples=16000))
+    await put(store, made, final("seg_2", "", revision=2, start_samples=16000), final("seg_3", ""))
+    assert [s.segment.text for s in await store.segments_of(made)] == ["hello there"]
+    kept = await store.get_transcript(made)
+    assert (kept.segments, kept.words) == (1, 2)
+    bodies = [event.body for event in await store.events_after(made, 2, 10)]
+    assert [body.segment.text for body in bodies if isinstance(body, Transcribed)] == ["", ""]
+    await put(store, made, final("seg_2", "back", revision=3, start_samples=16000))
+    assert (await store.get_transcript(made)).segments == len(await store.segments_of(made)) == 2
 
 
 async def test_an_old_revision_that_comes_late_is_not_shown(store: Store) -> None:

@@ -15,6 +15,7 @@ async def test_how_much_each_speaks_under_their_names(client: httpx.AsyncClient,
     unseen = {"words_per_minute": 960.0, "interruptions": None, "interrupted": None}
     assert (await client.get(f"{path}/speaker/figures")).json() == {
         "talk_time": 0.375,
+        "overlap_s": 0.0,
         "speakers": [
             {"speaker": "Ann", "speaker_label": "Speaker 1", "speaker_number": 1, **figures, **unseen},
             {"speaker": "Speaker 2", "speaker_label": "Speaker 2", "speaker_number": 2, **figures, **unseen},
@@ -28,5 +29,5 @@ async def test_how_much_each_speaks_under_their_names(client: httpx.AsyncClient,
 async def test_nothing_said_and_nothing_there(client: httpx.AsyncClient) -> None:
     made = (await client.post("/v1/transcripts", json={})).json()["id"]
     answer = await client.get(f"/v1/transcripts/{made}/speaker/figures")
-    assert answer.json() == {"talk_time": 0.0, "speakers": []}
+    assert answer.json() == {"talk_time": 0.0, "overlap_s": 0.0, "speakers": []}
     assert (await client.get(f"/v1/transcripts/{MISSING}/speaker/figures")).status_code == 404

@@ -211,9 +211,11 @@ async def test_large_pages_are_read_in_pieces_and_rendered_off_the_loop(
     asked: list[int] = []
     read = services.store.segments_of
 
-    async def watched_read(transcript_id: str, *, offset: int = 0, limit: int = 1000) -> list[StoredSegment]:
+    async def watched_read(
+        transcript_id: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | None = None
+    ) -> list[StoredSegment]:
         asked.append(limit)
-        return await read(transcript_id, offset=offset, limit=limit)
+        return await read(transcript_id, offset=offset, limit=limit, after=after)
 
     rendered_in: set[int] = set()
 
