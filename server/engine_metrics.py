@@ -83,6 +83,17 @@ class EngineMetrics:
         self._dropped = Counter(
             "earshot_engine_interims_dropped", "Interims left out because the cadence was stretched.", registry=r
         )
+        self._windows = Counter(
+            "earshot_engine_voice_windows", "Windows of sound whose voice was looked for.", registry=r
+        )
+        self._windows_left_out = Counter(
+            "earshot_engine_voice_windows_left_out", "Windows for which there was no time.", registry=r
+        )
+        self._voices_lost = Counter(
+            "earshot_engine_voice_failures",
+            "Sessions whose voices were no longer told apart because something failed.",
+            registry=r,
+        )
         self._changes = Counter(
             "earshot_engine_segmentations", "Stretches of sound in which changes of voices were looked for.", registry=r
         )
@@ -112,6 +123,12 @@ class EngineMetrics:
         self._dropped.inc(interims_dropped)
         for guard, hits in guard_hits.items():
             self._guards.labels(guard).inc(hits)
+
+    def looked_for_voices(self, *, windows: int, left_out: int, failures: int) -> None:
+        """So many more than when last told."""
+        self._windows.inc(windows)
+        self._windows_left_out.inc(left_out)
+        self._voices_lost.inc(failures)
 
     def looked_for_changes(self, *, times: int, left_out: int) -> None:
         """So many more than when last told."""

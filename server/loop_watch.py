@@ -67,6 +67,11 @@ class LoopWatch:
             interims_dropped=max(0, pong.interims_dropped - seen.pong.interims_dropped),
             guard_hits=guard_hits,
         )
+        self._metrics.looked_for_voices(
+            windows=max(0, pong.voice_windows - seen.pong.voice_windows),
+            left_out=max(0, pong.voice_windows_dropped - seen.pong.voice_windows_dropped),
+            failures=max(0, pong.voice_failures - seen.pong.voice_failures),
+        )
         self._metrics.looked_for_changes(
             times=max(0, pong.segmentations - seen.pong.segmentations),
             left_out=max(0, pong.segmentations_left_out - seen.pong.segmentations_left_out),

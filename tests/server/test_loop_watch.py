@@ -47,6 +47,21 @@ def test_each_worker_is_counted_by_itself() -> None:
     assert values(metrics)["earshot_engine_utterances_total"] == 14
 
 
+def test_what_was_left_out_of_telling_voices_apart_is_counted() -> None:
+    metrics = Metrics()
+    watch = LoopWatch(metrics.engine)
+    voices = {"voice_windows": 20, "voice_windows_dropped": 3, "voice_failures": 1}
+    changes = {"segmentations": 5, "segmentations_left_out": 2}
+    watch.look([Worker(pid=1, pong=Pong(number=1, **voices, **changes))])
+    watch.look([Worker(pid=1, pong=Pong(number=2, **(voices | {"voice_windows": 21}), **changes))])
+    now = values(metrics)
+    assert now["earshot_engine_voice_windows_total"] == 21
+    assert now["earshot_engine_voice_windows_left_out_total"] == 3
+    assert now["earshot_engine_voice_failures_total"] == 1
+    assert now["earshot_engine_segmentations_total"] == 5
+    assert now["earshot_engine_segmentations_left_out_total"] == 2
+
+
 def test_what_is_out_of_the_ordinary_is_noted_once() -> None:
     watch = LoopWatch(Metrics().engine)
     watch.look([Worker(pid=1, pong=pong(1, 0))])
