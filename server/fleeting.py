@@ -15,7 +15,7 @@ import structlog
 
 from protocol.errors import EarshotError, NotFound
 from protocol.ids import is_transcript_id, new_transcript_id
-from server.files import storage_error
+from server.files import storage_error, sync_folder
 from server.removal import Removal
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class Fleeting:
         if transcript_id in self.ids:
             self.ids.discard(transcript_id)
             try:
-                await asyncio.to_thread((self._folder / transcript_id).unlink, missing_ok=True)
+                await asyncio.to_thread(_unmark, self._folder, transcript_id)
             except OSError as error:
                 raise storage_error(error) from error
 
@@ -102,6 +102,12 @@ def _folder_of(place: Path) -> Path:
 def _mark(folder: Path, transcript_id: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / transcript_id).touch()
+
+
+def _unmark(folder: Path, transcript_id: str) -> None:
+    """A power cut does not bring it back, and with it the end of what was kept."""
+    (folder / transcript_id).unlink(missing_ok=True)
+    sync_folder(folder)
 
 
 def _names(folder: Path) -> list[str]:

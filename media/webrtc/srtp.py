@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pylibsrtp
 
 from media.webrtc.rtp import HEADER, HEADER_BYTES, parse
-from media.webrtc.upstream import SRTP_NAMES
+from media.webrtc.upstream import SRTP_NAMES, is_read
 
 try:
     from pylibsrtp._binding import ffi, lib
@@ -33,7 +33,8 @@ class SrtpSession(Protocol):
 def opener(session: SrtpSession) -> Callable[[bytes], Fields]:
     """A function that opens one packet after another. It raises ``pylibsrtp.Error`` for what is forged or came before,
     ``ValueError`` for what is too long, ``InvalidMessage`` for what is no RTP."""
-    if lib is None or not all(hasattr(session, name) for name in SRTP_NAMES):
+    is_known = lib is not None and is_read("pylibsrtp") and all(hasattr(session, name) for name in SRTP_NAMES)
+    if not is_known:
         return lambda data: parse(session.unprotect(data))[1:]
     return _by_libsrtp(session)
 

@@ -41,6 +41,12 @@ def tell_unknown_releases() -> None:
         log.warning("WebRTC was not tested with these releases", **installed)
 
 
+@functools.cache
+def is_read(package: str) -> bool:
+    """Whether the release that is installed was read: where another might take what we give as something else."""
+    return _numbers(importlib.metadata.version(package)) == READ_IN[package]
+
+
 def _numbers(version: str) -> tuple[int, int]:
     major, minor = version.split(".")[:2]
     return int(major), int(minor)

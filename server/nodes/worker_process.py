@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 COMMAND = (sys.executable, "-m", "server.nodes.worker_run")
 HEARD_WITHIN_S = 5.0  # it tells how it fares every second
 LOOK_EVERY_S = 1.0
+HANGS = signal.SIGUSR2  # write where you hang; not SIGABRT, after which the system may keep its memory
 HANGS_AFTER_S = 20.0  # or twice a lease: for long by then others could have what it held, but for its open files
 READ_BYTES = 64 * 1024
 LINE_MAX_BYTES = 4096
@@ -116,7 +117,7 @@ class WorkerProcess:
         self._silent_looks += 1
         if self._silent_looks == self._silent_looks_max:
             log.error("worker hangs; it is ended", server_worker=self.index, pid=self.pid)
-            self.send(signal.SIGABRT)
+            self.send(HANGS)
         elif self._silent_looks > self._silent_looks_max:
             self.send(signal.SIGKILL)
 

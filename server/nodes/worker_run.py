@@ -17,6 +17,7 @@ from protocol.errors import EarshotError
 from server.app import build_app
 from server.logs import set_up_logs
 from server.nodes.entrance import WorkerEntrance, read_orders
+from server.nodes.worker_process import HANGS
 from server.serving import Serving, event_loop, keep_what_is_there, listen
 
 log = structlog.get_logger(__name__)
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 when it was told to leave, 1 when it could not start, as of a server that is alone."""
-    faulthandler.enable()  # one that is ended because it hangs writes where it does
+    faulthandler.register(HANGS, all_threads=True)
     parser = argparse.ArgumentParser(prog="server.nodes.worker_run")
     parser.add_argument("--fd", type=int, required=True, help="the socket to the process that starts it, inherited")
     parent = socket.socket(fileno=parser.parse_args(arguments).fd)

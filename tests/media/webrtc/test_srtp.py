@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.webrtc import srtp
 from media.webrtc.rtp import parse, render
 from media.webrtc.srtp import opener
 from media.webrtc.upstream import SRTP_NAMES
@@ -56,6 +57,14 @@ def test_a_packet_comes_out_as_it_was(profile: int, *, promised: bool) -> None:
     assert opened(sent.protect(render(111, 2, 960, 7, b"", marker=False))) == (2, 960, 7, b"")
     assert opened(sent.protect(extended)) == (3, 960, 7, b"more")
     assert opened(sent.protect(padded)) == (4, 960, 7, b"still")
+
+
+def test_a_release_that_nobody_read_is_used_by_its_promise_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(srtp, "is_read", lambda package: False)
+    received = session(inbound=True)
+    monkeypatch.setattr(srtp, "_by_libsrtp", None)
+    opened = srtp.opener(received)
+    assert opened(session(inbound=False).protect(render(111, 1, 0, 7, b"sound", marker=False))) == (1, 0, 7, b"sound")
 
 
 def test_two_sessions_in_turn_do_not_touch_each_other() -> None:

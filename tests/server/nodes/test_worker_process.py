@@ -23,7 +23,7 @@ while True:
     if told.endswith(b"speak"):
         parent.send(b'{{"connections": 1}}\\n')
 """
-DEAF = "signal.signal(signal.SIGABRT, signal.SIG_IGN)"
+DEAF = "signal.signal(signal.SIGUSR2, signal.SIG_IGN)"
 
 
 class Looked:
@@ -44,7 +44,7 @@ class Looked:
             self.worker.look()
 
 
-@pytest.mark.parametrize(("prelude", "signal_name"), [("", "SIGABRT"), (DEAF, "SIGKILL")])
+@pytest.mark.parametrize(("prelude", "signal_name"), [("", "SIGUSR2"), (DEAF, "SIGKILL")])
 async def test_one_that_hangs_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prelude: str, signal_name: str
 ) -> None:
@@ -59,6 +59,6 @@ async def test_one_that_hangs_is_ended(
     await looked.tells()
     looked.look(19)
     assert worker.exit_code is None
-    looked.look(1 if signal_name == "SIGABRT" else 2)
+    looked.look(1 if signal_name == "SIGUSR2" else 2)
     assert await worker.wait() == f"was ended by {signal_name}"
     looked.look(100)  # nobody is there any more
