@@ -4,18 +4,19 @@ For live sessions no more than ``SHARE_MAX`` of the time goes into it, by a rest
 that comes alone may wait for one look, where there was no time in the pause before it; what is not looked at by then is
 left out. Files wait for theirs, which costs them little.
 
-What fails costs the changes of all, and neither voices nor words.
+A network that fails costs the changes of all, what else fails those of one session, and neither costs voices or words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from asr.contract import Samples
 from asr.encoder_loading import EncoderLoading
 from asr.listening import ListeningSession
-from asr.speakers.segmentation import SpeakerSegmentation, decoded
+from asr.speakers.segmentation import Segmentation, SpeakerSegmentation, decoded
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
 
@@ -26,29 +27,41 @@ Entry = tuple[ListeningSession, TrackVoices]
 
 
 class ChangesLane:
-    """Called by the loop's thread alone. ``begins`` is told whose sound is heard next, before it is."""
+    """Called by the loop's thread alone. ``working`` is told whose sound is heard next, and of nobody's when it was.
 
-    def __init__(self, clock: Callable[[], float], begins: Callable[[ListeningSession], None]) -> None:
+    ``loading`` None: voices cannot be told apart here.
+    """
+
+    def __init__(
+        self,
+        loading: EncoderLoading | None,
+        clock: Callable[[], float],
+        working: Callable[[Sequence[ListeningSession]], None],
+    ) -> None:
+        self._loading = loading
         self._clock = clock
-        self._begins = begins
+        self._working = working
         self._due: dict[str, Entry] = {}  # live sessions of which something is to be looked at
         self._rests_until_s = 0.0
-        self._has_failed = False
+        self._failure = ""  # of the network
+        self._failed: set[str] = set()  # sessions, in whose sound nothing is looked for any more
         self._looks = 0
         self._seconds = 0.0
         self._left_out = 0
 
-    def figures(self) -> dict[str, int | float]:
+    def figures(self) -> dict[str, int | float | str]:
         """For the pong."""
+        loading = self._loading
         return {
+            "no_segmentation": self._failure or (loading.no_segmentation if loading is not None else ""),
             "segmentations": self._looks,
             "segmentation_ms": round(1000 * self._seconds, 1),
             "segmentations_left_out": self._left_out,
         }
 
-    def note(self, session: ListeningSession, voices: TrackVoices, loading: EncoderLoading) -> None:
+    def note(self, session: ListeningSession, voices: TrackVoices) -> None:
         """More was listened to. Nothing is noted where there is no network."""
-        if self._network(loading) is None or session.options.lane != "live":
+        if not self._is_looked_at(session) or session.options.lane != "live":
             return
         if voices.chunk_due(session) is not None:
             self._due[session.session_id] = session, voices
@@ -57,50 +70,70 @@ class ChangesLane:
 
     def forget(self, session_id: str) -> None:
         self._due.pop(session_id, None)
+        self._failed.discard(session_id)
 
     def next_due_s(self) -> float | None:
         return self._rests_until_s if self._due else None
 
-    def turn(self, files: Iterable[Entry], loading: EncoderLoading) -> ListeningSession | None:
+    def turn(self, files: Iterable[Entry]) -> ListeningSession | None:
         """Look at one stretch of sound, of a live session or of ``files``: of whom it was. None: none is due now."""
         if self._due and self._clock() >= self._rests_until_s:
             session, voices = self._due.pop(next(iter(self._due)))
-            if self.look_now(session, voices, loading):
-                self.note(session, voices, loading)
+            if self.look_now(session, voices):
+                self.note(session, voices)
                 return session
-        return next((session for session, voices in files if self._look(session, voices, loading)), None)
+        return next((session for session, voices in files if self._look(session, voices)), None)
 
-    def look_now(self, session: ListeningSession, voices: TrackVoices, loading: EncoderLoading) -> bool:
+    def look_now(self, session: ListeningSession, voices: TrackVoices) -> bool:
         """At what is due of a live session, unless it is time to rest."""
         began_s = self._clock()
-        if began_s < self._rests_until_s or not self._look(session, voices, loading):
+        if began_s < self._rests_until_s or not self._look(session, voices):
             return False
         done_s = self._clock()
         self._rests_until_s = done_s + (done_s - began_s) * (1 / SHARE_MAX - 1)
         return True
 
-    def _look(self, session: ListeningSession, voices: TrackVoices, loading: EncoderLoading) -> bool:
-        network, due = self._network(loading), voices.chunk_due(session)
-        if network is None or due is None:
+    def _look(self, session: ListeningSession, voices: TrackVoices) -> bool:
+        due = voices.chunk_due(session) if self._is_looked_at(session) else None
+        if due is None:
             return False
-        utterance_samples, (start_samples, end_samples) = due
+        begun_samples, span = due
         began_s = self._clock()
-        self._begins(session)
+        self._working([session])
         try:
-            found = decoded(network.hear(session.sound(start_samples, end_samples)), start_samples)
-            voices.changes(utterance_samples, (start_samples, end_samples), found)
+            found = self._heard(session.sound(*span), span[0])
+            if found is None:
+                return False
+            voices.changes(begun_samples, span, found)
         except Exception as error:
-            log.error("changes of voices are no longer looked for", error=type(error).__name__)
-            self._has_failed, self._due = True, {}
+            log.error("changes of voices of a session are no longer looked for", error=type(error).__name__)
+            self._failed.add(session.session_id)
             return False
+        finally:
+            self._working([])
         self._looks += 1
         self._seconds += self._clock() - began_s
         return True
 
-    def said(self, voices: TrackVoices, utterance: Utterance, loading: EncoderLoading) -> None:
+    def _heard(self, sound: Samples, start_samples: int) -> Segmentation | None:
+        """What the network says of it; None when it fails, which is the last time that it is asked."""
+        network = self._network
+        assert network is not None
+        try:
+            return decoded(network.hear(sound), start_samples)
+        except Exception as error:
+            log.error("changes of voices are no longer looked for", error=type(error).__name__)
+            self._failure, self._due = f"looking for changes of voices failed: {type(error).__name__}", {}
+            return None
+
+    def said(self, voices: TrackVoices, utterance: Utterance) -> None:
         """Its final is said next: count what was left out."""
-        if self._network(loading) is not None and voices.left_out(utterance):
+        if self._network is not None and voices.left_out(utterance):
             self._left_out += 1
 
-    def _network(self, loading: EncoderLoading) -> SpeakerSegmentation | None:
-        return None if self._has_failed else loading.segmentation
+    def _is_looked_at(self, session: ListeningSession) -> bool:
+        return self._network is not None and session.session_id not in self._failed
+
+    @property
+    def _network(self) -> SpeakerSegmentation | None:
+        return None if self._failure or self._loading is None else self._loading.segmentation

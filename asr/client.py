@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -30,6 +30,8 @@ __all__ = ["AsrClient", "AsrListener", "AsrSession", "EngineStatus", "ReadBack",
 log = structlog.get_logger(__name__)
 
 LOST_WITH_VOICES_MAX = 4  # processes, by whatever sessions; then it is the encoder
+LOST_WITH_CHANGES_MAX = 2  # processes, before voices are told apart without looking for their changes
+_CHANGES_ARE_LOST = f"looking for changes of voices ended {LOST_WITH_CHANGES_MAX} inference processes"
 _ENCODER_IS_LOST = f"telling voices apart ended {LOST_WITH_VOICES_MAX} inference processes"
 
 
@@ -42,7 +44,8 @@ class EngineStatus:
     ``lag_ms`` is that of the session furthest behind; ``backlog_samples`` what the workers themselves have not worked
     through; ``steps`` and ``step_s`` count since each worker's start. ``workers`` are ready, of ``workers_wanted``;
     ``pid`` is the first of ``pids``. ``encoder``: by which voices are told apart, None when they are not, for want of
-    the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for, or None.
+    the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for, or None, where something
+    failed for the reason in ``no_segmentation``.
     """
 
     state: WorkerState
@@ -67,6 +70,7 @@ class EngineStatus:
     encoder: str | None = None
     no_encoder: str = ""
     segmentation: str | None = None
+    no_segmentation: str = ""
 
 
 class AsrClient:
@@ -95,6 +99,7 @@ class AsrClient:
         self._sessions: dict[str, AsrSession] = {}
         self._homes: dict[str, ManagedWorker] = {}  # the worker that each session is placed at
         self._generations = itertools.count(1)
+        self._lost_with_voices = self._lost_with_changes = 0  # processes
         self._workers = [self._made(0)]
         self._retiring: set[asyncio.Task[None]] = set()
         self._restarts_before = 0  # of workers that are no more
@@ -102,13 +107,12 @@ class AsrClient:
         self._is_ready = asyncio.Event()
         self._is_settled = asyncio.Event()
         self._gave_up = 0
-        self._lost_with_voices = 0  # processes
         self._stopped = False
 
     def _made(self, index: int) -> ManagedWorker:
         return ManagedWorker(
             index,
-            self._settings,
+            self._settings_of_next,
             self,
             lambda: next(self._generations),
             command=self._command,
@@ -153,7 +157,7 @@ class AsrClient:
 
     def begin_anew(self, settings: WorkerSettings | None = None) -> None:
         """As ``reload``, from where nothing can be awaited."""
-        self._lost_with_voices = 0
+        self._lost_with_voices = self._lost_with_changes = 0
         if self._sharing is not None:
             self._sharing.reload()
             return
@@ -189,6 +193,8 @@ class AsrClient:
         pongs = [worker.pong for worker in each if worker.pong is not None]
         no_encoder = _ENCODER_IS_LOST if self._encoder_is_lost else ready.no_encoder if ready else ""
         no_encoder = no_encoder or (speaking.pong.no_encoder if speaking.pong else "")
+        no_segmentation = _CHANGES_ARE_LOST if self._changes_are_lost else ready.no_segmentation if ready else ""
+        no_segmentation = no_segmentation or (speaking.pong.no_segmentation if speaking.pong else "")
         pids = tuple(worker.pid for worker in each if worker.pid is not None)
         return EngineStatus(
             state=state,
@@ -212,7 +218,8 @@ class AsrClient:
             each=each,
             encoder=ready.encoder if ready and not no_encoder else None,
             no_encoder=no_encoder,
-            segmentation=ready.segmentation if ready and not no_encoder else None,
+            segmentation=ready.segmentation if ready and not no_encoder and not no_segmentation else None,
+            no_segmentation=no_segmentation,
         )
 
     def open(
@@ -257,6 +264,14 @@ class AsrClient:
     def _encoder_is_lost(self) -> bool:
         """Whether telling voices apart has cost too many processes, since the last ``reload``."""
         return self._lost_with_voices >= LOST_WITH_VOICES_MAX
+
+    @property
+    def _changes_are_lost(self) -> bool:
+        return self._lost_with_changes >= LOST_WITH_CHANGES_MAX
+
+    @property
+    def _settings_of_next(self) -> WorkerSettings:
+        return replace(self._settings, speaker_segmentation="off") if self._changes_are_lost else self._settings
 
     def _forget(self, session: AsrSession) -> None:
         self._sessions.pop(session.session_id, None)
@@ -356,18 +371,32 @@ class AsrClient:
 
     def on_lost(self, worker: ManagedWorker, working: Working | None) -> None:
         """Those in the step that ended it are suspects; where it told voices apart, only that may be left out."""
-        for session_id, generation in working.voices if working else ():
-            if session_id in self._sessions:
-                self._sessions[session_id].lost_with_voices(generation)
-        self._lost_with_voices += bool(working and working.voices)
-        if self._encoder_is_lost:
-            for session in self._sessions.values():
-                session.leave_voices()
+        if working and working.changes:
+            self._on_lost_with_changes()
+        elif working and working.voices:
+            self._on_lost_with_voices(working)
         for session_id, generation, end_samples in working.sessions if working else ():
             if session_id in self._sessions:
                 self._gave_up += self._sessions[session_id].lost_at(generation, end_samples)
         self._note_state()
         self._move_those_that_may()
+
+    def _on_lost_with_voices(self, working: Working) -> None:
+        for session_id, generation in working.voices:
+            if session_id in self._sessions:
+                self._sessions[session_id].lost_with_voices(generation)
+        self._lost_with_voices += 1
+        if self._encoder_is_lost:
+            for session in self._sessions.values():
+                session.leave_voices()
+
+    def _on_lost_with_changes(self) -> None:
+        """Processes that begin from now on do without, after some; of shared ones whoever starts them sees to it."""
+        self._lost_with_changes += self._sharing is None
+        if self._changes_are_lost:
+            log.error("changes of voices are no longer looked for", lost=self._lost_with_changes)
+            for worker in self._workers:
+                worker.next_settings(self._settings_of_next)
 
 
 def _let(event: asyncio.Event, is_so: bool) -> None:

@@ -35,6 +35,7 @@ class EncoderLoading:
         self.encoder: SpeakerEncoder | None = None
         self.segmentation: SpeakerSegmentation | None = None
         self.failure = ""
+        self.no_segmentation = ""  # why there is none, though it was to be loaded
 
     @property
     def over(self) -> bool:
@@ -64,7 +65,9 @@ class EncoderLoading:
             try:
                 self.segmentation = self._load_segmentation()
             except Exception as error:
-                log.error("changes of voices are not looked for", reason=_reason(error))
+                reason = _reason(error)
+                log.error("changes of voices are not looked for", reason=reason)
+                self.no_segmentation = f"what says where voices change cannot be used: {reason}"
         self._over.set()
 
 

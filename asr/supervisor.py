@@ -31,7 +31,9 @@ from asr.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-_LOADING_ENCODER = Working(sessions=(), voices=(("", 0),))  # whose fault a process is that is lost meanwhile
+_LOADING_ENCODER = Working(sessions=(), voices=(("", 0),))  # at fault where a process is lost meanwhile
+# Where what looks for changes is loaded with it: that is optional, and the first to be done without.
+_LOADING_BOTH = _LOADING_ENCODER.model_copy(update={"changes": True})
 MEMORY_PATIENCE_S = 5.0  # for the step under way, when the process has grown too large
 
 SessionMessage = VoicePrints | Heard | Settled | Marker | GaveUp
@@ -81,7 +83,7 @@ class Supervisor:
         self._stopping = False
         self._ready_at_s: float | None = None
         self._working: Working | None = None  # the last that was heard of the process
-        self._loading_encoder = False
+        self._loading_encoder = self._has_segmentation = False
         self._between_steps = asyncio.Event()  # that is something else
         self.reason = ""
         self.restarts = 0
@@ -102,6 +104,10 @@ class Supervisor:
         """Have the process end and another one started, with ``settings`` if given."""
         self._settings = settings or self._settings
         self._asked.set()
+
+    def next_settings(self, settings: WorkerSettings) -> None:
+        """Those of the next process, whenever that is."""
+        self._settings = settings
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -155,13 +161,18 @@ class Supervisor:
             await asyncio.wait(tasks)
             # One that is asked to leave is between two steps, or what it does there is not held against anybody.
             innocent = ending is Ending.SHUTDOWN
-            working = _LOADING_ENCODER if self._loading_encoder else self._working
-            self._events.on_lost(planned=planned, working=None if innocent else working)
+            self._events.on_lost(planned=planned, working=None if innocent else self._at_fault)
             self.pid = self.resident_mb = None
             how = await child.end(ending)
             log.info("inference process ended", pid=child.pid, how=how)
         self.reason = self.reason or how
         return planned
+
+    @property
+    def _at_fault(self) -> Working | None:
+        if not self._loading_encoder:
+            return self._working
+        return _LOADING_BOTH if self._has_segmentation else _LOADING_ENCODER
 
     async def _read(self, child: WorkerLink, heartbeat: Heartbeat) -> tuple[Ending, str]:
         """Pass on what it says until it leaves; how to end it, and why it left (empty when it did not say)."""
@@ -178,6 +189,7 @@ class Supervisor:
                     case Ready():
                         self._ready_at_s = time.monotonic()
                         self.reason = ""
+                        self._has_segmentation = message.segmentation is not None
                         self._events.on_ready(child, message)
                     case Pong():
                         heartbeat.answered(message.number)

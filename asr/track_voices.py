@@ -186,6 +186,11 @@ class TrackVoices:
             self._own[first.window.start_samples] = (window.start_samples, window.end_samples)
             wide = replace(window, start_samples=first.window.start_samples, end_samples=last.window.end_samples)
             left.append(Pending(wide, middle.due_s))
+            for i in run:
+                start_samples = due[i].window.start_samples
+                self._planned.pop(start_samples, None)
+                self._parts.pop(start_samples, None)
+            self._planned[wide.start_samples] = wide
         self.pending = deque([*left, *list(self.pending)[len(due) :]])
         return len(due) - count_max
 
@@ -229,6 +234,7 @@ class TrackVoices:
         heard = {step.speaker for step in mine}
         self._forget_changes(utterance.end_samples)
         if not had_words:
+            heard |= {voice.speaker for voice in self._online.voices}  # also in windows whose parts are others'
             for number in sorted(heard - self._spoken - {step.speaker for step in self._steps}, reverse=True):
                 self._online.forget(number)
             return None

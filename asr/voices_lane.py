@@ -66,7 +66,7 @@ class VoicesLane:
         self._sessions: dict[str, VoicedSession] = {}
         self._pending: dict[str, VoicedSession] = {}  # those with windows
         self._again: dict[str, VoicedSession] = {}  # those with parts of windows
-        self._changes = ChangesLane(clock, lambda session: self._tell_working([session]))
+        self._changes = ChangesLane(loading, clock, lambda sessions: self._tell_working(sessions, changes=True))
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
         self._has_waited = False  # for that
@@ -124,7 +124,7 @@ class VoicesLane:
         one.voices.plan(one.session, self._clock())
         if one.voices.pending:
             self._pending[one.session.session_id] = one
-        self._changes.note(one.session, one.voices, self._loading)
+        self._changes.note(one.session, one.voices)
 
     def _note_loaded(self) -> bool:
         """True when the encoder is there. When it turns out that it never will be, nobody waits for it any more."""
@@ -185,7 +185,7 @@ class VoicesLane:
             self._guarded(one, self._embed_again)
             return True
         entries = [(one.session, one.voices) for one in files if one.voices is not None]
-        if (looked_at := self._changes.turn(entries, self._loading)) is not None:
+        if (looked_at := self._changes.turn(entries)) is not None:
             self._note_again(self._sessions[looked_at.session_id])
         return looked_at is not None
 
@@ -235,8 +235,8 @@ class VoicesLane:
 
     def _look_late(self, one: VoicedSession) -> None:
         """At a final that comes alone: at what there was no time for in the pause before it, within the same share."""
-        if one.voices is not None and self._loading is not None:
-            if self._changes.look_now(one.session, one.voices, self._loading):
+        if one.voices is not None:
+            if self._changes.look_now(one.session, one.voices):
                 self._note_again(one)
             if self._again.pop(one.session.session_id, None) is not None:
                 self._guarded(one, self._embed_again)
@@ -338,9 +338,9 @@ class VoicesLane:
             raise ValueError("an embedding is no number")
         return rows
 
-    def _tell_working(self, sessions: Iterable[ListeningSession]) -> None:
+    def _tell_working(self, sessions: Iterable[ListeningSession], *, changes: bool = False) -> None:
         those = dict.fromkeys((session.session_id, session.generation) for session in sessions)
-        self._tell(wire.Working(sessions=(), voices=tuple(those)))
+        self._tell(wire.Working(sessions=(), voices=tuple(those), changes=changes and bool(those)))
 
     def _give(self, windows: Sequence[_Window], rows: Embeddings) -> None:
         for window, row in zip(windows, rows, strict=True):
@@ -371,8 +371,7 @@ class VoicesLane:
         if one is None or one.voices is None:
             return (), ()
         voices = one.voices
-        if (loading := self._loading) is not None:
-            self._guarded(one, lambda _: self._changes.said(voices, utterance, loading))
+        self._guarded(one, lambda _: self._changes.said(voices, utterance))
         self._again.pop(session.session_id, None)
         overlaps: tuple[Span, ...] | None = self._guarded(one, lambda _: voices.overlaps(utterance))
         spoke: tuple[wire.Spoke, ...] | None = self._guarded(one, lambda _: voices.said(utterance, words, tags))

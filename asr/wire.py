@@ -134,7 +134,8 @@ class Ready(_Message):
     """From the worker: the engine is loaded. ``reason`` says in a sentence why it was chosen.
 
     ``streaming``: see ``asr.contract.EngineInfo``. ``encoder``: by which voices can be told apart; None: they cannot,
-    for want of the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for.
+    for want of the reason in ``no_encoder``. ``segmentation``: by which changes of voices are looked for;
+    ``no_segmentation``: why not by what was asked for.
     """
 
     type: Literal["ready"] = "ready"
@@ -150,6 +151,7 @@ class Ready(_Message):
     encoder: str | None = None
     no_encoder: str = ""
     segmentation: str | None = None
+    no_segmentation: str = ""
 
 
 class Spoke(_Message):
@@ -242,12 +244,14 @@ class Working(_Message):
 
     What ends the process while this was its last word is the fault of that sound: ``(session_id, generation,
     end_samples)`` of each session in the step. ``voices``: ``(session_id, generation)`` of those whose voices are being
-    told apart instead, which is never held against their words.
+    told apart instead, which is never held against their words; ``changes``: it is being looked for where these change,
+    which is not held against voices either.
     """
 
     type: Literal["working"] = "working"
     sessions: tuple[tuple[str, int, int], ...]
     voices: tuple[tuple[str, int], ...] = ()
+    changes: bool = False
 
 
 class EncoderLoading(_Message):
@@ -287,7 +291,8 @@ class Pong(_Message):
     ``voice_failures``: times that a session's voices were no longer told apart because something failed.
     ``segmentations``: stretches of sound in which changes of voices were looked for in ``segmentation_ms``;
     ``segmentations_left_out``: finals before which there was no time for that.
-    ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be. ``away``: why an engine on
+    ``no_encoder``: why those of nobody are, though ``Ready`` said that they could be; ``no_segmentation``: why changes
+    of nobody's are looked for, though it named by what. ``away``: why an engine on
     another machine hears nothing now.
     """
 
@@ -312,6 +317,7 @@ class Pong(_Message):
     segmentation_ms: float = 0.0
     segmentations_left_out: int = 0
     no_encoder: str = ""
+    no_segmentation: str = ""
     away: str = ""
 
 

@@ -142,6 +142,7 @@ def _ready(choice: Choice, engine: StreamingEngine, encoder: EncoderChoice) -> w
         encoder=encoder.name,
         no_encoder=encoder.reason,
         segmentation=encoder.segmentation,
+        no_segmentation=encoder.no_segmentation,
     )
 
 

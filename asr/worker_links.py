@@ -245,6 +245,7 @@ class WorkerLinks:
                 sessions=tuple(each for each in working.sessions if self._is_of(owner.number, each[0])),
                 voices=tuple(each for each in working.voices if self._is_of(owner.number, each[0]))
                 or ((_ELSEWHERE,) if working.voices else ()),
+                changes=working.changes,
             )
             owner.put(wire.frame(its))
         self._busy = frozenset(busy)

@@ -107,6 +107,10 @@ class ManagedWorker:
         self._strikes = self.failed_starts = 0
         self._supervisor.reload(replace(settings, index=self.index))
 
+    def next_settings(self, settings: WorkerSettings) -> None:
+        """Those of the next process; the present one goes on."""
+        self._supervisor.next_settings(replace(settings, index=self.index))
+
     # What placing looks at (``asr.placement.Place``).
 
     @property

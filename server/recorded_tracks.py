@@ -69,7 +69,7 @@ async def heard(services: Services, transcript_id: str, tracks: list[str]) -> li
     found: dict[str, list[Segment]] = {track: [] for track in tracks}
     async for page in segment_pages(services.store, transcript_id):
         for stored in page:
-            if stored.segment.text and stored.segment.track in found:
+            if stored.segment.track in found:
                 found[stored.segment.track].append(stored.segment)
     transcript = await services.store.get_transcript(transcript_id)
     if transcript.state is TranscriptState.FAILED and not any(found.values()):

@@ -386,7 +386,7 @@ class Relabelling:
             for stored in page:
                 if stored.segment.track != track.id:
                     others.add(stored.segment.label or "")
-                elif stored.segment.text:
+                else:
                     mine.append(stored)
         return mine, others
 

@@ -101,9 +101,9 @@ def overlap_samples(segments: Iterable[Segment]) -> int:
     return sum(end - start for segment in segments for start, end in segment.overlap)
 
 
-def figures_data(found: Sequence[SpeakerFigures], overlap_samples: int = 0) -> dict[str, Any]:
+def speakers_data(found: Sequence[SpeakerFigures]) -> list[dict[str, Any]]:
     """As answers and documents have it; times in seconds."""
-    speakers = [
+    return [
         {
             "speaker": each.name,
             "speaker_label": each.label,
@@ -119,8 +119,6 @@ def figures_data(found: Sequence[SpeakerFigures], overlap_samples: int = 0) -> d
         }
         for each in found
     ]
-    talk_samples = sum(each.talk_samples for each in found)
-    return {"talk_time": _s(talk_samples), "overlap_s": _s(overlap_samples), "speakers": speakers}
 
 
 def _s(samples: int) -> float:

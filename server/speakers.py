@@ -318,12 +318,10 @@ class Speakers:
         return {label for label in found if label}, frozenset(mine)
 
     async def _newest(self, transcript_id: str) -> AsyncIterator[StoredSegment]:
-        """Every segment that says something. One that is missed as it comes carries what is right already, as
-        ``Voices`` knew before."""
+        """Every segment. One that is missed as it comes carries what is right already, as ``Voices`` knew before."""
         async for page in segment_pages(self._store, transcript_id):
             for stored in page:
-                if stored.segment.text:
-                    yield stored
+                yield stored
 
 
 def _is_its_own(track: Track, label: str) -> bool:

@@ -44,7 +44,7 @@ def choose_encoder(engine: Choice, models_dir: Path, wanted: str = AUTO, segment
     if chosen.loading is None or segmentation == OFF:
         return chosen
     if chosen.name == SCRIPTED:
-        return _scripted_segmentation(chosen) if segmentation == SCRIPTED else chosen
+        return _scripted_segmentation(chosen, engine.model) if segmentation == SCRIPTED else chosen
     path = models_dir / SEGMENTATION
     if segmentation == AUTO and not path.is_dir():
         return chosen
@@ -133,8 +133,9 @@ def _network(path: Path) -> SpeakerSegmentation:
     return SegmentationNetwork(path)
 
 
-def _scripted_segmentation(chosen: EncoderChoice) -> EncoderChoice:
+def _scripted_segmentation(chosen: EncoderChoice, model: str) -> EncoderChoice:
     from asr.engines.scripted_voices import ScriptedSegmentation
 
     assert chosen.loading is not None
-    return replace(chosen, loading=chosen.loading.with_segmentation(ScriptedSegmentation), segmentation=SCRIPTED)
+    loading = chosen.loading.with_segmentation(lambda: ScriptedSegmentation(model))
+    return replace(chosen, loading=loading, segmentation=SCRIPTED)

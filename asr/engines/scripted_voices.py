@@ -6,7 +6,8 @@ that how loud it is does not matter either. A window with two voices lies betwee
 
 A model's name makes faults: ``scripted-voices-missing`` has no encoder, ``scripted-voices-broken`` one that does not
 load, ``-raise``, ``-nan`` and ``-oom`` one that fails at every window of whoever hums at 450 Hz, ``-crash`` and
-``-hang`` one that ends or stops the process there.
+``-hang`` one that ends or stops the process there. ``scripted-voices-changes-crash`` has an encoder, and beside it a
+segmentation that ends the process whenever it hears anything, ``-changes-unloadable`` one that does when it is loaded.
 """
 
 from __future__ import annotations
@@ -87,7 +88,14 @@ class ScriptedEncoder:
 class ScriptedSegmentation:
     """Who hums speaks: the first three voices that there are, two of them where both hum."""
 
+    def __init__(self, model: str = "scripted") -> None:
+        self._crashes = _without_number(model) == f"{PREFIX}changes-crash"
+        if _without_number(model) == f"{PREFIX}changes-unloadable":
+            os._exit(CRASH_STATUS)
+
     def hear(self, sound: Samples) -> Scores:
+        if self._crashes:
+            os._exit(CRASH_STATUS)
         frames = max(1, len(sound) // SHIFT_SAMPLES)
         active = np.zeros((frames, len(HUMS_HZ)), bool)
         for frame in range(frames):

@@ -126,7 +126,7 @@ class MeetingRecord:
         # In the sound of a whole room there may be words of somebody of whom nothing else tells.
         if not OF_WORDS.isdisjoint(documents) or any(map(is_of_room, tracks.values())):
             async for page in segment_pages(store, transcript_id):
-                said += [(tracks[each.segment.track], each) for each in page if each.segment.text]
+                said += [(tracks[each.segment.track], each) for each in page]
         own = [_spoken(stored, who[track.id], began_at) for track, stored in said if track.id in who]
         end_s = max(
             *(track.started_at - began_at + seconds(track.length_samples) for track in tracks.values()),

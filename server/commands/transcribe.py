@@ -99,7 +99,7 @@ async def _run(wanted: object, form: ExportFormat) -> int:
     from server.commands.screens import open_screen
     from server.commands.sound_given import Wanted
     from server.exports import export
-    from server.speaker_figures import figures_data, figures_of
+    from server.speaker_figures import figures_of, speakers_data
 
     assert isinstance(wanted, Wanted)
     stop = asyncio.Event()
@@ -113,7 +113,7 @@ async def _run(wanted: object, form: ExportFormat) -> int:
         loop.remove_signal_handler(signal.SIGINT)
         screen.close()
     if form is not ExportFormat.TXT:
-        speakers = figures_data(figures_of(heard.segments, {}))["speakers"]
+        speakers = speakers_data(figures_of(heard.segments, {}))
         length = heard.duration_samples
         sys.stdout.write(export(heard.segments, form, name=wanted.name, duration_samples=length, speakers=speakers))
         sys.stdout.flush()

@@ -19,6 +19,7 @@ from server.storing import free_mb, low_disk
 ENGINE_FIELDS = (
     *("state", "engine", "model", "device", "languages", "reason", "notice"),
     *("workers", "workers_wanted", "restarts", "lag_ms", "encoder", "no_encoder", "segmentation"),
+    "no_segmentation",
 )
 
 router = APIRouter()

@@ -216,7 +216,7 @@ class Rehearing:
     async def _stored(self, job_id: str, segment_id: str) -> StoredSegment | None:
         async for page in segment_pages(self._store, job_id):
             for stored in page:
-                if stored.segment.segment_id == segment_id and stored.segment.text:  # else it was taken back
+                if stored.segment.segment_id == segment_id:
                     return stored
         return None
 

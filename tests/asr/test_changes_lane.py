@@ -13,7 +13,8 @@ from asr.changes_lane import SHARE_MAX
 from asr.contract import Samples
 from asr.engines.scripted_voices import HUMS_HZ, ScriptedSegmentation
 from asr.loop import InferenceLoop
-from asr.speakers.segmentation import Scores
+from asr.speakers.segmentation import Scores, Segmentation, Span
+from asr.track_voices import TrackVoices
 from asr.vad import EnergyVoiceActivity
 from asr.voice_prints import prints_of
 from tests.asr.voices_bench import (
@@ -36,6 +37,7 @@ class TimedSegmentation(ScriptedSegmentation):
     """Notes when it was asked, and whether words were due; ``look_s`` of the clock passes each time."""
 
     def __init__(self, bench: VoicesBench, look_s: float) -> None:
+        super().__init__()
         self.bench, self.look_s = bench, look_s
         self.looks: list[tuple[float, int]] = []
         self.while_due = 0
@@ -184,6 +186,40 @@ def test_what_fails_costs_changes_alone() -> None:
     assert len(network.looks) == 1
     assert bench.pong().voice_failures == 0
     assert bench.pong().no_encoder == ""
+    assert "ZeroDivisionError" in bench.pong().no_segmentation
+
+
+def test_what_was_found_and_cannot_be_used_costs_its_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes, of_first = TrackVoices.changes, list[TrackVoices]()
+
+    def fails(voices: TrackVoices, begun_samples: int, span: Span, found: Segmentation) -> None:
+        of_first[:] = of_first or [voices]
+        if voices is of_first[0]:
+            raise ZeroDivisionError
+        changes(voices, begun_samples, span, found)
+
+    monkeypatch.setattr(TrackVoices, "changes", fails)
+    bench, network = bench_with()
+    for name in "ab":
+        bench.open(name, LIVE)
+        bench.live(said_by(*TALK), name=name)
+        assert bench.whose(name) == as_expected(*TALK)
+    assert len(network.looks) > 1
+    assert bench.pong().no_segmentation == ""
+    assert max(mixed(bench, "a")) > 0.35
+    assert max(mixed(bench, "b")) < 0.25
+
+
+def test_each_look_says_whose_it_is_and_that_it_is_over() -> None:
+    for kind in (TimedSegmentation, FailingSegmentation):
+        bench, network = bench_with(kind=kind)
+        bench.open(options=LIVE)
+        bench.live(said_by(*TALK))
+        looks = [i for i, each in enumerate(bench.said) if isinstance(each, wire.Working) and each.changes]
+        assert len(looks) == len(network.looks)
+        for i in looks:
+            assert bench.said[i] == wire.Working(sessions=(), voices=(("s", 1),), changes=True)
+            assert bench.said[i + 1] == wire.Working(sessions=())
 
 
 def test_a_session_that_goes_away_while_it_is_due_is_no_trouble() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asr.client import LOST_WITH_VOICES_MAX, AsrClient, AsrSession, WorkerSettings
+from asr.client import LOST_WITH_CHANGES_MAX, LOST_WITH_VOICES_MAX, AsrClient, AsrSession, WorkerSettings
 from asr.contract import SessionOptions
 from asr.engines.scripted_voices import FAULTY_VOICE
 from asr.watch import Backoff
@@ -94,6 +94,21 @@ async def test_an_encoder_that_ends_every_process_is_left_alone(start: Start) ->
     assert client.status.restarts == LOST_WITH_VOICES_MAX
     assert client.status.encoder is None
     assert "ended" in client.status.no_encoder
+
+
+@pytest.mark.parametrize("fault", ["crash", "unloadable"])
+async def test_looking_for_changes_that_ends_processes_costs_changes_alone(start: Start, fault: str) -> None:
+    client = await start(f"scripted-voices-changes-{fault}", speaker_segmentation="scripted")
+    assert (client.status.segmentation, client.status.no_segmentation) == ("scripted", "")
+    heard = Heard()
+    session = open_session(client, heard, options=DIARIZE)
+    feed(session, said_by(*TALK))
+    await finalized(session)
+    assert whose(heard) == as_expected(*TALK)
+    assert client.status.restarts == LOST_WITH_CHANGES_MAX
+    assert (client.status.encoder, client.status.no_encoder) == ("scripted", "")
+    assert client.status.segmentation is None
+    assert "ended" in client.status.no_segmentation
 
 
 @pytest.mark.parametrize("fault", ["raise", "nan", "oom", "broken", "missing"])

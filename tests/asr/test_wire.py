@@ -57,6 +57,7 @@ FROM: list[BaseModel] = [
     wire.GaveUp(**NAMED, start_samples=4, end_samples=9, message="m"),
     wire.Working(sessions=(("ses_1", 3, 9),)),
     wire.Working(sessions=(), voices=(("ses_1", 3),)),
+    wire.Working(sessions=(), voices=(("ses_1", 3),), changes=True),
     wire.EncoderLoading(over=True),
     wire.Ran(kind="final", size=2, batch_max=8, wait_ms=1.5, run_ms=20.0),
     wire.Pong(number=1, sessions=2, backlog_samples=3, steps=4, step_s=0.5, guard_hits={"loop": 1}),

@@ -104,6 +104,9 @@ def test_voices_concern_all(shared: Shared) -> None:
     shared.links.tell(wire.Working(sessions=(), voices=(("ses_1", 1),)))
     assert shared.next(one) == wire.Working(sessions=(), voices=(("ses_1", 1),))
     assert shared.next(other) == wire.Working(sessions=(), voices=(("", 0),))
+    shared.links.tell(wire.Working(sessions=(), voices=(("ses_1", 1),), changes=True))
+    assert shared.next(one) == wire.Working(sessions=(), voices=(("ses_1", 1),), changes=True)
+    assert shared.next(other) == wire.Working(sessions=(), voices=(("", 0),), changes=True)
 
 
 def test_what_is_another_owners_cannot_be_touched(shared: Shared) -> None:

@@ -118,6 +118,49 @@ async def test_two_speakers_are_made_one_named_or_not(node: RunningApp, browser:
         assert [each.name for each in await node.services.speakers.participants(transcript_id)] == ["Anna"]
 
 
+# Pages of two; what is told of the second is that one of the first was taken back, with or without end.
+PAGES = """
+async (endless) => {
+  const { allSegments } = await import('/js/api.js');
+  const [real, asked] = [window.fetch, []];
+  window.fetch = async (path) => {
+    const page = Number(new URL(path, location).searchParams.get('page'));
+    asked.push(page);
+    const isFirst = endless ? page === 1 : asked.length === 1;
+    const all = isFirst ? ['a', 'b', 'c', 'd'] : ['b', 'c', 'd'];
+    return new Response(JSON.stringify({ items: all.slice(2 * page - 2, 2 * page), total: all.length }));
+  };
+  try {
+    return [await allSegments('x'), asked];
+  } finally {
+    window.fetch = real;
+  }
+}
+"""
+TAKEN_BACK = """
+() => {
+  const words = document.querySelector('words-view');
+  const [first, second, third] = words.segments.map((each) => ({ ...each }));
+  const before = [first.segment_id, second.segment_id]; // the third came while all were asked for
+  words.load([{ ...first, text: `${first.text} ${second.text}`, revision: 2 }], before);
+  return words.finals.length;
+}
+"""
+
+
+async def test_what_a_pass_took_back_is_shown_no_more_and_hides_nothing(node: RunningApp, browser: Browser) -> None:
+    made = await two_voices(node)
+    async with visit_in(browser) as visit:
+        await visit.page.goto(f"{node.serving.url}t/{made}")
+        await expect(visit.page.locator(".line")).to_have_count(3)
+        assert await visit.page.evaluate(PAGES, False) == [["b", "c", "d"], [1, 2, 1, 2]]
+        found, asked = await visit.page.evaluate(PAGES, True)
+        assert (found[-1], asked) == ("d", [1, 2] * 4)
+        assert await visit.page.evaluate(TAKEN_BACK) == 2
+        await expect(visit.page.locator('[data-segment="seg_1"]')).to_have_count(0)
+        await expect(visit.page.locator('[data-segment="seg_2"]')).to_be_visible()
+
+
 async def test_no_interim_is_left_beside_the_words_that_took_its_place(node: RunningApp, browser: Browser) -> None:
     """As after a crash of the server, when a sentence is heard anew and told under another id."""
     transcript_id = (await node.services.store.create_transcript(name="Crash")).id

@@ -96,8 +96,15 @@ class WordsView extends HTMLElement {
     this.#finals.replaceChildren();
   }
 
-  /** Many finals at once, of a stored transcript. */
-  load(items) {
+  /** Ids of the finals that are shown. */
+  get finals() {
+    return this.#segments.all.filter((segment) => segment.is_final).map((segment) => segment.segment_id);
+  }
+
+  /** All finals of a stored transcript. `before`: those shown when they were asked for; the others of these were taken back. */
+  load(items, before = []) {
+    const told = new Set(items.map((data) => data.segment_id));
+    this.#drop(before.filter((id) => !told.has(id) && this.#segments.get(id)));
     for (const data of items) this.#take(data);
   }
 

@@ -29,6 +29,7 @@ export function pathElsewhere(details) {
 }
 
 const DEADLINE_MS = 15_000; // a control request that takes longer, its answer included, has been lost
+const SEGMENTS_ANEW_MAX = 3; // times; a pass over voices takes its few back at once
 
 function errorOf(status, retryAfter, text) {
   let body = {};
@@ -180,13 +181,18 @@ export async function iceServers(options) {
   }
 }
 
-/** Every segment of a transcript, in pages as the server gives them. */
-export async function allSegments(id) {
+/**
+ * Every segment of a transcript, in pages as the server gives them. Where some were taken back between two pages, those
+ * behind moved up: then it begins anew.
+ */
+export async function allSegments(id, anew = SEGMENTS_ANEW_MAX) {
   const items = [];
-  for (let page = 1; ; page += 1) {
+  for (let page = 1, total = 0; ; page += 1) {
     const answer = await get(`${at(id)}/segments?page=${page}&size=500`);
+    if (answer.total < total && anew > 0) return allSegments(id, anew - 1);
+    total = answer.total;
     items.push(...answer.items);
-    if (answer.items.length === 0 || items.length >= answer.total) return items;
+    if (answer.items.length === 0 || items.length >= total) return items;
   }
 }
 

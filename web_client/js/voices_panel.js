@@ -69,7 +69,8 @@ export function voicesPanel(id, { words, transcript, mine, wish, changed, drawn 
     const worked = await wish(action);
     if (worked) {
       await wish(async () => {
-        words.load(await allSegments(id));
+        const before = words.finals;
+        words.load(await allSegments(id), before);
         changed(await getTranscript(id));
       });
     }

@@ -51,12 +51,11 @@ def chunk_view(progress: Progress) -> dict[str, int]:
 
 
 def result_view(job: Job, progress: Progress, segments: Sequence[Segment], errors: Sequence[Failed]) -> dict[str, Any]:
-    said = [segment for segment in segments if segment.text]
     return {
         "status": progress.status,
-        "segments": [segment_data(segment) for segment in said],
-        "text": " ".join(segment.text for segment in said),
-        "language": language_of(job, said),
+        "segments": [segment_data(segment) for segment in segments],
+        "text": " ".join(segment.text for segment in segments),
+        "language": language_of(job, segments),
         "audio_duration": round(seconds(job.transcript.duration_samples), 3),
         "model_used": short_name(job.model),
         "problems": [error.message for error in reversed(errors)],

@@ -93,7 +93,7 @@ async def _speakers(store: Store, id_: str) -> tuple[str, ...]:
     """Who spoke, by the words, in the order in which they first did; then who was named and said nothing."""
     heard: dict[str, None] = {}
     async for page in segment_pages(store, id_, limit=SEGMENTS_MAX):
-        heard |= {stored.segment.speaker: None for stored in page if stored.segment.speaker and stored.segment.text}
+        heard |= {stored.segment.speaker: None for stored in page if stored.segment.speaker}
     return tuple(dict.fromkeys([*heard, *(each.name for each in await store.participants_of(id_))]))
 
 

@@ -14,7 +14,7 @@ from protocol.words import Segment
 from server.exports import ExportFormat, as_speeches, export
 from server.segment_pages import segment_pages
 from server.services import Services
-from server.speaker_figures import figures_data, figures_of
+from server.speaker_figures import figures_of, speakers_data
 from server.store.records import Transcript
 
 PIECE_CHARS = 64 * 1024
@@ -79,8 +79,7 @@ class Conversation:
         )
 
     def _figures(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = figures_data(figures_of(self.segments, self.offsets))["speakers"]
-        return found
+        return speakers_data(figures_of(self.segments, self.offsets))
 
     def _embedded(self, wanted: TranscriptFormat) -> bytes:
         if wanted is TranscriptFormat.JSON:

@@ -125,6 +125,7 @@ class Engine(Form):
     encoder: str | None = Field(description="By which voices at one microphone are told apart; null: they are not.")
     no_encoder: str = Field(description="Why they are not.")
     segmentation: str | None = Field(description="By which is looked for where voices change; null: nobody looks.")
+    no_segmentation: str = Field(description="Why nobody does, where something failed.")
     workers: int = Field(ge=0)
     workers_wanted: int = Field(ge=0)
     restarts: int = Field(ge=0)

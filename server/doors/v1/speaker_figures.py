@@ -7,11 +7,12 @@ import asyncio
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from protocol.blocks import seconds
 from server.auth import Action
 from server.doors.access import entry, services_of
 from server.doors.errors import DOCUMENTED
 from server.doors.v1.documents import conversation_of, json_bytes
-from server.speaker_figures import figures_data, figures_of, overlap_samples
+from server.speaker_figures import figures_of, overlap_samples, speakers_data
 
 router = APIRouter(tags=["participants"], responses=DOCUMENTED)
 
@@ -26,7 +27,10 @@ async def speaker_figures(request: Request, transcript_id: str) -> Response:
     said = await conversation_of(services, transcript, segments_max=SEGMENTS_MAX)
 
     def made() -> bytes:
-        return json_bytes(figures_data(figures_of(said.segments, said.offsets), overlap_samples(said.segments)))
+        found = figures_of(said.segments, said.offsets)
+        talk_s = round(seconds(sum(each.talk_samples for each in found)), 3)
+        overlap_s = round(seconds(overlap_samples(said.segments)), 3)
+        return json_bytes({"talk_time": talk_s, "overlap_s": overlap_s, "speakers": speakers_data(found)})
 
     body = await asyncio.to_thread(made)
     return Response(body, media_type="application/json")

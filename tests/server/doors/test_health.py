@@ -24,6 +24,7 @@ async def test_health_says_how_the_node_fares(client: httpx.AsyncClient, service
     assert (response.status_code, body["status"], body["store"], body["problem"]) == (200, "ok", "ok", "")
     assert body["engine"]["engine"] == "scripted"
     assert (body["engine"]["encoder"], body["engine"]["no_encoder"]) == ("scripted", "")
+    assert (body["engine"]["segmentation"], body["engine"]["no_segmentation"]) == (None, "")
     assert set(body["engine"]) >= {"state", "engine", "model", "device", "languages", "reason", "notice", "restarts"}
     assert body["sessions"] == {"live": 0, "max": services.settings.sessions_max}
     assert body["disk"]["free_mb"] > 0

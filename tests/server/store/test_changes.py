@@ -194,15 +194,19 @@ async def test_a_change_that_is_not_committed_yet_keeps_later_ones_back(store: S
     assert [each.id for each in await changed_after(store, quick.change_seq)] == [slow.id, quick.id]
 
 
+def upgrade_to(connection: sa.Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 async def test_what_an_older_version_made_is_numbered_at_the_upgrade(empty_database_url: str) -> None:
     engine = create_async_engine(empty_database_url)
 
     def older(connection: sa.Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade_to(connection, "0001")
         for number, at in (("b", 2.0), ("a", 1.0)):
             connection.execute(
                 sa.text(
@@ -227,6 +231,43 @@ async def test_what_an_older_version_made_is_numbered_at_the_upgrade(empty_datab
         ("b", 2, "live"),
     ]
     assert (await store.create_transcript()).change_seq == 3
+    await store.close()
+
+
+async def test_segments_that_were_taken_back_before_are_counted_no_more(empty_database_url: str) -> None:
+    engine = create_async_engine(empty_database_url)
+
+    def older(connection: sa.Connection) -> None:
+        upgrade_to(connection, "0021")
+        for id_, counted in (("joined", 3), ("erased", 1), ("whole", 2)):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO transcripts (id, name, state, language, created_at, updated_at, last_seq, segments,"
+                    " words, change_seq, source_kind) VALUES (:id, '', 'ended', 'en', 1, 1, 3, :segments, 4, 1, 'file')"
+                ),
+                {"id": id_, "segments": counted},
+            )
+        for id_, segment, seq, newest, words in (
+            ("joined", "a", 1, True, 4),
+            ("joined", "b", 2, False, 2),
+            ("joined", "b", 3, True, 0),
+            ("erased", "a", 1, True, 0),
+            ("whole", "a", 1, True, 4),
+        ):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO segments (transcript_id, segment_id, seq, newest, starts_at, track_started_at, words,"
+                    " body) VALUES (:id, :segment, :seq, :newest, 0, 0, :words, '{}')"
+                ),
+                {"id": id_, "segment": segment, "seq": seq, "newest": newest, "words": words},
+            )
+
+    async with engine.begin() as conn:
+        await conn.run_sync(older)
+    await engine.dispose()
+    store = await Store.open(empty_database_url)
+    counted = {id_: (await store.get_transcript(id_)).segments for id_ in ("joined", "erased", "whole")}
+    assert counted == {"joined": 1, "erased": 0, "whole": 2}  # what has none is left alone
     await store.close()
 
 
