@@ -66,7 +66,13 @@ class Recovery:
         count = 0
         for transcript_id in transcript_ids:
             with logged(transcript_id):
-                count += await self._open(transcript_id)
+                try:
+                    count += await self._open(transcript_id)
+                except StoreUnavailable:
+                    raise  # it is tried again
+                except Exception:
+                    self._holding.left.pop(transcript_id, None)  # others do not wait behind it for ever
+                    raise
         if count:
             log.info("recovering unfinished tracks", count=count)
         self._went_on()

@@ -54,6 +54,7 @@ class Holding:
                 raise HeldElsewhere("this node was gone meanwhile: connect again", retry_after_s=COME_BACK_S)
         except HeldElsewhere:
             self._held.pop(transcript_id, None)
+            self.left.pop(transcript_id, None)
             raise
         self._held[transcript_id] = time.monotonic()
         if held is not None and transcript_id not in self.unfinished:
