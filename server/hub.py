@@ -13,7 +13,7 @@ import structlog
 
 from asr.client import AsrClient
 from media.recording import Recording
-from protocol.errors import Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound, StoreUnavailable
+from protocol.errors import Conflict, Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound, StoreUnavailable
 from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
 from server import endings
@@ -80,7 +80,7 @@ class Hub:
         self._rounds: list[asyncio.Task[None]] = []
         # Whose bots are here, and what sends one away: more is to come of these, also while nobody speaks.
         self.kept_open: dict[str, Callable[[EarshotError], None]] = {}
-        self.draining = False
+        self.is_leaving: Callable[[], bool] = lambda: holding.is_leaving
         self.before_end: Callable[[str], Awaitable[None]] | None = None  # never raises, and takes only so long
         self.recognised: Callable[[Track, int, str], None] = lambda track, number, voice_id: None
 
@@ -92,19 +92,17 @@ class Hub:
         watching = endings.watch(self._sessions, self._settings)
         of_idle = partial(endings.let_go_of_idle, self._holding, self._locks, self._sessions)
         letting_go = repeat(of_idle, every_s=endings.IDLE_S, name="letting go")
-        self._rounds = [
-            asyncio.create_task(watching, name="check sessions"),
-            asyncio.create_task(letting_go, name="letting go"),
-        ]
+        rounds = ("check sessions", watching), ("letting go", letting_go)
+        self._rounds = [asyncio.create_task(each, name=name) for name, each in rounds]
 
     async def drain(self, deadline_s: float) -> bool:
         """Refuse new sessions, finish those there are; whether all finals came in time. Sources are told last."""
-        self.draining = True
+        self._holding.is_leaving = True
         return await endings.drain(list(self._sessions.values()), deadline_s)
 
     async def stop(self) -> None:
         """Let go of everything. What has no finals yet gets them at the next start."""
-        self.draining = True
+        self._holding.is_leaving = True
         for task in self._rounds:
             task.cancel()
         await asyncio.gather(*self._rounds, return_exceptions=True)
@@ -123,7 +121,7 @@ class Hub:
         Raises ``NotFound``, ``Replaced``, ``Conflict`` (another records this already, or it is locked), ``Overloaded``,
         ``Draining``, ``StoreUnavailable``, or ``HeldElsewhere``: another node has it.
         """
-        if self.draining and not options.let_in:
+        if self.is_leaving() and not options.let_in:
             raise Draining("the server is about to stop; connect again", retry_after_s=5)
         self._journal.check_store()
         transcript = await self._store.get_transcript(transcript_id)
@@ -190,14 +188,15 @@ class Hub:
         await session.pipeline.change(self._asr, before.model_copy(update=given))
 
     async def recover(self, track: Track) -> LiveSession:
-        """A session without a source for a track whose end was never heard; ``stop`` finishes it."""
+        """One without a source, for a track whose end was never heard; or raises ``Conflict``: its source is back."""
         async with self._locks.of(track.transcript_id):
             await self._holding.hold(track.transcript_id)
-            lane = "file" if track.source == "file" else "live"
+            if any(session.track.id == track.id for session in self.sessions_of(track.transcript_id)):
+                raise Conflict("its source is back")
+            track = await self._store.get_track(track.id)  # it may have been there meanwhile
             transcript = await self._store.get_transcript(track.transcript_id)
-            spoken = None if transcript.language == "auto" else transcript.language
-            options = SourceOptions(spoken, lane=lane, source=track.source, comes_back=track.source == "stream")
-            session = await self._open(track, options)
+            session = await self._open(track, SourceOptions.of(track, transcript.language))
+            session.gives_way = self._holding.was_left(transcript.id)
             await self._status.recall_progress(transcript.id)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED
             return session
@@ -335,7 +334,8 @@ class Hub:
 
     async def _is_kept_open(self, transcript_id: str) -> bool:
         """More is to come of it, also while nobody is there."""
-        return transcript_id in self.kept_open or await self._store.conversations.is_unclosed(transcript_id)
+        is_open = transcript_id in {*self.kept_open, *self._holding.left}
+        return is_open or await self._store.conversations.is_unclosed(transcript_id)
 
     # How a transcript goes: its lock is the caller's to hold.
 

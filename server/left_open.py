@@ -28,7 +28,6 @@ class LeftOpen:
         self._holding = holding
         self._locks = locks
         self._status = status
-        self._ids: set[str] = set()  # of a node that stops: no more than it had sessions
 
     async def leaves(self, session: LiveSession) -> bool:
         """Have its finals made up to its last pause; whether words are left."""
@@ -36,7 +35,7 @@ class LeftOpen:
         with suppress(EngineFailed):  # all of it is
             session.is_left_open = not await session.pipeline.finalize_to_pause()
         if session.is_left_open:
-            self._ids.add(session.transcript_id)
+            self._holding.unfinished.add(session.transcript_id)
             samples = session.pipeline.length_samples - session.pipeline.settled_samples
             log.info("words are left for the next node", track=session.track.id, samples=samples)
         return session.is_left_open
@@ -44,13 +43,13 @@ class LeftOpen:
     async def settle(self, transcript_id: str, is_in_use: Callable[[], bool]) -> bool:
         """Whether something of it is left open. Then it comes to no end here, and with its last session it is anybody's
         to go on with."""
-        if transcript_id not in self._ids:
+        if transcript_id not in self._holding.unfinished:
             return False
         async with self._locks.of(transcript_id):
             if not is_in_use():
                 with suppress(NotFound):
                     if (await self._status.now(transcript_id)).state is TranscriptState.PROCESSING:
                         await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
-                with suppress(StoreUnavailable):  # then it is so when this node is gone
-                    await self._holding.let_go(transcript_id, unfinished=True)
+                with suppress(StoreUnavailable):  # then it is soon idle
+                    await self._holding.let_go(transcript_id)
         return True

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import structlog
 
@@ -59,6 +59,12 @@ class SourceOptions:
     started_at: float | None = None
     model: str | None = None
     voices: VoicesAsked = AS_USUAL
+
+    @classmethod
+    def of(cls, track: Track, language: str) -> Self:
+        """What is known of the source of a track whose session is gone. ``language``: its transcript's."""
+        spoken, lane = None if language == "auto" else language, "file" if track.source == "file" else "live"
+        return cls(spoken, lane=lane, source=track.source, comes_back=track.source == "stream")
 
     @property
     def place(self) -> Place:
@@ -112,6 +118,7 @@ class LiveSession:
         self.recorder_place = Place.of(pipeline.track)
         self.comes_back = comes_back
         self.ends_at_pause = False  # words that may go on are not its to tell
+        self.gives_way = False  # to one that begins at its place: its node stopped, and its source has not come since
         self.is_left_open = False  # as there are some: whoever goes on with the track hears them whole
 
         self.state = SessionState.CONNECTING
@@ -206,6 +213,7 @@ class LiveSession:
         Unless ``connected``, it may never be, and no recogniser waits for it until ``connected`` or sound says so.
         """
         previous, self._on_ended = self._on_ended, on_ended
+        self.gives_way = False
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None

@@ -39,9 +39,18 @@ async def admit_recorder(
             place = Place.of(await store.get_track(track_id))
     for session in live:
         if session.is_at(place):
+            if session.gives_way:
+                session.finish_soon()
+                continue
             if not options.takes_over:
                 raise _taken(session)
             session.end(Replaced("this participant joined the room by another connection"))
+
+
+def is_replaced(session: LiveSession, others: Iterable[LiveSession]) -> bool:
+    """Whether somebody records at its place who came before it could be opened again."""
+    came = (other for other in others if other.is_live and other.state is not SessionState.RESUMING)
+    return any(other is not session and other.is_at(session.recorder_place) for other in came)
 
 
 async def new_track(

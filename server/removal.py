@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from protocol.errors import Conflict, NotFound
+from protocol.states import UNFINISHED
 from server.hub import Hub
 from server.intake import Intake
 from server.journal import Journal
@@ -101,9 +102,10 @@ class Removal:
         transcript = await self._store.get_transcript(transcript_id)
         tracks = await tracks_to_recover(self._store, transcript_id)
         busy = {session.track.id for session in self._hub.sessions_of(transcript_id)}
-        await recover_transcript(
-            self._hub, self._intake, transcript, [track for track in tracks if track.id not in busy], wait=False
-        )
+        tracks = [track for track in tracks if track.id not in busy]
+        await recover_transcript(self._hub, self._intake, transcript, tracks, wait=False)
+        if not tracks and transcript.state in UNFINISHED:
+            await self._hub.settle(transcript_id)
 
     async def destroy(self, transcript_id: str) -> None:
         """For good. Raises ``Conflict`` for one that is not in the bin."""

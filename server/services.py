@@ -233,7 +233,7 @@ class Services:
                 holding,
                 on_closed=(webhooks.wake,),
             )
-            recovery = Recovery(store, hub, intake, went_on=chunks.writing.wake)
+            recovery = Recovery(store, hub, intake, holding, went_on=chunks.writing.wake)
             await membership.begin(adopted=recovery.go_on, lost=hub.lose)
             recovery.start()
             stack.push_async_callback(recovery.stop)
@@ -311,7 +311,6 @@ class Services:
 
     async def drain(self) -> None:
         """Refuse new sessions and wait for the finals of those there are, no longer than the setting allows."""
-        self.membership.is_leaving = True
         if not await self.hub.drain(self.settings.drain_deadline_s):
             log.warning("some finals are still due; they come at the next start")
 

@@ -168,7 +168,7 @@ class SpeakingSession:
         start: Start,
         send: Send,
         *,
-        comes_back: bool = True,
+        comes_back: bool,
     ) -> SpeakingSession:
         """Attach, and say ``started``. ``comes_back``: as in ``SourceOptions``. Raises what ``Hub.attach`` raises,
         ``AudioFormatError``, ``Conflict``."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from protocol.errors import HeldElsewhere, NotFound
-from server.store.node_store import Holder
+from server.store.node_store import Before, Holder
 from server.store.store import Store
 
 COME_BACK_S = 1.0
@@ -30,6 +30,11 @@ class Holding:
         self.node_id = node_id
         self._held: dict[str, float] = {}  # since when each was last asked for
         self._kept: Counter[str] = Counter()  # by how many, besides sessions
+        self.is_leaving = False  # no more is begun or taken over
+        self.unfinished: set[str] = set()  # what this node, which stops, leaves to the next one; also when let go of
+        # Of those held: where something that the node before left open is still to be opened (``Recovery``).
+        self.left: dict[str, Before] = {}
+        self.left_found = asyncio.Event()
         # Until all is stored that was told of one as its holder: nothing is taken from who holds it no more.
         self.all_stored: Callable[[str], Awaitable[None]] = _nothing_left
 
@@ -42,15 +47,19 @@ class Holding:
         known here. Raises ``NotFound``, and ``HeldElsewhere`` with where to go."""
         node_id = self.node_id
         try:
-            holder = await self._store.nodes.hold(transcript_id, node_id)
-            if holder is not None:
-                raise elsewhere(holder)
+            held = await self._store.nodes.hold(transcript_id, node_id)
+            if isinstance(held, Holder):
+                raise elsewhere(held)
             if node_id != self.node_id:
                 raise HeldElsewhere("this node was gone meanwhile: connect again", retry_after_s=COME_BACK_S)
         except HeldElsewhere:
             self._held.pop(transcript_id, None)
+            self.left.pop(transcript_id, None)
             raise
         self._held[transcript_id] = time.monotonic()
+        if held is not None and transcript_id not in self.unfinished:
+            self.left[transcript_id] = held
+            self.left_found.set()
         return node_id
 
     @asynccontextmanager
@@ -89,26 +98,37 @@ class Holding:
         if holder is not None and holder.node_id != self.node_id:
             raise elsewhere(holder)
 
-    async def let_go(self, transcript_id: str, *, unfinished: bool = False) -> None:
-        """Others may take it; one that is ``unfinished`` they do as if this node were gone. Nothing happens where it is
-        not held, or kept. Raises ``StoreUnavailable``, also while what was told of it still waits for the store: then
-        it is held as before."""
-        if transcript_id in self._kept or transcript_id not in self._held:
+    async def let_go(self, transcript_id: str) -> None:
+        """Others may take it; one of the ``unfinished`` they do as if this node were gone. Nothing happens where it is
+        not held, or kept, or something that was left of it is still to be opened here. Raises ``StoreUnavailable``,
+        also while what was told of it still waits for the store: then it is held as before."""
+        if transcript_id in self._kept or transcript_id in self.left or transcript_id not in self._held:
             return
         await self.all_stored(transcript_id)
         since_s = self._held.pop(transcript_id, None)
         if since_s is None:
             return
         try:
+            unfinished = transcript_id in self.unfinished
             await self._store.nodes.let_go(transcript_id, self.node_id, unfinished=unfinished)
         except BaseException:
             self._held.setdefault(transcript_id, since_s)  # to be let go of later
             raise
 
-    def took_over(self, transcript_ids: Iterable[str], node_id: str) -> None:
+    def took(self, transcript_ids: Iterable[str], node_id: str) -> None:
         """The store gave them to the node of that id, which this one may not be any more."""
         if node_id == self.node_id:
             self._held.update(dict.fromkeys(transcript_ids, time.monotonic()))
+
+    def took_over(self, left: Mapping[str, Before], node_id: str) -> None:
+        """As ``took``, from nodes that left something of them open."""
+        self.took(left, node_id)
+        if node_id == self.node_id:
+            self.left.update(left)
+
+    def was_left(self, transcript_id: str) -> bool:
+        """Whether the node before stopped, and told the sources of what is still to be opened to go on elsewhere."""
+        return self.left.get(transcript_id) is Before.STOPPED
 
     def idle(self, *, for_s: float) -> list[str]:
         """Those that nobody asked for, for so long."""
@@ -118,6 +138,8 @@ class Holding:
     def lost(self, node_id: str) -> None:
         """This node was found to be gone: it holds nothing, and is another from now on."""
         self._held.clear()
+        self.unfinished.clear()
+        self.left.clear()
         self.node_id = node_id
 
 

@@ -48,7 +48,6 @@ class Membership:
         self._adopted: Callable[[Sequence[str]], Awaitable[object]] = _nothing
         self._lost: Callable[[], Awaitable[None]] = _nothing
         self._woken = asyncio.Event()  # a node is gone
-        self.is_leaving = False  # it takes nothing over any more
 
     @classmethod
     async def join(cls, settings: Settings, store: Store, slot: Slot, key: bytes) -> Membership:
@@ -143,11 +142,11 @@ class Membership:
                 self._woken.set()
 
     async def _adopt(self, *, unheld: bool = False) -> int:
-        if self.is_leaving:
+        if self.holding.is_leaving:
             return 0
         node_id = self.holding.node_id
         found = await self._store.nodes.adopt(node_id, limit=ADOPTED_AT_ONCE, unheld=unheld)
         self.holding.took_over(found, node_id)
         if found:
-            await self._adopted(found)
+            await self._adopted(list(found))
         return len(found)

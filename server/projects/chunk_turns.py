@@ -32,7 +32,7 @@ class ChunkTurns:
         """Chunks to be written down now, each of them ``alone``. An attempt of each is counted."""
         node_id = self._holding.node_id
         found = await self._conversations.claim(node_id, without=without, limit=limit)
-        self._holding.took_over({chunk.conversation_id for chunk in found}, node_id)
+        self._holding.took({chunk.conversation_id for chunk in found}, node_id)
         return found
 
     @asynccontextmanager

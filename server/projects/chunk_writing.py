@@ -87,7 +87,7 @@ class ChunkWriting:
 
     async def _begin(self) -> None:
         free = AT_ONCE - len(self.busy)
-        if free <= 0 or self._hub.draining:
+        if free <= 0 or self._hub.is_leaving():
             return
         for chunk in await self._turns.take(without=tuple(self.busy), limit=free):
             task = asyncio.create_task(self._write_down(chunk), name=f"chunk {chunk.id}")
@@ -160,7 +160,7 @@ class ChunkWriting:
         """Whether it was tried often enough; else it is tried again, later each time. ``error``: None, if nobody
         foresaw it."""
         why = UNFORESEEN if error is None else error.message
-        if isinstance(error, Draining) and self._hub.draining:
+        if isinstance(error, Draining) and self._hub.is_leaving():
             await self._conversations.postpone(chunk, pause_s=0.0, error=None, is_attempt=False)
             return False
         if chunk.attempts < ATTEMPTS_MAX:

@@ -15,7 +15,7 @@ from protocol.errors import Conflict, NotFound
 from protocol.ids import is_transcript_id
 from protocol.states import CHUNK_MOVES, ChunkState, move
 from server.store.conversation_records import ATTEMPTS_MAX, SETTLED, Chunk, Conversation, Overview
-from server.store.node_store import database_now, is_free_for, is_there
+from server.store.node_store import database_now, is_there, is_waiting_for
 from server.store.project_tables import chunks, conversations
 from server.store.records import storable
 from server.store.tables import transcripts
@@ -201,10 +201,11 @@ async def waiting(conn: AsyncConnection, *, without: Sequence[str], limit: int) 
 
 
 async def claim(conn: AsyncConnection, node_id: str, *, without: Sequence[str], limit: int) -> list[Chunk]:
-    """Those of ``waiting`` whose time has come and whose transcript no other node that is there holds; this one holds
-    it from now on. An attempt of each is counted. None, for a node that was found to be gone."""
+    """Those of ``waiting`` whose time has come and whose transcript nobody else holds; this one holds it from now on.
+    What a node held that is gone is adopted first. An attempt of each is counted. None, for a node that was found to be
+    gone."""
     has_come = sa.or_(chunks.c.next_try_at.is_(None), chunks.c.next_try_at <= database_now(conn))
-    wanted = _waiting(without=without, limit=limit).where(has_come, is_free_for(node_id), is_there(node_id))
+    wanted = _waiting(without=without, limit=limit).where(has_come, is_waiting_for(node_id), is_there(node_id))
     # Each of several nodes that look at once takes those of other transcripts.
     rows = (await conn.execute(wanted.with_for_update(of=transcripts, skip_locked=True, key_share=True))).all()
     if not rows:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,6 +29,13 @@ class Holder:
 
     node_id: str
     url: str
+
+
+class Before(StrEnum):
+    """Why the node that held a transcript before has it no more. Something of it may still be open."""
+
+    STOPPED = "stopped"  # it told the sources to go on elsewhere
+    GONE = "gone"  # it may have died in the middle of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +99,9 @@ class NodeStore:
         async with self._write() as conn:
             return await _bury(conn, nodes.c.seen_at < database_now(conn) - lease_s)
 
-    async def hold(self, transcript_id: str, node_id: str) -> Holder | None:
-        """None: this node holds it from now on, or did already. Else who does.
+    async def hold(self, transcript_id: str, node_id: str) -> Holder | Before | None:
+        """Who holds it, if another node does. Else this one does from now on; None: it was nobody's, or this node's
+        already.
 
         Of one in the bin, too: what was live on it comes to its end. Raises ``NotFound``, and ``HeldElsewhere`` where
         others found that this node is gone.
@@ -100,13 +109,14 @@ class NodeStore:
         is_it = transcripts.c.id == transcript_id
         async with self._write() as conn:
             # Its row is held: whoever has it lets go of it before this looks, or afterwards.
-            there = sa.select(transcripts.c.id).where(is_it, transcripts.c.destroyed_at.is_(None))
-            if (await conn.execute(there.with_for_update(key_share=True))).one_or_none() is None:
+            there = sa.select(transcripts.c.held_by).where(is_it, transcripts.c.destroyed_at.is_(None))
+            found = (await conn.execute(there.with_for_update(key_share=True))).one_or_none()
+            if found is None:
                 raise NotFound("no such transcript", details={"transcript_id": transcript_id})
             is_free = is_free_for(node_id), is_there(node_id)
             done = await conn.execute(sa.update(transcripts).where(is_it, *is_free).values(held_by=node_id))
             if done.rowcount:
-                return None
+                return None if found.held_by in (None, node_id) else _before(found.held_by)
             row = (await conn.execute(_holder(transcript_id).where(nodes.c.id != node_id))).one_or_none()
             if row is None:
                 raise HeldElsewhere("this node was found to be gone: connect again", retry_after_s=1.0)
@@ -136,7 +146,7 @@ class NodeStore:
                 .values(held_by=LEFT if unfinished else None)
             )
 
-    async def adopt(self, node_id: str, *, limit: int, unheld: bool = False) -> list[str]:
+    async def adopt(self, node_id: str, *, limit: int, unheld: bool = False) -> dict[str, Before]:
         """Up to so many transcripts of nodes that are no more are this node's from now on, the oldest first. Without
         those in the bin: they go on when they are restored. ``unheld``: those with an unfinished track, too, that
         nobody could go on with; what is of chunks waits with them."""
@@ -149,14 +159,14 @@ class NodeStore:
                 begun = tracks.c.transcript_id == transcripts.c.id, tracks.c.state == "open", ~is_of_chunk
                 of_nobody |= ~held & sa.exists().where(*begun)
             left = (
-                sa.select(transcripts.c.id)
+                sa.select(transcripts.c.id, transcripts.c.held_by)
                 .where(of_nobody, transcripts.c.deleted_at.is_(None))
                 .order_by(transcripts.c.created_at, transcripts.c.id)
                 .limit(limit)
                 # Each of several nodes that look at once takes others.
                 .with_for_update(skip_locked=True, key_share=True)
             )
-            found = list((await conn.execute(left)).scalars())
+            found = {row.id: _before(row.held_by) for row in await conn.execute(left)}
             if found:
                 await conn.execute(sa.update(transcripts).where(transcripts.c.id.in_(found)).values(held_by=node_id))
             return found
@@ -220,6 +230,11 @@ def is_free_for(node_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(holder.is_(None), holder == node_id, holder.not_in(_there()))
 
 
+def is_waiting_for(node_id: str) -> sa.ColumnElement[bool]:
+    """As ``is_free_for``, without those of which a node before left something open: who takes these ``adopts`` them."""
+    return sa.or_(transcripts.c.held_by.is_(None), transcripts.c.held_by == node_id)
+
+
 def is_held() -> sa.ColumnElement[bool]:
     """A transcript that some node holds that is there."""
     return transcripts.c.held_by.in_(_there())
@@ -232,6 +247,10 @@ def is_there(node_id: str) -> sa.ColumnElement[bool]:
 def is_done_elsewhere(name: sa.ColumnElement[str], node_id: str) -> sa.ColumnElement[bool]:
     """Whether another node that is there has the duty of that name."""
     return sa.exists().where(duties.c.name == name, duties.c.node_id != node_id, duties.c.node_id.in_(_there()))
+
+
+def _before(held_by: str | None) -> Before:
+    return Before.STOPPED if held_by == LEFT else Before.GONE
 
 
 def _there() -> sa.Select[tuple[str]]:

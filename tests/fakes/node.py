@@ -58,7 +58,7 @@ class Client:
 
     async def begin(self, **start: Any) -> SpeakingSession:
         self.speaking = await SpeakingSession.begin(
-            self.services.hub, self.services.settings, self.transcript_id, Start(**start), self._hear
+            self.services.hub, self.services.settings, self.transcript_id, Start(**start), self._hear, comes_back=True
         )
         return self.speaking
 

@@ -98,7 +98,7 @@ class _Speaking:
                 )
                 stack.callback(self.subscription.close)
             session = await SpeakingSession.begin(
-                self.services.hub, self.settings, transcript_id, start, self.outgoing.put
+                self.services.hub, self.settings, transcript_id, start, self.outgoing.put, comes_back=True
             )
             reason = "connection lost"
             try:

@@ -319,8 +319,14 @@ async def test_one_that_ends_every_node_that_tries_it_is_given_up(
         chunk = await uploaded(services, id_, "alpha")
         await services.chunks.confirm(id_, chunk.id, said_at=None)
         await services.chunks.finish(id_)
+        mine, store = services.hub.node_id(), services.store
+        services.membership.holding.is_leaving = True  # it adopts nothing behind our back
+        await store.nodes.hold(id_, mine)
+        await store.nodes.let_go(id_, mine, unfinished=True)
+        assert not await store.conversations.claim(mine, without=(), limit=1)  # nobody would open what was left of it
+        assert await store.nodes.adopt(mine, limit=1)
         for _ in range(ATTEMPTS_MAX):  # each of them gone before anything of it came to an end
-            assert await services.store.conversations.claim(services.hub.node_id(), without=(), limit=1)
+            assert await store.conversations.claim(mine, without=(), limit=1)
     monkeypatch.undo()
     async with running_services(tmp_path) as services:
         assert await ended(services, id_) == ""

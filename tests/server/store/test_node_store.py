@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from protocol.errors import HeldElsewhere, NotFound
 from protocol.events import Failed
 from protocol.states import TranscriptState
+from server.store.node_store import Before, Holder
 from server.store.node_tables import nodes
 from server.store.records import NewEvent
 from server.store.store import Store
@@ -36,7 +37,7 @@ async def test_one_node_holds_a_transcript_until_it_lets_go(store: Store) -> Non
     assert await store.nodes.hold(made.id, "a") is None
     assert await store.nodes.hold(made.id, "a") is None
     held = await store.nodes.hold(made.id, "b")
-    assert held is not None
+    assert isinstance(held, Holder)
     assert (held.node_id, held.url) == ("a", "http://a")
     await store.nodes.let_go(made.id, "b")  # which does not hold it
     there = await store.nodes.holder(made.id)
@@ -52,7 +53,7 @@ async def test_of_many_that_want_it_at_once_one_gets_it(store: Store) -> None:
     made = await store.create_transcript()
     answers = await asyncio.gather(*(store.nodes.hold(made.id, name) for name in names))
     assert sum(answer is None for answer in answers) == 1
-    [holder] = {answer.node_id for answer in answers if answer is not None}
+    [holder] = {answer.node_id for answer in answers if isinstance(answer, Holder)}
     assert answers[names.index(holder)] is None
 
 
@@ -85,26 +86,41 @@ async def test_what_it_held_is_taken_over_once_the_oldest_first(store: Store) ->
     made = [(await store.create_transcript()).id for _ in range(5)]
     for transcript_id in made[:4]:
         await store.nodes.hold(transcript_id, "a")
-    assert await store.nodes.adopt("b", limit=9) == []
+    assert await store.nodes.adopt("b", limit=9) == {}
     await store.delete_transcript(made[1])
     await store.nodes.leave("a")
-    assert await store.nodes.adopt("b", limit=1) == [made[0]]
+    assert await store.nodes.adopt("b", limit=1) == {made[0]: Before.GONE}
     taken = await asyncio.gather(store.nodes.adopt("b", limit=9), store.nodes.adopt("c", limit=9))
     assert sorted([*taken[0], *taken[1]]) == sorted([made[2], made[3]])
-    assert await store.nodes.adopt("b", limit=9) == []
-    assert await store.nodes.hold(made[1], "c") is None  # of one that is gone, too
+    assert await store.nodes.adopt("b", limit=9) == {}
+    assert await store.nodes.hold(made[1], "c") is Before.GONE  # of one that is gone, too
     assert await store.nodes.hold(made[4], "c") is None
+
+
+@pytest.mark.parametrize("by", ["hold", "adopt"])
+async def test_what_a_node_left_unfinished_is_told_from_what_it_gave_back(by: str, store: Store) -> None:
+    await join(store, "a", "b")
+    left, back = (await store.create_transcript()).id, (await store.create_transcript()).id
+    for transcript_id in (left, back):
+        await store.nodes.hold(transcript_id, "a")
+        await store.nodes.let_go(transcript_id, "a", unfinished=transcript_id == left)
+    if by == "adopt":
+        assert await store.nodes.adopt("b", limit=9) == {left: Before.STOPPED}
+    else:
+        assert await store.nodes.hold(left, "b") is Before.STOPPED
+    assert await store.nodes.hold(left, "b") is None
+    assert await store.nodes.hold(back, "b") is None
 
 
 async def test_a_track_that_nobody_went_on_with_is_taken_only_where_that_is_wanted(store: Store) -> None:
     await join(store, "a")
     made = await store.create_transcript()
     track = await store.create_track(made.id, source="stream", started_at=1.0)
-    assert await store.nodes.adopt("a", limit=9) == []
-    assert await store.nodes.adopt("a", limit=9, unheld=True) == [made.id]
+    assert await store.nodes.adopt("a", limit=9) == {}
+    assert await store.nodes.adopt("a", limit=9, unheld=True) == {made.id: Before.GONE}
     await store.nodes.let_go(made.id, "a")
     await store.update_track(track.id, state="finished")
-    assert await store.nodes.adopt("a", limit=9, unheld=True) == []
+    assert await store.nodes.adopt("a", limit=9, unheld=True) == {}
 
 
 async def test_who_joins_may_say_who_is_gone(store: Store) -> None:
@@ -113,7 +129,7 @@ async def test_who_joins_may_say_who_is_gone(store: Store) -> None:
     await store.nodes.hold(made.id, "a")
     await store.nodes.join("c", url="", keys_digest="k", gone=["a", "never-there"])
     assert await store.nodes.holder(made.id) is None
-    assert await store.nodes.adopt("c", limit=9) == [made.id]
+    assert await store.nodes.adopt("c", limit=9) == {made.id: Before.GONE}
     assert not await store.nodes.beat("a")
     assert await store.nodes.beat("b")
 
@@ -152,7 +168,7 @@ async def test_nodes_long_gone_are_forgotten_and_what_they_held_is_not(store: St
     async with engine.begin() as conn:
         assert list((await conn.execute(sa.select(nodes.c.id))).scalars()) == ["b"]
     await engine.dispose()
-    assert await store.nodes.adopt("b", limit=9) == [made.id]
+    assert await store.nodes.adopt("b", limit=9) == {made.id: Before.GONE}
 
 
 async def test_who_comes_as_it_is_let_go_of_gets_it_or_is_told_of_the_one_before(store: Store) -> None:
