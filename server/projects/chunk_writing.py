@@ -160,8 +160,9 @@ class ChunkWriting:
         """Whether it was tried often enough; else it is tried again, later each time. ``error``: None, if nobody
         foresaw it."""
         why = UNFORESEEN if error is None else error.message
-        if isinstance(error, Draining) and self._hub.is_leaving():
-            await self._conversations.postpone(chunk, pause_s=0.0, error=None, is_attempt=False)
+        if isinstance(error, Draining):  # this node leaves, or was found to be gone: no fault of the chunk's
+            pause_s = 0.0 if self._hub.is_leaving() else AGAIN_S
+            await self._conversations.postpone(chunk, pause_s=pause_s, error=None, is_attempt=False)
             return False
         if chunk.attempts < ATTEMPTS_MAX:
             pause_s = min(AGAIN_S * 2 ** (chunk.attempts - 1), AGAIN_MAX_S)

@@ -268,7 +268,7 @@ async def test_a_presigned_address_takes_one_blob(bucket: Blobs, storage: S3Serv
             assert (await client.put(url, content=b"other")).status_code == 400
         for altered in (
             url.replace("1.webm", "2.webm"),
-            re.sub(r"Expires=60|&se=20", lambda found: found[0].replace("60", "61").replace("20", "21"), url),
+            re.sub(r"Expires=60|[?&]se=20", lambda found: found[0].replace("60", "61").replace("20", "21"), url),
             re.sub(r"([Ss]ig(?:nature)?=..)", lambda found: found[0][::-1].swapcase()[::-1] + "00", url),
         ):
             assert altered != url

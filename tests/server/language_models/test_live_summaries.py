@@ -44,7 +44,8 @@ async def typed(services: Services, conversation_id: str, text: str) -> None:
 
 async def summarised(services: Services) -> None:
     async with asyncio.timeout(20):
-        while await services.store.summaries.due(limit=1):
+        node_id = services.duties.node_id  # or what is being made just now would not be due
+        while await services.store.summaries.due(limit=1, node_id=node_id):
             await services.language_models.live_summaries.make_due()
 
 

@@ -57,7 +57,7 @@ class Cluster:
 
     async def start(self) -> None:
         self.count += 1
-        settings = {"database_url": self.url, "shared_secret": SECRET, "node_lease_s": 1}
+        settings = {"database_url": self.url, "shared_secret": SECRET, "node_lease_s": 2}
         self.living.append(
             await Services.start(node_settings(self.folder / str(self.count), **settings, **self.options))
         )

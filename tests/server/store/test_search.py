@@ -234,7 +234,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
         await conn.exec_driver_sql("DROP INDEX ix_tracks_left")
         for later in ("printed_samples", "grouped_samples", "kept_in", "kept_turn", "is_remote"):
             await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
-        for index in ("unsummed", "held_by"):
+        for index in ("unsummed", "held_by", "listed"):
             await conn.exec_driver_sql(f"DROP INDEX ix_transcripts_{index}")
         for later in ("summed_words", "was_summed", "made_title", "state_at", "held_by"):
             await conn.exec_driver_sql(f"ALTER TABLE transcripts DROP COLUMN {later}")
