@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import structlog
 
 from asr.contract import Samples
 from asr.speakers.contract import Embeddings, EncoderInfo
 from asr.speakers.fbank import BANDS, FRAME_SAMPLES, Array, fbank, frames_of
 from asr.speakers.fetched import FETCHED
-from protocol.errors import EngineFailed, ModelDamaged
+from asr.speakers.onnx_file import Run, open_network
+from protocol.errors import EngineFailed
 
 log = structlog.get_logger(__name__)
 
@@ -30,18 +30,8 @@ class FbankEncoder:
     def __init__(self, name: str, folder: Path) -> None:
         self._kind = FETCHED[name]
         self._frames = frames_of(self._kind.info.window_samples)
-        path = folder / self._kind.file
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            (self._sound,) = (one.name for one in self._session.get_inputs())
-            (self._embeddings,) = (one.name for one in self._session.get_outputs())
-            self._run(np.zeros((1, self._frames, BANDS), np.float32))
-        except Exception as error:  # the runtime's own classes are not public
-            advice = f"fetch it anew: `earshot models remove {name}`, then `pull`"
-            raise ModelDamaged(f"{name} cannot be used ({path.name} is not what it should be); {advice}") from error
+        frames = np.zeros((1, self._frames, BANDS), np.float32)
+        self._network = open_network(name, folder / self._kind.file, lambda network: self._run(network, frames))
         log.info("voice encoder loaded", model=name)
 
     @property
@@ -54,7 +44,7 @@ class FbankEncoder:
             batch = np.stack([self._features(window) for window in windows[at : at + BATCH_MAX]])
             batch -= batch.mean(axis=1, keepdims=True)
             try:
-                rows = self._run(batch)
+                rows = self._run(self._network, batch)
             except Exception as error:
                 raise EngineFailed("the encoder of voices failed") from error
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -69,8 +59,8 @@ class FbankEncoder:
         repeated: Array = np.resize(features, (self._frames, BANDS))
         return repeated
 
-    def _run(self, batch: Array) -> Embeddings:
-        (rows,) = self._session.run([self._embeddings], {self._sound: batch})
+    def _run(self, network: Run, batch: Array) -> Embeddings:
+        rows = network(batch)
         if rows.shape != (len(batch), self.info.dim):
             raise ValueError(f"embeddings of the shape {rows.shape}")
         found: Embeddings = rows

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import structlog
 
 from asr.contract import Samples
+from asr.speakers.onnx_file import Run, open_network
 from asr.speakers.segmentation import CHUNK_SAMPLES, FILE, NAME, POWERSET, SHIFT_SAMPLES, Scores
-from protocol.errors import EngineFailed, ModelDamaged
+from protocol.errors import EngineFailed
 
 log = structlog.get_logger(__name__)
 
@@ -22,18 +22,8 @@ class SegmentationNetwork:
     """``folder``: where its file is. One thread, which never spins. Raises ``ModelDamaged``."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / FILE
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            (self._sound,) = (one.name for one in self._session.get_inputs())
-            (self._scores,) = (one.name for one in self._session.get_outputs())
-            self._run(np.zeros(LEAST_SAMPLES, np.float32))
-        except Exception as error:  # the runtime's own classes are not public
-            advice = f"fetch it anew: `earshot models remove {NAME}`, then `pull`"
-            raise ModelDamaged(f"{NAME} cannot be used ({path.name} is not what it should be); {advice}") from error
+        silence = np.zeros(LEAST_SAMPLES, np.float32)
+        self._network = open_network(NAME, folder / FILE, lambda network: _run(network, silence))
         log.info("segmentation of voices loaded", model=NAME)
 
     def hear(self, sound: Samples) -> Scores:
@@ -45,14 +35,15 @@ class SegmentationNetwork:
             raise ValueError("more sound at once than the network was trained on")
         padded = np.pad(sound.astype(np.float32) / FULL_SCALE, (0, max(0, LEAST_SAMPLES - len(sound))))
         try:
-            scores = self._run(padded)
+            scores = _run(self._network, padded)
         except Exception as error:
             raise EngineFailed("the segmentation of voices failed") from error
         return scores[: max(1, len(sound) // SHIFT_SAMPLES)]
 
-    def _run(self, sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Scores:
-        (answer,) = self._session.run([self._scores], {self._sound: sound[None, None]})
-        scores: Scores = answer[0]
-        if scores.ndim != 2 or scores.shape[1] != len(POWERSET) or not np.isfinite(scores).all():
-            raise ValueError(f"scores of the shape {answer.shape}")
-        return scores
+
+def _run(network: Run, sound: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Scores:
+    answer = network(sound[None, None])
+    scores: Scores = answer[0]
+    if scores.ndim != 2 or scores.shape[1] != len(POWERSET) or not np.isfinite(scores).all():
+        raise ValueError(f"scores of the shape {answer.shape}")
+    return scores

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -30,7 +28,7 @@ from server.load.report import as_text, document
 from server.load.running import Load
 from server.load.sound import load_sound
 from server.load.talk import Talk
-from tests.deploy.nginx import make_certificate
+from tests.fakes.receiver import certificate
 from tests.fakes.running_app import running_app
 from tests.fakes.scripted_sound import scripted_sound, sentence
 from tests.fakes.server_process import ServerProcess
@@ -294,20 +292,17 @@ def test_what_cannot_be_is_one_sentence(given: list[str], says: str) -> None:
     assert says in result.exception.message
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 @pytest.mark.usefixtures("restored_logging")
 def test_a_certificate_of_ones_own_is_trusted_where_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_certificate(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(tmp_path / "fullchain.pem", tmp_path / "privkey.pem")
+    tls, _ = certificate(tmp_path, "localhost")
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # it answers 501: to have reached it is enough
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
-            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "fullchain.pem"))
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "localhost.pem"))
             url = f"https://localhost:{server.server_port}"
             result = CliRunner().invoke(app, ["load", "--duration", "3", "--sockets", "1", "--server", url])
         finally:

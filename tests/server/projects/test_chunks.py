@@ -178,6 +178,26 @@ async def test_a_crash_while_it_is_heard_writes_no_word_twice(tmp_path: Path, mo
         assert len(await services.store.tracks_of(id_)) == 1
 
 
+async def test_that_its_node_is_no_more_is_no_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(self: ChunkWriting, chunk: Chunk, node_id: str) -> None:
+        raise Draining("found to be gone")
+
+    async def never(self: ChunkWriting) -> None:
+        """Its turn does not come by itself."""
+
+    monkeypatch.setattr(ChunkWriting, "_hear", gone)
+    monkeypatch.setattr(ChunkWriting, "_begin", never)
+    async with running_services(tmp_path) as services:
+        id_ = await begun(services)
+        chunk = await uploaded(services, id_, "alpha bravo")
+        await services.chunks.confirm(id_, chunk.id, said_at=None)
+        node_id = services.membership.holding.node_id
+        [claimed] = await services.store.conversations.claim(node_id, without=(), limit=1)
+        await services.chunks.writing._write_down(claimed)
+        found = await services.store.conversations.chunk(id_, chunk.id)
+        assert (claimed.attempts, found.state, found.attempts) == (1, ChunkState.CONFIRMED, 0)
+
+
 async def test_a_crash_right_before_the_bytes_are_taken_over_loses_no_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
