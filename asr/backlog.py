@@ -1,8 +1,9 @@
 """The sound of one session that the recogniser may still need. Pure: blocks in, blocks out, no clock, no task.
 
 Positions are samples of the track and stand in this order: ``settled <= sent <= fed``. Everything before ``settled``
-is through for good; ``rewind`` goes back to it, and everything after it is given out again. Live speech, files,
-catching up and the replay after a crash are all this one mechanism.
+is through for good; ``rewind`` goes back to it, and everything after it is given out again, behind a lead of some
+seconds before it (``asr.renewal``): only there ``sent < settled``. Live speech, files, catching up and the replay after
+a crash are all this one mechanism.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from asr.renewal import lead_start
 from protocol.blocks import SAMPLE_RATE_HZ, Block, silence
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ  # at most 1 s (32 kB) goes out at once, so that sessions take turns
@@ -22,10 +24,14 @@ LEAD_SAMPLES = SAMPLE_RATE_HZ  # of silence before the sound after a long hole
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """This sound is no longer in memory: read it back, then tell ``Backlog.sent_elsewhere``."""
+    """This sound is no longer in memory: read it back, then tell ``Backlog.sent_elsewhere``.
+
+    ``is_lead``: its words are told already, and without it no word is lost.
+    """
 
     start_samples: int
     end_samples: int
+    is_lead: bool = False
 
 
 class Backlog:
@@ -44,13 +50,20 @@ class Backlog:
     ) -> None:
         self._memory_samples = memory_samples
         self._window_samples = window_samples
-        self.settled_samples = self.sent_samples = start_samples
+        self.settled_samples = start_samples
+        self.sent_samples = lead_start(start_samples)
         self.fed_samples = max(start_samples, recorded_samples or 0)
         self._held_from_samples = self.fed_samples
         # Blocks of at most a piece each. Between two of them there may be a hole, which is silence.
         self._sent: deque[Block] = deque()
         self._unsent: deque[Block] = deque()
         self._held_samples = 0
+        self._left_out_samples = (0, 0)  # start, end
+
+    @property
+    def lead_samples(self) -> int:
+        """How far before ``settled_samples`` is begun after a ``rewind``."""
+        return self.settled_samples - lead_start(self.settled_samples)
 
     @property
     def held_samples(self) -> int:
@@ -77,11 +90,14 @@ class Backlog:
     def take(self, until_samples: int) -> Block | Missing | None:
         """The next piece to send, ending at or before ``until_samples``; None when there is nothing to send now."""
         at = self.sent_samples
+        is_lead = at < self.settled_samples
+        if is_lead:
+            until_samples = self.settled_samples
         stop = min(until_samples, self.fed_samples, self.settled_samples + self._window_samples)
         if at >= stop:
             return None
         if at < self._held_from_samples:
-            return Missing(at, min(stop, self._held_from_samples, at + READ_BACK_SAMPLES))
+            return Missing(at, min(stop, self._held_from_samples, at + READ_BACK_SAMPLES), is_lead)
         stop = min(stop, at + PIECE_SAMPLES)
         piece = self._joined(stop) if self._unsent[0].start_samples <= at else None
         if piece is None:
@@ -113,11 +129,14 @@ class Backlog:
         if samples <= self.settled_samples:
             return False
         self.settled_samples = samples
+        self._forget(lead_start(samples))
+        return True
+
+    def _forget(self, samples: int) -> None:
         while self._sent and self._sent[0].end_samples <= samples:
             gone = self._sent.popleft()
             self._held_samples -= gone.length_samples
             self._held_from_samples = max(self._held_from_samples, gone.end_samples)
-        return True
 
     @property
     def after_long_hole_samples(self) -> int | None:
@@ -129,11 +148,25 @@ class Backlog:
 
     def jump(self, samples: int) -> None:
         """Leave out the silence up to ``samples``. Everything sent before must be through."""
-        self.settle(self.sent_samples)
-        self.sent_samples = self.settled_samples = self._held_from_samples = samples
+        self._forget(self.sent_samples)
+        self.settled_samples = samples
+        self.sent_samples = self._held_from_samples = lead_start(samples)  # in the hole, which is longer
+
+    def leave_out(self, end_samples: int) -> None:
+        """What is before, down to the beginning of the lead, is too much for whoever listens: never again."""
+        start_samples, end_before_samples = self._left_out_samples
+        lead_samples = self.settled_samples - self.lead_samples
+        self._left_out_samples = (start_samples if end_before_samples > lead_samples else lead_samples, end_samples)
+
+    def bearable(self, block: Block) -> Block:
+        """``block`` with silence for what is left out."""
+        start, end = (min(max(0, at - block.start_samples), block.length_samples) for at in self._left_out_samples)
+        if start == end:
+            return block
+        return Block(block.start_samples, block.pcm[: 2 * start] + bytes(2 * (end - start)) + block.pcm[2 * end :])
 
     def rewind(self) -> None:
         """Whoever listened is gone: everything after ``settled_samples`` is to be sent again."""
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        self.sent_samples = self.settled_samples
+        self.sent_samples = self.settled_samples - self.lead_samples

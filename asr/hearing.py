@@ -30,8 +30,9 @@ class Hearing:
         self._tell = tell
         self.frames = 0  # that were listened to, since the start
 
-    def open(self) -> Any:
-        return self._voice.open()
+    def open(self, samples: int) -> Any:
+        """The state of a session that is heard from there on."""
+        return self._voice.open(samples // FRAME_SAMPLES)
 
     def listen(self, news: Sequence[New]) -> dict[str, Answer]:
         """By session, for its whole frames: the probabilities of voice and the levels.
@@ -64,7 +65,7 @@ class Hearing:
         return self._voice.listen([(session.state, sound) for session, sound in news])
 
     def _once_more(self, session: ListeningSession, sound: Samples) -> list[float]:
-        session.state = self._voice.open()  # nobody knows what the failure left in it
+        session.state = self.open(session.utterances.listened_samples)  # nobody knows what the failure left in it
         try:
             [heard] = self._call([(session, sound)])
         except MemoryError:
@@ -75,8 +76,8 @@ class Hearing:
             return heard
         self._require_sane()
         log.error("sound was given up", frames=len(sound) // FRAME_SAMPLES, reason=reason)
-        session.state = self._voice.open()
         start_samples = session.utterances.listened_samples
+        session.state = self.open(start_samples + len(sound))
         self._tell(
             wire.GaveUp(
                 session_id=session.session_id,

@@ -30,6 +30,14 @@ CONNECT_AGAIN_S = 0.1
 _PEER = struct.Struct("3i")  # process, user, group: unix(7), SO_PEERCRED
 
 
+class Link(Protocol):
+    """The way to a worker that is ready, for a session."""
+
+    def write(self, message: BaseModel) -> None: ...
+
+    async def send(self, message: BaseModel, payload: bytes = b"") -> None: ...
+
+
 class Ending(Enum):
     """How to end the process."""
 

@@ -38,7 +38,12 @@ class ListeningSession:
         self.generation = opened.generation
         self.options: SessionOptions = opened.options
         self.state = state  # of the voice activity
-        self.utterances = Utterances(opened.start_samples, silence_samples=silence_samples, max_samples=max_samples)
+        self.utterances = Utterances(
+            opened.start_samples,
+            silence_samples=silence_samples,
+            max_samples=max_samples,
+            lead_samples=opened.lead_samples,
+        )
         self.owed: deque[Owed] = deque()
         # The open utterance, while the engine has a stream of it.
         self.stream: Any = None
@@ -49,8 +54,8 @@ class ListeningSession:
         # The final, run while the pause was not over; or why there is none.
         self.guess: tuple[Utterance, Hypothesis | EngineFailed] | None = None
         self._pcm = bytearray()
-        self._pcm_samples = opened.start_samples  # index of the first sample in _pcm
-        # (position, marker, only to the pause before it) asked for and not yet listened up to.
+        self._pcm_samples = opened.start_samples - opened.lead_samples  # index of the first sample in _pcm
+        # (position, marker, whether what is open then stays open) asked for and not yet listened up to.
         self._ends: deque[tuple[int, int, bool]] = deque()
         self._alone_until_samples = opened.alone_until_samples
         self._told_settled = opened.start_samples
@@ -87,8 +92,8 @@ class ListeningSession:
         known_bytes = (self.position_samples - start_samples) * BYTES_PER_SAMPLE
         self._pcm += pcm[known_bytes:] if known_bytes else pcm
 
-    def finalize(self, marker: int, *, to_pause: bool = False) -> None:
-        self._ends.append((self.position_samples, marker, to_pause))
+    def finalize(self, marker: int, *, leave_open: bool = False) -> None:
+        self._ends.append((self.position_samples, marker, leave_open))
 
     @property
     def ready_frames(self) -> int:
@@ -111,9 +116,8 @@ class ListeningSession:
             if ended is not None:
                 self.owed.append(Owed(ended, None, now_s))
         while self._ends and self._ends[0][0] - self.utterances.listened_samples < FRAME_SAMPLES:
-            position, marker, to_pause = self._ends.popleft()
-            end = self.utterances.finalize_to_pause if to_pause else self.utterances.finalize
-            ended = end(position)
+            position, marker, leave_open = self._ends.popleft()
+            ended = None if leave_open else self.utterances.finalize(position)
             if ended is not None:
                 self.owed.append(Owed(ended, None, now_s))
             self.owed.append(Owed(None, marker, now_s))

@@ -99,7 +99,7 @@ class InferenceLoop:
             silence_ms = message.options.utterance_silence_ms or self._silence_ms
             opened = ListeningSession(
                 message,
-                self._hearing.open(),
+                self._hearing.open(message.start_samples - message.lead_samples),
                 silence_samples=silence_ms * MS_SAMPLES,
                 max_samples=self._max_samples,
             )
@@ -112,7 +112,7 @@ class InferenceLoop:
             if isinstance(message, wire.Audio):
                 session.take(message.start_samples, payload)
             elif isinstance(message, wire.Finalize):
-                session.finalize(message.marker, to_pause=message.to_pause)
+                session.finalize(message.marker, leave_open=message.leave_open)
             elif isinstance(message, wire.FoundVoices):
                 self._voices.found(message)
                 return

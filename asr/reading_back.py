@@ -25,8 +25,11 @@ class Recording:
         self._read_back = read_back
 
     async def read(self, missing: Missing) -> Block:
-        """Sound from the recording, with silence in its holes; silence when it cannot be read at all."""
-        for attempt in range(READ_BACK_ATTEMPTS):
+        """Sound from the recording, with silence in its holes; silence when it cannot be read at all.
+
+        For a lead nobody is kept waiting.
+        """
+        for attempt in range(1 if missing.is_lead else READ_BACK_ATTEMPTS):
             try:
                 piece = await asyncio.to_thread(_gather, self._read_back, missing)
             except Exception as error:
@@ -34,8 +37,10 @@ class Recording:
                 piece = None
             if piece is not None:
                 return piece
-            await asyncio.sleep(READ_BACK_DELAY_S * 2**attempt)
-        log.error("sound is lost", start_samples=missing.start_samples, end_samples=missing.end_samples)
+            if not missing.is_lead:
+                await asyncio.sleep(READ_BACK_DELAY_S * 2**attempt)
+        if not missing.is_lead:
+            log.error("sound is lost", start_samples=missing.start_samples, end_samples=missing.end_samples)
         return silence(missing.start_samples, missing.end_samples)
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel
 
 from asr.backlog import Backlog, Missing
 from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
-from asr.link import ChildGone
+from asr.link import ChildGone, Link
 from asr.listener import AsrListener
 from asr.reading_back import ReadBack, Recording, pieces
 from asr.segments import SegmentBook
@@ -44,14 +43,6 @@ LOST_MAX = 3  # processes in a row that one utterance may cost everybody
 LOST_WITH_VOICES_MAX = 2  # processes that telling its voices apart may cost everybody
 
 
-class Link(Protocol):
-    """The way to a worker that is ready (``asr.link``)."""
-
-    def write(self, message: BaseModel) -> None: ...
-
-    async def send(self, message: BaseModel, payload: bytes = b"") -> None: ...
-
-
 @dataclass(slots=True)
 class _Waiting:
     """A caller of ``finalize``. ``asked``: the present process has been told."""
@@ -59,7 +50,7 @@ class _Waiting:
     number: int
     position_samples: int
     done: asyncio.Future[None]
-    to_pause: bool
+    leave_open: bool
     asked: bool = False
 
 
@@ -149,10 +140,10 @@ class AsrSession:
             self._progress.clear()
             await self._progress.wait()
 
-    async def finalize(self, *, to_pause: bool = False) -> int:
+    async def finalize(self, *, leave_open: bool = False) -> int:
         """Have finals made of all sound fed so far; returns its end once the listener was given all of them.
 
-        ``to_pause``: as in ``wire.Finalize``; then ``settled_samples`` says how far that is.
+        ``leave_open``: as in ``wire.Finalize``; then ``settled_samples`` says how far that is.
         Over restarts it waits on: set a deadline around it. Raises ``EngineFailed`` when the session is closed.
         """
         if self._closed:
@@ -162,7 +153,7 @@ class AsrSession:
             return position_samples
         self._markers += 1
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(self._markers, position_samples, done, to_pause)
+        waiting = _Waiting(self._markers, position_samples, done, leave_open)
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -226,13 +217,18 @@ class AsrSession:
         At most the first of them heard others in that step as well. True if it is left out. To be called before the
         next ``attach``.
         """
+        start_samples = self._backlog.settled_samples
+        end_samples = min(end_samples, self._backlog.sent_samples)
         if generation != self._latest_generation or self._closed:
             return False
+        if end_samples <= start_samples:  # in the lead, which is no loss
+            self._backlog.leave_out(end_samples)
+            return False
         self._lost += 1
-        start_samples = self._backlog.settled_samples
-        end_samples = self._suspected_samples = min(end_samples, self._backlog.sent_samples)
+        self._suspected_samples = end_samples
         if self._lost < LOST_MAX:
             return False
+        self._backlog.leave_out(end_samples)
         self._on_gave_up(start_samples, end_samples, f"the recogniser was lost {LOST_MAX} times while it heard this")
         self._all_told(end_samples)
         self._progress.set()
@@ -322,6 +318,9 @@ class AsrSession:
         self._tell(self._listener.on_settled, self._backlog.settled_samples)
 
     def _on_gave_up(self, start_samples: int, end_samples: int, reason: str) -> None:
+        start_samples = max(start_samples, self._backlog.settled_samples)
+        if start_samples >= end_samples:
+            return  # in the lead: that was told before
         self._log.error("sound given up", start_samples=start_samples, end_samples=end_samples, reason=reason)
         on_gave_up = getattr(self._listener, "on_gave_up", None)
         if on_gave_up is not None:
@@ -335,7 +334,7 @@ class AsrSession:
             self._tell(self._listener.on_settled, self._backlog.settled_samples)
             self._skip, self._opened = None, False
         for waiting in [waiting for waiting in self._waiting if waiting.number == number]:
-            if not waiting.to_pause:
+            if not waiting.leave_open:
                 self._all_told(waiting.position_samples)
             if not waiting.done.done():
                 waiting.done.set_result(None)
@@ -378,16 +377,12 @@ class AsrSession:
         named = {"session_id": self.session_id, "generation": self._generation}
         if not self._opened:
             self._opened = True
-            positions = {"start_samples": self._backlog.sent_samples, "alone_until_samples": self._suspected_samples}
-            voices = self._voices.told() if self._options.diarize else ()
-            await link.send(
-                Open(**named, **positions, options=self._options, voices=voices, encoder=self._voices.encoder)
-            )
+            await link.send(self._open(named))
             return True
         waiting = next((waiting for waiting in self._waiting if not waiting.asked), None)
         if waiting is not None and self._backlog.sent_samples >= waiting.position_samples:
             waiting.asked = True
-            await link.send(Finalize(**named, marker=waiting.number, to_pause=waiting.to_pause))
+            await link.send(Finalize(**named, marker=waiting.number, leave_open=waiting.leave_open))
             return True
         if self._skip is not None or not self._worth_sending(waiting):
             return False
@@ -405,8 +400,19 @@ class AsrSession:
             if self._link is not link:
                 break
             self._backlog.sent_elsewhere(part.end_samples)
-            await link.send(Audio(**named, start_samples=part.start_samples), part.pcm)
+            await link.send(Audio(**named, start_samples=part.start_samples), self._backlog.bearable(part).pcm)
         return True
+
+    def _open(self, named: dict[str, Any]) -> Open:
+        return Open(
+            **named,
+            start_samples=self._backlog.settled_samples,
+            lead_samples=self._backlog.lead_samples,
+            alone_until_samples=self._suspected_samples,
+            options=self._options,
+            voices=self._voices.told() if self._options.diarize else (),
+            encoder=self._voices.encoder,
+        )
 
     def _worth_sending(self, waiting: _Waiting | None) -> bool:
         return waiting is not None or self._backlog.fed_samples - self._backlog.sent_samples >= LEAST_SAMPLES

@@ -11,7 +11,6 @@ last voiced frame, or where it was cut. Utterances never overlap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from protocol.blocks import MS_SAMPLES
 
@@ -23,7 +22,6 @@ CONFIRMING_FRAMES = 3  # 96 ms: shorter than the shortest word, longer than a cl
 FORCED_FRAMES = 2  # at a forced end less proof is enough: the rest of the word will never come
 ONSET = 0.5  # silero's own default threshold
 STAY = 0.35  # and its hysteresis, 0.15 below
-BETWEEN_WORDS_SAMPLES = 6 * FRAME_SAMPLES  # 192 ms without voice: no stop consonant is as long
 CUT_WITHIN_SAMPLES = 6 * 16_000  # how far back from the cap a quiet place is looked for
 
 
@@ -37,13 +35,16 @@ class Utterance:
 
 
 class Utterances:
-    """The gate of one session. Frames come in order and without holes; every answer depends on them alone."""
+    """The gate of one session. Frames come in order and without holes; every answer depends on them alone.
 
-    def __init__(self, start_samples: int, *, silence_samples: int, max_samples: int) -> None:
+    The first ``lead_samples`` come before ``start_samples``: utterances in them are told already.
+    """
+
+    def __init__(self, start_samples: int, *, silence_samples: int, max_samples: int, lead_samples: int = 0) -> None:
         self._silence_samples = silence_samples
         self._max_samples = max_samples
         self._floor_samples = start_samples  # the end of the last utterance: no later one begins before it
-        self.listened_samples = start_samples
+        self.listened_samples = start_samples - lead_samples
         self._start_samples: int | None = None  # of the candidate or open utterance
         self._confirmed = False
         self._speaking = False  # whether the last frame was voiced
@@ -92,15 +93,18 @@ class Utterances:
 
         Returns the utterance that ended with it, if one did.
         """
-        start_samples = self.listened_samples
         self._speaking = probability >= (STAY if self._speaking else ONSET)
+        return self._take(level, voiced=self._speaking)
+
+    def _take(self, level: float, *, voiced: bool) -> Utterance | None:
+        start_samples = self.listened_samples
         self.listened_samples += FRAME_SAMPLES
         if self._start_samples is None:
-            if not self._speaking:
+            if not voiced or self.listened_samples <= self._floor_samples:
                 return None
             self._start_samples = max(self._floor_samples, start_samples - PRE_ROLL_SAMPLES)
             self._onset_samples = start_samples
-        self._keep(start_samples, level, voiced=self._speaking)
+        self._keep(max(self._floor_samples, start_samples), level, voiced=voiced)
         return self._judge(self._start_samples)
 
     def _keep(self, start_samples: int, level: float, *, voiced: bool) -> None:
@@ -110,28 +114,15 @@ class Utterances:
             return
         self._voiced_count += 1
         if self._spans and self._spans[-1][1] == start_samples:
-            self._spans[-1] = (self._spans[-1][0], start_samples + FRAME_SAMPLES)
+            self._spans[-1] = (self._spans[-1][0], self.listened_samples)
         else:
-            self._spans.append((start_samples, start_samples + FRAME_SAMPLES))
+            self._spans.append((start_samples, self.listened_samples))
 
     def finalize(self, position_samples: int) -> Utterance | None:
         """End whatever is open at ``position_samples``, which is at most one frame after the last; go on after it."""
         start_samples, spans, enough = self._start_samples, self._spans, self._voiced_count >= FORCED_FRAMES
         self._begin_anew(position_samples)
         return None if start_samples is None or not enough else _utterance(start_samples, position_samples, spans)
-
-    def finalize_to_pause(self, position_samples: int) -> Utterance | None:
-        """As ``finalize`` where nobody speaks just there. Else end what is open in its last pause between two words, if
-        it has one: a word that goes on behind ``position_samples`` stays whole, and open."""
-        start_samples, spans = self._start_samples, self._spans
-        if start_samples is None or self.listened_samples - spans[-1][1] >= BETWEEN_WORDS_SAMPLES:
-            return self.finalize(position_samples)
-        pauses = ((before[1], after[0]) for before, after in pairwise(spans))
-        pause = next((each for each in reversed(list(pauses)) if each[1] - each[0] >= BETWEEN_WORDS_SAMPLES), None)
-        if pause is None or sum(end - begin for begin, end in spans if end <= pause[0]) < FORCED_FRAMES * FRAME_SAMPLES:
-            return None
-        first = (sum(pause) // 2 - self._onset_samples) // FRAME_SAMPLES
-        return self._end_at(start_samples, self._onset_samples + first * FRAME_SAMPLES, first)
 
     def _judge(self, start_samples: int) -> Utterance | None:
         silent_samples = self.listened_samples - self._spans[-1][1]
@@ -156,21 +147,15 @@ class Utterances:
         levels = self._levels
         # Of equally quiet frames the last; a frame's neighbours count, so that no stop consonant passes for a pause.
         quietest = min(range(first, len(levels)), key=lambda i: (_level_around(levels, i), -i))
-        after_samples = self._onset_samples + (quietest + 1) * FRAME_SAMPLES
-        cut_samples = after_samples - FRAME_SAMPLES // 2
-        return self._end_at(start_samples, cut_samples, quietest + 1)
-
-    def _end_at(self, start_samples: int, cut_samples: int, first: int) -> Utterance:
-        """End the utterance there, and open the next one, if there is voice from the frame ``first`` on."""
-        first_samples = self._onset_samples + first * FRAME_SAMPLES
-        levels, voiced = self._levels[first:], self._voiced[first:]
+        quietest_samples = self._onset_samples + quietest * FRAME_SAMPLES
+        cut_samples = quietest_samples + FRAME_SAMPLES // 2
         ended = Utterance(start_samples, cut_samples, _clipped(self._spans, cut_samples))
+        again = list(zip(levels, self._voiced, strict=True))[quietest:]
         self._begin_anew(cut_samples)
-        if any(voiced):
-            self._start_samples, self._onset_samples = cut_samples, first_samples
-            for i, (level, is_voiced) in enumerate(zip(levels, voiced, strict=True)):
-                self._keep(first_samples + i * FRAME_SAMPLES, level, voiced=is_voiced)
-            self._confirmed = self._voiced_count >= CONFIRMING_FRAMES
+        # As whoever goes on from here would hear it. It ends nothing: it would have ended what was open before.
+        self.listened_samples = quietest_samples
+        for level, voiced in again:
+            self._take(level, voiced=voiced)
         return ended
 
     def _begin_anew(self, floor_samples: int) -> None:

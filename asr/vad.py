@@ -15,6 +15,7 @@ import numpy.typing as npt
 import structlog
 
 from asr.contract import Samples
+from asr.renewal import ALONG_FRAMES, RENEW_FRAMES
 from asr.silero import CONTEXT_SAMPLES, INPUT_SAMPLES, STATE_WIDTH, Silero
 from asr.utterances import FRAME_SAMPLES
 from protocol.errors import EngineFailed
@@ -31,8 +32,8 @@ _WHEELS = (
 class VoiceActivity(Protocol):
     """Listens to many sessions; the state of each is opaque to everybody else."""
 
-    def open(self) -> Any:
-        """The state of a session that begins."""
+    def open(self, first_frame: int = 0) -> Any:
+        """The state of a session of which frame ``first_frame`` of the track is heard next."""
 
     def listen(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]:
         """For each ``(state, whole frames)`` the probability of voice per frame; states are advanced in place."""
@@ -43,7 +44,7 @@ class EnergyVoiceActivity:
 
     THRESHOLD = 100.0  # root mean square of s16; the noise of a telephone line is below
 
-    def open(self) -> Any:
+    def open(self, first_frame: int = 0) -> Any:
         return None
 
     def listen(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]:
@@ -70,14 +71,39 @@ def silero_path() -> Path:
     raise EngineFailed("no voice activity model: install faster-whisper or silero-vad")
 
 
+_Memory = npt.NDArray[np.float32]
+
+
 class _State:
     """Of one session: what the network remembers, and the end of the frame before."""
 
-    __slots__ = ("context", "memory")
+    __slots__ = ("context", "frame", "memory", "successor")
 
-    def __init__(self) -> None:
+    def __init__(self, first_frame: int) -> None:
         self.context = np.zeros(CONTEXT_SAMPLES, np.float32)
-        self.memory = np.zeros((2, STATE_WIDTH), np.float32)  # hidden, cell
+        self.memory = _fresh()
+        self.successor: _Memory | None = None  # listens along, see ``asr.renewal``
+        self.frame = first_frame
+        self._renew()
+
+    @property
+    def frames_alike(self) -> int:
+        """So many frames come before the next change."""
+        return ALONG_FRAMES - self.frame % ALONG_FRAMES
+
+    def went_on(self, frames: int) -> None:
+        self.frame += frames
+        self._renew()
+
+    def _renew(self) -> None:
+        if self.frame % RENEW_FRAMES == 0:
+            self.successor = _fresh()
+        elif self.frame % RENEW_FRAMES == ALONG_FRAMES and self.successor is not None:
+            self.memory, self.successor = self.successor, None
+
+
+def _fresh() -> _Memory:
+    return np.zeros((2, STATE_WIDTH), np.float32)  # hidden, cell
 
 
 class SileroVoiceActivity:
@@ -95,31 +121,53 @@ class SileroVoiceActivity:
             raise EngineFailed(f"the voice activity model cannot be used: {error}") from error
         log.info("voice activity loaded", model=path.name)
 
-    def open(self) -> Any:
-        return _State()
+    def open(self, first_frame: int = 0) -> Any:
+        return _State(first_frame)
 
     def listen(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]:
-        counts = [len(samples) // FRAME_SAMPLES for _, samples in batch]
-        # The longest first: whoever still has frames is then always at the beginning.
-        order = [i for i in sorted(range(len(batch)), key=lambda i: -counts[i]) if counts[i]]
-        if not order:
-            return [[] for _ in batch]
-        states: list[_State] = [batch[i][0] for i in order]
-        lengths = np.array([counts[i] for i in order])
-        firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-        gates = self._network.features(_with_context(states, [batch[i][1] for i in order], firsts))
-        memory = np.array([state.memory for state in states])
-        hidden, cell = memory.transpose(1, 0, 2).copy()
-        probabilities = np.empty(len(gates), np.float32)
-        for at in range(int(lengths[0])):
-            rows = firsts[: int(np.count_nonzero(lengths > at))] + at
-            probabilities[rows] = self._network.advance(gates[rows], hidden[: len(rows)], cell[: len(rows)])
-        memory[:, 0], memory[:, 1] = hidden, cell
-        for state, one in zip(states, memory, strict=True):
-            state.memory = one.copy()  # a view would keep all the others
         told: list[list[float]] = [[] for _ in batch]
-        for i, first in zip(order, firsts, strict=True):
-            told[i] = probabilities[first : first + counts[i]].tolist()
+        rest = [(i, state, samples) for i, (state, samples) in enumerate(batch) if len(samples) >= FRAME_SAMPLES]
+        while rest:
+            # Of each up to where its memory is renewed.
+            limits = [state.frames_alike * FRAME_SAMPLES for _, state, _ in rest]
+            pieces = [samples[:limit] for (_, _, samples), limit in zip(rest, limits, strict=True)]
+            heard = self._listen([state for _, state, _ in rest], pieces)
+            for (i, _, _), probabilities in zip(rest, heard, strict=True):
+                told[i] += probabilities
+            rest = [
+                (i, state, samples[limit:])
+                for (i, state, samples), limit in zip(rest, limits, strict=True)
+                if len(samples) - limit >= FRAME_SAMPLES
+            ]
+        return told
+
+    def _listen(self, states: list[_State], sounds: list[Samples]) -> list[list[float]]:
+        counts = [len(sound) // FRAME_SAMPLES for sound in sounds]
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        gates = self._network.features(_with_context(states, sounds, starts))
+        # Every memory is a row, also one that only listens along: what that says is not told.
+        rows = [(i, state.memory) for i, state in enumerate(states)]
+        rows += [(i, state.successor) for i, state in enumerate(states) if state.successor is not None]
+        # The longest first: whoever still has frames is then always at the beginning.
+        rows.sort(key=lambda row: -counts[row[0]])
+        owners = [i for i, _ in rows]
+        lengths, firsts = np.array(counts)[owners], starts[owners]
+        memory = np.array([memory for _, memory in rows])
+        hidden, cell = memory.transpose(1, 0, 2).copy()
+        said = np.empty((len(rows), int(lengths[0])), np.float32)
+        for at in range(int(lengths[0])):
+            n = int(np.count_nonzero(lengths > at))
+            said[:n, at] = self._network.advance(gates[firsts[:n] + at], hidden[:n], cell[:n])
+        memory[:, 0], memory[:, 1] = hidden, cell
+        told: list[list[float]] = [[] for _ in states]
+        for (i, before), after, probabilities in zip(rows, memory, said, strict=True):
+            if before is states[i].memory:
+                told[i] = probabilities[: counts[i]].tolist()
+                states[i].memory = after.copy()  # a view would keep all the others
+            else:
+                states[i].successor = after.copy()
+        for state, count in zip(states, counts, strict=True):
+            state.went_on(count)
         return told
 
 

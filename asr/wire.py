@@ -36,7 +36,8 @@ class HeardVoice(_Message):
 
 
 class Open(_Message):
-    """To the worker: a session begins; its first sample will be ``start_samples``.
+    """To the worker: a session begins, and words are wanted from ``start_samples`` on. Its first sample will be
+    ``lead_samples`` before: those only tell voice activity where it is (``asr.renewal``).
 
     ``voices``: those of the track that were told apart before, and those that are enrolled, embedded by ``encoder``;
     of another encoder than the worker's they are of no use.
@@ -48,6 +49,7 @@ class Open(_Message):
     session_id: str
     generation: int
     start_samples: int
+    lead_samples: int = 0
     options: SessionOptions
     alone_until_samples: int = 0
     voices: tuple[HeardVoice, ...] = ()
@@ -80,14 +82,14 @@ class FoundVoices(_Message):
 class Finalize(_Message):
     """To the worker: make finals of all sound so far, then answer with a ``Marker`` of the same number.
 
-    ``to_pause``: only up to the last pause between words; the words behind it may go on, and stay open.
+    ``leave_open``: only of utterances that have ended; one that may go on stays open.
     """
 
     type: Literal["finalize"] = "finalize"
     session_id: str
     generation: int
     marker: int
-    to_pause: bool = False
+    leave_open: bool = False
 
 
 class Close(_Message):

@@ -18,7 +18,7 @@ CHECK_INTERVAL_S = 0.5
 BOT_SESSION_MAX_S = 86_400.0  # no meeting is longer
 IDLE_S = 5.0
 RETRY_STORE_S = 1.0
-PAUSE_MAX_S = 3.0  # so long a node that stops waits for a pause of who speaks
+PAUSE_MAX_S = 3.0  # so long a node that stops waits for a pause of who speaks and cannot come back
 SETTLING_S = 5.0  # so long a node that stops waits for what is at its end
 
 T = TypeVar("T")
@@ -53,17 +53,17 @@ async def drain(sessions: Sequence[LiveSession], deadline_s: float) -> bool:
 
 
 async def _finishing(session: LiveSession, leaving: Draining, pause_s: float) -> asyncio.Task[None]:
-    """Begin to finish one: who speaks, in a pause, if they make one in time. Else the next node hears who comes back
-    from their last pause on, and has both halves of the word; of others it is cut, and each half heard as another."""
+    """Begin to finish one. Who can come back is left in the middle of what they say, which the next node hears whole.
+    Who cannot, in a pause, if they make one in time: else a word is cut."""
     is_file = session.track.source == "file"
-    if session.is_sounding and not is_file:
+    if session.is_sounding and not is_file and not session.comes_back:
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await session.pipeline.pause()
     if session.track.source == "webrtc":
         session.end(leaving)  # what a peer says from here on it must keep for another connection
     # A file goes on at the next start; everybody else gets the words of what was said.
-    return session.finish_soon(finals=not is_file, at_pause=session.comes_back)
+    return session.finish_soon(finals=not is_file, leave_open=session.comes_back)
 
 
 async def release(sessions: Sequence[LiveSession]) -> None:

@@ -257,7 +257,7 @@ class Hub:
 
     async def _finish(self, session: LiveSession, finals: bool) -> None:
         transcript_id, track = session.transcript_id, session.track
-        finals = finals and not (session.ends_at_pause and await self._left_open.leaves(session))
+        finals = finals and not (session.leaves_open and await self._left_open.leaves(session))
         if finals:
             with logged(transcript_id):
                 async with self._locks.of(transcript_id):

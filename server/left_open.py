@@ -1,7 +1,8 @@
-"""What a node that stops leaves to the next one: words in the middle of which it would have to end.
+"""What a node that stops leaves to the next one: the utterance in the middle of which it would have to end.
 
-Whoever speaks without a pause gets their finals up to the last one. The rest of the track is not heard as yet, and the
-track stays open: the source that comes back goes on with it at another node, or that one finishes it when none comes.
+Finals are made of the utterances that have ended. The rest of the track is not heard as yet, and the track stays open:
+the source that comes back goes on with it at another node, or that one finishes it when none comes. So utterances begin
+and end where they would have without the stop, and the words are the same.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class LeftOpen:
         self._status = status
 
     async def leaves(self, session: LiveSession) -> bool:
-        """Have its finals made up to its last pause; whether words are left."""
+        """Have the finals of its ended utterances made; whether sound is left."""
         session.is_left_open = True
         with suppress(EngineFailed):  # all of it is
-            session.is_left_open = not await session.pipeline.finalize_to_pause()
+            session.is_left_open = not await session.pipeline.finalize_ended()
         if session.is_left_open:
             self._holding.unfinished.add(session.transcript_id)
             samples = session.pipeline.length_samples - session.pipeline.settled_samples

@@ -117,7 +117,7 @@ class LiveSession:
         self._stalled_after_s = stalled_after_s
         self.recorder_place = Place.of(pipeline.track)
         self.comes_back = comes_back
-        self.ends_at_pause = False  # words that may go on are not its to tell
+        self.leaves_open = False  # words that may go on are not its to tell
         self.gives_way = False  # to one that begins at its place: its node stopped, and its source has not come since
         self.is_left_open = False  # as there are some: whoever goes on with the track hears them whole
 
@@ -287,11 +287,11 @@ class LiveSession:
             on_ended(error)
         self.finish_soon(finals=finals)
 
-    def finish_soon(self, *, finals: bool = True, at_pause: bool = False) -> asyncio.Task[None]:
-        """Begin to finish, in the background; a second call joins the first. ``at_pause``: its source goes on
+    def finish_soon(self, *, finals: bool = True, leave_open: bool = False) -> asyncio.Task[None]:
+        """Begin to finish, in the background; a second call joins the first. ``leave_open``: its source goes on
         elsewhere, perhaps in the middle of a word."""
         if self.finishing is None:
-            self.ends_at_pause = at_pause
+            self.leaves_open = leave_open
             if self._grace is not None:
                 self._grace.cancel()
             if self.state is not SessionState.CLOSED:

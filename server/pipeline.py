@@ -189,12 +189,11 @@ class TrackPipeline:
         await self._asr.finalize()
         await self._finals_told.wait()
 
-    async def finalize_to_pause(self) -> bool:
-        """As ``finalize``, but of words that may go on behind the sound fed so far there are none. Whether there are no
-        such words."""
+    async def finalize_ended(self) -> bool:
+        """As ``finalize``, but only of utterances that have ended. Whether nothing is left to be heard."""
         if self._asr is None:
             return True
-        await self._asr.finalize(to_pause=True)
+        await self._asr.finalize(leave_open=True)
         await self._finals_told.wait()
         return self._asr.settled_samples >= self._asr.fed_samples
 

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.backlog import PIECE_SAMPLES, READ_BACK_SAMPLES, Backlog, Missing
+from asr.renewal import LEAD_MAX_SAMPLES, lead_start
 from protocol.blocks import SAMPLE_RATE_HZ, Block
 
 FAR = 10**9
+LATE = 20 * SAMPLE_RATE_HZ + 7
 
 
 def block(start_samples: int, length_samples: int, value: int = 1) -> Block:
@@ -39,7 +41,9 @@ def test_small_blocks_go_out_together_and_long_ones_in_pieces() -> None:
 
 
 def test_a_hole_is_silence_in_pieces_and_overlap_is_cut() -> None:
-    backlog = Backlog(100)
+    backlog = Backlog(0)
+    backlog.feed(block(0, 100))
+    drain(backlog)
     backlog.feed(block(0, 200))
     backlog.feed(block(100, 50))  # all of it is old
     backlog.feed(block(200 + 2 * PIECE_SAMPLES, 10))
@@ -82,14 +86,55 @@ def test_settled_never_passes_what_was_sent() -> None:
     assert backlog.settled_samples == 500
 
 
-def test_rewind_gives_the_unsettled_again() -> None:
+def test_rewind_gives_the_unsettled_again_behind_its_lead() -> None:
     backlog = Backlog(0)
-    backlog.feed(block(0, 300, 1))
-    backlog.feed(block(300, 300, 2))
+    backlog.feed(block(0, LATE, 1))
+    backlog.feed(block(LATE, 300, 2))
     drain(backlog)
-    backlog.settle(450)
+    backlog.settle(LATE)
     backlog.rewind()
-    assert drain(backlog) == [block(450, 150, 2)]
+    assert backlog.settled_samples == LATE
+    lead, rest = backlog.take(FAR), drain(backlog)
+    assert isinstance(lead, Block)
+    assert lead.start_samples == lead_start(LATE)
+    assert rest[-1] == block(LATE, 300, 2)
+
+
+def test_a_lead_that_is_no_longer_in_memory_is_missing_alone() -> None:
+    backlog = Backlog(LATE, recorded_samples=LATE + 50)
+    assert drain(backlog) == [Missing(lead_start(LATE), LATE, is_lead=True), Missing(LATE, LATE + 50)]
+
+
+def test_what_is_left_out_is_silence_in_every_lead() -> None:
+    backlog = Backlog(0)
+    backlog.feed(block(0, LATE))
+    drain(backlog)
+    backlog.settle(LATE - 100)
+    backlog.leave_out(LATE - 60)
+    backlog.settle(LATE - 60)
+    backlog.leave_out(LATE - 30)  # right behind it
+    backlog.settle(LATE - 30)
+    backlog.rewind()
+    *heard, last = (backlog.bearable(piece) for piece in drain(backlog) if isinstance(piece, Block))
+    assert {piece.pcm.strip(b"\0") for piece in heard} == {b""}
+    assert last.pcm == bytes(2 * (last.length_samples - 30)) + block(0, 30).pcm
+    assert backlog.bearable(block(LATE - 10, 10)) == block(LATE - 10, 10)
+
+
+def test_behind_a_jump_the_lead_is_silence() -> None:
+    backlog = Backlog(0)
+    backlog.feed(block(0, 3 * PIECE_SAMPLES))
+    backlog.feed(block(2 * LATE, 10))
+    drain(backlog, 3 * PIECE_SAMPLES)
+    to_samples = backlog.after_long_hole_samples
+    assert to_samples is not None
+    backlog.jump(to_samples)
+    for _ in range(2):
+        heard = drain(backlog)
+        assert heard[-1] == block(2 * LATE, 10)
+        assert {piece.pcm.strip(b"\0") for piece in heard[:-1] if isinstance(piece, Block)} == {b""}
+        assert (heard[0].start_samples, backlog.settled_samples) == (lead_start(to_samples), to_samples)
+        backlog.rewind()
 
 
 def test_memory_is_bounded_and_the_rest_is_missing_in_order() -> None:
@@ -108,36 +153,36 @@ def test_memory_is_bounded_and_the_rest_is_missing_in_order() -> None:
     assert last.end_samples == backlog.fed_samples
 
 
-def test_settling_frees_memory() -> None:
+def test_settling_frees_memory_but_for_the_lead() -> None:
     backlog = Backlog(0)
-    backlog.feed(block(0, 3 * PIECE_SAMPLES))
+    backlog.feed(block(0, LATE))
     drain(backlog)
-    backlog.settle(3 * PIECE_SAMPLES)
-    assert backlog.held_samples == 0
+    backlog.settle(LATE)
+    assert backlog.held_samples < LEAD_MAX_SAMPLES + PIECE_SAMPLES
 
 
 def test_sound_already_recorded_is_missing_at_first() -> None:
-    backlog = Backlog(50, recorded_samples=80)
+    backlog = Backlog(0, recorded_samples=80)
     backlog.feed(block(80, 20))
-    assert drain(backlog) == [Missing(50, 80), block(80, 20)]
+    assert drain(backlog) == [Missing(0, 80), block(80, 20)]
 
 
 _operations = st.lists(
     st.one_of(
-        st.tuples(st.just("feed"), st.integers(-300, 600), st.integers(0, 900)),
-        st.tuples(st.just("take"), st.integers(0, 1200), st.just(0)),
-        st.tuples(st.just("settle"), st.integers(0, 900), st.just(0)),
+        st.tuples(st.just("feed"), st.integers(-300, 600), st.integers(0, 9000)),
+        st.tuples(st.just("take"), st.integers(0, 12_000), st.just(0)),
+        st.tuples(st.just("settle"), st.integers(0, 9000), st.just(0)),
         st.tuples(st.just("rewind"), st.just(0), st.just(0)),
     ),
     max_size=60,
 )
 
 
-@given(operations=_operations, memory_samples=st.integers(0, 2000), window_samples=st.integers(1, 3000))
-def test_whatever_happens_each_listener_hears_the_track_from_settled_on(
+@given(operations=_operations, memory_samples=st.integers(0, 120_000), window_samples=st.integers(1, 30_000))
+def test_whatever_happens_each_listener_hears_the_track_from_the_lead_on(
     operations: list[tuple[str, int, int]], memory_samples: int, window_samples: int
 ) -> None:
-    track = np.zeros(100_000, "<i2")  # what was fed, which is also what is recorded
+    track = np.zeros(600_000, "<i2")  # what was fed, which is also what is recorded
     backlog = Backlog(0, memory_samples=memory_samples, window_samples=window_samples)
     position, settled = 0, 0
     for operation, number, length in operations:
@@ -152,7 +197,8 @@ def test_whatever_happens_each_listener_hears_the_track_from_settled_on(
             if piece is None:
                 continue
             assert piece.start_samples == position
-            assert piece.end_samples <= min(position + number, settled + window_samples, backlog.fed_samples)
+            most = settled if position < settled else min(position + number, settled + window_samples)
+            assert piece.end_samples <= min(most, backlog.fed_samples)
             if isinstance(piece, Missing):
                 backlog.sent_elsewhere(piece.end_samples)
             else:
@@ -161,9 +207,9 @@ def test_whatever_happens_each_listener_hears_the_track_from_settled_on(
             position = piece.end_samples
         elif operation == "settle":
             backlog.settle(settled + number)
-            settled = max(settled, min(settled + number, position))
+            settled = max(settled, min(settled + number, position))  # in its lead nothing is
         else:
             backlog.rewind()
-            position = settled
+            position = lead_start(settled)
         assert (backlog.sent_samples, backlog.settled_samples) == (position, settled)
         assert backlog.held_samples <= memory_samples

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from asr import wire
-from asr.contract import SessionOptions
+from asr.contract import Samples, SessionOptions
+from asr.hearing import Hearing
 from asr.listening import FRAMES_AT_ONCE_MAX, OWED_MAX, ListeningSession
-from asr.utterances import FRAME_SAMPLES
+from asr.renewal import lead_start
+from asr.utterances import FRAME_SAMPLES, Utterance
+from asr.vad import SileroVoiceActivity
+from tests.fakes.spoken_sample import spoken_sample
 
 VOICE, SILENCE = 0.9, 0.1
 
@@ -83,3 +88,36 @@ def test_a_marker_is_owed_behind_the_utterance_it_ended() -> None:
 def test_sound_with_a_hole_or_half_a_sample_is_refused(start: int, data: bytes) -> None:
     with pytest.raises(wire.FrameError):
         session().take(start, data)
+
+
+def heard(hearing: Hearing, sound: Samples, start_samples: int) -> tuple[list[Utterance], list[int]]:
+    """The utterances of ``sound``, by a session that is opened at ``start_samples``; and all that was settled."""
+    first_samples = lead_start(start_samples)
+    opened = wire.Open(
+        session_id="s",
+        generation=1,
+        start_samples=start_samples,
+        lead_samples=start_samples - first_samples,
+        options=SessionOptions(),
+    )
+    session = ListeningSession(opened, hearing.open(first_samples), silence_samples=9600, max_samples=7 * 16_000)
+    ended, settled = [], [start_samples]
+    for at in range(first_samples, len(sound) - 320, 320):
+        session.take(at, sound[at : at + 320].tobytes())
+        if session.ready_frames:
+            probabilities, levels = hearing.listen([(session, session.frames())])["s"]
+            session.listened(probabilities, levels, 0.0)
+            ended += [owed.utterance for owed in session.owed if owed.utterance is not None]
+            session.owed.clear()
+            settled.append(session.settled_samples)
+    return ended, settled
+
+
+def test_whoever_goes_on_with_a_track_hears_the_same_utterances() -> None:
+    """To the sample, wherever the one before was ended: else a recogniser hears other words after a restart."""
+    hearing, sound = Hearing(SileroVoiceActivity(), lambda message: None), spoken_sample().samples
+    utterances, settled = heard(hearing, sound, 0)
+    assert len(utterances) > 5
+    for start_samples in np.random.default_rng(7).choice(sorted(set(settled)), 12, replace=False).tolist():
+        again, _ = heard(hearing, sound, start_samples)
+        assert again == [one for one in utterances if one.start_samples >= start_samples]

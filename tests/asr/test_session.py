@@ -14,6 +14,7 @@ from asr.contract import SessionOptions
 from asr.known_voices import KnownVoices
 from asr.link import ChildGone
 from asr.reading_back import ReadBack
+from asr.renewal import LEAD_MAX_SAMPLES
 from asr.session import AsrSession
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
@@ -135,8 +136,8 @@ async def test_a_final_is_settled_at_once_so_that_a_replay_cannot_repeat_it(benc
     session.attach(link, 2)
     await settle_down()
     assert isinstance(link.said[0], Open)
-    assert link.said[0].start_samples == 3000
-    assert len(link.sound) == 2 * 2000
+    assert link.said[0].start_samples == link.said[0].lead_samples == 3000
+    assert len(link.sound) == 2 * 5000
     assert told.settled == [3000]
 
 
@@ -224,14 +225,14 @@ async def test_a_marker_follows_the_sound_before_it_and_is_asked_again_after_a_r
     assert session.settled_samples == 800
 
 
-async def test_a_marker_behind_a_pause_settles_nothing_that_is_left(bench: Bench) -> None:
+async def test_a_marker_that_leaves_open_settles_nothing_of_that(bench: Bench) -> None:
     session = bench.session(Told())
     link = Remembering()
     session.attach(link, 1)
     feed(session, bytes(2 * 800))
-    finalizing = asyncio.create_task(session.finalize(to_pause=True))
+    finalizing = asyncio.create_task(session.finalize(leave_open=True))
     await settle_down()
-    assert [message.to_pause for message in link.said if isinstance(message, Finalize)] == [True]
+    assert [message.leave_open for message in link.said if isinstance(message, Finalize)] == [True]
     session.on_message(settled(session, 1, 500))
     session.on_message(Marker(session_id=session.session_id, generation=1, marker=1))
     await finalizing
@@ -329,7 +330,8 @@ async def test_a_long_pause_is_left_out_once_all_before_it_is_told(bench: Bench)
     assert isinstance(opened, Open)
     assert opened.start_samples == 3599 * 16000
     assert opened.options.heard_language == "de"
-    assert link.sound == bytes(2 * 16000) + bytes(2 * 16000) + b"\1\1" * 16000
+    assert 2 * 16000 <= opened.lead_samples < LEAD_MAX_SAMPLES
+    assert link.sound == bytes(2 * 16000) + bytes(2 * (opened.lead_samples + 16000)) + b"\1\1" * 16000
     assert told.settled == [3000, 16000, 3599 * 16000]
     assert session.lag_ms == 2000
 
@@ -381,6 +383,26 @@ async def test_a_recording_that_cannot_be_read_is_tried_again_and_at_last_silenc
     await until(lambda: len(link.sound) == 2000)
     assert link.sound == bytes(2000)
     assert asked == asr.reading_back.READ_BACK_ATTEMPTS
+
+
+async def test_a_lead_that_cannot_be_read_keeps_nobody_waiting(bench: Bench) -> None:
+    asked = 0
+
+    def read_back(start_samples: int, end_samples: int) -> Iterator[Block]:
+        nonlocal asked
+        asked += 1
+        raise OSError("the disk is gone")
+
+    start_samples = 20 * 16000
+    session = bench.session(Told(), backlog=Backlog(start_samples), read_back=read_back)
+    link = Remembering()
+    session.attach(link, 1)
+    session.feed(Block(start_samples, b"\1\1" * 8000))
+    await until(lambda: link.sound.endswith(b"\1\1" * 8000))
+    opened = link.said[0]
+    assert isinstance(opened, Open)
+    assert link.sound == bytes(2 * opened.lead_samples) + b"\1\1" * 8000
+    assert (opened.start_samples, asked) == (start_samples, 1)
 
 
 async def test_close_tells_the_worker_once(bench: Bench) -> None:

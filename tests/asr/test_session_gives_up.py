@@ -44,6 +44,27 @@ async def test_sound_that_loses_three_processes_in_a_row_is_left_out(bench: Benc
     assert not session.lost_at(4, 5000)
 
 
+async def test_a_process_lost_in_a_lead_costs_no_sound_and_that_is_never_in_one_again(bench: Bench) -> None:
+    told = Told()
+    session = bench.session(told)
+    feed(session, b"\1\1" * 5000)
+    session.attach(Remembering(), 1)
+    await settle_down()
+    session.on_message(settled(session, 1, 3000))
+    for generation in range(2, 6):
+        link = Remembering()
+        session.attach(link, generation)
+        await settle_down()
+        session.on_message(
+            GaveUp(session_id=session.session_id, generation=generation, start_samples=0, end_samples=512, message="")
+        )
+        assert not session.lost_at(generation, 2560)
+        assert not session.suspect
+        session.detach()
+    assert link.sound == bytes(2 * 2560) + b"\1\1" * 2440
+    assert (told.settled, told.gave_up) == ([3000], [])
+
+
 async def test_a_worker_is_told_how_far_a_session_is_to_be_heard_alone(bench: Bench) -> None:
     session = bench.session(Told())
     feed(session, bytes(2 * 5000))

@@ -3,17 +3,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr import wire
 from asr.utterances import FRAME_SAMPLES, PRE_ROLL_SAMPLES, TAIL_SAMPLES, Utterance, Utterances
-from tests.asr.test_loop import Bench
-from tests.fakes.scripted_sound import scripted_sound, scripted_words, sentence
 
 SILENCE_FRAMES = 16
 MAX_SAMPLES = 20 * 16_000
 
 
-def gate(start_samples: int = 0, *, max_samples: int = MAX_SAMPLES) -> Utterances:
-    return Utterances(start_samples, silence_samples=SILENCE_FRAMES * FRAME_SAMPLES, max_samples=max_samples)
+def gate(start_samples: int = 0, *, max_samples: int = MAX_SAMPLES, lead_samples: int = 0) -> Utterances:
+    silence_samples = SILENCE_FRAMES * FRAME_SAMPLES
+    return Utterances(
+        start_samples, silence_samples=silence_samples, max_samples=max_samples, lead_samples=lead_samples
+    )
 
 
 def feed(utterances: Utterances, pattern: str, level: float = 1000.0) -> list[Utterance]:
@@ -71,65 +71,6 @@ def test_pre_roll_never_reaches_into_the_utterance_before() -> None:
     assert second.start_samples >= first.end_samples
 
 
-def test_to_a_pause_it_ends_between_two_words_and_the_word_that_goes_on_stays_whole() -> None:
-    utterances = gate()
-    feed(utterances, "." * 20 + "#" * 5 + "." * 2 + "#" * 5 + "." * 8 + "#" * 4)
-    ended = utterances.finalize_to_pause(44 * FRAME_SAMPLES + 3)
-    cut_samples = 36 * FRAME_SAMPLES  # in the middle of the pause: the two frames before are no pause
-    assert ended is not None
-    assert (ended.end_samples, ended.voiced[-1][1]) == (cut_samples, 32 * FRAME_SAMPLES)
-    assert utterances.open_samples == utterances.settled_samples == cut_samples
-    assert utterances.finalize_to_pause(44 * FRAME_SAMPLES + 3) is None, "of the rest nothing ends"
-    [rest] = feed(utterances, "#" * 3 + "." * 16)
-    assert (rest.start_samples, rest.voiced) == (cut_samples, ((40 * FRAME_SAMPLES, 47 * FRAME_SAMPLES),))
-
-
-def test_to_a_pause_nothing_ends_in_speech_without_one() -> None:
-    utterances = gate()
-    feed(utterances, "." * 20 + "#" * 9 + "." * 5 + "#" * 9)
-    begun = utterances.open_samples
-    assert begun is not None
-    assert utterances.finalize_to_pause(43 * FRAME_SAMPLES) is None
-    assert utterances.open_samples == utterances.settled_samples == begun
-
-
-def test_to_a_pause_all_is_told_where_nobody_speaks() -> None:
-    utterances = gate()
-    feed(utterances, "." * 20 + "#" * 9 + "." * 6)
-    ended = utterances.finalize_to_pause(35 * FRAME_SAMPLES + 3)
-    assert ended is not None
-    assert ended.voiced == ((20 * FRAME_SAMPLES, 29 * FRAME_SAMPLES),)
-    assert utterances.settled_samples == 35 * FRAME_SAMPLES + 3
-    feed(utterances, "." * 40)
-    assert utterances.finalize_to_pause(75 * FRAME_SAMPLES) is None
-    assert utterances.settled_samples == 75 * FRAME_SAMPLES
-
-
-def test_to_a_pause_a_word_that_just_begins_stays_open() -> None:
-    utterances = gate()
-    feed(utterances, "." * 50 + "##")
-    assert utterances.finalize_to_pause(52 * FRAME_SAMPLES) is None
-    assert utterances.settled_samples == 50 * FRAME_SAMPLES - PRE_ROLL_SAMPLES
-    [utterance] = feed(utterances, "##" + "." * 16)
-    assert utterance.voiced == ((50 * FRAME_SAMPLES, 54 * FRAME_SAMPLES),)
-
-
-def test_a_word_that_is_left_behind_a_pause_is_heard_whole_by_whoever_goes_on() -> None:
-    words = sentence("good morning") + sentence("river stone", 1.7)
-    pcm, in_a_word = scripted_sound(words), scripted_words(words)[2].start_samples + 1920
-    before, after = Bench(), Bench()
-    before.open()
-    before.audio(0, pcm[: 2 * in_a_word])
-    before.loop.take(wire.Finalize(session_id="s", generation=1, marker=1, to_pause=True))
-    before.idle()
-    left = before.of(wire.Settled)[-1].samples
-    after.open(start=left)
-    after.audio(left, pcm[2 * left :])
-    after.finalize()
-    after.idle()
-    assert before.words() + after.words() == scripted_words(words)
-
-
 def test_a_long_utterance_is_cut_where_it_was_quietest() -> None:
     utterances = gate(max_samples=100 * FRAME_SAMPLES)
     ended = feed(utterances, "#" * 70) + feed(utterances, "#" * 3, level=10.0) + feed(utterances, "#" * 40)
@@ -173,3 +114,26 @@ def test_utterances_are_ordered_bounded_and_never_taken_back(frames: list[tuple[
         settled = utterances.settled_samples
         if utterances.open_samples is not None:
             assert utterances.open_samples < utterances.speech_end_samples <= utterances.listened_samples
+
+
+VERDICTS = st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 9)), min_size=1, max_size=40)
+
+
+@given(VERDICTS, st.integers(20, 80), st.data())
+def test_whoever_goes_on_from_what_is_settled_hears_the_same_utterances(
+    runs: list[tuple[bool, int, int]], cap: int, data: st.DataObject
+) -> None:
+    """Whatever was said, wherever the first was ended, and however much the second hears before: all to the sample."""
+    frames = [(float(voiced), level + i % 3) for voiced, count, level in runs for i in range(count)]
+    whole, ended, settled = gate(max_samples=cap * FRAME_SAMPLES), [], [0]
+    for frame in frames:
+        ended += [one for one in [whole.feed(*frame)] if one is not None]
+        settled.append(whole.settled_samples)
+    start_samples = settled[data.draw(st.integers(0, len(frames)))]
+    first = data.draw(st.integers(0, start_samples // FRAME_SAMPLES))
+    after = gate(start_samples, lead_samples=start_samples - first * FRAME_SAMPLES, max_samples=cap * FRAME_SAMPLES)
+    again = [one for one in (after.feed(*frame) for frame in frames[first:]) if one is not None]
+    assert again == [one for one in ended if one.start_samples >= start_samples]
+    assert after.open_samples == whole.open_samples
+    assert after.voiced_spans() == whole.voiced_spans()
+    assert after.listened_samples == whole.listened_samples

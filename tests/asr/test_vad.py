@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from asr.contract import Samples
+from asr.renewal import RENEW_FRAMES, lead_start
 from asr.utterances import FRAME_SAMPLES
 from asr.vad import _WHEELS, EnergyVoiceActivity, SileroVoiceActivity, levels, silero_path
 from tests.fakes.spoken_sample import spoken_sample
@@ -82,3 +83,26 @@ def test_energy_takes_sound_for_voice() -> None:
     sound = np.concatenate([np.zeros(FRAME_SAMPLES, np.int16), noise(1, 1000)])
     assert energy.listen([(energy.open(), sound)]) == [[0.0, 1.0]]
     assert levels(np.full(FRAME_SAMPLES, 100, np.int16)) == [100.0]
+
+
+@pytest.mark.parametrize("start_samples", [0, 12_345, 98_303, 98_304, 150_000, 170_111])
+def test_whoever_goes_on_with_a_track_hears_what_would_have_been_heard(
+    silero: SileroVoiceActivity, start_samples: int
+) -> None:
+    frames = 3 * RENEW_FRAMES
+    sound = np.resize(spoken_sample().samples, frames * FRAME_SAMPLES)
+    [whole] = silero.listen([(silero.open(), sound)])
+    first = lead_start(start_samples) // FRAME_SAMPLES
+    [again] = silero.listen([(silero.open(first), sound[first * FRAME_SAMPLES :])])
+    frame = start_samples // FRAME_SAMPLES
+    assert again[frame - first :] == pytest.approx(whole[frame:], abs=1e-5)
+    if first:
+        assert again != pytest.approx(whole[first:], abs=1e-3), "the lead is there for something"
+
+
+def test_who_begins_between_two_renewals_hears_the_next(silero: SileroVoiceActivity) -> None:
+    """As after a frame that could not be heard."""
+    sound = np.resize(spoken_sample().samples, 3 * RENEW_FRAMES * FRAME_SAMPLES)
+    [whole] = silero.listen([(silero.open(), sound)])
+    [again] = silero.listen([(silero.open(70), sound[70 * FRAME_SAMPLES :])])
+    assert again[-RENEW_FRAMES:] == pytest.approx(whole[-RENEW_FRAMES:], abs=1e-5)

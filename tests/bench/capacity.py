@@ -106,7 +106,7 @@ class NeverAgree:
 class AlwaysVoice:
     """No gate: all sound is taken for speech, for nothing."""
 
-    def open(self) -> Any:
+    def open(self, first_frame: int = 0) -> Any:
         return None
 
     def listen(self, batch: Sequence[tuple[Any, Samples]]) -> list[list[float]]:

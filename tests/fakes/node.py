@@ -56,9 +56,10 @@ class Client:
         self._heard = asyncio.Event()
         self.speaking: SpeakingSession | None = None
 
-    async def begin(self, **start: Any) -> SpeakingSession:
+    async def begin(self, *, comes_back: bool = True, **start: Any) -> SpeakingSession:
+        hub, settings = self.services.hub, self.services.settings
         self.speaking = await SpeakingSession.begin(
-            self.services.hub, self.services.settings, self.transcript_id, Start(**start), self._hear, comes_back=True
+            hub, settings, self.transcript_id, Start(**start), self._hear, comes_back=comes_back
         )
         return self.speaking
 

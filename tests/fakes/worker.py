@@ -133,7 +133,8 @@ class Worker:
                 )
             case Open():
                 key = (message.session_id, message.generation)
-                self.hearings[key] = Hearing(message, message.start_samples, since_samples=message.start_samples)
+                first_samples = message.start_samples - message.lead_samples
+                self.hearings[key] = Hearing(message, first_samples, since_samples=message.start_samples)
             case Close():
                 self.hearings.pop((message.session_id, message.generation), None)
             case Audio():
@@ -141,7 +142,11 @@ class Worker:
                 assert message.start_samples == hearing.position_samples, "a hole or an overlap in the sound"
                 assert 0 < len(payload) <= 32000
                 time.sleep(self.options.slow * len(payload) / 32000)
-                self.hear(hearing, np.frombuffer(payload, "<i2"))
+                lead_samples = max(0, hearing.opened.start_samples - hearing.position_samples)
+                told, samples = np.split(np.frombuffer(payload, "<i2"), [lead_samples])
+                hearing.position_samples += len(told)
+                if len(samples):
+                    self.hear(hearing, samples)
                 if self.options.ran:
                     self.say(Ran(kind="interim", size=1, batch_max=1, wait_ms=0.0, run_ms=1.0))
             case Finalize():

@@ -1,4 +1,4 @@
-"""Who speaks without a pause while a node stops: the word in the middle is heard once, and whole, by the next one."""
+"""Who speaks while a node stops: the utterance in the middle is heard once, and whole, by the next one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import pytest
 
 from protocol.errors import Draining
 from protocol.states import TranscriptState
-from protocol.wire.stream import Start
 from server import endings, recovery
 from server.services import Services
-from server.speaking import SpeakingSession
 from server.store.node_store import Before
 from server.store.records import Track
 from server.store.store import Store
@@ -24,23 +22,17 @@ from tests.fakes.waiting import until
 from tests.server.nodes.test_membership import nodes
 from tests.server.projects.test_chunks_in_bucket import bucket, s3
 
-SAID = sentence("alpha bravo", 0.5) + sentence("charlie delta echo", 1.45)  # a pause behind bravo
+SAID = sentence("alpha bravo", 0.5) + sentence("charlie delta echo", 1.45)  # an utterance ends behind bravo
 SOUND = scripted_sound(SAID)
 __all__ = ["s3"]
 
 WORDS = [(word.text, word.start_samples) for word in scripted_words(SAID)]
 CUT = scripted_words(SAID)[3]
 IN_A_WORD = CUT.start_samples + CUT.end_samples  # bytes of the sound up to the middle of delta
-BEFORE, BEHIND = WORDS[:2], WORDS[2:]  # the pause
+BEFORE, BEHIND = WORDS[:2], WORDS[2:]
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No node waits for a pause."""
-    monkeypatch.setattr(endings, "PAUSE_MAX_S", 0.0)
-
-
-async def speaking(services: Services, transcript_id: str | None = None, **start: str) -> Client:
+async def speaking(services: Services, transcript_id: str | None = None, **start: Any) -> Client:
     """Somebody in the middle of a word."""
     client = await new_client(services) if transcript_id is None else Client(services, transcript_id)
     await client.begin(**start)
@@ -53,7 +45,7 @@ def options_of(s3: S3Server, **options: float) -> dict[str, Any]:
 
 
 async def cut_short(services: Services, count: int = 1) -> list[Client]:
-    """So many who speak while the node stops, of whom there are the words up to the last pause."""
+    """So many who speak while the node stops, of whom there are the words of the utterance before."""
     clients = [await speaking(services) for _ in range(count)]
     await services.drain()
     for client in clients:
@@ -90,12 +82,11 @@ async def test_the_last_words_of_who_does_not_come_back_are_told_all_the_same(tm
         assert await words_of(services, before.transcript_id) == WORDS[:4]
 
 
-async def test_whoever_cannot_come_back_has_all_words_at_once(tmp_path: Path) -> None:
+async def test_whoever_cannot_come_back_has_all_words_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "PAUSE_MAX_S", 0.0)
     async with running_services(tmp_path) as services:
         client = await new_client(services)
-        client.speaking = await SpeakingSession.begin(
-            services.hub, services.settings, client.transcript_id, Start(), client._hear, comes_back=False
-        )
+        await client.begin(comes_back=False)
         await client.say(SOUND[:IN_A_WORD])
         await services.drain()
         assert await words_of(services, client.transcript_id) == WORDS[:4]

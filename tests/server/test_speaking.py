@@ -213,7 +213,9 @@ async def test_draining_ends_sessions_with_their_words_and_refuses_new_ones(serv
         await client.begin()
 
 
-async def test_draining_waits_for_a_pause_of_who_speaks(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_draining_waits_for_a_pause_of_who_speaks_and_cannot_come_back(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A word that is cut is heard as two, one before and one after the connection."""
     monkeypatch.setattr(endings, "PAUSE_MAX_S", 60.0)
     monkeypatch.setattr(live, "SOUNDING_S", 60.0)
@@ -222,7 +224,7 @@ async def test_draining_waits_for_a_pause_of_who_speaks(services: Services, monk
     third = scripted_words(words)[2]
     in_a_word = third.start_samples + third.end_samples  # bytes of the sound up to its middle
     client = await new_client(services)
-    await client.begin()
+    await client.begin(comes_back=False)
     await client.say(sound[:in_a_word])
     draining = asyncio.create_task(services.hub.drain(180.0))
     for _ in range(20):  # turns of the loop, in which who does not wait ends the session
