@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from asr import wire
 from asr.contract import RemoteEngine, StreamingEngine
-from asr.engines.choose import Choice, choose, load
+from asr.engines.choose import ENGINES, Choice, choose, load
 from asr.engines.choose_encoder import EncoderChoice, choose_encoder
 from asr.inbox import Frame, Inbox
 from asr.loop import InferenceLoop
@@ -110,7 +110,7 @@ def _load(settings: WorkerSettings) -> tuple[Choice, StreamingEngine]:
         try:
             return replace(choice, notice=f"{without_gpu} {choice.notice}".strip()), _loaded(choice, settings)
         except EngineFailed as error:
-            if settings.engine != "auto":
+            if settings.engine not in ("auto", *ENGINES):
                 raise
             if isinstance(error, ModelDamaged) and choice.name not in broken:
                 log.error("a model is damaged, the next best is taken", model=choice.name, reason=error.message)

@@ -111,7 +111,7 @@ class Settings(
     )
 
     # The recogniser.
-    engine: str = Field("auto", description="auto, a model of `earshot models list`, riva, or scripted (tests).")
+    engine: str = Field("auto", description="auto, pocketsphinx, sherpa-onnx, faster-whisper, riva, or a model's name.")
     engine_workers: int = Field(
         0, ge=0, le=64, description="Inference processes at most; 0: one per core or device, as the engine is good for."
     )

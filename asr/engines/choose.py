@@ -19,6 +19,8 @@ ANY_LANGUAGE = "auto"
 # 58 ms of it and base 117 (measured), so that these two do well on any machine. small is about three times base: one
 # or two sessions per core, for which there must be some cores. medium needs more than a second for each second.
 _COST_MAX_BY_CORES = ((4, 6), (1, 2))
+EMBEDDED = "pocketsphinx"
+ENGINES = tuple(dict.fromkeys(model.engine for model in RECOGNISERS.values()))
 # The package without which an engine cannot run, and how to get it; the others always come along.
 _EXTRA = {
     "sherpa-onnx": ("sherpa_onnx", "pip install 'earshot[sherpa]'"),
@@ -50,7 +52,8 @@ def choose(
     gpu: bool | None = None,
     broken: Mapping[str, str] | None = None,
 ) -> Choice:
-    """The recogniser for ``engine`` (``auto``, ``riva``, ``scripted...``, a model's name) and a language, or ``auto``.
+    """The recogniser for ``engine`` (``auto``, ``riva``, ``scripted...``, the name of a model, or of an engine, which
+    is as ``auto`` among its models) and a language, or ``auto``.
 
     ``gpu``: whether to use one; found out without it. ``broken``: models that could not be loaded, and why: ``auto``
     takes the next best and says so, as it does when files are missing. Raises ``EngineFailed`` that says what to do
@@ -60,13 +63,19 @@ def choose(
         return Choice(engine, "scripted", engine, "cpu", None, "asked for, for tests")
     if engine == "riva":
         return _riva()
-    if engine != "auto":
+    if engine == EMBEDDED:
+        return _embedded(language, gpu=False, reason="asked for")
+    if engine not in ("auto", *ENGINES):
         return _named(engine, language, models_dir, gpu)
     gpu = has_gpu() if gpu is None else gpu
     here = [
         model
         for model in RECOGNISERS.values()
-        if model.repo and (models_dir / model.name).is_dir() and _speaks(model, language) and not missing_package(model)
+        if engine in ("auto", model.engine)
+        and model.repo
+        and (models_dir / model.name).is_dir()
+        and _speaks(model, language)
+        and not missing_package(model)
     ]
     passed_over: list[str] = []
     while here:
@@ -77,11 +86,20 @@ def choose(
             return _fetched(best, models_dir, gpu=gpu, reason=reason, notice=" ".join(passed_over))
         passed_over.append(f"Not {best.name}, which would be the better one here: {wrong}.")
         here.remove(best)
+    if engine != "auto":
+        raise EngineFailed(" ".join([*passed_over, _how_to_have(engine)]))
     embedded = _embedded(language, gpu)
     if not passed_over:
         return embedded
     notice = " ".join([*passed_over, embedded.notice])
     return replace(embedded, reason="no other model on this machine can be used", notice=notice)
+
+
+def _how_to_have(engine: str) -> str:
+    if package := _missing_package(engine):
+        return f"{engine} needs a package that is not here: {package}"
+    names = ", ".join(model.name for model in RECOGNISERS.values() if model.engine == engine)
+    return f"no model of {engine} that can be used is on this machine: `earshot models pull NAME`, one of {names}"
 
 
 def _preferred(models: list[Model], language: str, gpu: bool) -> tuple[Model, str]:
@@ -122,7 +140,7 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
         from asr.engines.scripted import ScriptedEngine
 
         return ScriptedEngine(choice.model, settings.models_dir)
-    if choice.engine == "pocketsphinx":
+    if choice.engine == EMBEDDED:
         from asr.engines.sphinx import SphinxEngine
 
         return SphinxEngine()
@@ -147,7 +165,7 @@ def load(choice: Choice, settings: WorkerSettings) -> StreamingEngine:
 
 def workers_max(choice: Choice) -> int:
     """How many processes of it this machine is good for, by what is free now. Its model is not loaded."""
-    if choice.engine == "pocketsphinx":
+    if choice.engine == EMBEDDED:
         from asr.engines import sphinx
 
         return sphinx.workers_max()
@@ -165,7 +183,8 @@ def workers_max(choice: Choice) -> int:
 def _named(name: str, language: str, models_dir: Path, gpu: bool | None) -> Choice:
     model = RECOGNISERS.get(name)
     if model is None:
-        raise EngineFailed(f"no recogniser is called {name!r}; there are auto, riva, {', '.join(RECOGNISERS)}")
+        names = ", ".join(["auto", "riva", *ENGINES, *RECOGNISERS])
+        raise EngineFailed(f"no recogniser is called {name!r}; there are {names}")
     if not model.repo:
         return _embedded(language, gpu=False, reason="asked for")
     if missing := missing_package(model):
@@ -219,7 +238,7 @@ def _embedded(language: str, gpu: bool, reason: str = "no other model is on this
         f"The recogniser in use is the small one that comes with Earshot (pocketsphinx); it {knows}, "
         f"in lower case and without punctuation. For a much better one: earshot models pull {better}"
     )
-    return Choice("embedded-en", "pocketsphinx", "embedded-en", "cpu", None, reason, notice)
+    return Choice("embedded-en", EMBEDDED, "embedded-en", "cpu", None, reason, notice)
 
 
 def _speaks(model: Model, language: str) -> bool:

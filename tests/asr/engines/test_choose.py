@@ -118,6 +118,31 @@ def test_a_model_asked_for_by_name(tmp_path: Path) -> None:
         choose("nonsense", "en", tmp_path)
 
 
+def test_an_engine_asked_for_by_name_is_as_auto_among_its_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EngineFailed, match=r"no model of faster-whisper .* one of .*whisper-base\.en"):
+        choose("faster-whisper", "en", tmp_path, gpu=False)
+    put(tmp_path, "zipformer-en", "whisper-tiny", "whisper-base")
+    monkeypatch.setattr(choosing, "cores", lambda: 2)
+    chosen = {
+        name: choose(name, "en", tmp_path, gpu=False) for name in ("pocketsphinx", "sherpa-onnx", "faster-whisper")
+    }
+    assert {name: (choice.engine, choice.name) for name, choice in chosen.items()} == {
+        "pocketsphinx": ("pocketsphinx", "embedded-en"),
+        "sherpa-onnx": ("sherpa-onnx", "zipformer-en"),
+        "faster-whisper": ("faster-whisper", "whisper-base"),
+    }
+    broken = {"whisper-base": "it broke"}
+    fallen = choose("faster-whisper", "en", tmp_path, gpu=False, broken=broken)
+    assert (fallen.name, "it broke" in fallen.notice) == ("whisper-tiny", True)
+    with pytest.raises(EngineFailed, match="it broke"):
+        choose("faster-whisper", "en", tmp_path, gpu=False, broken=broken | {"whisper-tiny": "it broke, too"})
+    monkeypatch.setattr(choosing, "find_spec", lambda package: None)
+    with pytest.raises(EngineFailed, match=r"pip install 'earshot\[sherpa\]'"):
+        choose("sherpa-onnx", "en", tmp_path, gpu=False)
+
+
 def test_what_tells_voices_apart_is_no_recogniser(tmp_path: Path) -> None:
     put(tmp_path, "campplus", "wespeaker-resnet34")
     assert choose("auto", "zh", tmp_path, gpu=False).name == "embedded-en"
