@@ -385,26 +385,6 @@ async def test_a_recording_that_cannot_be_read_is_tried_again_and_at_last_silenc
     assert asked == asr.reading_back.READ_BACK_ATTEMPTS
 
 
-async def test_a_lead_that_cannot_be_read_keeps_nobody_waiting(bench: Bench) -> None:
-    asked = 0
-
-    def read_back(start_samples: int, end_samples: int) -> Iterator[Block]:
-        nonlocal asked
-        asked += 1
-        raise OSError("the disk is gone")
-
-    start_samples = 20 * 16000
-    session = bench.session(Told(), backlog=Backlog(start_samples), read_back=read_back)
-    link = Remembering()
-    session.attach(link, 1)
-    session.feed(Block(start_samples, b"\1\1" * 8000))
-    await until(lambda: link.sound.endswith(b"\1\1" * 8000))
-    opened = link.said[0]
-    assert isinstance(opened, Open)
-    assert link.sound == bytes(2 * opened.lead_samples) + b"\1\1" * 8000
-    assert (opened.start_samples, asked) == (start_samples, 1)
-
-
 async def test_close_tells_the_worker_once(bench: Bench) -> None:
     session = bench.session(Told())
     link = Remembering()

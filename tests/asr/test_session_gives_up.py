@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from asr.backlog import Backlog
 from asr.wire import GaveUp, Open
+from protocol.blocks import Block
 from protocol.words import Segment
 from tests.asr.conftest import Heard as Told
 from tests.asr.conftest import feed
 from tests.asr.test_session import Bench, Remembering, heard, settle_down, settled
+from tests.fakes.waiting import until
 
 
 @pytest.fixture
@@ -132,3 +135,23 @@ async def test_a_listener_need_not_hear_what_was_given_up(bench: Bench) -> None:
     session.on_message(given_up)
     session.on_message(heard(session, 1, start=0, end=900))
     assert session.settled_samples == 900
+
+
+async def test_a_lead_that_cannot_be_read_keeps_nobody_waiting(bench: Bench) -> None:
+    asked = 0
+
+    def read_back(start_samples: int, end_samples: int) -> Iterator[Block]:
+        nonlocal asked
+        asked += 1
+        raise OSError("the disk is gone")
+
+    start_samples = 20 * 16000
+    session = bench.session(Told(), backlog=Backlog(start_samples), read_back=read_back)
+    link = Remembering()
+    session.attach(link, 1)
+    session.feed(Block(start_samples, b"\1\1" * 8000))
+    await until(lambda: link.sound.endswith(b"\1\1" * 8000))
+    opened = link.said[0]
+    assert isinstance(opened, Open)
+    assert link.sound == bytes(2 * opened.lead_samples) + b"\1\1" * 8000
+    assert (opened.start_samples, asked) == (start_samples, 1)
