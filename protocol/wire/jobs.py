@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.blocks import SAMPLE_RATE_HZ
-from protocol.wire.v1 import rounded_confidence, word_data
+from protocol.wire.v1 import overlap_data, rounded_confidence, word_data
 from protocol.words import Segment
 
 _LABEL = "Speaker "
@@ -26,6 +26,8 @@ def segment_data(segment: Segment) -> dict[str, Any]:
         "revision": segment.revision,
         "confidence": round(segment.confidence, 3),
         "language": segment.language,
+        "cut_from": segment.cut_from,
+        "overlap": overlap_data(segment),
         "words": [word_data(word) for word in segment.words],
     }
 

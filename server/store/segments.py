@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from protocol.errors import NotFound
 from protocol.events import Event, SpeakerTurn, Transcribed
 from protocol.states import OVER
 from protocol.words import Segment
@@ -204,16 +205,27 @@ async def _count(conn: AsyncConnection, more_segments: Counter[str], more_words:
 
 
 async def segments_of(
-    conn: AsyncConnection, transcript_id: str, *, offset: int, limit: int, after: StoredSegment | None
+    conn: AsyncConnection, transcript_id: str, *, offset: int, limit: int, after: StoredSegment | str | None
 ) -> list[StoredSegment]:
-    """Those that were taken back are none any more."""
+    """Those that were taken back are none any more. ``after``: one that was read, or the id of one, which may have been
+    taken back since. Raises ``NotFound`` when the transcript has none of that id."""
     own = sa.and_(segments.c.transcript_id == transcript_id, segments.c.newest.is_(True), segments.c.words > 0)
     place = sa.tuple_(segments.c.starts_at, segments.c.segment_id)
     wanted = sa.select(segments).where(own).order_by(*place.clauses).offset(offset).limit(limit)
     if after is not None:
-        wanted = wanted.where(place > (after.starts_at, after.segment.segment_id))
+        wanted = wanted.where(place > await _place_of(conn, transcript_id, after))
     rows = await conn.execute(wanted)
     return await aside(_stored_segment, rows.all())
+
+
+async def _place_of(conn: AsyncConnection, transcript_id: str, one: StoredSegment | str) -> tuple[float, str]:
+    if isinstance(one, StoredSegment):
+        return one.starts_at, one.segment.segment_id
+    own = sa.and_(segments.c.transcript_id == transcript_id, segments.c.segment_id == one)
+    found = (await conn.execute(sa.select(segments.c.starts_at).where(own, segments.c.newest.is_(True)))).first()
+    if found is None:
+        raise NotFound(f"the transcript has no segment {one!r}")
+    return found.starts_at, one
 
 
 def _stored_segment(row: sa.Row[Any]) -> StoredSegment:

@@ -382,7 +382,7 @@ class Store:
             return await search(conn, terms, wanted, limit=limit, offset=offset)
 
     async def segments_of(
-        self, id_: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | None = None
+        self, id_: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | str | None = None
     ) -> list[StoredSegment]:
         """The newest revision of each that has words, by time; ``Transcript.segments`` in all. ``after``: behind it."""
         async with self._read() as conn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.errors import NotFound
 from server.segment_pages import segment_pages
 from server.store.store import Store
 from tests.server.spoken import final, put
@@ -40,6 +41,17 @@ async def test_one_that_is_taken_back_between_two_reads_hides_no_other(store: St
             await put(store, made, final("seg_1", "", start_samples=SECOND, revision=2))
         found += [stored.segment.segment_id for stored in page]
     assert found == [f"seg_{at}" for at in range(6)]
+
+
+async def test_those_after_one_move_by_nothing_that_is_taken_back(store: Store) -> None:
+    made = (await store.create_transcript()).id
+    await said(store, made, *range(9))
+    await put(store, made, *(final(f"seg_{at}", "", start_samples=at * SECOND, revision=2) for at in (1, 2)))
+    for after in (2, 3):  # also after one that was itself taken back
+        pages = [page async for page in segment_pages(store, made, offset=after == 2, limit=5, after=f"seg_{after}")]
+        assert [stored.segment.segment_id for page in pages for stored in page] == [f"seg_{at}" for at in range(4, 9)]
+    with pytest.raises(NotFound, match="no segment 'seg_77'"):
+        await anext(segment_pages(store, made, after="seg_77"))
 
 
 async def test_a_part_of_them(store: Store) -> None:

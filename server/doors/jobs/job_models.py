@@ -76,6 +76,8 @@ class JobSegment(Form):
     revision: int = Field(ge=1)
     confidence: float = Field(ge=0, le=1)
     language: str | None
+    cut_from: str | None = Field(description="Of what another speaks: the segment that its words were cut from.")
+    overlap: list[tuple[float, float]] = Field(description="Where two speak at once: from and to, in seconds.")
     words: list[JobWord]
 
 

@@ -301,12 +301,20 @@ async def list_segments(
     transcript_id: str,
     page: PageNumber = 1,
     size: Annotated[int, Query(ge=1, le=SEGMENTS_PAGE_MAX, description="Segments on a page.")] = 100,
+    after: Annotated[
+        str | None, Query(max_length=64, description="Only those behind this segment_id; instead of page.")
+    ] = None,
 ) -> Response:
-    """The final segments in the order of time, each in its newest revision. One that was taken back is none."""
+    """The final segments in the order of time, each in its newest revision. One that was taken back is none.
+
+    Pages by number move up when segments before them are taken back; those ``after`` a segment do not.
+    """
+    if after is not None and page != 1:
+        raise ValidationFailed("ask for page or for after")
     services = services_of(request)
     transcript = await services.store.get_transcript(transcript_id)
     items: list[bytes] = []
-    async for found in segment_pages(services.store, transcript_id, offset=(page - 1) * size, limit=size):
+    async for found in segment_pages(services.store, transcript_id, offset=(page - 1) * size, limit=size, after=after):
         items += await asyncio.to_thread(_rendered, found)
     return _page_of(items, transcript.segments, page, size)
 

@@ -25,7 +25,13 @@ def test_a_segment_as_the_contract_has_it() -> None:
     data = segment_data(said_by("Speaker 1"))
     assert (data["start"], data["end"], data["text"]) == (0.12, 2.34, "hello")
     assert (data["speaker"], data["speaker_confidence"]) == ("SPEAKER_1", None)
+    assert (data["cut_from"], data["overlap"]) == (None, [])
     assert (data["start_display"], data["end_display"]) == ("00:00:00.120", "00:00:02.340")
+
+
+def test_what_was_cut_off_where_another_speaks_says_of_what_and_where_both_do() -> None:
+    data = segment_data(said_by("Speaker 1").model_copy(update={"cut_from": "seg-0", "overlap": ((1920, 8000),)}))
+    assert (data["cut_from"], data["overlap"]) == ("seg-0", [[0.12, 0.5]])
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,10 @@ async def test_segments_come_in_pages_and_documents_in_every_format(
     page = (await client.get(f"{path}/segments", params={"page": 2, "size": 2})).json()
     assert (page["total"], page["pages"], [item["text"] for item in page["items"]]) == (3, 2, ["word2"])
     assert page["items"][0]["timestamp"] == 1_700_000_002.0
+    behind = (await client.get(f"{path}/segments", params={"after": "seg_0", "size": 1})).json()
+    assert (behind["total"], [item["segment_id"] for item in behind["items"]]) == (3, ["seg_1"])
+    for wrong, status in (("after=seg_9", 404), ("after=seg_0&page=2", 422)):
+        assert (await client.get(f"{path}/segments?{wrong}")).status_code == status
     suffixes = {"text": "txt", "text-timestamped": "txt", "webvtt": "vtt", "webvtt-named": "vtt"}
     for form, kind in (
         ("txt", "text/plain"),
@@ -212,7 +216,7 @@ async def test_large_pages_are_read_in_pieces_and_rendered_off_the_loop(
     read = services.store.segments_of
 
     async def watched_read(
-        transcript_id: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | None = None
+        transcript_id: str, *, offset: int = 0, limit: int = 1000, after: StoredSegment | str | None = None
     ) -> list[StoredSegment]:
         asked.append(limit)
         return await read(transcript_id, offset=offset, limit=limit, after=after)
