@@ -10,13 +10,14 @@ A network that fails costs the changes of all, what else fails those of one sess
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import structlog
 
-from asr.contract import Samples
+from asr.aside import Aside
 from asr.encoder_loading import EncoderLoading
 from asr.listening import ListeningSession
-from asr.speakers.segmentation import Segmentation, SpeakerSegmentation, decoded
+from asr.speakers.segmentation import Segmentation, Span, SpeakerSegmentation, decoded
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
 
@@ -29,7 +30,7 @@ Entry = tuple[ListeningSession, TrackVoices]
 class ChangesLane:
     """Called by the loop's thread alone. ``working`` is told whose sound is heard next, and of nobody's when it was.
 
-    ``loading`` None: voices cannot be told apart here.
+    ``loading`` None: voices cannot be told apart here. ``looked``: is told of each look, after it.
     """
 
     def __init__(
@@ -37,10 +38,14 @@ class ChangesLane:
         loading: EncoderLoading | None,
         clock: Callable[[], float],
         working: Callable[[Sequence[ListeningSession]], None],
+        aside: Aside,
+        looked: Callable[[ListeningSession], None],
     ) -> None:
         self._loading = loading
         self._clock = clock
         self._working = working
+        self._aside = aside
+        self._looked = looked
         self._due: dict[str, Entry] = {}  # live sessions of which something is to be looked at
         self._rests_until_s = 0.0
         self._failure = ""  # of the network
@@ -75,56 +80,74 @@ class ChangesLane:
     def next_due_s(self) -> float | None:
         return self._rests_until_s if self._due else None
 
-    def turn(self, files: Iterable[Entry]) -> ListeningSession | None:
-        """Look at one stretch of sound, of a live session or of ``files``: of whom it was. None: none is due now."""
+    def turn(self, files: Iterable[Entry]) -> bool:
+        """Look at one stretch of sound, of a live session beside the words, or of ``files``. False: none is due now."""
         if self._due and self._clock() >= self._rests_until_s:
             session, voices = self._due.pop(next(iter(self._due)))
-            if self.look_now(session, voices):
-                self.note(session, voices)
-                return session
-        return next((session for session, voices in files if self._look(session, voices)), None)
+            if (due := self._due_of(session, voices)) is not None:
+                self._look_beside(session, voices, due)
+                return True
+        return any(self._look(session, voices) for session, voices in files)
 
-    def look_now(self, session: ListeningSession, voices: TrackVoices) -> bool:
+    def look_now(self, session: ListeningSession, voices: TrackVoices) -> None:
         """At what is due of a live session, unless it is time to rest."""
-        began_s = self._clock()
-        if began_s < self._rests_until_s or not self._look(session, voices):
-            return False
-        done_s = self._clock()
-        self._rests_until_s = done_s + (done_s - began_s) * (1 / SHARE_MAX - 1)
-        return True
+        if self._clock() >= self._rests_until_s and self._due_of(session, voices) is not None:
+            self._aside.wait()
+            began_s = self._clock()
+            if began_s >= self._rests_until_s and self._look(session, voices):
+                self._rest(self._clock() - began_s)
+
+    def _due_of(self, session: ListeningSession, voices: TrackVoices) -> tuple[int, Span] | None:
+        return voices.chunk_due(session) if self._is_looked_at(session) else None
 
     def _look(self, session: ListeningSession, voices: TrackVoices) -> bool:
-        due = voices.chunk_due(session) if self._is_looked_at(session) else None
+        due = self._due_of(session, voices)
         if due is None:
             return False
-        begun_samples, span = due
         began_s = self._clock()
         self._working([session])
+        outcome: Any
         try:
-            found = self._heard(session.sound(*span), span[0])
-            if found is None:
-                return False
-            voices.changes(begun_samples, span, found)
+            outcome = self._hearing(session, due[1])()
+        except Exception as error:
+            outcome = error
+        self._working([])
+        return self._took(session, voices, due, outcome, self._clock() - began_s)
+
+    def _look_beside(self, session: ListeningSession, voices: TrackVoices, due: tuple[int, Span]) -> None:
+        def then(outcome: Any, took_s: float) -> None:
+            if self._took(session, voices, due, outcome, took_s):
+                self._rest(took_s)
+                self.note(session, voices)
+
+        self._aside.begin([session], self._hearing(session, due[1]), then, changes=True)
+
+    def _hearing(self, session: ListeningSession, span: Span) -> Callable[[], Segmentation]:
+        network, sound = self._network, session.sound(*span)
+        assert network is not None
+        return lambda: decoded(network.hear(sound), span[0])
+
+    def _rest(self, looked_s: float) -> None:
+        self._rests_until_s = self._clock() + looked_s * (1 / SHARE_MAX - 1)
+
+    def _took(
+        self, session: ListeningSession, voices: TrackVoices, due: tuple[int, Span], outcome: Any, took_s: float
+    ) -> bool:
+        """What came of a look; an ``Exception`` is the network's last one."""
+        if isinstance(outcome, Exception):
+            log.error("changes of voices are no longer looked for", error=type(outcome).__name__)
+            self._failure, self._due = f"looking for changes of voices failed: {type(outcome).__name__}", {}
+            return False
+        try:
+            voices.changes(*due, outcome)
         except Exception as error:
             log.error("changes of voices of a session are no longer looked for", error=type(error).__name__)
             self._failed.add(session.session_id)
             return False
-        finally:
-            self._working([])
         self._looks += 1
-        self._seconds += self._clock() - began_s
+        self._seconds += took_s
+        self._looked(session)
         return True
-
-    def _heard(self, sound: Samples, start_samples: int) -> Segmentation | None:
-        """What the network says of it; None when it fails, which is the last time that it is asked."""
-        network = self._network
-        assert network is not None
-        try:
-            return decoded(network.hear(sound), start_samples)
-        except Exception as error:
-            log.error("changes of voices are no longer looked for", error=type(error).__name__)
-            self._failure, self._due = f"looking for changes of voices failed: {type(error).__name__}", {}
-            return None
 
     def said(self, voices: TrackVoices, utterance: Utterance) -> None:
         """Its final is said next: count what was left out."""

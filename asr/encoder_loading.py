@@ -29,7 +29,7 @@ class EncoderLoading:
     ) -> None:
         self._load = load
         self._load_segmentation = load_segmentation
-        self._in_thread = in_thread
+        self.in_thread = in_thread
         self._over = threading.Event()
         self.begun = False
         self.encoder: SpeakerEncoder | None = None
@@ -42,11 +42,11 @@ class EncoderLoading:
         return self._over.is_set()
 
     def with_segmentation(self, load: Callable[[], SpeakerSegmentation]) -> EncoderLoading:
-        return EncoderLoading(self._load, in_thread=self._in_thread, load_segmentation=load)
+        return EncoderLoading(self._load, in_thread=self.in_thread, load_segmentation=load)
 
     def begin(self) -> None:
         self.begun = True
-        if self._in_thread:
+        if self.in_thread:
             threading.Thread(target=self._run, name="voice encoder", daemon=True).start()
         else:
             self._run()

@@ -16,15 +16,15 @@ class BusyShare:
         self._buckets: deque[tuple[int, float]] = deque()  # (number of the quarter, seconds spent in it)
 
     def spent(self, began_s: float, ended_s: float) -> None:
-        """The worker was at it from ``began_s`` to ``ended_s``. Calls come in the order of time."""
+        """The worker was at it from ``began_s`` to ``ended_s``, perhaps with two things at once."""
         began_s = max(began_s, ended_s - WINDOW_S)
         while began_s < ended_s:
             number = int(began_s // _BUCKET_S)
             until_s = min(ended_s, (number + 1) * _BUCKET_S)
             if until_s <= began_s:  # rounding: at the very end of a quarter
                 number, until_s = number + 1, min(ended_s, (number + 2) * _BUCKET_S)
-            if self._buckets and self._buckets[-1][0] == number:
-                self._buckets[-1] = (number, self._buckets[-1][1] + until_s - began_s)
+            if self._buckets and self._buckets[-1][0] >= number:  # of two at once the later one told its time before
+                self._buckets[-1] = (self._buckets[-1][0], self._buckets[-1][1] + until_s - began_s)
             else:
                 self._buckets.append((number, until_s - began_s))
             began_s = until_s

@@ -60,7 +60,8 @@ class InferenceLoop:
         self._attempts = Attempts(engine, tell)
         self._awaiting = Awaiting(engine)
         self._hearing = Hearing(voice, tell)
-        self._voices = VoicesLane(encoder, tell, clock)
+        self._busy = BusyShare(clock())
+        self._voices = VoicesLane(encoder, tell, clock, self._busy.spent)
         self._saying = Saying(tell, self._voices)
         self._tell = tell
         self._clock = clock
@@ -75,7 +76,6 @@ class InferenceLoop:
         self._backlogs: dict[str, int] = {}
         self._backlog_samples = 0
         self._before: tuple[Kind, ...] = ()  # what ran last, two of them
-        self._busy = BusyShare(clock())
         self._utterances = 0
         self._interims_dropped = 0
         self._steps = 0

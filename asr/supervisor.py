@@ -14,6 +14,7 @@ from asr.child import WORKER_COMMAND, spawning
 from asr.link import ChildGone, Ending, OpenLink, WorkerLink
 from asr.watch import Backoff, Heartbeat
 from asr.wire import (
+    Beside,
     Broken,
     EncoderLoading,
     GaveUp,
@@ -56,6 +57,13 @@ class WorkerEvents(Protocol):
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None: ...
 
 
+def _both(working: Working | None, beside: Beside | None) -> Working | None:
+    if beside is None:
+        return working
+    sessions = working.sessions if working is not None else ()
+    return Working(sessions=sessions, voices=beside.voices, changes=beside.changes)
+
+
 class Supervisor:
     """Runs the worker command until ``stop``: after every end it is started again, at once when it was asked to.
 
@@ -83,6 +91,7 @@ class Supervisor:
         self._stopping = False
         self._ready_at_s: float | None = None
         self._working: Working | None = None  # the last that was heard of the process
+        self._beside: Beside | None = None  # what it does beside that
         self._loading_encoder = self._has_segmentation = False
         self._between_steps = asyncio.Event()  # that is something else
         self.reason = ""
@@ -129,7 +138,7 @@ class Supervisor:
 
     async def _life(self) -> bool:
         """One process from start to end. Returns whether its end was asked for."""
-        self._ready_at_s = self._working = None
+        self._ready_at_s = self._working = self._beside = None
         self._loading_encoder = False
         self._between_steps.set()
         try:
@@ -171,7 +180,7 @@ class Supervisor:
     @property
     def _at_fault(self) -> Working | None:
         if not self._loading_encoder:
-            return self._working
+            return _both(self._working, self._beside)
         return _LOADING_BOTH if self._has_segmentation else _LOADING_ENCODER
 
     async def _read(self, child: WorkerLink, heartbeat: Heartbeat) -> tuple[Ending, str]:
@@ -179,7 +188,7 @@ class Supervisor:
         reason = ""
         try:
             async for message in child.messages():
-                if not isinstance(message, Broken):
+                if not isinstance(message, Broken | Beside):
                     # One thread hears and tells: whatever it tells after this, it has heard that sound.
                     is_doing = isinstance(message, Working) and (message.sessions or message.voices)
                     self._now_doing(message if isinstance(message, Working) and is_doing else None)
@@ -198,6 +207,8 @@ class Supervisor:
                         reason = message.message
                     case EncoderLoading():
                         self._loading_encoder = not message.over
+                    case Beside():
+                        self._beside = message if message.voices else None
                     case Working():
                         heartbeat.said_something()
                     case Ran():

@@ -1,10 +1,10 @@
 """Voices are told apart beside the words: the sessions that want it, and the steps of the encoder over all of them.
 
-Windows are embedded when no final and no interim is due, as many at once as the encoder says: so long may a word wait
-that comes due meanwhile. What of an utterance was not embedded when its final is due is made up for right then, but no
-more than ``FINAL_BATCHES`` times as many for all finals of a step; the others are left out, and their words are whose
-those around are. Finals of files wait for their windows, which cost them little; so does the very first final for the
-encoder to load.
+Windows are embedded when no final and no interim is due, as many at once as the encoder says, and in a thread beside
+the loop's (``asr.aside``): no word waits that comes due meanwhile, but for a final of theirs. What of an utterance was
+not embedded when its final is due is made up for right then, but no more than ``FINAL_BATCHES`` times as many for all
+finals of a step; the others are left out, and their words are whose those around are. Finals of files wait for their
+windows, which cost them little; so does the very first final for the encoder to load.
 
 Windows that held two voices, as is found out beside all that (``asr.changes_lane``), are embedded again, in parts; one
 batch of them is made up for at a final, too.
@@ -15,23 +15,23 @@ Whatever fails here costs a session its voices, or all of them theirs, and never
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import chain, zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 import structlog
 from pydantic import BaseModel
 
 from asr import wire
+from asr.aside import LOOK_S, Aside
 from asr.changes_lane import ChangesLane
-from asr.contract import Samples
 from asr.encoder_loading import EncoderLoading
 from asr.listening import ListeningSession
-from asr.speakers.contract import Embeddings, SpeechWindow
+from asr.speakers.contract import Embeddings
 from asr.speakers.segmentation import Span
 from asr.track_voices import TrackVoices
 from asr.utterances import Utterance
+from asr.voice_encoding import VoiceEncoding, Window
 from asr.voiced_session import VoicedSession
 from protocol.words import Word
 
@@ -39,7 +39,6 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-BATCH_MAX = 8  # windows of the embedded encoder: 18 ms of one core; each says how many of its own
 FINAL_BATCHES = 2  # what a step of finals may be later by: of these windows 40 ms; each of 6.4 s, a third of 20 s
 GATHER_S = 0.1  # a window waits so long for others: eight cost as much as four single ones
 FAILED_SESSIONS_MAX = 3  # of different sessions in a row: then it is not the sound
@@ -47,18 +46,15 @@ FIRST_S = 0.5  # what the very first final waits for it: sound is not kept, and 
 LOADING_S = 0.02  # what a file's final waits at once for the encoder, while nothing else is wanted
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Window:
-    one: VoicedSession
-    window: SpeechWindow
-    sound: Samples
-
-
 class VoicesLane:
     """Called by the loop's thread alone. ``loading`` None: voices cannot be told apart here."""
 
     def __init__(
-        self, loading: EncoderLoading | None, tell: Callable[[BaseModel], None], clock: Callable[[], float]
+        self,
+        loading: EncoderLoading | None,
+        tell: Callable[[BaseModel], None],
+        clock: Callable[[], float],
+        spent: Callable[[float, float], None],
     ) -> None:
         self._loading = loading
         self._tell = tell
@@ -66,21 +62,23 @@ class VoicesLane:
         self._sessions: dict[str, VoicedSession] = {}
         self._pending: dict[str, VoicedSession] = {}  # those with windows
         self._again: dict[str, VoicedSession] = {}  # those with parts of windows
-        self._changes = ChangesLane(loading, clock, lambda sessions: self._tell_working(sessions, changes=True))
+        self._aside = Aside(tell, clock, spent, in_thread=loading is not None and loading.in_thread)
+        self._encoding = VoiceEncoding(loading, tell, self._aside)
+        self._changes = ChangesLane(
+            loading, clock, partial(self._encoding.tell_working, changes=True), self._aside, self._looked
+        )
         self._failed: set[str] = set()  # sessions, since the last step that went well
         self._is_loading = False
         self._has_waited = False  # for that
         self._failure = ""  # of all of it
-        self._windows = 0
-        self._seconds = 0.0
         self._dropped = 0
         self._failures = 0
 
     def figures(self) -> dict[str, int | float | str]:
         """For the pong."""
         return {
-            "voice_windows": self._windows,
-            "voice_ms": round(1000 * self._seconds, 1),
+            "voice_windows": self._encoding.windows,
+            "voice_ms": round(1000 * self._encoding.seconds, 1),
             "voice_windows_dropped": self._dropped,
             "voice_failures": self._failures,
             "no_encoder": self._failure,
@@ -142,6 +140,8 @@ class VoicesLane:
 
     def next_due_s(self) -> float | None:
         """When the windows of live sessions have waited for others long enough."""
+        if self._aside.busy:
+            return self._clock() + LOOK_S
         dues_s = [one.due_s + GATHER_S for one in self._live()]
         if (look_s := self._changes.next_due_s()) is not None:
             dues_s.append(look_s)
@@ -159,11 +159,14 @@ class VoicesLane:
             return False
 
     def _turn(self, files: Iterable[str]) -> bool:
+        if self._aside.busy and not files:
+            return self._aside.look()
+        self._aside.wait()
         now_s = self._clock()
         live = self._live()
         waiting = sum(len(one.voices.pending) for one in live if one.voices is not None)
-        if live and (waiting >= self._batch_max or min(one.due_s for one in live) + GATHER_S <= now_s):
-            self._embed(sorted(live, key=lambda one: one.due_s), now_s)
+        if live and (waiting >= self._encoding.batch_max or min(one.due_s for one in live) + GATHER_S <= now_s):
+            self._embed_beside(sorted(live, key=lambda one: one.due_s), now_s)
             return True
         wanted = [self._sessions[name] for name in files if name in self._sessions]
         if self._is_loading and not self._note_loaded() and wanted:
@@ -182,28 +185,46 @@ class VoicesLane:
             return False
         if self._again:
             _, one = self._again.popitem()
-            self._guarded(one, self._embed_again)
+            if parts := self._parts(one):
+                self._encoding.rows_beside(parts, partial(self._parts_embedded, one, parts))
             return True
         entries = [(one.session, one.voices) for one in files if one.voices is not None]
-        if (looked_at := self._changes.turn(entries)) is not None:
-            self._note_again(self._sessions[looked_at.session_id])
-        return looked_at is not None
+        return self._changes.turn(entries)
+
+    def _looked(self, session: ListeningSession) -> None:
+        if (one := self._sessions.get(session.session_id)) is not None:
+            self._note_again(one)
 
     def _note_again(self, one: VoicedSession) -> None:
         if one.voices is not None and one.voices.parts_due():
             self._again[one.session.session_id] = one
 
     def _embed_again(self, one: VoicedSession) -> None:
-        assert one.voices is not None
         began_s = self._clock()
-        sounds = {part: one.voices.part_sound(part, one.session) for part in one.voices.parts_due()[: self._batch_max]}
-        there = [_Window(one, part, sound) for part, sound in sounds.items() if sound is not None]
-        if not there:
-            return
-        for window, row in zip(there, self._rows(there), strict=True):
-            one.voices.part_embedded(window.window, row)
-        self._note_again(one)
-        self._ran(len(there), 0.0, began_s)
+        if parts := self._parts(one):
+            rows = self._encoding.rows(parts)
+            self._parts_embedded(one, parts, rows, self._clock() - began_s)
+
+    def _parts(self, one: VoicedSession) -> list[Window]:
+        """Those of windows that are embedded next, and their sound."""
+
+        def parts(one: VoicedSession) -> list[Window]:
+            assert one.voices is not None
+            due = one.voices.parts_due()[: self._encoding.batch_max]
+            sounds = [(part, one.voices.part_sound(part, one.session)) for part in due]
+            return [Window(one, part, sound) for part, sound in sounds if sound is not None]
+
+        return self._guarded(one, parts) or []
+
+    def _parts_embedded(self, one: VoicedSession, parts: Sequence[Window], rows: Any, took_s: float) -> None:
+        if isinstance(rows, Exception):
+            self._give_up(one, rows)
+        elif self._is_here(one):
+            assert one.voices is not None
+            for part, row in zip(parts, rows, strict=True):
+                one.voices.part_embedded(part.window, row)
+            self._note_again(one)
+        self._encoding.ran(len(parts), 0.0, took_s)
 
     def _wait_for_encoder(self) -> bool:
         if self._loading is None:  # in vain
@@ -222,10 +243,12 @@ class VoicesLane:
         if self._is_loading and not self._has_waited:
             self._wait_once([session for session, _ in owed if session.session_id in self._sessions])
         those = [(self._pending[s.session_id], u.end_samples) for s, u in owed if s.session_id in self._pending]
+        if those or any(self._aside.has(session.session_id) for session, _ in owed):
+            self._aside.wait()
         late = [(one, end) for one, end in those if one.voices is not None and one.voices.due_before(end)]
         for one, end_samples in late:
             assert one.voices is not None
-            self._dropped += one.voices.thin(end_samples, max(1, FINAL_BATCHES * self._batch_max // len(late)))
+            self._dropped += one.voices.thin(end_samples, max(1, FINAL_BATCHES * self._encoding.batch_max // len(late)))
         ends = {one.session.session_id: end_samples for one, end_samples in late}
         while late:
             self._embed([one for one, _ in late], self._clock(), ends)
@@ -236,9 +259,9 @@ class VoicesLane:
     def _look_late(self, one: VoicedSession) -> None:
         """At a final that comes alone: at what there was no time for in the pause before it, within the same share."""
         if one.voices is not None:
-            if self._changes.look_now(one.session, one.voices):
-                self._note_again(one)
+            self._changes.look_now(one.session, one.voices)
             if self._again.pop(one.session.session_id, None) is not None:
+                self._aside.wait()
                 self._guarded(one, self._embed_again)
 
     def _wait_once(self, sessions: Sequence[ListeningSession]) -> None:
@@ -250,44 +273,49 @@ class VoicesLane:
                 self.listened(session)
 
     def _is_late(self, one: VoicedSession, end_samples: int) -> bool:
-        is_here = one.session.session_id in self._sessions
-        return is_here and one.voices is not None and one.voices.due_before(end_samples) > 0
+        return self._is_here(one) and one.voices is not None and one.voices.due_before(end_samples) > 0
 
-    @property
-    def _batch_max(self) -> int:
-        encoder = self._loading.encoder if self._loading is not None else None
-        return min(BATCH_MAX, encoder.info.batch_windows) if encoder is not None else BATCH_MAX
+    def _is_here(self, one: VoicedSession) -> bool:
+        return self._sessions.get(one.session.session_id) is one
 
     def _live(self) -> list[VoicedSession]:
         return [one for one in self._pending.values() if one.session.options.lane == "live"]
 
     def _embed(self, those: Sequence[VoicedSession], now_s: float, ends: Mapping[str, int] | None = None) -> None:
         """One step of the encoder, one window of each in turn; no more than those before its end, if it has one."""
+        waited_s, windows = self._next_windows(those, now_s, ends or {})
+        if windows:
+            self._run(windows)
+        self._encoding.ran(len(windows), waited_s, self._clock() - now_s)
+
+    def _embed_beside(self, those: Sequence[VoicedSession], now_s: float) -> None:
+        waited_s, windows = self._next_windows(those, now_s, {})
+
+        def then(rows: Any, took_s: float) -> None:
+            if isinstance(rows, Exception):
+                self._run_each_alone(windows)
+            else:
+                self._give(windows, rows)
+            self._encoding.ran(len(windows), waited_s, took_s)
+
+        if windows:
+            self._encoding.rows_beside(windows, then)
+        else:
+            self._encoding.ran(0, waited_s, 0.0)
+
+    def _next_windows(
+        self, those: Sequence[VoicedSession], now_s: float, ends: Mapping[str, int]
+    ) -> tuple[float, list[Window]]:
+        """And how long the first of them waited."""
         waited_s = now_s - min(one.due_s for one in those)
-        windows = self._taken(those, ends or {})
+        windows = self._taken(those, ends)
         for one in those:
             if one.voices is None or not one.voices.pending:
                 self._pending.pop(one.session.session_id, None)
-        if windows:
-            self._run(windows)
-        self._ran(len(windows), waited_s, now_s)
+        return waited_s, windows
 
-    def _ran(self, size: int, waited_s: float, began_s: float) -> None:
-        took_s = self._clock() - began_s
-        self._windows += size
-        self._seconds += took_s
-        self._tell(
-            wire.Ran(
-                kind="voices",
-                size=size,
-                batch_max=self._batch_max,
-                wait_ms=round(1000 * waited_s, 3),
-                run_ms=round(1000 * took_s, 3),
-            )
-        )
-
-    def _taken(self, those: Sequence[VoicedSession], ends: Mapping[str, int]) -> list[_Window]:
-        windows: list[_Window] = []
+    def _taken(self, those: Sequence[VoicedSession], ends: Mapping[str, int]) -> list[Window]:
+        windows: list[Window] = []
 
         def take(one: VoicedSession) -> None:
             assert one.voices is not None
@@ -295,58 +323,45 @@ class VoicesLane:
             if found is None:
                 self._dropped += 1
             else:
-                windows.append(_Window(one, *found))
+                windows.append(Window(one, *found))
 
         rounds = zip_longest(*([one] * one.count(ends.get(one.session.session_id)) for one in those))
-        for one in [one for one in chain.from_iterable(rounds) if one is not None][: self._batch_max]:
+        for one in [one for one in chain.from_iterable(rounds) if one is not None][: self._encoding.batch_max]:
             if one.session.session_id in self._sessions:
                 self._guarded(one, take)
         return windows
 
-    def _run(self, windows: Sequence[_Window]) -> None:
+    def _run(self, windows: Sequence[Window]) -> None:
         try:
-            rows = self._rows(windows)
+            rows = self._encoding.rows(windows)
         except Exception:
-            for name in dict.fromkeys(window.one.session.session_id for window in windows):
-                self._run_alone([window for window in windows if window.one.session.session_id == name])
-            return
-        self._failed.clear()
-        self._give(windows, rows)
+            self._run_each_alone(windows)
+        else:
+            self._give(windows, rows)
 
-    def _run_alone(self, windows: Sequence[_Window]) -> None:
+    def _run_each_alone(self, windows: Sequence[Window]) -> None:
+        for name in dict.fromkeys(window.one.session.session_id for window in windows):
+            self._run_alone([window for window in windows if window.one.session.session_id == name])
+
+    def _run_alone(self, windows: Sequence[Window]) -> None:
         """Once more the windows of one session, which they cost its voices if they fail again."""
         one = windows[0].one
         try:
-            rows = self._rows(windows)
+            rows = self._encoding.rows(windows)
         except Exception as error:
             self._failed.add(one.session.session_id)
             self._give_up(one, error)
             if len(self._failed) >= FAILED_SESSIONS_MAX:
                 self._give_up_all(f"the encoder of voices fails: {type(error).__name__}")
-            return
+        else:
+            self._give(windows, rows)
+
+    def _give(self, windows: Sequence[Window], rows: Embeddings) -> None:
         self._failed.clear()
-        self._give(windows, rows)
-
-    def _rows(self, windows: Sequence[_Window]) -> Embeddings:
-        assert self._loading is not None
-        assert self._loading.encoder is not None
-        self._tell_working([window.one.session for window in windows])
-        rows = self._loading.encoder.embed([window.sound for window in windows])
-        if rows.shape != (len(windows), self._loading.encoder.info.dim):
-            raise ValueError("as many embeddings as windows are wanted")
-        if not np.isfinite(rows).all():
-            raise ValueError("an embedding is no number")
-        return rows
-
-    def _tell_working(self, sessions: Iterable[ListeningSession], *, changes: bool = False) -> None:
-        those = dict.fromkeys((session.session_id, session.generation) for session in sessions)
-        self._tell(wire.Working(sessions=(), voices=tuple(those), changes=changes and bool(those)))
-
-    def _give(self, windows: Sequence[_Window], rows: Embeddings) -> None:
         for window, row in zip(windows, rows, strict=True):
-            if window.one.session.session_id in self._sessions:
+            if self._is_here(window.one):
 
-                def give(one: VoicedSession, window: _Window = window, row: Embeddings = row) -> None:
+                def give(one: VoicedSession, window: Window = window, row: Embeddings = row) -> None:
                     assert one.voices is not None
                     one.voices.embedded(window.window, row)
 

@@ -256,6 +256,17 @@ class Working(_Message):
     changes: bool = False
 
 
+class Beside(_Message):
+    """From the worker: voices of these, ``(session_id, generation)``, are being told apart in a thread beside its
+    steps, until the next such message. It is at fault, too, if the process ends meanwhile. ``changes``: as in
+    ``Working``.
+    """
+
+    type: Literal["beside"] = "beside"
+    voices: tuple[tuple[str, int], ...]
+    changes: bool = False
+
+
 class EncoderLoading(_Message):
     """From the worker: the encoder of voices is being loaded, at fault if the process ends; or that is over."""
 
@@ -333,7 +344,7 @@ class Broken(_Message):
 
 ToWorker = Annotated[Open | Audio | FoundVoices | Finalize | Close | Ping | Shutdown, Field(discriminator="type")]
 FromWorker = Annotated[
-    Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | EncoderLoading | Ran | Pong | Broken,
+    Ready | VoicePrints | Heard | Settled | Marker | GaveUp | Working | Beside | EncoderLoading | Ran | Pong | Broken,
     Field(discriminator="type"),
 ]
 

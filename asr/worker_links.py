@@ -219,6 +219,12 @@ class WorkerLinks:
             self._tell_one(STARTER, message)
         elif isinstance(message, wire.Working):
             self._tell_working(message)
+        elif isinstance(message, wire.Beside):
+            self._tell_one(STARTER, message)
+            for owner in self._all():
+                owner.put(
+                    wire.frame(message.model_copy(update={"voices": self._told_of(owner.number, message.voices)}))
+                )
         elif isinstance(message, wire.Ran | wire.EncoderLoading | wire.Broken):
             self._tell_one(STARTER, message)
             for owner in self._all():
@@ -243,12 +249,15 @@ class WorkerLinks:
                 continue
             its = wire.Working(
                 sessions=tuple(each for each in working.sessions if self._is_of(owner.number, each[0])),
-                voices=tuple(each for each in working.voices if self._is_of(owner.number, each[0]))
-                or ((_ELSEWHERE,) if working.voices else ()),
+                voices=self._told_of(owner.number, working.voices),
                 changes=working.changes,
             )
             owner.put(wire.frame(its))
         self._busy = frozenset(busy)
+
+    def _told_of(self, number: int, voices: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        own = tuple(each for each in voices if self._is_of(number, each[0]))
+        return own or ((_ELSEWHERE,) if voices else ())
 
     def _is_of(self, number: int, session_id: str) -> bool:
         return self._sessions.get(session_id, (STARTER, 0))[0] == number

@@ -215,11 +215,11 @@ def test_each_look_says_whose_it_is_and_that_it_is_over() -> None:
         bench, network = bench_with(kind=kind)
         bench.open(options=LIVE)
         bench.live(said_by(*TALK))
-        looks = [i for i, each in enumerate(bench.said) if isinstance(each, wire.Working) and each.changes]
+        looks = [i for i, each in enumerate(bench.said) if isinstance(each, wire.Beside) and each.changes]
         assert len(looks) == len(network.looks)
         for i in looks:
-            assert bench.said[i] == wire.Working(sessions=(), voices=(("s", 1),), changes=True)
-            assert bench.said[i + 1] == wire.Working(sessions=())
+            assert bench.said[i] == wire.Beside(voices=(("s", 1),), changes=True)
+            assert bench.said[i + 1] == wire.Beside(voices=())
 
 
 def test_a_session_that_goes_away_while_it_is_due_is_no_trouble() -> None:

@@ -26,6 +26,7 @@ class Events:
     def __init__(self) -> None:
         self.models: list[str] = []
         self.lost: list[bool] = []
+        self.working: list[Working | None] = []  # when it was lost
         self.child: WorkerLink | None = None
 
     def on_ready(self, child: WorkerLink, ready: Ready) -> None:
@@ -40,6 +41,7 @@ class Events:
 
     def on_lost(self, *, planned: bool, working: Working | None = None) -> None:
         self.lost.append(planned)
+        self.working.append(working)
 
 
 MakeSupervisor = Callable[..., Awaitable[tuple[Supervisor, Events]]]
@@ -107,6 +109,22 @@ async def test_a_command_that_does_not_exist_is_a_reason_not_a_crash(supervise: 
     supervisor, events = await supervise(run=("/nonexistent/worker",))
     await until(lambda: len(events.lost) > 1)
     assert supervisor.reason.startswith("the inference process cannot be started")
+
+
+@pytest.mark.parametrize("beside", [0, 1, 3])
+async def test_who_is_at_fault_is_whose_sound_was_in_the_step_and_whose_voices_were_told_apart_beside_it(
+    supervise: MakeSupervisor, beside: int
+) -> None:
+    _, events = await supervise("--beside", str(beside))
+    await until(lambda: bool(events.models))
+    assert events.child is not None
+    await events.child.send(Open(session_id="s", generation=1, start_samples=0, options=SessionOptions()))
+    await events.child.send(Audio(session_id="s", generation=1, start_samples=0), spoken(int(Cue.CRASH)))
+    await until(lambda: bool(events.lost))
+    [working] = events.working
+    assert working is not None
+    assert [session_id for session_id, *_ in working.sessions] == ["s"]
+    assert working.voices == ((("s", beside - 1),) if beside else ())
 
 
 async def test_a_kill_is_named(supervise: MakeSupervisor) -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from asr import wire
 from asr.contract import SessionOptions
 from asr.engines.scripted_voices import HUMS_HZ, INFO
+from asr.voice_encoding import BATCH_MAX
 from asr.voice_prints import packed_mean
-from asr.voices_lane import BATCH_MAX, FINAL_BATCHES, FIRST_S, GATHER_S
+from asr.voices_lane import FINAL_BATCHES, FIRST_S, GATHER_S
 from asr.worker_settings import WorkerSettings
 from tests.asr.test_loop import FILE, Bench
 from tests.asr.voices_bench import (

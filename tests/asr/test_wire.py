@@ -59,6 +59,7 @@ FROM: list[BaseModel] = [
     wire.Working(sessions=(), voices=(("ses_1", 3),)),
     wire.Working(sessions=(), voices=(("ses_1", 3),), changes=True),
     wire.EncoderLoading(over=True),
+    wire.Beside(voices=(("ses_1", 3),), changes=True),
     wire.Ran(kind="final", size=2, batch_max=8, wait_ms=1.5, run_ms=20.0),
     wire.Pong(number=1, sessions=2, backlog_samples=3, steps=4, step_s=0.5, guard_hits={"loop": 1}),
     wire.Broken(code="c", message="m"),

@@ -107,6 +107,10 @@ def test_voices_concern_all(shared: Shared) -> None:
     shared.links.tell(wire.Working(sessions=(), voices=(("ses_1", 1),), changes=True))
     assert shared.next(one) == wire.Working(sessions=(), voices=(("ses_1", 1),), changes=True)
     assert shared.next(other) == wire.Working(sessions=(), voices=(("", 0),), changes=True)
+    for beside in (wire.Beside(voices=(("ses_1", 1),)), wire.Beside(voices=())):
+        shared.links.tell(beside)
+        assert shared.next(one) == beside
+        assert shared.next(other) == wire.Beside(voices=(("", 0),) if beside.voices else ())
 
 
 def test_what_is_another_owners_cannot_be_touched(shared: Shared) -> None:

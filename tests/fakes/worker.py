@@ -28,6 +28,7 @@ from asr.contract import Samples
 from asr.wire import (
     TO_WORKER,
     Audio,
+    Beside,
     Broken,
     Close,
     Finalize,
@@ -180,8 +181,12 @@ class Worker:
                 self.heard(hearing, hearing.words, False)
 
     def misbehave(self, cue: Cue, hearing: Hearing) -> None:
+        opened = hearing.opened
+        for i in range(self.options.beside):  # the first is over
+            self.say(Beside(voices=((opened.session_id, i),)))
+            if i < self.options.beside - 1:
+                self.say(Beside(voices=()))
         if cue is not Cue.LEAK:
-            opened = hearing.opened
             self.say(Working(sessions=((opened.session_id, opened.generation, hearing.position_samples),)))
         if cue is Cue.CRASH:
             os._exit(3)
@@ -241,6 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--workers-max", type=int, default=1)
     parser.add_argument("--workers-max-again", type=int, help="from its second start on")
+    parser.add_argument("--beside", type=int, default=0, help="voices told apart when a cue comes; of so many calls")
     parser.add_argument("--busy", type=float, default=0.0, help="the share it says")
     parser.add_argument("--ran", action="store_true", help="tell of each step")
     parser.add_argument("--only", type=int, help="the index of the worker that fails to start")
