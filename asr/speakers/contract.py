@@ -50,7 +50,7 @@ class EncoderInfo:
 
 
 class SpeakerEncoder(Protocol):
-    """One thread calls it. Rows do not depend on each other."""
+    """One call at a time, of any thread. Rows do not depend on each other."""
 
     @property
     def info(self) -> EncoderInfo: ...

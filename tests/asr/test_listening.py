@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from asr.listening import FRAMES_AT_ONCE_MAX, OWED_MAX, ListeningSession
 from asr.renewal import lead_start
 from asr.utterances import FRAME_SAMPLES, Utterance
 from asr.vad import SileroVoiceActivity
-from tests.fakes.spoken_sample import spoken_sample
+from tests.fakes.spoken_sample import read_sound, spoken_sample
 
 VOICE, SILENCE = 0.9, 0.1
 
@@ -113,11 +115,24 @@ def heard(hearing: Hearing, sound: Samples, start_samples: int) -> tuple[list[Ut
     return ended, settled
 
 
-def test_whoever_goes_on_with_a_track_hears_the_same_utterances() -> None:
-    """To the sample, wherever the one before was ended: else a recogniser hears other words after a restart."""
-    hearing, sound = Hearing(SileroVoiceActivity(), lambda message: None), spoken_sample().samples
+@pytest.fixture(scope="module")
+def hearing() -> Hearing:
+    return Hearing(SileroVoiceActivity(), lambda message: None)
+
+
+def require_the_same_after_restarts(hearing: Hearing, sound: Samples, restarts: int) -> None:
+    """To the sample, wherever the one before was ended: else a recogniser hears other words behind it."""
     utterances, settled = heard(hearing, sound, 0)
     assert len(utterances) > 5
-    for start_samples in np.random.default_rng(7).choice(sorted(set(settled)), 12, replace=False).tolist():
+    for start_samples in np.random.default_rng(7).choice(sorted(set(settled)), restarts, replace=False).tolist():
         again, _ = heard(hearing, sound, start_samples)
-        assert again == [one for one in utterances if one.start_samples >= start_samples]
+        assert again == [one for one in utterances if one.start_samples >= start_samples], start_samples
+
+
+def test_whoever_goes_on_with_a_track_hears_the_same_utterances(hearing: Hearing) -> None:
+    require_the_same_after_restarts(hearing, spoken_sample().samples, 12)
+
+
+def test_also_where_people_read_aloud_with_few_pauses(hearing: Hearing, speech_data: Path) -> None:
+    path = speech_data / "speech" / "longform" / "ls_other_2609-156975.flac"
+    require_the_same_after_restarts(hearing, read_sound(path)[: 60 * 16_000], 12)
