@@ -58,7 +58,7 @@ class WorkerEvents(Protocol):
 
 
 def _both(working: Working | None, beside: Beside | None) -> Working | None:
-    if beside is None:
+    if beside is None or not beside.voices:
         return working
     sessions = working.sessions if working is not None else ()
     return Working(sessions=sessions, voices=beside.voices, changes=beside.changes)
@@ -208,7 +208,7 @@ class Supervisor:
                     case EncoderLoading():
                         self._loading_encoder = not message.over
                     case Beside():
-                        self._beside = message if message.voices else None
+                        self._beside = message
                     case Working():
                         heartbeat.said_something()
                     case Ran():

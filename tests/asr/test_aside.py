@@ -60,9 +60,13 @@ def test_what_comes_then_is_done_by_whoever_looks() -> None:
 def test_whoever_needs_it_waits() -> None:
     bench = Bench()
     bench.aside.wait()  # for nothing
-    bench.begin(lambda: time.sleep(0.02))
+    goes_on = threading.Event()
+    letting_go = threading.Timer(0.05, goes_on.set)
+    letting_go.start()
+    bench.begin(lambda: goes_on.wait(WAIT_S))
     bench.aside.wait()
-    assert [outcome for outcome, _ in bench.came] == [None]
+    assert [outcome for outcome, _ in bench.came] == [True]
+    letting_go.join()
 
 
 def test_what_fails_comes_as_what_it_raised() -> None:
