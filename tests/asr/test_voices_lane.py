@@ -157,6 +157,10 @@ def test_a_final_waits_for_the_call_that_has_voices_of_its_own() -> None:
     bench.idle()
     letting_go.join()
     assert bench.whose() == as_expected((0, FIRST))
+    inline = VoicesBench()
+    inline.open(options=LIVE)
+    inline.live(said_by((0, FIRST)))
+    assert [prints.steps for prints in bench.prints()] == [prints.steps for prints in inline.prints()]
     bench.loop._voices._aside.wait()
 
 
