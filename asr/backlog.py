@@ -155,8 +155,10 @@ class Backlog:
     def leave_out(self, end_samples: int) -> None:
         """What is before, down to the beginning of the lead, is too much for whoever listens: never again."""
         start_samples, end_before_samples = self._left_out_samples
-        lead_samples = self.settled_samples - self.lead_samples
-        self._left_out_samples = (start_samples if end_before_samples > lead_samples else lead_samples, end_samples)
+        lead_start_samples = self.settled_samples - self.lead_samples
+        if end_before_samples <= lead_start_samples:
+            start_samples, end_before_samples = lead_start_samples, end_samples
+        self._left_out_samples = start_samples, max(end_before_samples, end_samples)
 
     def bearable(self, block: Block) -> Block:
         """``block`` with silence for what is left out."""

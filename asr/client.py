@@ -360,9 +360,10 @@ class AsrClient:
         self._move_those_that_may()
 
     def on_message(self, message: SessionMessage) -> None:
-        self._gave_up += isinstance(message, GaveUp)
         session = self._sessions.get(message.session_id)
         if session is not None:
+            # In the lead of one that goes on it was counted before.
+            self._gave_up += isinstance(message, GaveUp) and message.end_samples > session.settled_samples
             session.on_message(message)
 
     def on_ran(self, worker: ManagedWorker, ran: Ran) -> None:

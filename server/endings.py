@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from protocol.errors import Draining, EarshotError, HeldElsewhere, StoreUnavailable, TooLarge
@@ -40,16 +41,25 @@ async def watch(sessions: Mapping[str, LiveSession], settings: Settings) -> None
 
 
 async def drain(sessions: Sequence[LiveSession], deadline_s: float) -> bool:
-    """Finish them; whether all finals came in time. Sources are told last."""
+    """Finish them; whether all finals came in time. Sources are told last, but for those of which something is left."""
     leaving = Draining("the server is about to stop; connect again")
     loop = asyncio.get_running_loop()
     until_s = loop.time() + deadline_s
     pause_s = min(PAUSE_MAX_S, deadline_s / 3)
     finishing = await asyncio.gather(*(_finishing(session, leaving, pause_s) for session in sessions))
+    for session, task in zip(sessions, finishing, strict=True):
+        if session.leaves_open:
+            task.add_done_callback(partial(_sent_on, session, leaving))
     late = (await asyncio.wait(finishing, timeout=max(0.0, until_s - loop.time())))[1] if finishing else set()
     for session in sessions:
         session.end(leaving)
     return not late
+
+
+def _sent_on(session: LiveSession, leaving: Draining, task: asyncio.Task[None]) -> None:
+    """What it says from here on, be it that it has ended, is for whoever hears the rest of it."""
+    if session.is_left_open:
+        session.end(leaving)
 
 
 async def _finishing(session: LiveSession, leaving: Draining, pause_s: float) -> asyncio.Task[None]:

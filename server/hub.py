@@ -16,7 +16,7 @@ from media.recording import Recording
 from protocol.errors import Conflict, Draining, EarshotError, HeldElsewhere, IllegalMove, NotFound, StoreUnavailable
 from protocol.events import StatusChanged
 from protocol.states import SessionState, TranscriptState
-from server import endings
+from server import endings, heard_as
 from server.admission import admit_sound
 from server.journal import Journal
 from server.left_open import LeftOpen
@@ -137,7 +137,7 @@ class Hub:
                         await admit_recorder(self._store, self._live_of(transcript_id), options, track_id)
                         return await self._begin(transcript, track_id, options)
                 if session.state is not SessionState.CLOSED:
-                    await self._go_on(session, options)
+                    await heard_as.go_on(session, options, self._asr, self._store)
                     return session
             # It was closed while the lock was waited for: look again.
 
@@ -161,7 +161,10 @@ class Hub:
             # Open again, so that a crash from here on is recovered from. One whose source never came is gone.
             with suppress(NotFound):
                 track = await self._store.update_track(track_id, state="open", held_by=me)
-        if track is None:
+        if track is not None:
+            options = heard_as.again(track, options)
+            track = await heard_as.keep(self._store, track, options)
+        else:
             reserve = partial(self.voices.reserve, transcript.id)
             track_id, apart = None, self._settings.diarize
             track = await new_track(self._store, transcript.id, options, tells_apart=apart, reserve=reserve, held_by=me)
@@ -180,13 +183,6 @@ class Hub:
         elif not self._live_of(transcript.id):
             await self._status.move(transcript.id, TranscriptState.PROCESSING, audio="none")
 
-    async def _go_on(self, session: LiveSession, options: SourceOptions) -> None:
-        """What a source that comes back does not say stays as it was."""
-        before = session.pipeline.options
-        wanted = {"language": options.language, "hotwords": options.hotwords, "interim": options.interim}
-        given = {name: value for name, value in wanted.items() if value not in (None, ())}
-        await session.pipeline.change(self._asr, before.model_copy(update=given))
-
     async def recover(self, track: Track) -> LiveSession:
         """One without a source, for a track whose end was never heard; or raises ``Conflict``: its source is back."""
         async with self._locks.of(track.transcript_id):
@@ -195,7 +191,7 @@ class Hub:
                 raise Conflict("its source is back")
             track = await self._store.get_track(track.id)  # it may have been there meanwhile
             transcript = await self._store.get_transcript(track.transcript_id)
-            session = await self._open(track, SourceOptions.of(track, transcript.language))
+            session = await self._open(track, await heard_as.recalled(self._store, track, transcript))
             session.gives_way = self._holding.was_left(transcript.id)
             await self._status.recall_progress(transcript.id)
             session.paused = session.is_live and transcript.state is TranscriptState.PAUSED

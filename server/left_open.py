@@ -31,7 +31,7 @@ class LeftOpen:
         self._status = status
 
     async def leaves(self, session: LiveSession) -> bool:
-        """Have the finals of its ended utterances made; whether sound is left."""
+        """Have the finals of its ended utterances made; whether one is left. In silence none is, and the track ends."""
         session.is_left_open = True
         with suppress(EngineFailed):  # all of it is
             session.is_left_open = not await session.pipeline.finalize_ended()
@@ -51,6 +51,8 @@ class LeftOpen:
                 with suppress(NotFound):
                     if (await self._status.now(transcript_id)).state is TranscriptState.PROCESSING:
                         await self._status.try_move(transcript_id, TranscriptState.RECORDING, audio="none")
+                    else:
+                        await self._status.tell(transcript_id)  # that nobody is there
                 with suppress(StoreUnavailable):  # then it is soon idle
                     await self._holding.let_go(transcript_id)
         return True

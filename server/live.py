@@ -41,6 +41,7 @@ class SourceOptions:
     ``takes_over``: it is known by other means to be the one that had its place before, which it gets.
     ``utterance_silence_ms``: the silence that ends an utterance; None: the house's.
     ``comes_back``: who loses a speaking socket comes back to its session, and sends what was not acknowledged.
+    ``heard_language``: what was heard on its track before, where nobody said a language.
     ``let_in``: it began to come before the node began to leave, and may end.
     """
 
@@ -59,6 +60,7 @@ class SourceOptions:
     started_at: float | None = None
     model: str | None = None
     voices: VoicesAsked = AS_USUAL
+    heard_language: str | None = None
 
     @classmethod
     def of(cls, track: Track, language: str) -> Self:

@@ -16,6 +16,7 @@ import structlog
 
 from asr.client import AsrClient, AsrSession
 from asr.contract import SessionOptions
+from asr.utterances import FRAME_SAMPLES, PRE_ROLL_SAMPLES
 from asr.wire import HeardVoice, VoicePrints
 from media.recorder import TrackRecorder
 from media.recording import Recording
@@ -36,6 +37,8 @@ EngineState = Literal["ok", "degraded"]
 
 # A journal that takes nothing more makes finals wait; they are given again at this pace and never dropped.
 RETRY_STORE_S = 1.0
+# What the recogniser keeps of silence, and the part of a frame that it did not hear.
+SILENT_SAMPLES = PRE_ROLL_SAMPLES + FRAME_SAMPLES
 # What the recogniser keeps of silence, 400 ms, and what may have come since it last said how far it is.
 PAUSE_SAMPLES = 800 * MS_SAMPLES
 
@@ -190,12 +193,12 @@ class TrackPipeline:
         await self._finals_told.wait()
 
     async def finalize_ended(self) -> bool:
-        """As ``finalize``, but only of utterances that have ended. Whether nothing is left to be heard."""
+        """As ``finalize``, but only of utterances that have ended. Whether none is open: all behind is silence."""
         if self._asr is None:
             return True
         await self._asr.finalize(leave_open=True)
         await self._finals_told.wait()
-        return self._asr.settled_samples >= self._asr.fed_samples
+        return self._asr.settled_samples >= self._asr.fed_samples - SILENT_SAMPLES
 
     async def pause(self) -> None:
         """Until whoever speaks makes a pause, as far as the recogniser has listened; at once where it does not."""
@@ -229,6 +232,8 @@ class TrackPipeline:
         if self._redacts and not segment.is_final:
             return  # what will be taken out of the final stands in it
         if segment.is_final:
+            if segment.words and segment.language not in (None, self.options.heard_language):
+                self.options = self.options.model_copy(update={"heard_language": segment.language})
             self._finals.append(_Final(segment, self.settled_samples))
             self._tell_soon()
         else:

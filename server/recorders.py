@@ -16,6 +16,7 @@ from itertools import count
 
 from protocol.errors import Conflict, NotFound, Replaced
 from protocol.states import SessionState
+from server import heard_as
 from server.live import LiveSession, SourceOptions
 from server.recorder_place import Place
 from server.store.records import SourceKind, Track
@@ -75,10 +76,10 @@ async def new_track(
     number = next(free)
     # A voice that people told apart on another track is not this one; one that they only named may be.
     while not options.speaker and (
-        await store.is_heard(transcript_id, f"Speaker {number}") or not reserve(f"Speaker {number}")
+        await store.voices.is_heard(transcript_id, f"Speaker {number}") or not reserve(f"Speaker {number}")
     ):
         number = next(free)
-    return await store.create_track(
+    track = await store.create_track(
         transcript_id,
         name=options.track or f"track-{number}",
         speaker=options.speaker or f"Speaker {number}",
@@ -89,6 +90,7 @@ async def new_track(
         voices=replace(options.voices, diarize=tells_apart and _mixes_voices(options)),
         held_by=held_by,
     )
+    return await heard_as.keep(store, track, options)
 
 
 def _mixes_voices(options: SourceOptions) -> bool:

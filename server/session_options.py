@@ -21,6 +21,7 @@ def session_options(settings: Settings, track: Track, options: SourceOptions) ->
     return SessionOptions(
         language=options.language or track_language(settings),
         hotwords=options.hotwords,
+        heard_language=options.heard_language,
         interim=options.interim,
         utterance_silence_ms=options.utterance_silence_ms,
         lane=options.lane,

@@ -150,11 +150,12 @@ class StatusTeller:
             self._tell_soon(transcript_id)
 
     def _tell_soon(self, transcript_id: str) -> None:
-        task = asyncio.create_task(self._tell(transcript_id), name=f"status {transcript_id}")
+        task = asyncio.create_task(self.tell(transcript_id), name=f"status {transcript_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, transcript_id: str) -> None:
+    async def tell(self, transcript_id: str) -> None:
+        """Where it stands now."""
         with logged(transcript_id):
             state = await self._store.state_of(transcript_id)
             await self._journal.append(transcript_id, self._status(state, transcript_id), held=True)

@@ -177,7 +177,7 @@ class Voices:
         free: list[str] = []
         taken = cast.taken
         for label in map(label_of, count(1)):
-            if label not in taken and not await self._store.is_heard(transcript_id, label):
+            if label not in taken and not await self._store.voices.is_heard(transcript_id, label):
                 free.append(label)
             if len(free) == FREE_KNOWN:
                 cast.free = free

@@ -85,6 +85,7 @@ class Track:
     source: SourceKind
     path: str  # of its recording, relative to the folder of recordings
     model: str | None = None  # by which it is to be heard; None: whichever the house has
+    asked: str | None = None  # how it is to be heard: of ``server.heard_as``
     diarize: bool = False  # as in ``VoicesAsked``
     speakers_expected: int | None = None
     max_speakers: int | None = None

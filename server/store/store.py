@@ -15,6 +15,7 @@ from protocol.errors import StoreUnavailable
 from protocol.events import Event
 from protocol.states import TranscriptState
 from server.store import changes, events, listing, migrate, participants, segments, standing, tracks, transcripts
+from server.store.asked_store import AskedStore
 from server.store.bot_store import BotStore
 from server.store.conversation_store import ConversationStore
 from server.store.database import Database, transaction, within
@@ -97,6 +98,7 @@ class Store:
         self.nodes = NodeStore(self._read, self._write)
         self.watch = WatchStore(self._read)
         self.kept = KeptStore(self._read, self._write)
+        self.asked = AskedStore(self._write)
 
     @classmethod
     async def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> Store:
@@ -387,11 +389,6 @@ class Store:
         """The newest revision of each that has words, by time; ``Transcript.segments`` in all. ``after``: behind it."""
         async with self._read() as conn:
             return await segments.segments_of(conn, id_, offset=offset, limit=limit, after=after)
-
-    async def is_heard(self, transcript_id: str, label: str) -> bool:
-        """Whether a segment is of the speaker with this label."""
-        async with self._read() as conn:
-            return await segments.is_heard(conn, transcript_id, label)
 
     async def check(self) -> None:
         """Whether the database takes a row, which nobody ever sees; raises ``StoreUnavailable``."""

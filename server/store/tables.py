@@ -98,6 +98,7 @@ tracks = sa.Table(
     sa.Column("source", sa.String(16), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("model", sa.String(64)),  # by which it is to be heard; NULL: whichever the house has
+    sa.Column("asked", sa.Text),  # how it is to be heard (``server.heard_as``); NULL: as usual
     # Whether its voices are to be told apart, and how many there are, as far as anybody said; where the last speech
     # ends that there were prints of, and where the last that was in a later pass.
     sa.Column("diarize", sa.Boolean, nullable=False, server_default=sa.false()),

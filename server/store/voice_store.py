@@ -17,7 +17,7 @@ from server.store.database import Transaction
 from server.store.enrolled_store import EnrolledStore
 from server.store.node_store import is_free_for
 from server.store.records import Track
-from server.store.segments import aside
+from server.store.segments import aside, is_heard
 from server.store.tables import tracks, transcripts
 from server.store.tracks import tracks_of
 from server.store.voice_tables import track_voices, voice_prints
@@ -56,6 +56,11 @@ class VoiceStore:
         """By track and number, but for voice 0 of each track."""
         async with self._read() as conn:
             return await labels_of(conn, transcript_id)
+
+    async def is_heard(self, transcript_id: str, label: str) -> bool:
+        """Whether a segment is of the speaker with this label."""
+        async with self._read() as conn:
+            return await is_heard(conn, transcript_id, label)
 
     async def put_labels(self, transcript_id: str, labels: Mapping[tuple[str, int], str]) -> None:
         """What was called something before stays so. Nothing is said of tracks that are gone."""

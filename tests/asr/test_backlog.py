@@ -121,6 +121,16 @@ def test_what_is_left_out_is_silence_in_every_lead() -> None:
     assert backlog.bearable(block(LATE - 10, 10)) == block(LATE - 10, 10)
 
 
+def test_what_was_left_out_stays_so_whatever_is_left_out_after_it() -> None:
+    backlog = Backlog(0)
+    backlog.feed(block(0, LATE))
+    drain(backlog)
+    backlog.settle(LATE - 100)
+    backlog.leave_out(LATE - 100)
+    backlog.leave_out(LATE - 20_000)  # another process was lost, in the lead
+    assert backlog.bearable(block(LATE - 200, 200)).pcm == bytes(200) + block(0, 100).pcm
+
+
 def test_behind_a_jump_the_lead_is_silence() -> None:
     backlog = Backlog(0)
     backlog.feed(block(0, 3 * PIECE_SAMPLES))

@@ -74,6 +74,46 @@ async def test_a_word_is_not_cut_where_its_speaker_goes_on_at_the_next_node(tmp_
         assert len({final.segment_id for final in await finals_of(services, client.transcript_id)}) == 2
 
 
+async def test_who_is_silent_leaves_nothing(tmp_path: Path) -> None:
+    async with running_services(tmp_path) as services:
+        client = await new_client(services)
+        await client.begin()
+        await client.say(SOUND + bytes(2 * 32_000))
+        await services.drain()
+        assert await words_of(services, client.transcript_id) == WORDS
+        assert (await services.store.get_transcript(client.transcript_id)).state is TranscriptState.ENDED
+        stopped = await client.stop()
+        assert stopped["words"] == len(WORDS)
+
+
+async def test_of_whom_something_is_left_is_told_while_the_node_waits_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_services(tmp_path) as services:
+        left, other = await speaking(services), await new_client(services)
+        await other.begin(comes_back=False)
+        await other.say(SOUND[:IN_A_WORD])
+        [held] = [each for each in services.hub.sessions.values() if each.transcript_id == other.transcript_id]
+        goes_on, finish = asyncio.Event(), held.pipeline.finish
+
+        async def late(*, finals: bool = True) -> None:
+            await goes_on.wait()
+            await finish(finals=finals)
+
+        monkeypatch.setattr(endings, "PAUSE_MAX_S", 0.0)
+        monkeypatch.setattr(held.pipeline, "finish", late)
+        draining = asyncio.create_task(services.hub.drain(120.0))
+        try:
+            assert left.speaking is not None
+            assert isinstance(await left.speaking.wait_ended(), Draining)
+            assert not draining.done()
+            status, _ = await services.hub.status(left.transcript_id)
+            assert (status.state, status.audio) == (TranscriptState.RECORDING, "none")
+        finally:
+            goes_on.set()
+            assert await draining
+
+
 async def test_the_last_words_of_who_does_not_come_back_are_told_all_the_same(tmp_path: Path) -> None:
     async with running_services(tmp_path) as services:
         [before] = await cut_short(services)
