@@ -1,4 +1,4 @@
-"""How a track is heard: as its source asked when it began, also by whoever goes on with it after a restart."""
+"""How a track is heard: as its source asked, also by whoever goes on with it after a restart."""
 
 from __future__ import annotations
 
@@ -24,30 +24,35 @@ async def keep(store: Store, track: Track, options: SourceOptions) -> Track:
     return replace(track, asked=text)
 
 
-def again(track: Track, options: SourceOptions) -> SourceOptions:
-    """``options`` of a source that comes back: what it does not say is as it was."""
+async def recalled(store: Store, track: Track, transcript: Transcript) -> SourceOptions:
+    """What is known of the source of a track whose session is gone."""
+    options = _as_before(track, SourceOptions.of(track))
+    language = options.language or (None if transcript.language == "auto" else transcript.language)
+    return replace(options, language=language, heard_language=await _heard_language(store, track, transcript))
+
+
+async def again(
+    store: Store, track: Track, transcript: Transcript, options: SourceOptions
+) -> tuple[Track, SourceOptions]:
+    """Of a source that comes back to a track whose session is gone: what it does not say is as it was."""
+    options = replace(_as_before(track, options), heard_language=await _heard_language(store, track, transcript))
+    return await keep(store, track, options), options
+
+
+async def go_on(session: LiveSession, options: SourceOptions, asr: AsrClient, store: Store) -> None:
+    """A source comes back to its session: what it does not say stays as it was."""
+    given = {name: value for name in (*ASKED, "interim") if (value := getattr(options, name)) not in (None, ())}
+    await session.pipeline.change(asr, session.pipeline.options.model_copy(update=given))
+    session.pipeline.track = await keep(store, session.track, _as_before(session.track, options))
+
+
+def _as_before(track: Track, options: SourceOptions) -> SourceOptions:
     asked: dict[str, Any] = json.loads(track.asked) if track.asked else {}
     asked["hotwords"] = tuple(asked.get("hotwords", ()))
     return replace(options, **{name: value for name, value in asked.items() if not getattr(options, name)})
-
-
-async def recalled(store: Store, track: Track, transcript: Transcript) -> SourceOptions:
-    """What is known of the source of a track whose session is gone."""
-    asked = again(track, SourceOptions())
-    of_house = SourceOptions.of(track, transcript.language)
-    options = again(track, replace(of_house, language=asked.language or of_house.language))
-    return replace(options, heard_language=await _heard_language(store, track, transcript))
 
 
 async def _heard_language(store: Store, track: Track, transcript: Transcript) -> str | None:
     offset = max(0, transcript.segments - LAST_SEGMENTS)
     last = await store.segments_of(transcript.id, offset=offset, limit=LAST_SEGMENTS)
     return next((one.segment.language for one in reversed(last) if one.segment.track == track.id), None)
-
-
-async def go_on(session: LiveSession, options: SourceOptions, asr: AsrClient, store: Store) -> None:
-    """What a source that comes back does not say stays as it was."""
-    before = session.pipeline.options
-    given = {name: value for name in (*ASKED, "interim") if (value := getattr(options, name)) not in (None, ())}
-    await session.pipeline.change(asr, before.model_copy(update=given))
-    session.pipeline.track = await keep(store, session.track, again(session.track, options))

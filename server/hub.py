@@ -162,8 +162,7 @@ class Hub:
             with suppress(NotFound):
                 track = await self._store.update_track(track_id, state="open", held_by=me)
         if track is not None:
-            options = heard_as.again(track, options)
-            track = await heard_as.keep(self._store, track, options)
+            track, options = await heard_as.again(self._store, track, transcript, options)
         else:
             reserve = partial(self.voices.reserve, transcript.id)
             track_id, apart = None, self._settings.diarize

@@ -63,10 +63,10 @@ class SourceOptions:
     heard_language: str | None = None
 
     @classmethod
-    def of(cls, track: Track, language: str) -> Self:
-        """What is known of the source of a track whose session is gone. ``language``: its transcript's."""
-        spoken, lane = None if language == "auto" else language, "file" if track.source == "file" else "live"
-        return cls(spoken, lane=lane, source=track.source, comes_back=track.source == "stream")
+    def of(cls, track: Track) -> Self:
+        """What a track says of its source, whose session is gone."""
+        lane = "file" if track.source == "file" else "live"
+        return cls(lane=lane, source=track.source, comes_back=track.source == "stream")
 
     @property
     def place(self) -> Place:
