@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from asr.renewal import lead_start
+from asr.utterances import PRE_ROLL_SAMPLES
 from protocol.blocks import SAMPLE_RATE_HZ, Block, silence
 
 PIECE_SAMPLES = SAMPLE_RATE_HZ  # at most 1 s (32 kB) goes out at once, so that sessions take turns
@@ -19,7 +20,6 @@ MEMORY_SAMPLES = 120 * SAMPLE_RATE_HZ  # 3.8 MB per session; what is older is re
 READ_BACK_SAMPLES = 10 * SAMPLE_RATE_HZ  # at once from the recording, which has to find the place each time
 WINDOW_SAMPLES = 60 * SAMPLE_RATE_HZ  # far above the longest utterance (28 s), or nothing could settle
 LONG_HOLE_SAMPLES = 30 * SAMPLE_RATE_HZ  # a pause; its silence is not worth listening to
-LEAD_SAMPLES = SAMPLE_RATE_HZ  # of silence before the sound after a long hole
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Backlog:
         if not self._unsent or self.sent_samples < self._held_from_samples:
             return None
         sound_samples = self._unsent[0].start_samples
-        return sound_samples - LEAD_SAMPLES if sound_samples - self.sent_samples > LONG_HOLE_SAMPLES else None
+        return sound_samples - PRE_ROLL_SAMPLES if sound_samples - self.sent_samples > LONG_HOLE_SAMPLES else None
 
     def jump(self, samples: int) -> None:
         """Leave out the silence up to ``samples``. Everything sent before must be through."""

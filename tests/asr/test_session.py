@@ -16,6 +16,7 @@ from asr.link import ChildGone
 from asr.reading_back import ReadBack
 from asr.renewal import LEAD_MAX_SAMPLES
 from asr.session import AsrSession
+from asr.utterances import PRE_ROLL_SAMPLES
 from asr.wire import Audio, Close, Finalize, Heard, Marker, Open, Settled
 from protocol.blocks import Block
 from protocol.errors import EngineFailed
@@ -328,12 +329,13 @@ async def test_a_long_pause_is_left_out_once_all_before_it_is_told(bench: Bench)
     await settle_down()
     opened, *_ = link.said[3:]
     assert isinstance(opened, Open)
-    assert opened.start_samples == 3599 * 16000
+    start_samples = 3600 * 16000 - PRE_ROLL_SAMPLES
+    assert opened.start_samples == start_samples
     assert opened.options.heard_language == "de"
     assert 2 * 16000 <= opened.lead_samples < LEAD_MAX_SAMPLES
-    assert link.sound == bytes(2 * 16000) + bytes(2 * (opened.lead_samples + 16000)) + b"\1\1" * 16000
-    assert told.settled == [3000, 16000, 3599 * 16000]
-    assert session.lag_ms == 2000
+    assert link.sound == bytes(2 * 16000) + bytes(2 * (opened.lead_samples + PRE_ROLL_SAMPLES)) + b"\1\1" * 16000
+    assert told.settled == [3000, 16000, start_samples]
+    assert session.lag_ms == 1400
 
 
 async def test_a_restart_during_a_long_pause_asks_again(bench: Bench) -> None:
