@@ -232,7 +232,7 @@ async def test_what_was_there_before_is_found_after_an_upgrade(empty_database_ur
             for later in ("diarize", "speakers_expected", "max_speakers"):
                 await conn.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {later}")
         await conn.exec_driver_sql("DROP INDEX ix_tracks_left")
-        for later in ("printed_samples", "grouped_samples", "kept_in", "kept_turn", "is_remote"):
+        for later in ("printed_samples", "grouped_samples", "kept_in", "kept_turn", "is_remote", "asked"):
             await conn.exec_driver_sql(f"ALTER TABLE tracks DROP COLUMN {later}")
         for index in ("unsummed", "held_by", "listed"):
             await conn.exec_driver_sql(f"DROP INDEX ix_transcripts_{index}")
