@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ class Aside:
         call.ended_s = self._clock()
 
     def _run_nicely(self, call: _Call) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # on Linux of this thread alone; elsewhere of nobody
-            nice = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, nice + NICER_BY))
+        if sys.platform == "linux":  # elsewhere it would be that of the whole process
+            with contextlib.suppress(OSError):
+                nice = os.getpriority(os.PRIO_PROCESS, 0)
+                os.setpriority(os.PRIO_PROCESS, 0, min(19, nice + NICER_BY))
         self._run(call)

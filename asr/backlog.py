@@ -155,7 +155,7 @@ class Backlog:
     def leave_out(self, end_samples: int) -> None:
         """What is before, down to the beginning of the lead, is too much for whoever listens: never again."""
         start_samples, end_before_samples = self._left_out_samples
-        lead_start_samples = self.settled_samples - self.lead_samples
+        lead_start_samples = lead_start(self.settled_samples)
         if end_before_samples <= lead_start_samples:
             start_samples, end_before_samples = lead_start_samples, end_samples
         self._left_out_samples = start_samples, max(end_before_samples, end_samples)
@@ -171,4 +171,4 @@ class Backlog:
         """Whoever listened is gone: everything after ``settled_samples`` is to be sent again."""
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        self.sent_samples = self.settled_samples - self.lead_samples
+        self.sent_samples = lead_start(self.settled_samples)

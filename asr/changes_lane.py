@@ -118,7 +118,6 @@ class ChangesLane:
         def then(outcome: Any, took_s: float) -> None:
             if self._took(session, voices, due, outcome, took_s):
                 self._rest(took_s)
-                self.note(session, voices)
 
         self._aside.begin([session], self._hearing(session, due[1]), then, changes=True)
 

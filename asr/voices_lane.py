@@ -188,12 +188,13 @@ class VoicesLane:
             if parts := self._parts(one):
                 self._encoding.rows_beside(parts, partial(self._parts_embedded, one, parts))
             return True
-        entries = [(one.session, one.voices) for one in files if one.voices is not None]
-        return self._changes.turn(entries)
+        return self._changes.turn((one.session, one.voices) for one in files if one.voices is not None)
 
     def _looked(self, session: ListeningSession) -> None:
-        if (one := self._sessions.get(session.session_id)) is not None:
+        one = self._sessions.get(session.session_id)  # it may be gone, or another one since
+        if one is not None and one.session is session and one.voices is not None:
             self._note_again(one)
+            self._changes.note(session, one.voices)
 
     def _note_again(self, one: VoicedSession) -> None:
         if one.voices is not None and one.voices.parts_due():
@@ -217,7 +218,7 @@ class VoicesLane:
         return self._guarded(one, parts) or []
 
     def _parts_embedded(self, one: VoicedSession, parts: Sequence[Window], rows: Any, took_s: float) -> None:
-        if isinstance(rows, Exception):
+        if isinstance(rows, Exception) and self._is_here(one):  # or it ended meanwhile
             self._give_up(one, rows)
         elif self._is_here(one):
             assert one.voices is not None

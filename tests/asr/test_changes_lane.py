@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -63,8 +64,9 @@ def bench_with(
     kind: Callable[[VoicesBench, float], TimedSegmentation] = TimedSegmentation,
     cost_s: float = 0.0,
     window_s: float = 0.0,
+    in_thread: bool = False,
 ) -> tuple[VoicesBench, TimedSegmentation]:
-    bench = VoicesBench(cost_s=cost_s, window_s=window_s)
+    bench = VoicesBench(cost_s=cost_s, window_s=window_s, in_thread=in_thread)
     network = kind(bench, look_s)
     bench.loading = bench.loading.with_segmentation(lambda: network)
     bench.loop = InferenceLoop(
@@ -220,6 +222,38 @@ def test_each_look_says_whose_it_is_and_that_it_is_over() -> None:
         for i in looks:
             assert bench.said[i] == wire.Beside(voices=(("s", 1),), changes=True)
             assert bench.said[i + 1] == wire.Beside(voices=())
+
+
+class HeldSegmentation(TimedSegmentation):
+    is_let_go = threading.Event()
+
+    def hear(self, sound: Samples) -> Scores:
+        assert self.is_let_go.wait(30)
+        return super().hear(sound)
+
+
+def test_a_session_that_goes_away_while_it_is_looked_at_is_not_looked_at_again() -> None:
+    HeldSegmentation.is_let_go.clear()
+    bench, network = bench_with(kind=HeldSegmentation, in_thread=True)
+    bench.open(options=LIVE)
+    bench.loading.wait(30)
+    lane = bench.loop._voices
+    sound = said_by(*TALK, *TALK, *TALK, *TALK, *TALK)
+    for at in range(0, 19 * S, 1600):  # of an utterance of which a second chunk is due while the first is looked at
+        bench.now_s += 0.1
+        bench.audio(at, sound[2 * at : 2 * (at + 1600)])
+        bench.idle()
+        if lane._aside.busy and not bench.of(wire.Beside)[-1].changes:
+            lane._aside.wait()
+    assert bench.of(wire.Beside)[-1].changes
+    [one] = lane._sessions.values()
+    assert one.voices is not None
+    bench.loop.take(wire.Close(session_id="s", generation=1))
+    HeldSegmentation.is_let_go.set()
+    lane._aside.wait()
+    assert len(network.looks) == 1
+    assert one.voices.chunk_due(one.session) is not None
+    assert lane.next_due_s() is None
 
 
 def test_a_session_that_goes_away_while_it_is_due_is_no_trouble() -> None:
